@@ -1,0 +1,127 @@
+# The two commands are `make dev` and `make test`; each sets up what it needs.
+#
+# A fresh machine has rustup, Node >= 20 and make. Everything else comes from here, at pinned versions: the toolchain
+# and its wasm target from rust-toolchain.toml, worker-build, wasm-bindgen and cargo-deny from cargo, the rest from npm.
+
+WORKER_BUILD_VERSION := 0.8.7
+# Must equal the wasm-bindgen crate in Cargo.lock.
+WASM_BINDGEN_VERSION := 0.2.130
+CARGO_DENY_VERSION := 0.20.2
+# Gzipped kilobytes that the deployed Worker may have.
+SIZE_CAP_KB := 400
+
+PORT ?= 8787
+SIM_PORT ?= 8788
+CONTROL_PORT ?= 8789
+SUB ?= alice
+
+TOOLS := $(CURDIR)/.tools
+# A new enough Node for wrangler, from npm, where the machine's is older.
+NODE := $(CURDIR)/node_modules/.bin/node
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+export WASM_BINDGEN_BIN := $(TOOLS)/bin/wasm-bindgen
+export WASM_OPT_BIN := $(CURDIR)/node_modules/.bin/wasm-opt
+export ESBUILD_BIN := $(CURDIR)/node_modules/.bin/esbuild
+export WRANGLER_SEND_METRICS := false
+export SIMULATOR_BIN := $(CURDIR)/target/debug/valetkey-simulator
+
+RUST_SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock rust-toolchain.toml
+SITE_SOURCES := $(shell find site -type f 2>/dev/null)
+
+.PHONY: dev test build site token deploy-check lint fmt bench test-rust test-browser chromium clean help
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make dev           everything, running here, with a demo page"
+	@echo "make test          every test"
+	@echo "make token SUB=al  a token for the running make dev"
+	@echo "make build         the release Worker in build/"
+	@echo "make deploy-check  a dry run of the deployment, and its size"
+	@echo "make lint          formatting, clippy, licenses and sources of dependencies"
+	@echo "make bench         requests a second, beside its peers"
+
+# --- set-up -------------------------------------------------------------------------------------------------------
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
+# cargo builds with the lock file that a tool was published with; where a registry lacks one of its versions, without.
+define cargo_tool
+	cargo install $(1) --version $(2) --locked --root $(TOOLS) || cargo install $(1) --version $(2) --root $(TOOLS)
+	@touch $@
+endef
+
+$(TOOLS)/worker-build-$(WORKER_BUILD_VERSION):
+	$(call cargo_tool,worker-build,$(WORKER_BUILD_VERSION))
+
+$(TOOLS)/wasm-bindgen-$(WASM_BINDGEN_VERSION):
+	$(call cargo_tool,wasm-bindgen-cli,$(WASM_BINDGEN_VERSION))
+
+$(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION):
+	$(call cargo_tool,cargo-deny,$(CARGO_DENY_VERSION))
+
+BUILD_TOOLS := node_modules/.package-lock.json $(TOOLS)/worker-build-$(WORKER_BUILD_VERSION) $(TOOLS)/wasm-bindgen-$(WASM_BINDGEN_VERSION)
+
+# --- building -----------------------------------------------------------------------------------------------------
+
+build: build/index.js site
+
+build/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/finish-build.mjs
+	rustup target add wasm32-unknown-unknown
+	$(TOOLS)/bin/worker-build --release
+	$(NODE) scripts/finish-build.mjs
+	@touch $@
+
+site: dist/site/.built
+
+dist/site/.built: node_modules/.package-lock.json $(SITE_SOURCES)
+	$(NODE) site/build.mjs
+	@touch $@
+
+.PHONY: simulator
+simulator:
+	cargo build --package valetkey-simulator
+
+# --- running ------------------------------------------------------------------------------------------------------
+
+dev: build simulator
+	@PORT=$(PORT) SIM_PORT=$(SIM_PORT) CONTROL_PORT=$(CONTROL_PORT) $(NODE) scripts/dev.mjs
+
+token: node_modules/.package-lock.json
+	@SIM_PORT=$(SIM_PORT) $(NODE) scripts/token.mjs "$(SUB)"
+
+deploy-check: build
+	$(NODE) scripts/deploy-check.mjs $(SIZE_CAP_KB)
+
+bench: build
+	$(NODE) tests/load/bench.mjs
+
+# --- checking -----------------------------------------------------------------------------------------------------
+
+test: build simulator test-rust test-browser deploy-check
+
+test-rust: build simulator
+	cargo test --workspace
+
+# Chromium comes from Debian's packages; elsewhere set CHROMIUM_BIN. Without one the browser test says that it skips,
+# and fails where CI is set.
+chromium:
+	@if [ -z "$$CHROMIUM_BIN" ] && ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && apt-get install -yq --no-install-recommends chromium fonts-dejavu-core; fi
+
+test-browser: build simulator chromium
+	$(NODE) node_modules/typescript/bin/tsc --project site
+	$(NODE) tests/browser/run.mjs
+
+lint: node_modules/.package-lock.json $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --package valetkey --lib --target wasm32-unknown-unknown -- -D warnings
+	$(TOOLS)/bin/cargo-deny check bans licenses sources
+
+fmt:
+	cargo fmt --all
+
+clean:
+	rm -rf build dist target

@@ -1,0 +1,95 @@
+// `make dev`: the Worker on workerd, the simulator as vendor and app backend, and the address of the demo page.
+//
+// Its settings are made afresh for each checkout and live in .dev/, which git ignores.
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cp } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { developmentVars, wranglerConfig } from "./development.mjs";
+
+const root = resolve(import.meta.dirname, "..");
+const dev = join(root, ".dev");
+const port = process.env.PORT ?? "8787";
+const simulatorPort = process.env.SIM_PORT ?? "8788";
+const controlPort = process.env.CONTROL_PORT ?? "8789";
+const children = [];
+
+/** The secrets of this checkout: made once, kept in .dev/secrets.json. */
+function secrets() {
+  const path = join(dev, "secrets.json");
+  if (!existsSync(path)) {
+    const made = {
+      vendorKey: `sk_live_${randomBytes(24).toString("base64url")}`,
+      sessionSecret: randomBytes(48).toString("base64url"),
+    };
+    writeFileSync(path, JSON.stringify(made), { mode: 0o600 });
+  }
+  return JSON.parse(readFileSync(path, "utf8"));
+}
+
+/** Starts a child in its own process group, so that all of it can be ended, and resolves once `ready` appears. */
+function start(command, args, env, ready) {
+  return new Promise((started, failed) => {
+    const child = spawn(command, args, { env: { ...process.env, ...env }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    children.push(child);
+    let output = "";
+    const show = (chunk) => {
+      output += chunk;
+      process.stdout.write(chunk);
+      if (output.includes(ready)) started(child);
+    };
+    child.stdout.on("data", show);
+    child.stderr.on("data", show);
+    child.on("exit", (code) => {
+      failed(new Error(`${command} ended with ${code}`));
+      stop(1);
+    });
+  });
+}
+
+function stop(code) {
+  for (const child of children.splice(0)) {
+    child.removeAllListeners("exit");
+    try {
+      process.kill(-child.pid, "SIGTERM");
+    } catch {
+      // It has ended already.
+    }
+  }
+  process.exit(code);
+}
+
+process.on("SIGINT", () => stop(0));
+process.on("SIGTERM", () => stop(0));
+
+mkdirSync(dev, { recursive: true });
+const { vendorKey, sessionSecret } = secrets();
+const simulator = `http://127.0.0.1:${simulatorPort}`;
+await cp(join(root, "dist/site"), join(dev, "site"), { recursive: true });
+writeFileSync(join(dev, "site/demo/settings.json"), JSON.stringify({ session_url: `${simulator}/session` }));
+writeFileSync(join(dev, "wrangler.json"), JSON.stringify(wranglerConfig(root, join(dev, "site"))));
+const vars = developmentVars({ vendorKey, sessionSecret, simulator });
+writeFileSync(join(dev, ".dev.vars"), vars, { mode: 0o600 });
+
+await start(
+  process.env.SIMULATOR_BIN ?? join(root, "target/debug/valetkey-simulator"),
+  ["--port", simulatorPort, "--control-port", controlPort, "--key", vendorKey],
+  { SESSION_ISSUER: "http://127.0.0.1/demo", SESSION_AUDIENCE: "demo", SESSION_SECRET: sessionSecret },
+  "simulator ready",
+);
+await start(
+  process.execPath,
+  [join(root, "node_modules/wrangler/bin/wrangler.js"), "dev", "--config", join(dev, "wrangler.json"), "--port", port,
+    "--inspector-port", "0", "--persist-to", join(dev, "state"), "--show-interactive-dev-session=false"],
+  { CI: "true" },
+  "Ready on",
+);
+console.log(`
+Valetkey is running.
+
+  The demo            http://127.0.0.1:${port}/
+  A token for curl    make token SUB=alice
+  The vendor's side   http://127.0.0.1:${controlPort}/state
+
+Ctrl+C ends it.`);

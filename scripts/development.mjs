@@ -1,0 +1,56 @@
+// The settings of a Worker that runs against the simulator on this machine: for `make dev` and the browser test.
+
+/** A wrangler configuration for the built Worker, with assets from `site`. */
+export function wranglerConfig(root, site) {
+  return {
+    name: "valetkey-dev",
+    main: `${root}/build/index.js`,
+    compatibility_date: "2026-10-01",
+    compatibility_flags: ["enable_request_signal"],
+    assets: { directory: site, binding: "ASSETS", run_worker_first: true, html_handling: "none", not_found_handling: "none" },
+    durable_objects: {
+      bindings: [
+        { name: "LEDGER", class_name: "Ledger" },
+        { name: "DISPATCHER", class_name: "Dispatcher" },
+      ],
+    },
+    migrations: [{ tag: "v1", new_sqlite_classes: ["Ledger", "Dispatcher"] }],
+  };
+}
+
+const ISSUER = {
+  issuer: "http://127.0.0.1/demo",
+  audience: ["demo"],
+  keys: { secret: "SESSION_SECRET" },
+  algorithms: ["HS256"],
+};
+
+const POLICY = {
+  plans: {
+    default: { requests_per_minute: 240, predictions_per_minute: 20, concurrent_predictions: 5, daily_credits: "500" },
+  },
+  models: {
+    "black-forest-labs/flux-kontext-max": {
+      credits: "2.5",
+      input: {
+        prompt: { type: "string", required: true, max_length: 4000 },
+        input_image: { type: "string", format: "https-url", max_length: 2048 },
+        aspect_ratio: { type: "string", enum: ["1:1", "16:9", "9:16", "match_input_image"] },
+      },
+    },
+  },
+};
+
+/** The text of a .dev.vars file. `simulator` is its origin: the vendor and the app's backend in one. */
+export function developmentVars({ vendorKey, sessionSecret, simulator, demo = "on" }) {
+  const settings = {
+    DEEPCREATIVE_API_KEY: vendorKey,
+    SESSION_SECRET: sessionSecret,
+    UPSTREAM_URL: `${simulator}/v1`,
+    ALLOWED_ORIGINS: simulator,
+    ISSUERS: JSON.stringify([ISSUER]),
+    POLICY: JSON.stringify(POLICY),
+    DEMO: demo,
+  };
+  return Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`).join("");
+}

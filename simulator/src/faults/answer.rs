@@ -1,0 +1,54 @@
+//! An answer as plain data, so that it can be changed and cut.
+
+use axum::body::to_bytes;
+use axum::http::header;
+use axum::response::Response;
+use serde_json::{Map, Value};
+
+/// More than any real answer has: pictures are the largest.
+const MAX_REAL_BYTES: usize = 16 * 1024 * 1024;
+
+/// Status, headers and body.
+pub struct Answer {
+    /// 100–599.
+    pub status: u16,
+    /// In the order in which they are written. Without `Content-Length`, unless a test sets a wrong one.
+    pub headers: Vec<(String, String)>,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// A 200 with `application/json`, whatever `body` is.
+    pub fn json(body: String) -> Self {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Self { status: 200, headers, body: body.into_bytes() }
+    }
+
+    /// A handler's answer, read to its end.
+    pub async fn read(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
+        let kept = parts.headers.iter().filter(|(name, _)| !framing.contains(name));
+        let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = kept.map(|(name, value)| (name.to_string(), text(value))).collect();
+        let body = to_bytes(body, MAX_REAL_BYTES).await.unwrap_or_default().to_vec();
+        Self { status: parts.status.as_u16(), headers, body }
+    }
+
+    /// The answer with these members set at the top of its JSON object; unchanged if it is none.
+    pub fn merged(mut self, members: Option<&Map<String, Value>>) -> Self {
+        if let (Some(members), Ok(Value::Object(mut object))) = (members, serde_json::from_slice(&self.body)) {
+            object.extend(members.clone());
+            self.body = Value::Object(object).to_string().into_bytes();
+        }
+        self
+    }
+
+    /// Sets headers: one replaces what has its name, several of a name all stay.
+    pub fn set_headers(&mut self, headers: Vec<(String, String)>) {
+        let replaced = |name: &str| headers.iter().any(|(new, _)| new.eq_ignore_ascii_case(name));
+        self.headers.retain(|(name, _)| !replaced(name));
+        self.headers.extend(headers);
+    }
+}

@@ -1,0 +1,243 @@
+//! One fault: what is answered, and how it is delivered. The members combine.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use super::answer::Answer;
+use super::script::Script;
+use super::template::{Encoding, expand};
+
+/// A fault, as the control API takes it; the default does nothing. `README.md` has the table.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fault {
+    /// Wait before anything else.
+    pub delay_ms: u64,
+    /// Wait once the handler has done its work, before the answer.
+    pub delay_after_ms: u64,
+    /// Let the real handler do its work although another answer is given.
+    apply: bool,
+
+    status: Option<u16>,
+    #[serde(deserialize_with = "pairs")]
+    headers: Vec<(String, String)>,
+    content_type: Option<String>,
+    body: Option<String>,
+    redirect: Option<Redirect>,
+    echo_authorization: Option<Echo>,
+    invalid_json: bool,
+    huge_body: Option<HugeBody>,
+    merge: Option<Map<String, Value>>,
+
+    close_before: bool,
+    close_after: bool,
+    close_mid_body: Option<Cut>,
+    hang_after: Option<usize>,
+    drip: Option<u64>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Redirect {
+    #[serde(default = "found")]
+    status: u16,
+    location: String,
+}
+
+const fn found() -> u16 {
+    302
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Echo {
+    r#in: Place,
+    #[serde(default = "echo_header")]
+    header: String,
+    #[serde(default)]
+    encoding: Encoding,
+}
+
+fn echo_header() -> String {
+    "x-echo".to_owned()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Place {
+    Body,
+    Header,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HugeBody {
+    bytes: u64,
+    #[serde(default)]
+    json: bool,
+}
+
+/// Where to cut: `true` is the middle, `false` nowhere.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+enum Cut {
+    Middle(bool),
+    After(usize),
+}
+
+impl Cut {
+    fn place(self, length: usize) -> Option<usize> {
+        match self {
+            Self::Middle(true) => Some(length / 2),
+            Self::Middle(false) => None,
+            Self::After(bytes) => Some(bytes),
+        }
+    }
+}
+
+/// A JSON object, or a list of pairs where order or repetition matters.
+fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Headers {
+        List(Vec<(String, String)>),
+        Object(std::collections::BTreeMap<String, String>),
+    }
+    Ok(match Headers::deserialize(deserializer)? {
+        Headers::List(pairs) => pairs,
+        Headers::Object(members) => members.into_iter().collect(),
+    })
+}
+
+impl Fault {
+    /// # Errors
+    /// Members that exclude each other, a status outside 100–599, a line break in a header, no member at all.
+    pub fn check(&self) -> Result<(), String> {
+        let count = |members: &[bool]| members.iter().filter(|&&member| member).count();
+        let redirect_status = self.redirect.as_ref().map(|redirect| redirect.status);
+        let statuses = [self.status, redirect_status];
+        if statuses.iter().flatten().any(|status| !(100..=599).contains(status)) {
+            return Err("a status is outside 100 to 599".to_owned());
+        }
+        if self.headers.iter().any(|(name, value)| format!("{name}{value}").contains(['\r', '\n'])) {
+            return Err("a header contains a line break".to_owned());
+        }
+        if count(&self.bodies()) > 1 {
+            return Err("body, redirect, echo_authorization, invalid_json, huge_body, merge exclude each other".into());
+        }
+        if count(&self.deliveries()) > 1 {
+            return Err("close_before, close_after, close_mid_body, hang_after, drip exclude each other".to_owned());
+        }
+        if self.huge_body.is_some() && count(&self.deliveries()) > 0 {
+            return Err("huge_body is delivered as it is".to_owned());
+        }
+        if !self.changes_answer() && self.delay_ms == 0 && self.delay_after_ms == 0 {
+            return Err("the fault does nothing".to_owned());
+        }
+        Ok(())
+    }
+
+    fn bodies(&self) -> [bool; 6] {
+        [
+            self.body.is_some(),
+            self.redirect.is_some(),
+            self.echo_authorization.is_some(),
+            self.invalid_json,
+            self.huge_body.is_some(),
+            self.merge.is_some(),
+        ]
+    }
+
+    fn deliveries(&self) -> [bool; 5] {
+        [
+            self.close_before,
+            self.close_after,
+            self.close_mid_body.is_some(),
+            self.hang_after.is_some(),
+            self.drip.is_some(),
+        ]
+    }
+
+    /// Whether anything but time differs from a good answer.
+    pub fn changes_answer(&self) -> bool {
+        self.replaces_answer()
+            || self.merge.is_some()
+            || !self.headers.is_empty()
+            || self.content_type.is_some()
+            || self.deliveries().contains(&true)
+    }
+
+    /// Whether the answer is made up here, so that the real one is not needed.
+    fn replaces_answer(&self) -> bool {
+        let made_up = self.bodies().contains(&true) || self.status.is_some();
+        made_up && self.merge.is_none()
+    }
+
+    /// Whether the real handler has to run.
+    pub fn needs_handler(&self) -> bool {
+        self.apply || self.close_after || !(self.replaces_answer() || self.close_before)
+    }
+
+    /// What to write to the socket. `real` is the handler's answer where it ran, `authorization` the request's.
+    pub fn script(&self, real: Option<Answer>, authorization: &str) -> Script {
+        if self.close_before || self.close_after {
+            return Script::default();
+        }
+        let mut answer = match real {
+            Some(real) if !self.replaces_answer() => real.merged(self.merge.as_ref()),
+            _ => self.made_up(authorization),
+        };
+        if let Some(status) = self.status {
+            answer.status = status;
+        }
+        let content_type = self.content_type.iter().map(|value| ("content-type".to_owned(), value.clone()));
+        answer.set_headers(content_type.collect());
+        answer.set_headers(
+            self.headers.iter().map(|(name, value)| (name.clone(), expand(value, authorization))).collect(),
+        );
+        self.deliver(&answer)
+    }
+
+    fn deliver(&self, answer: &Answer) -> Script {
+        if let Some(bytes) = self.close_mid_body.and_then(|cut| cut.place(answer.body.len())) {
+            return Script::cut(answer, bytes);
+        }
+        match (self.hang_after, self.drip, &self.huge_body) {
+            (Some(bytes), _, _) => Script::hang(answer, bytes),
+            (_, Some(pause_ms), _) => Script::drip(answer, Duration::from_millis(pause_ms)),
+            (_, _, Some(huge)) => Script::huge(answer, huge.bytes, huge.json),
+            _ => Script::whole(answer),
+        }
+    }
+
+    fn made_up(&self, authorization: &str) -> Answer {
+        if let Some(redirect) = &self.redirect {
+            let location = ("location".to_owned(), expand(&redirect.location, authorization));
+            return Answer { status: redirect.status, headers: vec![location], body: Vec::new() };
+        }
+        if let Some(echo) = &self.echo_authorization {
+            let value = echo.encoding.encode(authorization);
+            return match echo.r#in {
+                Place::Body => Answer::json(format!(r#"{{"detail":"{value}"}}"#)),
+                Place::Header => {
+                    let mut answer = Answer::json(r#"{"detail":"echo"}"#.to_owned());
+                    answer.headers.push((echo.header.clone(), value));
+                    answer
+                }
+            };
+        }
+        if self.invalid_json {
+            return Answer::json(r#"{"job_id":"#.to_owned());
+        }
+        match (&self.body, self.status) {
+            (Some(body), _) => Answer::json(expand(body, authorization)),
+            (None, Some(400..)) => Answer::json(ENVELOPE.to_owned()),
+            (None, _) => Answer::json(String::new()),
+        }
+    }
+}
+
+/// The body of an error whose fault names only a status.
+const ENVELOPE: &str = r#"{"error":{"type":"api_error","message":"An injected fault.","code":"INJECTED_FAULT"}}"#;

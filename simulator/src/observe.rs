@@ -1,0 +1,101 @@
+//! The main port: every request is recorded, may meet a fault, and goes to its handler otherwise.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use futures_util::future::OptionFuture;
+
+use crate::app::App;
+use crate::clock::now_ms;
+use crate::connection::Takeover;
+use crate::faults::{Answer, Fault};
+use crate::record::Received;
+use crate::route_name::RouteName;
+use crate::{picture, session, vendor};
+
+/// The largest body that is read: a little over what Cloudflare lets through (100 MB).
+const MAX_BODY_BYTES: usize = 110_000_000;
+
+/// Everything that the main port serves.
+pub fn router(app: Arc<App>) -> Router {
+    vendor::router(&app)
+        .merge(session::router())
+        .merge(picture::router())
+        .layer(from_fn_with_state(Arc::clone(&app), observe))
+        .with_state(app)
+}
+
+/// 1. Reads the body: 413 if it is too large.
+/// 2. Records the request and looks for a fault that is meant for it.
+/// 3. Waits, if the fault says so.
+/// 4. Lets the handler work, unless the fault prevents it.
+/// 5. Waits again, if the fault says so: now the work is done.
+/// 6. Answers, or lets the fault answer.
+async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    // 1.
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
+    // 2.
+    let (seq, fault) = record(&app, &parts, &body);
+    let authorization = parts.headers.get(header::AUTHORIZATION);
+    let authorization = authorization.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let takeover = parts.extensions.get::<Takeover>().cloned();
+    let request = Request::from_parts(parts, Body::from(body));
+    // 3.
+    pause(fault.delay_ms).await;
+    // 4.
+    let worked = if fault.needs_handler() { Some(next.run(request).await) } else { None };
+    // 5.
+    pause(fault.delay_after_ms).await;
+    // 6.
+    match (worked, takeover) {
+        (Some(response), _) if !fault.changes_answer() => {
+            app.world().record.answered(seq, response.status().as_u16());
+            response
+        }
+        (worked, Some(takeover)) => {
+            let real = OptionFuture::from(worked.map(Answer::read)).await;
+            takeover.play(fault.script(real, &authorization)).await
+        }
+        // No connection of ours (crate::connection): nothing can be faked on it.
+        (_, None) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn pause(ms: u64) {
+    if ms > 0 {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}
+
+/// The request's place in the order of arrival, and the fault that is meant for it; the default one does nothing.
+fn record(app: &App, parts: &Parts, body: &Bytes) -> (u64, Fault) {
+    let path = parts.uri.path();
+    let route = RouteName::of(&parts.method, path);
+    let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let mut received = Received {
+        seq: 0,
+        time_ms: now_ms(),
+        route,
+        method: parts.method.to_string(),
+        path: path.to_owned(),
+        query: parts.uri.query().map(str::to_owned),
+        headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        body: String::new(),
+        body_bytes: 0,
+        status: None,
+    };
+    received = received.with_body(body);
+    let mut world = app.world();
+    let seq = world.record.add(received);
+    let fault = world.faults.take(route, path);
+    world.record.faults_fired += u64::from(fault.is_some());
+    (seq, fault.unwrap_or_default())
+}

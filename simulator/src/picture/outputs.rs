@@ -1,0 +1,56 @@
+//! `GET /outputs/<id>.png`: the vendor's content delivery network.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::Value;
+
+use super::Sketch;
+use crate::app::App;
+use crate::prediction::{Prediction, Status};
+
+/// `/outputs/…`: open to everybody who knows a name, and to every origin.
+pub fn router() -> Router<Arc<App>> {
+    Router::new().route("/outputs/{name}", get(output))
+}
+
+/// The PNG, drawn when it is asked for; 404 for what no succeeded prediction made.
+async fn output(State(app): State<Arc<App>>, Path(name): Path<String>) -> Response {
+    let Some(sketch) = find(&app, &name) else { return with_cors(StatusCode::NOT_FOUND.into_response()) };
+    // Drawing is arithmetic for tens of milliseconds: not on a thread that serves sockets.
+    let drawn = tokio::task::spawn_blocking(move || sketch.to_png()).await;
+    let Ok(Ok(bytes)) = drawn else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let mut response = Response::new(Body::from(bytes));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    with_cors(response)
+}
+
+fn with_cors(mut response: Response) -> Response {
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
+}
+
+/// Reads `pred_….png` and `pred_…-2.png`.
+fn find(app: &App, name: &str) -> Option<Sketch> {
+    let stem = name.strip_suffix(".png")?;
+    let (id, number) = match stem.split_once('-') {
+        Some((id, number)) => (id, number.parse().ok()?),
+        None => (stem, 1),
+    };
+    let world = app.world();
+    let prediction = world.predictions.find(id).filter(|prediction| prediction.status == Status::Succeeded)?;
+    (1..=prediction.order.image_count).contains(&number).then(|| sketch(prediction, number))
+}
+
+fn sketch(prediction: &Prediction, number: u64) -> Sketch {
+    let order = &prediction.order;
+    let aspect_ratio = order.input.get("aspect_ratio").and_then(Value::as_str).unwrap_or_default();
+    Sketch { prompt: order.prompt().to_owned(), number, aspect_ratio: aspect_ratio.to_owned(), kind: order.model.kind }
+}

@@ -1,0 +1,150 @@
+//! All predictions, and what may happen to them. Nothing here reads a clock.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::credits::Credits;
+use crate::ids::{new_id, random_u64};
+use crate::prediction::{Order, Prediction, Status};
+
+/// Numbers start at random in this many, so that a restart hardly repeats one, and stay integers for JavaScript.
+const FIRST_NUMBERS: u64 = 1 << 40;
+
+/// All predictions, by number and by id. What runs and what waits is kept beside them, so that a load test with
+/// many ended predictions stays fast.
+#[derive(Debug)]
+pub struct Predictions {
+    by_number: BTreeMap<u64, Prediction>,
+    numbers: HashMap<String, u64>,
+    next_number: u64,
+    queued: BTreeSet<u64>,
+    running: HashMap<String, u64>,
+    in_flight: u64,
+    max_in_flight: u64,
+}
+
+impl Default for Predictions {
+    fn default() -> Self {
+        Self {
+            by_number: BTreeMap::new(),
+            numbers: HashMap::new(),
+            next_number: random_u64() % FIRST_NUMBERS,
+            queued: BTreeSet::new(),
+            running: HashMap::new(),
+            in_flight: 0,
+            max_in_flight: 0,
+        }
+    }
+}
+
+impl Predictions {
+    /// Adds a prediction in `status`, which is `Queued` or `Processing`.
+    pub fn add(&mut self, account: &str, order: Order, status: Status, now_ms: u64) -> Prediction {
+        let number = self.next_number;
+        self.next_number += 1;
+        let prediction = Prediction {
+            id: new_id("pred"),
+            number,
+            account: account.to_owned(),
+            order,
+            status,
+            created_ms: now_ms,
+            started_ms: now_ms,
+            completed_ms: None,
+            credits_used: None,
+        };
+        self.numbers.insert(prediction.id.clone(), number);
+        self.by_number.insert(number, prediction.clone());
+        if status == Status::Queued {
+            self.queued.insert(number);
+        } else {
+            self.begin(account);
+        }
+        prediction
+    }
+
+    /// The prediction of this id, in either form.
+    pub fn find(&self, id: &str) -> Option<&Prediction> {
+        let number = self.numbers.get(id).copied().or_else(|| id.parse().ok())?;
+        self.by_number.get(&number)
+    }
+
+    /// The prediction of this number.
+    pub fn get(&self, number: u64) -> Option<&Prediction> {
+        self.by_number.get(&number)
+    }
+
+    /// Ends a prediction; `None` if it is unknown or ended before. `credits_used` overrides the price.
+    pub fn end(
+        &mut self,
+        number: u64,
+        status: Status,
+        credits_used: Option<Credits>,
+        now_ms: u64,
+    ) -> Option<Prediction> {
+        let prediction = self.by_number.get_mut(&number).filter(|prediction| !prediction.status.is_terminal())?;
+        let was = std::mem::replace(&mut prediction.status, status);
+        prediction.completed_ms = Some(now_ms);
+        prediction.credits_used = credits_used;
+        let prediction = prediction.clone();
+        if was == Status::Queued {
+            self.queued.remove(&number);
+        } else {
+            self.in_flight = self.in_flight.saturating_sub(1);
+            self.running.entry(prediction.account.clone()).and_modify(|running| *running = running.saturating_sub(1));
+        }
+        Some(prediction)
+    }
+
+    /// Starts the oldest queued prediction of an account.
+    pub fn start_next(&mut self, account: &str, now_ms: u64) -> Option<Prediction> {
+        let belongs = |number: &&u64| self.by_number.get(number).is_some_and(|row| row.account == account);
+        let number = *self.queued.iter().find(belongs)?;
+        self.queued.remove(&number);
+        self.begin(account);
+        let prediction = self.by_number.get_mut(&number)?;
+        prediction.status = Status::Processing;
+        prediction.started_ms = now_ms;
+        Some(prediction.clone())
+    }
+
+    fn begin(&mut self, account: &str) {
+        *self.running.entry(account.to_owned()).or_default() += 1;
+        self.in_flight += 1;
+        self.max_in_flight = self.max_in_flight.max(self.in_flight);
+    }
+
+    /// Predictions of an account that run now.
+    pub fn running(&self, account: &str) -> u64 {
+        self.running.get(account).copied().unwrap_or_default()
+    }
+
+    /// Predictions that run now, of all accounts.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// The most that ever ran at once.
+    pub fn max_in_flight(&self) -> u64 {
+        self.max_in_flight
+    }
+
+    /// An account's predictions, newest first, those with a number below `before`.
+    pub fn newest_first<'a>(&'a self, account: &'a str, before: u64) -> impl Iterator<Item = &'a Prediction> {
+        self.by_number.range(..before).rev().map(|(_, row)| row).filter(move |row| row.account == account)
+    }
+
+    /// All predictions, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Prediction> {
+        self.by_number.values()
+    }
+
+    /// Forgets all predictions; numbers go on, so that an old timer finds nothing.
+    pub fn clear(&mut self) {
+        *self = Self { next_number: self.next_number, ..Self::default() };
+    }
+
+    /// Starts the maximum anew from what runs now.
+    pub fn reset_max(&mut self) {
+        self.max_in_flight = self.in_flight;
+    }
+}

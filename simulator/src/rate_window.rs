@@ -1,0 +1,72 @@
+//! A sliding window over request times.
+
+use std::collections::VecDeque;
+
+/// The vendor's window: a minute, in milliseconds.
+pub const WINDOW_MS: u64 = 60_000;
+
+/// The times of the last minute's requests.
+#[derive(Debug, Default)]
+pub struct RateWindow {
+    times_ms: VecDeque<u64>,
+    max: usize,
+}
+
+/// What a window says about its limit at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Requests that would pass now.
+    pub remaining: u64,
+    /// When the next request leaves the window; now, for an empty one. Milliseconds since the epoch.
+    pub next_free_ms: u64,
+}
+
+impl RateWindow {
+    /// Counts one request.
+    pub fn add(&mut self, now_ms: u64) {
+        self.prune(now_ms);
+        self.times_ms.push_back(now_ms);
+        self.max = self.max.max(self.times_ms.len());
+    }
+
+    /// Requests in the minute that ends now.
+    pub fn count(&mut self, now_ms: u64) -> usize {
+        self.prune(now_ms);
+        self.times_ms.len()
+    }
+
+    /// The most requests that any minute had.
+    pub fn max(&self) -> usize {
+        self.max
+    }
+
+    /// How this window stands to `limit`.
+    pub fn standing(&mut self, limit: u64, now_ms: u64) -> Standing {
+        let used = u64::try_from(self.count(now_ms)).unwrap_or(u64::MAX);
+        let next_free_ms = self.times_ms.front().map_or(now_ms, |oldest| oldest + WINDOW_MS);
+        Standing { remaining: limit.saturating_sub(used), next_free_ms }
+    }
+
+    /// Drops what is a minute old: a request at `t` counts until just before `t + WINDOW_MS`.
+    fn prune(&mut self, now_ms: u64) {
+        while self.times_ms.front().is_some_and(|oldest| oldest + WINDOW_MS <= now_ms) {
+            self.times_ms.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_counts_for_exactly_a_minute() {
+        let mut window = RateWindow::default();
+        window.add(1_000);
+        window.add(2_000);
+        assert_eq!(window.standing(2, 60_999), Standing { remaining: 0, next_free_ms: 61_000 });
+        assert_eq!(window.standing(2, 61_000), Standing { remaining: 1, next_free_ms: 62_000 });
+        assert_eq!(window.count(62_000), 0);
+        assert_eq!(window.max(), 2);
+    }
+}

@@ -1,0 +1,75 @@
+//! What every vendor request passes: the key, the minute's limit, and on the way back the headers and envelope.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::error::{VendorError, json_response};
+use crate::app::App;
+use crate::clock::now_ms;
+use crate::rate_window::Standing;
+
+/// The account whose key a request carries; an extension of every request that passed the guard.
+#[derive(Clone, Debug)]
+pub struct Payer(pub String);
+
+/// 1. The key: 401.
+/// 2. The minute's limit: 429 with `Retry-After`.
+/// 3. The handler.
+/// 4. `X-RateLimit-*` on every answer whose account is known, and the body of an error.
+pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    // 1.
+    let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let account = app.world().accounts.authenticate(authorization).map(str::to_owned);
+    let Some(account) = account else {
+        app.world().record.refused.unauthorized += 1;
+        return finish(&app, VendorError::unauthorized().into_response());
+    };
+    // 2.
+    let admission = count_request(&app, &account);
+    request.extensions_mut().insert(Payer(account));
+    // 3.
+    let mut response = match &admission {
+        Some((_, Err(standing))) => VendorError::rate_limited(retry_after_secs(*standing)).into_response(),
+        Some((_, Ok(_))) | None => next.run(request).await,
+    };
+    // 4.
+    if let Some((limit, Ok(standing) | Err(standing))) = admission {
+        set_limit_headers(response.headers_mut(), limit, standing);
+    }
+    finish(&app, response)
+}
+
+/// The limit and how the account stands to it; `None` while the limit is off.
+fn count_request(app: &App, account: &str) -> Option<(u64, Result<Standing, Standing>)> {
+    let mut world = app.world();
+    let limit = world.settings.requests_per_minute?;
+    let admission = world.accounts.admit_request(account, limit, now_ms());
+    world.record.refused.rate_limited += u64::from(admission.is_err());
+    Some((limit, admission))
+}
+
+/// Whole seconds until the next request passes, at least one.
+fn retry_after_secs(standing: Standing) -> u64 {
+    standing.next_free_ms.saturating_sub(now_ms()).div_ceil(1000).max(1)
+}
+
+fn set_limit_headers(headers: &mut HeaderMap, limit: u64, standing: Standing) {
+    headers.insert("x-ratelimit-limit", HeaderValue::from(limit));
+    headers.insert("x-ratelimit-remaining", HeaderValue::from(standing.remaining));
+    headers.insert("x-ratelimit-reset", HeaderValue::from(standing.next_free_ms.div_ceil(1000)));
+}
+
+/// Writes the body of an error in the envelope that is due.
+fn finish(app: &App, mut response: Response) -> Response {
+    let Some(error) = response.extensions_mut().remove::<VendorError>() else { return response };
+    let envelope = app.world().next_envelope();
+    let (mut parts, _) = response.into_parts();
+    let written = json_response(&error.body(envelope));
+    parts.headers.extend(written.headers().clone());
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, written.into_body())
+}

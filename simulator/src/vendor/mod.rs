@@ -1,0 +1,82 @@
+//! The vendor's API, `/v1/…`, as its public documentation shows it. Where its pages contradict each other, both
+//! readings are served.
+
+mod account;
+mod batch;
+mod create;
+mod error;
+mod guard;
+mod models;
+mod order;
+mod predictions;
+mod stream;
+mod uploads;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+
+use error::VendorError;
+pub use error::json_response;
+
+use crate::app::App;
+
+/// What a handler answers.
+type Answer = Result<Response, VendorError>;
+
+/// All of `/v1`. Every route, unknown ones too, needs a key and counts against the limit.
+pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
+    let api = Router::new()
+        .route("/{owner}/{model}/predictions", post(create::create))
+        .route("/models/{owner}/{model}/predictions", post(create::create))
+        .route("/predictions", get(predictions::list))
+        .route("/predictions/batch", post(batch::create))
+        .route("/predictions/batch/{id}", get(batch::read))
+        .route("/predictions/{id}", get(predictions::read))
+        .route("/status/{id}", get(predictions::read))
+        .route("/predictions/{id}/cancel", post(predictions::cancel))
+        .route("/cancel/{id}", post(predictions::cancel))
+        .route("/predictions/{id}/stream", get(stream::stream))
+        .route("/models", get(models::list))
+        .route("/models/{id}", get(models::by_name))
+        .route("/models/{owner}/{model}", get(models::by_full_name))
+        .route("/estimate", post(models::estimate))
+        .route("/files", post(uploads::create).get(uploads::list))
+        .route("/files/{id}", get(uploads::read).delete(uploads::delete))
+        .route("/account", get(account::account))
+        .route("/account/balance", get(account::balance))
+        .route("/account/usage", get(account::usage))
+        .route("/account/rate-limits", get(account::rate_limits))
+        .route("/health", get(health))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        // The body was read, and bounded, before (crate::observe).
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(Arc::clone(app), guard::guard));
+    Router::new().nest("/v1", api)
+}
+
+async fn health() -> Answer {
+    Ok(json_response(&json!({"status": "ok"})))
+}
+
+async fn unknown() -> VendorError {
+    VendorError::not_found("There is no such endpoint.")
+}
+
+async fn wrong_method() -> VendorError {
+    VendorError::method_not_allowed()
+}
+
+/// Reads a JSON object from a body.
+///
+/// # Errors
+/// 400.
+fn parse_object(body: &[u8]) -> Result<serde_json::Map<String, Value>, VendorError> {
+    serde_json::from_slice(body).map_err(|_| VendorError::invalid_request("The body is not a JSON object.", None))
+}

@@ -1,0 +1,66 @@
+//! Reads the body of a create.
+
+use serde_json::{Map, Value};
+
+use super::error::VendorError;
+use crate::catalog::{ASPECT_RATIOS, Model};
+use crate::prediction::Order;
+use crate::webhook;
+
+/// The most outputs of one prediction.
+const MAX_IMAGE_COUNT: u64 = 10;
+
+/// Reads `{"input":{"prompt",…},"image_count"?,"webhook"?,"model"?,"provider"?}` for a model.
+///
+/// # Errors
+/// 400 that names the member which is wrong. Unknown members, and unknown inputs, are ignored: the vendor does not
+/// say that it refuses them.
+pub fn parse_order(model: &'static Model, body: &Map<String, Value>) -> Result<Order, VendorError> {
+    let Some(Value::Object(input)) = body.get("input") else {
+        return Err(wrong("input", "It must be an object."));
+    };
+    check_input(input)?;
+    check_same(body, "model", &[model.name.to_owned(), model.full_name()])?;
+    check_same(body, "provider", &[model.owner.to_owned()])?;
+    Ok(Order { model, input: input.clone(), image_count: image_count(body)?, webhook: webhook(body)? })
+}
+
+fn check_input(input: &Map<String, Value>) -> Result<(), VendorError> {
+    match input.get("prompt") {
+        Some(Value::String(prompt)) if !prompt.is_empty() => {}
+        _ => return Err(wrong("prompt", "It must be a text that is not empty.")),
+    }
+    if input.get("input_image").is_some_and(|image| !image.is_string()) {
+        return Err(wrong("input_image", "It must be a text."));
+    }
+    let known = |ratio: &Value| ratio.as_str().is_some_and(|ratio| ASPECT_RATIOS.contains(&ratio));
+    match input.get("aspect_ratio") {
+        Some(ratio) if !known(ratio) => Err(wrong("aspect_ratio", "It is none of the known ratios.")),
+        _ => Ok(()),
+    }
+}
+
+/// A member that repeats what the path says must agree with it.
+fn check_same(body: &Map<String, Value>, name: &str, allowed: &[String]) -> Result<(), VendorError> {
+    match body.get(name) {
+        None => Ok(()),
+        Some(Value::String(value)) if allowed.contains(value) => Ok(()),
+        Some(_) => Err(wrong(name, "It differs from the path.")),
+    }
+}
+
+fn image_count(body: &Map<String, Value>) -> Result<u64, VendorError> {
+    let Some(value) = body.get("image_count") else { return Ok(1) };
+    let count = value.as_u64().filter(|count| (1..=MAX_IMAGE_COUNT).contains(count));
+    count.ok_or_else(|| wrong("image_count", "It must be an integer from 1 to 10."))
+}
+
+fn webhook(body: &Map<String, Value>) -> Result<Option<String>, VendorError> {
+    let Some(value) = body.get("webhook") else { return Ok(None) };
+    let url = value.as_str().filter(|url| webhook::parse_url(url).is_some());
+    url.map(|url| Some(url.to_owned())).ok_or_else(|| wrong("webhook", "This stand-in calls http://<loopback> only."))
+}
+
+fn wrong(param: &str, problem: &str) -> VendorError {
+    VendorError::invalid_request(&format!("Invalid {param}. {problem}"), Some(param))
+}

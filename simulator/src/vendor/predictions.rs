@@ -1,0 +1,79 @@
+//! Reads and cancels predictions.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Answer;
+use super::error::{VendorError, json_response};
+use super::guard::Payer;
+use crate::app::App;
+use crate::prediction::{Prediction, Status};
+
+/// Rows of a page that names no limit.
+const DEFAULT_ROWS: usize = 25;
+/// Rows of a page at most.
+const MAX_ROWS: usize = 100;
+
+/// `GET /v1/predictions/:id` and `GET /v1/status/:id`.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    Extension(Payer(account)): Extension<Payer>,
+    Path(id): Path<String>,
+) -> Answer {
+    let prediction = find(&app, &account, &id)?;
+    *app.world().record.status_polls.entry(prediction.id.clone()).or_default() += 1;
+    Ok(json_response(&app.render(&prediction)))
+}
+
+/// `POST /v1/predictions/:id/cancel` and `POST /v1/cancel/:id`: 200 with the prediction as it is now; an ended one
+/// is returned unchanged.
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    Extension(Payer(account)): Extension<Payer>,
+    Path(id): Path<String>,
+) -> Answer {
+    let prediction = find(&app, &account, &id)?;
+    *app.world().record.cancels.entry(prediction.id.clone()).or_default() += 1;
+    let canceled = app.end(prediction.number, Status::Canceled, None).unwrap_or(prediction);
+    Ok(json_response(&app.render(&canceled)))
+}
+
+/// The page that a list asks for.
+#[derive(Debug, Deserialize)]
+pub struct Page {
+    limit: Option<usize>,
+    cursor: Option<u64>,
+}
+
+/// `GET /v1/predictions?limit=&cursor=`, newest first: `{"data":[…],"next_cursor":null}`. The vendor documents
+/// neither the envelope nor the cursor's field.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Extension(Payer(account)): Extension<Payer>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Answer {
+    let Query(page) = page.map_err(|_| VendorError::invalid_request("Invalid limit or cursor.", None))?;
+    let rows = page.limit.unwrap_or(DEFAULT_ROWS).clamp(1, MAX_ROWS);
+    let before = page.cursor.unwrap_or(u64::MAX);
+    let mut found: Vec<Prediction> =
+        app.world().predictions.newest_first(&account, before).take(rows + 1).cloned().collect();
+    let has_more = found.len() > rows;
+    found.truncate(rows);
+    let last = found.last().filter(|_| has_more).map(|prediction| prediction.number.to_string());
+    let data: Vec<_> = found.iter().map(|prediction| app.render(prediction)).collect();
+    Ok(json_response(&json!({"data": data, "next_cursor": last})))
+}
+
+/// An account's prediction.
+///
+/// # Errors
+/// 404, for another account's as for a missing one.
+pub fn find(app: &App, account: &str, id: &str) -> Result<Prediction, VendorError> {
+    let missing = || VendorError::not_found("There is no such prediction.");
+    app.world().own(account, id).cloned().ok_or_else(missing)
+}

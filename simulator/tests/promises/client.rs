@@ -1,0 +1,95 @@
+//! A raw HTTP/1.1 client: one request a connection, and answers as they came, broken ones too.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// How long a test waits for an answer's end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An answer, or what arrived of it.
+#[derive(Debug)]
+pub struct Reply {
+    /// 0 if no status line arrived.
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Without chunk framing.
+    pub body: Vec<u8>,
+    /// Every byte that arrived.
+    pub raw: Vec<u8>,
+}
+
+impl Reply {
+    fn parse(raw: Vec<u8>) -> Self {
+        let end = raw.windows(4).position(|window| window == b"\r\n\r\n");
+        let Some(end) = end else { return Self { status: 0, headers: Vec::new(), body: Vec::new(), raw } };
+        let head = String::from_utf8(raw[..end].to_vec()).unwrap();
+        let status = head[9..12].parse().unwrap();
+        let pair = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+        let headers: Vec<_> = head.lines().skip(1).filter_map(pair).collect();
+        let mut reply = Self { status, headers, body: raw[end + 4..].to_vec(), raw };
+        if reply.header("transfer-encoding") == Some("chunked") {
+            reply.body = unchunk(&reply.body);
+        }
+        reply
+    }
+
+    /// The first header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A header that is a number.
+    pub fn number(&self, name: &str) -> u64 {
+        self.header(name).unwrap().parse().unwrap()
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+}
+
+/// Sends a request and reads until the peer closes.
+pub async fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    let mut socket = open(address, method, path, headers, body).await;
+    let mut raw = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut raw)).await;
+    // A reset after the last byte is as good as a close.
+    let _ = read.expect("the answer has no end");
+    Reply::parse(raw)
+}
+
+/// Sends a request and leaves reading to the test.
+pub async fn open(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(&[request.as_bytes(), body].concat()).await.unwrap();
+    socket
+}
+
+fn unchunk(mut framed: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(end) = framed.windows(2).position(|window| window == b"\r\n") {
+        let length = usize::from_str_radix(std::str::from_utf8(&framed[..end]).unwrap(), 16).unwrap();
+        if length == 0 {
+            break;
+        }
+        body.extend(&framed[end + 2..end + 2 + length]);
+        framed = &framed[end + 4 + length..];
+    }
+    body
+}

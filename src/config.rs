@@ -1,0 +1,317 @@
+//! The deployment's settings (contract 4): parse everything, then report every error. Names, never values.
+
+use serde::Serialize;
+use url::{Host, Url};
+
+use crate::constants::TOKEN_LIFETIME_SECS;
+use crate::policy::{Policy, parse_policy};
+use crate::secret::{Secret, VendorKey, VendorKeyProblem};
+use crate::token::{Issuer, loopback_problems, parse_issuers};
+
+/// One thing that is wrong: which variable, and what about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The variable's name.
+    pub name: String,
+    /// What is wrong, without any value.
+    pub problem: String,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Alerts.
+    Error,
+    /// Alerts and a line for each request.
+    Info,
+    /// The same; room for more.
+    Debug,
+}
+
+/// Complete settings. Made by [`parse`], so that a value that exists is right.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The vendor's key.
+    pub vendor_key: VendorKey,
+    /// The key to come, while keys are rotated.
+    pub vendor_key_next: Option<VendorKey>,
+    /// Where the vendor is.
+    pub upstream_url: BaseUrl,
+    /// The Worker's own origin, where it is known.
+    pub public_url: Option<String>,
+    /// Pages that may call, besides those of our own origin.
+    pub allowed_origins: Vec<String>,
+    /// Who may sign tokens.
+    pub issuers: Vec<Issuer>,
+    /// What users may do.
+    pub policy: Policy,
+    /// Whether `/` is the demo.
+    pub demo: bool,
+    /// How long a token of ours lives, seconds.
+    pub token_lifetime_secs: u32,
+    /// What is logged.
+    pub log_level: LogLevel,
+}
+
+/// An absolute URL without credentials, query or fragment, and without a slash at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl {
+    text: String,
+    origin: String,
+    is_loopback: bool,
+}
+
+impl BaseUrl {
+    /// Parses an https URL, or an http one on a loopback host.
+    ///
+    /// # Errors
+    /// What is wrong, without the value.
+    pub fn try_new(text: &str) -> Result<Self, &'static str> {
+        let url = Url::parse(text).map_err(|_| "is not a URL")?;
+        let host = url.host().ok_or("has no host")?;
+        let is_loopback = is_loopback(&host);
+        if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback) {
+            return Err("is not https (http only for a loopback host)");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("has credentials in it");
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("has a query or a fragment");
+        }
+        let text = url.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { text, origin: url.origin().ascii_serialization(), is_loopback })
+    }
+
+    /// The URL, without a slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Scheme, host and port.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+/// Whether a URL's host is this machine: `localhost`, 127.0.0.0/8, `[::1]`.
+#[must_use]
+pub fn is_loopback_host(host: &str) -> bool {
+    Host::parse(host).is_ok_and(|parsed| match parsed {
+        Host::Domain(name) => name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    })
+}
+
+impl Config {
+    /// Checks the settings against the host that the Worker is called by: a vendor or an issuer on a loopback host is
+    /// for development, and an error anywhere else.
+    ///
+    /// # Errors
+    /// The settings that are for development.
+    pub fn check_host(&self, host: &str) -> Result<(), Vec<Problem>> {
+        let is_loopback_only = self.upstream_url.is_loopback || self.issuers.iter().any(Issuer::is_loopback);
+        if !is_loopback_only || is_loopback_host(host) {
+            return Ok(());
+        }
+        let mut problems: Vec<_> =
+            loopback_problems(&self.issuers, false).into_iter().map(|text| problem("ISSUERS", text)).collect();
+        if self.upstream_url.is_loopback {
+            problems.push(problem("UPSTREAM_URL", "is on a loopback host, and this Worker is not"));
+        }
+        Err(problems)
+    }
+}
+
+fn problem(name: &str, text: impl Into<String>) -> Problem {
+    Problem { name: name.to_owned(), problem: text.into() }
+}
+
+/// Reads every setting with `get`.
+///
+/// # Errors
+/// Every problem of every setting.
+pub fn parse(get: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<Problem>> {
+    let mut reader = Reader { get, problems: Vec::new() };
+    let vendor_key = reader.vendor_key("DEEPCREATIVE_API_KEY");
+    if vendor_key.is_none() && get("DEEPCREATIVE_API_KEY").is_none() {
+        reader.problem("DEEPCREATIVE_API_KEY", "is missing");
+    }
+    let vendor_key_next = reader.vendor_key("DEEPCREATIVE_API_KEY_NEXT");
+    let upstream_url = reader.url("UPSTREAM_URL").or_else(|| BaseUrl::try_new("https://api.deepcreativelabs.com/v1").ok());
+    let public_url = reader.public_url();
+    let allowed_origins = reader.allowed_origins();
+    let issuers = reader.json_setting("ISSUERS", 9, |text| parse_issuers(text, get));
+    let policy = reader.json_setting("POLICY", 40, parse_policy);
+    let demo = reader.word("DEMO", false, &[("off", false), ("on", true)]);
+    let log_level = reader.word(
+        "LOG_LEVEL",
+        LogLevel::Info,
+        &[("error", LogLevel::Error), ("info", LogLevel::Info), ("debug", LogLevel::Debug)],
+    );
+    let token_lifetime_secs = reader.token_lifetime();
+    for name in ["TURNSTILE_URL", "ALERT_WEBHOOK_URL", "EVENTS_WEBHOOK_URL"] {
+        reader.url(name);
+    }
+    reader.signing_keys();
+    let problems = reader.problems;
+    match (vendor_key, upstream_url, issuers, policy) {
+        (Some(vendor_key), Some(upstream_url), Some(issuers), Some(policy)) if problems.is_empty() => Ok(Config {
+            vendor_key, vendor_key_next, upstream_url, public_url, allowed_origins, issuers, policy, demo,
+            token_lifetime_secs, log_level,
+        }),
+        _ => Err(problems),
+    }
+}
+
+struct Reader<'a> {
+    get: &'a dyn Fn(&str) -> Option<String>,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn problem(&mut self, name: &str, text: impl Into<String>) {
+        self.problems.push(problem(name, text));
+    }
+
+    fn vendor_key(&mut self, name: &str) -> Option<VendorKey> {
+        let text = (self.get)(name)?;
+        match VendorKey::try_new(&text) {
+            Ok(key) => Some(key),
+            Err(VendorKeyProblem::Form) => {
+                self.problem(name, "is not sk_live_ and 16 to 200 of A-Z, a-z, 0-9, _ and -");
+                None
+            }
+            Err(VendorKeyProblem::Placeholder) => {
+                self.problem(name, "is a placeholder: put the vendor's key there");
+                None
+            }
+        }
+    }
+
+    fn url(&mut self, name: &str) -> Option<BaseUrl> {
+        let text = (self.get)(name)?;
+        BaseUrl::try_new(&text).map_err(|wrong| self.problem(name, wrong)).ok()
+    }
+
+    /// The Worker's own URL is its origin: every route has its fixed path below it.
+    fn public_url(&mut self) -> Option<String> {
+        let url = self.url("PUBLIC_URL")?;
+        if url.text == url.origin {
+            return Some(url.origin);
+        }
+        self.problem("PUBLIC_URL", "has a path: it must be scheme, host and port alone");
+        None
+    }
+
+    fn allowed_origins(&mut self) -> Vec<String> {
+        let Some(text) = (self.get)("ALLOWED_ORIGINS").filter(|text| !text.trim().is_empty()) else {
+            self.problem("ALLOWED_ORIGINS", "is missing: list exact origins, or say none");
+            return Vec::new();
+        };
+        if text.trim() == "none" {
+            return Vec::new();
+        }
+        let mut origins: Vec<String> = Vec::new();
+        for (index, origin) in text.split(',').map(str::trim).enumerate() {
+            let wrong = match check_origin(origin) {
+                Ok(()) if origins.iter().any(|known| known == origin) => "is there twice",
+                Ok(()) => {
+                    origins.push(origin.to_owned());
+                    continue;
+                }
+                Err(wrong) => wrong,
+            };
+            self.problem("ALLOWED_ORIGINS", format!("entry {} {wrong}", index.saturating_add(1)));
+        }
+        origins
+    }
+
+    /// A JSON setting that may go on in `NAME_2` … `NAME_most`: a variable holds 5 KB.
+    fn json_setting<T>(&mut self, name: &str, most: u32, parse: impl Fn(&str) -> Result<T, Vec<String>>) -> Option<T> {
+        let Some(mut text) = (self.get)(name).filter(|text| !text.trim().is_empty()) else {
+            self.problem(name, "is missing");
+            return None;
+        };
+        let mut ended = false;
+        for index in 2..=most {
+            match (self.get)(&format!("{name}_{index}")) {
+                Some(_) if ended => {
+                    self.problem(name, format!("goes on in {name}_{index}, but a part before it is missing"));
+                    return None;
+                }
+                Some(part) => text.push_str(&part),
+                None => ended = true,
+            }
+        }
+        parse(&text).map_err(|wrong| self.problems.extend(wrong.into_iter().map(|text| problem(name, text)))).ok()
+    }
+
+    /// One of several words; `default` where it is not set.
+    fn word<T: Copy>(&mut self, name: &str, default: T, words: &[(&str, T)]) -> T {
+        let Some(text) = (self.get)(name) else { return default };
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        found.unwrap_or_else(|| {
+            let list: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            self.problem(name, format!("is not one of {}", list.join(", ")));
+            default
+        })
+    }
+
+    fn token_lifetime(&mut self) -> u32 {
+        let (least, default, most) = TOKEN_LIFETIME_SECS;
+        let Some(text) = (self.get)("TOKEN_LIFETIME_SECS") else { return default };
+        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        number.unwrap_or_else(|| {
+            self.problem("TOKEN_LIFETIME_SECS", format!("is not a whole number from {least} to {most}"));
+            default
+        })
+    }
+
+    /// Present keys are checked, so that a mistake shows before the day they are needed.
+    fn signing_keys(&mut self) {
+        let Some(text) = (self.get)("TOKEN_SIGNING_KEYS").map(Secret::new) else { return };
+        let keys = crate::json::parse_strict(text.expose().as_bytes(), 4).ok();
+        let keys = keys.as_ref().and_then(|set| set.get("keys")).and_then(serde_json::Value::as_array);
+        let is_ed25519 = |key: &serde_json::Value| {
+            let text = |name: &str| key.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+            text("kty") == "OKP" && text("crv") == "Ed25519" && !text("kid").is_empty()
+                && jwt_simple::prelude::Ed25519KeyPair::from_jwk(&key.to_string()).is_ok()
+        };
+        if !keys.is_some_and(|keys| !keys.is_empty() && keys.iter().all(is_ed25519)) {
+            self.problem("TOKEN_SIGNING_KEYS", "is not a JWK set of private Ed25519 keys with a kid each");
+        }
+    }
+}
+
+/// The app schemes of mobile and desktop web views, which have fixed origins.
+const APP_ORIGINS: [&str; 3] = ["capacitor://localhost", "ionic://localhost", "tauri://localhost"];
+
+/// An exact origin as a browser sends it: no path, no slash, lower case, no default port, no wildcard.
+fn check_origin(origin: &str) -> Result<(), &'static str> {
+    if APP_ORIGINS.contains(&origin) {
+        return Ok(());
+    }
+    let url = Url::parse(origin).map_err(|_| "is not an origin such as https://app.example.com")?;
+    let host = url.host().ok_or("has no host")?;
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&host)) {
+        return Err("is not https (http only for a loopback host)");
+    }
+    // Browsers write an origin in one way only: anything else would never match.
+    if url.origin().ascii_serialization() == origin {
+        Ok(())
+    } else {
+        Err("is not exactly what a browser sends: no path, no slash at the end, lower case, no default port")
+    }
+}

@@ -1,0 +1,18 @@
+//! The Dispatcher's state machine: who is submitted, polled and canceled when, and what each vendor answer does.
+//!
+//! Pure: a [`Dispatcher`] is loaded from rows, changed by messages, answers and the passing of time, and hands out
+//! [`Action`]s for the shell to carry out and [`Changes`] for it to store in the same turn. The invariants stand in
+//! docs/architecture.md; the interleavings that could break them are tested in `tests/dispatch_model.rs`.
+
+mod actions;
+mod answers;
+mod dispatcher;
+mod health;
+mod job;
+mod requests;
+mod time_passes;
+
+pub use actions::{Action, Changes, Delivery};
+pub use dispatcher::{Dispatcher, KeyLimits, StoredState};
+pub use health::Health;
+pub use job::{Job, JobState, OutboxRow};

@@ -1,0 +1,54 @@
+//! The demo's files, with a strict policy for the page.
+
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use worker::Env;
+
+use super::deployment::Deployment;
+use super::platform::{self, PlatformError};
+use super::respond;
+use crate::ids::RequestId;
+
+/// Serves one of the files that [`crate::route`] lists. The asset's own headers are not relayed.
+pub async fn serve(
+    env: &Env,
+    deployment: &Deployment,
+    asset: &'static str,
+    request_id: &RequestId,
+) -> Result<web_sys::Response, PlatformError> {
+    let assets = platform::binding(env, "ASSETS")?;
+    let fetch: js_sys::Function = js_sys::Reflect::get(&assets, &JsValue::from_str("fetch"))?.dyn_into()?;
+    // The host does not matter to the assets binding.
+    let promise: js_sys::Promise = fetch.call1(&assets, &JsValue::from_str(&format!("https://assets{asset}")))?.dyn_into()?;
+    let file: web_sys::Response = JsFuture::from(promise).await?.dyn_into()?;
+    let mut lines = respond::common_lines(request_id, "no-cache");
+    lines.push_str("\nContent-Type: ");
+    lines.push_str(content_type(asset));
+    lines.push_str("\nContent-Security-Policy: ");
+    lines.push_str(&content_security_policy(deployment));
+    platform::respond_with_body_of(&file, &lines)
+}
+
+fn content_type(asset: &str) -> &'static str {
+    match asset.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("json") => "application/json",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
+}
+
+/// The page may load pictures over https and talk to this API and to the app's own origins, where its backend is.
+fn content_security_policy(deployment: &Deployment) -> String {
+    let config = &deployment.config;
+    let backends = config.allowed_origins.join(" ");
+    // In development the vendor's stand-in serves its pictures over http on loopback.
+    let upstream = config.upstream_url.origin();
+    let pictures = if upstream.starts_with("http:") { upstream } else { "" };
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: {pictures}; connect-src 'self' {backends}; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}

@@ -1,0 +1,276 @@
+//! The Dispatcher: one Durable Object per deployment, the only one that speaks to the vendor about predictions.
+//!
+//! A shell around [`crate::dispatch`]: decode, one turn of the machine, store its changes in one transaction, then
+//! start its actions under the object's own `wait_until`. Invariants: changes are stored before an action starts; no
+//! borrow of the machine lives across an await; no request and no alarm awaits the vendor (but `outcome`, which only
+//! listens); if storing fails, the memory is dropped and loaded anew.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures_channel::oneshot;
+use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+
+use super::answers::ledgers;
+use super::deployment::{Deployment, deployment};
+use super::dispatcher_store::DispatcherStore;
+use super::log;
+use super::platform::{self, PlatformError, Sql};
+use crate::constants::{ALARM_LATE_MILLIS, DELIVERY_LONGEST_MILLIS, TOMBSTONE_MILLIS};
+use crate::dispatch::{Action, Delivery, Dispatcher as Machine, KeyLimits};
+use crate::ids::JobId;
+use crate::messages::{CreateOutcome, DispatcherReply, DispatcherRequest, LedgerReply, LedgerRequest, Order, Stage};
+use crate::time::UnixMillis;
+use crate::upstream::models::read_models;
+use crate::upstream::output::OutputRule;
+use crate::upstream::{answer::Answer, request};
+
+/// See the module.
+#[durable_object(alarm)]
+pub struct Dispatcher {
+    dispatcher: Rc<Inner>,
+}
+
+struct Inner {
+    state: State,
+    env: Env,
+    store: std::result::Result<DispatcherStore, PlatformError>,
+    machine: RefCell<Option<Machine>>,
+    armed: Cell<Option<UnixMillis>>,
+    /// Edges that await the vendor's answer to a create.
+    waiters: RefCell<BTreeMap<JobId, Vec<oneshot::Sender<CreateOutcome>>>>,
+    /// Answers that no edge has asked for yet; they may be lost.
+    outcomes: RefCell<BTreeMap<JobId, CreateOutcome>>,
+}
+
+/// Outcomes kept for edges that have not asked yet: they ask within milliseconds.
+const OUTCOMES_KEPT: usize = 100;
+
+impl DurableObject for Dispatcher {
+    fn new(state: State, env: Env) -> Self {
+        let store = Sql::new(&state).and_then(DispatcherStore::new);
+        Self {
+            dispatcher: Rc::new(Inner {
+                state,
+                env,
+                store,
+                machine: RefCell::new(None),
+                armed: Cell::new(None),
+                waiters: RefCell::default(),
+                outcomes: RefCell::default(),
+            }),
+        }
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let message = request.text().await?;
+        let reply = match serde_json::from_str(&message) {
+            Ok(request) => self.dispatcher.answer(request).await,
+            Err(_) => Err(PlatformError),
+        };
+        match reply {
+            Ok(reply) => Response::ok(serde_json::to_string(&reply)?),
+            Err(PlatformError) => {
+                log::alert("dispatcher_failed");
+                Response::error("", 500)
+            }
+        }
+    }
+
+    /// Never fails: the platform deletes an alarm that failed six times.
+    async fn alarm(&self) -> Result<Response> {
+        self.dispatcher.armed.set(None);
+        if self.dispatcher.turn(|_, _| ()).is_err() {
+            log::alert("dispatcher_alarm_failed");
+            self.dispatcher.arm(platform::now().plus_millis(ALARM_LATE_MILLIS));
+        }
+        Response::empty()
+    }
+}
+
+type Outcome<T> = std::result::Result<T, PlatformError>;
+
+impl Inner {
+    async fn answer(self: &Rc<Self>, request: DispatcherRequest) -> Outcome<DispatcherReply> {
+        match request {
+            DispatcherRequest::Enqueue { user, order, weight, deadline } => {
+                let has_tombstone = self.store()?.has_tombstone(&order.job_id)?;
+                let job_id = order.job_id.clone();
+                self.turn(|machine, now| machine.enqueue(user, order, weight, deadline, has_tombstone, now)).map(|reply| {
+                    self.after_enqueue(&job_id, reply)
+                })
+            }
+            DispatcherRequest::Withdraw { job_id } => self.turn(|machine, now| machine.withdraw(&job_id, now)),
+            DispatcherRequest::Cancel { job_id } => self.turn(|machine, now| machine.cancel(&job_id, now)),
+            DispatcherRequest::State { job_id } => self.turn(|machine, now| machine.state_of(&job_id, now)),
+            DispatcherRequest::Outcome { job_id } => self.outcome(&job_id).await,
+            DispatcherRequest::Tick => self.turn(|_, _| DispatcherReply::Done),
+            DispatcherRequest::Models => self.turn(|machine, _| {
+                machine.want_models();
+                DispatcherReply::Models { models: machine.models().map(<[_]>::to_vec) }
+            }),
+        }
+    }
+
+    /// The turn that took the job may have started it: the Ledger is told where it is now.
+    fn after_enqueue(&self, job_id: &JobId, reply: DispatcherReply) -> DispatcherReply {
+        let DispatcherReply::Job(mut news) = reply else { return reply };
+        if self.machine.borrow().as_ref().is_some_and(|machine| machine.is_submitting(job_id)) {
+            news.stage = Stage::Submitting;
+        }
+        DispatcherReply::Job(news)
+    }
+
+    fn store(&self) -> Outcome<&DispatcherStore> {
+        self.store.as_ref().map_err(|error| *error)
+    }
+
+    fn deployment(&self) -> Outcome<Rc<Deployment>> {
+        deployment(&self.env).map_err(|_| PlatformError)
+    }
+
+    /// One turn: change the machine, decide what is due, store, start the actions, arm the alarm. No await inside.
+    fn turn<R>(self: &Rc<Self>, change: impl FnOnce(&mut Machine, UnixMillis) -> R) -> Outcome<R> {
+        let now = platform::now();
+        let mut slot = self.machine.borrow_mut();
+        let mut machine = match slot.take() {
+            Some(machine) => machine,
+            None => self.load()?,
+        };
+        let result = change(&mut machine, now);
+        let actions = machine.due(now);
+        let changes = machine.take_changes();
+        // On failure the machine is dropped here, and loaded anew from what is stored.
+        self.store()?.store(&machine, &changes, now.plus_millis(TOMBSTONE_MILLIS))?;
+        let next_due = machine.next_due(now);
+        *slot = Some(machine);
+        drop(slot);
+        for alert in changes.alerts {
+            log::alert(alert);
+        }
+        for action in actions {
+            self.start(action);
+        }
+        if let Some(at) = next_due {
+            self.arm(at);
+        }
+        Ok(result)
+    }
+
+    fn load(&self) -> Outcome<Machine> {
+        let deployment = self.deployment()?;
+        let key = &deployment.config.policy.key;
+        let own = key.requests_per_minute.saturating_sub(key.expected_other_requests_per_minute).max(1);
+        let limits = KeyLimits {
+            requests_per_minute: usize::try_from(own).unwrap_or(usize::MAX),
+            concurrent_predictions: usize::try_from(key.concurrent_predictions).unwrap_or(usize::MAX),
+            max_wait_millis: i64::from(key.max_wait_secs).saturating_mul(1_000),
+            key_fingerprint: deployment.config.vendor_key.fingerprint(),
+            outputs: OutputRule::for_upstream(deployment.config.upstream_url.as_str()),
+        };
+        self.store()?.load(limits)
+    }
+
+    fn arm(&self, at: UnixMillis) {
+        let is_late = self.armed.get().is_some_and(|armed| platform::now().millis_since(armed) > ALARM_LATE_MILLIS);
+        if is_late || self.armed.get().is_none_or(|armed| at < armed) {
+            self.armed.set(Some(at));
+            if let Ok(store) = &self.store {
+                store.set_alarm(at);
+            }
+        }
+    }
+
+    fn start(self: &Rc<Self>, action: Action) {
+        let this = Rc::clone(self);
+        self.state.wait_until(async move {
+            if this.carry_out(action).await.is_err() {
+                log::alert("dispatcher_failed");
+            }
+        });
+    }
+
+    async fn carry_out(self: &Rc<Self>, action: Action) -> Outcome<()> {
+        match action {
+            Action::Submit { order } => self.submit(&order).await,
+            Action::Poll { job_id, vendor_id, key } => {
+                let answer = self.send(|base| request::status(base, &vendor_id), key.as_deref()).await?;
+                self.turn(|machine, now| machine.poll_finished(&job_id, &answer, now))
+            }
+            Action::Cancel { job_id, vendor_id, key } => {
+                let answer = self.send(|base| request::cancel(base, &vendor_id), key.as_deref()).await?;
+                self.turn(|machine, now| machine.cancel_finished(&job_id, &answer, now))
+            }
+            Action::Deliver(delivery) => self.deliver(&delivery).await,
+            Action::FetchModels => {
+                let models = match self.send(request::models, None).await? {
+                    Answer::Response(response) if response.status == 200 => response.body.as_deref().and_then(read_models),
+                    _ => None,
+                };
+                self.turn(|machine, now| machine.models_finished(models, now))
+            }
+        }
+    }
+
+    async fn send(&self, make: impl FnOnce(&str) -> request::UpstreamRequest, key: Option<&str>) -> Outcome<Answer> {
+        let deployment = self.deployment()?;
+        let request = make(deployment.config.upstream_url.as_str());
+        Ok(platform::fetch_upstream(&request, deployment.key(key)).await)
+    }
+
+    async fn submit(self: &Rc<Self>, order: &Order) -> Outcome<()> {
+        let answer = self.send(|base| request::create(base, order), None).await?;
+        let outcome = self.turn(|machine, now| machine.submit_finished(&order.job_id, &answer, now))?;
+        let mut outcomes = self.outcomes.borrow_mut();
+        while outcomes.len() >= OUTCOMES_KEPT {
+            outcomes.pop_first();
+        }
+        outcomes.insert(order.job_id.clone(), outcome);
+        Ok(())
+    }
+
+    /// Tells a Ledger, then the edges that wait for these predictions: what they read next is what they were told.
+    async fn deliver(self: &Rc<Self>, delivery: &Delivery) -> Outcome<()> {
+        let message = LedgerRequest::News { news: delivery.news.clone() };
+        let message = serde_json::to_string(&message).map_err(|_| PlatformError)?;
+        let namespace = ledgers(&self.env)?;
+        let reply = platform::call_object(&namespace, delivery.user.as_str(), &message, DELIVERY_LONGEST_MILLIS / 10).await;
+        let is_done = matches!(reply, Ok(LedgerReply::Done));
+        let told = self.turn(|machine, now| {
+            if is_done {
+                machine.delivered(&delivery.user, &delivery.news);
+            } else {
+                machine.delivery_failed(&delivery.user, &delivery.news, now);
+            }
+        });
+        for news in &delivery.news {
+            self.wake_waiters(&news.job_id);
+        }
+        told
+    }
+
+    fn wake_waiters(&self, job_id: &JobId) {
+        let Some(outcome) = self.outcomes.borrow().get(job_id).copied() else { return };
+        for waiter in self.waiters.borrow_mut().remove(job_id).unwrap_or_default() {
+            // An edge that has gone away does not matter.
+            let _ = waiter.send(outcome);
+        }
+    }
+
+    /// The vendor's answer to a create: at once if it is known and its Ledger has heard of it, else when it is.
+    async fn outcome(self: &Rc<Self>, job_id: &JobId) -> Outcome<DispatcherReply> {
+        let (is_open, is_unheard) = self.turn(|machine, _| (machine.is_submitting(job_id), machine.outbox_row(job_id).is_some()))?;
+        let known = self.outcomes.borrow().get(job_id).copied();
+        let outcome = match known {
+            Some(outcome) if !is_unheard => outcome,
+            None if !is_open && !is_unheard => CreateOutcome::Pending,
+            _ => {
+                let (sender, receiver) = oneshot::channel();
+                self.waiters.borrow_mut().entry(job_id.clone()).or_default().push(sender);
+                receiver.await.unwrap_or(CreateOutcome::Pending)
+            }
+        };
+        Ok(DispatcherReply::Outcome { outcome })
+    }
+}

@@ -1,0 +1,107 @@
+//! The Dispatcher's tables (docs/schema.md): rows in and out, nothing decided.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::platform::{PlatformError, Sql, Statement};
+use crate::dispatch::{Changes, Dispatcher as Machine, KeyLimits, StoredState};
+use crate::ids::JobId;
+use crate::time::UnixMillis;
+
+const SCHEMA: [&str; 4] = [
+    "CREATE TABLE IF NOT EXISTS jobs (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS outbox (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS tombstones (job_id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
+];
+
+/// Rows of the one Dispatcher.
+pub struct DispatcherStore {
+    sql: Sql,
+}
+
+#[derive(Deserialize)]
+struct Doc {
+    doc: String,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    #[serde(rename = "job_id")]
+    _job_id: JobId,
+}
+
+impl DispatcherStore {
+    /// Over the storage of the object.
+    pub fn new(sql: Sql) -> Result<Self, PlatformError> {
+        let schema: Vec<_> = SCHEMA.iter().map(|statement| Statement::new(statement, [])).collect();
+        sql.transaction(&schema)?;
+        Ok(Self { sql })
+    }
+
+    /// The machine as it was stored.
+    pub fn load(&self, limits: KeyLimits) -> Result<Machine, PlatformError> {
+        let state: Vec<StoredState> = self.docs("SELECT doc FROM state")?;
+        let state = state.into_iter().next().unwrap_or_default();
+        Ok(Machine::load(limits, state, self.docs("SELECT doc FROM jobs")?, self.docs("SELECT doc FROM outbox")?))
+    }
+
+    fn docs<T: DeserializeOwned>(&self, sql: &str) -> Result<Vec<T>, PlatformError> {
+        let rows: Vec<Doc> = self.sql.rows(sql, &[])?;
+        rows.iter().map(|row| serde_json::from_str(&row.doc).map_err(|_| PlatformError)).collect()
+    }
+
+    /// Whether an id ended or was withdrawn in the last 25 hours.
+    pub fn has_tombstone(&self, job_id: &JobId) -> Result<bool, PlatformError> {
+        let rows: Vec<Found> = self.sql.rows("SELECT job_id FROM tombstones WHERE job_id = ?", &[json!(job_id)])?;
+        Ok(!rows.is_empty())
+    }
+
+    /// Stores the changes of a turn: all or none.
+    pub fn store(&self, machine: &Machine, changes: &Changes, tombstones_expire: UnixMillis) -> Result<(), PlatformError> {
+        let mut statements = Vec::new();
+        for job_id in &changes.jobs {
+            statements.push(row("jobs", job_id, machine.job(job_id))?);
+        }
+        for job_id in &changes.outbox {
+            statements.push(row("outbox", job_id, machine.outbox_row(job_id))?);
+        }
+        for job_id in &changes.tombstones {
+            statements.push(Statement::new(
+                "INSERT OR REPLACE INTO tombstones (job_id, expires_at) VALUES (?, ?)",
+                [json!(job_id), json!(tombstones_expire)],
+            ));
+        }
+        if let Some(oldest) = changes.tombstones.first() {
+            // Each new tombstone takes two expired ones with it: the table stays as large as 25 hours need.
+            let now = oldest.created_at();
+            statements.push(Statement::new(
+                "DELETE FROM tombstones WHERE job_id IN (SELECT job_id FROM tombstones WHERE expires_at < ? LIMIT 2)",
+                [json!(now)],
+            ));
+        }
+        if changes.state {
+            let doc = serde_json::to_string(&machine.stored_state()).map_err(|_| PlatformError)?;
+            statements.push(Statement::new("INSERT OR REPLACE INTO state (name, doc) VALUES ('main', ?)", [json!(doc)]));
+        }
+        self.sql.transaction(&statements)
+    }
+
+    /// Arms the alarm.
+    pub fn set_alarm(&self, at: UnixMillis) {
+        self.sql.set_alarm(at);
+    }
+}
+
+/// Writes a row, or deletes it where it is gone.
+fn row<T: serde::Serialize>(table: &str, job_id: &JobId, value: Option<&T>) -> Result<Statement, PlatformError> {
+    Ok(match value {
+        Some(value) => {
+            let doc = serde_json::to_string(value).map_err(|_| PlatformError)?;
+            let sql = format!("INSERT OR REPLACE INTO {table} (job_id, doc) VALUES (?, ?)");
+            Statement::new(&sql, [json!(job_id), json!(doc)])
+        }
+        None => Statement::new(&format!("DELETE FROM {table} WHERE job_id = ?"), [json!(job_id)]),
+    })
+}

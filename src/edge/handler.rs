@@ -1,0 +1,201 @@
+//! A request's way through the checks, in the order of contract 1.
+
+use std::rc::Rc;
+
+use serde_json::json;
+use worker::{Context, Env};
+
+use super::deployment::{Deployment, deployment, with_tokens};
+use super::platform::{self, PlatformError};
+use super::respond::{self, Answer};
+use super::{create, demo, log, reads};
+use crate::config::{Problem, is_loopback_host};
+use crate::constants::OTHER_BODY_MAX_BYTES;
+use crate::cors::{OriginCheck, check_origin};
+use crate::headers::{self, Credentials, RequestHead, UrlParts, split_url};
+use crate::ids::RequestId;
+use crate::rejection::{Code, Rejection};
+use crate::route::{NoRoute, Route};
+use crate::time::UnixMillis;
+use crate::token::{self, Grant, Purpose};
+
+/// What the steps of one request share.
+pub struct Call<'a> {
+    /// The platform's bindings.
+    pub env: &'a Env,
+    /// To go on after the answer.
+    pub context: &'a Context,
+    /// The settings.
+    pub deployment: &'a Rc<Deployment>,
+    /// The request itself, for its body.
+    pub request: &'a web_sys::Request,
+    /// Its head.
+    pub head: &'a RequestHead,
+    /// Its URL.
+    pub url: UrlParts<'a>,
+    /// When it arrived.
+    pub now: UnixMillis,
+    /// What the answer's links start with: `PUBLIC_URL`, else the request's origin.
+    pub base: &'a str,
+}
+
+/// What is learned on the way, for the log.
+#[derive(Default)]
+struct Trace {
+    route: Option<&'static str>,
+    subject: Option<String>,
+    rejection: Option<Rejection>,
+}
+
+/// Answers a request and writes its log line. Fails only where no response can be made at all.
+pub async fn handle(request: web_sys::Request, env: Env, context: Context) -> Result<web_sys::Response, PlatformError> {
+    let now = platform::now();
+    let request_id = RequestId::new(now, platform::random());
+    let head = platform::request_head(&request);
+    let mut trace = Trace::default();
+    let response = answer(&request, &env, &context, &head, now, &request_id, &mut trace).await?;
+    log::request(&log::RequestLine {
+        started: now,
+        request_id: &request_id,
+        client_request_id: head.request_id.as_deref().and_then(headers::client_request_id),
+        route: trace.route.unwrap_or("none"),
+        status: response.status(),
+        rejection: trace.rejection.as_ref(),
+        subject: trace.subject.as_deref(),
+    });
+    Ok(response)
+}
+
+/// Steps 1 to 4: 1 configuration 503 · 2 route and method 404, 405 · 3 origin 403 · 4 preflight 204.
+async fn answer(
+    request: &web_sys::Request,
+    env: &Env,
+    context: &Context,
+    head: &RequestHead,
+    now: UnixMillis,
+    request_id: &RequestId,
+    trace: &mut Trace,
+) -> Result<web_sys::Response, PlatformError> {
+    let url = split_url(&head.url).ok_or(PlatformError)?;
+    let is_head = head.method == "HEAD";
+    let route = Route::parse(&head.method, url.path);
+    trace.route = route.as_ref().ok().map(Route::name);
+    let deployment = deployment(env).and_then(|deployment| match deployment.config.check_host(url.host) {
+        Ok(()) => Ok(deployment),
+        Err(problems) => Err(Rc::new(problems)),
+    });
+    if let Ok(route @ (Route::Health | Route::Ready)) = &route {
+        let answer = probe(route, deployment.as_ref().err().map(Rc::as_ref));
+        return respond::write(&answer, request_id, OriginCheck::None, deployment.ok().as_deref(), is_head);
+    }
+    // 1
+    let Ok(deployment) = deployment else {
+        let answer = refuse(Rejection::new(Code::Misconfigured, "configuration"), request_id, trace);
+        return respond::write(&answer, request_id, OriginCheck::None, None, is_head);
+    };
+    let config = &deployment.config;
+    let public_origin = config.public_url.as_deref();
+    let origin = head.origin.as_deref();
+    let is_loopback = is_loopback_host(url.host);
+    let origin = check_origin(origin, &config.allowed_origins, public_origin, url.origin, is_loopback);
+    let write = |answer: &Answer| respond::write(answer, request_id, origin, Some(&deployment), is_head);
+    // 2
+    let route = match route {
+        Ok(Route::Demo(_)) if !config.demo => Err(NoRoute::NotFound),
+        other => other,
+    };
+    let route = match (route, origin) {
+        (Err(NoRoute::NotFound), _) => return write(&refuse(Rejection::new(Code::NotFound, "route"), request_id, trace)),
+        (Err(NoRoute::Method(allow)), _) => {
+            let rejection = Rejection { allow: Some(allow), ..Rejection::new(Code::MethodNotAllowed, "method") };
+            return write(&refuse(rejection, request_id, trace));
+        }
+        // 3
+        (_, OriginCheck::Refused) => {
+            return write(&refuse(Rejection::new(Code::OriginNotAllowed, "origin"), request_id, trace));
+        }
+        // 4
+        (Err(NoRoute::Options(allow)), _) => {
+            return write(&Answer { allow: Some(allow), is_preflight: true, ..Answer::empty(204) });
+        }
+        (Ok(route), _) => route,
+    };
+    if let Route::Demo(asset) = route {
+        return demo::serve(env, &deployment, asset, request_id).await;
+    }
+    let base = public_origin.unwrap_or(url.origin);
+    let call = Call { env, context, deployment: &deployment, request, head, url, now, base };
+    let answer = match authorized(&call, &route, trace).await {
+        Ok(answer) => answer,
+        Err(rejection) => refuse(rejection, request_id, trace),
+    };
+    write(&answer)
+}
+
+fn probe(route: &Route, problems: Option<&Vec<Problem>>) -> Answer {
+    match (route, problems) {
+        (Route::Ready, Some(problems)) => {
+            Answer::json(503, &json!({"status": "misconfigured", "errors": problems}))
+        }
+        (Route::Ready, None) => Answer::json(200, &json!({"status": "ready"})),
+        _ => Answer::json(200, &json!({"status": "ok"})),
+    }
+}
+
+fn refuse(rejection: Rejection, request_id: &RequestId, trace: &mut Trace) -> Answer {
+    let answer = Answer::rejection(&rejection, request_id);
+    trace.rejection = Some(rejection);
+    answer
+}
+
+/// Steps 5 and 6, and on to the route's own: 5 token 401 · 6 scope 403.
+async fn authorized(call: &Call<'_>, route: &Route, trace: &mut Trace) -> Result<Answer, Rejection> {
+    // 5
+    let grant = verify_token(call)?;
+    trace.subject = Some(grant.user.log_pseudonym().to_owned());
+    // 6
+    if route.scope().is_some_and(|scope| !grant.allows(scope)) {
+        return Err(Rejection::new(Code::InsufficientPermissions, "scope"));
+    }
+    match route {
+        Route::Create(model) => create::create(call, &grant, model).await,
+        Route::Get(job_id) => reads::get(call, &grant, job_id).await,
+        Route::List => reads::list(call, &grant).await,
+        Route::Cancel(job_id) => {
+            discard_body(call).await?;
+            reads::cancel(call, &grant, job_id).await
+        }
+        Route::Delete(job_id) => reads::delete(call, &grant, job_id).await,
+        Route::Models => reads::models(call, &grant).await,
+        Route::Model(model) => reads::model(call, &grant, model).await,
+        Route::Account(view) => reads::account(call, &grant, *view).await,
+        Route::Health | Route::Ready | Route::Demo(_) => Err(Rejection::new(Code::NotFound, "route")),
+    }
+}
+
+/// A token that was verified before is not verified again; its times are.
+fn verify_token(call: &Call<'_>) -> Result<Grant, Rejection> {
+    let text = match headers::parse_authorization(call.head.authorization.as_deref()) {
+        Credentials::Bearer(text) => text,
+        Credentials::Missing => return Err(Rejection::new(Code::MissingToken, "token_missing")),
+        Credentials::Unusable(reason) => return Err(Rejection::new(Code::InvalidToken, reason)),
+    };
+    let issuers = &call.deployment.config.issuers;
+    let now = call.now.seconds();
+    if let Some(grant) = with_tokens(|tokens| tokens.get(text, issuers, Purpose::Access, now)) {
+        return Ok(grant);
+    }
+    let verified = token::verify(text, issuers, Purpose::Access, now)
+        .map_err(|refusal| Rejection::new(Code::InvalidToken, refusal.as_str()))?;
+    with_tokens(|tokens| tokens.insert(text, &verified));
+    Ok(verified.grant)
+}
+
+/// A body that a route does not use is bounded all the same (contract 1).
+async fn discard_body(call: &Call<'_>) -> Result<(), Rejection> {
+    match platform::read_body(call.request, OTHER_BODY_MAX_BYTES).await {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(Rejection::new(Code::BodyTooLarge, "body")),
+        Err(PlatformError) => Err(Rejection::new(Code::InvalidJson, "body_unreadable")),
+    }
+}

@@ -1,0 +1,215 @@
+//! The Ledger's tables (docs/schema.md): rows in and out, nothing decided.
+
+use std::cell::Cell;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::platform::{PlatformError, Sql, Statement};
+use crate::constants::{RETENTION_MILLIS, USAGE_DAYS};
+use crate::ids::JobId;
+use crate::ledger::{JtiUsage, wakes_at};
+use crate::messages::DayUsage;
+use crate::prediction::{PredictionRecord, Status};
+use crate::time::{UnixMillis, UtcDay};
+
+const SCHEMA: [&str; 3] = [
+    "CREATE TABLE IF NOT EXISTS predictions (job_id TEXT PRIMARY KEY, status TEXT NOT NULL, wakes_at INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS days (day INTEGER PRIMARY KEY, spent INTEGER NOT NULL, reserved INTEGER NOT NULL, predictions INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS jti (jti TEXT PRIMARY KEY, predictions INTEGER NOT NULL, credits INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID",
+];
+
+/// A user's rows.
+pub struct LedgerStore {
+    sql: Sql,
+    /// A Ledger that never stored anything has no tables, and reading it makes none (protocol 7).
+    has_tables: Cell<Option<bool>>,
+}
+
+#[derive(Deserialize)]
+struct Doc {
+    doc: String,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    count: i64,
+}
+
+#[derive(Deserialize)]
+struct Moment {
+    at: Option<i64>,
+}
+
+impl LedgerStore {
+    /// Over the storage of an object.
+    pub const fn new(sql: Sql) -> Self {
+        Self { sql, has_tables: Cell::new(None) }
+    }
+
+    /// Whether anything was ever stored.
+    pub fn exists(&self) -> Result<bool, PlatformError> {
+        if let Some(known) = self.has_tables.get() {
+            return Ok(known);
+        }
+        let found: Vec<Count> =
+            self.sql.rows("SELECT COUNT(*) AS count FROM sqlite_master WHERE name = 'predictions'", &[])?;
+        let exists = found.first().is_some_and(|row| row.count > 0);
+        self.has_tables.set(Some(exists));
+        Ok(exists)
+    }
+
+    /// Makes the tables on the first write.
+    pub fn ensure(&self) -> Result<(), PlatformError> {
+        if !self.exists()? {
+            let statements: Vec<_> = SCHEMA.iter().map(|statement| Statement::new(statement, [])).collect();
+            self.sql.transaction(&statements)?;
+            self.has_tables.set(Some(true));
+        }
+        Ok(())
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&self, sql: &str, parameters: &[Value]) -> Result<Vec<T>, PlatformError> {
+        if self.exists()? { self.sql.rows(sql, parameters) } else { Ok(Vec::new()) }
+    }
+
+    fn records(&self, sql: &str, parameters: &[Value]) -> Result<Vec<PredictionRecord>, PlatformError> {
+        let rows: Vec<Doc> = self.read(sql, parameters)?;
+        rows.iter().map(|row| serde_json::from_str(&row.doc).map_err(|_| PlatformError)).collect()
+    }
+
+    /// One prediction.
+    pub fn prediction(&self, job_id: &JobId) -> Result<Option<PredictionRecord>, PlatformError> {
+        let found = self.records("SELECT doc FROM predictions WHERE job_id = ?", &[json!(job_id)])?;
+        Ok(found.into_iter().next())
+    }
+
+    /// A page, newest first, with one row more than asked for where there are more.
+    pub fn page(
+        &self,
+        limit: u32,
+        before: Option<&JobId>,
+        status: Option<Status>,
+    ) -> Result<Vec<PredictionRecord>, PlatformError> {
+        // Ids sort by creation, and `pred_z` is after every id.
+        let before = before.map_or("pred_z", JobId::as_str);
+        self.records(
+            "SELECT doc FROM predictions WHERE job_id < ? AND (? IS NULL OR status = ?) ORDER BY job_id DESC LIMIT ?",
+            &[json!(before), json!(status), json!(status), json!(limit.saturating_add(1))],
+        )
+    }
+
+    /// Predictions that need the alarm by now, at most fifty.
+    pub fn woken(&self, now: UnixMillis) -> Result<Vec<PredictionRecord>, PlatformError> {
+        self.records("SELECT doc FROM predictions WHERE wakes_at <= ? ORDER BY wakes_at LIMIT 50", &[json!(now)])
+    }
+
+    /// When the next row needs the alarm.
+    pub fn next_wake(&self) -> Result<Option<UnixMillis>, PlatformError> {
+        let rows: Vec<Moment> = self.read("SELECT MIN(wakes_at) AS at FROM predictions", &[])?;
+        Ok(rows.first().and_then(|row| row.at).map(UnixMillis))
+    }
+
+    /// Predictions that are in a status.
+    pub fn count(&self, status: Status) -> Result<u32, PlatformError> {
+        let rows: Vec<Count> =
+            self.read("SELECT COUNT(*) AS count FROM predictions WHERE status = ?", &[json!(status)])?;
+        Ok(rows.first().and_then(|row| u32::try_from(row.count).ok()).unwrap_or_default())
+    }
+
+    /// The use of a day; nothing where it has no row.
+    pub fn day(&self, day: UtcDay) -> Result<DayUsage, PlatformError> {
+        let rows: Vec<DayUsage> =
+            self.read("SELECT day, spent, reserved, predictions FROM days WHERE day = ?", &[json!(day)])?;
+        Ok(rows.first().copied().unwrap_or(DayUsage { day: day.0, ..DayUsage::default() }))
+    }
+
+    /// The newest 30 days with any use.
+    pub fn days(&self, today: UtcDay) -> Result<Vec<DayUsage>, PlatformError> {
+        let first = today.0.saturating_sub(USAGE_DAYS);
+        self.read("SELECT day, spent, reserved, predictions FROM days WHERE day > ? ORDER BY day DESC", &[json!(first)])
+    }
+
+    /// What a token has spent.
+    pub fn jti(&self, jti: Option<&str>) -> Result<JtiUsage, PlatformError> {
+        let Some(jti) = jti else { return Ok(JtiUsage::default()) };
+        let rows: Vec<JtiUsage> = self.read("SELECT predictions, credits FROM jti WHERE jti = ?", &[json!(jti)])?;
+        Ok(rows.first().copied().unwrap_or_default())
+    }
+
+    /// Stores all of these or none.
+    pub fn store(&self, writes: &[Write<'_>]) -> Result<(), PlatformError> {
+        self.ensure()?;
+        let statements: Result<Vec<_>, _> = writes.iter().map(Write::statement).collect();
+        self.sql.transaction(&statements?)
+    }
+
+    /// Forgets what nobody may need any more: old days and ended tokens.
+    pub fn sweep(&self, now: UnixMillis) -> Result<(), PlatformError> {
+        if !self.exists()? {
+            return Ok(());
+        }
+        let first_day = now.utc_day().0.saturating_sub(USAGE_DAYS);
+        self.sql.transaction(&[
+            Statement::new("DELETE FROM days WHERE day <= ? AND reserved = 0", [json!(first_day)]),
+            Statement::new("DELETE FROM jti WHERE expires_at < ?", [json!(now.plus_millis(-RETENTION_MILLIS))]),
+        ])
+    }
+
+    /// Whether no row is left in any table.
+    pub fn is_empty(&self) -> Result<bool, PlatformError> {
+        let rows: Vec<Count> = self.read(
+            "SELECT (SELECT COUNT(*) FROM predictions) + (SELECT COUNT(*) FROM days) + (SELECT COUNT(*) FROM jti) AS count",
+            &[],
+        )?;
+        Ok(rows.first().is_none_or(|row| row.count == 0))
+    }
+
+    /// After the platform deleted everything.
+    pub fn forget_tables(&self) {
+        self.has_tables.set(None);
+    }
+
+    /// Arms the alarm.
+    pub fn set_alarm(&self, at: UnixMillis) {
+        self.sql.set_alarm(at);
+    }
+}
+
+/// One row to write.
+pub enum Write<'a> {
+    /// A prediction, new or changed.
+    Prediction(&'a PredictionRecord),
+    /// A prediction that goes.
+    Forget(&'a JobId),
+    /// A day's use.
+    Day(DayUsage),
+    /// A token's use, with its end.
+    Jti(&'a str, JtiUsage, UnixMillis),
+}
+
+impl Write<'_> {
+    fn statement(&self) -> Result<Statement, PlatformError> {
+        Ok(match self {
+            Self::Prediction(record) => {
+                let doc = serde_json::to_string(record).map_err(|_| PlatformError)?;
+                Statement::new(
+                    "INSERT INTO predictions (job_id, status, wakes_at, doc) VALUES (?, ?, ?, ?) ON CONFLICT (job_id) \
+                     DO UPDATE SET status = excluded.status, wakes_at = excluded.wakes_at, doc = excluded.doc",
+                    [json!(record.job_id), json!(record.status), json!(wakes_at(record)), json!(doc)],
+                )
+            }
+            Self::Forget(job_id) => Statement::new("DELETE FROM predictions WHERE job_id = ?", [json!(job_id)]),
+            Self::Day(day) => Statement::new(
+                "INSERT OR REPLACE INTO days (day, spent, reserved, predictions) VALUES (?, ?, ?, ?)",
+                [json!(day.day), json!(day.spent), json!(day.reserved), json!(day.predictions)],
+            ),
+            Self::Jti(jti, usage, expires_at) => Statement::new(
+                "INSERT INTO jti (jti, predictions, credits, expires_at) VALUES (?, ?, ?, ?) ON CONFLICT (jti) DO UPDATE \
+                 SET predictions = excluded.predictions, credits = excluded.credits, \
+                 expires_at = MAX(expires_at, excluded.expires_at)",
+                [json!(jti), json!(usage.predictions), json!(usage.credits), json!(expires_at)],
+            ),
+        })
+    }
+}

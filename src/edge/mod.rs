@@ -1,0 +1,32 @@
+//! The thin edge: the only folder that names the platform.
+//!
+//! [`handler`] takes a request through the numbered checks; [`ledger_object`] and [`dispatcher_object`] are shells
+//! around the pure state machines; [`platform`] is the one place where JavaScript is called.
+
+mod answers;
+mod create;
+mod demo;
+mod deployment;
+mod dispatcher_object;
+mod dispatcher_store;
+mod handler;
+mod ledger_object;
+mod ledger_store;
+mod log;
+mod platform;
+mod reads;
+mod respond;
+
+use worker::{Context, Env, Result, ScheduleContext, ScheduledEvent, event};
+
+/// Every HTTP request.
+#[event(fetch)]
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> Result<web_sys::Response> {
+    handler::handle(request, env, context).await.map_err(|_| worker::Error::RustError("no response".to_owned()))
+}
+
+/// The cron trigger of each minute: an alarm can be lost, and this finds it (docs/architecture.md, alarms).
+#[event(scheduled)]
+async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    answers::tick_dispatcher(&env).await;
+}

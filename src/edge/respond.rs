@@ -1,0 +1,135 @@
+//! From what was decided to a response: headers from a closed list, and the last check for the key.
+
+use serde_json::Value;
+
+use super::deployment::Deployment;
+use super::log;
+use super::platform::{self, PlatformError};
+use crate::cors::{self, OriginCheck};
+use crate::ids::RequestId;
+use crate::rejection::{Code, Rejection};
+
+/// An answer before it is written.
+#[derive(Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON, or nothing.
+    pub body: Option<String>,
+    /// `Location`.
+    pub location: Option<String>,
+    /// `Retry-After`, seconds.
+    pub retry_after_secs: Option<u32>,
+    /// `Allow`.
+    pub allow: Option<&'static str>,
+    /// `Cache-Control`; `no-store` unless it says otherwise.
+    pub cache_control: &'static str,
+    /// `WWW-Authenticate`.
+    pub challenge: Option<&'static str>,
+    /// Whether it answers a preflight.
+    pub is_preflight: bool,
+}
+
+impl Answer {
+    /// A JSON answer.
+    pub fn json(status: u16, body: &Value) -> Self {
+        Self { body: Some(body.to_string()), ..Self::empty(status) }
+    }
+
+    /// An answer without a body.
+    pub const fn empty(status: u16) -> Self {
+        Self {
+            status,
+            body: None,
+            location: None,
+            retry_after_secs: None,
+            allow: None,
+            cache_control: "no-store",
+            challenge: None,
+            is_preflight: false,
+        }
+    }
+
+    /// A refusal (contract 3).
+    pub fn rejection(rejection: &Rejection, request_id: &RequestId) -> Self {
+        Self {
+            body: Some(rejection.body(request_id)),
+            retry_after_secs: rejection.retry_after_secs,
+            allow: rejection.allow,
+            challenge: challenge(rejection.code),
+            ..Self::empty(rejection.code.wire().status)
+        }
+    }
+}
+
+/// RFC 6750 section 3: an error is named only where a token was sent, and 403 for a missing scope names it too.
+const fn challenge(code: Code) -> Option<&'static str> {
+    match code {
+        Code::MissingToken => Some("Bearer"),
+        Code::InvalidToken => Some("Bearer error=\"invalid_token\""),
+        Code::InsufficientPermissions => Some("Bearer error=\"insufficient_scope\""),
+        _ => None,
+    }
+}
+
+/// Writes an answer. One that holds the vendor's key is not sent: a 502 goes out instead, and an alert to the log.
+pub fn write(
+    answer: &Answer,
+    request_id: &RequestId,
+    origin: OriginCheck<'_>,
+    deployment: Option<&Deployment>,
+    is_head: bool,
+) -> Result<web_sys::Response, PlatformError> {
+    let headers = header_lines(answer, request_id, origin);
+    let leaks = |text: &str| deployment.is_some_and(|deployment| deployment.key_scan.finds_in(text));
+    if leaks(&headers) || answer.body.as_deref().is_some_and(leaks) {
+        log::alert("vendor_key_in_answer");
+        let safe = Answer::rejection(&Rejection::new(Code::UpstreamError, "vendor_key_in_answer"), request_id);
+        return platform::respond(safe.status, &header_lines(&safe, request_id, OriginCheck::None), safe.body.as_deref());
+    }
+    platform::respond(answer.status, &headers, answer.body.as_deref().filter(|_| !is_head))
+}
+
+fn header_lines(answer: &Answer, request_id: &RequestId, origin: OriginCheck<'_>) -> String {
+    let mut lines = common_lines(request_id, answer.cache_control);
+    let mut add = |name: &str, value: &str| {
+        lines.push('\n');
+        lines.push_str(name);
+        lines.push_str(": ");
+        lines.push_str(value);
+    };
+    if answer.body.is_some() {
+        add("Content-Type", "application/json");
+    }
+    if let Some(location) = &answer.location {
+        add("Location", location);
+    }
+    if let Some(secs) = answer.retry_after_secs {
+        add("Retry-After", &secs.to_string());
+    }
+    if let Some(allow) = answer.allow {
+        add("Allow", allow);
+    }
+    if let Some(challenge) = answer.challenge {
+        add("WWW-Authenticate", challenge);
+    }
+    if let OriginCheck::Allowed(origin) = origin {
+        add("Access-Control-Allow-Origin", origin);
+        if answer.is_preflight {
+            add("Access-Control-Allow-Methods", cors::ALLOWED_METHODS);
+            add("Access-Control-Allow-Headers", cors::ALLOWED_HEADERS);
+            add("Access-Control-Max-Age", cors::MAX_AGE_SECS);
+        } else {
+            add("Access-Control-Expose-Headers", cors::EXPOSED_HEADERS);
+        }
+    }
+    lines
+}
+
+/// What every answer carries.
+pub fn common_lines(request_id: &RequestId, cache_control: &str) -> String {
+    format!(
+        "X-Request-Id: {request_id}\nVary: Origin\nX-Content-Type-Options: nosniff\nReferrer-Policy: no-referrer\n\
+         Strict-Transport-Security: max-age=31536000\nCache-Control: {cache_control}"
+    )
+}

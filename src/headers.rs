@@ -1,0 +1,140 @@
+//! The request's head as plain values, and the small parsers over it.
+
+/// What the core needs of a request's head. Nothing else of it is ever read, logged or relayed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestHead {
+    /// The method as it was sent.
+    pub method: String,
+    /// The whole URL as the platform gives it.
+    pub url: String,
+    /// `Authorization`.
+    pub authorization: Option<String>,
+    /// `Origin`.
+    pub origin: Option<String>,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// `Content-Encoding`.
+    pub content_encoding: Option<String>,
+    /// `Content-Length`.
+    pub content_length: Option<String>,
+    /// `X-Request-Id`, the client's own.
+    pub request_id: Option<String>,
+}
+
+/// A URL taken apart without normalizing anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UrlParts<'a> {
+    /// Scheme and authority, such as `https://api.example.com`.
+    pub origin: &'a str,
+    /// Host without port; an IPv6 literal with its brackets.
+    pub host: &'a str,
+    /// The raw path.
+    pub path: &'a str,
+    /// The raw query, empty where there is none.
+    pub query: &'a str,
+}
+
+/// Takes an absolute URL apart; `None` where it has no authority.
+#[must_use]
+pub fn split_url(url: &str) -> Option<UrlParts<'_>> {
+    let (scheme, rest) = url.split_once("://")?;
+    let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
+    let authority_length = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at_checked(authority_length)?;
+    let origin_length = scheme.len().checked_add("://".len())?.checked_add(authority_length)?;
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let host = match authority.strip_prefix('[') {
+        Some(_) => authority.split_inclusive(']').next()?,
+        None => authority.split_once(':').map_or(authority, |(host, _)| host),
+    };
+    Some(UrlParts { origin: url.get(..origin_length)?, host, path: if path.is_empty() { "/" } else { path }, query })
+}
+
+/// Whether `value` is `application/json`, at most with `charset=utf-8` (RFC 8259 section 11).
+#[must_use]
+pub fn is_json_media_type(value: &str) -> bool {
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+    essence
+        && parts.all(|parameter| {
+            parameter.is_empty()
+                || parameter.split_once('=').is_some_and(|(name, value)| {
+                    name.eq_ignore_ascii_case("charset") && value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+                })
+        })
+}
+
+/// The client's own request id, if it matches `^[A-Za-z0-9._-]{1,64}$` (contract 3).
+#[must_use]
+pub fn client_request_id(value: &str) -> Option<&str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    ((1..=64).contains(&value.len()) && value.bytes().all(allowed)).then_some(value)
+}
+
+/// How a request names its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credentials<'a> {
+    /// `Authorization: Bearer …`.
+    Bearer(&'a str),
+    /// A header that is there but holds no bearer token; the reason for the log.
+    Unusable(&'static str),
+    /// No header.
+    Missing,
+}
+
+/// Reads `Authorization` (RFC 6750 section 2.1): the scheme in any case, one space, the token.
+#[must_use]
+pub fn parse_authorization(value: Option<&str>) -> Credentials<'_> {
+    let Some(value) = value else { return Credentials::Missing };
+    let Some((scheme, token)) = value.split_once(' ') else { return Credentials::Unusable("authorization_form") };
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Credentials::Unusable("authorization_scheme");
+    }
+    if token.is_empty() || token.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b',') {
+        return Credentials::Unusable("authorization_form");
+    }
+    Credentials::Bearer(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_cut_and_not_normalized() {
+        let parts = split_url("https://a.example:8443/v1/../x%2F?q=1?#f").unwrap();
+        assert_eq!(parts.origin, "https://a.example:8443");
+        assert_eq!((parts.host, parts.path, parts.query), ("a.example", "/v1/../x%2F", "q=1?"));
+        assert_eq!(split_url("http://[::1]:8787").unwrap().host, "[::1]");
+        assert_eq!(split_url("http://a?x").unwrap().path, "/");
+        assert_eq!(split_url("/v1"), None);
+    }
+
+    #[test]
+    fn json_is_the_only_media_type() {
+        for good in ["application/json", "Application/JSON; charset=utf-8", "application/json;charset=\"UTF-8\";"] {
+            assert!(is_json_media_type(good), "{good}");
+        }
+        for bad in ["", "text/plain", "application/json; charset=utf-16", "application/jsonp", "application/json, text/plain", "application/json; x=1"] {
+            assert!(!is_json_media_type(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_client_request_id_is_plain_and_short() {
+        assert_eq!(client_request_id("a.B_9-"), Some("a.B_9-"));
+        for bad in ["", "a b", "a\n", "é", &"a".repeat(65)] {
+            assert_eq!(client_request_id(bad), None);
+        }
+    }
+
+    #[test]
+    fn only_a_bearer_token_is_a_token() {
+        assert_eq!(parse_authorization(None), Credentials::Missing);
+        assert_eq!(parse_authorization(Some("Bearer a.b.c")), Credentials::Bearer("a.b.c"));
+        assert_eq!(parse_authorization(Some("bearer a.b.c")), Credentials::Bearer("a.b.c"));
+        for bad in ["", "Bearer", "Bearer ", "Bearer\ta.b.c", "Bearer  a.b.c", "Token a", "DPoP a", "Bearer a, Bearer b", "Bearer é"] {
+            assert!(matches!(parse_authorization(Some(bad)), Credentials::Unusable(_)), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Valetkey keeps a prediction API's key and lends it, token by token, to browsers and phones.
+//!
+//! # Trust boundaries
+//!
+//! ```text
+//!  browser / phone ──JWT──▶ edge (stateless) ──▶ Ledger (one per user) ──▶ Dispatcher (one) ──▶ vendor
+//! ```
+//!
+//! Nothing a client sends is trusted until [`token::verify`] accepted its token, and nothing the vendor
+//! answers is relayed: [`upstream`] reads it into a [`prediction::Prediction`] and `edge` writes that anew.
+//! The vendor's key lives in [`secret::VendorKey`] and leaves it only for the vendor's `Authorization` header.
+//!
+//! # Where state lives
+//!
+//! The edge keeps caches that may be lost at any time: the parsed configuration and tokens already verified.
+//! A user's predictions live in that user's Ledger; what is submitted and polled lives in the Dispatcher.
+//! Both are Durable Objects, shells around the pure [`ledger`] and [`dispatch`].
+//!
+//! Everything outside `edge` is pure: the time, randomness and settings are arguments.
+
+pub mod config;
+pub mod constants;
+pub mod cors;
+pub mod credits;
+pub mod dispatch;
+pub mod headers;
+pub mod ids;
+pub mod json;
+pub mod ledger;
+pub mod limit;
+pub mod messages;
+pub mod model;
+pub mod policy;
+pub mod prediction;
+pub mod rejection;
+pub mod route;
+pub mod secret;
+pub mod time;
+pub mod token;
+pub mod upstream;
+
+#[cfg(target_arch = "wasm32")]
+mod edge;

@@ -1,0 +1,4 @@
+//! Pure arithmetic of limits: windows and poll plans. The clock is an argument.
+
+pub mod poll_plan;
+pub mod request_window;

@@ -1,0 +1,104 @@
+//! What a create may ask for (contract 1 step 8, contract 2).
+
+use serde_json::{Map, Value};
+
+use super::model_rules::{ModelRules, is_input_name};
+use super::{Plan, Policy};
+use crate::credits::MicroCredits;
+use crate::model::ModelId;
+use crate::rejection::{Code, Rejection};
+use crate::token::Grant;
+
+/// A create that policy allows: what will be sent, and what it may cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateOrder {
+    /// The model of the path.
+    pub model: ModelId,
+    /// Every input that has a rule and a value or a default.
+    pub input: Map<String, Value>,
+    /// Images, 1 or more.
+    pub image_count: u32,
+    /// Price × images.
+    pub credits: MicroCredits,
+    /// The model's longest run.
+    pub max_seconds: u32,
+}
+
+/// Checks a create: the model first, then the members of the body, then each input.
+///
+/// # Errors
+/// 403 `model_not_allowed` alike for a model that is unknown, not in the plan, or not in the token; 400
+/// `unsupported_parameter` or `invalid_parameter` with `details.param`.
+pub fn check_create(
+    policy: &Policy,
+    grant: &Grant,
+    model: &ModelId,
+    mut body: Map<String, Value>,
+) -> Result<CreateOrder, Rejection> {
+    let refused = || Rejection::new(Code::ModelNotAllowed, "model");
+    let rules = policy.models.get(model).filter(|_| policy.allows(grant, model)).ok_or_else(refused)?;
+    check_members(&body, model)?;
+    let image_count = image_count(&body, rules)?;
+    let credits = rules.credits.checked_mul(image_count).ok_or_else(|| invalid("image_count"))?;
+    let Some(Value::Object(input)) = body.remove("input") else { return Err(invalid("input")) };
+    let input = check_input(input, rules)?;
+    Ok(CreateOrder { model: model.clone(), input, image_count, credits, max_seconds: rules.max_seconds })
+}
+
+fn invalid(param: impl Into<String>) -> Rejection {
+    Rejection::parameter(Code::InvalidParameter, "parameter", param)
+}
+
+/// `input`, `image_count`, and the vendor's own `model` and `provider` where they say what the path says. Nothing
+/// else: a `webhook` would make the vendor call whomever a client names.
+fn check_members(body: &Map<String, Value>, model: &ModelId) -> Result<(), Rejection> {
+    for (name, value) in body {
+        let is_good = match name.as_str() {
+            "input" | "image_count" => true,
+            "model" => value == model.name() || value == model.as_str(),
+            "provider" => value == model.owner(),
+            _ => return Err(unsupported("", name)),
+        };
+        if !is_good {
+            return Err(invalid(name.as_str()));
+        }
+    }
+    Ok(())
+}
+
+/// A client's own word is shown back only if it is plain.
+fn unsupported(before: &str, name: &str) -> Rejection {
+    let rejection = Rejection::new(Code::UnsupportedParameter, "parameter_unknown");
+    if is_input_name(name) { Rejection { param: Some(format!("{before}{name}")), ..rejection } } else { rejection }
+}
+
+fn image_count(body: &Map<String, Value>, rules: &ModelRules) -> Result<u32, Rejection> {
+    let Some(value) = body.get("image_count") else { return Ok(1) };
+    let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
+    count.filter(|count| (1..=rules.max_image_count).contains(count)).ok_or_else(|| invalid("image_count"))
+}
+
+fn check_input(mut input: Map<String, Value>, rules: &ModelRules) -> Result<Map<String, Value>, Rejection> {
+    if let Some(unknown) = input.keys().find(|name| !rules.input.contains_key(*name)) {
+        return Err(unsupported("input.", unknown));
+    }
+    let mut checked = Map::new();
+    for (name, rule) in &rules.input {
+        match input.remove(name) {
+            Some(value) if rule.accepts(&value) => drop(checked.insert(name.clone(), value)),
+            None if !rule.required => drop(rule.default.clone().map(|default| checked.insert(name.clone(), default))),
+            Some(_) | None => return Err(invalid(format!("input.{name}"))),
+        }
+    }
+    Ok(checked)
+}
+
+impl Policy {
+    /// The plan that enforces `grant`'s limits.
+    ///
+    /// # Errors
+    /// None with a parsed policy, which always has the plan `default`.
+    pub fn limits_for(&self, grant: &Grant) -> Result<&Plan, Rejection> {
+        self.plan_for(grant).ok_or_else(|| Rejection::new(Code::Misconfigured, "plan"))
+    }
+}

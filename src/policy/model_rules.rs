@@ -1,0 +1,71 @@
+//! A row of the price table: what a model costs, how long it runs, what it takes.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::fields::{CREDITS_RULE, Fields, credits};
+use super::input_rule::InputRule;
+use crate::constants::{MODEL_RUN_MAX_SECS, OUTPUTS_MAX};
+use crate::credits::MicroCredits;
+use crate::model::ModelId;
+
+/// What a model costs and takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelRules {
+    /// The most that one image may cost.
+    pub credits: MicroCredits,
+    /// The longest run, seconds.
+    pub max_seconds: u32,
+    /// The most images of one prediction.
+    pub max_image_count: u32,
+    /// By the input's name; an input without a rule is refused.
+    pub input: BTreeMap<String, InputRule>,
+}
+
+impl ModelRules {
+    pub(super) fn parse(path: &str, value: &Value, problems: &mut Vec<String>) -> Self {
+        let known = ["credits", "max_seconds", "max_image_count", "input"];
+        let images = u32::try_from(OUTPUTS_MAX).unwrap_or(u32::MAX);
+        let mut fields = Fields::new(path, value, &known, problems);
+        Self {
+            credits: fields.required("credits", MicroCredits::ZERO, CREDITS_RULE, credits),
+            max_seconds: fields.number("max_seconds", 600, 1..=MODEL_RUN_MAX_SECS),
+            max_image_count: fields.number("max_image_count", 1, 1..=images),
+            input: parse_input(path, fields.get("input"), fields.problems()),
+        }
+    }
+
+    /// The model as `GET /v1/models` shows it.
+    #[must_use]
+    pub fn render(&self, model: &ModelId) -> Value {
+        let input: Map<String, Value> = self.input.iter().map(|(name, rule)| (name.clone(), rule.render())).collect();
+        json!({"id": model.as_str(), "credits": self.credits.to_string(), "input": input})
+    }
+}
+
+fn parse_input(path: &str, value: Option<&Value>, problems: &mut Vec<String>) -> BTreeMap<String, InputRule> {
+    let Some(value) = value else {
+        problems.push(format!("{path}.input is missing"));
+        return BTreeMap::new();
+    };
+    let Some(members) = value.as_object() else {
+        problems.push(format!("{path}.input is not an object"));
+        return BTreeMap::new();
+    };
+    let mut rules = BTreeMap::new();
+    for (name, rule) in members {
+        if is_input_name(name) {
+            rules.insert(name.clone(), InputRule::parse(&format!("{path}.input.{name}"), rule, problems));
+        } else {
+            problems.push(format!("{path}.input has a name that is not 1 to 64 of A-Z, a-z, 0-9, _ and -"));
+        }
+    }
+    rules
+}
+
+/// The vendor's inputs are plain names; what else a client sends is never shown back.
+pub(super) fn is_input_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
+}

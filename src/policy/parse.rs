@@ -1,0 +1,153 @@
+//! From the JSON text of POLICY to a [`Policy`]: every rule of contract 4, and every problem at once.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::fields::{CREDITS_RULE, Fields, credits, is_plain};
+use super::{DEFAULT_PLAN, KeyGrant, ModelRules, Plan, Policy};
+use crate::constants::{POLICY_MAX_DEPTH, POLICY_NUMBER_MAX, WAIT_MAX_SECS};
+use crate::credits::MicroCredits;
+use crate::json::parse_strict;
+use crate::model::ModelId;
+
+const PLAN_MEMBERS: [&str; 9] = [
+    "requests_per_minute", "predictions_per_minute", "concurrent_predictions", "daily_credits", "models", "weight",
+    "max_waiting", "pool_daily_credits", "pool_waiting_share",
+];
+
+/// Parses POLICY.
+///
+/// # Errors
+/// Every problem, such as `plans.default.daily_credits is missing`: places and rules, never values.
+pub fn parse_policy(text: &str) -> Result<Policy, Vec<String>> {
+    let value = parse_strict(text.as_bytes(), POLICY_MAX_DEPTH)
+        .map_err(|_| vec!["is not JSON, has a member twice, or nests too deep".to_owned()])?;
+    let mut problems = Vec::new();
+    let mut root = Fields::new("POLICY", &value, &["plans", "models", "key"], &mut problems);
+    for name in ["plans", "models"] {
+        if !root.has(name) {
+            root.problem(name, "is missing");
+        }
+    }
+    let empty = json!({});
+    let models = parse_models(value.get("models").unwrap_or(&empty), &mut problems);
+    let plans = parse_plans(value.get("plans").unwrap_or(&empty), &models, &mut problems);
+    let key = parse_key(value.get("key").unwrap_or(&empty), &mut problems);
+    for problem in &mut problems {
+        // The variable's own name stands before every problem already.
+        if let Some(rest) = problem.strip_prefix("POLICY.") {
+            *problem = rest.to_owned();
+        }
+    }
+    if problems.is_empty() { Ok(Policy { plans, models, key }) } else { Err(problems) }
+}
+
+fn parse_models(value: &Value, problems: &mut Vec<String>) -> BTreeMap<ModelId, ModelRules> {
+    let Some(members) = value.as_object() else {
+        problems.push("models is not an object".to_owned());
+        return BTreeMap::new();
+    };
+    if members.is_empty() {
+        problems.push("models has no model".to_owned());
+    }
+    let mut models = BTreeMap::new();
+    for (name, rules) in members {
+        let Some(model) = ModelId::parse(name) else {
+            problems.push("models has a name that is not owner/model in lower case".to_owned());
+            continue;
+        };
+        let rules = ModelRules::parse(&format!("models.{model}"), rules, problems);
+        models.insert(model, rules);
+    }
+    models
+}
+
+fn parse_plans(value: &Value, models: &BTreeMap<ModelId, ModelRules>, problems: &mut Vec<String>) -> BTreeMap<String, Plan> {
+    let Some(members) = value.as_object() else {
+        problems.push("plans is not an object".to_owned());
+        return BTreeMap::new();
+    };
+    if !members.contains_key(DEFAULT_PLAN) {
+        problems.push("plans.default is missing".to_owned());
+    }
+    let mut plans = BTreeMap::new();
+    for (name, plan) in members {
+        if is_plain(name) {
+            plans.insert(name.clone(), parse_plan(name, plan, models, problems));
+        } else {
+            problems.push("plans has a name that is not 1 to 32 of a-z, 0-9, _ and -".to_owned());
+        }
+    }
+    plans
+}
+
+fn parse_plan(name: &str, value: &Value, models: &BTreeMap<ModelId, ModelRules>, problems: &mut Vec<String>) -> Plan {
+    let mut fields = Fields::new(&format!("plans.{name}"), value, &PLAN_MEMBERS, problems);
+    if name == "guest" {
+        // Guests are anybody: all of them together must have a bound.
+        for member in ["pool_daily_credits", "pool_waiting_share"] {
+            if fields.get(member).is_none_or(Value::is_null) {
+                fields.problem(member, "is missing, and a plan named guest must have it");
+            }
+        }
+    }
+    Plan {
+        name: name.to_owned(),
+        requests_per_minute: fields.required_number("requests_per_minute", 1..=POLICY_NUMBER_MAX),
+        predictions_per_minute: fields.required_number("predictions_per_minute", 1..=POLICY_NUMBER_MAX),
+        concurrent_predictions: fields.required_number("concurrent_predictions", 1..=POLICY_NUMBER_MAX),
+        daily_credits: fields.required("daily_credits", MicroCredits::ZERO, CREDITS_RULE, credits),
+        models: parse_plan_models(&mut fields, models),
+        weight: fields.number("weight", 1, 1..=1_000),
+        max_waiting: fields.number("max_waiting", 20, 0..=POLICY_NUMBER_MAX),
+        pool_daily_credits: fields.optional("pool_daily_credits", None, CREDITS_RULE, or_null(credits)),
+        pool_waiting_share: fields.optional("pool_waiting_share", 1.0, "is not a number above 0 and at most 1", |value| {
+            value.as_f64().filter(|share| *share > 0.0 && *share <= 1.0)
+        }),
+    }
+}
+
+/// `["*"]`, the default, is every model; anything else names models of the price table.
+fn parse_plan_models(fields: &mut Fields<'_>, models: &BTreeMap<ModelId, ModelRules>) -> Option<Vec<ModelId>> {
+    let Some(value) = fields.get("models") else { return None };
+    let names: Option<Vec<&str>> = value.as_array().map(|items| items.iter().filter_map(Value::as_str).collect());
+    match names.as_deref() {
+        Some(["*"]) => return None,
+        Some(names) if !names.is_empty() && Some(names.len()) == value.as_array().map(Vec::len) => {
+            let listed: Vec<_> = names.iter().filter_map(|name| ModelId::parse(name)).collect();
+            if listed.len() == names.len() && listed.iter().all(|model| models.contains_key(model)) {
+                return Some(listed);
+            }
+            fields.problem("models", "names a model that is not in models");
+        }
+        _ => fields.problem("models", "is not [\"*\"] or a list of owner/model names"),
+    }
+    Some(Vec::new())
+}
+
+fn parse_key(value: &Value, problems: &mut Vec<String>) -> KeyGrant {
+    let known = ["requests_per_minute", "concurrent_predictions", "daily_credits", "expected_other_requests_per_minute", "queue"];
+    let mut fields = Fields::new("key", value, &known, problems);
+    let mut grant = KeyGrant {
+        requests_per_minute: fields.number("requests_per_minute", 60, 1..=POLICY_NUMBER_MAX),
+        concurrent_predictions: fields.number("concurrent_predictions", 5, 1..=1_000),
+        daily_credits: fields.optional("daily_credits", None, CREDITS_RULE, or_null(credits)),
+        expected_other_requests_per_minute: fields.number("expected_other_requests_per_minute", 0, 0..=POLICY_NUMBER_MAX),
+        max_waiting: 500,
+        max_wait_secs: 600,
+    };
+    if grant.expected_other_requests_per_minute >= grant.requests_per_minute {
+        fields.problem("expected_other_requests_per_minute", "leaves nothing of requests_per_minute");
+    }
+    if let Some(queue) = fields.get("queue") {
+        let mut fields = Fields::new("key.queue", queue, &["max_waiting", "max_wait_secs"], fields.problems());
+        grant.max_waiting = fields.number("max_waiting", 500, 0..=100_000);
+        grant.max_wait_secs = fields.number("max_wait_secs", 600, 1..=WAIT_MAX_SECS);
+    }
+    grant
+}
+
+fn or_null<T>(read: impl Fn(&Value) -> Option<T>) -> impl Fn(&Value) -> Option<Option<T>> {
+    move |value| if value.is_null() { Some(None) } else { read(value).map(Some) }
+}

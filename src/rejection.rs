@@ -1,0 +1,223 @@
+//! Every refusal: status, type, code and public text in one exhaustive match (contract 3).
+//!
+//! Two texts: the public one is `&'static str` and the same for every cause; what really happened is a
+//! [`Rejection::reason`] for the log, never for the client.
+
+use serde_json::{Map, Value, json};
+
+use crate::ids::{JobId, RequestId};
+
+/// The `code` of an error answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// The body is not one JSON object, or has a member twice.
+    InvalidJson,
+    /// A parameter's value is not acceptable; `details.param` names it.
+    InvalidParameter,
+    /// A parameter that this API does not have; `details.param` names it.
+    UnsupportedParameter,
+    /// No token.
+    MissingToken,
+    /// A token that is refused, whatever the reason.
+    InvalidToken,
+    /// The caller's own allowance, or that of the plan's pool or of the token, is spent.
+    InsufficientCredits,
+    /// The token lacks the scope.
+    InsufficientPermissions,
+    /// The plan or token does not include the model, or there is none of that name.
+    ModelNotAllowed,
+    /// A browser page on an origin that is not listed.
+    OriginNotAllowed,
+    /// No such route, or no such thing of the caller's.
+    NotFound,
+    /// The route exists with other methods.
+    MethodNotAllowed,
+    /// The body exceeds the route's limit.
+    BodyTooLarge,
+    /// The body is not plain JSON by its headers.
+    UnsupportedMediaType,
+    /// The prediction has not ended.
+    NotEnded,
+    /// No slot is free.
+    QueueFull,
+    /// The vendor refused what we sent.
+    UpstreamRejected,
+    /// The vendor failed or answered something unreadable.
+    UpstreamError,
+    /// The vendor did not answer in time.
+    UpstreamTimeout,
+    /// The deployment's configuration is wrong.
+    Misconfigured,
+    /// The limiter gave no answer in time: fail closed.
+    LimiterUnavailable,
+    /// The vendor's key cannot be used for now.
+    UpstreamUnavailable,
+}
+
+/// What a [`Code`] looks like on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wire {
+    /// HTTP status.
+    pub status: u16,
+    /// `error.type`.
+    pub kind: &'static str,
+    /// `error.code`.
+    pub code: &'static str,
+    /// `error.message`.
+    pub message: &'static str,
+}
+
+const fn wire(status: u16, kind: &'static str, code: &'static str, message: &'static str) -> Wire {
+    Wire { status, kind, code, message }
+}
+
+const REQUEST: &str = "invalid_request_error";
+const AUTHENTICATION: &str = "authentication_error";
+const PERMISSION: &str = "permission_error";
+const API: &str = "api_error";
+
+impl Code {
+    /// Every code, for tests and documents that must know them all.
+    pub const ALL: [Self; 21] = [
+        Self::InvalidJson,
+        Self::InvalidParameter,
+        Self::UnsupportedParameter,
+        Self::MissingToken,
+        Self::InvalidToken,
+        Self::InsufficientCredits,
+        Self::InsufficientPermissions,
+        Self::ModelNotAllowed,
+        Self::OriginNotAllowed,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::BodyTooLarge,
+        Self::UnsupportedMediaType,
+        Self::NotEnded,
+        Self::QueueFull,
+        Self::UpstreamRejected,
+        Self::UpstreamError,
+        Self::UpstreamTimeout,
+        Self::Misconfigured,
+        Self::LimiterUnavailable,
+        Self::UpstreamUnavailable,
+    ];
+
+    /// The one map from refusal to wire.
+    #[must_use]
+    pub const fn wire(self) -> Wire {
+        match self {
+            Self::InvalidJson => wire(400, REQUEST, "invalid_json", "The body must be one JSON object without repeated members."),
+            Self::InvalidParameter => wire(400, REQUEST, "invalid_parameter", "A parameter is missing or its value is not acceptable."),
+            Self::UnsupportedParameter => wire(400, REQUEST, "unsupported_parameter", "A parameter is not supported."),
+            Self::MissingToken => wire(401, AUTHENTICATION, "missing_token", "Send a token: Authorization: Bearer <JWT>."),
+            Self::InvalidToken => wire(401, AUTHENTICATION, "invalid_token", "The token is not valid. Get a new one and try again."),
+            Self::InsufficientCredits => wire(402, "payment_error", "insufficient_credits", "The allowance for this period is spent."),
+            Self::InsufficientPermissions => wire(403, PERMISSION, "insufficient_permissions", "The token does not allow this."),
+            Self::ModelNotAllowed => wire(403, PERMISSION, "model_not_allowed", "This model is not available to you."),
+            Self::OriginNotAllowed => wire(403, PERMISSION, "origin_not_allowed", "Pages on this origin may not call this API."),
+            Self::NotFound => wire(404, "not_found_error", "not_found", "There is nothing here."),
+            Self::MethodNotAllowed => wire(405, REQUEST, "method_not_allowed", "This path takes other methods: see Allow."),
+            Self::BodyTooLarge => wire(413, REQUEST, "body_too_large", "The body is too large."),
+            Self::UnsupportedMediaType => wire(415, REQUEST, "unsupported_media_type", "Send application/json in UTF-8 without content encoding."),
+            Self::NotEnded => wire(409, REQUEST, "not_ended", "The prediction has not ended. Cancel it first."),
+            Self::QueueFull => wire(429, "rate_limit_error", "queue_full", "Every place is taken. Try again later."),
+            Self::UpstreamRejected => wire(502, API, "upstream_rejected", "The prediction service refused the request."),
+            Self::UpstreamError => wire(502, API, "upstream_error", "The prediction service failed."),
+            Self::UpstreamTimeout => wire(504, API, "upstream_timeout", "The prediction service did not answer in time."),
+            Self::Misconfigured => wire(503, API, "misconfigured", "This deployment is not configured correctly."),
+            Self::LimiterUnavailable => wire(503, API, "limiter_unavailable", "The request could not be admitted. Try again."),
+            Self::UpstreamUnavailable => wire(503, API, "upstream_unavailable", "The prediction service cannot be used for now."),
+        }
+    }
+}
+
+/// A refusal on its way to the client and to the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// What the client is told.
+    pub code: Code,
+    /// What the log is told: a fixed word such as `expired` or `ledger_timeout`.
+    pub reason: &'static str,
+    /// `details.param`.
+    pub param: Option<String>,
+    /// `details.job_id`: the prediction exists, and the client can follow it.
+    pub job_id: Option<JobId>,
+    /// `Retry-After`, seconds.
+    pub retry_after_secs: Option<u32>,
+    /// `Allow` of a 405.
+    pub allow: Option<&'static str>,
+}
+
+impl Rejection {
+    /// A refusal with a code and the reason for the log.
+    #[must_use]
+    pub const fn new(code: Code, reason: &'static str) -> Self {
+        Self { code, reason, param: None, job_id: None, retry_after_secs: None, allow: None }
+    }
+
+    /// A refusal because of the parameter `param`, a path such as `input.prompt`.
+    #[must_use]
+    pub fn parameter(code: Code, reason: &'static str, param: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), ..Self::new(code, reason) }
+    }
+
+    /// The same, with `Retry-After`.
+    #[must_use]
+    pub fn retry_after(self, secs: u32) -> Self {
+        Self { retry_after_secs: Some(secs), ..self }
+    }
+
+    /// The same, naming the prediction that exists nevertheless.
+    #[must_use]
+    pub fn with_job(self, job_id: JobId) -> Self {
+        Self { job_id: Some(job_id), ..self }
+    }
+
+    /// The body: the vendor's envelope, with our request id.
+    #[must_use]
+    pub fn body(&self, request_id: &RequestId) -> String {
+        let wire = self.code.wire();
+        let mut details = Map::new();
+        if let Some(param) = &self.param {
+            details.insert("param".to_owned(), Value::from(param.as_str()));
+        }
+        if let Some(job_id) = &self.job_id {
+            details.insert("job_id".to_owned(), Value::from(job_id.as_str()));
+        }
+        let mut error = json!({
+            "type": wire.kind, "message": wire.message, "code": wire.code, "request_id": request_id.as_str(),
+        });
+        if let (Some(error), false) = (error.as_object_mut(), details.is_empty()) {
+            error.insert("details".to_owned(), Value::Object(details));
+        }
+        json!({ "error": error }).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::UnixMillis;
+
+    #[test]
+    fn codes_are_told_apart() {
+        let mut codes: Vec<_> = Code::ALL.iter().map(|code| code.wire().code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn the_envelope_is_the_vendors() {
+        let id = RequestId::new(UnixMillis(0), [0; 10]);
+        let plain: Value = serde_json::from_str(&Rejection::new(Code::NotFound, "route").body(&id)).unwrap();
+        assert_eq!(
+            plain,
+            json!({"error": {"type": "not_found_error", "message": "There is nothing here.", "code": "not_found",
+                "request_id": id.as_str()}})
+        );
+        let rejection = Rejection::parameter(Code::InvalidParameter, "input", "input.prompt");
+        let detailed: Value = serde_json::from_str(&rejection.body(&id)).unwrap();
+        assert_eq!(detailed["error"]["details"], json!({"param": "input.prompt"}));
+    }
+}

@@ -1,0 +1,261 @@
+//! From method and path to what is asked for (contract 1). Nothing is decoded: a path that needs it is no route.
+
+use crate::ids::JobId;
+use crate::model::ModelId;
+use crate::token::Scope;
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `GET /healthz`.
+    Health,
+    /// `GET /readyz`.
+    Ready,
+    /// The demo page or one of its files; the asset's path.
+    Demo(&'static str),
+    /// `POST /v1/{owner}/{model}/predictions` and its alias.
+    Create(ModelId),
+    /// `GET /v1/predictions/{id}` and its alias.
+    Get(JobId),
+    /// `GET /v1/predictions`.
+    List,
+    /// `POST /v1/predictions/{id}/cancel` and its alias.
+    Cancel(JobId),
+    /// `DELETE /v1/predictions/{id}`.
+    Delete(JobId),
+    /// `GET /v1/models`.
+    Models,
+    /// `GET /v1/models/{owner}/{model}`.
+    Model(ModelId),
+    /// `GET /v1/account` and what is below it.
+    Account(AccountView),
+}
+
+/// The four views of the caller's account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountView {
+    /// `GET /v1/account`.
+    Summary,
+    /// `GET /v1/account/usage`.
+    Usage,
+    /// `GET /v1/account/rate-limits`.
+    RateLimits,
+    /// `GET /v1/account/balance`.
+    Balance,
+}
+
+/// Why there is no route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoute {
+    /// Nothing has this path.
+    NotFound,
+    /// The path is known with the methods of this `Allow` value.
+    Method(&'static str),
+    /// `OPTIONS` on a known path, with the methods of this `Allow` value.
+    Options(&'static str),
+}
+
+/// The demo's files: the one list that the Worker hands out, whatever else lies in the assets.
+const DEMO_FILES: [(&str, &str); 5] = [
+    ("/", "/demo/index.html"),
+    ("/demo/demo.css", "/demo/demo.css"),
+    ("/demo/demo.js", "/demo/demo.js"),
+    ("/demo/settings.json", "/demo/settings.json"),
+    ("/demo/icon.svg", "/demo/icon.svg"),
+];
+
+/// A path with the routes of its methods.
+struct Resource {
+    get: Option<Route>,
+    post: Option<Route>,
+    delete: Option<Route>,
+}
+
+impl Resource {
+    const NONE: Self = Self { get: None, post: None, delete: None };
+
+    fn get(route: Route) -> Self {
+        Self { get: Some(route), ..Self::NONE }
+    }
+
+    fn post(route: Route) -> Self {
+        Self { post: Some(route), ..Self::NONE }
+    }
+
+    const fn allow(&self) -> &'static str {
+        match (self.get.is_some(), self.post.is_some(), self.delete.is_some()) {
+            (true, _, true) => "GET, HEAD, DELETE",
+            (true, _, false) => "GET, HEAD",
+            (false, _, _) => "POST",
+        }
+    }
+}
+
+impl Route {
+    /// Finds the route of a request. `path` is the raw path, without the query.
+    ///
+    /// # Errors
+    /// [`NoRoute`]; `HEAD` follows `GET`, and methods are case-sensitive (RFC 9110 section 9.1).
+    pub fn parse(method: &str, path: &str) -> Result<Self, NoRoute> {
+        let resource = resource(path).ok_or(NoRoute::NotFound)?;
+        let allow = resource.allow();
+        match method {
+            "GET" | "HEAD" => resource.get.ok_or(NoRoute::Method(allow)),
+            "POST" => resource.post.ok_or(NoRoute::Method(allow)),
+            "DELETE" => resource.delete.ok_or(NoRoute::Method(allow)),
+            "OPTIONS" => Err(NoRoute::Options(allow)),
+            _ => Err(NoRoute::Method(allow)),
+        }
+    }
+
+    /// The scope that the route needs; `None` for those without a token.
+    #[must_use]
+    pub const fn scope(&self) -> Option<Scope> {
+        match self {
+            Self::Health | Self::Ready | Self::Demo(_) => None,
+            Self::Create(_) => Some(Scope::Create),
+            Self::Get(_) | Self::List | Self::Models | Self::Model(_) | Self::Account(_) => Some(Scope::Read),
+            Self::Cancel(_) | Self::Delete(_) => Some(Scope::Cancel),
+        }
+    }
+
+    /// The route's name in the log: a closed set, never a part of the path.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Health => "health",
+            Self::Ready => "ready",
+            Self::Demo(_) => "demo",
+            Self::Create(_) => "predictions.create",
+            Self::Get(_) => "predictions.get",
+            Self::List => "predictions.list",
+            Self::Cancel(_) => "predictions.cancel",
+            Self::Delete(_) => "predictions.delete",
+            Self::Models => "models.list",
+            Self::Model(_) => "models.get",
+            Self::Account(_) => "account",
+        }
+    }
+}
+
+fn resource(path: &str) -> Option<Resource> {
+    if let Some((_, asset)) = DEMO_FILES.iter().find(|(public, _)| *public == path) {
+        return Some(Resource::get(Route::Demo(asset)));
+    }
+    let mut segments = path.strip_prefix('/')?.split('/');
+    let first = [(); 6].map(|()| segments.next());
+    if segments.next().is_some() {
+        return None;
+    }
+    let [Some(root), rest @ ..] = first else { return None };
+    match (root, rest) {
+        ("healthz", [None, ..]) => Some(Resource::get(Route::Health)),
+        ("readyz", [None, ..]) => Some(Resource::get(Route::Ready)),
+        ("v1", rest) => v1(rest),
+        _ => None,
+    }
+}
+
+fn v1(segments: [Option<&str>; 5]) -> Option<Resource> {
+    match segments {
+        [Some("predictions"), None, ..] => Some(Resource::get(Route::List)),
+        [Some("predictions"), Some(id), None, ..] => {
+            let id = JobId::parse(id)?;
+            Some(Resource { get: Some(Route::Get(id.clone())), delete: Some(Route::Delete(id)), ..Resource::NONE })
+        }
+        [Some("predictions"), Some(id), Some("cancel"), None, ..] | [Some("cancel"), Some(id), None, ..] => {
+            Some(Resource::post(Route::Cancel(JobId::parse(id)?)))
+        }
+        [Some("status"), Some(id), None, ..] => Some(Resource::get(Route::Get(JobId::parse(id)?))),
+        [Some("models"), None, ..] => Some(Resource::get(Route::Models)),
+        [Some("models"), Some(owner), Some(model), None, _] => {
+            Some(Resource::get(Route::Model(ModelId::try_new(owner, model)?)))
+        }
+        [Some("account"), view, None, ..] => Some(Resource::get(Route::Account(account_view(view)?))),
+        [Some("models"), Some(owner), Some(model), Some("predictions"), None]
+        | [Some(owner), Some(model), Some("predictions"), None, None] => {
+            Some(Resource::post(Route::Create(ModelId::try_new(owner, model)?)))
+        }
+        _ => None,
+    }
+}
+
+fn account_view(segment: Option<&str>) -> Option<AccountView> {
+    match segment {
+        None => Some(AccountView::Summary),
+        Some("usage") => Some(AccountView::Usage),
+        Some("rate-limits") => Some(AccountView::RateLimits),
+        Some("balance") => Some(AccountView::Balance),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "pred_01jh0000000000000000000000";
+
+    fn id() -> JobId {
+        JobId::parse(ID).unwrap()
+    }
+
+    fn model() -> ModelId {
+        ModelId::parse("acme/model-x").unwrap()
+    }
+
+    #[test]
+    fn every_route_and_alias_is_found() {
+        let cases = [
+            ("GET", "/healthz".to_owned(), Route::Health),
+            ("GET", "/readyz".to_owned(), Route::Ready),
+            ("GET", "/".to_owned(), Route::Demo("/demo/index.html")),
+            ("POST", "/v1/acme/model-x/predictions".to_owned(), Route::Create(model())),
+            ("POST", "/v1/models/acme/model-x/predictions".to_owned(), Route::Create(model())),
+            ("GET", format!("/v1/predictions/{ID}"), Route::Get(id())),
+            ("HEAD", format!("/v1/predictions/{ID}"), Route::Get(id())),
+            ("GET", format!("/v1/status/{ID}"), Route::Get(id())),
+            ("DELETE", format!("/v1/predictions/{ID}"), Route::Delete(id())),
+            ("POST", format!("/v1/predictions/{ID}/cancel"), Route::Cancel(id())),
+            ("POST", format!("/v1/cancel/{ID}"), Route::Cancel(id())),
+            ("GET", "/v1/predictions".to_owned(), Route::List),
+            ("GET", "/v1/models".to_owned(), Route::Models),
+            ("GET", "/v1/models/acme/model-x".to_owned(), Route::Model(model())),
+            ("GET", "/v1/account".to_owned(), Route::Account(AccountView::Summary)),
+            ("GET", "/v1/account/usage".to_owned(), Route::Account(AccountView::Usage)),
+            ("GET", "/v1/account/rate-limits".to_owned(), Route::Account(AccountView::RateLimits)),
+            ("GET", "/v1/account/balance".to_owned(), Route::Account(AccountView::Balance)),
+        ];
+        for (method, path, route) in cases {
+            assert_eq!(Route::parse(method, &path), Ok(route), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn other_paths_are_not_found_whatever_the_method() {
+        let paths = [
+            "", "v1", "//", "/v1", "/v1/", "/v1/predictions/", "/v1/predictions/x", "/v1/predictions/pred_..",
+            "/v1/api-keys", "/v1/api-keys/1/rotate", "/v1/webhooks", "/v1/account/keys", "/v1/acme/model-x",
+            "/v1/acme/model-x/predictions/x", "/v1/acme/model-x/predictions/", "/v1//acme/model-x/predictions",
+            "//evil.example/v1/acme/model-x/predictions", "/v1/acme/../predictions", "/v1/acme/%2e%2e/predictions",
+            "/V1/predictions", "/v1/ACME/model-x/predictions", "/v1/models/files/x/predictions", "/metrics",
+            "/.well-known/../v1/account", "/demo/", "/demo/../v1/account", "/index.html", "/v1/predictions;x",
+        ];
+        for path in paths {
+            for method in ["GET", "POST", "DELETE", "OPTIONS", "TRACE"] {
+                assert_eq!(Route::parse(method, path), Err(NoRoute::NotFound), "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_known_path_says_which_methods_it_takes() {
+        for method in ["GET", "DELETE", "PUT", "PATCH", "post", "CONNECT"] {
+            assert_eq!(Route::parse(method, "/v1/acme/model-x/predictions"), Err(NoRoute::Method("POST")));
+        }
+        let path = format!("/v1/predictions/{ID}");
+        assert_eq!(Route::parse("POST", &path), Err(NoRoute::Method("GET, HEAD, DELETE")));
+        assert_eq!(Route::parse("OPTIONS", &path), Err(NoRoute::Options("GET, HEAD, DELETE")));
+        assert_eq!(Route::parse("POST", "/v1/models"), Err(NoRoute::Method("GET, HEAD")));
+    }
+}

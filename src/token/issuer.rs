@@ -1,0 +1,137 @@
+//! An issuer of tokens, as the configuration describes it (contract 4).
+
+use std::collections::BTreeMap;
+
+use super::algorithm::Algorithm;
+use super::header::TokenTypes;
+use super::key_set::KeySet;
+
+/// What a token is presented for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Calling the API.
+    Access,
+    /// Getting a token of our own in exchange.
+    Exchange,
+    /// Operating the deployment.
+    Admin,
+    /// Showing that an app is genuine.
+    Attest,
+}
+
+impl Purpose {
+    /// Every purpose.
+    pub const ALL: [Self; 4] = [Self::Access, Self::Exchange, Self::Admin, Self::Attest];
+
+    /// The word in an issuer's `use`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Exchange => "exchange",
+            Self::Admin => "admin",
+            Self::Attest => "attest",
+        }
+    }
+}
+
+/// The claim that says whom a token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AudienceClaim {
+    /// `aud`, as RFC 7519 has it.
+    Aud,
+    /// `azp`, where the provider sets no `aud`.
+    Azp,
+    /// `client_id`, where the provider sets no `aud`.
+    ClientId,
+}
+
+/// Whether an issuer's tokens need a proof of possession (RFC 9449).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofRule {
+    /// A bound token needs one, another does not.
+    Allowed,
+    /// Every token needs one.
+    Required,
+}
+
+/// What an operator may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminRight {
+    /// Look.
+    Read,
+    /// Change.
+    Write,
+}
+
+/// One trusted issuer. It exists only with settings that passed every rule of contract 4.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// The exact text of `iss`.
+    pub(super) name: String,
+    pub(super) is_loopback: bool,
+    /// Never empty.
+    pub(super) audience: Vec<String>,
+    pub(super) audience_claim: AudienceClaim,
+    pub(super) keys: KeySet,
+    /// Never empty; either all symmetric or none.
+    pub(super) algorithms: Vec<Algorithm>,
+    /// Never empty.
+    pub(super) purposes: Vec<Purpose>,
+    pub(super) max_lifetime_secs: i64,
+    pub(super) leeway_secs: i64,
+    pub(super) token_types: TokenTypes,
+    pub(super) extra_header_members: Vec<String>,
+    pub(super) plan_claim: String,
+    pub(super) proof: ProofRule,
+    pub(super) admins: BTreeMap<String, Vec<AdminRight>>,
+    /// SHA-256 over all settings but the keys: a cached token is good only under the settings that accepted it.
+    pub(super) settings_hash: [u8; 32],
+}
+
+impl Issuer {
+    /// The exact text of `iss`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether its URL is on a loopback host. Such an issuer may be used only by a Worker that runs on a loopback
+    /// host itself, which is known with the first request: [`loopback_problems`] says so.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.is_loopback
+    }
+
+    /// Whether its tokens are accepted for `purpose`.
+    #[must_use]
+    pub fn serves(&self, purpose: Purpose) -> bool {
+        self.purposes.contains(&purpose)
+    }
+
+    /// The algorithms that its keys may have.
+    #[must_use]
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
+
+    /// Whether its tokens need a proof of possession.
+    #[must_use]
+    pub fn proof_rule(&self) -> ProofRule {
+        self.proof
+    }
+
+    /// What its subject or email `name` may do as an operator.
+    #[must_use]
+    pub fn admin_rights(&self, name: &str) -> &[AdminRight] {
+        self.admins.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Problems of issuers on loopback hosts, where the Worker is not on one: anybody on the Worker's own machine, or
+/// nobody, could be that issuer.
+#[must_use]
+pub fn loopback_problems(issuers: &[Issuer], worker_is_on_loopback: bool) -> Vec<String> {
+    let wrong = issuers.iter().enumerate().filter(|(_, issuer)| issuer.is_loopback && !worker_is_on_loopback);
+    wrong.map(|(index, _)| format!("[{index}].issuer is on a loopback host, and this Worker is not")).collect()
+}

@@ -1,0 +1,100 @@
+//! Where an issuer's keys come from: written into the configuration, or in a secret that it names.
+
+use serde_json::Value;
+
+use super::algorithm::Algorithm;
+use super::key_set::{KeySet, KeySetProblem};
+use super::settings::Settings;
+
+/// The text of a secret by its name, or `None` where it is not set.
+pub type SecretSource<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Reads the member `keys`; `None` where a problem was noted, or where the keys cannot be judged without `algorithms`.
+pub(super) fn parse_keys(
+    settings: &mut Settings<'_>,
+    algorithms: Option<&[Algorithm]>,
+    secret: SecretSource<'_>,
+) -> Option<KeySet> {
+    let value = settings.required("keys")?;
+    let only = value.as_object().filter(|members| members.len() == 1).and_then(|members| members.iter().next());
+    match only.map(|(name, value)| (name.as_str(), value)) {
+        Some(("jwks", set)) => parse_inline_keys(settings, set, algorithms?),
+        Some(("secret", name)) => parse_secret_keys(settings, name, algorithms?, secret),
+        Some(("jwks_url", _)) => {
+            settings.problem("keys.jwks_url", "is not supported by this version: put the key set into keys.jwks");
+            None
+        }
+        _ => {
+            settings.problem("keys", "does not have exactly one of jwks_url, jwks and secret");
+            None
+        }
+    }
+}
+
+fn parse_inline_keys(settings: &mut Settings<'_>, set: &Value, algorithms: &[Algorithm]) -> Option<KeySet> {
+    if algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
+        settings.problem("keys.jwks", "holds public keys, and the algorithms are HS: these need keys.secret");
+        return None;
+    }
+    noted(settings, KeySet::parse_public(set, algorithms), "keys.jwks", "keys.jwks.keys")
+}
+
+fn parse_secret_keys(
+    settings: &mut Settings<'_>,
+    name: &Value,
+    algorithms: &[Algorithm],
+    secret: SecretSource<'_>,
+) -> Option<KeySet> {
+    let Some(name) = name.as_str().filter(|name| is_secret_name(name)) else {
+        settings.problem(
+            "keys.secret",
+            "is not the name of a secret (capital letters, digits, _) that is free for issuers",
+        );
+        return None;
+    };
+    if !algorithms.iter().all(|algorithm| algorithm.is_symmetric()) {
+        settings.problem("keys.secret", "names a secret, and the algorithms are not HS: these need keys.jwks");
+        return None;
+    }
+    let Some(text) = secret(name) else {
+        settings.problem("keys.secret", &format!("names {name}, which is not set"));
+        return None;
+    };
+    let place = format!("keys.secret names {name}, which");
+    noted(settings, KeySet::parse_secret(&text, algorithms), &place, &format!("keys.secret names {name}, whose keys"))
+}
+
+/// Secrets that have another use: whoever knows one of them must not be able to sign tokens as well.
+const TAKEN_SECRETS: [&str; 6] = [
+    "DEEPCREATIVE_API_KEY",
+    "DEEPCREATIVE_API_KEY_NEXT",
+    "TOKEN_SIGNING_KEYS",
+    "TURNSTILE_SECRET",
+    "ALERT_WEBHOOK_SECRET",
+    "EVENTS_WEBHOOK_SECRET",
+];
+
+/// Whether `text` is the name of a secret and not, by mistake, the secret: only then it may be shown.
+fn is_secret_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+        && text.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+        && !TAKEN_SECRETS.contains(&text)
+}
+
+fn noted(
+    settings: &mut Settings<'_>,
+    keys: Result<KeySet, Vec<KeySetProblem>>,
+    whole: &str,
+    each: &str,
+) -> Option<KeySet> {
+    let problems = match keys {
+        Ok(keys) => return Some(keys),
+        Err(problems) => problems,
+    };
+    for KeySetProblem { index, problem } in problems {
+        let place = index.map_or_else(|| whole.to_owned(), |index| format!("{each}[{index}]"));
+        settings.problem(&place, &problem.to_string());
+    }
+    None
+}

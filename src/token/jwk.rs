@@ -1,0 +1,230 @@
+//! One JSON Web Key (RFC 7517) of an issuer, read strictly.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::algorithm::{Algorithm, KeyFamily};
+use super::compact::decode_base64url;
+use super::header::is_key_id;
+use super::signature::VerifyingKey;
+use super::thumbprint::KeyThumbprint;
+
+/// A key of an issuer: what verifies, the name it goes by, and what tells it from every other key.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// The name that a token's header calls it by.
+    pub(super) kid: Option<String>,
+    /// The key itself, with its one algorithm.
+    pub(super) verifying: VerifyingKey,
+    /// What a cached token remembers of it.
+    pub(super) thumbprint: KeyThumbprint,
+}
+
+/// What is wrong with a key. The text goes to `/readyz` behind the key's path: rules and names, never values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyProblem {
+    /// The text is not the JSON object `{"keys":[…]}`, or has an equal member twice.
+    NotAKeySet,
+    /// `keys` is empty.
+    NoKeys,
+    /// The key is not a JSON object.
+    NotAnObject,
+    /// A member that no rule of RFC 7517 and 7518 names.
+    UnknownMember,
+    /// A private key where a public one belongs.
+    Private,
+    /// `kty` and `crv` name no kind of key that is allowed at this place.
+    WrongKind,
+    /// `use` is there and not `sig`.
+    WrongUse,
+    /// `key_ops` is there and has no `verify`.
+    WrongOperations,
+    /// `alg` is there and not one of the issuer's algorithms, or not one for this kind of key.
+    WrongAlgorithm,
+    /// Several of the issuer's algorithms fit the key, and it has no `alg`.
+    AmbiguousAlgorithm,
+    /// None of the issuer's algorithms fits the key.
+    NoAlgorithm,
+    /// The key's bytes are missing, not canonical base64url, or not an acceptable key.
+    BadMaterial,
+    /// The secret is shorter than its algorithm's digest (RFC 7518 section 3.2).
+    TooShort,
+    /// `kid` is not of the allowed form.
+    BadKeyId,
+    /// There are several keys, and this one has no `kid`.
+    MissingKeyId,
+    /// Another key has the same `kid`.
+    RepeatedKeyId,
+    /// The secret contains a PEM block: a public key is no secret (CVE-2026-34950).
+    Pem,
+    /// The secret starts or ends with white space: most often a line end that the issuer does not use.
+    WhiteSpace,
+}
+
+impl fmt::Display for KeyProblem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::NotAKeySet => "is not a JWK set, {\"keys\":[…]} without equal or unknown members",
+            Self::NoKeys => "has no keys",
+            Self::NotAnObject => "is not an object",
+            Self::UnknownMember => "has an unknown member",
+            Self::Private => "holds a private key: only the public one belongs here",
+            Self::WrongKind => "has a kty or crv that is not allowed here",
+            Self::WrongUse => "has a use other than sig",
+            Self::WrongOperations => "has key_ops without verify",
+            Self::WrongAlgorithm => "has an alg that is not one of the issuer's algorithms for such a key",
+            Self::AmbiguousAlgorithm => "needs an alg, because several of the issuer's algorithms fit it",
+            Self::NoAlgorithm => "fits none of the issuer's algorithms",
+            Self::BadMaterial => {
+                "is not a valid key (RSA: 2048 to 4096 bits and exponent 65537; EC and OKP: a point on the curve)"
+            }
+            Self::TooShort => "is too short: at least 32, 48, 64 bytes for HS256, HS384, HS512",
+            Self::BadKeyId => "has a kid that is not 1 to 128 letters, digits or . _ : = + / -",
+            Self::MissingKeyId => "needs a kid, because there is more than one key",
+            Self::RepeatedKeyId => "has the kid of another key",
+            Self::Pem => "contains a PEM block, which is no secret",
+            Self::WhiteSpace => "starts or ends with white space",
+        })
+    }
+}
+
+/// Where a key stands: it decides what may be in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The configuration, which anyone may read: public keys only.
+    Public,
+    /// A secret: `oct` keys only.
+    Secret,
+}
+
+/// Members that RFC 7517 and 7518 register, and WebCrypto's `ext`.
+const KNOWN_MEMBERS: [&str; 16] =
+    ["kty", "use", "key_ops", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256", "n", "e", "crv", "x", "y", "k", "ext"];
+/// Private parts of RSA, EC and OKP keys (RFC 7518 section 6.3.2, RFC 8037 section 2), and of AKP keys.
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "priv"];
+/// The exponent 65537 as RFC 7518 section 6.3.1.2 writes it.
+const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
+
+impl Key {
+    /// What verifies with it.
+    #[must_use]
+    pub const fn verifying(&self) -> &VerifyingKey {
+        &self.verifying
+    }
+
+    /// Reads a key for an issuer with these `algorithms`.
+    pub(super) fn parse(value: &Value, place: Place, algorithms: &[Algorithm]) -> Result<Self, KeyProblem> {
+        let jwk = value.as_object().ok_or(KeyProblem::NotAnObject)?;
+        check_members(jwk, place)?;
+        check_purpose(jwk)?;
+        let algorithm = choose_algorithm(jwk, family(jwk, place)?, algorithms)?;
+        let (verifying, thumbprint) = material(jwk, algorithm)?;
+        let kid = match jwk.get("kid") {
+            None => None,
+            Some(Value::String(kid)) if is_key_id(kid) => Some(kid.clone()),
+            Some(_) => return Err(KeyProblem::BadKeyId),
+        };
+        Ok(Self { kid, verifying, thumbprint })
+    }
+
+    /// A secret that is not a JWK: its bytes are the key.
+    pub(super) fn raw_secret(bytes: &[u8], algorithm: Algorithm) -> Result<Self, KeyProblem> {
+        let (verifying, thumbprint) = secret_material(bytes, algorithm)?;
+        Ok(Self { kid: None, verifying, thumbprint })
+    }
+}
+
+fn check_members(jwk: &Map<String, Value>, place: Place) -> Result<(), KeyProblem> {
+    let has = |names: &[&str]| names.iter().any(|name| jwk.contains_key(*name));
+    if has(&PRIVATE_MEMBERS) || (place == Place::Public && has(&["k"])) {
+        return Err(KeyProblem::Private);
+    }
+    if jwk.keys().any(|name| !KNOWN_MEMBERS.contains(&name.as_str())) {
+        return Err(KeyProblem::UnknownMember);
+    }
+    Ok(())
+}
+
+/// RFC 7517 sections 4.2 and 4.3: a key for encryption is never taken for one that signs.
+fn check_purpose(jwk: &Map<String, Value>) -> Result<(), KeyProblem> {
+    if jwk.get("use").is_some_and(|value| value != "sig") {
+        return Err(KeyProblem::WrongUse);
+    }
+    let verifies = |value: &Value| value.as_array().is_some_and(|names| names.iter().any(|name| name == "verify"));
+    if jwk.get("key_ops").is_some_and(|value| !verifies(value)) {
+        return Err(KeyProblem::WrongOperations);
+    }
+    Ok(())
+}
+
+fn family(jwk: &Map<String, Value>, place: Place) -> Result<KeyFamily, KeyProblem> {
+    let text = |name: &str| jwk.get(name).map(|value| value.as_str().unwrap_or_default());
+    match (place, text("kty"), text("crv")) {
+        (Place::Secret, Some("oct"), None) => Ok(KeyFamily::Secret),
+        (Place::Public, Some("RSA"), None) => Ok(KeyFamily::Rsa),
+        (Place::Public, Some("EC"), Some("P-256")) => Ok(KeyFamily::P256),
+        (Place::Public, Some("EC"), Some("P-384")) => Ok(KeyFamily::P384),
+        (Place::Public, Some("OKP"), Some("Ed25519")) => Ok(KeyFamily::Ed25519),
+        _ => Err(KeyProblem::WrongKind),
+    }
+}
+
+/// One key, one algorithm (RFC 8725 section 3.1): the key's own `alg`, or the only one that fits.
+fn choose_algorithm(
+    jwk: &Map<String, Value>,
+    family: KeyFamily,
+    algorithms: &[Algorithm],
+) -> Result<Algorithm, KeyProblem> {
+    let mut fitting = algorithms.iter().copied().filter(|algorithm| algorithm.family() == family);
+    if let Some(value) = jwk.get("alg") {
+        return fitting.find(|algorithm| value == algorithm.as_str()).ok_or(KeyProblem::WrongAlgorithm);
+    }
+    let only = fitting.next().ok_or(KeyProblem::NoAlgorithm)?;
+    if fitting.next().is_some() { Err(KeyProblem::AmbiguousAlgorithm) } else { Ok(only) }
+}
+
+fn material(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<(VerifyingKey, KeyThumbprint), KeyProblem> {
+    let bytes =
+        |name: &str| jwk.get(name).and_then(Value::as_str).and_then(decode_base64url).ok_or(KeyProblem::BadMaterial);
+    let public = |key, parts: &[&[u8]]| match key {
+        Ok(key) => Ok((key, KeyThumbprint::public(algorithm, parts))),
+        Err(_) => Err(KeyProblem::BadMaterial),
+    };
+    match algorithm.family() {
+        KeyFamily::Secret => secret_material(&bytes("k")?, algorithm),
+        KeyFamily::P256 | KeyFamily::P384 => {
+            let (x, y) = (bytes("x")?, bytes("y")?);
+            public(VerifyingKey::ec(algorithm, &x, &y), &[&x, &y])
+        }
+        KeyFamily::Ed25519 => {
+            let x = bytes("x")?;
+            public(VerifyingKey::ed25519(algorithm, &x), &[&x])
+        }
+        KeyFamily::Rsa => {
+            let (modulus, exponent) = (bytes("n")?, bytes("e")?);
+            if exponent != RSA_EXPONENT {
+                return Err(KeyProblem::BadMaterial);
+            }
+            public(VerifyingKey::rsa(algorithm, &modulus, &exponent), &[&modulus])
+        }
+    }
+}
+
+fn secret_material(bytes: &[u8], algorithm: Algorithm) -> Result<(VerifyingKey, KeyThumbprint), KeyProblem> {
+    let least = match algorithm {
+        Algorithm::Hs256 => 32,
+        Algorithm::Hs384 => 48,
+        Algorithm::Hs512 => 64,
+        _ => return Err(KeyProblem::WrongAlgorithm),
+    };
+    if bytes.len() < least {
+        return Err(KeyProblem::TooShort);
+    }
+    let key = VerifyingKey::secret(algorithm, bytes).map_err(|_| KeyProblem::BadMaterial)?;
+    Ok((key, KeyThumbprint::secret(algorithm, bytes)))
+}
+
+#[cfg(test)]
+#[path = "jwk_tests.rs"]
+mod tests;

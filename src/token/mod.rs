@@ -1,0 +1,52 @@
+//! Tokens: who gets in.
+//!
+//! [`verify`] turns a token's text into a [`Grant`] or a [`Refusal`]; its documentation lists the steps.
+//! [`parse_issuers`] turns the variable `ISSUERS` into the [`Issuer`]s that it asks. [`TokenCache`] remembers what
+//! was verified. `jwt-simple` has the cryptography; every rule about the form of a token is here, because a
+//! library must accept what some issuer somewhere does.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `verify` | the steps and their order |
+//! | `compact` | three segments of canonical base64url |
+//! | `header` | which members, which `typ`, which `kid` |
+//! | `claims`, `subject`, `narrowing` | times, audience, subject; names; the claim `vk` |
+//! | `grant`, `refusal` | the two outcomes |
+//! | `algorithm`, `signature` | the closed list, and the one call that verifies |
+//! | `jwk`, `key_set`, `thumbprint` | keys as configuration and secrets hold them |
+//! | `issuer`, `issuers`, `issuer_keys`, `settings` | an issuer; parsing it and its keys; collecting every problem |
+//! | `cache` | verified tokens |
+
+mod algorithm;
+mod cache;
+mod claims;
+mod compact;
+mod grant;
+mod header;
+mod issuer;
+mod issuer_keys;
+mod issuers;
+mod jwk;
+mod key_set;
+mod narrowing;
+mod refusal;
+mod settings;
+mod signature;
+mod subject;
+#[cfg(test)]
+mod testing;
+mod thumbprint;
+mod verify;
+
+pub use algorithm::{Algorithm, KeyFamily};
+pub use cache::TokenCache;
+pub use grant::{Grant, Scope, TokenCaps};
+pub use issuer::{AdminRight, AudienceClaim, Issuer, ProofRule, Purpose, loopback_problems};
+pub use issuer_keys::SecretSource;
+pub use issuers::parse_issuers;
+pub use jwk::{Key, KeyProblem};
+pub use key_set::{KeySet, KeySetProblem};
+pub use refusal::Refusal;
+pub use signature::{BadSignature, VerifyingKey, verify_signature};
+pub use thumbprint::KeyThumbprint;
+pub use verify::{Verified, verify};

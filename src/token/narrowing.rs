@@ -1,0 +1,138 @@
+//! The claim `vk`: what a token may do less than its user. It is ours alone, so that it is read without any give:
+//! a member that is misspelled would otherwise be a limit that nobody applies.
+
+use serde_json::Value;
+
+use super::grant::{Scope, TokenCaps};
+use super::refusal::Refusal;
+use crate::credits::MicroCredits;
+use crate::model::ModelId;
+
+/// What `vk` leaves of the user's rights.
+#[derive(Debug)]
+pub(super) struct Narrowing {
+    /// Never empty.
+    pub scopes: Vec<Scope>,
+    /// Never empty where it is there.
+    pub models: Option<Vec<ModelId>>,
+    /// What is spent exactly per `jti`.
+    pub caps: Option<TokenCaps>,
+}
+
+/// `iss` is checked for its form only: it is honored in tokens of our own, and these are an issuer's.
+const MEMBERS: [&str; 5] = ["scope", "models", "max_predictions", "max_credits", "iss"];
+
+impl Narrowing {
+    /// Reads `vk` of a token with this `jti`. A token without `vk` may do everything.
+    pub fn parse(vk: Option<&Value>, jti: Option<&str>) -> Result<Self, Refusal> {
+        let Some(vk) = vk else {
+            return Ok(Self { scopes: Scope::ALL.to_vec(), models: None, caps: None });
+        };
+        let vk = vk.as_object().ok_or(Refusal::BadNarrowing)?;
+        if vk.keys().any(|name| !MEMBERS.contains(&name.as_str())) || vk.get("iss").is_some_and(|iss| !iss.is_string())
+        {
+            return Err(Refusal::BadNarrowing);
+        }
+        let max_predictions = vk.get("max_predictions").map(count).transpose()?;
+        let max_credits = vk.get("max_credits").map(credits).transpose()?;
+        let caps = match (max_predictions, max_credits, jti) {
+            (None, None, _) => None,
+            (_, _, None) => return Err(Refusal::CapsWithoutTokenId),
+            (_, _, Some(jti)) => Some(TokenCaps { jti: jti.to_owned(), max_predictions, max_credits }),
+        };
+        Ok(Self {
+            scopes: vk.get("scope").map_or_else(|| Ok(Scope::ALL.to_vec()), |names| list(names, Scope::parse))?,
+            models: vk.get("models").map(|names| list(names, ModelId::parse)).transpose()?,
+            caps,
+        })
+    }
+}
+
+/// A list that is not empty, of strings that all mean something and none twice. An empty list is refused and not
+/// read as "nothing" or "everything": whoever made it meant one of the two.
+fn list<T: PartialEq>(value: &Value, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Refusal> {
+    let mut items = Vec::new();
+    for name in value.as_array().filter(|names| !names.is_empty()).ok_or(Refusal::BadNarrowing)? {
+        let item = name.as_str().and_then(&parse).filter(|item| !items.contains(item));
+        items.push(item.ok_or(Refusal::BadNarrowing)?);
+    }
+    Ok(items)
+}
+
+fn count(value: &Value) -> Result<u32, Refusal> {
+    let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
+    count.filter(|count| *count >= 1).ok_or(Refusal::BadNarrowing)
+}
+
+fn credits(value: &Value) -> Result<MicroCredits, Refusal> {
+    value.as_str().and_then(MicroCredits::parse).ok_or(Refusal::BadNarrowing)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(vk: Value) -> Result<Narrowing, Refusal> {
+        Narrowing::parse(Some(&vk), Some("j1"))
+    }
+
+    #[test]
+    fn without_vk_a_token_may_do_everything() {
+        let narrowing = Narrowing::parse(None, None).unwrap();
+        assert_eq!(narrowing.scopes, Scope::ALL);
+        assert!(narrowing.models.is_none() && narrowing.caps.is_none());
+    }
+
+    #[test]
+    fn every_member_narrows() {
+        let vk = json!({"scope": ["read"], "models": ["a/b"], "max_predictions": 3, "max_credits": "10", "iss": "x"});
+        let narrowing = parse(vk).unwrap();
+        assert_eq!(narrowing.scopes, [Scope::Read]);
+        assert_eq!(narrowing.models, Some(vec![ModelId::parse("a/b").unwrap()]));
+        let caps = narrowing.caps.unwrap();
+        assert_eq!((caps.jti.as_str(), caps.max_predictions), ("j1", Some(3)));
+        assert_eq!(caps.max_credits, MicroCredits::parse("10"));
+    }
+
+    #[test]
+    fn what_is_not_of_the_form_is_refused() {
+        for vk in [
+            json!(null),
+            json!([]),
+            json!("read"),
+            json!({"scopes": ["read"]}),
+            json!({"scope": "read"}),
+            json!({"scope": []}),
+            json!({"scope": ["admin"]}),
+            json!({"scope": ["READ"]}),
+            json!({"scope": ["read", "read"]}),
+            json!({"scope": ["read", 1]}),
+            json!({"models": []}),
+            json!({"models": ["*"]}),
+            json!({"models": ["a/../b"]}),
+            json!({"models": "a/b"}),
+            json!({"max_predictions": 0}),
+            json!({"max_predictions": -1}),
+            json!({"max_predictions": 1.0}),
+            json!({"max_predictions": "1"}),
+            json!({"max_predictions": 4_294_967_296_u64}),
+            json!({"max_credits": 10}),
+            json!({"max_credits": "-1"}),
+            json!({"max_credits": "1e3"}),
+            json!({"max_credits": null}),
+            json!({"iss": 1}),
+        ] {
+            assert_eq!(parse(vk.clone()).unwrap_err(), Refusal::BadNarrowing, "{vk}");
+        }
+    }
+
+    #[test]
+    fn caps_are_counted_by_the_tokens_id() {
+        for vk in [json!({"max_predictions": 1}), json!({"max_credits": "1"})] {
+            assert_eq!(Narrowing::parse(Some(&vk), None).unwrap_err(), Refusal::CapsWithoutTokenId);
+        }
+        assert!(Narrowing::parse(Some(&json!({"scope": ["read"]})), None).is_ok());
+    }
+}

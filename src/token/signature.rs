@@ -1,0 +1,150 @@
+//! The one place where a signature is verified: a key that knows its algorithm, a message, a signature.
+//!
+//! Keys are `jwt-simple`'s, with its rules for them (RSA 2048–4096 bits and exponent 65537, points on their curve,
+//! no Ed25519 point of small order). The signature is verified by the primitives below it and not by its
+//! `verify_token`, which would parse header and claims a second time, by laxer rules than ours.
+
+use std::fmt;
+
+use jwt_simple::algorithms::{
+    ECDSAP256PublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey, ES384PublicKey, Ed25519PublicKey,
+    EdDSAPublicKeyLike, HS256Key, HS384Key, HS512Key, MACLike, RS256PublicKey, RSAPublicKeyLike,
+};
+use p256::ecdsa::signature::Verifier as _;
+use superboring::hash::MessageDigest;
+use superboring::pkey::{PKey, Public};
+use superboring::rsa::Padding;
+use superboring::sign::Verifier as RsaVerifier;
+
+use super::algorithm::{Algorithm, KeyFamily};
+
+/// A key for verifying, of exactly one algorithm.
+#[derive(Clone)]
+pub struct VerifyingKey {
+    algorithm: Algorithm,
+    material: Material,
+}
+
+#[derive(Clone)]
+enum Material {
+    Hs256(HS256Key),
+    Hs384(HS384Key),
+    Hs512(HS512Key),
+    // Boxed, and the RSA key too: the others would be as large as the largest.
+    P256(Box<ES256PublicKey>),
+    P384(Box<ES384PublicKey>),
+    Ed25519(Box<Ed25519PublicKey>),
+    Rsa { key: Box<PKey<Public>>, modulus_bytes: usize },
+}
+
+/// The signature is not this key's over this message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadSignature;
+
+/// The key's bytes are not an acceptable key for the algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BadKey;
+
+impl VerifyingKey {
+    /// A shared secret. The caller has checked its length.
+    pub(super) fn secret(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, BadKey> {
+        let material = match algorithm {
+            Algorithm::Hs256 => Material::Hs256(HS256Key::from_bytes(bytes)),
+            Algorithm::Hs384 => Material::Hs384(HS384Key::from_bytes(bytes)),
+            Algorithm::Hs512 => Material::Hs512(HS512Key::from_bytes(bytes)),
+            _ => return Err(BadKey),
+        };
+        Ok(Self { algorithm, material })
+    }
+
+    /// A point on the algorithm's curve from its affine coordinates, each of the curve's full length.
+    pub(super) fn ec(algorithm: Algorithm, x: &[u8], y: &[u8]) -> Result<Self, BadKey> {
+        // SEC 1 section 2.3.3: 4 says "both coordinates follow". The constructor checks that the point is on the curve.
+        let point = [&[4_u8][..], x, y].concat();
+        let material = match algorithm.family() {
+            KeyFamily::P256 if x.len() == 32 && y.len() == 32 => {
+                Material::P256(Box::new(ES256PublicKey::from_bytes(&point).map_err(|_| BadKey)?))
+            }
+            KeyFamily::P384 if x.len() == 48 && y.len() == 48 => {
+                Material::P384(Box::new(ES384PublicKey::from_bytes(&point).map_err(|_| BadKey)?))
+            }
+            _ => return Err(BadKey),
+        };
+        Ok(Self { algorithm, material })
+    }
+
+    /// A compressed point on edwards25519 that is canonical and not of small order.
+    pub(super) fn ed25519(algorithm: Algorithm, x: &[u8]) -> Result<Self, BadKey> {
+        if algorithm.family() != KeyFamily::Ed25519 {
+            return Err(BadKey);
+        }
+        let key = Ed25519PublicKey::from_bytes(x).map_err(|_| BadKey)?;
+        Ok(Self { algorithm, material: Material::Ed25519(Box::new(key)) })
+    }
+
+    /// An RSA modulus of 2048 to 4096 bits, big-endian without leading zeros, with the exponent 65537.
+    pub(super) fn rsa(algorithm: Algorithm, modulus: &[u8], exponent: &[u8]) -> Result<Self, BadKey> {
+        if algorithm.family() != KeyFamily::Rsa || modulus.first() == Some(&0) {
+            return Err(BadKey);
+        }
+        // The size and exponent rules are the same for the six RSA algorithms: any of their types applies them.
+        let key = RS256PublicKey::from_components(modulus, exponent).map_err(|_| BadKey)?;
+        let key = PKey::from_rsa(key.public_key().as_ref().clone()).map_err(|_| BadKey)?;
+        Ok(Self { algorithm, material: Material::Rsa { key: Box::new(key), modulus_bytes: modulus.len() } })
+    }
+
+    /// The one algorithm of this key.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "VerifyingKey({}, …)", self.algorithm.as_str())
+    }
+}
+
+/// Verifies that `signature` is `key`'s over `message`, by the key's algorithm and no other.
+///
+/// ECDSA signatures are the two integers side by side (RFC 7518 section 3.4), never DER. Both of the two values of
+/// `s` verify, as in every JWS library: half of all honest signers never normalize it, and nothing here is
+/// remembered by the signature.
+///
+/// # Errors
+/// [`BadSignature`], whatever is wrong with it.
+pub fn verify_signature(key: &VerifyingKey, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    let good = match &key.material {
+        // A comparison in constant time, which also refuses a shortened tag.
+        Material::Hs256(secret) => ct_codecs::verify(&secret.authentication_tag(message), signature),
+        Material::Hs384(secret) => ct_codecs::verify(&secret.authentication_tag(message), signature),
+        Material::Hs512(secret) => ct_codecs::verify(&secret.authentication_tag(message), signature),
+        Material::P256(point) => p256::ecdsa::Signature::from_slice(signature)
+            .is_ok_and(|signature| point.public_key().as_ref().verify(message, &signature).is_ok()),
+        Material::P384(point) => p384::ecdsa::Signature::from_slice(signature)
+            .is_ok_and(|signature| point.public_key().as_ref().verify(message, &signature).is_ok()),
+        Material::Ed25519(point) => ed25519_compact::Signature::from_slice(signature)
+            .is_ok_and(|signature| point.public_key().as_ref().verify(message, &signature).is_ok()),
+        // RFC 8017 section 8: a signature is exactly as long as the modulus, and below it.
+        Material::Rsa { key: rsa, modulus_bytes } => {
+            signature.len() == *modulus_bytes && verify_rsa(rsa, key.algorithm, message, signature)
+        }
+    };
+    if good { Ok(()) } else { Err(BadSignature) }
+}
+
+fn verify_rsa(key: &PKey<Public>, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+    let (digest, padding) = match algorithm {
+        Algorithm::Rs256 => (MessageDigest::sha256(), Padding::PKCS1),
+        Algorithm::Rs384 => (MessageDigest::sha384(), Padding::PKCS1),
+        Algorithm::Rs512 => (MessageDigest::sha512(), Padding::PKCS1),
+        Algorithm::Ps256 => (MessageDigest::sha256(), Padding::PKCS1_PSS),
+        Algorithm::Ps384 => (MessageDigest::sha384(), Padding::PKCS1_PSS),
+        Algorithm::Ps512 => (MessageDigest::sha512(), Padding::PKCS1_PSS),
+        _ => return false,
+    };
+    let Ok(mut verifier) = RsaVerifier::new(digest, key) else { return false };
+    // For PSS the salt is as long as the digest (RFC 7518 section 3.5): the verifier's default.
+    verifier.set_rsa_padding(padding).is_ok() && matches!(verifier.verify_oneshot(signature, message), Ok(true))
+}

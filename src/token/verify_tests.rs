@@ -1,0 +1,180 @@
+use serde_json::json;
+
+use super::super::testing::{Fixture, NAME, NOW};
+use super::*;
+use crate::ids::UserKey;
+
+/// What a good token with one change is answered.
+fn changed(change: impl FnOnce(&mut Fixture)) -> Option<Refusal> {
+    let mut fixture = Fixture::new();
+    change(&mut fixture);
+    fixture.verify().err()
+}
+
+#[test]
+fn a_good_token_grants_what_it_says() {
+    let mut fixture = Fixture::new();
+    fixture.claims["plan"] = json!("pro");
+    fixture.claims["jti"] = json!("j1");
+    let verified = fixture.verify().unwrap();
+    assert_eq!(verified.grant.user, UserKey::new(NAME, "u1"));
+    assert_eq!((verified.grant.plan.as_deref(), verified.grant.jti.as_deref()), (Some("pro"), Some("j1")));
+    assert_eq!(verified.grant.expires_at, UnixSeconds(NOW + 300));
+    assert_eq!((verified.issuer(), verified.kid()), (NAME, Some("k1")));
+}
+
+#[test]
+fn a_subject_is_the_issuers_own() {
+    let mut other = Fixture::new();
+    other.settings["issuer"] = json!("https://other.example");
+    other.claims["iss"] = json!("https://other.example");
+    assert_ne!(other.verify().unwrap().grant.user, Fixture::new().verify().unwrap().grant.user);
+}
+
+#[test]
+fn an_issuers_token_is_verified_with_that_issuers_key_alone() {
+    let (one, mut two) = (Fixture::new(), Fixture::new());
+    two.settings["issuer"] = json!("https://other.example");
+    let issuers = [one.issuers(), two.issuers()].concat();
+    // Signed by the second issuer, in the first one's name.
+    let token = two.sign(&two.header.to_string(), &one.claims.to_string());
+    let refusal = verify(&token, &issuers, Purpose::Access, UnixSeconds(NOW)).unwrap_err();
+    assert_eq!(refusal, Refusal::BadSignature);
+}
+
+#[test]
+fn a_token_is_for_the_uses_of_its_issuer() {
+    let fixture = Fixture::new();
+    for purpose in [Purpose::Exchange, Purpose::Admin, Purpose::Attest] {
+        let refusal = verify(&fixture.token(), &fixture.issuers(), purpose, UnixSeconds(NOW)).unwrap_err();
+        assert_eq!(refusal, Refusal::WrongUse);
+    }
+}
+
+#[test]
+fn times_have_a_leeway_and_no_more() {
+    for (name, delta, refusal) in [
+        ("iat", 5, None),
+        ("iat", 6, Some(Refusal::IssuedInFuture)),
+        ("nbf", 5, None),
+        ("nbf", 6, Some(Refusal::NotYetValid)),
+    ] {
+        assert_eq!(changed(|fixture| fixture.claims[name] = json!(NOW + delta)), refusal, "{name} {delta}");
+    }
+    let fixture = Fixture::new();
+    assert!(fixture.verify_at(NOW + 304).is_ok());
+    assert_eq!(fixture.verify_at(NOW + 305).unwrap_err(), Refusal::Expired);
+    assert_eq!(fixture.verify_at(i64::MAX).unwrap_err(), Refusal::Expired);
+    assert_eq!(fixture.verify_at(i64::MIN).unwrap_err(), Refusal::IssuedInFuture);
+}
+
+#[test]
+fn a_lifetime_is_positive_and_bounded() {
+    for (lifetime, refusal) in [
+        (900, None),
+        (901, Some(Refusal::BadLifetime)),
+        (1, None),
+        (0, Some(Refusal::BadLifetime)),
+        (-1, Some(Refusal::BadLifetime)),
+    ] {
+        assert_eq!(changed(|fixture| fixture.claims["exp"] = json!(NOW + lifetime)), refusal, "{lifetime}");
+    }
+}
+
+#[test]
+fn another_audience_claim_stands_in_and_aud_is_checked_too() {
+    let azp = |aud: Option<&str>, azp: Option<&str>| {
+        changed(|fixture| {
+            fixture.settings["audience_claim"] = json!("azp");
+            let claims = fixture.claims.as_object_mut().unwrap();
+            claims.remove("aud");
+            claims.extend(aud.map(|name| ("aud".to_owned(), json!(name))));
+            claims.extend(azp.map(|name| ("azp".to_owned(), json!(name))));
+        })
+    };
+    assert_eq!(azp(None, Some("test")), None);
+    assert_eq!(azp(Some("test"), Some("test")), None);
+    for (aud, stand_in) in [(Some("other"), Some("test")), (Some("test"), None), (None, Some("other")), (None, None)] {
+        assert_eq!(azp(aud, stand_in), Some(Refusal::WrongAudience), "{aud:?} {stand_in:?}");
+    }
+}
+
+#[test]
+fn types_are_media_types() {
+    for (typ, good) in [
+        ("JWT", true),
+        ("jwt", true),
+        ("at+jwt", true),
+        ("AT+JWT", true),
+        ("application/at+jwt", true),
+        ("APPLICATION/JWT", true),
+        ("application/application/jwt", false),
+        ("absent", false),
+        ("", false),
+        ("jwt ", false),
+        ("id+jwt", false),
+        ("dpop+jwt", false),
+        ("text/jwt", false),
+    ] {
+        let refusal = changed(|fixture| fixture.header["typ"] = json!(typ));
+        assert_eq!(refusal, (!good).then_some(Refusal::WrongType), "{typ}");
+    }
+}
+
+#[test]
+fn a_header_without_type_needs_to_be_allowed() {
+    let without = |fixture: &mut Fixture| drop(fixture.header.as_object_mut().unwrap().remove("typ"));
+    assert_eq!(changed(without), Some(Refusal::WrongType));
+    let allow = |fixture: &mut Fixture| fixture.settings["token_types"] = json!(["absent"]);
+    assert_eq!(changed(|fixture| (without(fixture), allow(fixture)).0), None);
+    // The word of the configuration is no media type.
+    assert_eq!(
+        changed(|fixture| (allow(fixture), fixture.header["typ"] = json!("absent")).0),
+        Some(Refusal::WrongType)
+    );
+}
+
+#[test]
+fn extra_header_members_are_allowed_by_name_and_ignored() {
+    assert_eq!(changed(|fixture| fixture.header["x5t"] = json!("AA")), Some(Refusal::UnexpectedHeaderMember));
+    let refusal = changed(|fixture| {
+        fixture.settings["extra_header_members"] = json!(["x5t"]);
+        fixture.header["x5t"] = json!({"any": ["thing"]});
+    });
+    assert_eq!(refusal, None);
+}
+
+#[test]
+fn a_bound_token_is_no_bearer_token() {
+    for value in [json!({"jkt": "x"}), json!(null), json!({})] {
+        let refusal = changed(|fixture| fixture.claims["cnf"] = value);
+        assert_eq!(refusal, Some(Refusal::BoundTokenWithoutProof));
+    }
+    let refusal = changed(|fixture| fixture.settings["dpop"] = json!("required"));
+    assert_eq!(refusal, Some(Refusal::ProofRequired));
+}
+
+#[test]
+fn a_plan_is_the_configured_claim_where_that_is_a_short_string() {
+    for (value, plan) in
+        [(json!("pro"), Some("pro")), (json!(1), None), (json!("p".repeat(65)), None), (json!(null), None)]
+    {
+        let mut fixture = Fixture::new();
+        fixture.settings["plan_claim"] = json!("https://a.example/tier");
+        fixture.claims["https://a.example/tier"] = value;
+        fixture.claims["plan"] = json!("ignored");
+        assert_eq!(fixture.verify().unwrap().grant.plan.as_deref(), plan);
+    }
+}
+
+#[test]
+fn other_claims_are_the_providers_business() {
+    assert_eq!(changed(|fixture| fixture.claims["https://a.example/roles"] = json!(["a", {"b": 1}])), None);
+}
+
+#[test]
+fn the_issuer_in_vk_changes_nobody() {
+    let mut fixture = Fixture::new();
+    fixture.claims["vk"] = json!({"iss": "https://other.example"});
+    assert_eq!(fixture.verify().unwrap().grant.user, UserKey::new(NAME, "u1"));
+}

@@ -1,0 +1,89 @@
+//! CORS for exact origins, on every answer.
+
+use serde_json::json;
+
+use crate::harness::{MODEL, shared, token, user};
+use crate::http::{Request, Response};
+
+const APP: &str = "https://app.example";
+
+fn cors_headers(answer: &Response) -> Vec<&str> {
+    let names = answer.headers.iter().map(|(name, _)| name.as_str());
+    names.filter(|name| name.to_ascii_lowercase().starts_with("access-control-")).collect()
+}
+
+#[test]
+fn a_preflight_needs_no_token_and_costs_nothing() {
+    let stack = shared();
+    let before = stack.vendor_requests().len();
+    let answer = stack.send(
+        &Request::new("OPTIONS", MODEL)
+            .header("Origin", APP)
+            .header("Access-Control-Request-Method", "POST")
+            .header("Access-Control-Request-Headers", "authorization,content-type"),
+    );
+    assert_eq!((answer.status, answer.body.len()), (204, 0));
+    assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
+    assert_eq!(answer.header("access-control-max-age"), Some("7200"));
+    let headers = answer.header("access-control-allow-headers").unwrap().to_ascii_lowercase();
+    for name in ["authorization", "dpop", "content-type", "idempotency-key", "prefer", "last-event-id", "x-request-id", "x-firebase-appcheck"] {
+        assert!(headers.split(", ").any(|listed| listed == name), "{name}");
+    }
+    assert!(answer.header("access-control-allow-methods").unwrap().contains("DELETE"));
+    assert_eq!(answer.header("access-control-allow-credentials"), None);
+    assert_eq!(answer.header("vary"), Some("Origin"));
+    assert!(stack.vendor_requests().len() - before < 50, "polls of other tests at most");
+}
+
+#[test]
+fn answers_and_errors_carry_the_headers_for_a_listed_origin() {
+    let (stack, token) = (shared(), token(&user("cors")));
+    let body = json!({"input": {"prompt": "p"}});
+    let requests = [
+        (Request::post(MODEL).bearer(&token).json(&body), 201),
+        (Request::get("/v1/predictions").bearer(&token), 200),
+        (Request::get("/v1/predictions"), 401),
+        (Request::get("/v1/nothing").bearer(&token), 404),
+        (Request::new("PUT", MODEL), 405),
+        (Request::post(MODEL).bearer(&token).body("x"), 415),
+    ];
+    for (request, status) in requests {
+        let answer = stack.send(&request.header("Origin", APP));
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("access-control-allow-origin"), Some(APP), "{status}");
+        let exposed = answer.header("access-control-expose-headers").unwrap();
+        for name in ["X-Request-Id", "Retry-After", "Location", "WWW-Authenticate", "X-RateLimit-Limit"] {
+            assert!(exposed.contains(name));
+        }
+    }
+}
+
+#[test]
+fn an_origin_that_is_not_listed_gets_no_cors_headers() {
+    let (stack, token) = (shared(), token(&user("cors")));
+    for origin in ["https://evil.example", "null", "https://APP.EXAMPLE", "https://app.example.evil.example", "http://app.example"] {
+        for request in [Request::get("/v1/predictions").bearer(&token), Request::new("OPTIONS", MODEL)] {
+            let answer = stack.send(&request.header("Origin", origin));
+            assert_eq!((answer.status, cors_headers(&answer)), (403, Vec::new()), "{origin}");
+            assert_eq!(answer.header("vary"), Some("Origin"));
+        }
+    }
+    let two = stack.send(&Request::get("/v1/predictions").bearer(&token).header("Origin", APP).header("Origin", "https://evil.example"));
+    assert_eq!((two.status, cors_headers(&two)), (403, Vec::new()));
+}
+
+#[test]
+fn a_request_without_an_origin_passes_without_headers() {
+    let (stack, token) = (shared(), token(&user("mobile")));
+    let answer = stack.get(&token, "/v1/predictions");
+    assert_eq!((answer.status, cors_headers(&answer)), (200, Vec::new()));
+    assert_eq!(answer.header("vary"), Some("Origin"));
+}
+
+#[test]
+fn on_loopback_our_own_origin_is_allowed() {
+    let (stack, token) = (shared(), token(&user("own")));
+    let own = format!("http://{}", stack.worker);
+    let answer = stack.send(&Request::get("/v1/predictions").bearer(&token).header("Origin", &own));
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, Some(&*own)));
+}

@@ -1,0 +1,392 @@
+//! A stack: the simulator and the built Worker on wrangler's own workerd, on free ports, with storage on disk.
+//!
+//! workerd is started plainly, not through `wrangler dev`, whose proxy repairs requests and repeats them. When a test
+//! panics, its stack prints what both processes logged.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use jwt_simple::prelude::{HS256Key, MACLike};
+use serde_json::{Value, json};
+
+use crate::http::{Request, Response};
+
+pub const ISSUER: &str = "https://issuer.example";
+pub const AUDIENCE: &str = "api-test";
+pub const SECRET: &str = "a-secret-that-exists-in-tests-alone-0123456789";
+/// Passes the form and is no key of anybody's.
+pub const VENDOR_KEY: &str = "sk_live_Test0Test1Test2Test3-Test4_Test5";
+pub const MODEL: &str = "/v1/acme/model-x/predictions";
+
+/// How a stack differs from the usual one.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Settings to set, or with `None` to leave out.
+    pub settings: Vec<(&'static str, Option<String>)>,
+    /// Further flags of the simulator.
+    pub simulator: Vec<&'static str>,
+}
+
+/// Both processes. Ended, with all they started, when it is dropped.
+pub struct Stack {
+    pub worker: String,
+    pub vendor: String,
+    pub control: String,
+    pub directory: PathBuf,
+    simulator: Process,
+    workerd: Mutex<Process>,
+}
+
+static SHARED: LazyLock<Stack> = LazyLock::new(|| {
+    let stack = Stack::start(&Options::default());
+    // Polls and creates of all tests together would fill the vendor's minute.
+    stack.control_put("/settings", &json!({"requests_per_minute": 100_000, "concurrent_limit": 1_000}));
+    stack
+});
+
+/// The stack of all tests that set no faults.
+pub fn shared() -> &'static Stack {
+    &SHARED
+}
+
+/// Kills the shared stack, which a static never drops, when the process ends.
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- {} ---\n{}", self.name, self.log());
+        }
+    }
+}
+
+pub struct Process {
+    name: &'static str,
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// Starts a program whose end is tied to ours, and collects what it prints.
+    fn start(name: &'static str, command: &mut Command) -> (Self, Receiver<String>) {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start ({error}): run `make build simulator`"));
+        let log = Arc::new(Mutex::new(String::new()));
+        let (sender, lines) = channel();
+        let pipes: [Box<dyn Read + Send>; 2] =
+            [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+        for pipe in pipes {
+            let (log, sender) = (Arc::clone(&log), sender.clone());
+            std::thread::spawn(move || {
+                for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                    log.lock().unwrap().push_str(&format!("{line}\n"));
+                    let _ = sender.send(line);
+                }
+            });
+        }
+        (Self { name, child, log }, lines)
+    }
+
+    fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    fn kill(&mut self) {
+        // SIGKILL: what is lost by it is what the tests are about.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Stack {
+    pub fn start(options: &Options) -> Self {
+        let directory = temporary_directory();
+        fs::create_dir_all(directory.join("storage")).unwrap();
+        let program = std::env::var("SIMULATOR_BIN").map_or_else(|_| root().join("target/debug/valetkey-simulator"), PathBuf::from);
+        let mut command = die_with_us(&program);
+        command.args(["--port", "0", "--control-port", "0", "--key", VENDOR_KEY, "--prediction-ms", "300"]);
+        command.args(&options.simulator);
+        let (simulator, lines) = Process::start("simulator", &mut command);
+        let line = wait_for(&lines, |line| line.starts_with("simulator ready"));
+        let addresses: Vec<&str> = line.split("http://").skip(1).map(|part| part.split(' ').next().unwrap()).collect();
+        let (vendor, control) = (addresses[0].to_owned(), addresses[1].to_owned());
+        let settings = settings(&vendor, options);
+        fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory)).unwrap();
+        let (workerd, worker) = start_workerd(&directory);
+        Self { worker, vendor, control, directory, simulator, workerd: Mutex::new(workerd) }
+    }
+
+    /// Ends workerd as a crash would, and starts it again on the same storage and port.
+    pub fn restart_workerd(&mut self) {
+        self.kill_workerd();
+        self.start_workerd_again();
+    }
+
+    pub fn kill_workerd(&self) {
+        self.workerd.lock().unwrap().kill();
+    }
+
+    pub fn start_workerd_again(&mut self) {
+        let (workerd, worker) = start_workerd(&self.directory);
+        let before = std::mem::replace(&mut *self.workerd.lock().unwrap(), workerd);
+        self.workerd.lock().unwrap().log.lock().unwrap().insert_str(0, &before.log());
+        self.worker = worker;
+    }
+
+    pub fn send(&self, request: &Request) -> Response {
+        request.send(&self.worker)
+    }
+
+    pub fn get(&self, token: &str, target: &str) -> Response {
+        self.send(&Request::get(target).bearer(token))
+    }
+
+    pub fn create(&self, token: &str) -> Response {
+        self.send(&Request::post(MODEL).bearer(token).json(&json!({"input": {"prompt": "a test"}})))
+    }
+
+    /// Reads a prediction until it has ended.
+    pub fn ended(&self, token: &str, job_id: &str) -> Value {
+        self.until(token, job_id, |prediction| {
+            ["succeeded", "failed", "canceled"].contains(&prediction["status"].as_str().unwrap_or_default())
+        })
+    }
+
+    pub fn until(&self, token: &str, job_id: &str, done: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let answer = self.get(token, &format!("/v1/predictions/{job_id}"));
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let prediction = answer.json();
+            if done(&prediction) {
+                return prediction;
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "not in time: {prediction}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    pub fn control_get(&self, target: &str) -> Value {
+        Request::get(target).send(&self.control).json()
+    }
+
+    pub fn control_put(&self, target: &str, body: &Value) {
+        let answer = Request::new("PUT", target).json(body).send(&self.control);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    pub fn control_post(&self, target: &str, body: &Value) {
+        let answer = Request::post(target).json(body).send(&self.control);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// Sets a fault for the next `times` requests of a vendor route.
+    pub fn fault(&self, route: &str, times: u32, fault: &Value) {
+        self.control_post("/faults", &json!({"route": route, "times": times, "fault": fault}));
+    }
+
+    pub fn clear_faults(&self) {
+        Request::new("DELETE", "/faults").send(&self.control);
+    }
+
+    /// Requests that reached the vendor's side.
+    pub fn vendor_requests(&self) -> Vec<Value> {
+        self.control_get("/requests")["requests"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Everything that the Worker logged so far.
+    pub fn worker_log(&self) -> String {
+        self.workerd.lock().unwrap().log()
+    }
+
+    pub fn simulator_log(&self) -> String {
+        self.simulator.log()
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+/// A user of its own for each call: tests never share a Ledger.
+pub fn user(name: &str) -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    format!("{name}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Seconds since the epoch.
+pub fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
+}
+
+/// A good token for a subject.
+pub fn token(subject: &str) -> String {
+    token_with(subject, json!({}))
+}
+
+/// A token with further claims.
+pub fn token_with(subject: &str, claims: Value) -> String {
+    let now = now();
+    let mut all = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 300});
+    all.as_object_mut().unwrap().extend(claims.as_object().cloned().unwrap());
+    sign(&json!({"alg": "HS256", "typ": "JWT"}), &all)
+}
+
+pub fn sign(header: &Value, claims: &Value) -> String {
+    let encode = crate::hostile::keys::encode;
+    let input = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
+    let tag = HS256Key::from_bytes(SECRET.as_bytes()).authentication_tag(input.as_bytes());
+    format!("{input}.{}", encode(tag))
+}
+
+/// The policy of the usual stack: two models, high limits, and a plan with little.
+pub fn policy() -> Value {
+    let input = json!({
+        "prompt": {"type": "string", "required": true, "max_length": 4000},
+        "aspect_ratio": {"type": "string", "enum": ["1:1", "16:9", "9:16", "match_input_image"]},
+        "image": {"type": "string", "format": "https-url", "max_length": 2048},
+    });
+    let plan = |credits: &str| json!({"requests_per_minute": 6000, "predictions_per_minute": 1000,
+        "concurrent_predictions": 100, "daily_credits": credits});
+    json!({
+        "plans": {"default": plan("1000"), "poor": plan("5"),
+            "narrow": {"requests_per_minute": 60, "predictions_per_minute": 10, "concurrent_predictions": 2,
+                "daily_credits": "50", "models": ["acme/model-y"]}},
+        "models": {
+            "acme/model-x": {"credits": "2.5", "max_image_count": 2, "input": input},
+            "acme/model-y": {"credits": "1", "max_seconds": 2, "input": input},
+        },
+        "key": {"requests_per_minute": 100_000, "concurrent_predictions": 100},
+    })
+}
+
+pub fn default_settings(vendor: &str) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("DEEPCREATIVE_API_KEY", VENDOR_KEY.to_owned()),
+        ("UPSTREAM_URL", format!("http://{vendor}/v1")),
+        ("ALLOWED_ORIGINS", "https://app.example".to_owned()),
+        ("ISSUERS", issuers().to_string()),
+        ("TEST_SECRET", SECRET.to_owned()),
+        ("POLICY", policy().to_string()),
+    ])
+}
+
+pub fn issuers() -> Value {
+    json!([{"issuer": ISSUER, "audience": [AUDIENCE], "keys": {"secret": "TEST_SECRET"}, "algorithms": ["HS256"]}])
+}
+
+fn settings(vendor: &str, options: &Options) -> BTreeMap<&'static str, String> {
+    let mut settings = default_settings(vendor);
+    for (name, value) in &options.settings {
+        match value {
+            Some(value) => drop(settings.insert(name, value.clone())),
+            None => drop(settings.remove(name)),
+        }
+    }
+    settings
+}
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn temporary_directory() -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("valetkey-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    std::env::temp_dir().join(name)
+}
+
+/// `setpriv --pdeathsig` ends a child with its parent, however that ends; where it is missing, the child may outlive.
+fn die_with_us(program: &Path) -> Command {
+    let setpriv = Path::new("/usr/bin/setpriv");
+    if !setpriv.exists() {
+        return Command::new(program);
+    }
+    let mut command = Command::new(setpriv);
+    command.args(["--pdeathsig", "KILL"]).arg(program);
+    command
+}
+
+fn wait_for(lines: &Receiver<String>, found: impl Fn(&str) -> bool) -> String {
+    let start = Instant::now();
+    let mut seen = String::new();
+    while start.elapsed() < Duration::from_secs(60) {
+        match lines.recv_timeout(Duration::from_secs(1)) {
+            Ok(line) if found(&line) => return line,
+            Ok(line) => seen.push_str(&format!("{line}\n")),
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    panic!("did not become ready:\n{seen}");
+}
+
+/// The workerd binary of wrangler's own version, in the package for this platform.
+fn workerd_binary() -> PathBuf {
+    let packages = fs::read_dir(root().join("node_modules/@cloudflare")).expect("run `make build` first");
+    let mut found = packages.flatten().map(|entry| entry.path().join("bin/workerd")).filter(|path| path.exists());
+    found.next().expect("no workerd in node_modules: run `make build` first")
+}
+
+fn start_workerd(directory: &Path) -> (Process, String) {
+    let mut command = die_with_us(&workerd_binary());
+    // `--control-fd 1` reports the port that was taken.
+    command.args(["serve", "--control-fd=1", "--verbose"]).arg(directory.join("workerd.capnp"));
+    let (process, lines) = Process::start("workerd", &mut command);
+    let line = wait_for(&lines, |line| line.contains("\"listen\""));
+    let event: Value = serde_json::from_str(&line).unwrap();
+    (process, format!("127.0.0.1:{}", event["port"]))
+}
+
+fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path) -> String {
+    let quote = |text: &str| Value::from(text).to_string();
+    let texts: String =
+        settings.iter().map(|(name, value)| format!("(name = {}, text = {}),", quote(name), quote(value))).collect();
+    let build = root().join("build");
+    let path = |path: PathBuf| quote(&path.to_string_lossy());
+    let (script, wasm) = (path(build.join("index.js")), path(build.join("index_bg.wasm")));
+    let (storage, assets) = (path(directory.join("storage")), path(root().join("dist/site")));
+    format!(
+        r#"using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = (
+      modules = [(name = "index.js", esModule = embed {script}), (name = "index_bg.wasm", wasm = embed {wasm})],
+      compatibilityDate = "2026-10-01",
+      compatibilityFlags = ["enable_request_signal"],
+      bindings = [{texts}
+        (name = "LEDGER", durableObjectNamespace = "Ledger"),
+        (name = "DISPATCHER", durableObjectNamespace = "Dispatcher"),
+        (name = "ASSETS", service = "assets"),
+      ],
+      durableObjectNamespaces = [
+        (className = "Ledger", uniqueKey = "ledger", enableSql = true),
+        (className = "Dispatcher", uniqueKey = "dispatcher", enableSql = true),
+      ],
+      durableObjectStorage = (localDisk = "storage"),
+      globalOutbound = "loopback",
+    )),
+    (name = "storage", disk = (path = {storage}, writable = true)),
+    (name = "assets", disk = (path = {assets})),
+    (name = "loopback", network = (allow = ["local", "private"])),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+);
+"#
+    )
+}

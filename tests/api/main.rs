@@ -1,0 +1,22 @@
+//! Black-box tests over HTTP against the built Worker on real workerd, with the simulator as the vendor.
+//!
+//! `make build simulator` first; `make test` does. One binary, a module per topic; every test has its own users, and
+//! those that set faults have a stack of their own.
+
+#[path = "../hostile/mod.rs"]
+mod hostile;
+
+mod accounts;
+mod configuration;
+mod cors;
+mod creates;
+mod errors;
+mod harness;
+mod hostile_http;
+mod hostile_tokens;
+mod http;
+mod lifecycle;
+mod logs;
+mod restarts;
+mod secrecy;
+mod upstream_answers;

@@ -1,0 +1,94 @@
+// What the demo is for: a prompt becomes a picture.
+import assert from "node:assert/strict";
+import { onDemo } from "../page.mjs";
+
+const PROMPT = "A serene Japanese garden";
+
+/** Presses Tab until the element that matches `selector` has the focus. */
+async function tabTo(page, selector) {
+  for (let presses = 0; presses < 12; presses += 1) {
+    await page.keyboard.press("Tab");
+    if (await page.evaluate((wanted) => document.activeElement?.matches(wanted) ?? false, selector)) return;
+  }
+  assert.fail(`Tab never reaches ${selector}`);
+}
+
+export default [
+  [
+    "a prompt becomes a picture",
+    onDemo(async (demo, { stack }) => {
+      const { next } = await stack.simulator.requests();
+      await demo.submit(PROMPT);
+      assert.ok((await demo.pictureWidth()) > 0);
+      assert.equal(await demo.status.innerText(), "Your picture is ready.");
+      assert.equal(await demo.picture.getAttribute("alt"), PROMPT);
+      const creates = (await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create");
+      assert.equal(creates.length, 1);
+      assert.deepEqual(JSON.parse(creates[0].body).input, { prompt: PROMPT, aspect_ratio: "1:1" });
+      assert.deepEqual(demo.recorder.complaints, []);
+    }),
+  ],
+  [
+    "the chosen shape is what is made",
+    onDemo(async (demo, { stack }) => {
+      const { next } = await stack.simulator.requests();
+      await demo.page.getByLabel("Tall").check();
+      await demo.submit(PROMPT);
+      await demo.pictureWidth();
+      const create = (await stack.simulator.vendorRequests(next)).find(({ route }) => route === "create");
+      assert.equal(JSON.parse(create.body).input.aspect_ratio, "9:16");
+    }),
+  ],
+  [
+    "the keyboard alone is enough",
+    onDemo(async (demo) => {
+      const { page } = demo;
+      await tabTo(page, "#prompt");
+      await page.keyboard.type(PROMPT);
+      await tabTo(page, "[name=aspect_ratio]");
+      await page.keyboard.press("ArrowRight");
+      assert.equal(await page.getByLabel("Wide").isChecked(), true);
+      await page.keyboard.press("Shift+Tab");
+      await page.keyboard.press("Control+Enter");
+      await demo.cancel.waitFor();
+      await tabTo(page, "#cancel");
+      assert.ok((await demo.pictureWidth()) > 0);
+      // Cancel had the focus and is gone; the focus is on the page and not lost.
+      assert.equal(await page.evaluate(() => document.activeElement?.id), "create");
+      await tabTo(page, "#open");
+    }),
+  ],
+  [
+    "Cancel ends a picture that is being made",
+    onDemo(async (demo, { stack }) => {
+      const { next } = await stack.simulator.requests();
+      await demo.submit("A garden in all four seasons [slow]");
+      await demo.waitUntilMaking();
+      await demo.cancel.click();
+      await demo.waitUntilEnded();
+      assert.equal(await demo.status.innerText(), "Canceled.");
+      assert.equal(await demo.picture.isVisible(), false);
+      const cancels = (await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "cancel");
+      assert.equal(cancels.length, 1);
+    }),
+  ],
+  [
+    "the token stays in memory and the page asks for one only when it needs one",
+    onDemo(async (demo) => {
+      const sessions = [];
+      demo.page.on("request", (request) => {
+        if (new URL(request.url()).pathname === "/session" && request.method() === "POST") sessions.push(request);
+      });
+      assert.equal(sessions.length, 0);
+      await demo.submit(PROMPT);
+      await demo.pictureWidth();
+      await demo.submit(PROMPT);
+      await demo.pictureWidth();
+      assert.equal(sessions.length, 1);
+      const { token } = await (await sessions[0].response()).json();
+      const stored = await demo.page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+      assert.equal(stored.includes(token), false);
+      assert.match(stored, /demo-[0-9a-f]{16}/);
+    }),
+  ],
+];

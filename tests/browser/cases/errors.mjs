@@ -1,0 +1,149 @@
+// What a person is told when something goes wrong.
+import assert from "node:assert/strict";
+import { onDemo } from "../page.mjs";
+
+const PROMPT = "A serene Japanese garden";
+const REQUEST_ID = /Request id\s+\S{10,}/;
+
+const isSession = (url) => url.pathname === "/session";
+const isCreate = (url) => url.pathname.endsWith("/predictions");
+const isLook = (url) => /^\/v1\/predictions\/pred_[0-9a-z]+$/.test(url.pathname);
+
+export default [
+  [
+    "an empty prompt is asked for and nothing is sent",
+    onDemo(async (demo, { stack }) => {
+      const { next } = await stack.simulator.requests();
+      await demo.submit("   ");
+      await demo.page.getByText("Describe the picture first.").waitFor();
+      assert.equal(await demo.prompt.getAttribute("aria-invalid"), "true");
+      assert.equal(await demo.page.evaluate(() => document.activeElement?.id), "prompt");
+      assert.deepEqual((await stack.simulator.requests(next)).requests, []);
+      await demo.prompt.fill("x");
+      assert.equal(await demo.prompt.getAttribute("aria-invalid"), null);
+    }),
+  ],
+  [
+    "a 502 says its sentence and its request id, and the next try works",
+    onDemo(async (demo, { stack }) => {
+      await stack.simulator.failOnce("create", { status: 409 });
+      const answered = demo.page.waitForResponse((response) => isCreate(new URL(response.url())));
+      await demo.submit(PROMPT);
+      const answer = await answered;
+      assert.equal(answer.status(), 502);
+      const text = await demo.problemText();
+      assert.match(text, /^The picture service refused this request\./);
+      assert.ok(text.includes((await answer.json()).error.request_id), text);
+      await demo.create.click();
+      assert.ok((await demo.pictureWidth()) > 0);
+      assert.equal(await demo.problem.isVisible(), false);
+    }),
+  ],
+  [
+    "a prediction that fails says so",
+    onDemo(async (demo) => {
+      await demo.submit("A garden [fail]");
+      const text = await demo.problemText();
+      assert.match(text, /^The picture service could not finish this picture\./);
+      assert.match(text, REQUEST_ID);
+    }),
+  ],
+  [
+    "markup in a prompt stays text",
+    onDemo(async (demo) => {
+      const prompt = '<img src=x onerror="document.title=1"><b>A garden</b>';
+      await demo.submit(prompt);
+      await demo.pictureWidth();
+      assert.equal(await demo.page.locator("figcaption span").innerText(), prompt);
+      assert.equal(await demo.picture.getAttribute("alt"), prompt);
+      assert.deepEqual(demo.recorder.complaints, []);
+    }),
+  ],
+  [
+    "a refused token is replaced once, and a second refusal is told",
+    onDemo(async (demo) => {
+      const refusals = { body: JSON.stringify({ error: { code: "invalid_token", request_id: "req_of_this_test" } }), status: 401 };
+      let sessions = 0;
+      await demo.page.route(isSession, (route) => {
+        if (route.request().method() === "POST") sessions += 1;
+        return route.continue();
+      });
+      await demo.page.route(isCreate, (route) => route.fulfill(refusals), { times: 1 });
+      await demo.submit(PROMPT);
+      assert.ok((await demo.pictureWidth()) > 0);
+      assert.equal(sessions, 2);
+      await demo.page.route(isCreate, (route) => route.fulfill(refusals), { times: 2 });
+      await demo.create.click();
+      const text = await demo.problemText();
+      assert.match(text, /^Your session was not accepted\./);
+      assert.match(text, /req_of_this_test/);
+    }),
+  ],
+  [
+    "Retry-After becomes words",
+    onDemo(async (demo) => {
+      await demo.page.route(isCreate, (route) =>
+        route.fulfill({
+          status: 429,
+          headers: { "retry-after": "12" },
+          body: JSON.stringify({ error: { code: "queue_full", request_id: "req_of_this_test" } }),
+        }),
+      );
+      await demo.submit(PROMPT);
+      assert.match(await demo.problemText(), /^Every place is taken at the moment\. Try again in 12 seconds\./);
+    }),
+  ],
+  [
+    "an app backend that is down is told apart from the service",
+    onDemo(async (demo) => {
+      await demo.page.route(isSession, (route) => route.abort());
+      await demo.submit(PROMPT);
+      assert.match(await demo.problemText(), /own server did not hand out a session token/);
+    }),
+  ],
+  [
+    "offline is called offline, and pressing again sends the same request under the same key",
+    onDemo(async (demo) => {
+      await demo.submit(PROMPT);
+      await demo.pictureWidth();
+      const keys = [];
+      demo.page.on("request", async (request) => {
+        if (isCreate(new URL(request.url()))) keys.push((await request.allHeaders())["idempotency-key"]);
+      });
+      await demo.context.setOffline(true);
+      await demo.create.click();
+      assert.match(await demo.problemText(), /^You are offline\./);
+      await demo.context.setOffline(false);
+      await demo.create.click();
+      assert.ok((await demo.pictureWidth()) > 0);
+      assert.equal(keys.length, 2);
+      assert.match(keys[0], /^[0-9a-f]{32}$/);
+      assert.equal(keys[0], keys[1]);
+    }),
+  ],
+  [
+    "looks that fail are repeated until the picture is there",
+    onDemo(async (demo) => {
+      let failures = 0;
+      await demo.page.route(isLook, (route) => {
+        failures += 1;
+        return failures === 1 ? route.abort() : route.fulfill({ status: 503, headers: { "retry-after": "1" }, body: "{}" });
+      }, { times: 2 });
+      await demo.submit(PROMPT);
+      await demo.page.getByText("No connection to the service. Looking again…").waitFor();
+      assert.ok((await demo.pictureWidth()) > 0);
+      assert.equal(failures, 2);
+    }),
+  ],
+  [
+    "a picture that cannot be loaded is not shown",
+    onDemo(async (demo) => {
+      await demo.page.route((url) => url.pathname.startsWith("/outputs/"), (route) => route.abort());
+      await demo.submit(PROMPT);
+      const text = await demo.problemText();
+      assert.match(text, /^The picture was made, but it could not be loaded\./);
+      assert.match(text, REQUEST_ID);
+      assert.equal(await demo.picture.isVisible(), false);
+    }),
+  ],
+];

@@ -1,0 +1,57 @@
+// Nothing of the vendor's key reaches the browser.
+import assert from "node:assert/strict";
+import { scan } from "../key-scan.mjs";
+import { onDemo } from "../page.mjs";
+
+export default [
+  [
+    "no trace of the vendor's key in anything that the browser received or keeps",
+    onDemo(async (demo, { stack }) => {
+      const { simulator, vendorKey } = stack;
+      const { next } = await simulator.requests();
+
+      // A picture, a canceled one, a failed one, and a vendor that sends our Authorization header back.
+      await demo.submit("A serene Japanese garden");
+      await demo.pictureWidth();
+      await demo.submit("A garden in all four seasons [slow]");
+      await demo.waitUntilMaking();
+      await demo.cancel.click();
+      await demo.waitUntilEnded();
+      await demo.submit("A garden [fail]");
+      await demo.problemText();
+      await simulator.failOnce("create", {
+        status: 400,
+        body: '{"error":{"type":"invalid_request_error","code":"BAD","message":"{{authorization}} {{key:base64}} {{key:hex}}"}}',
+      });
+      await demo.submit("A garden that the vendor refuses");
+      await demo.problemText();
+      await simulator.failOnce("get", { headers: { "x-echo": "{{authorization}}" }, merge: { note: "{{key}}" } });
+      await demo.submit("A garden with an echo");
+      await demo.waitUntilEnded();
+      await demo.page.evaluate(() => fetch("/v1/account").then((answer) => answer.text()));
+
+      const records = await demo.recorder.everything();
+      assert.deepEqual(scan(vendorKey, records), []);
+
+      // The scan is not vacuous: the vendor did receive the key with each request …
+      const requests = await simulator.vendorRequests(next);
+      assert.ok(requests.length >= 6, `only ${requests.length} requests reached the vendor`);
+      for (const { headers, route } of requests) {
+        const authorization = headers.find(([name]) => name.toLowerCase() === "authorization")?.[1];
+        assert.equal(authorization, `Bearer ${vendorKey}`, route);
+      }
+      // … the faults did fire, so the key was on its way back …
+      assert.ok(requests.some(({ status, route }) => route === "create" && status !== 200 && status !== 201));
+      // … the record holds the page, its script, its picture and the API's answers …
+      const holds = (pattern, bytes) => records.some(({ what, content }) => pattern.test(what) && content.length >= bytes);
+      for (const pattern of [/^body of GET \S+\/$/, /^body of GET \S+demo\.js$/, /^body of GET \S+\.png$/, /^body of POST \S+predictions$/, /^heap$/]) {
+        assert.ok(holds(pattern, 100), `nothing was recorded for ${pattern}`);
+      }
+      // … and whatever record the key is put into, it is found there.
+      for (const { what, content } of records) {
+        const planted = Buffer.concat([Buffer.from(content), Buffer.from(vendorKey)]);
+        assert.notDeepEqual(scan(vendorKey, [{ what, content: planted }]), [], what);
+      }
+    }),
+  ],
+];

@@ -1,0 +1,185 @@
+//! Hostile tokens, from `jwt.jsonl`: each line is a good token with one thing wrong, and the reason it is refused for.
+//!
+//! A line's `header` and `claims` replace members of a good header and good claims by *literal text* (`null` removes
+//! one), so that a line can say what no JSON writer would write. `header_tail`, `claims_tail` put text before the closing
+//! brace; `header_raw`, `claims_raw` are the whole text. In all of them `{{now+N}}` is a time, `{{repeat:X:N}}` a
+//! repetition, `{{bytes:HEX}}` bytes that need not be UTF-8. `sign` names a key or a way to spoil a signature
+//! (`keys.rs`), `mutate` changes the finished token. `issuer` is `hs` (the default) or `public`.
+//! `expect` is `accepted`, or the reason in the log. Whatever the reason, the caller gets the same 401.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub mod keys;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use keys::{Keys, encode};
+
+/// The audience of both issuers.
+pub const AUDIENCE: &str = "hostile-test";
+/// The issuer whose keys are HMAC secrets.
+pub const HS_ISSUER: &str = "https://hs.issuer.example";
+/// The issuer whose keys are public.
+pub const PUBLIC_ISSUER: &str = "https://public.issuer.example";
+/// The secret that [`issuers`] names.
+pub const SECRET_NAME: &str = "HOSTILE_TEST_SECRET";
+
+/// A line of `jwt.jsonl`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    pub id: String,
+    pub category: String,
+    pub why: String,
+    pub expect: String,
+    #[serde(default)]
+    issuer: Option<String>,
+    #[serde(default)]
+    header: Map<String, Value>,
+    #[serde(default)]
+    claims: Map<String, Value>,
+    #[serde(default)]
+    header_tail: String,
+    #[serde(default)]
+    claims_tail: String,
+    header_raw: Option<String>,
+    claims_raw: Option<String>,
+    sign: Option<String>,
+    #[serde(default)]
+    mutate: Vec<String>,
+}
+
+/// Every line of the file.
+pub fn lines() -> Vec<Line> {
+    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    include_str!("jwt.jsonl").lines().map(parse).collect()
+}
+
+/// The variable `ISSUERS` for which the lines are written. The secret [`SECRET_NAME`] is [`Keys::secret`].
+pub fn issuers(keys: &Keys) -> Value {
+    json!([
+        {"issuer": HS_ISSUER, "audience": [AUDIENCE], "algorithms": ["HS256", "HS512"], "keys": {"secret": SECRET_NAME}},
+        {"issuer": PUBLIC_ISSUER, "audience": [AUDIENCE], "algorithms": ["ES256", "ES384", "EdDSA", "RS256", "PS256"],
+         "keys": {"jwks": keys.public_set()}},
+    ])
+}
+
+/// The token that `line` describes, at the Unix time `now`.
+///
+/// It need not be UTF-8 inside its segments, and a header field may not be able to carry it (line ends): who sends it
+/// decides what to do then.
+pub fn build_jwt(line: &Line, keys: &Keys, now: i64) -> String {
+    let public = line.issuer.as_deref() == Some("public");
+    let (issuer, alg, kid) = if public { (PUBLIC_ISSUER, "ES256", "ec1") } else { (HS_ISSUER, "HS256", "k1") };
+    let quoted = |text: &str| Value::from(text).to_string();
+    let header = [("alg", quoted(alg)), ("typ", quoted("JWT")), ("kid", quoted(kid))];
+    let claims = [
+        ("iss", quoted(issuer)),
+        ("aud", quoted(AUDIENCE)),
+        ("sub", quoted("u1")),
+        ("iat", String::from("{{now}}")),
+        ("exp", String::from("{{now+300}}")),
+    ];
+    let header = line.header_raw.clone().unwrap_or_else(|| object(&header, &line.header, &line.header_tail));
+    let claims = line.claims_raw.clone().unwrap_or_else(|| object(&claims, &line.claims, &line.claims_tail));
+    let input = format!("{}.{}", encode(fill(&header, now)), encode(fill(&claims, now)));
+    let signature = keys.sign(line.sign.as_deref().unwrap_or(kid), input.as_bytes());
+    let token = format!("{input}.{}", encode(signature));
+    line.mutate.iter().fold(token, |token, mutation| mutate(&token, mutation))
+}
+
+/// A JSON object as text: the members, those that are replaced or removed, and a tail.
+fn object(members: &[(&str, String)], changes: &Map<String, Value>, tail: &str) -> String {
+    let mut texts: Vec<(String, String)> =
+        members.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect();
+    for (name, change) in changes {
+        let place = texts.iter().position(|(member, _)| member == name);
+        match (change.as_str(), place) {
+            (Some(text), Some(place)) => text.clone_into(&mut texts[place].1),
+            (Some(text), None) => texts.push((name.clone(), text.to_owned())),
+            (None, Some(place)) => drop(texts.remove(place)),
+            (None, None) => panic!("nothing to remove: {name}"),
+        }
+    }
+    let texts: Vec<String> = texts.iter().map(|(name, text)| format!("\"{name}\":{text}")).collect();
+    format!("{{{}{tail}}}", texts.join(","))
+}
+
+/// Fills the places in `text`.
+fn fill(text: &str, now: i64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some((before, (place, after))) = rest.split_once("{{").and_then(|(a, b)| Some((a, b.split_once("}}")?))) {
+        bytes.extend(before.as_bytes());
+        rest = after;
+        let parts: Vec<&str> = place.split(':').collect();
+        match parts.as_slice() {
+            ["repeat", text, count] => bytes.extend(text.repeat(count.parse().unwrap()).as_bytes()),
+            ["bytes", hex] => {
+                bytes.extend((0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()))
+            }
+            [time] => {
+                let offset = time.strip_prefix("now").unwrap_or_else(|| panic!("{place}"));
+                let offset: i64 = if offset.is_empty() { 0 } else { offset.parse().unwrap() };
+                bytes.extend((now + offset).to_string().as_bytes());
+            }
+            _ => panic!("{place}"),
+        }
+    }
+    bytes.extend(rest.as_bytes());
+    bytes
+}
+
+/// Changes a finished token.
+fn mutate(token: &str, mutation: &str) -> String {
+    let (kind, detail) = mutation.split_once(':').unwrap_or((mutation, ""));
+    let mut segments: Vec<String> = token.split('.').map(str::to_owned).collect();
+    match kind {
+        "token" => return detail.to_owned(),
+        "append" => return format!("{token}{detail}"),
+        "prepend" => return format!("{detail}{token}"),
+        "replace" => {
+            let (from, to) = detail.split_once("=>").unwrap();
+            return token.replacen(from, to, 1);
+        }
+        "drop_segment" => drop(segments.remove(detail.parse().unwrap())),
+        "empty_segment" => segments[detail.parse::<usize>().unwrap()].clear(),
+        "swap_header" => segments[0] = encode(detail),
+        "swap_claims" => segments[1] = encode(fill(detail, 4_000_000_000)),
+        "noncanonical" => {
+            let segment = &mut segments[detail.parse::<usize>().unwrap()];
+            let last = segment.pop().unwrap();
+            // The next letter has the same leading bits wherever bits are left over.
+            segment.push(char::from_u32(u32::from(last) + 1).unwrap());
+        }
+        "segment_append" => {
+            let (place, text) = detail.split_once(':').unwrap();
+            segments[place.parse::<usize>().unwrap()].push_str(text);
+        }
+        "flip_bit" => edit_signature(&mut segments, |bytes| bytes[detail.parse::<usize>().unwrap()] ^= 1),
+        "flip_last_bit" => edit_signature(&mut segments, |bytes| *bytes.last_mut().unwrap() ^= 1),
+        "truncate" => {
+            edit_signature(&mut segments, |bytes| bytes.truncate(bytes.len() - detail.parse::<usize>().unwrap()))
+        }
+        "keep" => edit_signature(&mut segments, |bytes| bytes.truncate(detail.parse().unwrap())),
+        "zero" => edit_signature(&mut segments, |bytes| bytes.fill(0)),
+        "ones" => edit_signature(&mut segments, |bytes| bytes.fill(0xff)),
+        "extend" => edit_signature(&mut segments, |bytes| bytes.push(0)),
+        "shift" => edit_signature(&mut segments, |bytes| bytes.insert(0, 0)),
+        "reverse" => edit_signature(&mut segments, |bytes| bytes.reverse()),
+        "swap_halves" => edit_signature(&mut segments, |bytes| {
+            let half = bytes.len() / 2;
+            bytes.rotate_left(half);
+        }),
+        _ => panic!("no such mutation: {mutation}"),
+    }
+    segments.join(".")
+}
+
+fn edit_signature(segments: &mut [String], edit: impl FnOnce(&mut Vec<u8>)) {
+    use ct_codecs::Decoder as _;
+    let mut bytes = ct_codecs::Base64UrlSafeNoPadding::decode_to_vec(&segments[2], None).unwrap();
+    edit(&mut bytes);
+    segments[2] = encode(bytes);
+}

@@ -1,0 +1,73 @@
+//! Every hostile token is refused for its own reason, and the good ones among them are not.
+
+mod hostile;
+
+use std::collections::BTreeSet;
+
+use hostile::keys::Keys;
+use hostile::{SECRET_NAME, build_jwt, issuers, lines};
+use valetkey::time::UnixSeconds;
+use valetkey::token::{Issuer, Purpose, Refusal, TokenCache, parse_issuers, verify};
+
+const NOW: i64 = 1_768_473_000;
+
+fn parsed(keys: &Keys) -> Vec<Issuer> {
+    let secret = |name: &str| (name == SECRET_NAME).then(|| keys.secret());
+    parse_issuers(&issuers(keys).to_string(), &secret).unwrap()
+}
+
+#[test]
+fn each_line_is_answered_as_it_expects() {
+    let keys = Keys::generate();
+    let issuers = parsed(&keys);
+    let mut wrong = Vec::new();
+    for line in lines() {
+        let token = build_jwt(&line, &keys, NOW);
+        let answer = match verify(&token, &issuers, Purpose::Access, UnixSeconds(NOW)) {
+            Ok(_) => "accepted",
+            Err(refusal) => refusal.as_str(),
+        };
+        if answer != line.expect {
+            wrong.push(format!("{}: {answer}, not {} ({})", line.id, line.expect, line.why));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn nothing_that_is_refused_is_found_in_the_cache() {
+    let keys = Keys::generate();
+    let issuers = parsed(&keys);
+    let mut cache = TokenCache::new();
+    for line in lines() {
+        let token = build_jwt(&line, &keys, NOW);
+        if let Ok(verified) = verify(&token, &issuers, Purpose::Access, UnixSeconds(NOW)) {
+            cache.insert(&token, &verified);
+        }
+        let hit = cache.get(&token, &issuers, Purpose::Access, UnixSeconds(NOW)).is_some();
+        assert_eq!(hit, line.expect == "accepted", "{}", line.id);
+    }
+}
+
+#[test]
+fn the_file_is_in_order() {
+    let lines = lines();
+    assert!(lines.len() >= 120, "{} lines", lines.len());
+    let ids: BTreeSet<&str> = lines.iter().map(|line| line.id.as_str()).collect();
+    assert_eq!(ids.len(), lines.len(), "an id is there twice");
+    for line in &lines {
+        assert!(line.expect == "accepted" || Refusal::parse(&line.expect).is_some(), "{}: {}", line.id, line.expect);
+    }
+}
+
+#[test]
+fn every_reason_that_these_issuers_can_give_is_given() {
+    let given: BTreeSet<String> = lines().into_iter().map(|line| line.expect).collect();
+    // `wrong_use` and `proof_required` need issuers of another kind (src/token/verify_tests.rs).
+    let missing: Vec<_> = Refusal::ALL
+        .into_iter()
+        .filter(|refusal| !matches!(refusal, Refusal::WrongUse | Refusal::ProofRequired))
+        .filter(|refusal| !given.contains(refusal.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
