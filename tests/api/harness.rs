@@ -9,13 +9,14 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use jwt_simple::prelude::{HS256Key, MACLike};
 use serde_json::{Value, json};
 
+use crate::hostile::keys::encode;
 use crate::http::{Request, Response};
 
 pub const ISSUER: &str = "https://issuer.example";
@@ -56,7 +57,6 @@ pub fn shared() -> &'static Stack {
     &SHARED
 }
 
-/// Kills the shared stack, which a static never drops, when the process ends.
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
@@ -74,12 +74,9 @@ pub struct Process {
 
 impl Process {
     /// Starts a program whose end is tied to ours, and collects what it prints.
-    fn start(name: &'static str, command: &mut Command) -> (Self, Receiver<String>) {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
+    fn start(name: &'static str, mut command: Command) -> (Self, Receiver<String>) {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = spawn_on_keeper(command)
             .unwrap_or_else(|error| panic!("{name} does not start ({error}): run `make build simulator`"));
         let log = Arc::new(Mutex::new(String::new()));
         let (sender, lines) = channel();
@@ -116,11 +113,14 @@ impl Stack {
         let mut command = die_with_us(&program);
         command.args(["--port", "0", "--control-port", "0", "--key", VENDOR_KEY, "--prediction-ms", "300"]);
         command.args(&options.simulator);
-        let (simulator, lines) = Process::start("simulator", &mut command);
+        let (simulator, lines) = Process::start("simulator", command);
         let line = wait_for(&lines, |line| line.starts_with("simulator ready"));
         let addresses: Vec<&str> = line.split("http://").skip(1).map(|part| part.split(' ').next().unwrap()).collect();
         let (vendor, control) = (addresses[0].to_owned(), addresses[1].to_owned());
         let settings = settings(&vendor, options);
+        for file in ["index.js", "index_bg.wasm"] {
+            fs::copy(root().join("build").join(file), directory.join(file)).expect("no build/: run `make build` first");
+        }
         fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory)).unwrap();
         let (workerd, worker) = start_workerd(&directory);
         Self { worker, vendor, control, directory, simulator, workerd: Mutex::new(workerd) }
@@ -248,7 +248,6 @@ pub fn token_with(subject: &str, claims: Value) -> String {
 }
 
 pub fn sign(header: &Value, claims: &Value) -> String {
-    let encode = crate::hostile::keys::encode;
     let input = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
     let tag = HS256Key::from_bytes(SECRET.as_bytes()).authentication_tag(input.as_bytes());
     format!("{input}.{}", encode(tag))
@@ -311,6 +310,19 @@ fn temporary_directory() -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
+/// Spawns on a thread that lives as long as the process: the death signal follows the thread that spawned.
+fn spawn_on_keeper(command: Command) -> std::io::Result<Child> {
+    type Job = (Command, Sender<std::io::Result<Child>>);
+    static KEEPER: LazyLock<Mutex<Sender<Job>>> = LazyLock::new(|| {
+        let (sender, jobs) = channel::<Job>();
+        std::thread::spawn(move || jobs.iter().for_each(|(mut command, reply)| drop(reply.send(command.spawn()))));
+        Mutex::new(sender)
+    });
+    let (reply, child) = channel();
+    KEEPER.lock().unwrap().send((command, reply)).unwrap();
+    child.recv().unwrap()
+}
+
 /// `setpriv --pdeathsig` ends a child with its parent, however that ends; where it is missing, the child may outlive.
 fn die_with_us(program: &Path) -> Command {
     let setpriv = Path::new("/usr/bin/setpriv");
@@ -347,7 +359,7 @@ fn start_workerd(directory: &Path) -> (Process, String) {
     let mut command = die_with_us(&workerd_binary());
     // `--control-fd 1` reports the port that was taken.
     command.args(["serve", "--control-fd=1", "--verbose"]).arg(directory.join("workerd.capnp"));
-    let (process, lines) = Process::start("workerd", &mut command);
+    let (process, lines) = Process::start("workerd", command);
     let line = wait_for(&lines, |line| line.contains("\"listen\""));
     let event: Value = serde_json::from_str(&line).unwrap();
     (process, format!("127.0.0.1:{}", event["port"]))
@@ -357,16 +369,14 @@ fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path) -> String
     let quote = |text: &str| Value::from(text).to_string();
     let texts: String =
         settings.iter().map(|(name, value)| format!("(name = {}, text = {}),", quote(name), quote(value))).collect();
-    let build = root().join("build");
     let path = |path: PathBuf| quote(&path.to_string_lossy());
-    let (script, wasm) = (path(build.join("index.js")), path(build.join("index_bg.wasm")));
     let (storage, assets) = (path(directory.join("storage")), path(root().join("dist/site")));
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = (
-      modules = [(name = "index.js", esModule = embed {script}), (name = "index_bg.wasm", wasm = embed {wasm})],
+      modules = [(name = "index.js", esModule = embed "index.js"), (name = "index_bg.wasm", wasm = embed "index_bg.wasm")],
       compatibilityDate = "2026-10-01",
       compatibilityFlags = ["enable_request_signal"],
       bindings = [{texts}
