@@ -7,8 +7,16 @@
 mod hostile;
 
 mod accounts;
+mod configuration;
 mod cors;
+mod creates;
 mod errors;
 mod harness;
+mod hostile_http;
+mod hostile_tokens;
 mod http;
 mod lifecycle;
+mod logs;
+mod restarts;
+mod secrecy;
+mod upstream_answers;

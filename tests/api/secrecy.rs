@@ -1,0 +1,109 @@
+//! The vendor's key is nowhere but in the vendor's requests.
+
+use serde_json::json;
+
+use crate::harness::{MODEL, Options, Stack, VENDOR_KEY, token, user};
+use crate::http::Request;
+
+/// The key whole, without its prefix, and any sixteen of its bytes.
+fn holds_the_key(text: &str) -> bool {
+    let tail = VENDOR_KEY.strip_prefix("sk_live_").unwrap();
+    tail.as_bytes().windows(16).any(|piece| text.contains(std::str::from_utf8(piece).unwrap()))
+}
+
+#[test]
+fn whatever_the_vendor_echoes_no_answer_and_no_log_line_holds_the_key() {
+    let stack = Stack::start(&Options::default());
+    let mut answers = Vec::new();
+    let encodings = ["plain", "base64", "hex", "percent", "json"];
+    for route in ["create", "get", "models", "cancel"] {
+        for (place, encoding) in ["body", "header"].into_iter().zip(encodings).chain(encodings.map(|encoding| ("body", encoding))) {
+            stack.fault(route, 1, &json!({"status": 200, "echo_authorization": {"in": place, "encoding": encoding}}));
+            let token = token(&user("echo"));
+            let created = stack.create(&token);
+            let body = created.json();
+            let id = body["job_id"].as_str().or_else(|| body["error"]["details"]["job_id"].as_str()).unwrap_or("none").to_owned();
+            answers.push(created);
+            answers.push(stack.send(&Request::post(&format!("/v1/predictions/{id}/cancel")).bearer(&token)));
+            for target in [format!("/v1/predictions/{id}"), "/v1/models".into(), "/v1/account".into(), "/v1/predictions".into()] {
+                answers.push(stack.get(&token, &target));
+            }
+            stack.clear_faults();
+        }
+    }
+    answers.push(stack.send(&Request::get("/readyz")));
+    for answer in &answers {
+        assert!(!holds_the_key(&answer.everything()), "{}", answer.everything());
+    }
+    assert!(!holds_the_key(&stack.worker_log()));
+    let received = serde_json::to_string(&stack.vendor_requests()).unwrap();
+    assert!(holds_the_key(&received), "the scan would find it: the vendor did receive it");
+    let stored = files_below(&stack.directory.join("storage"));
+    assert!(!stored.is_empty());
+    for (path, bytes) in stored {
+        assert!(!holds_the_key(&String::from_utf8_lossy(&bytes)), "{path}");
+    }
+}
+
+#[test]
+fn an_output_that_holds_the_key_is_not_sent() {
+    let stack = Stack::start(&Options::default());
+    let output = format!("https://cdn.example/{VENDOR_KEY}.png");
+    stack.fault("get", 1, &json!({"merge": {"status": "succeeded", "output": [output]}}));
+    let token = token(&user("leak"));
+    let id = stack.create(&token).json()["job_id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/predictions/{id}");
+    let start = std::time::Instant::now();
+    let answer = loop {
+        let answer = stack.get(&token, &path);
+        if answer.status != 200 {
+            break answer;
+        }
+        assert_eq!(answer.json()["status"], "processing");
+        assert!(start.elapsed().as_secs() < 30);
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    };
+    assert_eq!(answer.error(), (502, "api_error".into(), "upstream_error".into()));
+    assert!(!holds_the_key(&answer.everything()));
+    assert!(stack.worker_log().contains("vendor_key_in_answer"));
+    assert!(!holds_the_key(&stack.worker_log()));
+}
+
+#[test]
+fn the_vendor_receives_our_headers_and_none_of_the_clients() {
+    let stack = Stack::start(&Options::default());
+    let request = Request::post(MODEL)
+        .bearer(&token(&user("headers")))
+        .header("X-Forwarded-For", "10.0.0.1")
+        .header("X-Original-URL", "/v1/account")
+        .header("X-Rewrite-URL", "/v1/account")
+        .header("X_Forwarded_For", "127.0.0.1")
+        .header("Cookie", "a=b")
+        .header("TE", "trailers")
+        .header("CF-Worker", "evil.example")
+        .header("X-Request-Id", "mine-1")
+        .json(&json!({"input": {"prompt": "p"}}));
+    assert_eq!(stack.send(&request).status, 201);
+    let received = stack.vendor_requests();
+    let create = received.iter().find(|request| request["method"] == "POST").unwrap();
+    let names: Vec<String> =
+        create["headers"].as_array().unwrap().iter().map(|pair| pair[0].as_str().unwrap().to_ascii_lowercase()).collect();
+    let allowed = ["accept", "accept-encoding", "authorization", "content-length", "content-type", "host", "user-agent"];
+    assert!(names.iter().all(|name| allowed.contains(&name.as_str())), "{names:?}");
+    assert_eq!(create["path"], "/v1/acme/model-x/predictions");
+    let text = create.to_string();
+    assert!(text.contains(&format!("Bearer {VENDOR_KEY}")) && text.contains("valetkey/"));
+}
+
+fn files_below(directory: &std::path::Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else {
+            found.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+        }
+    }
+    found
+}

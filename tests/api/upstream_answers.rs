@@ -1,0 +1,266 @@
+//! Every vendor answer to a create, and what becomes of it: the table of docs/architecture.md, over HTTP.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::{MODEL, Options, Stack, VENDOR_KEY, token, user};
+use crate::http::{Request, Response};
+
+const ENVELOPE: &str = r#"{"error":{"type":"api_error","message":"vendor words","code":"X"}}"#;
+
+fn error_of(answer: &Response) -> (u16, String, String) {
+    answer.error()
+}
+
+fn job_id(answer: &Response) -> String {
+    let body = answer.json();
+    let id = body["job_id"].as_str().or_else(|| body["error"]["details"]["job_id"].as_str());
+    id.unwrap_or_else(|| panic!("no job_id: {body}")).to_owned()
+}
+
+/// Creates under a fault and reads the prediction; nothing that the vendor said may be in any answer.
+fn create_under(stack: &Stack, fault: &Value) -> (Response, Value, String) {
+    let token = token(&user("fault"));
+    stack.fault("create", 1, fault);
+    let created = stack.create(&token);
+    stack.clear_faults();
+    let id = job_id(&created);
+    let prediction = stack.get(&token, &format!("/v1/predictions/{id}"));
+    for answer in [&created, &prediction] {
+        let everything = answer.everything();
+        assert!(!everything.contains("vendor words") && !everything.contains("evil.example"), "{everything}");
+        assert!(!everything.contains(VENDOR_KEY));
+    }
+    (created, prediction.json(), token)
+}
+
+fn credits(stack: &Stack, token: &str) -> (Value, Value) {
+    let usage = stack.get(token, "/v1/account").json()["usage"].clone();
+    (usage["credits_spent"].clone(), usage["credits_reserved"].clone())
+}
+
+fn assert_failed(prediction: &Value, code: &str) {
+    assert_eq!((prediction["status"].as_str(), prediction["error"]["code"].as_str()), (Some("failed"), Some(code)), "{prediction}");
+}
+
+#[test]
+fn a_refused_input_is_the_clients_fault_and_costs_nothing() {
+    let stack = Stack::start(&Options::default());
+    for status in [400, 422] {
+        let (created, prediction, token) = create_under(&stack, &json!({"status": status, "body": ENVELOPE}));
+        assert_eq!(error_of(&created), (400, "invalid_request_error".into(), "invalid_parameter".into()));
+        assert_failed(&prediction, "upstream_rejected");
+        assert_eq!(credits(&stack, &token), (json!("0"), json!("0")));
+    }
+}
+
+#[test]
+fn other_refusals_are_502_and_cost_nothing() {
+    let stack = Stack::start(&Options::default());
+    for fault in [
+        json!({"status": 409, "body": ENVELOPE}),
+        json!({"redirect": {"status": 301, "location": "https://evil.example/steal"}}),
+        json!({"redirect": {"status": 302, "location": "http://evil.example/x"}}),
+        json!({"redirect": {"status": 307, "location": "https://evil.example/x"}}),
+    ] {
+        let (created, prediction, token) = create_under(&stack, &fault);
+        assert_eq!(error_of(&created), (502, "api_error".into(), "upstream_rejected".into()), "{fault}");
+        assert_eq!(created.header("location"), None);
+        assert_failed(&prediction, "upstream_rejected");
+        assert_eq!(credits(&stack, &token), (json!("0"), json!("0")));
+    }
+    assert!(stack.worker_log().contains("vendor_redirected"));
+}
+
+#[test]
+fn a_5xx_with_the_vendors_envelope_is_a_refusal() {
+    let stack = Stack::start(&Options::default());
+    let (created, prediction, token) = create_under(&stack, &json!({"status": 500, "body": ENVELOPE}));
+    assert_eq!(error_of(&created), (502, "api_error".into(), "upstream_error".into()));
+    assert_failed(&prediction, "upstream_rejected");
+    assert_eq!(credits(&stack, &token), (json!("0"), json!("0")));
+}
+
+#[test]
+fn answers_that_say_nothing_leave_an_unknown_outcome_that_is_never_sent_again() {
+    let stack = Stack::start(&Options::default());
+    let faults = [
+        (json!({"status": 500, "body": "{\"detail\":\"x\"}"}), 502, "upstream_error"),
+        (json!({"invalid_json": true}), 502, "upstream_error"),
+        (json!({"status": 201, "body": "{}"}), 502, "upstream_error"),
+        (json!({"close_before": true}), 504, "upstream_timeout"),
+    ];
+    for (fault, status, code) in faults {
+        let (created, prediction, token) = create_under(&stack, &fault);
+        assert_eq!(error_of(&created), (status, "api_error".into(), code.into()), "{fault}");
+        assert_failed(&prediction, "outcome_unknown");
+        assert_eq!(credits(&stack, &token), (json!("2.5"), json!("0")), "it counts as spent");
+    }
+    let creates = stack.vendor_requests().iter().filter(|request| request["method"] == "POST").count();
+    assert_eq!(creates, 4, "each was sent once");
+}
+
+#[test]
+fn a_prediction_that_the_vendor_took_and_whose_answer_was_lost_is_not_paid_twice() {
+    let stack = Stack::start(&Options::default());
+    let (created, prediction, _) = create_under(&stack, &json!({"close_after": true}));
+    assert_eq!(created.status, 504);
+    assert_failed(&prediction, "outcome_unknown");
+    std::thread::sleep(Duration::from_secs(3));
+    let state = stack.control_get("/state");
+    assert_eq!(state["predictions"].as_array().unwrap().len(), 1, "{state}");
+}
+
+#[test]
+fn a_huge_answer_is_cut_off() {
+    let stack = Stack::start(&Options::default());
+    let (created, prediction, _) = create_under(&stack, &json!({"status": 200, "huge_body": {"bytes": 200_000_000}}));
+    assert_eq!(error_of(&created), (502, "api_error".into(), "upstream_error".into()));
+    assert_failed(&prediction, "outcome_unknown");
+}
+
+#[test]
+fn a_throttled_create_waits_and_goes_on() {
+    let stack = Stack::start(&Options::default());
+    for fault in [
+        json!({"status": 429, "body": ENVELOPE, "headers": {"Retry-After": "1"}}),
+        json!({"status": 503, "body": "x", "headers": {"Retry-After": "1"}}),
+    ] {
+        let (created, _, token) = create_under(&stack, &fault);
+        assert_eq!(created.status, 202, "{}", created.text());
+        let ended = stack.ended(&token, &job_id(&created));
+        assert_eq!(ended["status"], "succeeded");
+        assert_eq!(credits(&stack, &token), (json!("2.5"), json!("0")));
+    }
+}
+
+#[test]
+fn trouble_with_the_key_is_not_the_clients_and_is_probed_with_care() {
+    for status in [401, 402] {
+        let stack = Stack::start(&Options::default());
+        let (created, prediction, _) = create_under(&stack, &json!({"status": status, "echo_authorization": {"in": "body"}}));
+        assert_eq!(created.status, 202, "{}", created.text());
+        assert_eq!(prediction["status"], "queued");
+        let refused = stack.create(&token(&user("later")));
+        assert_eq!(error_of(&refused), (503, "api_error".into(), "upstream_unavailable".into()));
+        let wait: u32 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=30).contains(&wait), "{wait}");
+        assert!(stack.worker_log().contains("vendor_key_refused"));
+        assert!(!stack.worker_log().contains(VENDOR_KEY));
+        let creates = stack.vendor_requests().iter().filter(|request| request["method"] == "POST").count();
+        assert_eq!(creates, 1, "the next one is a probe, half a minute later");
+    }
+}
+
+#[test]
+fn a_model_that_is_not_ours_rests() {
+    for status in [403, 404] {
+        let stack = Stack::start(&Options::default());
+        let (created, prediction, token) = create_under(&stack, &json!({"status": status, "body": ENVELOPE}));
+        assert_eq!(error_of(&created), (502, "api_error".into(), "upstream_rejected".into()));
+        assert_failed(&prediction, "upstream_rejected");
+        assert_eq!(stack.create(&token).error().2, "upstream_unavailable");
+        let other = Request::post("/v1/acme/model-y/predictions").bearer(&token).json(&json!({"input": {"prompt": "p"}}));
+        assert_ne!(stack.send(&other).error().2, "upstream_unavailable");
+    }
+}
+
+#[test]
+fn five_failures_in_a_row_open_the_circuit() {
+    let stack = Stack::start(&Options::default());
+    stack.fault("create", 100, &json!({"status": 500, "body": ENVELOPE}));
+    let token = token(&user("circuit"));
+    let codes: Vec<String> = (0..7).map(|_| stack.create(&token).error().2).collect();
+    assert_eq!(codes[..5], ["upstream_error"; 5].map(String::from));
+    assert_eq!(codes[5..], ["upstream_unavailable"; 2].map(String::from));
+    assert!(stack.worker_log().contains("circuit_opened"));
+}
+
+#[test]
+fn a_client_that_hangs_up_loses_nothing() {
+    let stack = Stack::start(&Options::default());
+    let token = token(&user("leaver"));
+    stack.fault("create", 1, &json!({"delay_ms": 5_000}));
+    let body = json!({"input": {"prompt": "p"}});
+    Request::post(MODEL).bearer(&token).json(&body).send_and_leave(&stack.worker, Duration::from_secs(1));
+    let listed = stack.get(&token, "/v1/predictions").json();
+    let id = listed["data"][0]["job_id"].as_str().unwrap().to_owned();
+    assert_eq!(listed["data"][0]["status"], "processing");
+    let ended = stack.ended(&token, &id);
+    assert_eq!(ended["status"], "succeeded");
+    assert_eq!(stack.control_get("/state")["predictions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn polls_are_the_dispatchers_and_never_a_readers() {
+    let stack = Stack::start(&Options { simulator: vec!["--prediction-ms", "6000"], ..Options::default() });
+    let token = token(&user("reader"));
+    let id = job_id(&stack.create(&token));
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(5) {
+        for _ in 0..20 {
+            assert_eq!(stack.get(&token, &format!("/v1/predictions/{id}")).status, 200);
+        }
+    }
+    let polls = stack.vendor_requests().iter().filter(|request| request["method"] == "GET").count();
+    assert!((1..=3).contains(&polls), "{polls}");
+    assert_eq!(stack.ended(&token, &id)["status"], "succeeded");
+}
+
+#[test]
+fn failed_polls_say_nothing_about_the_prediction() {
+    let stack = Stack::start(&Options::default());
+    let token = token(&user("polls"));
+    stack.fault("get", 2, &json!({"status": 500, "body": ENVELOPE}));
+    let id = job_id(&stack.create(&token));
+    assert_eq!(stack.ended(&token, &id)["status"], "succeeded");
+}
+
+#[test]
+fn a_failed_prediction_is_told_in_our_own_words() {
+    let stack = Stack::start(&Options::default());
+    let token = token(&user("fails"));
+    let body = json!({"input": {"prompt": "[fail] p"}});
+    let id = job_id(&stack.send(&Request::post(MODEL).bearer(&token).json(&body)));
+    let ended = stack.ended(&token, &id);
+    assert_failed(&ended, "upstream_failed");
+    assert_eq!(ended["error"]["message"], "The prediction service could not finish this prediction.");
+}
+
+#[test]
+fn the_other_shape_is_read_as_well() {
+    let stack = Stack::start(&Options::default());
+    for shape in ["flux", "rest"] {
+        stack.control_put("/settings", &json!({"shape": shape}));
+        let token = token(&user("shape"));
+        let id = job_id(&stack.create(&token));
+        let ended = stack.ended(&token, &id);
+        assert_eq!((ended["status"].as_str(), ended["model"].as_str()), (Some("succeeded"), Some("acme/model-x")));
+        assert_eq!(ended["output"].as_array().unwrap().len(), 1);
+        assert!(!ended.to_string().contains("user_id"));
+    }
+}
+
+#[test]
+fn odd_outputs_are_dropped() {
+    let stack = Stack::start(&Options::default());
+    let outputs = json!(["javascript:alert(1)", "http://10.0.0.1/x", "https://u:p@cdn.example/x", "https://cdn.example/good.png"]);
+    stack.fault("get", 1, &json!({"merge": {"status": "succeeded", "output": outputs, "secret_note": "vendor words"}}));
+    let token = token(&user("outputs"));
+    let id = job_id(&stack.create(&token));
+    let ended = stack.ended(&token, &id);
+    assert_eq!(ended["output"], json!(["https://cdn.example/good.png"]));
+    assert!(ended.get("secret_note").is_none());
+}
+
+#[test]
+fn a_prediction_that_the_vendor_ends_at_once_is_201_with_its_output() {
+    let stack = Stack::start(&Options { simulator: vec!["--prediction-ms", "0"], ..Options::default() });
+    let merge = json!({"merge": {"status": "succeeded", "output": ["https://cdn.example/now.png"]}});
+    stack.fault("create", 1, &merge);
+    let created = stack.create(&token(&user("now")));
+    assert_eq!(created.status, 201);
+    assert_eq!(created.json()["status"], "succeeded");
+    assert_eq!(created.json()["output"], json!(["https://cdn.example/now.png"]));
+}
