@@ -149,7 +149,8 @@ pub fn parse(get: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<Problem
         reader.problem("DEEPCREATIVE_API_KEY", "is missing");
     }
     let vendor_key_next = reader.vendor_key("DEEPCREATIVE_API_KEY_NEXT");
-    let upstream_url = reader.url("UPSTREAM_URL").or_else(|| BaseUrl::try_new("https://api.deepcreativelabs.com/v1").ok());
+    let upstream_url =
+        reader.url("UPSTREAM_URL").or_else(|| BaseUrl::try_new("https://api.deepcreativelabs.com/v1").ok());
     let public_url = reader.public_url();
     let allowed_origins = reader.allowed_origins();
     let issuers = reader.json_setting("ISSUERS", 9, |text| parse_issuers(text, get));
@@ -168,8 +169,16 @@ pub fn parse(get: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<Problem
     let problems = reader.problems;
     match (vendor_key, upstream_url, issuers, policy) {
         (Some(vendor_key), Some(upstream_url), Some(issuers), Some(policy)) if problems.is_empty() => Ok(Config {
-            vendor_key, vendor_key_next, upstream_url, public_url, allowed_origins, issuers, policy, demo,
-            token_lifetime_secs, log_level,
+            vendor_key,
+            vendor_key_next,
+            upstream_url,
+            public_url,
+            allowed_origins,
+            issuers,
+            policy,
+            demo,
+            token_lifetime_secs,
+            log_level,
         }),
         _ => Err(problems),
     }
@@ -286,7 +295,9 @@ impl Reader<'_> {
         let keys = keys.as_ref().and_then(|set| set.get("keys")).and_then(serde_json::Value::as_array);
         let is_ed25519 = |key: &serde_json::Value| {
             let text = |name: &str| key.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
-            text("kty") == "OKP" && text("crv") == "Ed25519" && !text("kid").is_empty()
+            text("kty") == "OKP"
+                && text("crv") == "Ed25519"
+                && !text("kid").is_empty()
                 && jwt_simple::prelude::Ed25519KeyPair::from_jwk(&key.to_string()).is_ok()
         };
         if !keys.is_some_and(|keys| !keys.is_empty() && keys.iter().all(is_ed25519)) {

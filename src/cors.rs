@@ -61,9 +61,18 @@ mod tests {
     #[test]
     fn look_alikes_do_not() {
         let bad = [
-            "null", "", "https://APP.EXAMPLE", "https://app.example.", "https://app.example:443", "http://app.example",
-            "https://x.app.example", "https://app.example.evil.example", "https://app.example/", "https://app.example_",
-            "https://app.example`.evil.example", "https://app.example, https://evil.example",
+            "null",
+            "",
+            "https://APP.EXAMPLE",
+            "https://app.example.",
+            "https://app.example:443",
+            "http://app.example",
+            "https://x.app.example",
+            "https://app.example.evil.example",
+            "https://app.example/",
+            "https://app.example_",
+            "https://app.example`.evil.example",
+            "https://app.example, https://evil.example",
         ];
         for bad in bad {
             assert_eq!(check(bad), OriginCheck::Refused, "{bad}");

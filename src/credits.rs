@@ -86,7 +86,9 @@ mod tests {
 
     #[test]
     fn anything_that_is_not_a_plain_decimal_is_refused() {
-        for bad in ["", ".", "1.", ".5", "-1", "+1", "1e3", " 1", "1 ", "0x1", "1,5", "1.0000001", "1.2.3", "1000000001", "٣"] {
+        for bad in
+            ["", ".", "1.", ".5", "-1", "+1", "1e3", " 1", "1 ", "0x1", "1,5", "1.0000001", "1.2.3", "1000000001", "٣"]
+        {
             assert_eq!(MicroCredits::parse(bad), None, "{bad}");
         }
     }

@@ -115,7 +115,14 @@ mod tests {
         for good in ["application/json", "Application/JSON; charset=utf-8", "application/json;charset=\"UTF-8\";"] {
             assert!(is_json_media_type(good), "{good}");
         }
-        for bad in ["", "text/plain", "application/json; charset=utf-16", "application/jsonp", "application/json, text/plain", "application/json; x=1"] {
+        for bad in [
+            "",
+            "text/plain",
+            "application/json; charset=utf-16",
+            "application/jsonp",
+            "application/json, text/plain",
+            "application/json; x=1",
+        ] {
             assert!(!is_json_media_type(bad), "{bad}");
         }
     }
@@ -133,7 +140,17 @@ mod tests {
         assert_eq!(parse_authorization(None), Credentials::Missing);
         assert_eq!(parse_authorization(Some("Bearer a.b.c")), Credentials::Bearer("a.b.c"));
         assert_eq!(parse_authorization(Some("bearer a.b.c")), Credentials::Bearer("a.b.c"));
-        for bad in ["", "Bearer", "Bearer ", "Bearer\ta.b.c", "Bearer  a.b.c", "Token a", "DPoP a", "Bearer a, Bearer b", "Bearer é"] {
+        for bad in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer\ta.b.c",
+            "Bearer  a.b.c",
+            "Token a",
+            "DPoP a",
+            "Bearer a, Bearer b",
+            "Bearer é",
+        ] {
             assert!(matches!(parse_authorization(Some(bad)), Credentials::Unusable(_)), "{bad}");
         }
     }

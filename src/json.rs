@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn plain_json_is_read_as_serde_json_reads_it() {
-        for text in ["null", "true", "1", "-1", "18446744073709551615", "0.1", "\"é\\u0000\"", "[1,{\"a\":[]}]", " {} "] {
+        for text in ["null", "true", "1", "-1", "18446744073709551615", "0.1", "\"é\\u0000\"", "[1,{\"a\":[]}]", " {} "]
+        {
             assert_eq!(parse(text).unwrap(), serde_json::from_str::<Value>(text).unwrap(), "{text}");
         }
     }

@@ -211,11 +211,19 @@ mod tests {
 
     fn ended(credits_used: &str) -> JobNews {
         let end = JobEnd {
-            status: Status::Succeeded, failure: None, output: vec!["https://a.example/b".into()],
-            credits: credits(credits_used), predict_time: None,
+            status: Status::Succeeded,
+            failure: None,
+            output: vec!["https://a.example/b".into()],
+            credits: credits(credits_used),
+            predict_time: None,
         };
         JobNews {
-            job_id: order().job_id, sequence: 3, stage: Stage::Ended, at: NOW, cancel_requested: false, queue: None,
+            job_id: order().job_id,
+            sequence: 3,
+            stage: Stage::Ended,
+            at: NOW,
+            cancel_requested: false,
+            queue: None,
             end: Some(end),
         }
     }
@@ -234,7 +242,10 @@ mod tests {
     #[test]
     fn a_tokens_caps_are_spent_exactly() {
         let caps = |predictions, most| JtiCaps {
-            jti: "j".into(), max_predictions: predictions, max_credits: most, expires_at: NOW,
+            jti: "j".into(),
+            max_predictions: predictions,
+            max_credits: most,
+            expires_at: NOW,
         };
         let by_count = caps(Some(2), None);
         let mut spent = JtiUsage::default();

@@ -96,7 +96,7 @@ pub enum LedgerRequest {
         /// The Ledger's own name: it cannot know it otherwise.
         user: UserKey,
         /// What to make.
-        order: Order,
+        order: Box<Order>,
         /// What the caller may.
         limits: PlanLimits,
         /// The token's caps.
@@ -231,7 +231,7 @@ pub enum DispatcherRequest {
         /// Whose it is.
         user: UserKey,
         /// What to make.
-        order: Order,
+        order: Box<Order>,
         /// Share in the queue.
         weight: u32,
         /// When the Ledger gives up.
@@ -413,7 +413,7 @@ mod tests {
     fn ledger_request_format_unchanged() {
         let create = LedgerRequest::Create {
             user: UserKey::new("i", "s"),
-            order: order(),
+            order: Box::new(order()),
             limits: PlanLimits {
                 plan: "default".into(),
                 requests_per_minute: 60,
@@ -444,7 +444,7 @@ mod tests {
         pinned(
             &DispatcherRequest::Enqueue {
                 user: UserKey::new("i", "s"),
-                order: order(),
+                order: Box::new(order()),
                 weight: 1,
                 deadline: Deadline { sent_at_ms: UnixMillis(5), ttl_ms: 1_600 },
             },

@@ -1,7 +1,6 @@
 //! The prediction as the client sees it (contract 2), and the record that a Ledger keeps of it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use crate::credits::MicroCredits;
 use crate::ids::JobId;
@@ -161,42 +160,81 @@ pub struct PredictionRecord {
     pub withdrawing: bool,
 }
 
+/// The prediction as contract 2 shows it, in the order in which it is documented.
+#[derive(Debug, Serialize)]
+struct View<'a> {
+    job_id: &'a str,
+    status: &'static str,
+    model: &'a str,
+    created_at: String,
+    completed_at: Option<String>,
+    output: &'a [String],
+    error: Option<ErrorView>,
+    credits_used: Option<String>,
+    metrics: MetricsView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<QueuePlace>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cancel_requested: bool,
+    urls: UrlsView,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorView {
+    code: &'static str,
+    message: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct MetricsView {
+    predict_time: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct UrlsView {
+    get: String,
+    cancel: String,
+    events: String,
+    stream: String,
+}
+
 impl PredictionRecord {
-    /// The prediction as contract 2 shows it. `base` is `PUBLIC_URL` or the request's origin.
+    /// The prediction as contract 2 shows it, as JSON. `base` is `PUBLIC_URL` or the request's origin.
     #[must_use]
-    pub fn render(&self, base: &str) -> Value {
-        let id = self.job_id.as_str();
-        let get = format!("{base}/v1/predictions/{id}");
-        let mut view = json!({
-            "job_id": id,
-            "status": self.status.as_str(),
-            "model": self.model.as_str(),
-            "created_at": self.created_at.to_rfc3339(),
-            "completed_at": self.completed_at.map(UnixMillis::to_rfc3339),
-            "output": self.output,
-            "error": self.failure.map(|failure| json!({"code": failure.as_str(), "message": failure.message()})),
-            "credits_used": self.credits_used.map(|credits| credits.to_string()),
-            "metrics": {"predict_time": self.predict_time},
-            "urls": {
-                "cancel": format!("{get}/cancel"), "events": format!("{get}/events"),
-                "stream": format!("{get}/stream"), "get": get,
+    pub fn render(&self, base: &str) -> String {
+        let get = format!("{base}/v1/predictions/{}", self.job_id);
+        let view = View {
+            job_id: self.job_id.as_str(),
+            status: self.status.as_str(),
+            model: self.model.as_str(),
+            created_at: self.created_at.to_rfc3339(),
+            completed_at: self.completed_at.map(UnixMillis::to_rfc3339),
+            output: &self.output,
+            error: self.failure.map(|failure| ErrorView { code: failure.as_str(), message: failure.message() }),
+            credits_used: self.credits_used.map(|credits| credits.to_string()),
+            metrics: MetricsView { predict_time: self.predict_time },
+            queue: self.queue.filter(|_| self.status == Status::Queued),
+            cancel_requested: self.cancel_requested && !self.status.is_terminal(),
+            urls: UrlsView {
+                cancel: format!("{get}/cancel"),
+                events: format!("{get}/events"),
+                stream: format!("{get}/stream"),
+                get,
             },
-        });
-        if let Some(members) = view.as_object_mut() {
-            if let (Status::Queued, Some(queue)) = (self.status, self.queue) {
-                members.insert("queue".to_owned(), json!(queue));
-            }
-            if self.cancel_requested && !self.status.is_terminal() {
-                members.insert("cancel_requested".to_owned(), Value::Bool(true));
-            }
-        }
-        view
+        };
+        // Texts, numbers and lists of them always have a JSON form.
+        serde_json::to_string(&view).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
+
+    fn render(record: &PredictionRecord, base: &str) -> Value {
+        serde_json::from_str(&record.render(base)).unwrap()
+    }
 
     fn record() -> PredictionRecord {
         PredictionRecord {
@@ -251,7 +289,7 @@ mod tests {
             ..record()
         };
         assert_eq!(
-            queued.render("https://api.example"),
+            render(&queued, "https://api.example"),
             json!({
                 "job_id": "pred_01jh0000000000000000000000", "status": "queued", "model": "acme/model-x",
                 "created_at": "2026-01-15T10:30:00Z", "completed_at": null, "output": [], "error": null,
@@ -274,8 +312,8 @@ mod tests {
             cancel_requested: true,
             ..record()
         };
-        let view = ended.render("");
+        let view = render(&ended, "");
         assert!(view.get("queue").is_none() && view.get("cancel_requested").is_none());
-        assert_eq!(PredictionRecord { cancel_requested: true, ..record() }.render("")["cancel_requested"], true);
+        assert_eq!(render(&PredictionRecord { cancel_requested: true, ..record() }, "")["cancel_requested"], true);
     }
 }

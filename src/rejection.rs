@@ -106,27 +106,53 @@ impl Code {
     #[must_use]
     pub const fn wire(self) -> Wire {
         match self {
-            Self::InvalidJson => wire(400, REQUEST, "invalid_json", "The body must be one JSON object without repeated members."),
-            Self::InvalidParameter => wire(400, REQUEST, "invalid_parameter", "A parameter is missing or its value is not acceptable."),
+            Self::InvalidJson => {
+                wire(400, REQUEST, "invalid_json", "The body must be one JSON object without repeated members.")
+            }
+            Self::InvalidParameter => {
+                wire(400, REQUEST, "invalid_parameter", "A parameter is missing or its value is not acceptable.")
+            }
             Self::UnsupportedParameter => wire(400, REQUEST, "unsupported_parameter", "A parameter is not supported."),
-            Self::MissingToken => wire(401, AUTHENTICATION, "missing_token", "Send a token: Authorization: Bearer <JWT>."),
-            Self::InvalidToken => wire(401, AUTHENTICATION, "invalid_token", "The token is not valid. Get a new one and try again."),
-            Self::InsufficientCredits => wire(402, "payment_error", "insufficient_credits", "The allowance for this period is spent."),
-            Self::InsufficientPermissions => wire(403, PERMISSION, "insufficient_permissions", "The token does not allow this."),
+            Self::MissingToken => {
+                wire(401, AUTHENTICATION, "missing_token", "Send a token: Authorization: Bearer <JWT>.")
+            }
+            Self::InvalidToken => {
+                wire(401, AUTHENTICATION, "invalid_token", "The token is not valid. Get a new one and try again.")
+            }
+            Self::InsufficientCredits => {
+                wire(402, "payment_error", "insufficient_credits", "The allowance for this period is spent.")
+            }
+            Self::InsufficientPermissions => {
+                wire(403, PERMISSION, "insufficient_permissions", "The token does not allow this.")
+            }
             Self::ModelNotAllowed => wire(403, PERMISSION, "model_not_allowed", "This model is not available to you."),
-            Self::OriginNotAllowed => wire(403, PERMISSION, "origin_not_allowed", "Pages on this origin may not call this API."),
+            Self::OriginNotAllowed => {
+                wire(403, PERMISSION, "origin_not_allowed", "Pages on this origin may not call this API.")
+            }
             Self::NotFound => wire(404, "not_found_error", "not_found", "There is nothing here."),
-            Self::MethodNotAllowed => wire(405, REQUEST, "method_not_allowed", "This path takes other methods: see Allow."),
+            Self::MethodNotAllowed => {
+                wire(405, REQUEST, "method_not_allowed", "This path takes other methods: see Allow.")
+            }
             Self::BodyTooLarge => wire(413, REQUEST, "body_too_large", "The body is too large."),
-            Self::UnsupportedMediaType => wire(415, REQUEST, "unsupported_media_type", "Send application/json in UTF-8 without content encoding."),
+            Self::UnsupportedMediaType => {
+                wire(415, REQUEST, "unsupported_media_type", "Send application/json in UTF-8 without content encoding.")
+            }
             Self::NotEnded => wire(409, REQUEST, "not_ended", "The prediction has not ended. Cancel it first."),
             Self::QueueFull => wire(429, "rate_limit_error", "queue_full", "Every place is taken. Try again later."),
-            Self::UpstreamRejected => wire(502, API, "upstream_rejected", "The prediction service refused the request."),
+            Self::UpstreamRejected => {
+                wire(502, API, "upstream_rejected", "The prediction service refused the request.")
+            }
             Self::UpstreamError => wire(502, API, "upstream_error", "The prediction service failed."),
-            Self::UpstreamTimeout => wire(504, API, "upstream_timeout", "The prediction service did not answer in time."),
+            Self::UpstreamTimeout => {
+                wire(504, API, "upstream_timeout", "The prediction service did not answer in time.")
+            }
             Self::Misconfigured => wire(503, API, "misconfigured", "This deployment is not configured correctly."),
-            Self::LimiterUnavailable => wire(503, API, "limiter_unavailable", "The request could not be admitted. Try again."),
-            Self::UpstreamUnavailable => wire(503, API, "upstream_unavailable", "The prediction service cannot be used for now."),
+            Self::LimiterUnavailable => {
+                wire(503, API, "limiter_unavailable", "The request could not be admitted. Try again.")
+            }
+            Self::UpstreamUnavailable => {
+                wire(503, API, "upstream_unavailable", "The prediction service cannot be used for now.")
+            }
         }
     }
 }

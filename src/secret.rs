@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn a_key_has_the_vendors_form_and_is_no_placeholder() {
-        for bad in ["", "sk_live_", "sk_test_0123456789abcdef", "sk_live_0123456789abcde", "sk_live_0123456789abcdef\n"] {
+        for bad in ["", "sk_live_", "sk_test_0123456789abcdef", "sk_live_0123456789abcde", "sk_live_0123456789abcdef\n"]
+        {
             assert_eq!(VendorKey::try_new(bad).unwrap_err(), VendorKeyProblem::Form, "{bad:?}");
         }
         for bad in ["sk_live_REPLACE_me_with_a_key", "sk_live_your_key_goes_in_here", "sk_live_xxxxxxxxxxxxxxxxxxxx"] {

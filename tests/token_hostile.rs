@@ -1,5 +1,19 @@
 //! Every hostile token is refused for its own reason, and the good ones among them are not.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test may fail loudly"
+)]
+
 mod hostile;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,19 @@
 //! Properties of tokens: nothing but the token that was signed gets in, and nothing panics.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test may fail loudly"
+)]
+
 mod hostile;
 
 use std::sync::LazyLock;

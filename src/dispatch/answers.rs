@@ -3,7 +3,10 @@
 use super::dispatcher::Dispatcher;
 use super::job::{Job, JobState};
 use super::requests::canceled_for_free;
-use crate::constants::{DELIVERY_FIRST_MILLIS, DELIVERY_LONGEST_MILLIS, LOST_AFTER_MILLIS, LOST_AFTER_POLLS, POLL_FIRST_MILLIS, RETRY_AFTER_MAX_SECS, THROTTLE_DEFAULT_MILLIS};
+use crate::constants::{
+    DELIVERY_FIRST_MILLIS, DELIVERY_LONGEST_MILLIS, LOST_AFTER_MILLIS, LOST_AFTER_POLLS, POLL_FIRST_MILLIS,
+    RETRY_AFTER_MAX_SECS, THROTTLE_DEFAULT_MILLIS,
+};
 use crate::credits::MicroCredits;
 use crate::ids::{JobId, UserKey};
 use crate::limit::poll_plan::next_poll_millis;
@@ -80,7 +83,13 @@ impl Dispatcher {
         self.jobs.get(job_id).is_some_and(|job| job.state == JobState::Submitting)
     }
 
-    fn accepted(&mut self, job_id: &JobId, vendor_id: String, prediction: VendorPrediction, now: UnixMillis) -> CreateOutcome {
+    fn accepted(
+        &mut self,
+        job_id: &JobId,
+        vendor_id: String,
+        prediction: VendorPrediction,
+        now: UnixMillis,
+    ) -> CreateOutcome {
         self.vendor_answered();
         let running = self.running().saturating_add(1);
         let wait = next_poll_millis(0, false, running, self.limits.requests_per_minute);

@@ -120,7 +120,9 @@ impl Job {
     /// `max_seconds` after the submit: the model's longest run.
     #[must_use]
     pub fn time_is_up_at(&self) -> UnixMillis {
-        self.submitted_at.unwrap_or(self.enqueued_at).plus_millis(i64::from(self.order.max_seconds).saturating_mul(1_000))
+        self.submitted_at
+            .unwrap_or(self.enqueued_at)
+            .plus_millis(i64::from(self.order.max_seconds).saturating_mul(1_000))
     }
 
     /// Twice `max_seconds` after the submit: the slot ends whatever the vendor says.
@@ -217,9 +219,16 @@ mod tests {
         assert_eq!(serde_json::to_string(&job()).unwrap(), waiting);
         assert_eq!(serde_json::from_str::<Job>(&waiting).unwrap(), job());
         let running = Job {
-            state: JobState::Running, submitted_at: Some(UnixMillis(8)), vendor_id: Some("v".into()),
-            key: Some("k".into()), cancel_requested: true, cancel_sent: true, missing_polls: 1,
-            missing_since: Some(UnixMillis(9)), expiry_seen_at: Some(UnixMillis(9)), ..job()
+            state: JobState::Running,
+            submitted_at: Some(UnixMillis(8)),
+            vendor_id: Some("v".into()),
+            key: Some("k".into()),
+            cancel_requested: true,
+            cancel_sent: true,
+            missing_polls: 1,
+            missing_since: Some(UnixMillis(9)),
+            expiry_seen_at: Some(UnixMillis(9)),
+            ..job()
         };
         let text = format!(
             r#"{{"user":"{}","order":{order},"weight":1,"state":"running","sequence":1,"enqueued_at":7,"submitted_at":8,"vendor_id":"v","key":"k","poll_at":7,"cancel_requested":true,"cancel_sent":true,"missing_polls":1,"missing_since":9,"expiry_seen_at":9}}"#,

@@ -124,7 +124,13 @@ impl Dispatcher {
 
 /// The end of a prediction that the vendor never saw.
 pub(super) const fn canceled_for_free() -> JobEnd {
-    JobEnd { status: Status::Canceled, failure: None, output: Vec::new(), credits: MicroCredits::ZERO, predict_time: None }
+    JobEnd {
+        status: Status::Canceled,
+        failure: None,
+        output: Vec::new(),
+        credits: MicroCredits::ZERO,
+        predict_time: None,
+    }
 }
 
 /// Whole seconds from now, rounded up, at least one.

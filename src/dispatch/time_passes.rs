@@ -7,8 +7,8 @@ use super::answers::{failed, timed_out};
 use super::dispatcher::Dispatcher;
 use super::job::{Job, JobState};
 use crate::constants::{
-    DEAD_LETTER_MILLIS, DELIVERY_BATCH, EXPIRY_CONFIRM_MILLIS, MODEL_LIST_MILLIS, PROBE_FIRST_MILLIS, VENDOR_CONNECTIONS_KEPT,
-    VENDOR_CONNECTIONS_MAX,
+    DEAD_LETTER_MILLIS, DELIVERY_BATCH, EXPIRY_CONFIRM_MILLIS, MODEL_LIST_MILLIS, PROBE_FIRST_MILLIS,
+    VENDOR_CONNECTIONS_KEPT, VENDOR_CONNECTIONS_MAX,
 };
 use crate::credits::MicroCredits;
 use crate::ids::{JobId, UserKey};
@@ -76,7 +76,12 @@ impl Dispatcher {
     }
 
     fn due_cancels(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
-        let ids: Vec<JobId> = self.jobs.iter().filter(|(_, job)| wants_cancel(job) && job.cancel_at <= now).map(|(id, _)| id.clone()).collect();
+        let ids: Vec<JobId> = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| wants_cancel(job) && job.cancel_at <= now)
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in ids {
             if self.in_flight.cancels.contains(&id) || !self.may_send(Lane::Cancel, now) {
                 continue;
@@ -137,7 +142,9 @@ impl Dispatcher {
         let mut ids: Vec<(UnixMillis, JobId)> = self
             .jobs
             .iter()
-            .filter(|(id, job)| job.state == JobState::Running && job.poll_at <= now && !self.in_flight.polls.contains(*id))
+            .filter(|(id, job)| {
+                job.state == JobState::Running && job.poll_at <= now && !self.in_flight.polls.contains(*id)
+            })
             .map(|(id, job)| (job.poll_at, id.clone()))
             .collect();
         ids.sort();
@@ -227,7 +234,8 @@ impl Dispatcher {
 
     fn job_due(&self, id: &JobId, job: &Job, now: UnixMillis) -> Option<UnixMillis> {
         let limit = self.limits.requests_per_minute;
-        let confirm = |deadline: UnixMillis| job.expiry_seen_at.map_or(deadline, |seen| seen.plus_millis(EXPIRY_CONFIRM_MILLIS));
+        let confirm =
+            |deadline: UnixMillis| job.expiry_seen_at.map_or(deadline, |seen| seen.plus_millis(EXPIRY_CONFIRM_MILLIS));
         match job.state {
             JobState::Waiting => {
                 let expires = confirm(job.enqueued_at.plus_millis(self.limits.max_wait_millis));

@@ -25,11 +25,8 @@ pub async fn create(call: &Call<'_>, grant: &Grant, model: &ModelId) -> Result<A
     // 8
     let order = policy::check_create(&call.deployment.config.policy, grant, model, body)?;
     // 9
-    let request = ledger_request(call, grant, order)?;
-    let LedgerRequest::Create { order: Order { job_id, .. }, .. } = &request else {
-        return Err(limiter_unavailable("create_message"));
-    };
-    let job_id = job_id.clone();
+    let job_id = JobId::new(call.now, platform::random());
+    let request = ledger_request(call, grant, order, &job_id)?;
     let reply = match ask_ledger(call.env, &grant.user, &request).await {
         Err(rejection) if rejection.code == Code::LimiterUnavailable => {
             withdraw_later(call, grant, &job_id);
@@ -46,12 +43,13 @@ pub async fn create(call: &Call<'_>, grant: &Grant, model: &ModelId) -> Result<A
     let record = if submitting { present(call, grant, *record).await } else { *record };
     let body = record.render(call.base);
     let location = format!("{}/v1/predictions/{job_id}", call.base);
-    Ok(Answer { location: Some(location), ..Answer::json(status, &body) })
+    Ok(Answer { location: Some(location), ..Answer::json_text(status, body) })
 }
 
 async fn read_json_body(call: &Call<'_>) -> Result<serde_json::Map<String, serde_json::Value>, Rejection> {
     let is_json = call.head.content_type.as_deref().is_some_and(is_json_media_type);
-    let is_encoded = call.head.content_encoding.as_deref().is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"));
+    let is_encoded =
+        call.head.content_encoding.as_deref().is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"));
     if !is_json || is_encoded {
         return Err(Rejection::new(Code::UnsupportedMediaType, "media_type"));
     }
@@ -65,19 +63,24 @@ async fn read_json_body(call: &Call<'_>) -> Result<serde_json::Map<String, serde
     parse_strict_object(&body, BODY_MAX_DEPTH).map_err(|_| Rejection::new(Code::InvalidJson, "json"))
 }
 
-fn ledger_request(call: &Call<'_>, grant: &Grant, order: CreateOrder) -> Result<LedgerRequest, Rejection> {
+fn ledger_request(
+    call: &Call<'_>,
+    grant: &Grant,
+    order: CreateOrder,
+    job_id: &JobId,
+) -> Result<LedgerRequest, Rejection> {
     let policy = &call.deployment.config.policy;
     let plan = policy.limits_for(grant)?;
     Ok(LedgerRequest::Create {
         user: grant.user.clone(),
-        order: Order {
-            job_id: JobId::new(call.now, platform::random()),
+        order: Box::new(Order {
+            job_id: job_id.clone(),
             model: order.model,
             input: order.input,
             image_count: order.image_count,
             credits: order.credits,
             max_seconds: order.max_seconds,
-        },
+        }),
         limits: PlanLimits {
             plan: plan.name.clone(),
             requests_per_minute: plan.requests_per_minute,

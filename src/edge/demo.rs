@@ -19,7 +19,8 @@ pub async fn serve(
     let assets = platform::binding(env, "ASSETS")?;
     let fetch: js_sys::Function = js_sys::Reflect::get(&assets, &JsValue::from_str("fetch"))?.dyn_into()?;
     // The host does not matter to the assets binding.
-    let promise: js_sys::Promise = fetch.call1(&assets, &JsValue::from_str(&format!("https://assets{asset}")))?.dyn_into()?;
+    let promise: js_sys::Promise =
+        fetch.call1(&assets, &JsValue::from_str(&format!("https://assets{asset}")))?.dyn_into()?;
     let file: web_sys::Response = JsFuture::from(promise).await?.dyn_into()?;
     let mut lines = respond::common_lines(request_id, "no-cache");
     lines.push_str("\nContent-Type: ");

@@ -59,7 +59,12 @@ impl DispatcherStore {
     }
 
     /// Stores the changes of a turn: all or none.
-    pub fn store(&self, machine: &Machine, changes: &Changes, tombstones_expire: UnixMillis) -> Result<(), PlatformError> {
+    pub fn store(
+        &self,
+        machine: &Machine,
+        changes: &Changes,
+        tombstones_expire: UnixMillis,
+    ) -> Result<(), PlatformError> {
         let mut statements = Vec::new();
         for job_id in &changes.jobs {
             statements.push(row("jobs", job_id, machine.job(job_id))?);
@@ -83,7 +88,8 @@ impl DispatcherStore {
         }
         if changes.state {
             let doc = serde_json::to_string(&machine.stored_state()).map_err(|_| PlatformError)?;
-            statements.push(Statement::new("INSERT OR REPLACE INTO state (name, doc) VALUES ('main', ?)", [json!(doc)]));
+            statements
+                .push(Statement::new("INSERT OR REPLACE INTO state (name, doc) VALUES ('main', ?)", [json!(doc)]));
         }
         self.sql.transaction(&statements)
     }

@@ -9,7 +9,7 @@ use super::deployment::{Deployment, deployment, with_tokens};
 use super::platform::{self, PlatformError};
 use super::respond::{self, Answer};
 use super::{create, demo, log, reads};
-use crate::config::{Problem, is_loopback_host};
+use crate::config::{LogLevel, Problem, is_loopback_host};
 use crate::constants::OTHER_BODY_MAX_BYTES;
 use crate::cors::{OriginCheck, check_origin};
 use crate::headers::{self, Credentials, RequestHead, UrlParts, split_url};
@@ -54,6 +54,9 @@ pub async fn handle(request: web_sys::Request, env: Env, context: Context) -> Re
     let head = platform::request_head(&request);
     let mut trace = Trace::default();
     let response = answer(&request, &env, &context, &head, now, &request_id, &mut trace).await?;
+    if deployment(&env).is_ok_and(|deployment| deployment.config.log_level < LogLevel::Info) {
+        return Ok(response);
+    }
     log::request(&log::RequestLine {
         started: now,
         request_id: &request_id,
@@ -105,7 +108,9 @@ async fn answer(
         other => other,
     };
     let route = match (route, origin) {
-        (Err(NoRoute::NotFound), _) => return write(&refuse(Rejection::new(Code::NotFound, "route"), request_id, trace)),
+        (Err(NoRoute::NotFound), _) => {
+            return write(&refuse(Rejection::new(Code::NotFound, "route"), request_id, trace));
+        }
         (Err(NoRoute::Method(allow)), _) => {
             let rejection = Rejection { allow: Some(allow), ..Rejection::new(Code::MethodNotAllowed, "method") };
             return write(&refuse(rejection, request_id, trace));
@@ -134,9 +139,7 @@ async fn answer(
 
 fn probe(route: &Route, problems: Option<&Vec<Problem>>) -> Answer {
     match (route, problems) {
-        (Route::Ready, Some(problems)) => {
-            Answer::json(503, &json!({"status": "misconfigured", "errors": problems}))
-        }
+        (Route::Ready, Some(problems)) => Answer::json(503, &json!({"status": "misconfigured", "errors": problems})),
         (Route::Ready, None) => Answer::json(200, &json!({"status": "ready"})),
         _ => Answer::json(200, &json!({"status": "ok"})),
     }

@@ -22,13 +22,21 @@ mod js {
         #[wasm_bindgen(catch, js_name = respond)]
         pub fn respond(status: u16, header_lines: &str, body: Option<&str>) -> Result<web_sys::Response, JsValue>;
         #[wasm_bindgen(catch, js_name = respondWithBodyOf)]
-        pub fn respond_with_body_of(source: &web_sys::Response, header_lines: &str) -> Result<web_sys::Response, JsValue>;
+        pub fn respond_with_body_of(
+            source: &web_sys::Response,
+            header_lines: &str,
+        ) -> Result<web_sys::Response, JsValue>;
         #[wasm_bindgen(catch, js_name = readBody)]
         pub async fn read_body(source: &JsValue, limit: u32) -> Result<JsValue, JsValue>;
         #[wasm_bindgen(js_name = textBindings)]
         pub fn text_bindings(env: &JsValue) -> String;
         #[wasm_bindgen(catch, js_name = callObject)]
-        pub async fn call_object(namespace: &JsValue, name: &str, message: &str, timeout: i32) -> Result<JsValue, JsValue>;
+        pub async fn call_object(
+            namespace: &JsValue,
+            name: &str,
+            message: &str,
+            timeout: i32,
+        ) -> Result<JsValue, JsValue>;
         #[wasm_bindgen(catch, js_name = fetchUpstream)]
         #[allow(clippy::too_many_arguments, reason = "one crossing instead of an object built member by member")]
         pub async fn fetch_upstream(

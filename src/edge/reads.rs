@@ -28,7 +28,7 @@ pub async fn cancel(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<An
 
 async fn one(call: &Call<'_>, grant: &Grant, request: &LedgerRequest) -> Result<Answer, Rejection> {
     match ask_ledger(call.env, &grant.user, request).await? {
-        LedgerReply::Prediction { record, .. } => Ok(Answer::json(200, &record.render(call.base))),
+        LedgerReply::Prediction { record, .. } => Ok(Answer::json_text(200, record.render(call.base))),
         _ => Err(limiter_unavailable("ledger_reply")),
     }
 }
@@ -46,9 +46,9 @@ pub async fn list(call: &Call<'_>, grant: &Grant) -> Result<Answer, Rejection> {
         return Err(limiter_unavailable("ledger_reply"));
     };
     // The cursor is the last id of the page: it says nothing that the page does not.
-    let next = records.last().filter(|_| more).map(|record| record.job_id.as_str().to_owned());
-    let data: Vec<Value> = records.iter().map(|record| record.render(call.base)).collect();
-    Ok(Answer::json(200, &json!({"data": data, "next_cursor": next})))
+    let next = json!(records.last().filter(|_| more).map(|record| record.job_id.as_str()));
+    let data: Vec<String> = records.iter().map(|record| record.render(call.base)).collect();
+    Ok(Answer::json_text(200, format!("{{\"data\":[{}],\"next_cursor\":{next}}}", data.join(","))))
 }
 
 /// Every parameter at most once, and no other.
@@ -105,7 +105,12 @@ pub async fn account(call: &Call<'_>, grant: &Grant, view: AccountView) -> Resul
     };
     let plan = call.deployment.config.policy.limits_for(grant)?;
     let today = call.now.utc_day();
-    let used = usage.days.iter().find(|day| day.day == today.0).copied().unwrap_or(DayUsage { day: today.0, ..DayUsage::default() });
+    let used = usage
+        .days
+        .iter()
+        .find(|day| day.day == today.0)
+        .copied()
+        .unwrap_or(DayUsage { day: today.0, ..DayUsage::default() });
     let taken = used.spent.checked_add(used.reserved).unwrap_or(plan.daily_credits);
     let balance = plan.daily_credits.saturating_sub(taken).to_string();
     let body = match view {

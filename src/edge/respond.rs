@@ -33,7 +33,12 @@ pub struct Answer {
 impl Answer {
     /// A JSON answer.
     pub fn json(status: u16, body: &Value) -> Self {
-        Self { body: Some(body.to_string()), ..Self::empty(status) }
+        Self::json_text(status, body.to_string())
+    }
+
+    /// A JSON answer whose text is made already.
+    pub fn json_text(status: u16, body: String) -> Self {
+        Self { body: Some(body), ..Self::empty(status) }
     }
 
     /// An answer without a body.
@@ -85,7 +90,11 @@ pub fn write(
     if leaks(&headers) || answer.body.as_deref().is_some_and(leaks) {
         log::alert("vendor_key_in_answer");
         let safe = Answer::rejection(&Rejection::new(Code::UpstreamError, "vendor_key_in_answer"), request_id);
-        return platform::respond(safe.status, &header_lines(&safe, request_id, OriginCheck::None), safe.body.as_deref());
+        return platform::respond(
+            safe.status,
+            &header_lines(&safe, request_id, OriginCheck::None),
+            safe.body.as_deref(),
+        );
     }
     platform::respond(answer.status, &headers, answer.body.as_deref().filter(|_| !is_head))
 }

@@ -49,7 +49,13 @@ impl<'a> Fields<'a> {
     }
 
     /// A member that must be there and that `read` understands. A broken one gives `fallback`, with a problem.
-    pub(super) fn required<T>(&mut self, member: &str, fallback: T, rule: &str, read: impl Fn(&Value) -> Option<T>) -> T {
+    pub(super) fn required<T>(
+        &mut self,
+        member: &str,
+        fallback: T,
+        rule: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> T {
         match self.get(member) {
             None => {
                 self.problem(member, "is missing");
@@ -60,7 +66,13 @@ impl<'a> Fields<'a> {
     }
 
     /// A member that `read` understands, or `default` where it is missing.
-    pub(super) fn optional<T>(&mut self, member: &str, default: T, rule: &str, read: impl Fn(&Value) -> Option<T>) -> T {
+    pub(super) fn optional<T>(
+        &mut self,
+        member: &str,
+        default: T,
+        rule: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> T {
         match self.get(member).map(read) {
             None => default,
             Some(Some(value)) => value,

@@ -203,7 +203,10 @@ fn is_public_https_url(text: &str) -> bool {
     let as_written = text.starts_with("https://") && !text.contains(['\\', '\n', '\r', '\t', ' ']);
     let public = match url.host() {
         Some(Host::Domain(name)) => {
-            name.contains('.') && ![".localhost", ".local", ".internal", ".arpa"].iter().any(|end| name.trim_end_matches('.').ends_with(end))
+            name.contains('.')
+                && ![".localhost", ".local", ".internal", ".arpa"]
+                    .iter()
+                    .any(|end| name.trim_end_matches('.').ends_with(end))
         }
         Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => false,
     };

@@ -12,8 +12,15 @@ use crate::json::parse_strict;
 use crate::model::ModelId;
 
 const PLAN_MEMBERS: [&str; 9] = [
-    "requests_per_minute", "predictions_per_minute", "concurrent_predictions", "daily_credits", "models", "weight",
-    "max_waiting", "pool_daily_credits", "pool_waiting_share",
+    "requests_per_minute",
+    "predictions_per_minute",
+    "concurrent_predictions",
+    "daily_credits",
+    "models",
+    "weight",
+    "max_waiting",
+    "pool_daily_credits",
+    "pool_waiting_share",
 ];
 
 /// Parses POLICY.
@@ -63,7 +70,11 @@ fn parse_models(value: &Value, problems: &mut Vec<String>) -> BTreeMap<ModelId, 
     models
 }
 
-fn parse_plans(value: &Value, models: &BTreeMap<ModelId, ModelRules>, problems: &mut Vec<String>) -> BTreeMap<String, Plan> {
+fn parse_plans(
+    value: &Value,
+    models: &BTreeMap<ModelId, ModelRules>,
+    problems: &mut Vec<String>,
+) -> BTreeMap<String, Plan> {
     let Some(members) = value.as_object() else {
         problems.push("plans is not an object".to_owned());
         return BTreeMap::new();
@@ -102,15 +113,18 @@ fn parse_plan(name: &str, value: &Value, models: &BTreeMap<ModelId, ModelRules>,
         weight: fields.number("weight", 1, 1..=1_000),
         max_waiting: fields.number("max_waiting", 20, 0..=POLICY_NUMBER_MAX),
         pool_daily_credits: fields.optional("pool_daily_credits", None, CREDITS_RULE, or_null(credits)),
-        pool_waiting_share: fields.optional("pool_waiting_share", 1.0, "is not a number above 0 and at most 1", |value| {
-            value.as_f64().filter(|share| *share > 0.0 && *share <= 1.0)
-        }),
+        pool_waiting_share: fields.optional(
+            "pool_waiting_share",
+            1.0,
+            "is not a number above 0 and at most 1",
+            |value| value.as_f64().filter(|share| *share > 0.0 && *share <= 1.0),
+        ),
     }
 }
 
 /// `["*"]`, the default, is every model; anything else names models of the price table.
 fn parse_plan_models(fields: &mut Fields<'_>, models: &BTreeMap<ModelId, ModelRules>) -> Option<Vec<ModelId>> {
-    let Some(value) = fields.get("models") else { return None };
+    let value = fields.get("models")?;
     let names: Option<Vec<&str>> = value.as_array().map(|items| items.iter().filter_map(Value::as_str).collect());
     match names.as_deref() {
         Some(["*"]) => return None,
@@ -127,13 +141,23 @@ fn parse_plan_models(fields: &mut Fields<'_>, models: &BTreeMap<ModelId, ModelRu
 }
 
 fn parse_key(value: &Value, problems: &mut Vec<String>) -> KeyGrant {
-    let known = ["requests_per_minute", "concurrent_predictions", "daily_credits", "expected_other_requests_per_minute", "queue"];
+    let known = [
+        "requests_per_minute",
+        "concurrent_predictions",
+        "daily_credits",
+        "expected_other_requests_per_minute",
+        "queue",
+    ];
     let mut fields = Fields::new("key", value, &known, problems);
     let mut grant = KeyGrant {
         requests_per_minute: fields.number("requests_per_minute", 60, 1..=POLICY_NUMBER_MAX),
         concurrent_predictions: fields.number("concurrent_predictions", 5, 1..=1_000),
         daily_credits: fields.optional("daily_credits", None, CREDITS_RULE, or_null(credits)),
-        expected_other_requests_per_minute: fields.number("expected_other_requests_per_minute", 0, 0..=POLICY_NUMBER_MAX),
+        expected_other_requests_per_minute: fields.number(
+            "expected_other_requests_per_minute",
+            0,
+            0..=POLICY_NUMBER_MAX,
+        ),
         max_waiting: 500,
         max_wait_secs: 600,
     };

@@ -52,10 +52,10 @@ fn what_is_required_is_missed_by_name() {
 
 #[test]
 fn every_problem_is_reported_at_once() {
-    let list = json!([{"leeway_secs": 61, "colour": 1, "dpop": "maybe"}, 7, good(), good()]);
+    let list = json!([{"leeway_secs": 61, "color": 1, "dpop": "maybe"}, 7, good(), good()]);
     let problems = parse(&list).unwrap_err();
     for expected in [
-        "[0].colour is not a setting",
+        "[0].color is not a setting",
         "[0].issuer is missing",
         "[0].audience is missing",
         "[0].keys is missing",
@@ -229,7 +229,7 @@ fn problems_of_keys_have_their_place_and_no_value() {
 
 #[test]
 fn an_unknown_member_is_shown_only_where_it_looks_like_a_name() {
-    assert_eq!(with("colour", json!(1)), ["[0].colour is not a setting"]);
+    assert_eq!(with("color", json!(1)), ["[0].color is not a setting"]);
     assert_eq!(with("sk_live_SECRET", json!(1)), ["[0] has a member that is not a setting"]);
 }
 

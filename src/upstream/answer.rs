@@ -83,7 +83,9 @@ pub fn read_prediction(body: &[u8]) -> Option<VendorPrediction> {
 pub fn is_error_envelope(body: &[u8]) -> bool {
     parse_strict_object(body, UPSTREAM_MAX_DEPTH).is_ok_and(|object| {
         let error = object.get("error").and_then(Value::as_object);
-        error.is_some_and(|error| ["message", "code", "type"].iter().any(|name| error.get(*name).is_some_and(Value::is_string)))
+        error.is_some_and(|error| {
+            ["message", "code", "type"].iter().any(|name| error.get(*name).is_some_and(Value::is_string))
+        })
     })
 }
 
@@ -169,10 +171,17 @@ mod tests {
     #[test]
     fn status_words_are_folded() {
         let cases = [
-            ("starting", Progress::Running), ("queued", Progress::Running), ("pending", Progress::Running),
-            ("running", Progress::Running), ("anything", Progress::Running), ("SUCCEEDED", Progress::Succeeded),
-            ("failed", Progress::Failed), ("error", Progress::Failed), ("expired", Progress::Failed),
-            ("canceled", Progress::Canceled), ("cancelled", Progress::Canceled),
+            ("starting", Progress::Running),
+            ("queued", Progress::Running),
+            ("pending", Progress::Running),
+            ("running", Progress::Running),
+            ("anything", Progress::Running),
+            ("SUCCEEDED", Progress::Succeeded),
+            ("failed", Progress::Failed),
+            ("error", Progress::Failed),
+            ("expired", Progress::Failed),
+            ("canceled", Progress::Canceled),
+            ("cancelled", Progress::Canceled),
         ];
         for (word, progress) in cases {
             assert_eq!(read(&format!(r#"{{"status":"{word}"}}"#)).unwrap().progress, progress, "{word}");
@@ -181,7 +190,18 @@ mod tests {
 
     #[test]
     fn what_is_no_prediction_is_none() {
-        for bad in ["", "{", "[]", "{}", "null", r#"{"detail":"x"}"#, r#"{"id":{}}"#, r#"{"id":1,"id":2}"#, r#"{"id":-1}"#, r#"{"id":1.5}"#] {
+        for bad in [
+            "",
+            "{",
+            "[]",
+            "{}",
+            "null",
+            r#"{"detail":"x"}"#,
+            r#"{"id":{}}"#,
+            r#"{"id":1,"id":2}"#,
+            r#"{"id":-1}"#,
+            r#"{"id":1.5}"#,
+        ] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

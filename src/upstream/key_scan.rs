@@ -56,9 +56,9 @@ impl KeyScan {
         match value {
             Value::String(text) => self.finds_in_bytes(text.as_bytes()),
             Value::Array(items) => items.iter().any(|item| self.finds_in_value(item)),
-            Value::Object(members) => members
-                .iter()
-                .any(|(name, value)| self.finds_in_bytes(name.as_bytes()) || self.finds_in_value(value)),
+            Value::Object(members) => {
+                members.iter().any(|(name, value)| self.finds_in_bytes(name.as_bytes()) || self.finds_in_value(value))
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) => false,
         }
     }

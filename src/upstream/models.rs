@@ -20,7 +20,8 @@ pub fn read_models(body: &[u8]) -> Option<Vec<ModelId>> {
 fn entry(value: &Value) -> Option<ModelId> {
     let text = |name: &str| value.get(name).and_then(Value::as_str);
     let named = value.as_str().or_else(|| text("id")).and_then(ModelId::parse);
-    named.or_else(|| ModelId::try_new(text("owner").or_else(|| text("provider"))?, text("name").or_else(|| text("id"))?))
+    named
+        .or_else(|| ModelId::try_new(text("owner").or_else(|| text("provider"))?, text("name").or_else(|| text("id"))?))
 }
 
 #[cfg(test)]
@@ -31,7 +32,9 @@ mod tests {
     fn lists_of_several_shapes_are_read() {
         let expected = Some(vec![ModelId::parse("acme/x").unwrap()]);
         for text in [
-            r#"["acme/x"]"#, r#"{"data":[{"id":"acme/x","price":1}]}"#, r#"{"models":[{"owner":"acme","name":"x"}]}"#,
+            r#"["acme/x"]"#,
+            r#"{"data":[{"id":"acme/x","price":1}]}"#,
+            r#"{"models":[{"owner":"acme","name":"x"}]}"#,
             r#"{"data":[{"provider":"acme","id":"x"},{"id":"../y"},5]}"#,
         ] {
             assert_eq!(read_models(text.as_bytes()), expected, "{text}");

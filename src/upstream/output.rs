@@ -52,7 +52,18 @@ mod tests {
     fn https_passes_and_nothing_else() {
         let vendor = "https://api.vendor.example/v1";
         assert!(kept(vendor, "https://cdn.vendor.example/a.png?x=1"));
-        for bad in ["http://cdn.vendor.example/a.png", "javascript:alert(1)", "data:image/png;base64,", "/a.png", "https://", "https://u:p@cdn.example/a", "https://cdn.example/a b", "https://cdn.example/a\n", "//cdn.example/a", "ftp://a/b"] {
+        for bad in [
+            "http://cdn.vendor.example/a.png",
+            "javascript:alert(1)",
+            "data:image/png;base64,",
+            "/a.png",
+            "https://",
+            "https://u:p@cdn.example/a",
+            "https://cdn.example/a b",
+            "https://cdn.example/a\n",
+            "//cdn.example/a",
+            "ftp://a/b",
+        ] {
             assert!(!kept(vendor, bad), "{bad}");
         }
         assert!(!kept(vendor, &format!("https://cdn.example/{}", "a".repeat(2_048))));

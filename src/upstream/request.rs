@@ -29,11 +29,7 @@ pub fn create(base: &str, order: &Order) -> UpstreamRequest {
     if let (Some(members), true) = (body.as_object_mut(), order.image_count > 1) {
         members.insert("image_count".to_owned(), json!(order.image_count));
     }
-    UpstreamRequest {
-        method: "POST",
-        url: format!("{base}/{}/predictions", order.model),
-        body: Some(body.to_string()),
-    }
+    UpstreamRequest { method: "POST", url: format!("{base}/{}/predictions", order.model), body: Some(body.to_string()) }
 }
 
 /// `GET {base}/predictions/{id}` (vendor page API).
@@ -91,7 +87,10 @@ mod tests {
     #[test]
     fn a_create_holds_the_input_and_nothing_else() {
         let request = create("https://vendor.example/v1", &order(1));
-        assert_eq!((request.method, request.url.as_str()), ("POST", "https://vendor.example/v1/acme/model-x/predictions"));
+        assert_eq!(
+            (request.method, request.url.as_str()),
+            ("POST", "https://vendor.example/v1/acme/model-x/predictions")
+        );
         let body = |count| serde_json::from_str::<Value>(&create("", &order(count)).body.unwrap()).unwrap();
         assert_eq!(body(1), json!({"input": {"prompt": "hi"}}));
         assert_eq!(body(2), json!({"input": {"prompt": "hi"}, "image_count": 2}));

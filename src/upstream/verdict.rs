@@ -93,9 +93,7 @@ fn accepted(response: &VendorResponse) -> Option<CreateVerdict> {
 pub fn of_poll(answer: &Answer) -> PollVerdict {
     let Answer::Response(response) = answer else { return PollVerdict::Failed };
     match response.status {
-        200..=299 => {
-            response.body.as_deref().and_then(read_prediction).map_or(PollVerdict::Failed, PollVerdict::Seen)
-        }
+        200..=299 => response.body.as_deref().and_then(read_prediction).map_or(PollVerdict::Failed, PollVerdict::Seen),
         401 | 404 => PollVerdict::Missing,
         429 => PollVerdict::Throttled { wait_millis: wait_millis(response).unwrap_or(THROTTLE_DEFAULT_MILLIS) },
         _ => PollVerdict::Failed,
@@ -180,12 +178,13 @@ mod tests {
     #[test]
     fn a_body_over_the_limit_says_nothing() {
         let response = VendorResponse {
-            status: 200, retry_after: None, rate_limit_remaining: None, rate_limit_reset: None, body: None,
+            status: 200,
+            retry_after: None,
+            rate_limit_remaining: None,
+            rate_limit_reset: None,
+            body: None,
         };
-        assert_eq!(
-            of_create(&Answer::Response(response)),
-            CreateVerdict::Unknown(UnknownCause::Unreadable)
-        );
+        assert_eq!(of_create(&Answer::Response(response)), CreateVerdict::Unknown(UnknownCause::Unreadable));
     }
 
     #[test]
@@ -194,7 +193,13 @@ mod tests {
         assert_eq!(of_poll(&answer(404, "", None)), PollVerdict::Missing);
         assert_eq!(of_poll(&answer(401, "", None)), PollVerdict::Missing);
         assert_eq!(of_poll(&answer(429, "", Some("3"))), PollVerdict::Throttled { wait_millis: 3_000 });
-        for failed in [answer(500, ENVELOPE, None), answer(200, "x", None), answer(302, "", None), Answer::TimedOut, Answer::Broken] {
+        for failed in [
+            answer(500, ENVELOPE, None),
+            answer(200, "x", None),
+            answer(302, "", None),
+            Answer::TimedOut,
+            Answer::Broken,
+        ] {
             assert_eq!(of_poll(&failed), PollVerdict::Failed);
         }
     }

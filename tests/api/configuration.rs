@@ -88,7 +88,8 @@ fn settings_for_development_are_an_error_on_a_public_host() {
     let public = stack.send(&Request::get("/readyz").header("Host", "api.example"));
     assert_eq!(public.status, 503);
     assert_eq!(public.json()["errors"][0]["name"], "UPSTREAM_URL");
-    let create = Request::post(MODEL).header("Host", "api.example").bearer(&token(&user("host"))).json(&json!({"input": {}}));
+    let create =
+        Request::post(MODEL).header("Host", "api.example").bearer(&token(&user("host"))).json(&json!({"input": {}}));
     assert_eq!(stack.send(&create).error().2, "misconfigured");
 }
 

@@ -26,7 +26,16 @@ fn a_preflight_needs_no_token_and_costs_nothing() {
     assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
     assert_eq!(answer.header("access-control-max-age"), Some("7200"));
     let headers = answer.header("access-control-allow-headers").unwrap().to_ascii_lowercase();
-    for name in ["authorization", "dpop", "content-type", "idempotency-key", "prefer", "last-event-id", "x-request-id", "x-firebase-appcheck"] {
+    for name in [
+        "authorization",
+        "dpop",
+        "content-type",
+        "idempotency-key",
+        "prefer",
+        "last-event-id",
+        "x-request-id",
+        "x-firebase-appcheck",
+    ] {
         assert!(headers.split(", ").any(|listed| listed == name), "{name}");
     }
     assert!(answer.header("access-control-allow-methods").unwrap().contains("DELETE"));
@@ -61,14 +70,22 @@ fn answers_and_errors_carry_the_headers_for_a_listed_origin() {
 #[test]
 fn an_origin_that_is_not_listed_gets_no_cors_headers() {
     let (stack, token) = (shared(), token(&user("cors")));
-    for origin in ["https://evil.example", "null", "https://APP.EXAMPLE", "https://app.example.evil.example", "http://app.example"] {
+    for origin in [
+        "https://evil.example",
+        "null",
+        "https://APP.EXAMPLE",
+        "https://app.example.evil.example",
+        "http://app.example",
+    ] {
         for request in [Request::get("/v1/predictions").bearer(&token), Request::new("OPTIONS", MODEL)] {
             let answer = stack.send(&request.header("Origin", origin));
             assert_eq!((answer.status, cors_headers(&answer)), (403, Vec::new()), "{origin}");
             assert_eq!(answer.header("vary"), Some("Origin"));
         }
     }
-    let two = stack.send(&Request::get("/v1/predictions").bearer(&token).header("Origin", APP).header("Origin", "https://evil.example"));
+    let two = stack.send(
+        &Request::get("/v1/predictions").bearer(&token).header("Origin", APP).header("Origin", "https://evil.example"),
+    );
     assert_eq!((two.status, cors_headers(&two)), (403, Vec::new()));
 }
 

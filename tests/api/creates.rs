@@ -25,7 +25,9 @@ fn a_token_is_taken_from_one_place_only() {
         plain().header("Cookie", &format!("token={good}")),
         plain().header("X-Api-Key", SECRET),
         Request::post(&format!("{MODEL}?access_token={good}")).json(&body),
-        Request::post(MODEL).header("Content-Type", "application/x-www-form-urlencoded").body(format!("access_token={good}")),
+        Request::post(MODEL)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(format!("access_token={good}")),
     ];
     for request in requests {
         let answer = stack.send(&request);
@@ -41,8 +43,12 @@ fn a_body_over_the_limit_is_not_read_to_its_end() {
     let chunked = format!("{:x}\r\n{}\r\n", 300_000, "x".repeat(300_000)).repeat(4) + "0\r\n\r\n";
     let request = Request::post(MODEL).bearer(&good).header("Content-Type", "application/json");
     let request = request.header("Transfer-Encoding", "chunked").header("Content-Length", "");
-    let request = Request { headers: request.headers.into_iter().filter(|(name, _)| name != "Content-Length").collect(), ..request };
-    let request = Request { method: "POST".into(), target: MODEL.into(), headers: request.headers, body: chunked.into_bytes() };
+    let request = Request {
+        headers: request.headers.into_iter().filter(|(name, _)| name != "Content-Length").collect(),
+        ..request
+    };
+    let request =
+        Request { method: "POST".into(), target: MODEL.into(), headers: request.headers, body: chunked.into_bytes() };
     let answer = request.send(&stack.worker);
     assert!([400, 413].contains(&answer.status), "{}", answer.text());
     assert!(stack.vendor_requests().is_empty());

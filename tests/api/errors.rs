@@ -23,9 +23,13 @@ fn every_refusal_before_the_vendor_is_exact_and_sends_nothing_upstream() {
     let stack = Stack::start(&Options::default());
     let token = token(&user("errors"));
     let post = |body: &Value| stack.send(&Request::post(MODEL).bearer(&token).json(body));
-    let raw = |body: &str| stack.send(&Request::post(MODEL).bearer(&token).header("Content-Type", "application/json").body(body));
+    let raw = |body: &str| {
+        stack.send(&Request::post(MODEL).bearer(&token).header("Content-Type", "application/json").body(body))
+    };
 
-    for bad in ["", "{", "[]", "null", "{\"input\":{},\"input\":{}}", "{}{}", &format!("{{\"a\":{}}}", "[".repeat(50_000))] {
+    for bad in
+        ["", "{", "[]", "null", "{\"input\":{},\"input\":{}}", "{}{}", &format!("{{\"a\":{}}}", "[".repeat(50_000))]
+    {
         expect(&raw(bad), 400, REQUEST, "invalid_json");
     }
     for (body, param) in [

@@ -41,7 +41,7 @@ pub struct Stack {
     pub vendor: String,
     pub control: String,
     pub directory: PathBuf,
-    simulator: Process,
+    _simulator: Process,
     workerd: Mutex<Process>,
 }
 
@@ -109,7 +109,8 @@ impl Stack {
     pub fn start(options: &Options) -> Self {
         let directory = temporary_directory();
         fs::create_dir_all(directory.join("storage")).unwrap();
-        let program = std::env::var("SIMULATOR_BIN").map_or_else(|_| root().join("target/debug/valetkey-simulator"), PathBuf::from);
+        let program = std::env::var("SIMULATOR_BIN")
+            .map_or_else(|_| root().join("target/debug/valetkey-simulator"), PathBuf::from);
         let mut command = die_with_us(&program);
         command.args(["--port", "0", "--control-port", "0", "--key", VENDOR_KEY, "--prediction-ms", "300"]);
         command.args(&options.simulator);
@@ -123,7 +124,7 @@ impl Stack {
         }
         fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory)).unwrap();
         let (workerd, worker) = start_workerd(&directory);
-        Self { worker, vendor, control, directory, simulator, workerd: Mutex::new(workerd) }
+        Self { worker, vendor, control, directory, _simulator: simulator, workerd: Mutex::new(workerd) }
     }
 
     /// Ends workerd as a crash would, and starts it again on the same storage and port.
@@ -208,10 +209,6 @@ impl Stack {
     pub fn worker_log(&self) -> String {
         self.workerd.lock().unwrap().log()
     }
-
-    pub fn simulator_log(&self) -> String {
-        self.simulator.log()
-    }
 }
 
 impl Drop for Stack {
@@ -260,8 +257,10 @@ pub fn policy() -> Value {
         "aspect_ratio": {"type": "string", "enum": ["1:1", "16:9", "9:16", "match_input_image"]},
         "image": {"type": "string", "format": "https-url", "max_length": 2048},
     });
-    let plan = |credits: &str| json!({"requests_per_minute": 6000, "predictions_per_minute": 1000,
-        "concurrent_predictions": 100, "daily_credits": credits});
+    let plan = |credits: &str| {
+        json!({"requests_per_minute": 6000, "predictions_per_minute": 1000,
+        "concurrent_predictions": 100, "daily_credits": credits})
+    };
     json!({
         "plans": {"default": plan("1000"), "poor": plan("5"),
             "narrow": {"requests_per_minute": 60, "predictions_per_minute": 10, "concurrent_predictions": 2,

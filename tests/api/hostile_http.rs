@@ -25,7 +25,8 @@ struct Line {
 
 /// Fills `{{good}}`, `{{id_of_another}}`, `{{vendor_id}}` and `{{repeat:X:N}}`.
 fn fill(text: &str, values: &[(&str, &str)]) -> String {
-    let mut text = values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value));
+    let mut text =
+        values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value));
     while let Some(start) = text.find("{{repeat:") {
         let end = start + text[start..].find("}}").unwrap();
         let (what, count) = text[start + 9..end].rsplit_once(':').unwrap();

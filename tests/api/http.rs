@@ -135,7 +135,8 @@ fn parse(bytes: &[u8]) -> Option<Response> {
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
     let headers: Vec<(String, String)> =
         lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.into(), value.trim().into())).collect();
-    let chunked = headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("transfer-encoding") && value == "chunked");
+    let chunked =
+        headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("transfer-encoding") && value == "chunked");
     let rest = &bytes[end + 4..];
     let body = if chunked { dechunk(rest) } else { rest.to_vec() };
     Some(Response { status, headers, body })
@@ -144,7 +145,8 @@ fn parse(bytes: &[u8]) -> Option<Response> {
 fn dechunk(mut bytes: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(line) = bytes.windows(2).position(|window| window == b"\r\n") {
-        let size = std::str::from_utf8(&bytes[..line]).ok().and_then(|text| usize::from_str_radix(text.trim(), 16).ok());
+        let size =
+            std::str::from_utf8(&bytes[..line]).ok().and_then(|text| usize::from_str_radix(text.trim(), 16).ok());
         let Some(size) = size.filter(|size| *size > 0) else { break };
         let start = line + 2;
         let Some(chunk) = bytes.get(start..start + size) else { break };

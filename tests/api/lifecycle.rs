@@ -35,7 +35,8 @@ fn the_vendors_id_is_neither_shown_nor_accepted() {
     let id = stack.create(&token).json()["job_id"].as_str().unwrap().to_owned();
     let ended = stack.ended(&token, &id);
     let state = stack.control_get("/state");
-    let vendor_ids: Vec<&str> = state["predictions"].as_array().unwrap().iter().filter_map(|row| row["id"].as_str()).collect();
+    let vendor_ids: Vec<&str> =
+        state["predictions"].as_array().unwrap().iter().filter_map(|row| row["id"].as_str()).collect();
     assert!(!vendor_ids.is_empty());
     for vendor_id in vendor_ids {
         // The picture's own URL is the vendor's and names it: what is relayed as output is the client's to fetch.
@@ -98,8 +99,7 @@ fn aliases_lead_to_the_same_prediction() {
 #[test]
 fn the_list_has_the_callers_own_newest_first_in_pages() {
     let (stack, token) = (shared(), token(&user("lister")));
-    let ids: Vec<String> =
-        (0..5).map(|_| stack.create(&token).json()["job_id"].as_str().unwrap().to_owned()).collect();
+    let ids: Vec<String> = (0..5).map(|_| stack.create(&token).json()["job_id"].as_str().unwrap().to_owned()).collect();
     let page = stack.get(&token, "/v1/predictions?limit=2").json();
     let shown = |page: &Value| -> Vec<String> {
         page["data"].as_array().unwrap().iter().map(|row| row["job_id"].as_str().unwrap().to_owned()).collect()

@@ -12,7 +12,10 @@ fn each_request_writes_one_line_without_token_prompt_or_path() {
     let token = token(&subject);
     let prompt = "a very private prompt";
     let created = stack.send(
-        &Request::post(MODEL).bearer(&token).header("X-Request-Id", "client-1").json(&json!({"input": {"prompt": prompt}})),
+        &Request::post(MODEL)
+            .bearer(&token)
+            .header("X-Request-Id", "client-1")
+            .json(&json!({"input": {"prompt": prompt}})),
     );
     let request_id = created.header("x-request-id").unwrap().to_owned();
     let id = created.json()["job_id"].as_str().unwrap().to_owned();
@@ -24,9 +27,25 @@ fn each_request_writes_one_line_without_token_prompt_or_path() {
     for secret in [prompt, &token, &subject, "/nowhere", "script", "token=leak", "a.b.c", "bad id!", &id] {
         assert!(!log.contains(secret), "{secret}: {log}");
     }
-    let lines: Vec<Value> = log.lines().filter_map(|line| line.find('{').map(|at| &line[at..])).filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let lines: Vec<Value> = log
+        .lines()
+        .filter_map(|line| line.find('{').map(|at| &line[at..]))
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
     let requests: Vec<&Value> = lines.iter().filter(|line| line["event"] == "request").collect();
-    let known = ["time", "level", "event", "request_id", "client_request_id", "route", "status", "code", "reason", "duration_ms", "subject"];
+    let known = [
+        "time",
+        "level",
+        "event",
+        "request_id",
+        "client_request_id",
+        "route",
+        "status",
+        "code",
+        "reason",
+        "duration_ms",
+        "subject",
+    ];
     for line in &requests {
         assert!(line.as_object().unwrap().keys().all(|name| known.contains(&name.as_str())), "{line}");
     }
@@ -45,7 +64,13 @@ fn each_request_writes_one_line_without_token_prompt_or_path() {
 fn request_ids_are_ours_and_new() {
     let stack = Stack::start(&Options::default());
     let ids: Vec<String> = (0..3)
-        .map(|_| stack.send(&Request::get("/healthz").header("X-Request-Id", "same")).header("x-request-id").unwrap().to_owned())
+        .map(|_| {
+            stack
+                .send(&Request::get("/healthz").header("X-Request-Id", "same"))
+                .header("x-request-id")
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     assert!(ids.iter().all(|id| id.starts_with("req_") && id.len() == 30));
     assert!(ids[0] != ids[1] && ids[1] != ids[2]);

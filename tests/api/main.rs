@@ -3,6 +3,20 @@
 //! `make build simulator` first; `make test` does. One binary, a module per topic; every test has its own users, and
 //! those that set faults have a stack of their own.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test may fail loudly"
+)]
+
 #[path = "../hostile/mod.rs"]
 mod hostile;
 

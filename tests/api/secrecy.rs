@@ -17,15 +17,23 @@ fn whatever_the_vendor_echoes_no_answer_and_no_log_line_holds_the_key() {
     let mut answers = Vec::new();
     let encodings = ["plain", "base64", "hex", "percent", "json"];
     for route in ["create", "get", "models", "cancel"] {
-        for (place, encoding) in ["body", "header"].into_iter().zip(encodings).chain(encodings.map(|encoding| ("body", encoding))) {
+        for (place, encoding) in
+            ["body", "header"].into_iter().zip(encodings).chain(encodings.map(|encoding| ("body", encoding)))
+        {
             stack.fault(route, 1, &json!({"status": 200, "echo_authorization": {"in": place, "encoding": encoding}}));
             let token = token(&user("echo"));
             let created = stack.create(&token);
             let body = created.json();
-            let id = body["job_id"].as_str().or_else(|| body["error"]["details"]["job_id"].as_str()).unwrap_or("none").to_owned();
+            let id = body["job_id"]
+                .as_str()
+                .or_else(|| body["error"]["details"]["job_id"].as_str())
+                .unwrap_or("none")
+                .to_owned();
             answers.push(created);
             answers.push(stack.send(&Request::post(&format!("/v1/predictions/{id}/cancel")).bearer(&token)));
-            for target in [format!("/v1/predictions/{id}"), "/v1/models".into(), "/v1/account".into(), "/v1/predictions".into()] {
+            for target in
+                [format!("/v1/predictions/{id}"), "/v1/models".into(), "/v1/account".into(), "/v1/predictions".into()]
+            {
                 answers.push(stack.get(&token, &target));
             }
             stack.clear_faults();
@@ -86,9 +94,14 @@ fn the_vendor_receives_our_headers_and_none_of_the_clients() {
     assert_eq!(stack.send(&request).status, 201);
     let received = stack.vendor_requests();
     let create = received.iter().find(|request| request["method"] == "POST").unwrap();
-    let names: Vec<String> =
-        create["headers"].as_array().unwrap().iter().map(|pair| pair[0].as_str().unwrap().to_ascii_lowercase()).collect();
-    let allowed = ["accept", "accept-encoding", "authorization", "content-length", "content-type", "host", "user-agent"];
+    let names: Vec<String> = create["headers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pair| pair[0].as_str().unwrap().to_ascii_lowercase())
+        .collect();
+    let allowed =
+        ["accept", "accept-encoding", "authorization", "content-length", "content-type", "host", "user-agent"];
     assert!(names.iter().all(|name| allowed.contains(&name.as_str())), "{names:?}");
     assert_eq!(create["path"], "/v1/acme/model-x/predictions");
     let text = create.to_string();

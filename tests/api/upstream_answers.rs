@@ -41,7 +41,11 @@ fn credits(stack: &Stack, token: &str) -> (Value, Value) {
 }
 
 fn assert_failed(prediction: &Value, code: &str) {
-    assert_eq!((prediction["status"].as_str(), prediction["error"]["code"].as_str()), (Some("failed"), Some(code)), "{prediction}");
+    assert_eq!(
+        (prediction["status"].as_str(), prediction["error"]["code"].as_str()),
+        (Some("failed"), Some(code)),
+        "{prediction}"
+    );
 }
 
 #[test]
@@ -139,7 +143,8 @@ fn a_throttled_create_waits_and_goes_on() {
 fn trouble_with_the_key_is_not_the_clients_and_is_probed_with_care() {
     for status in [401, 402] {
         let stack = Stack::start(&Options::default());
-        let (created, prediction, _) = create_under(&stack, &json!({"status": status, "echo_authorization": {"in": "body"}}));
+        let (created, prediction, _) =
+            create_under(&stack, &json!({"status": status, "echo_authorization": {"in": "body"}}));
         assert_eq!(created.status, 202, "{}", created.text());
         assert_eq!(prediction["status"], "queued");
         let refused = stack.create(&token(&user("later")));
@@ -161,7 +166,8 @@ fn a_model_that_is_not_ours_rests() {
         assert_eq!(error_of(&created), (502, "api_error".into(), "upstream_rejected".into()));
         assert_failed(&prediction, "upstream_rejected");
         assert_eq!(stack.create(&token).error().2, "upstream_unavailable");
-        let other = Request::post("/v1/acme/model-y/predictions").bearer(&token).json(&json!({"input": {"prompt": "p"}}));
+        let other =
+            Request::post("/v1/acme/model-y/predictions").bearer(&token).json(&json!({"input": {"prompt": "p"}}));
         assert_ne!(stack.send(&other).error().2, "upstream_unavailable");
     }
 }
@@ -245,7 +251,12 @@ fn the_other_shape_is_read_as_well() {
 #[test]
 fn odd_outputs_are_dropped() {
     let stack = Stack::start(&Options::default());
-    let outputs = json!(["javascript:alert(1)", "http://10.0.0.1/x", "https://u:p@cdn.example/x", "https://cdn.example/good.png"]);
+    let outputs = json!([
+        "javascript:alert(1)",
+        "http://10.0.0.1/x",
+        "https://u:p@cdn.example/x",
+        "https://cdn.example/good.png"
+    ]);
     stack.fault("get", 1, &json!({"merge": {"status": "succeeded", "output": outputs, "secret_note": "vendor words"}}));
     let token = token(&user("outputs"));
     let id = job_id(&stack.create(&token));

@@ -157,29 +157,30 @@ fn mutate(token: &str, mutation: &str) -> String {
             let (place, text) = detail.split_once(':').unwrap();
             segments[place.parse::<usize>().unwrap()].push_str(text);
         }
-        "flip_bit" => edit_signature(&mut segments, |bytes| bytes[detail.parse::<usize>().unwrap()] ^= 1),
-        "flip_last_bit" => edit_signature(&mut segments, |bytes| *bytes.last_mut().unwrap() ^= 1),
-        "truncate" => {
-            edit_signature(&mut segments, |bytes| bytes.truncate(bytes.len() - detail.parse::<usize>().unwrap()))
-        }
-        "keep" => edit_signature(&mut segments, |bytes| bytes.truncate(detail.parse().unwrap())),
-        "zero" => edit_signature(&mut segments, |bytes| bytes.fill(0)),
-        "ones" => edit_signature(&mut segments, |bytes| bytes.fill(0xff)),
-        "extend" => edit_signature(&mut segments, |bytes| bytes.push(0)),
-        "shift" => edit_signature(&mut segments, |bytes| bytes.insert(0, 0)),
-        "reverse" => edit_signature(&mut segments, |bytes| bytes.reverse()),
-        "swap_halves" => edit_signature(&mut segments, |bytes| {
-            let half = bytes.len() / 2;
-            bytes.rotate_left(half);
-        }),
-        _ => panic!("no such mutation: {mutation}"),
+        _ => segments[2] = encode(mutate_signature(&segments[2], kind, detail)),
     }
     segments.join(".")
 }
 
-fn edit_signature(segments: &mut [String], edit: impl FnOnce(&mut Vec<u8>)) {
+fn mutate_signature(segment: &str, kind: &str, detail: &str) -> Vec<u8> {
     use ct_codecs::Decoder as _;
-    let mut bytes = ct_codecs::Base64UrlSafeNoPadding::decode_to_vec(&segments[2], None).unwrap();
-    edit(&mut bytes);
-    segments[2] = encode(bytes);
+    let mut bytes = ct_codecs::Base64UrlSafeNoPadding::decode_to_vec(segment, None).unwrap();
+    let number = || detail.parse::<usize>().unwrap();
+    match kind {
+        "flip_bit" => bytes[number()] ^= 1,
+        "flip_last_bit" => *bytes.last_mut().unwrap() ^= 1,
+        "truncate" => bytes.truncate(bytes.len() - number()),
+        "keep" => bytes.truncate(number()),
+        "zero" => bytes.fill(0),
+        "ones" => bytes.fill(0xff),
+        "extend" => bytes.push(0),
+        "shift" => bytes.insert(0, 0),
+        "reverse" => bytes.reverse(),
+        "swap_halves" => {
+            let half = bytes.len() / 2;
+            bytes.rotate_left(half);
+        }
+        _ => panic!("no such mutation: {kind}"),
+    }
+    bytes
 }

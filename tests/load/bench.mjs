@@ -1,0 +1,181 @@
+// `make bench`: requests a second of Valetkey beside a null relay and beside Hono with jose, in one run, with one load
+// tool, under plain workerd. README.md says how to read it.
+import { execFileSync, spawn } from "node:child_process";
+import { createHmac } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { startWorker } from "./workerd.mjs";
+
+const root = resolve(import.meta.dirname, "../..");
+const seconds = Number(process.env.BENCH_SECONDS ?? "3");
+const rounds = Number(process.env.BENCH_ROUNDS ?? "5");
+const connections = 16;
+const secret = "a-secret-of-the-benchmark-alone-0123456789";
+const vendorKey = "sk_live_BenchBenchBenchBench0";
+const directory = mkdtempSync(join(tmpdir(), "valetkey-bench-"));
+const stops = [];
+
+function token(subject, lifetime = 900) {
+  const now = Math.floor(Date.now() / 1000);
+  const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const claims = { iss: "https://issuer.example", aud: "bench", sub: subject, iat: now, exp: now + lifetime };
+  const input = `${encode({ alg: "HS256", typ: "JWT" })}.${encode(claims)}`;
+  return `${input}.${createHmac("sha256", secret).update(input).digest("base64url")}`;
+}
+
+function wire(method, path, bearer, body = "") {
+  const head = [`${method} ${path} HTTP/1.1`, "Host: 127.0.0.1", `Authorization: Bearer ${bearer}`];
+  if (method === "POST") head.push("Content-Type: application/json", `Content-Length: ${body.length}`);
+  return `${head.join("\\r\\n")}\\r\\n\\r\\n${body}`;
+}
+
+function load(worker, status, requests, time = seconds) {
+  const file = join(directory, "requests");
+  writeFileSync(file, requests.join("\n"));
+  const output = execFileSync(client, ["run", worker.address, String(time), String(connections), String(status), file], { encoding: "utf8" });
+  return JSON.parse(output);
+}
+
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+
+/** Rounds in turn over all cells of a row, and the median of each figure. */
+function measure(cells) {
+  const results = cells.map(() => []);
+  for (const [worker, status, requests] of cells) load(worker, status, requests, 1);
+  for (let round = 0; round < rounds; round += 1) {
+    cells.forEach(([worker, status, requests], index) => results[index].push(load(worker, status, requests)));
+  }
+  return results.map((runs) => ({ rps: median(runs.map((run) => run.rps)), p50: median(runs.map((run) => run.p50_us)), p99: median(runs.map((run) => run.p99_us)) }));
+}
+
+function print(name, rows) {
+  console.log(`\n${name}`);
+  const [nullRelay, hono] = [rows.find(([who]) => who === "null relay"), rows.find(([who]) => who === "Hono + jose")];
+  for (const [who, { rps, p50, p99 }] of rows) {
+    const ratio = (peer) => (peer ? (rps / peer[1].rps).toFixed(2) : "-").padStart(6);
+    console.log(`  ${who.padEnd(14)} ${rps.toFixed(0).padStart(7)} /s   p50 ${String(p50).padStart(6)} us   p99 ${String(p99).padStart(6)} us   to null ${ratio(nullRelay)}   to Hono ${ratio(hono)}`);
+  }
+}
+
+function target(name, reached, wanted) {
+  console.log(`  ${name}: ${reached.toFixed(2)}, wanted ${wanted}: ${reached >= wanted ? "met" : "missed"}`);
+}
+
+async function startUpstream() {
+  const port = 20_000 + (process.pid % 20_000);
+  const child = spawn(client, ["upstream", String(port)], { stdio: ["ignore", "pipe", "inherit"] });
+  stops.push(() => child.kill("SIGKILL"));
+  await new Promise((ready) => child.stdout.once("data", ready));
+  return `http://127.0.0.1:${port}`;
+}
+
+async function startAll(upstream) {
+  const honoBundle = join(directory, "hono.js");
+  execFileSync(process.env.ESBUILD_BIN ?? join(root, "node_modules/.bin/esbuild"), [
+    join(root, "tests/load/peers/hono.js"), "--bundle", "--format=esm", "--minify", "--conditions=workerd,worker,browser", `--outfile=${honoBundle}`,
+  ], { stdio: "ignore" });
+  const plan = { requests_per_minute: 1_000_000, predictions_per_minute: 1_000_000, concurrent_predictions: 1_000, daily_credits: "1000000000" };
+  const bindings = { UPSTREAM_URL: `${upstream}`, DEEPCREATIVE_API_KEY: vendorKey, TEST_SECRET: secret };
+  const settings = {
+    ...bindings,
+    ALLOWED_ORIGINS: "none",
+    // The peers write no log either.
+    LOG_LEVEL: "error",
+    ISSUERS: JSON.stringify([{ issuer: "https://issuer.example", audience: ["bench"], keys: { secret: "TEST_SECRET" }, algorithms: ["HS256"] }]),
+    POLICY: JSON.stringify({
+      plans: { default: plan },
+      models: { "acme/model-x": { credits: "1", input: { prompt: { type: "string", required: true } } } },
+      key: { requests_per_minute: 1_000_000, concurrent_predictions: 1_000 },
+    }),
+  };
+  const start = async (name, options) => {
+    const worker = await startWorker(root, join(directory, name), options);
+    stops.push(worker.stop);
+    return worker;
+  };
+  mkdirSync(join(directory, "null"), { recursive: true });
+  return {
+    nullRelay: await start("null", { files: { "null.js": join(root, "tests/load/peers/null.js") }, bindings }),
+    hono: await start("hono", { files: { "hono-bundle.js": honoBundle }, bindings }),
+    ours: await start("ours", {
+      files: { "index.js": join(root, "build/index.js"), "index_bg.wasm": join(root, "build/index_bg.wasm") },
+      bindings: settings,
+      objects: ["Ledger", "Dispatcher"],
+      flags: process.argv.includes("--profile") ? ["--inspector-addr=127.0.0.1:9333"] : [],
+    }),
+  };
+}
+
+async function endedPrediction(ours, bearer) {
+  const headers = { Authorization: `Bearer ${bearer}`, "Content-Type": "application/json" };
+  const created = await fetch(`http://${ours.address}/v1/acme/model-x/predictions`, { method: "POST", headers, body: createBody });
+  const { job_id: id, status } = await created.json();
+  if (status !== "succeeded") throw new Error(`the prediction did not end at once: ${created.status} ${status}`);
+  return id;
+}
+
+const createBody = JSON.stringify({ input: { prompt: "A serene Japanese garden" } });
+const clientDirectory = join(root, "tests/load/client");
+const client = join(process.env.CARGO_TARGET_DIR ?? join(root, "target/load"), "release/valetkey-load");
+
+async function main() {
+  execFileSync("cargo", ["build", "--release", "--quiet", "--manifest-path", join(clientDirectory, "Cargo.toml")], {
+    env: { ...process.env, CARGO_TARGET_DIR: process.env.CARGO_TARGET_DIR ?? join(root, "target/load") },
+    stdio: "inherit",
+  });
+  const { nullRelay, hono, ours } = await startAll(await startUpstream());
+  const good = token("alice");
+  const id = await endedPrediction(ours, good);
+  if (process.argv.includes("--profile")) {
+    const { profile } = await import("./profile.mjs");
+    return profile("127.0.0.1:9333", () => load(ours, 200, [wire("GET", `/v1/predictions/${id}`, good)], 5));
+  }
+  console.log(`${connections} connections, median of ${rounds} rounds of ${seconds} s, plain workerd`);
+
+  const bad = `${good.slice(0, -4)}AAAA`;
+  const refused = [wire("GET", "/v1/predictions/x", bad)];
+  const refusedOurs = [wire("GET", `/v1/predictions/${id}`, bad)];
+  const [honoRefused, oursRefused] = measure([[hono, 401, refused], [ours, 401, refusedOurs]]);
+  print("401, a token with a wrong signature", [["Hono + jose", honoRefused], ["Valetkey", oursRefused]]);
+
+  const get = [wire("GET", `/v1/predictions/${id}`, good)];
+  const [nullGet, honoGet, oursGet] = measure([[nullRelay, 200, get], [hono, 200, get], [ours, 200, get]]);
+  print("GET of an ended prediction (peers relay, we read our record)", [["null relay", nullGet], ["Hono + jose", honoGet], ["Valetkey", oursGet]]);
+
+  const creates = Array.from({ length: 256 }, (_, user) => wire("POST", "/v1/acme/model-x/predictions", token(`user-${user}`), createBody));
+  if (process.env.BENCH_ONLY === "reads") return;
+  const [nullCreate, honoCreate, oursCreate] = measure([[nullRelay, 201, creates], [hono, 201, creates], [ours, "201,202", creates]]);
+  print("create (peers relay, we reserve, submit, settle in two objects)", [["null relay", nullCreate], ["Hono + jose", honoCreate], ["Valetkey", oursCreate]]);
+
+  console.log("\ntargets");
+  target("GET, to Hono + jose", oursGet.rps / honoGet.rps, 1.1);
+  target("401, to Hono + jose", oursRefused.rps / honoRefused.rps, 0.85);
+  memory(ours, id, good, bad);
+}
+
+/** Resident memory before and after 100,000 requests more, of several kinds and many tokens. */
+function memory(ours, id, good, bad) {
+  const mixed = [
+    wire("GET", `/v1/predictions/${id}`, good),
+    ...Array.from({ length: 2_000 }, (_, user) => wire("GET", "/v1/predictions?limit=1", token(`reader-${user % 50}`, 300 + (user % 500)))),
+  ];
+  const refused = [wire("GET", `/v1/predictions/${id}`, bad)];
+  const send = (count) => {
+    let sent = 0;
+    while (sent < count) sent += load(ours, 200, mixed, 2).requests + load(ours, 401, refused, 1).requests;
+    return sent;
+  };
+  const warm = send(50_000);
+  const before = ours.residentMegabytes();
+  const sent = send(100_000);
+  const after = ours.residentMegabytes();
+  console.log(`\nmemory: ${before.toFixed(0)} MB resident after ${warm} requests, ${after.toFixed(0)} MB after ${sent} more (${(((after - before) / before) * 100).toFixed(1)} %)`);
+}
+
+try {
+  await main();
+} finally {
+  for (const stop of stops) stop();
+  rmSync(directory, { recursive: true, force: true });
+}
