@@ -314,6 +314,9 @@ fn check_origin(origin: &str) -> Result<(), &'static str> {
     if APP_ORIGINS.contains(&origin) {
         return Ok(());
     }
+    if origin.contains('*') {
+        return Err("has a wildcard: list each origin exactly");
+    }
     let url = Url::parse(origin).map_err(|_| "is not an origin such as https://app.example.com")?;
     let host = url.host().ok_or("has no host")?;
     if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&host)) {

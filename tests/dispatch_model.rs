@@ -367,7 +367,7 @@ fn poll_answer(vendor: Vendor) -> Answer {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_interleaving_breaks_the_invariants(steps in proptest::collection::vec(step(), 1..80)) {

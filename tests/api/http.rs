@@ -132,12 +132,16 @@ fn parse(bytes: &[u8]) -> Option<Response> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let mut lines = head.split("\r\n");
-    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let status: u16 = lines.next()?.split(' ').nth(1)?.parse().ok()?;
     let headers: Vec<(String, String)> =
         lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.into(), value.trim().into())).collect();
     let chunked =
         headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("transfer-encoding") && value == "chunked");
     let rest = &bytes[end + 4..];
+    if (100..200).contains(&status) {
+        // An interim answer, such as to `Expect: 100-continue`.
+        return parse(rest);
+    }
     let body = if chunked { dechunk(rest) } else { rest.to_vec() };
     Some(Response { status, headers, body })
 }
