@@ -115,6 +115,7 @@ fn without_a_free_slot_a_create_is_refused_at_once() {
     let stack = Stack::start(&Options {
         settings: vec![("POLICY", Some(policy.to_string()))],
         simulator: vec!["--prediction-ms", "60000"],
+        ..Options::default()
     });
     let token = token(&user("slots"));
     assert_eq!([stack.create(&token).status, stack.create(&token).status], [201, 201]);
@@ -134,6 +135,7 @@ fn many_creates_at_once_never_hold_more_than_the_slots() {
     let stack = Stack::start(&Options {
         settings: vec![("POLICY", Some(policy.to_string()))],
         simulator: vec!["--prediction-ms", "30000"],
+        ..Options::default()
     });
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..20).map(|_| scope.spawn(|| stack.create(&token(&user("crowd"))).status)).collect();
@@ -142,4 +144,22 @@ fn many_creates_at_once_never_hold_more_than_the_slots() {
     let accepted = statuses.iter().filter(|status| [201, 202].contains(status)).count();
     assert_eq!((accepted, statuses.iter().filter(|status| **status == 429).count()), (5, 15), "{statuses:?}");
     assert!(stack.control_get("/state")["max_in_flight"].as_u64().unwrap() <= 5);
+}
+
+#[test]
+fn without_the_objects_everything_that_needs_them_is_refused() {
+    for unbound in ["LEDGER", "DISPATCHER"] {
+        let stack = Stack::start(&Options { unbound: Some(unbound), ..Options::default() });
+        let token = token(&user("closed"));
+        let refused = stack.create(&token);
+        expect(&refused, 503, "api_error", "limiter_unavailable");
+        assert_eq!(refused.header("retry-after"), Some("1"));
+        if unbound == "LEDGER" {
+            expect(&stack.get(&token, "/v1/predictions"), 503, "api_error", "limiter_unavailable");
+        } else {
+            let listed = stack.get(&token, "/v1/predictions").json();
+            assert!(listed["data"].as_array().unwrap().len() <= 1, "withdrawn, or still being withdrawn: {listed}");
+        }
+        assert!(stack.vendor_requests().is_empty());
+    }
 }

@@ -33,6 +33,8 @@ pub struct Options {
     pub settings: Vec<(&'static str, Option<String>)>,
     /// Further flags of the simulator.
     pub simulator: Vec<&'static str>,
+    /// A binding that is left out, as if its objects could not be reached.
+    pub unbound: Option<&'static str>,
 }
 
 /// Both processes. Ended, with all they started, when it is dropped.
@@ -122,7 +124,7 @@ impl Stack {
         for file in ["index.js", "index_bg.wasm"] {
             fs::copy(root().join("build").join(file), directory.join(file)).expect("no build/: run `make build` first");
         }
-        fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory)).unwrap();
+        fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory, options.unbound)).unwrap();
         let (workerd, worker) = start_workerd(&directory);
         Self { worker, vendor, control, directory, _simulator: simulator, workerd: Mutex::new(workerd) }
     }
@@ -364,12 +366,17 @@ fn start_workerd(directory: &Path) -> (Process, String) {
     (process, format!("127.0.0.1:{}", event["port"]))
 }
 
-fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path) -> String {
+fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path, unbound: Option<&str>) -> String {
     let quote = |text: &str| Value::from(text).to_string();
     let texts: String =
         settings.iter().map(|(name, value)| format!("(name = {}, text = {}),", quote(name), quote(value))).collect();
     let path = |path: PathBuf| quote(&path.to_string_lossy());
     let (storage, assets) = (path(directory.join("storage")), path(root().join("dist/site")));
+    let objects: String = [("LEDGER", "Ledger"), ("DISPATCHER", "Dispatcher")]
+        .into_iter()
+        .filter(|(binding, _)| unbound != Some(binding))
+        .map(|(binding, class)| format!("(name = \"{binding}\", durableObjectNamespace = \"{class}\"),"))
+        .collect();
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
@@ -379,8 +386,7 @@ const config :Workerd.Config = (
       compatibilityDate = "2026-10-01",
       compatibilityFlags = ["enable_request_signal"],
       bindings = [{texts}
-        (name = "LEDGER", durableObjectNamespace = "Ledger"),
-        (name = "DISPATCHER", durableObjectNamespace = "Dispatcher"),
+        {objects}
         (name = "ASSETS", service = "assets"),
       ],
       durableObjectNamespaces = [

@@ -275,3 +275,24 @@ fn a_prediction_that_the_vendor_ends_at_once_is_201_with_its_output() {
     assert_eq!(created.json()["status"], "succeeded");
     assert_eq!(created.json()["output"], json!(["https://cdn.example/now.png"]));
 }
+
+#[test]
+fn a_vendor_that_says_nothing_for_half_a_minute_is_given_up() {
+    let stack = Stack::start(&Options::default());
+    let (created, prediction, token) = create_under(&stack, &json!({"delay_ms": 60_000}));
+    assert_eq!(error_of(&created), (504, "api_error".into(), "upstream_timeout".into()));
+    assert_failed(&prediction, "outcome_unknown");
+    assert_eq!(credits(&stack, &token), (json!("2.5"), json!("0")));
+}
+
+#[test]
+fn a_vendor_that_stops_in_the_middle_of_its_answer_is_given_up_too() {
+    let stack = Stack::start(&Options::default());
+    let token = token(&user("middle"));
+    stack.fault("create", 1, &json!({"apply": true, "hang_after": 20}));
+    let created = stack.create(&token);
+    assert_eq!(created.status, 202, "the client does not wait as long as we do: {}", created.text());
+    let ended = stack.ended(&token, &job_id(&created));
+    assert_failed(&ended, "outcome_unknown");
+    assert_eq!(stack.control_get("/state")["predictions"].as_array().unwrap().len(), 1);
+}

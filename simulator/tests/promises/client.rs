@@ -28,7 +28,7 @@ impl Reply {
         let end = raw.windows(4).position(|window| window == b"\r\n\r\n");
         let Some(end) = end else { return Self { status: 0, headers: Vec::new(), body: Vec::new(), raw } };
         let head = String::from_utf8(raw[..end].to_vec()).unwrap();
-        let status = head[9..12].parse().unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let pair = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
         let headers: Vec<_> = head.lines().skip(1).filter_map(pair).collect();
         let mut reply = Self { status, headers, body: raw[end + 4..].to_vec(), raw };

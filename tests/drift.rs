@@ -1,0 +1,177 @@
+//! What is said in one place and must be true in another: README, settings, routes, pins, and the border of the edge.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail loudly"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use valetkey::config;
+use valetkey::rejection::Code;
+use valetkey::route::Route;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|_| panic!("{path} is missing"))
+}
+
+/// The cells of the table under a heading of README.
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let readme = read("README.md");
+    let section = readme
+        .split(&format!("\n## {heading}\n"))
+        .nth(1)
+        .expect("the heading")
+        .split("\n## ")
+        .next()
+        .unwrap()
+        .to_owned();
+    let rows = section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("|---"));
+    rows.skip(1).map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+fn words(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn readme_lists_every_error_with_its_status_and_no_other() {
+    let listed: BTreeSet<(u16, String)> =
+        table("Errors").iter().map(|row| (row[0].parse().unwrap(), words(&row[1])[0].clone())).collect();
+    let known: BTreeSet<(u16, String)> =
+        Code::ALL.iter().map(|code| (code.wire().status, code.wire().code.to_owned())).collect();
+    assert_eq!(listed, known);
+}
+
+#[test]
+fn every_route_of_readme_is_a_route() {
+    for row in table("Routes") {
+        let route = words(&row[0])[0]
+            .replace("{owner}", "acme")
+            .replace("{model}", "x")
+            .replace("{id}", "pred_01jh0000000000000000000000");
+        let (method, path) = route.split_once(' ').unwrap();
+        let parsed = Route::parse(method, path).unwrap_or_else(|_| panic!("{route}"));
+        assert_eq!(parsed.scope().map_or("-", |scope| scope.as_str()), row[1], "{route}");
+    }
+}
+
+#[test]
+fn readme_lists_every_setting_and_no_other() {
+    let listed: BTreeSet<String> = table("Settings").iter().flat_map(|row| words(&row[0])).collect();
+    let source = read("src/config.rs");
+    let is_name = |text: &&str| text.len() > 3 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let known: BTreeSet<String> = source.split('"').skip(1).step_by(2).filter(is_name).map(str::to_owned).collect();
+    assert_eq!(listed, known);
+}
+
+#[test]
+fn the_settings_that_readme_shows_are_accepted() {
+    let readme = read("README.md");
+    let between =
+        |name: &str| readme.split(&format!("{name} = '''")).nth(1).unwrap().split("'''").next().unwrap().to_owned();
+    let (issuers, policy) = (between("ISSUERS"), between("POLICY"));
+    let parsed = config::parse(&|name| match name {
+        "DEEPCREATIVE_API_KEY" => Some("sk_live_Test0Test1Test2Test3".to_owned()),
+        "APP_TOKEN_SECRET" => Some("0123456789abcdef0123456789abcdef".to_owned()),
+        "ALLOWED_ORIGINS" => Some("https://app.example.com".to_owned()),
+        "ISSUERS" => Some(issuers.clone()),
+        "POLICY" => Some(policy.clone()),
+        _ => None,
+    });
+    assert!(parsed.is_ok(), "{:?}", parsed.err());
+}
+
+#[test]
+fn what_is_shipped_as_an_example_is_refused() {
+    for file in ["wrangler.toml", ".dev.vars.example"] {
+        let text = read(file);
+        let value = |name: &str| {
+            let line = text
+                .lines()
+                .find(|line| line.starts_with(&format!("{name} =")) || line.starts_with(&format!("{name}=")))?;
+            Some(line.split_once('=')?.1.trim().trim_matches('"').to_owned())
+        };
+        let problems = config::parse(&value).err().unwrap_or_else(|| panic!("{file} is accepted"));
+        let names: BTreeSet<&str> = problems.iter().map(|problem| problem.name.as_str()).collect();
+        assert!(
+            ["ALLOWED_ORIGINS", "ISSUERS", "POLICY", "DEEPCREATIVE_API_KEY"].iter().all(|name| names.contains(name)),
+            "{file}: {names:?}"
+        );
+    }
+}
+
+#[test]
+fn wrangler_binds_what_the_edge_asks_for() {
+    let wrangler = read("wrangler.toml");
+    let edge: String = sources("src/edge").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    for (binding, class) in [("LEDGER", "Ledger"), ("DISPATCHER", "Dispatcher")] {
+        assert!(wrangler.contains(&format!("name = \"{binding}\"\nclass_name = \"{class}\"")));
+        assert!(edge.contains(&format!("\"{binding}\"")) && edge.contains(&format!("pub struct {class} ")));
+    }
+    assert!(wrangler.contains("binding = \"ASSETS\"") && edge.contains("\"ASSETS\""));
+    assert!(wrangler.contains("run_worker_first = true"));
+}
+
+#[test]
+fn the_platform_is_named_in_the_edge_alone() {
+    for path in sources("src") {
+        if path.components().any(|part| part.as_os_str() == "edge") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for name in ["worker::", "js_sys", "web_sys", "wasm_bindgen"] {
+            assert!(!text.contains(name), "{} names {name}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_pins_of_the_makefile_are_those_of_the_lock_file() {
+    let (makefile, lock) = (read("Makefile"), read("Cargo.lock"));
+    let pin =
+        |name: &str| makefile.lines().find_map(|line| line.strip_prefix(&format!("{name} := "))).unwrap().to_owned();
+    let locked = |name: &str| {
+        let entry = lock.split(&format!("name = \"{name}\"\nversion = \"")).nth(1).unwrap();
+        entry.split('"').next().unwrap().to_owned()
+    };
+    assert_eq!(pin("WASM_BINDGEN_VERSION"), locked("wasm-bindgen"));
+    assert_eq!(pin("WORKER_BUILD_VERSION"), locked("worker"));
+    assert_eq!(locked("idna_adapter"), "1.0.0", "see docs/decisions/0004-size.md");
+}
+
+#[test]
+fn nothing_that_git_knows_looks_like_a_key_or_settings_of_a_checkout() {
+    let ignored = read(".gitignore");
+    for name in [".dev.vars", "/.dev/", "/build/", "/node_modules/", "/.tools/"] {
+        assert!(ignored.lines().any(|line| line == name), "{name}");
+    }
+    for path in sources("src").into_iter().chain(sources("scripts")).chain(sources("site")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let is_key = |tail: &str| tail.bytes().take_while(|byte| byte.is_ascii_alphanumeric()).count() >= 24;
+        assert!(!text.split("sk_live_").skip(1).any(is_key), "{}", path.display());
+    }
+}
+
+fn sources(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| {
+                ["rs", "mjs", "js", "ts", "json", "html"].iter().any(|known| extension == *known)
+            }) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
