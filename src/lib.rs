@@ -18,6 +18,8 @@
 //!
 //! Everything outside `edge` is pure: the time, randomness and settings are arguments.
 
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::string_slice, reason = "a test may fail loudly"))]
+
 pub mod config;
 pub mod constants;
 pub mod cors;

@@ -37,7 +37,7 @@ enum Step {
     Answer { pick: usize, vendor: Vendor },
     Crash,
     Wait { millis: i64 },
-    StepBack { millis: i64 },
+    ClockBack { millis: i64 },
 }
 
 /// What becomes of a request that is under way.
@@ -70,7 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Crash),
         6 => (0_i64..5_000).prop_map(|millis| Step::Wait { millis }),
         1 => (0_i64..2_000_000).prop_map(|millis| Step::Wait { millis }),
-        1 => (0_i64..600_000).prop_map(|millis| Step::StepBack { millis }),
+        1 => (0_i64..600_000).prop_map(|millis| Step::ClockBack { millis }),
     ]
 }
 
@@ -274,7 +274,7 @@ impl World {
                 self.now = self.now.plus_millis(millis);
                 self.turn(|_, _| ());
             }
-            Step::StepBack { millis } => {
+            Step::ClockBack { millis } => {
                 self.now = self.now.plus_millis(-millis);
                 self.turn(|_, _| ());
             }

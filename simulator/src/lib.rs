@@ -2,13 +2,13 @@
 //!
 //! Three servers in one process, all on 127.0.0.1:
 //!
-//! - the **vendor's API** under `/v1` and the pictures it makes under `/outputs` ([`vendor`]);
-//! - on the same port, the **demo app's own backend**, which signs session tokens ([`session`]);
-//! - on its own port, the **control API** that sets faults and reads what was received ([`control`]).
+//! - the **vendor's API** under `/v1` and the pictures it makes under `/outputs` (`vendor`);
+//! - on the same port, the **demo app's own backend**, which signs session tokens (`session`);
+//! - on its own port, the **control API** that sets faults and reads what was received (`control`).
 //!
-//! All state lives in one [`world::World`] behind a mutex that is never held across an `await`. A request on
-//! the main port passes [`observe`] first: it is recorded, then a fault may take over its socket
-//! ([`connection`], [`faults`]), otherwise the real handler answers.
+//! All state lives in one `world::World` behind a mutex that is never held across an `await`. A request on
+//! the main port passes `observe` first: it is recorded, then a fault may take over its socket
+//! (`connection`, `faults`), otherwise the real handler answers.
 //!
 //! Nothing here is a security boundary: it accepts made-up keys and gives a token to whoever asks.
 
