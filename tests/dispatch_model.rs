@@ -15,8 +15,8 @@ use proptest::prelude::*;
 use valetkey::credits::MicroCredits;
 use valetkey::dispatch::{Action, Dispatcher, Job, KeyLimits, OutboxRow, StoredState};
 use valetkey::ids::{JobId, UserKey};
-use valetkey::ledger::apply_news;
-use valetkey::messages::{Deadline, DispatcherReply, JobNews, Order, Stage};
+use valetkey::ledger::{apply_news, decide_admission};
+use valetkey::messages::{Deadline, DispatcherReply, JobNews, Order, PlanLimits, Stage};
 use valetkey::model::ModelId;
 use valetkey::prediction::{PredictionRecord, Status};
 use valetkey::time::UnixMillis;
@@ -313,27 +313,19 @@ impl World {
     }
 }
 
+/// The record that a Ledger with enough credits makes of an order.
 fn record(order: &Order, now: UnixMillis) -> PredictionRecord {
-    PredictionRecord {
-        job_id: order.job_id.clone(),
-        model: order.model.clone(),
-        status: Status::Queued,
-        sequence: 0,
-        created_at: now,
-        completed_at: None,
-        output: Vec::new(),
-        failure: None,
-        credits_reserved: order.credits,
-        credits_used: None,
-        predict_time: None,
-        cancel_requested: false,
-        queue: None,
-        day: now.utc_day(),
-        jti: None,
-        heard_at: now,
-        ask_at: now,
-        withdrawing: false,
-    }
+    let limits = PlanLimits {
+        plan: "default".into(),
+        requests_per_minute: 60,
+        predictions_per_minute: 60,
+        concurrent_predictions: 5,
+        daily_credits: MicroCredits::parse("1000").unwrap(),
+        weight: 1,
+        max_waiting: 20,
+    };
+    let deadline = Deadline::after(now, 2_000);
+    decide_admission(order, &limits, None, Default::default(), (deadline, 60), now).unwrap().record
 }
 
 const ENVELOPE: &str = r#"{"error":{"type":"t","message":"m","code":"c"}}"#;

@@ -336,12 +336,16 @@ impl Inner {
         }
     }
 
-    /// Arms the alarm, if nothing earlier is armed.
+    /// Arms the alarm, if nothing earlier is armed. A new instance does not know what is: the rows do.
     fn arm(&self, at: UnixMillis) -> std::result::Result<(), PlatformError> {
-        if self.armed.get().is_none_or(|armed| at < armed) {
-            self.armed.set(Some(at));
-            self.store()?.set_alarm(at);
-        }
+        let store = self.store()?;
+        let at = match self.armed.get() {
+            Some(armed) if armed <= at => return Ok(()),
+            Some(_) => at,
+            None => store.next_wake()?.map_or(at, |wake| wake.min(at)),
+        };
+        self.armed.set(Some(at));
+        store.set_alarm(at);
         Ok(())
     }
 }

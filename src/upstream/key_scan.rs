@@ -16,6 +16,8 @@ const NEEDLE_BYTES: usize = 16;
 #[derive(Clone)]
 pub struct KeyScan {
     needles: Vec<Vec<u8>>,
+    /// Whether a needle starts with a byte: nearly every place of an answer is passed over by this alone.
+    starts: [bool; 256],
 }
 
 impl std::fmt::Debug for KeyScan {
@@ -39,7 +41,13 @@ impl KeyScan {
         }
         needles.sort_unstable();
         needles.dedup();
-        Self { needles }
+        let mut starts = [false; 256];
+        for first in needles.iter().filter_map(|needle| needle.first()) {
+            if let Some(start) = starts.get_mut(usize::from(*first)) {
+                *start = true;
+            }
+        }
+        Self { needles, starts }
     }
 
     /// Whether `text` holds a key in any encoding; JSON is looked at as it is and decoded.
@@ -64,22 +72,11 @@ impl KeyScan {
     }
 
     fn finds_in_bytes(&self, haystack: &[u8]) -> bool {
-        self.needles.iter().any(|needle| contains(haystack, needle))
+        haystack.iter().enumerate().any(|(place, byte)| {
+            self.starts.get(usize::from(*byte)).is_some_and(|start| *start)
+                && haystack.get(place..).is_some_and(|rest| self.needles.iter().any(|needle| rest.starts_with(needle)))
+        })
     }
-}
-
-/// Whether `needle` stands in `haystack`: the first byte is searched for, then the rest compared.
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    let Some((first, _)) = needle.split_first() else { return false };
-    let mut rest = haystack;
-    while let Some(start) = rest.iter().position(|byte| byte == first) {
-        let Some(candidate) = rest.get(start..) else { return false };
-        if candidate.starts_with(needle) {
-            return true;
-        }
-        rest = candidate.get(1..).unwrap_or_default();
-    }
-    false
 }
 
 fn add_encodings(needles: &mut Vec<Vec<u8>>, piece: &[u8]) {

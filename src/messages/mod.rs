@@ -1,0 +1,172 @@
+//! What the edge, the Ledgers and the Dispatcher say to each other, as JSON.
+//!
+//! Versions run side by side for minutes at a deploy: unknown members are ignored, members added later have
+//! defaults, and every message is idempotent by `job_id` (docs/architecture.md).
+
+mod dispatcher;
+mod ledger;
+mod news;
+
+pub use dispatcher::{CreateOutcome, DispatcherReply, DispatcherRequest, EnqueueRefusal};
+pub use ledger::{AccountUsage, DayUsage, JtiCaps, LedgerRefusal, LedgerReply, LedgerRequest, PlanLimits};
+pub use news::{JobEnd, JobNews, Stage};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::constants::ACK_TIMEOUT_MILLIS;
+use crate::credits::MicroCredits;
+use crate::ids::JobId;
+use crate::model::ModelId;
+use crate::time::UnixMillis;
+
+/// When a message was sent and how long it is worth doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadline {
+    /// The sender's clock.
+    pub sent_at_ms: UnixMillis,
+    /// Milliseconds.
+    pub ttl_ms: i64,
+}
+
+impl Deadline {
+    /// A deadline `ttl_ms` after now.
+    #[must_use]
+    pub const fn after(now: UnixMillis, ttl_ms: i64) -> Self {
+        Self { sent_at_ms: now, ttl_ms }
+    }
+
+    /// Whether the sender gave up. Clocks of two objects differ: 2 s are tolerated (protocol 5).
+    #[must_use]
+    pub const fn is_expired(self, now: UnixMillis) -> bool {
+        now.millis_since(self.sent_at_ms) > self.ttl_ms.saturating_add(ACK_TIMEOUT_MILLIS)
+    }
+}
+
+/// One prediction to be made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// Our id, made by the edge.
+    pub job_id: JobId,
+    /// The model.
+    pub model: ModelId,
+    /// What is sent to the vendor.
+    pub input: Map<String, Value>,
+    /// Images, 1 or more.
+    pub image_count: u32,
+    /// Price × images: what is reserved.
+    pub credits: MicroCredits,
+    /// The model's longest run.
+    pub max_seconds: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::UserKey;
+    use crate::prediction::Status;
+    use serde_json::json;
+
+    fn job_id() -> JobId {
+        JobId::parse("pred_01jh0000000000000000000000").unwrap()
+    }
+
+    fn pinned<T: Serialize + for<'de> Deserialize<'de> + PartialEq + std::fmt::Debug>(message: &T, json: Value) {
+        assert_eq!(serde_json::to_value(message).unwrap(), json);
+        assert_eq!(&serde_json::from_value::<T>(json).unwrap(), message);
+    }
+
+    fn order() -> Order {
+        Order {
+            job_id: job_id(),
+            model: ModelId::parse("acme/model-x").unwrap(),
+            input: Map::new(),
+            image_count: 1,
+            credits: MicroCredits::parse("2.5").unwrap(),
+            max_seconds: 600,
+        }
+    }
+
+    fn order_json() -> Value {
+        json!({"job_id": job_id().as_str(), "model": "acme/model-x", "input": {}, "image_count": 1,
+            "credits": 2_500_000, "max_seconds": 600})
+    }
+
+    #[test]
+    fn ledger_request_format_unchanged() {
+        let create = LedgerRequest::Create {
+            user: UserKey::new("i", "s"),
+            order: Box::new(order()),
+            limits: PlanLimits {
+                plan: "default".into(),
+                requests_per_minute: 60,
+                predictions_per_minute: 10,
+                concurrent_predictions: 2,
+                daily_credits: MicroCredits::parse("50").unwrap(),
+                weight: 1,
+                max_waiting: 20,
+            },
+            caps: None,
+            deadline: Deadline { sent_at_ms: UnixMillis(5), ttl_ms: 2_000 },
+            max_wait_secs: 600,
+        };
+        let user = UserKey::new("i", "s");
+        pinned(
+            &create,
+            json!({"create": {"user": user.as_str(), "order": order_json(), "limits": {"plan": "default",
+                "requests_per_minute": 60, "predictions_per_minute": 10, "concurrent_predictions": 2,
+                "daily_credits": 50_000_000, "weight": 1, "max_waiting": 20},
+                "deadline": {"sent_at_ms": 5, "ttl_ms": 2000}, "max_wait_secs": 600}}),
+        );
+        pinned(&LedgerRequest::Get { job_id: job_id() }, json!({"get": {"job_id": job_id().as_str()}}));
+        pinned(&LedgerRequest::Account, json!("account"));
+    }
+
+    #[test]
+    fn dispatcher_messages_format_unchanged() {
+        pinned(
+            &DispatcherRequest::Enqueue {
+                user: UserKey::new("i", "s"),
+                order: Box::new(order()),
+                weight: 1,
+                deadline: Deadline { sent_at_ms: UnixMillis(5), ttl_ms: 1_600 },
+            },
+            json!({"enqueue": {"user": UserKey::new("i", "s").as_str(), "order": order_json(), "weight": 1,
+                "deadline": {"sent_at_ms": 5, "ttl_ms": 1600}}}),
+        );
+        pinned(
+            &DispatcherReply::Outcome { outcome: CreateOutcome::TimedOut },
+            json!({"outcome": {"outcome": "timed_out"}}),
+        );
+    }
+
+    #[test]
+    fn news_format_unchanged() {
+        let news = JobNews {
+            job_id: job_id(),
+            sequence: 3,
+            stage: Stage::Ended,
+            at: UnixMillis(9),
+            cancel_requested: false,
+            queue: None,
+            end: Some(JobEnd {
+                status: Status::Succeeded,
+                failure: None,
+                output: vec!["https://cdn.example/a.png".into()],
+                credits: MicroCredits::parse("2.5").unwrap(),
+                predict_time: Some(4.5),
+            }),
+        };
+        pinned(
+            &news,
+            json!({"job_id": job_id().as_str(), "sequence": 3, "stage": "ended", "at": 9, "end": {"status": "succeeded",
+                "output": ["https://cdn.example/a.png"], "credits": 2_500_000, "predict_time": 4.5}}),
+        );
+    }
+
+    #[test]
+    fn members_of_a_newer_version_are_ignored() {
+        let text = format!(r#"{{"get":{{"job_id":"{}","later":1}}}}"#, job_id());
+        assert_eq!(serde_json::from_str::<LedgerRequest>(&text).unwrap(), LedgerRequest::Get { job_id: job_id() });
+    }
+}
