@@ -57,7 +57,7 @@ const __object = (Raw) => class {
     return this.#raw;
   }
   async fetch(request) {
-    const message = await request.text();
+    const message = request.method === "GET" ? decodeURIComponent(request.url.slice("https://object/?".length)) : await request.text();
     return new Response(await __guard(() => this.#live().handle(message)));
   }
   alarm() {
