@@ -37,6 +37,7 @@ help:
 	@echo "make token SUB=al  a token for the running make dev"
 	@echo "make build         the release Worker in build/"
 	@echo "make deploy-check  a dry run of the deployment, and its size"
+	@echo "make deploy        wrangler deploy; make secret NAME=X for its secrets"
 	@echo "make lint          formatting, clippy, licenses and sources of dependencies"
 	@echo "make bench         requests a second, beside its peers"
 
@@ -93,6 +94,16 @@ token: node_modules/.package-lock.json
 
 deploy-check: build
 	$(NODE) scripts/deploy-check.mjs $(SIZE_CAP_KB)
+
+# wrangler with the Node that it needs: `make deploy`, `make secret NAME=DEEPCREATIVE_API_KEY`.
+WRANGLER := $(NODE) node_modules/wrangler/bin/wrangler.js
+
+.PHONY: deploy secret
+deploy: build
+	$(WRANGLER) deploy
+
+secret: node_modules/.package-lock.json
+	$(WRANGLER) secret put $(NAME)
 
 bench: build
 	$(NODE) tests/load/bench.mjs
