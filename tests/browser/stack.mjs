@@ -1,9 +1,9 @@
 // Everything that the page talks to, on free ports: the simulator, and the built Worker on real workerd.
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { developmentVars, wranglerConfig } from "../../scripts/development.mjs";
 import { Service } from "./processes.mjs";
 import { Simulator } from "./simulator.mjs";
@@ -75,8 +75,11 @@ async function startWorker(services, worker, directory, { simulator, vendorKey }
     env: { ...process.env, SITE_OUT: site, SESSION_URL: `${simulator.origin}/session` },
     stdio: ["ignore", "ignore", "inherit"],
   });
+  // A copy: wrangler watches its sources, and a build meanwhile would restart the Worker in the middle of a test.
+  const build = join(directory, "build");
+  cpSync(dirname(worker), build, { recursive: true });
   const config = join(directory, "wrangler.json");
-  writeFileSync(config, JSON.stringify({ ...wranglerConfig(ROOT, site), main: worker }));
+  writeFileSync(config, JSON.stringify({ ...wranglerConfig(ROOT, site), main: join(build, basename(worker)) }));
   const vars = developmentVars({ vendorKey, sessionSecret, simulator: simulator.origin });
   writeFileSync(join(directory, ".dev.vars"), vars, { mode: 0o600 });
 
