@@ -112,8 +112,12 @@ bench: build
 
 test: build simulator test-rust test-browser deploy-check
 
+# The model of Dispatcher and Ledgers tries 100,000 interleavings, optimized; the workspace's run a few.
+MODEL_CASES ?= 100000
+
 test-rust: build simulator
 	cargo test --workspace
+	MODEL_CASES=$(MODEL_CASES) cargo test --profile model --test model
 
 # Chromium comes from Debian's packages; elsewhere set CHROMIUM_BIN. Without one the browser test says that it skips,
 # and fails where CI is set.

@@ -54,8 +54,12 @@ pub const POLL_FIRST_MILLIS: i64 = 2_000;
 pub const POLL_LONGEST_MILLIS: i64 = 30_000;
 /// Between two polls of a prediction that is over its `max_seconds` (protocol 1).
 pub const OVERDUE_POLL_MILLIS: i64 = 30_000;
-/// Share of the vendor's requests a minute that polls may take, in percent (protocol 4, lanes).
-pub const STATUS_LANE_PERCENT: i64 = 35;
+/// Shares of the vendor's requests a minute: creates, polls, cancels, the rest, in percent (protocol 4, lanes).
+pub const LANE_PERCENT: [usize; 4] = [50, 35, 10, 5];
+/// The shortest wait between two polls of a prediction: the vendor asks for it (vendor page RATE).
+pub const POLL_SHORTEST_MILLIS: i64 = 1_000;
+/// A webhook makes the next poll of a prediction come now, but not more often than this (protocol 4).
+pub const HOOK_SHORTEST_MILLIS: i64 = 10_000;
 /// Requests of each minute that only a cancel may use (protocol 4, lanes).
 pub const CANCEL_RESERVE_REQUESTS: usize = 3;
 /// The window in which vendor requests are counted: a minute, and one second for the way (protocol 4).
@@ -97,6 +101,8 @@ pub const DELIVERY_FIRST_MILLIS: i64 = 500;
 pub const DELIVERY_LONGEST_MILLIS: i64 = 60_000;
 /// News for one Ledger that go in one message.
 pub const DELIVERY_BATCH: usize = 20;
+/// A row that could not be read this often is taken out of its table and kept aside (protocol 3).
+pub const QUARANTINE_ATTEMPTS: u32 = 5;
 /// The model list is asked for at most this often (protocol 4).
 pub const MODEL_LIST_MILLIS: i64 = 600_000;
 /// Models kept from the vendor's list.
@@ -114,6 +120,57 @@ pub const WITHDRAW_RETRY_MILLIS: i64 = 5_000;
 pub const POKE_AFTER_MILLIS: i64 = 15_000;
 /// Added to a prediction's longest life before its Ledger asks for its state (protocol 2).
 pub const SILENCE_SLACK_MILLIS: i64 = 600_000;
+/// Blocks that a user's requests of a minute are drawn in: an instance that dies costs one (protocol 4).
+pub const REQUEST_BLOCKS_PER_LIMIT: u32 = 10;
+/// How long a block serves from memory (protocol 4).
+pub const REQUEST_BLOCK_MILLIS: i64 = 5_000;
+/// How long a block counts: a minute, and the time for which it serves (protocol 4).
+pub const REQUEST_WINDOW_MILLIS: i64 = 65_000;
+/// How long an idempotency key is remembered (contract 2).
+pub const IDEMPOTENCY_MILLIS: i64 = 24 * 3_600 * 1_000;
+/// An idempotency key, in characters (contract 2).
+pub const IDEMPOTENCY_KEY_MAX_CHARS: usize = 255;
+/// A withdrawal of a prediction that the Ledger does not know is remembered for this long: longer than any message that
+/// is still in time may be on its way.
+pub const WITHDRAWN_MILLIS: i64 = 60_000;
+/// A batch is remembered as long as its predictions can be: the longest wait and run, then the retention.
+pub const BATCH_RETENTION_MILLIS: i64 = RETENTION_MILLIS + 2 * 24 * 3_600 * 1_000;
+/// Predictions in a batch (contract 1).
+pub const BATCH_MAX: usize = 20;
+/// Body of a batch (contract 1).
+pub const BATCH_BODY_MAX_BYTES: usize = 1024 * 1024;
+/// Nesting of a batch: two levels more than a create's.
+pub const BATCH_MAX_DEPTH: usize = BODY_MAX_DEPTH + 2;
+/// An uploaded file, bytes (contract 1): below the platform's own 100 MB, whose answer has no CORS headers.
+pub const FILE_MAX_BYTES: u64 = 90_000_000;
+/// The vendor's answer to an upload may take as long as 90 MB need on its side.
+pub const FILE_UPLOAD_MILLIS: u32 = 300_000;
+/// The place in the queue is asked for at most this often for a user (protocol 1, readers).
+pub const PLACE_FRESH_MILLIS: i64 = 2_000;
+/// Starts that are simulated to find places in the queue; later ones are told by their order of arrival.
+pub const PLACES_SIMULATED: usize = 1_000;
+/// The run of a prediction that is assumed until one was seen.
+pub const AVERAGE_RUN_MILLIS: i64 = 20_000;
+
+/// Event streams of one user that are open at once (contract 1).
+pub const EVENT_STREAMS_MAX: usize = 4;
+/// Between two looks of an open event stream at its Ledger, at first and later (protocol 1).
+pub const EVENT_LOOK_MILLIS: (i32, i32) = (1_000, 3_000);
+/// For how long an event stream looks more often.
+pub const EVENT_EAGER_MILLIS: i64 = 60_000;
+/// A comment that keeps proxies from closing an event stream, and shows that the client has left (contract 1).
+pub const EVENT_HEARTBEAT_MILLIS: i64 = 15_000;
+/// The longest event stream (contract 1).
+pub const EVENT_LONGEST_MILLIS: i64 = 300_000;
+/// A stream that has not looked for this long is not open any more.
+pub const LEASE_MILLIS: i64 = 10_000;
+/// A vendor stream of a prediction is opened at most this often (contract 1).
+pub const STREAM_REOPEN_MILLIS: i64 = 10_000;
+/// A vendor stream that is silent for this long is closed.
+pub const STREAM_SILENCE_MILLIS: u32 = 60_000;
+/// The longest `Prefer: wait` (contract 2).
+pub const WAIT_PREFERRED_MAX_SECS: u32 = 60;
+
 /// Predictions on a page of the list when the client does not say, and at most (contract 1).
 pub const LIST_DEFAULT: u32 = 25;
 /// See [`LIST_DEFAULT`].

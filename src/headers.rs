@@ -1,5 +1,7 @@
 //! The request's head as plain values, and the small parsers over it.
 
+use crate::constants::{IDEMPOTENCY_KEY_MAX_CHARS, WAIT_PREFERRED_MAX_SECS};
+
 /// What the core needs of a request's head. Nothing else of it is ever read, logged or relayed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestHead {
@@ -19,6 +21,12 @@ pub struct RequestHead {
     pub content_length: Option<String>,
     /// `X-Request-Id`, the client's own.
     pub request_id: Option<String>,
+    /// `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// `Prefer`.
+    pub prefer: Option<String>,
+    /// `Last-Event-ID`.
+    pub last_event_id: Option<String>,
 }
 
 /// A URL taken apart without normalizing anything.
@@ -71,6 +79,27 @@ pub fn client_request_id(value: &str) -> Option<&str> {
     ((1..=64).contains(&value.len()) && value.bytes().all(allowed)).then_some(value)
 }
 
+/// An idempotency key: 1 to 255 printable ASCII characters (contract 2). Two headers arrive joined by `, `, which no key
+/// holds.
+#[must_use]
+pub fn is_idempotency_key(value: &str) -> bool {
+    let printable = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    (1..=IDEMPOTENCY_KEY_MAX_CHARS).contains(&value.len()) && printable && !value.contains(", ")
+}
+
+/// Seconds of `Prefer: wait=N` (RFC 7240 section 4.3), at most 60. The first `wait` counts; a malformed one is ignored.
+#[must_use]
+pub fn preferred_wait_secs(value: &str) -> Option<u32> {
+    let waits = value.split(',').filter_map(|preference| {
+        let (name, value) = preference.split(';').next()?.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim())
+    });
+    let digits =
+        waits.map(|value| value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)).next()?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u32::MAX).min(WAIT_PREFERRED_MAX_SECS))
+}
+
 /// How a request names its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credentials<'a> {
@@ -108,6 +137,37 @@ mod tests {
         assert_eq!(split_url("http://[::1]:8787").unwrap().host, "[::1]");
         assert_eq!(split_url("http://a?x").unwrap().path, "/");
         assert_eq!(split_url("/v1"), None);
+    }
+
+    #[test]
+    fn an_idempotency_key_is_printable_and_one() {
+        let all: String = (0x20_u8..0x7f).map(char::from).collect();
+        for good in ["k", "550e8400-e29b-41d4-a716-446655440000", "a,b", &all, &"k".repeat(255)] {
+            assert!(is_idempotency_key(good), "{good}");
+        }
+        for bad in ["", "a, b", "a\tb", "a\0b", "é", &"k".repeat(256)] {
+            assert!(!is_idempotency_key(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_preferred_wait_is_read_and_bounded() {
+        for (text, secs) in [
+            ("wait=5", Some(5)),
+            ("respond-async, wait=10", Some(10)),
+            ("Wait = \"7\"; x=y", Some(7)),
+            ("wait=61", Some(60)),
+            ("wait=99999999999999999999", Some(60)),
+            ("wait=1, wait=2", Some(1)),
+            ("wait=x", None),
+            ("wait=-1", None),
+            ("wait=1.5", None),
+            ("wait=", None),
+            ("wait", None),
+            ("", None),
+        ] {
+            assert_eq!(preferred_wait_secs(text), secs, "{text}");
+        }
     }
 
     #[test]

@@ -99,9 +99,25 @@ prefixed_id!(
     JobId, "pred_"
 );
 prefixed_id!(
+    /// Predictions that were created together.
+    BatchId, "batch_"
+);
+prefixed_id!(
+    /// An uploaded file of ours. The vendor's own id is never shown and never accepted.
+    FileId, "file_"
+);
+prefixed_id!(
     /// One request, as `X-Request-Id` and the log show it.
     RequestId, "req_"
 );
+
+/// SHA-256 over all parts in a row, in hexadecimal.
+#[must_use]
+pub fn hex_digest(parts: &[&[u8]]) -> String {
+    let mut hash = hmac_sha256::Hash::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// A user: SHA-256 over the origin issuer's length as a big-endian u32, the issuer, and the subject, in
 /// hexadecimal (contract 5). It names the user's Ledger. The length keeps `("a", "bc")` and `("ab", "c")` apart.
@@ -113,11 +129,8 @@ impl UserKey {
     /// The user that `issuer` calls `subject`.
     #[must_use]
     pub fn new(issuer: &str, subject: &str) -> Self {
-        let mut hash = hmac_sha256::Hash::new();
-        hash.update(u32::try_from(issuer.len()).unwrap_or(u32::MAX).to_be_bytes());
-        hash.update(issuer.as_bytes());
-        hash.update(subject.as_bytes());
-        Self(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        let length = u32::try_from(issuer.len()).unwrap_or(u32::MAX).to_be_bytes();
+        Self(hex_digest(&[&length, issuer.as_bytes(), subject.as_bytes()]))
     }
 
     /// 64 hexadecimal characters: the name of the user's Ledger.

@@ -16,6 +16,8 @@ pub enum Code {
     InvalidParameter,
     /// A parameter that this API does not have; `details.param` names it.
     UnsupportedParameter,
+    /// The idempotency key is not 1 to 255 printable characters.
+    InvalidIdempotencyKey,
     /// No token.
     MissingToken,
     /// A token that is refused, whatever the reason.
@@ -38,7 +40,15 @@ pub enum Code {
     UnsupportedMediaType,
     /// The prediction has not ended.
     NotEnded,
-    /// No slot is free.
+    /// The first create with this idempotency key was not acknowledged yet.
+    IdempotencyInProgress,
+    /// The idempotency key was used for another path or body.
+    IdempotencyMismatch,
+    /// The plan's requests or creates of this minute, or streams that are open.
+    RateLimited,
+    /// The plan's waiting predictions.
+    TooManyPredictions,
+    /// The queue, or the plan's share of it, is full.
     QueueFull,
     /// The vendor refused what we sent.
     UpstreamRejected,
@@ -75,13 +85,16 @@ const REQUEST: &str = "invalid_request_error";
 const AUTHENTICATION: &str = "authentication_error";
 const PERMISSION: &str = "permission_error";
 const API: &str = "api_error";
+const IDEMPOTENCY: &str = "idempotency_error";
+const RATE: &str = "rate_limit_error";
 
 impl Code {
     /// Every code, for tests and documents that must know them all.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 26] = [
         Self::InvalidJson,
         Self::InvalidParameter,
         Self::UnsupportedParameter,
+        Self::InvalidIdempotencyKey,
         Self::MissingToken,
         Self::InvalidToken,
         Self::InsufficientCredits,
@@ -93,6 +106,10 @@ impl Code {
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::NotEnded,
+        Self::IdempotencyInProgress,
+        Self::IdempotencyMismatch,
+        Self::RateLimited,
+        Self::TooManyPredictions,
         Self::QueueFull,
         Self::UpstreamRejected,
         Self::UpstreamError,
@@ -113,6 +130,12 @@ impl Code {
                 wire(400, REQUEST, "invalid_parameter", "A parameter is missing or its value is not acceptable.")
             }
             Self::UnsupportedParameter => wire(400, REQUEST, "unsupported_parameter", "A parameter is not supported."),
+            Self::InvalidIdempotencyKey => wire(
+                400,
+                REQUEST,
+                "invalid_idempotency_key",
+                "Send one Idempotency-Key of 1 to 255 printable characters.",
+            ),
             Self::MissingToken => {
                 wire(401, AUTHENTICATION, "missing_token", "Send a token: Authorization: Bearer <JWT>.")
             }
@@ -138,7 +161,17 @@ impl Code {
                 wire(415, REQUEST, "unsupported_media_type", "Send application/json in UTF-8 without content encoding.")
             }
             Self::NotEnded => wire(409, REQUEST, "not_ended", "The prediction has not ended. Cancel it first."),
-            Self::QueueFull => wire(429, "rate_limit_error", "queue_full", "Every place is taken. Try again later."),
+            Self::IdempotencyInProgress => {
+                wire(409, IDEMPOTENCY, "idempotency_in_progress", "The first request with this key is still under way.")
+            }
+            Self::IdempotencyMismatch => {
+                wire(422, IDEMPOTENCY, "idempotency_mismatch", "This key was used for another request.")
+            }
+            Self::RateLimited => wire(429, RATE, "rate_limited", "Too many requests. Try again later."),
+            Self::TooManyPredictions => {
+                wire(429, RATE, "too_many_predictions", "Too many of your predictions are waiting. Try again later.")
+            }
+            Self::QueueFull => wire(429, RATE, "queue_full", "Every place is taken. Try again later."),
             Self::UpstreamRejected => {
                 wire(502, API, "upstream_rejected", "The prediction service refused the request.")
             }

@@ -1,6 +1,6 @@
 //! From method and path to what is asked for (contract 1). Nothing is decoded: a path that needs it is no route.
 
-use crate::ids::JobId;
+use crate::ids::{BatchId, FileId, JobId};
 use crate::model::ModelId;
 use crate::token::Scope;
 
@@ -19,6 +19,26 @@ pub enum Route {
     Get(JobId),
     /// `GET /v1/predictions`.
     List,
+    /// `GET /v1/predictions/{id}/events`.
+    Events(JobId),
+    /// `GET /v1/predictions/{id}/stream`.
+    Stream(JobId),
+    /// `POST /v1/predictions/batch`.
+    CreateBatch,
+    /// `GET /v1/predictions/batch/{id}`.
+    Batch(BatchId),
+    /// `POST /v1/estimate`.
+    Estimate,
+    /// `POST /v1/files`.
+    Upload,
+    /// `GET /v1/files`.
+    Files,
+    /// `GET /v1/files/{id}`.
+    File(FileId),
+    /// `DELETE /v1/files/{id}`.
+    DeleteFile(FileId),
+    /// `POST /hooks/{capability}`; the capability is not checked yet.
+    Hook(String),
     /// `POST /v1/predictions/{id}/cancel` and its alias.
     Cancel(JobId),
     /// `DELETE /v1/predictions/{id}`.
@@ -85,7 +105,8 @@ impl Resource {
     const fn allow(&self) -> &'static str {
         match (self.get.is_some(), self.post.is_some(), self.delete.is_some()) {
             (true, _, true) => "GET, HEAD, DELETE",
-            (true, _, false) => "GET, HEAD",
+            (true, true, false) => "GET, HEAD, POST",
+            (true, false, false) => "GET, HEAD",
             (false, _, _) => "POST",
         }
     }
@@ -112,9 +133,18 @@ impl Route {
     #[must_use]
     pub const fn scope(&self) -> Option<Scope> {
         match self {
-            Self::Health | Self::Ready | Self::Demo(_) => None,
-            Self::Create(_) => Some(Scope::Create),
-            Self::Get(_) | Self::List | Self::Models | Self::Model(_) | Self::Account(_) => Some(Scope::Read),
+            Self::Health | Self::Ready | Self::Demo(_) | Self::Hook(_) => None,
+            Self::Create(_) | Self::CreateBatch => Some(Scope::Create),
+            Self::Get(_)
+            | Self::List
+            | Self::Events(_)
+            | Self::Stream(_)
+            | Self::Batch(_)
+            | Self::Estimate
+            | Self::Models
+            | Self::Model(_)
+            | Self::Account(_) => Some(Scope::Read),
+            Self::Upload | Self::Files | Self::File(_) | Self::DeleteFile(_) => Some(Scope::Files),
             Self::Cancel(_) | Self::Delete(_) => Some(Scope::Cancel),
         }
     }
@@ -129,6 +159,16 @@ impl Route {
             Self::Create(_) => "predictions.create",
             Self::Get(_) => "predictions.get",
             Self::List => "predictions.list",
+            Self::Events(_) => "predictions.events",
+            Self::Stream(_) => "predictions.stream",
+            Self::CreateBatch => "batch.create",
+            Self::Batch(_) => "batch.get",
+            Self::Estimate => "estimate",
+            Self::Upload => "files.upload",
+            Self::Files => "files.list",
+            Self::File(_) => "files.get",
+            Self::DeleteFile(_) => "files.delete",
+            Self::Hook(_) => "hook",
             Self::Cancel(_) => "predictions.cancel",
             Self::Delete(_) => "predictions.delete",
             Self::Models => "models.list",
@@ -151,6 +191,9 @@ fn resource(path: &str) -> Option<Resource> {
     match (root, rest) {
         ("healthz", [None, ..]) => Some(Resource::get(Route::Health)),
         ("readyz", [None, ..]) => Some(Resource::get(Route::Ready)),
+        ("hooks", [Some(capability), None, ..]) if !capability.is_empty() => {
+            Some(Resource::post(Route::Hook((*capability).to_owned())))
+        }
         ("v1", rest) => v1(rest),
         _ => None,
     }
@@ -159,6 +202,24 @@ fn resource(path: &str) -> Option<Resource> {
 fn v1(segments: [Option<&str>; 5]) -> Option<Resource> {
     match segments {
         [Some("predictions"), None, ..] => Some(Resource::get(Route::List)),
+        [Some("predictions"), Some("batch"), None, ..] => Some(Resource::post(Route::CreateBatch)),
+        [Some("predictions"), Some("batch"), Some(id), None, _] => {
+            Some(Resource::get(Route::Batch(BatchId::parse(id)?)))
+        }
+        [Some("predictions"), Some(id), Some("events"), None, _] => {
+            Some(Resource::get(Route::Events(JobId::parse(id)?)))
+        }
+        [Some("predictions"), Some(id), Some("stream"), None, _] => {
+            Some(Resource::get(Route::Stream(JobId::parse(id)?)))
+        }
+        [Some("estimate"), None, ..] => Some(Resource::post(Route::Estimate)),
+        [Some("files"), None, ..] => {
+            Some(Resource { get: Some(Route::Files), post: Some(Route::Upload), ..Resource::NONE })
+        }
+        [Some("files"), Some(id), None, ..] => {
+            let id = FileId::parse(id)?;
+            Some(Resource { get: Some(Route::File(id.clone())), delete: Some(Route::DeleteFile(id)), ..Resource::NONE })
+        }
         [Some("predictions"), Some(id), None, ..] => {
             let id = JobId::parse(id)?;
             Some(Resource { get: Some(Route::Get(id.clone())), delete: Some(Route::Delete(id)), ..Resource::NONE })
@@ -195,6 +256,8 @@ mod tests {
     use super::*;
 
     const ID: &str = "pred_01jh0000000000000000000000";
+    const BATCH: &str = "batch_01jh0000000000000000000000";
+    const FILE: &str = "file_01jh0000000000000000000000";
 
     fn id() -> JobId {
         JobId::parse(ID).unwrap()
@@ -218,6 +281,16 @@ mod tests {
             ("DELETE", format!("/v1/predictions/{ID}"), Route::Delete(id())),
             ("POST", format!("/v1/predictions/{ID}/cancel"), Route::Cancel(id())),
             ("POST", format!("/v1/cancel/{ID}"), Route::Cancel(id())),
+            ("GET", format!("/v1/predictions/{ID}/events"), Route::Events(id())),
+            ("GET", format!("/v1/predictions/{ID}/stream"), Route::Stream(id())),
+            ("POST", "/v1/predictions/batch".to_owned(), Route::CreateBatch),
+            ("GET", format!("/v1/predictions/batch/{BATCH}"), Route::Batch(BatchId::parse(BATCH).unwrap())),
+            ("POST", "/v1/estimate".to_owned(), Route::Estimate),
+            ("POST", "/v1/files".to_owned(), Route::Upload),
+            ("GET", "/v1/files".to_owned(), Route::Files),
+            ("GET", format!("/v1/files/{FILE}"), Route::File(FileId::parse(FILE).unwrap())),
+            ("DELETE", format!("/v1/files/{FILE}"), Route::DeleteFile(FileId::parse(FILE).unwrap())),
+            ("POST", "/hooks/abc".to_owned(), Route::Hook("abc".to_owned())),
             ("GET", "/v1/predictions".to_owned(), Route::List),
             ("GET", "/v1/models".to_owned(), Route::Models),
             ("GET", "/v1/models/acme/model-x".to_owned(), Route::Model(model())),
@@ -246,6 +319,13 @@ mod tests {
             "/v1/api-keys/1/rotate",
             "/v1/webhooks",
             "/v1/account/keys",
+            "/v1/predictions/batch/x",
+            "/v1/predictions/pred_01jh0000000000000000000000/logs",
+            "/v1/files/x",
+            "/v1/files/file_01jh0000000000000000000000/content",
+            "/hooks",
+            "/hooks/",
+            "/hooks/a/b",
             "/v1/acme/model-x",
             "/v1/acme/model-x/predictions/x",
             "/v1/acme/model-x/predictions/",
@@ -279,5 +359,7 @@ mod tests {
         assert_eq!(Route::parse("POST", &path), Err(NoRoute::Method("GET, HEAD, DELETE")));
         assert_eq!(Route::parse("OPTIONS", &path), Err(NoRoute::Options("GET, HEAD, DELETE")));
         assert_eq!(Route::parse("POST", "/v1/models"), Err(NoRoute::Method("GET, HEAD")));
+        assert_eq!(Route::parse("PUT", "/v1/files"), Err(NoRoute::Method("GET, HEAD, POST")));
+        assert_eq!(Route::parse("GET", "/hooks/x"), Err(NoRoute::Method("POST")));
     }
 }

@@ -16,7 +16,7 @@ use valetkey::config::{self, Config, LogLevel, Problem};
 use valetkey::credits::MicroCredits;
 use valetkey::ids::UserKey;
 use valetkey::model::ModelId;
-use valetkey::policy::{Policy, check_create, parse_policy};
+use valetkey::policy::{Policy, check_batch, check_create, check_named_create, parse_policy};
 use valetkey::rejection::{Code, Rejection};
 use valetkey::time::UnixSeconds;
 use valetkey::token::{Grant, Scope};
@@ -243,7 +243,7 @@ fn every_broken_rule_of_a_policy_is_refused() {
         (format!("{prompt}/min"), json!(1)),
         (format!("{prompt}/enum"), json!([1])),
         (format!("{prompt}/default"), json!("d")),
-        (format!("{prompt}/format"), json!("file")),
+        (format!("{prompt}/format"), json!("uuid")),
         (format!("{prompt}/pattern"), json!(".*")),
         (format!("{model}/input/list"), json!({"type": "array"})),
         (format!("{model}/input/n"), json!({"type": "integer", "min": 2, "max": 1})),
@@ -326,6 +326,81 @@ fn plans_and_tokens_narrow_the_models() {
     assert!(policy.models_for(&by_token).is_empty());
     let refused = check_create(&policy, &by_token, &x, Map::new()).unwrap_err();
     assert_eq!(refused.code, Code::ModelNotAllowed);
+}
+
+const FILE: &str = "file_01jh0000000000000000000000";
+
+/// The usual policy, in which a model takes a file and a list of files.
+fn with_files() -> Value {
+    let mut policy = policy();
+    let input = &mut policy["models"]["acme/model-x"]["input"];
+    input["mask"] = json!({"type": "string", "format": "file"});
+    input["layers"] = json!({"type": "array", "max_items": 3, "items": {"type": "string", "format": "file"}});
+    policy
+}
+
+#[test]
+fn files_in_an_input_are_found_where_they_stand() {
+    let policy = parse_policy(&with_files().to_string()).unwrap();
+    let check = |input: Value| {
+        let body = json!({"input": input}).as_object().cloned().unwrap();
+        check_create(&policy, &grant(), &ModelId::parse("acme/model-x").unwrap(), body)
+    };
+    let order = check(json!({"prompt": FILE.get(..5), "mask": FILE, "layers": [FILE, FILE]})).unwrap();
+    let places: Vec<&str> = order.files.iter().map(|(pointer, _)| pointer.as_str()).collect();
+    assert_eq!(places, ["/layers/0", "/layers/1", "/mask"]);
+    for (input, param) in [
+        (json!({"prompt": "p", "mask": "vendor-file-1"}), "input.mask"),
+        (json!({"prompt": "p", "mask": FILE.to_uppercase()}), "input.mask"),
+        (json!({"prompt": "p", "layers": [FILE, "x"]}), "input.layers"),
+    ] {
+        assert_eq!(check(input).unwrap_err().param.as_deref(), Some(param));
+    }
+}
+
+#[test]
+fn a_file_belongs_to_a_user_and_is_no_default() {
+    for (member, value) in [("default", json!(FILE)), ("enum", json!([FILE]))] {
+        let mut policy = with_files();
+        policy["models"]["acme/model-x"]["input"]["mask"][member] = value;
+        let problems = parse_policy(&policy.to_string()).unwrap_err();
+        assert!(problems.iter().any(|problem| problem.contains("mask.format")), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_batch_names_the_place_of_what_is_wrong() {
+    let policy = parse_policy(&policy().to_string()).unwrap();
+    let good = json!({"model": "acme/model-x", "input": {"prompt": "p"}});
+    let check = |body: Value| check_batch(&policy, &grant(), body.as_object().cloned().unwrap());
+    assert_eq!(check(json!({"predictions": [good, good]})).unwrap().len(), 2);
+    let twenty_one: Vec<Value> = std::iter::repeat_n(good.clone(), 21).collect();
+    for (body, code, param) in [
+        (json!({}), Code::InvalidParameter, Some("predictions")),
+        (json!({"predictions": []}), Code::InvalidParameter, Some("predictions")),
+        (json!({"predictions": twenty_one}), Code::InvalidParameter, Some("predictions")),
+        (json!({"predictions": [good], "webhook": "x"}), Code::UnsupportedParameter, Some("webhook")),
+        (json!({"predictions": [good, 1]}), Code::InvalidParameter, Some("predictions[1]")),
+        (json!({"predictions": [{"input": {"prompt": "p"}}]}), Code::InvalidParameter, Some("predictions[0].model")),
+        (json!({"predictions": [{"model": "model-x"}]}), Code::InvalidParameter, Some("predictions[0].model")),
+        (
+            json!({"predictions": [good, {"model": "acme/model-x", "input": {}}]}),
+            Code::InvalidParameter,
+            Some("predictions[1].input.prompt"),
+        ),
+        (json!({"predictions": [good, {"model": "acme/none", "input": {}}]}), Code::ModelNotAllowed, None),
+    ] {
+        let refused = check(body.clone()).unwrap_err();
+        assert_eq!((refused.code, refused.param.as_deref()), (code, param), "{body}");
+    }
+}
+
+#[test]
+fn an_estimate_is_the_price_of_all_images() {
+    let policy = parse_policy(&policy().to_string()).unwrap();
+    let body = json!({"model": "acme/model-x", "input": {"prompt": "p"}, "image_count": 3});
+    let order = check_named_create(&policy, &grant(), body.as_object().cloned().unwrap()).unwrap();
+    assert_eq!(order.credits, MicroCredits::parse("7.5").unwrap());
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

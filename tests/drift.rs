@@ -54,6 +54,9 @@ fn every_route_of_readme_is_a_route() {
         let route = words(&row[0])[0]
             .replace("{owner}", "acme")
             .replace("{model}", "x")
+            .replace("batch/{id}", "batch/batch_01jh0000000000000000000000")
+            .replace("files/{id}", "files/file_01jh0000000000000000000000")
+            .replace("{capability}", "abc")
             .replace("{id}", "pred_01jh0000000000000000000000");
         let (method, path) = route.split_once(' ').unwrap();
         let parsed = Route::parse(method, path).unwrap_or_else(|_| panic!("{route}"));

@@ -10,6 +10,7 @@ use crate::constants::{
 use crate::credits::MicroCredits;
 use crate::ids::{JobId, UserKey};
 use crate::limit::poll_plan::next_poll_millis;
+use crate::limit::request_window::VendorCount;
 use crate::messages::{CreateOutcome, JobEnd, JobNews};
 use crate::model::ModelId;
 use crate::prediction::{Failure, Status};
@@ -29,19 +30,20 @@ impl Dispatcher {
         match verdict::of_create(answer) {
             CreateVerdict::Accepted { vendor_id, prediction } => self.accepted(job_id, vendor_id, prediction, now),
             CreateVerdict::Throttled { wait_millis } => {
-                self.health.creates_rest_until = self.health.creates_rest_until.max(now.plus_millis(wait_millis));
-                self.health.penalize_slots(now);
+                self.state.health.creates_rest_until =
+                    self.state.health.creates_rest_until.max(now.plus_millis(wait_millis));
+                self.state.health.penalize_slots(now);
                 self.back_to_the_front(job_id, now)
             }
             CreateVerdict::KeyTrouble => {
-                if self.health.key_refused(now) {
+                if self.state.health.key_refused(now) {
                     self.changes.alerts.push("vendor_key_refused");
                 }
                 self.back_to_the_front(job_id, now)
             }
             CreateVerdict::ModelRefused => {
                 if let Some(job) = self.jobs.get(job_id) {
-                    self.health.pause_model(job.order.model.clone(), now);
+                    self.state.health.pause_model(job.order.model.clone(), now);
                 }
                 self.refused(job_id, now);
                 CreateOutcome::Rejected
@@ -104,23 +106,24 @@ impl Dispatcher {
     }
 
     fn vendor_answered(&mut self) {
-        self.health.vendor_works();
-        self.health.key_works();
+        self.state.health.vendor_works();
+        self.state.health.key_works();
     }
 
     fn vendor_failed(&mut self, now: UnixMillis) {
-        if self.health.vendor_failed(now) {
+        if self.state.health.vendor_failed(now) {
             self.changes.alerts.push("circuit_opened");
         }
     }
 
-    /// Not sent after all: it goes on waiting where it stood, unless its client no longer wants it.
+    /// Not sent after all: it goes first when creates go on, unless its client no longer wants it.
     fn back_to_the_front(&mut self, job_id: &JobId, now: UnixMillis) -> CreateOutcome {
         if self.jobs.get(job_id).is_some_and(|job| job.cancel_requested) {
             self.end_job(job_id, canceled_for_free(), now);
         } else {
             self.change_job(job_id, now, |job| {
                 job.state = JobState::Waiting;
+                job.returned = true;
                 job.submitted_at = None;
             });
         }
@@ -145,11 +148,11 @@ impl Dispatcher {
         self.note_rate_limit(answer, now);
         match verdict::of_poll(answer) {
             PollVerdict::Seen(prediction) => {
-                self.health.vendor_works();
+                self.state.health.vendor_works();
                 self.seen(job_id, prediction, now);
             }
             PollVerdict::Missing => self.missing(job_id, now),
-            PollVerdict::Throttled { wait_millis } => self.window.close_until(now.plus_millis(wait_millis)),
+            PollVerdict::Throttled { wait_millis } => self.state.window.close_until(now.plus_millis(wait_millis)),
             PollVerdict::Failed => self.vendor_failed(now),
         }
         self.plan_next_poll(job_id, now);
@@ -221,13 +224,18 @@ impl Dispatcher {
         self.changes.jobs.insert(job_id.clone());
     }
 
-    /// The vendor's own count wins when it says less than ours: nothing left means silence until its reset.
+    /// The vendor's own count wins when it says less than ours, until its reset, and at most for an hour.
     fn note_rate_limit(&mut self, answer: &Answer, now: UnixMillis) {
         let Answer::Response(response) = answer else { return };
         let number = |text: &Option<String>| text.as_deref().and_then(|text| text.trim().parse::<i64>().ok());
-        if let (Some(0), Some(reset)) = (number(&response.rate_limit_remaining), number(&response.rate_limit_reset)) {
-            let longest = now.plus_millis(RETRY_AFTER_MAX_SECS.saturating_mul(1_000));
-            self.window.close_until(UnixMillis(reset.saturating_mul(1_000)).min(longest));
+        let (remaining, reset) = (number(&response.rate_limit_remaining), number(&response.rate_limit_reset));
+        let (Some(remaining), Some(reset)) = (remaining.and_then(|left| u32::try_from(left).ok()), reset) else {
+            return;
+        };
+        let longest = now.plus_millis(RETRY_AFTER_MAX_SECS.saturating_mul(1_000));
+        let until = UnixMillis(reset.saturating_mul(1_000)).min(longest);
+        if until > now {
+            self.state.window.heard(VendorCount { remaining, until });
         }
     }
 
@@ -237,7 +245,7 @@ impl Dispatcher {
         self.in_flight.models = false;
         self.changes.state = true;
         if models.is_some() {
-            self.models = models;
+            self.state.models = models;
         }
     }
 

@@ -112,6 +112,15 @@ impl Health {
         self.circuit.is_some() || self.key_trouble.is_some()
     }
 
+    /// How long the vendor is expected to rest still: until the next probe, or as long as it has rested already, which
+    /// the back-off stands for. Nothing tells more about a trouble that only somebody else can end.
+    #[must_use]
+    pub fn expected_rest_millis(&self, now: UnixMillis) -> i64 {
+        let rests = [self.circuit, self.key_trouble].into_iter().flatten();
+        let longest = rests.map(|rest| rest.next_wait_ms.div_euclid(2).max(rest.probe_at.millis_since(now))).max();
+        longest.unwrap_or(0).max(self.creates_rest_until.millis_since(now)).max(0)
+    }
+
     /// When a create may be sent at the earliest.
     #[must_use]
     pub fn create_at(&self) -> UnixMillis {
@@ -157,6 +166,18 @@ mod tests {
             health.probe_sent(UnixMillis(0));
         }
         assert_eq!(health.create_at(), UnixMillis(PROBE_LONGEST_MILLIS));
+    }
+
+    #[test]
+    fn a_trouble_is_expected_to_last_as_long_as_it_has() {
+        let mut health = Health::default();
+        assert_eq!(health.expected_rest_millis(UnixMillis(0)), 0);
+        health.key_refused(UnixMillis(0));
+        assert_eq!(health.expected_rest_millis(UnixMillis(0)), 30_000);
+        for probe in 1..6 {
+            health.probe_sent(UnixMillis(probe));
+        }
+        assert_eq!(health.expected_rest_millis(UnixMillis(10)), PROBE_LONGEST_MILLIS);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::constants::EXPIRY_CONFIRM_MILLIS;
 use crate::ids::{JobId, UserKey};
-use crate::messages::{JobEnd, JobNews, Order, Stage};
+use crate::messages::{JobEnd, JobNews, Order, Share, Stage};
+use crate::prediction::QueuePlace;
 use crate::time::UnixMillis;
 
 /// Where a job is. The client sees the first as `queued`, the next two as `processing`; `Unknown` has ended for
@@ -29,15 +30,17 @@ pub struct Job {
     pub user: UserKey,
     /// What to make; the input is emptied once the vendor has it.
     pub order: Order,
-    /// Share in the queue.
-    #[serde(default = "one")]
-    pub weight: u32,
+    /// The user's share, by the plan that it was created under.
+    pub share: Share,
     /// Where it is.
     pub state: JobState,
     /// Grows with every change that a Ledger must hear of.
     pub sequence: u64,
     /// When it arrived.
     pub enqueued_at: UnixMillis,
+    /// It was sent and turned away: it stands in front of the queue.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub returned: bool,
     /// When it was last sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<UnixMillis>,
@@ -50,6 +53,12 @@ pub struct Job {
     /// When it is polled next, while running.
     #[serde(default)]
     pub poll_at: UnixMillis,
+    /// When it was last polled.
+    #[serde(default, skip_serializing_if = "is_epoch")]
+    pub polled_at: UnixMillis,
+    /// When a webhook last brought a poll forward.
+    #[serde(default, skip_serializing_if = "is_epoch")]
+    pub hooked_at: UnixMillis,
     /// An end was asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
@@ -70,10 +79,6 @@ pub struct Job {
     pub expiry_seen_at: Option<UnixMillis>,
 }
 
-const fn one() -> u32 {
-    1
-}
-
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
 const fn is_zero(value: &u32) -> bool {
     *value == 0
@@ -87,18 +92,21 @@ const fn is_epoch(value: &UnixMillis) -> bool {
 impl Job {
     /// A job that has just arrived.
     #[must_use]
-    pub fn new(user: UserKey, order: Order, weight: u32, now: UnixMillis) -> Self {
+    pub fn new(user: UserKey, order: Order, share: Share, now: UnixMillis) -> Self {
         Self {
             user,
             order,
-            weight,
+            share,
             state: JobState::Waiting,
             sequence: 1,
             enqueued_at: now,
+            returned: false,
             submitted_at: None,
             vendor_id: None,
             key: None,
             poll_at: now,
+            polled_at: UnixMillis(0),
+            hooked_at: UnixMillis(0),
             cancel_requested: false,
             cancel_sent: false,
             cancel_at: UnixMillis(0),
@@ -142,9 +150,9 @@ impl Job {
         now.millis_since(first) >= EXPIRY_CONFIRM_MILLIS
     }
 
-    /// What its Ledger is told.
+    /// What its Ledger is told. `queue` is its place while it waits.
     #[must_use]
-    pub fn news(&self, now: UnixMillis, end: Option<JobEnd>) -> JobNews {
+    pub fn news(&self, now: UnixMillis, queue: Option<QueuePlace>, end: Option<JobEnd>) -> JobNews {
         let stage = match (&end, self.state) {
             (Some(_), _) | (None, JobState::Unknown) => Stage::Ended,
             (None, JobState::Waiting) => Stage::Waiting,
@@ -157,7 +165,7 @@ impl Job {
             stage,
             at: now,
             cancel_requested: self.cancel_requested,
-            queue: None,
+            queue: queue.filter(|_| stage == Stage::Waiting),
             end,
         }
     }
@@ -205,21 +213,27 @@ mod tests {
             credits: MicroCredits::parse("2.5").unwrap(),
             max_seconds: 600,
         };
-        Job::new(UserKey::new("i", "s"), order, 1, UnixMillis(7))
+        let share = Share { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 20 };
+        Job::new(UserKey::new("i", "s"), order, share, UnixMillis(7))
     }
+
+    const SHARE: &str = r#""share":{"plan":"default","weight":1,"concurrent_predictions":2,"max_waiting":20}"#;
 
     #[test]
     fn job_format_unchanged() {
         let user = UserKey::new("i", "s");
         let order = r#"{"job_id":"pred_01jh0000000000000000000000","model":"acme/model-x","input":{"prompt":"p"},"image_count":1,"credits":2500000,"max_seconds":600}"#;
         let waiting = format!(
-            r#"{{"user":"{}","order":{order},"weight":1,"state":"waiting","sequence":1,"enqueued_at":7,"poll_at":7}}"#,
+            r#"{{"user":"{}","order":{order},{SHARE},"state":"waiting","sequence":1,"enqueued_at":7,"poll_at":7}}"#,
             user.as_str()
         );
         assert_eq!(serde_json::to_string(&job()).unwrap(), waiting);
         assert_eq!(serde_json::from_str::<Job>(&waiting).unwrap(), job());
         let running = Job {
             state: JobState::Running,
+            returned: true,
+            polled_at: UnixMillis(8),
+            hooked_at: UnixMillis(9),
             submitted_at: Some(UnixMillis(8)),
             vendor_id: Some("v".into()),
             key: Some("k".into()),
@@ -231,7 +245,7 @@ mod tests {
             ..job()
         };
         let text = format!(
-            r#"{{"user":"{}","order":{order},"weight":1,"state":"running","sequence":1,"enqueued_at":7,"submitted_at":8,"vendor_id":"v","key":"k","poll_at":7,"cancel_requested":true,"cancel_sent":true,"missing_polls":1,"missing_since":9,"expiry_seen_at":9}}"#,
+            r#"{{"user":"{}","order":{order},{SHARE},"state":"running","sequence":1,"enqueued_at":7,"returned":true,"submitted_at":8,"vendor_id":"v","key":"k","poll_at":7,"polled_at":8,"hooked_at":9,"cancel_requested":true,"cancel_sent":true,"missing_polls":1,"missing_since":9,"expiry_seen_at":9}}"#,
             user.as_str()
         );
         assert_eq!(serde_json::to_string(&running).unwrap(), text);

@@ -4,15 +4,19 @@
 //! [`Action`]s for the shell to carry out and [`Changes`] for it to store in the same turn. The invariants stand in
 //! docs/architecture.md; the interleavings that could break them are tested in `tests/dispatch_model.rs`.
 
+mod accounts;
 mod actions;
 mod answers;
 mod dispatcher;
 mod health;
 mod job;
+mod line;
+mod queue;
 mod requests;
 mod time_passes;
 
+pub use accounts::{Accounts, KEY_ACCOUNT};
 pub use actions::{Action, Changes, Delivery};
-pub use dispatcher::{Dispatcher, KeyLimits, StoredState};
+pub use dispatcher::{Dispatcher, KeyLimits, Pool, StoredState};
 pub use health::Health;
 pub use job::{Job, JobState, OutboxRow};

@@ -1,96 +1,148 @@
 //! What Ledgers and the edge ask of the Dispatcher.
 
+use super::accounts::KEY_ACCOUNT;
 use super::dispatcher::Dispatcher;
 use super::job::{Job, JobState};
-use crate::constants::ENQUEUE_MAX_AGE_MILLIS;
+use crate::constants::{ENQUEUE_MAX_AGE_MILLIS, HOOK_SHORTEST_MILLIS, POLL_SHORTEST_MILLIS};
 use crate::credits::MicroCredits;
 use crate::ids::{JobId, UserKey};
-use crate::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobEnd, Order};
-use crate::prediction::Status;
+use crate::limit::minute::whole_seconds;
+use crate::limit::request_window::Lane;
+use crate::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobEnd, JobNews, Order, Share};
+use crate::prediction::{QueuePlace, Status};
 use crate::time::UnixMillis;
 
 impl Dispatcher {
-    /// Takes a prediction over. `has_tombstone` tells whether its id ended or was withdrawn before.
+    /// Takes predictions over, all or none. `has_tombstone` tells whether one of their ids ended or was withdrawn before.
     ///
-    /// Repeated, it is answered with the row's present state; an id that is over an hour old, or whose sender gave
-    /// up, is refused, so that a message that was long on its way never starts anything.
+    /// Repeated, nothing happens; an id that is over an hour old, or whose sender gave up, is refused, so that a message
+    /// that was long on its way never starts anything.
+    ///
+    /// # Errors
+    /// [`EnqueueRefusal`]; then nothing was held.
     pub fn enqueue(
         &mut self,
-        user: UserKey,
-        order: Order,
-        weight: u32,
+        user: &UserKey,
+        orders: Vec<Order>,
+        share: &Share,
         deadline: Deadline,
         has_tombstone: bool,
         now: UnixMillis,
-    ) -> DispatcherReply {
+    ) -> Result<(), EnqueueRefusal> {
+        if orders.iter().any(|order| self.is_known(&order.job_id)) {
+            return Ok(());
+        }
+        // By the clock as it is: times of another object are compared with it, not with a step forward of long ago.
+        let is_old = |order: &Order| now.millis_since(order.job_id.created_at()) > ENQUEUE_MAX_AGE_MILLIS;
+        if has_tombstone || orders.iter().any(is_old) || deadline.is_expired(now) {
+            return Err(EnqueueRefusal::Expired);
+        }
         let now = self.advance(now);
-        if let Some(reply) = self.present_state(&order.job_id, now) {
-            return reply;
+        self.check_pool(&orders, share)?;
+        self.check_room(user, orders.len(), share, now)?;
+        self.check_key(&orders, now)?;
+        self.check_health(&orders, now)?;
+        for order in orders {
+            self.accept(user.clone(), order, share.clone(), now);
         }
-        let is_old = now.millis_since(order.job_id.created_at()) > ENQUEUE_MAX_AGE_MILLIS;
-        if has_tombstone || is_old || deadline.is_expired(now) {
-            return DispatcherReply::Refused(EnqueueRefusal::Expired);
+        Ok(())
+    }
+
+    fn is_known(&self, job_id: &JobId) -> bool {
+        self.jobs.contains_key(job_id) || self.outbox.contains_key(job_id)
+    }
+
+    fn accept(&mut self, user: UserKey, order: Order, share: Share, now: UnixMillis) {
+        let (job_id, day) = (order.job_id.clone(), order.day());
+        self.state.accounts.reserve(KEY_ACCOUNT, day, order.credits);
+        if self.limits.pools.contains_key(&share.plan) {
+            self.state.accounts.reserve(&share.plan, day, order.credits);
         }
-        if let Some(refusal) = self.refuses_to_enqueue(&order, now) {
-            return DispatcherReply::Refused(refusal);
-        }
-        let job_id = order.job_id.clone();
-        let job = Job::new(user, order, weight, now);
-        let reply = DispatcherReply::Job(Box::new(job.news(now, None)));
-        self.jobs.insert(job_id.clone(), job);
+        self.jobs.insert(job_id.clone(), Job::new(user, order, share, now));
         self.changes.jobs.insert(job_id);
-        reply
+        self.changes.state = true;
+        self.places = None;
     }
 
-    fn refuses_to_enqueue(&self, order: &Order, now: UnixMillis) -> Option<EnqueueRefusal> {
-        let unavailable =
-            |until: UnixMillis| EnqueueRefusal::UpstreamUnavailable { retry_after_secs: secs_until(until, now) };
-        if let Some(until) = self.health.model_rests_until(&order.model, now) {
-            return Some(unavailable(until));
-        }
-        if self.health.is_resting() && (self.health.create_at() > now || self.has_pending_creates()) {
-            return Some(unavailable(self.health.create_at()));
-        }
-        let taken = self.slots_held().saturating_add(self.waiting());
-        if taken >= self.slot_limit(now) && !self.may_probe_past_unknown(now) {
-            return Some(EnqueueRefusal::QueueFull { retry_after_secs: self.secs_until_a_slot(now) });
-        }
-        None
+    /// The credits that all users of the plan share.
+    fn check_pool(&self, orders: &[Order], share: &Share) -> Result<(), EnqueueRefusal> {
+        let cap = self.limits.pools.get(&share.plan).and_then(|pool| pool.daily_credits);
+        if self.fits(&share.plan, orders, cap) { Ok(()) } else { Err(EnqueueRefusal::InsufficientCredits) }
     }
 
-    fn has_pending_creates(&self) -> bool {
-        self.jobs.values().any(|job| matches!(job.state, JobState::Waiting | JobState::Submitting))
+    /// The key's own credits: nobody's fault, and over at midnight UTC.
+    fn check_key(&self, orders: &[Order], now: UnixMillis) -> Result<(), EnqueueRefusal> {
+        if self.fits(KEY_ACCOUNT, orders, self.limits.daily_credits) {
+            return Ok(());
+        }
+        let midnight = now.utc_day().next().start();
+        Err(EnqueueRefusal::UpstreamUnavailable { retry_after_secs: whole_seconds(midnight.millis_since(now)) })
     }
 
-    /// Whether unknown outcomes hold every slot and half a minute has passed since the last create (protocol 1).
-    pub(super) fn may_probe_past_unknown(&self, now: UnixMillis) -> bool {
-        self.health.unknown_probe_at <= now && self.jobs.values().all(|job| job.state == JobState::Unknown)
+    fn fits(&self, account: &str, orders: &[Order], cap: Option<MicroCredits>) -> bool {
+        let (Some(cap), Some(first)) = (cap, orders.first()) else { return true };
+        let total = orders.iter().try_fold(MicroCredits::ZERO, |sum, order| sum.checked_add(order.credits));
+        total.is_some_and(|total| self.state.accounts.fits(account, first.day(), total, cap))
+    }
+
+    /// Room for what would have to wait: the user's, the plan's, the queue's.
+    fn check_room(&self, user: &UserKey, count: usize, share: &Share, now: UnixMillis) -> Result<(), EnqueueRefusal> {
+        let more = count.saturating_sub(self.would_start(user, share, now));
+        let is_over = |waiting: usize, most: usize| more > 0 && waiting.saturating_add(more) > most;
+        let retry_after_secs = self.secs_until_a_slot(now);
+        let own = self.waiting().filter(|job| job.user == *user).count();
+        if is_over(own, usize::try_from(share.max_waiting).unwrap_or(usize::MAX)) {
+            return Err(EnqueueRefusal::TooManyPredictions { retry_after_secs });
+        }
+        let of_plan = self.waiting().filter(|job| job.share.plan == share.plan).count();
+        let pool = self.limits.pools.get(&share.plan).map_or(self.limits.max_waiting, |pool| pool.max_waiting);
+        if is_over(self.waiting().count(), self.limits.max_waiting) || is_over(of_plan, pool) {
+            return Err(EnqueueRefusal::QueueFull { retry_after_secs });
+        }
+        Ok(())
+    }
+
+    /// A model that rests, and a vendor that rests for longer than anybody may wait.
+    fn check_health(&self, orders: &[Order], now: UnixMillis) -> Result<(), EnqueueRefusal> {
+        let until = |at: UnixMillis| EnqueueRefusal::UpstreamUnavailable {
+            retry_after_secs: whole_seconds(at.millis_since(now)),
+        };
+        let health = &self.state.health;
+        let resting_model = orders.iter().find_map(|order| health.model_rests_until(&order.model, now));
+        if let Some(rests_until) = resting_model {
+            return Err(until(rests_until));
+        }
+        let position = self.waiting().count().saturating_add(orders.len());
+        if health.is_resting() && self.expected_wait_millis(position, now) > self.limits.max_wait_millis {
+            return Err(until(health.create_at()));
+        }
+        Ok(())
     }
 
     /// A guess for `Retry-After`: when the job that was submitted first is polled next, at least a second from now.
     fn secs_until_a_slot(&self, now: UnixMillis) -> u32 {
         let soonest = self.jobs.values().filter(|job| job.state == JobState::Running).map(|job| job.poll_at).min();
-        secs_until(soonest.unwrap_or(now), now)
+        whole_seconds(soonest.unwrap_or(now).millis_since(now))
     }
 
-    /// Drops a prediction whose create was answered 503, if it was not sent. The answer says which.
-    pub fn withdraw(&mut self, job_id: &JobId, now: UnixMillis) -> DispatcherReply {
+    /// Drops predictions whose create was answered 503, those that were not sent. The answer names the others.
+    pub fn withdraw(&mut self, job_ids: &[JobId], now: UnixMillis) -> DispatcherReply {
         let now = self.advance(now);
-        if self.jobs.get(job_id).is_some_and(|job| job.state == JobState::Waiting) {
-            self.jobs.remove(job_id);
-            self.changes.jobs.insert(job_id.clone());
-            if self.outbox.remove(job_id).is_some() {
-                self.changes.outbox.insert(job_id.clone());
+        for job_id in job_ids {
+            if self.jobs.get(job_id).is_some_and(|job| job.state == JobState::Waiting) {
+                if let Some(job) = self.remove_job(job_id) {
+                    self.settle(&job, MicroCredits::ZERO);
+                }
+                if self.outbox.remove(job_id).is_some() {
+                    self.changes.outbox.insert(job_id.clone());
+                }
             }
-        }
-        match self.present_state(job_id, now) {
-            Some(reply) => reply,
-            None => {
+            if !self.is_known(job_id) {
                 // The enqueue may still be on its way: the tombstone refuses it.
                 self.changes.tombstones.insert(job_id.clone());
-                DispatcherReply::Unknown
             }
         }
+        self.present(job_ids, now)
     }
 
     /// Asks for an end. The Dispatcher alone decides, in one turn: what waits ends now, what is being sent is
@@ -105,20 +157,55 @@ impl Dispatcher {
             }),
             Some((JobState::Submitting | JobState::Running, true) | (JobState::Unknown, _)) | None => {}
         }
-        self.state_of(job_id, now)
+        self.present(std::slice::from_ref(job_id), now)
     }
 
-    /// Where a prediction is.
-    pub fn state_of(&mut self, job_id: &JobId, now: UnixMillis) -> DispatcherReply {
+    /// Where predictions are, those that are known: news that a Ledger has not acknowledged say more than the row.
+    pub fn present(&mut self, job_ids: &[JobId], now: UnixMillis) -> DispatcherReply {
         let now = self.advance(now);
-        self.present_state(job_id, now).unwrap_or(DispatcherReply::Unknown)
+        DispatcherReply::Jobs(job_ids.iter().filter_map(|job_id| self.latest_news(job_id, now)).collect())
     }
 
-    /// The latest news of a job: those that its Ledger has not acknowledged say more than the row.
-    fn present_state(&self, job_id: &JobId, now: UnixMillis) -> Option<DispatcherReply> {
-        let unheard = self.outbox.get(job_id).map(|row| row.news.clone());
-        let news = unheard.or_else(|| self.jobs.get(job_id).map(|job| job.news(now, None)));
-        news.map(|news| DispatcherReply::Job(Box::new(news)))
+    fn latest_news(&mut self, job_id: &JobId, now: UnixMillis) -> Option<JobNews> {
+        if let Some(row) = self.outbox.get(job_id) {
+            return Some(row.news.clone());
+        }
+        let place = self.place(job_id, now);
+        self.jobs.get(job_id).map(|job| job.news(now, place, None))
+    }
+
+    /// Where predictions stand that wait.
+    pub fn places(&mut self, job_ids: &[JobId], now: UnixMillis) -> Vec<(JobId, QueuePlace)> {
+        let now = self.advance(now);
+        job_ids.iter().filter_map(|job_id| Some((job_id.clone(), self.place(job_id, now)?))).collect()
+    }
+
+    /// The vendor called our webhook: the next poll comes now, if none was brought forward in the last 10 s.
+    pub fn hook(&mut self, job_id: &JobId, now: UnixMillis) {
+        let now = self.advance(now);
+        let Some(job) = self.jobs.get_mut(job_id).filter(|job| job.state == JobState::Running) else { return };
+        let poll_at = now.max(job.polled_at.plus_millis(POLL_SHORTEST_MILLIS));
+        if now.millis_since(job.hooked_at) >= HOOK_SHORTEST_MILLIS && poll_at < job.poll_at {
+            job.hooked_at = now;
+            job.poll_at = poll_at;
+            self.changes.jobs.insert(job_id.clone());
+        }
+    }
+
+    /// One request of the edge's own, in the lane of the rest. For a stream, the prediction must be running.
+    pub fn permit(&mut self, job_id: Option<&JobId>, now: UnixMillis) -> DispatcherReply {
+        let now = self.advance(now);
+        let running = job_id.map(|job_id| self.vendor_side(job_id));
+        if matches!(running, Some(None)) {
+            return DispatcherReply::Jobs(Vec::new());
+        }
+        let free_at = self.state.window.earliest(Lane::Other, self.limits.requests_per_minute, now);
+        if free_at > now {
+            return DispatcherReply::Wait { retry_after_secs: whole_seconds(free_at.millis_since(now)) };
+        }
+        self.book(Lane::Other, now);
+        let (vendor_id, key) = running.flatten().map_or((None, None), |(vendor_id, key)| (Some(vendor_id), key));
+        DispatcherReply::Permit { vendor_id, key }
     }
 }
 
@@ -131,10 +218,4 @@ pub(super) const fn canceled_for_free() -> JobEnd {
         credits: MicroCredits::ZERO,
         predict_time: None,
     }
-}
-
-/// Whole seconds from now, rounded up, at least one.
-fn secs_until(until: UnixMillis, now: UnixMillis) -> u32 {
-    let millis = until.millis_since(now).max(0).saturating_add(999);
-    u32::try_from(millis.div_euclid(1_000)).unwrap_or(u32::MAX).max(1)
 }

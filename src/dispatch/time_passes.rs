@@ -62,8 +62,7 @@ impl Dispatcher {
                 }
                 JobState::Unknown => {
                     if job.confirm_expiry(job.time_is_up_at(), now) {
-                        self.jobs.remove(&id);
-                        self.changes.jobs.insert(id.clone());
+                        self.remove_job(&id);
                         self.changes.tombstones.insert(id);
                         continue;
                     }
@@ -87,42 +86,32 @@ impl Dispatcher {
                 continue;
             }
             let Some((vendor_id, key)) = self.vendor_side(&id) else { continue };
-            self.book(now);
+            self.book(Lane::Cancel, now);
             self.in_flight.cancels.insert(id.clone());
             actions.push(Action::Cancel { job_id: id, vendor_id, key });
         }
     }
 
-    /// Creates, in the order in which they came: one that was sent back stands where it stood.
+    /// Creates, by turns, as long as there are slots, requests and connections.
     fn due_submits(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
-        let mut waiting: Vec<(UnixMillis, JobId)> = self
-            .jobs
-            .iter()
-            .filter(|(_, job)| job.state == JobState::Waiting)
-            .map(|(id, job)| (job.enqueued_at, id.clone()))
-            .collect();
-        waiting.sort();
-        for (_, id) in waiting {
-            if !self.may_submit(now) {
-                break;
-            }
+        while self.may_submit(now) {
+            let Some(id) = self.next_start(now) else { break };
             let key = self.limits.key_fingerprint.clone();
-            let Some(job) = self.jobs.get_mut(&id) else { continue };
-            if self.health.model_rests_until(&job.order.model, now).is_some() {
-                continue;
-            }
+            let Some(job) = self.jobs.get_mut(&id) else { break };
+            // Its Ledger has it as queued; one that arrives and goes in the same turn is told by the reply.
             let is_news = job.enqueued_at != now;
             job.state = JobState::Submitting;
+            job.returned = false;
             job.submitted_at = Some(now);
             job.key = Some(key);
             job.expiry_seen_at = None;
-            let order = Box::new(job.order.clone());
+            let (order, user) = (Box::new(job.order.clone()), job.user.clone());
             self.changes.jobs.insert(id.clone());
-            self.book(now);
-            self.health.unknown_probe_at = now.plus_millis(PROBE_FIRST_MILLIS);
-            self.health.probe_sent(now);
+            self.book(Lane::Create, now);
+            self.left_the_line(&user);
+            self.state.health.unknown_probe_at = now.plus_millis(PROBE_FIRST_MILLIS);
+            self.state.health.probe_sent(now);
             if is_news {
-                // Its Ledger has it as queued; one that arrives and goes in the same turn is told by the reply.
                 self.change_job(&id, now, |_| ());
             }
             self.in_flight.submits.insert(id);
@@ -130,12 +119,16 @@ impl Dispatcher {
         }
     }
 
-    fn may_submit(&self, now: UnixMillis) -> bool {
-        let only_probe = self.health.is_resting() && !self.in_flight.submits.is_empty();
-        let has_slot = self.slots_held() < self.slot_limit(now)
-            || (self.health.unknown_probe_at <= now
-                && self.jobs.values().all(|job| matches!(job.state, JobState::Unknown | JobState::Waiting)));
-        has_slot && !only_probe && self.health.create_at() <= now && self.may_send(Lane::Create, now)
+    pub(super) fn may_submit(&self, now: UnixMillis) -> bool {
+        let only_probe = self.state.health.is_resting() && !self.in_flight.submits.is_empty();
+        let has_slot = self.slots_held() < self.slot_limit(now) || self.may_probe_past_unknown(now);
+        has_slot && !only_probe && self.state.health.create_at() <= now && self.may_send(Lane::Create, now)
+    }
+
+    /// Whether unknown outcomes hold every slot and half a minute has passed since the last create (protocol 1).
+    fn may_probe_past_unknown(&self, now: UnixMillis) -> bool {
+        let is_free = |job: &Job| matches!(job.state, JobState::Unknown | JobState::Waiting);
+        self.state.health.unknown_probe_at <= now && self.jobs.values().all(is_free)
     }
 
     fn due_polls(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
@@ -153,7 +146,10 @@ impl Dispatcher {
                 break;
             }
             let Some((vendor_id, key)) = self.vendor_side(&id) else { continue };
-            self.book(now);
+            self.book(Lane::Status, now);
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.polled_at = now;
+            }
             self.in_flight.polls.insert(id.clone());
             actions.push(Action::Poll { job_id: id, vendor_id, key });
         }
@@ -161,13 +157,14 @@ impl Dispatcher {
 
     /// The model list is asked for when somebody wanted it, at most once in ten minutes.
     fn due_models(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
-        let is_fresh = self.models_asked_at.0 != 0 && now.millis_since(self.models_asked_at) < MODEL_LIST_MILLIS;
+        let is_fresh =
+            self.state.models_asked_at.0 != 0 && now.millis_since(self.state.models_asked_at) < MODEL_LIST_MILLIS;
         if !self.models_wanted || is_fresh || self.in_flight.models || !self.may_send(Lane::Other, now) {
             return;
         }
         self.models_wanted = false;
-        self.models_asked_at = now;
-        self.book(now);
+        self.state.models_asked_at = now;
+        self.book(Lane::Other, now);
         self.in_flight.models = true;
         actions.push(Action::FetchModels);
     }
@@ -200,7 +197,7 @@ impl Dispatcher {
         }
     }
 
-    fn vendor_side(&self, id: &JobId) -> Option<(String, Option<String>)> {
+    pub(super) fn vendor_side(&self, id: &JobId) -> Option<(String, Option<String>)> {
         let job = self.jobs.get(id)?;
         Some((job.vendor_id.clone()?, job.key.clone()))
     }
@@ -212,18 +209,18 @@ impl Dispatcher {
             Lane::Status | Lane::Cancel => 0,
         };
         let has_connection = self.in_flight.connections().saturating_add(kept) < VENDOR_CONNECTIONS_MAX;
-        has_connection && self.window.earliest(lane, self.limits.requests_per_minute, now) <= now
+        has_connection && self.state.window.earliest(lane, self.limits.requests_per_minute, now) <= now
     }
 
-    fn book(&mut self, now: UnixMillis) {
-        self.window.book(now);
+    pub(super) fn book(&mut self, lane: Lane, now: UnixMillis) {
+        self.state.window.book(lane, now);
         self.changes.state = true;
     }
 
     /// When the alarm must ring next; `None` while nothing can become due by itself.
     #[must_use]
     pub fn next_due(&self, now: UnixMillis) -> Option<UnixMillis> {
-        let now = self.clock.max(now);
+        let now = self.state.clock.max(now);
         let jobs = self.jobs.iter().filter_map(|(id, job)| self.job_due(id, job, now));
         let outbox = self.outbox.values().filter(|row| !row.dead).map(|row| {
             // While a delivery is under way its report decides; the alarm is for the case that none comes.
@@ -239,7 +236,7 @@ impl Dispatcher {
         match job.state {
             JobState::Waiting => {
                 let expires = confirm(job.enqueued_at.plus_millis(self.limits.max_wait_millis));
-                let create_at = self.health.create_at().max(self.window.earliest(Lane::Create, limit, now));
+                let create_at = self.state.health.create_at().max(self.state.window.earliest(Lane::Create, limit, now));
                 // A create that could go now and does not waits for a connection or a slot: their reports decide.
                 Some(if create_at > now { create_at.min(expires) } else { expires })
             }
@@ -247,9 +244,9 @@ impl Dispatcher {
             JobState::Submitting => Some(now),
             JobState::Running => {
                 let poll = (!self.in_flight.polls.contains(id))
-                    .then(|| job.poll_at.max(self.window.earliest(Lane::Status, limit, now)));
+                    .then(|| job.poll_at.max(self.state.window.earliest(Lane::Status, limit, now)));
                 let cancel = (wants_cancel(job) && !self.in_flight.cancels.contains(id))
-                    .then(|| job.cancel_at.max(self.window.earliest(Lane::Cancel, limit, now)));
+                    .then(|| job.cancel_at.max(self.state.window.earliest(Lane::Cancel, limit, now)));
                 [poll, cancel, Some(confirm(job.slot_ends_at()))].into_iter().flatten().min()
             }
             JobState::Unknown => Some(confirm(job.time_is_up_at())),

@@ -20,8 +20,11 @@ use super::log;
 use super::platform::{self, PlatformError, Sql};
 use crate::constants::{ALARM_LATE_MILLIS, DELIVERY_LONGEST_MILLIS, TOMBSTONE_MILLIS};
 use crate::dispatch::{Action, Delivery, Dispatcher as Machine, KeyLimits};
+use crate::hook;
 use crate::ids::JobId;
-use crate::messages::{CreateOutcome, DispatcherReply, DispatcherRequest, LedgerReply, LedgerRequest, Order, Stage};
+use crate::messages::{
+    CreateOutcome, DispatcherReply, DispatcherRequest, LedgerAnswer, LedgerCall, LedgerReply, LedgerRequest, Order,
+};
 use crate::time::UnixMillis;
 use crate::upstream::models::read_models;
 use crate::upstream::output::OutputRule;
@@ -101,31 +104,36 @@ type Outcome<T> = std::result::Result<T, PlatformError>;
 impl Inner {
     async fn answer(self: &Rc<Self>, request: DispatcherRequest) -> Outcome<DispatcherReply> {
         match request {
-            DispatcherRequest::Enqueue { user, order, weight, deadline } => {
-                let has_tombstone = self.store()?.has_tombstone(&order.job_id)?;
-                let job_id = order.job_id.clone();
-                self.turn(|machine, now| machine.enqueue(user, *order, weight, deadline, has_tombstone, now))
-                    .map(|reply| self.after_enqueue(&job_id, reply))
+            DispatcherRequest::Enqueue { user, orders, share, deadline } => {
+                let job_ids: Vec<JobId> = orders.iter().map(|order| order.job_id.clone()).collect();
+                let has_tombstone = self.store()?.has_tombstone(&job_ids)?;
+                let enqueue =
+                    |machine: &mut Machine, now| machine.enqueue(&user, orders, &share, deadline, has_tombstone, now);
+                match self.turn(enqueue)? {
+                    // The turn that took them may have started some: the Ledger is told where they are after it.
+                    Ok(()) => self.turn(|machine, now| machine.present(&job_ids, now)),
+                    Err(refusal) => Ok(DispatcherReply::Refused(refusal)),
+                }
             }
-            DispatcherRequest::Withdraw { job_id } => self.turn(|machine, now| machine.withdraw(&job_id, now)),
+            DispatcherRequest::Withdraw { job_ids } => self.turn(|machine, now| machine.withdraw(&job_ids, now)),
             DispatcherRequest::Cancel { job_id } => self.turn(|machine, now| machine.cancel(&job_id, now)),
-            DispatcherRequest::State { job_id } => self.turn(|machine, now| machine.state_of(&job_id, now)),
+            DispatcherRequest::State { job_id } => self.turn(|machine, now| machine.present(&[job_id], now)),
+            DispatcherRequest::Places { job_ids } => {
+                self.turn(|machine, now| DispatcherReply::Places(machine.places(&job_ids, now)))
+            }
             DispatcherRequest::Outcome { job_id } => self.outcome(&job_id).await,
+            DispatcherRequest::Hook { job_id } => self.turn(|machine, now| {
+                machine.hook(&job_id, now);
+                DispatcherReply::Done
+            }),
+            DispatcherRequest::Permit { job_id } => self.turn(|machine, now| machine.permit(job_id.as_ref(), now)),
             DispatcherRequest::Tick => self.turn(|_, _| DispatcherReply::Done),
             DispatcherRequest::Models => self.turn(|machine, _| {
                 machine.want_models();
-                DispatcherReply::Models { models: machine.models().map(<[_]>::to_vec) }
+                DispatcherReply::Models(machine.models().map(<[_]>::to_vec))
             }),
+            DispatcherRequest::Troubles => self.turn(|machine, _| DispatcherReply::Troubles(machine.troubles())),
         }
-    }
-
-    /// The turn that took the job may have started it: the Ledger is told where it is now.
-    fn after_enqueue(&self, job_id: &JobId, reply: DispatcherReply) -> DispatcherReply {
-        let DispatcherReply::Job(mut news) = reply else { return reply };
-        if self.machine.borrow().as_ref().is_some_and(|machine| machine.is_submitting(job_id)) {
-            news.stage = Stage::Submitting;
-        }
-        DispatcherReply::Job(news)
     }
 
     fn store(&self) -> Outcome<&DispatcherStore> {
@@ -166,16 +174,16 @@ impl Inner {
 
     fn load(&self) -> Outcome<Machine> {
         let deployment = self.deployment()?;
-        let key = &deployment.config.policy.key;
-        let own = key.requests_per_minute.saturating_sub(key.expected_other_requests_per_minute).max(1);
         let limits = KeyLimits {
-            requests_per_minute: usize::try_from(own).unwrap_or(usize::MAX),
-            concurrent_predictions: usize::try_from(key.concurrent_predictions).unwrap_or(usize::MAX),
-            max_wait_millis: i64::from(key.max_wait_secs).saturating_mul(1_000),
             key_fingerprint: deployment.config.vendor_key.fingerprint(),
             outputs: OutputRule::for_upstream(deployment.config.upstream_url.as_str()),
+            ..KeyLimits::new(&deployment.config.policy)
         };
-        self.store()?.load(limits)
+        let machine = self.store()?.load(limits)?;
+        if machine.troubles().unreadable > 0 {
+            log::alert("row_unreadable");
+        }
+        Ok(machine)
     }
 
     fn arm(&self, at: UnixMillis) {
@@ -228,7 +236,12 @@ impl Inner {
     }
 
     async fn submit(self: &Rc<Self>, order: &Order) -> Outcome<()> {
-        let answer = self.send(|base| request::create(base, order), None).await?;
+        let deployment = self.deployment()?;
+        let webhook = deployment.config.public_url.as_deref().map(|public_url| {
+            let capability = hook::capability(&order.job_id, &deployment.config.vendor_key);
+            format!("{public_url}/hooks/{capability}")
+        });
+        let answer = self.send(|base| request::create(base, order, webhook.as_deref()), None).await?;
         let outcome = self.turn(|machine, now| machine.submit_finished(&order.job_id, &answer, now))?;
         let mut outcomes = self.outcomes.borrow_mut();
         while outcomes.len() >= OUTCOMES_KEPT {
@@ -240,12 +253,12 @@ impl Inner {
 
     /// Tells a Ledger, then the edges that wait for these predictions: what they read next is what they were told.
     async fn deliver(self: &Rc<Self>, delivery: &Delivery) -> Outcome<()> {
-        let message = LedgerRequest::News { news: delivery.news.clone() };
+        let message = LedgerCall { caller: None, ask: LedgerRequest::News { news: delivery.news.clone() } };
         let message = serde_json::to_string(&message).map_err(|_| PlatformError)?;
         let namespace = ledgers(&self.env)?;
-        let reply =
+        let answer =
             platform::call_object(&namespace, delivery.user.as_str(), &message, DELIVERY_LONGEST_MILLIS / 10).await;
-        let is_done = matches!(reply, Ok(LedgerReply::Done));
+        let is_done = matches!(answer, Ok(LedgerAnswer { reply: LedgerReply::Done, .. }));
         let told = self.turn(|machine, now| {
             if is_done {
                 machine.delivered(&delivery.user, &delivery.news);
@@ -281,6 +294,6 @@ impl Inner {
                 receiver.await.unwrap_or(CreateOutcome::Pending)
             }
         };
-        Ok(DispatcherReply::Outcome { outcome })
+        Ok(DispatcherReply::Outcome(outcome))
     }
 }

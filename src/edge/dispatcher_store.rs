@@ -5,15 +5,17 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::platform::{PlatformError, Sql, Statement};
-use crate::dispatch::{Changes, Dispatcher as Machine, KeyLimits, StoredState};
+use crate::constants::QUARANTINE_ATTEMPTS;
+use crate::dispatch::{Changes, Dispatcher as Machine, KeyLimits};
 use crate::ids::JobId;
 use crate::time::UnixMillis;
 
-const SCHEMA: [&str; 4] = [
+const SCHEMA: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS jobs (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS outbox (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS tombstones (job_id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS quarantine (name TEXT PRIMARY KEY, doc TEXT NOT NULL, attempts INTEGER NOT NULL) WITHOUT ROWID",
 ];
 
 /// Rows of the one Dispatcher.
@@ -23,13 +25,8 @@ pub struct DispatcherStore {
 
 #[derive(Deserialize)]
 struct Doc {
+    id: String,
     doc: String,
-}
-
-#[derive(Deserialize)]
-struct Found {
-    #[serde(rename = "job_id")]
-    _job_id: JobId,
 }
 
 impl DispatcherStore {
@@ -40,22 +37,54 @@ impl DispatcherStore {
         Ok(Self { sql })
     }
 
-    /// The machine as it was stored.
+    /// The machine as it was stored. A row that cannot be read is left alone, since a newer version may read it, and is
+    /// taken out when it was met five times (protocol 3).
     pub fn load(&self, limits: KeyLimits) -> Result<Machine, PlatformError> {
-        let state: Vec<StoredState> = self.docs("SELECT doc FROM state")?;
-        let state = state.into_iter().next().unwrap_or_default();
-        Ok(Machine::load(limits, state, self.docs("SELECT doc FROM jobs")?, self.docs("SELECT doc FROM outbox")?))
+        let state: Vec<Doc> = self.sql.rows("SELECT name AS id, doc FROM state", &[])?;
+        let state = state.first().and_then(|row| serde_json::from_str(&row.doc).ok()).unwrap_or_default();
+        let (jobs, bad_jobs) = self.docs("jobs")?;
+        let (outbox, bad_news) = self.docs("outbox")?;
+        Ok(Machine::load(limits, state, jobs, outbox, bad_jobs.saturating_add(bad_news)))
     }
 
-    fn docs<T: DeserializeOwned>(&self, sql: &str) -> Result<Vec<T>, PlatformError> {
-        let rows: Vec<Doc> = self.sql.rows(sql, &[])?;
-        rows.iter().map(|row| serde_json::from_str(&row.doc).map_err(|_| PlatformError)).collect()
+    fn docs<T: DeserializeOwned>(&self, table: &str) -> Result<(Vec<T>, usize), PlatformError> {
+        let rows: Vec<Doc> = self.sql.rows(&format!("SELECT job_id AS id, doc FROM {table}"), &[])?;
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for row in rows {
+            match serde_json::from_str(&row.doc) {
+                Ok(value) => good.push(value),
+                Err(_) => bad.push(row),
+            }
+        }
+        for row in &bad {
+            let name = json!(format!("{table}:{}", row.id));
+            self.sql.transaction(&[
+                Statement::new(
+                    "INSERT INTO quarantine (name, doc, attempts) VALUES (?, ?, 1) \
+                     ON CONFLICT (name) DO UPDATE SET attempts = attempts + 1",
+                    [name.clone(), json!(row.doc)],
+                ),
+                Statement::new(
+                    &format!(
+                        "DELETE FROM {table} WHERE job_id = ? \
+                         AND (SELECT attempts FROM quarantine WHERE name = ?) >= {QUARANTINE_ATTEMPTS}"
+                    ),
+                    [json!(row.id), name],
+                ),
+            ])?;
+        }
+        Ok((good, bad.len()))
     }
 
-    /// Whether an id ended or was withdrawn in the last 25 hours.
-    pub fn has_tombstone(&self, job_id: &JobId) -> Result<bool, PlatformError> {
-        let rows: Vec<Found> = self.sql.rows("SELECT job_id FROM tombstones WHERE job_id = ?", &[json!(job_id)])?;
-        Ok(!rows.is_empty())
+    /// Whether one of these ids ended or was withdrawn in the last 25 hours.
+    pub fn has_tombstone(&self, job_ids: &[JobId]) -> Result<bool, PlatformError> {
+        for job_id in job_ids {
+            let sql = "SELECT job_id AS id, '' AS doc FROM tombstones WHERE job_id = ?";
+            if !self.sql.rows::<Doc>(sql, &[json!(job_id)])?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Stores the changes of a turn: all or none.
@@ -87,7 +116,7 @@ impl DispatcherStore {
             ));
         }
         if changes.state {
-            let doc = serde_json::to_string(&machine.stored_state()).map_err(|_| PlatformError)?;
+            let doc = serde_json::to_string(machine.stored_state()).map_err(|_| PlatformError)?;
             statements
                 .push(Statement::new("INSERT OR REPLACE INTO state (name, doc) VALUES ('main', ?)", [json!(doc)]));
         }

@@ -1,19 +1,23 @@
 //! A request's way through the checks, in the order of contract 1.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use serde_json::json;
 use worker::{Context, Env};
 
+use super::answers::ask_dispatcher;
 use super::deployment::{Deployment, deployment, with_tokens};
 use super::platform::{self, PlatformError};
-use super::respond::{self, Answer};
-use super::{create, demo, log, reads};
+use super::respond::{self, Answer, Reply};
+use super::{create, demo, events, files, log, reads, vendor_stream};
 use crate::config::{LogLevel, Problem, is_loopback_host};
-use crate::constants::OTHER_BODY_MAX_BYTES;
+use crate::constants::{ACK_TIMEOUT_MILLIS, OTHER_BODY_MAX_BYTES};
 use crate::cors::{OriginCheck, check_origin};
 use crate::headers::{self, Credentials, RequestHead, UrlParts, split_url};
+use crate::hook;
 use crate::ids::RequestId;
+use crate::messages::{DispatcherRequest, Rate};
 use crate::rejection::{Code, Rejection};
 use crate::route::{NoRoute, Route};
 use crate::time::UnixMillis;
@@ -37,6 +41,12 @@ pub struct Call<'a> {
     pub now: UnixMillis,
     /// What the answer's links start with: `PUBLIC_URL`, else the request's origin.
     pub base: &'a str,
+    /// The answer's id.
+    pub request_id: &'a RequestId,
+    /// Who may read the answer.
+    pub origin: OriginCheck<'a>,
+    /// What the Ledger said of the caller's requests of this minute.
+    pub rate: Cell<Option<Rate>>,
 }
 
 /// What is learned on the way, for the log.
@@ -129,12 +139,36 @@ async fn answer(
         return demo::serve(env, &deployment, asset, request_id).await;
     }
     let base = public_origin.unwrap_or(url.origin);
-    let call = Call { env, context, deployment: &deployment, request, head, url, now, base };
+    if let Route::Hook(capability) = &route {
+        return write(&called_back(env, &deployment, capability, request_id, trace).await);
+    }
+    let rate = Cell::new(None);
+    let call = Call { env, context, deployment: &deployment, request, head, url, now, base, request_id, origin, rate };
     let answer = match authorized(&call, &route, trace).await {
-        Ok(answer) => answer,
+        Ok(Reply::Answer(answer)) => answer,
+        Ok(Reply::Open(response)) => return Ok(response),
         Err(rejection) => refuse(rejection, request_id, trace),
     };
-    write(&answer)
+    write(&Answer { rate: call.rate.get(), ..answer })
+}
+
+/// The vendor's webhook: a good capability brings a poll forward, whatever stands in the body; any other is not found,
+/// and no object hears of it.
+async fn called_back(
+    env: &Env,
+    deployment: &Deployment,
+    capability: &str,
+    request_id: &RequestId,
+    trace: &mut Trace,
+) -> Answer {
+    let config = &deployment.config;
+    let keys = std::iter::once(&config.vendor_key).chain(&config.vendor_key_next);
+    let Some(job_id) = hook::check_capability(capability, keys) else {
+        return refuse(Rejection::new(Code::NotFound, "capability"), request_id, trace);
+    };
+    // Only a hint: the poll plan goes on without it.
+    let _ = ask_dispatcher(env, &DispatcherRequest::Hook { job_id }, ACK_TIMEOUT_MILLIS).await;
+    Answer::empty(204)
 }
 
 fn probe(route: &Route, problems: Option<&Vec<Problem>>) -> Answer {
@@ -152,7 +186,7 @@ fn refuse(rejection: Rejection, request_id: &RequestId, trace: &mut Trace) -> An
 }
 
 /// Steps 5 and 6, and on to the route's own: 5 token 401 · 6 scope 403.
-async fn authorized(call: &Call<'_>, route: &Route, trace: &mut Trace) -> Result<Answer, Rejection> {
+async fn authorized(call: &Call<'_>, route: &Route, trace: &mut Trace) -> Result<Reply, Rejection> {
     // 5
     let grant = verify_token(call)?;
     trace.subject = Some(grant.user.log_pseudonym().to_owned());
@@ -160,20 +194,30 @@ async fn authorized(call: &Call<'_>, route: &Route, trace: &mut Trace) -> Result
     if route.scope().is_some_and(|scope| !grant.allows(scope)) {
         return Err(Rejection::new(Code::InsufficientPermissions, "scope"));
     }
-    match route {
+    let answer = match route {
+        Route::Events(job_id) => return events::open(call, &grant, job_id).await,
+        Route::Stream(job_id) => return vendor_stream::open(call, &grant, job_id).await,
         Route::Create(model) => create::create(call, &grant, model).await,
+        Route::CreateBatch => create::create_batch(call, &grant).await,
+        Route::Estimate => create::estimate(call, &grant).await,
         Route::Get(job_id) => reads::get(call, &grant, job_id).await,
+        Route::Batch(batch_id) => reads::batch(call, &grant, batch_id).await,
         Route::List => reads::list(call, &grant).await,
         Route::Cancel(job_id) => {
             discard_body(call).await?;
             reads::cancel(call, &grant, job_id).await
         }
         Route::Delete(job_id) => reads::delete(call, &grant, job_id).await,
+        Route::Upload => files::upload(call, &grant).await,
+        Route::Files => files::list(call, &grant).await,
+        Route::File(file_id) => files::get(call, &grant, file_id).await,
+        Route::DeleteFile(file_id) => files::delete(call, &grant, file_id).await,
         Route::Models => reads::models(call, &grant).await,
         Route::Model(model) => reads::model(call, &grant, model).await,
         Route::Account(view) => reads::account(call, &grant, *view).await,
-        Route::Health | Route::Ready | Route::Demo(_) => Err(Rejection::new(Code::NotFound, "route")),
-    }
+        Route::Health | Route::Ready | Route::Demo(_) | Route::Hook(_) => Err(Rejection::new(Code::NotFound, "route")),
+    };
+    answer.map(Reply::Answer)
 }
 
 /// A token that was verified before is not verified again; its times are.

@@ -4,9 +4,11 @@
 //! transaction; a row is settled once, with its end, in one transaction; nothing is read in one turn and written in
 //! another (every await is followed by a fresh read); what another user asks for is not here, and so not found.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use serde_json::json;
 use wasm_bindgen::prelude::*;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
@@ -15,15 +17,16 @@ use super::ledger_store::{LedgerStore, Write};
 use super::log;
 use super::platform::{self, PlatformError, Sql};
 use crate::constants::{
-    DISPATCHER_ACK_TIMEOUT_MILLIS, LIST_MAX, POKE_AFTER_MILLIS, SECONDS_PER_DAY, WITHDRAW_RETRY_MILLIS,
+    DISPATCHER_ACK_TIMEOUT_MILLIS, LIST_MAX, PLACE_FRESH_MILLIS, POKE_AFTER_MILLIS, WITHDRAW_RETRY_MILLIS,
 };
-use crate::ids::JobId;
-use crate::ledger::{Admission, apply_news, decide_admission, settle, undo_admission, wants_poke};
+use crate::ids::{BatchId, FileId, JobId};
+use crate::ledger::{KnownKey, OpenStreams, is_revoked, wants_poke};
+use crate::limit::minute::Minute;
 use crate::messages::{
-    AccountUsage, Deadline, DispatcherReply, DispatcherRequest, JobNews, LedgerRefusal, LedgerReply, LedgerRequest,
-    Stage,
+    AccountUsage, Caller, DispatcherReply, DispatcherRequest, LedgerAnswer, LedgerCall, LedgerRefusal, LedgerReply,
+    LedgerRequest, Rate, StreamId,
 };
-use crate::prediction::{PredictionRecord, Status};
+use crate::prediction::{PredictionRecord, QueuePlace, Status};
 use crate::time::{UnixMillis, UnixSeconds};
 
 /// See the module.
@@ -32,20 +35,43 @@ pub struct Ledger {
     ledger: Rc<Inner>,
 }
 
-struct Inner {
-    state: State,
-    env: Env,
+pub(super) struct Inner {
+    pub(super) state: State,
+    pub(super) env: Env,
     store: std::result::Result<LedgerStore, PlatformError>,
     /// When the alarm rings, as far as this instance knows.
-    armed: Cell<Option<UnixMillis>>,
+    pub(super) armed: Cell<Option<UnixMillis>>,
     poked_at: Cell<UnixMillis>,
+    /// The counts of the minute, once they were read.
+    minute: RefCell<Option<Minute>>,
+    pub(super) revoked: RefCell<Option<Revoked>>,
+    streams: RefCell<OpenStreams>,
+    /// Places in the queue, with the time at which the Dispatcher told them.
+    places: RefCell<(UnixMillis, BTreeMap<JobId, QueuePlace>)>,
+}
+
+/// Which tokens are refused: what the marks say, read once by an instance.
+#[derive(Clone, Default)]
+pub(super) struct Revoked {
+    by: Option<UnixSeconds>,
+    tokens: Vec<String>,
 }
 
 impl DurableObject for Ledger {
     fn new(state: State, env: Env) -> Self {
         let store = Sql::new(&state).map(LedgerStore::new);
-        let poked_at = Cell::new(UnixMillis(0));
-        Self { ledger: Rc::new(Inner { state, env, store, armed: Cell::new(None), poked_at }) }
+        let inner = Inner {
+            state,
+            env,
+            store,
+            armed: Cell::new(None),
+            poked_at: Cell::new(UnixMillis(0)),
+            minute: RefCell::default(),
+            revoked: RefCell::default(),
+            streams: RefCell::default(),
+            places: RefCell::default(),
+        };
+        Self { ledger: Rc::new(inner) }
     }
 
     /// Never called: the shim of `scripts/finish-build.mjs` hands the message's text to `handle`.
@@ -70,274 +96,260 @@ impl DurableObject for Ledger {
 impl Ledger {
     /// A message in, a reply out, both JSON. The shim of `scripts/finish-build.mjs` calls it.
     pub async fn handle(&self, message: String) -> std::result::Result<String, JsValue> {
-        let reply = match serde_json::from_str(&message) {
-            Ok(request) => self.ledger.answer(request).await,
+        let answer = match serde_json::from_str::<LedgerCall>(&message) {
+            Ok(call) => self.ledger.answer(call).await,
             Err(_) => Err(PlatformError),
         };
-        let reply = reply.unwrap_or_else(|PlatformError| {
+        let answer = answer.unwrap_or_else(|PlatformError| {
             log::alert("ledger_failed");
-            LedgerReply::Refused(LedgerRefusal::Unavailable)
+            LedgerAnswer { rate: None, reply: LedgerReply::Refused(LedgerRefusal::Unavailable) }
         });
-        serde_json::to_string(&reply).map_err(|_| JsValue::from_str("reply"))
+        serde_json::to_string(&answer).map_err(|_| JsValue::from_str("reply"))
     }
 }
 
-type Outcome = std::result::Result<LedgerReply, PlatformError>;
+pub(super) type Done<T> = std::result::Result<T, PlatformError>;
+
+fn refused(refusal: LedgerRefusal) -> LedgerReply {
+    LedgerReply::Refused(refusal)
+}
 
 impl Inner {
-    fn store(&self) -> std::result::Result<&LedgerStore, PlatformError> {
+    pub(super) fn store(&self) -> Done<&LedgerStore> {
         self.store.as_ref().map_err(|error| *error)
     }
 
-    async fn answer(self: &Rc<Self>, request: LedgerRequest) -> Outcome {
+    /// 1 revocation · 2 the request's place in the minute (a create looks for its idempotency key first) · 3 the request.
+    async fn answer(self: &Rc<Self>, call: LedgerCall) -> Done<LedgerAnswer> {
         let now = platform::now();
-        match request {
-            request @ LedgerRequest::Create { .. } => self.create(request, now).await,
-            LedgerRequest::Get { job_id } => self.get(&job_id, now),
-            LedgerRequest::List { limit, before, status } => self.list(limit, before.as_ref(), status),
+        let limit = call.caller.as_ref().and_then(|caller| caller.requests_per_minute);
+        let reply = self.checked(call, now).await?;
+        Ok(LedgerAnswer { rate: limit.map(|limit| self.requests_left(limit, now)).transpose()?, reply })
+    }
+
+    async fn checked(self: &Rc<Self>, call: LedgerCall, now: UnixMillis) -> Done<LedgerReply> {
+        let limit = call.caller.as_ref().and_then(|caller| caller.requests_per_minute);
+        // 1
+        if call.caller.as_ref().map_or(Ok(false), |caller| self.refuses(caller, now))? {
+            return Ok(refused(LedgerRefusal::Revoked));
+        }
+        // 2
+        if let LedgerRequest::Create(request) = call.ask {
+            return self.create(*request, limit, now).await;
+        }
+        if let Some(refusal) = self.count_request(limit, now)? {
+            return Ok(refused(refusal));
+        }
+        // 3
+        match call.ask {
+            LedgerRequest::Get { job_id } => self.get(&job_id, now).await,
+            LedgerRequest::GetBatch { batch_id } => self.batch(&batch_id, now).await,
+            LedgerRequest::List { limit, before, status } => self.list(limit, before.as_ref(), status, now).await,
             LedgerRequest::Cancel { job_id } => self.cancel(&job_id, now).await,
             LedgerRequest::Delete { job_id } => self.delete(&job_id),
-            LedgerRequest::Account => self.account(now),
-            LedgerRequest::Withdraw { job_id } => self.withdraw_soon(&job_id, now),
-            LedgerRequest::News { news } => self.news(&news, now),
+            LedgerRequest::Account { predictions_per_minute } => self.account(predictions_per_minute, now),
+            LedgerRequest::Watch { job_id, stream } => self.watch(&job_id, &stream, now).await,
+            LedgerRequest::Unwatch { stream } => {
+                self.streams.borrow_mut().close(&stream);
+                Ok(LedgerReply::Done)
+            }
+            LedgerRequest::PutFile { file } => self.store()?.store(&[Write::File(&file)]).map(|()| LedgerReply::Done),
+            LedgerRequest::GetFile { file_id } => self.file(&file_id),
+            LedgerRequest::ListFiles { limit, before } => self.files(limit, before.as_ref()),
+            LedgerRequest::DeleteFile { file_id } => {
+                self.store()?.store(&[Write::ForgetFile(&file_id)]).map(|()| LedgerReply::Done)
+            }
+            LedgerRequest::Withdraw { job_ids } => self.withdraw_soon(&job_ids, now).map(|()| LedgerReply::Done),
+            LedgerRequest::News { news } => self.news(&news, now).map(|()| LedgerReply::Done),
+            LedgerRequest::Revoke(revocation) => self.revoke(revocation, now).await,
+            LedgerRequest::Check | LedgerRequest::Create(_) => Ok(LedgerReply::Done),
         }
     }
 
-    /// 1 admit and write in one transaction · 2 hand over to the Dispatcher · 3 write what it said.
-    async fn create(self: &Rc<Self>, request: LedgerRequest, now: UnixMillis) -> Outcome {
-        let LedgerRequest::Create { user, order, limits, caps, deadline, max_wait_secs } = request else {
-            return Err(PlatformError);
-        };
-        let store = self.store()?;
-        store.ensure()?;
-        if let Some(record) = store.prediction(&order.job_id)? {
-            return Ok(LedgerReply::Prediction { record: Box::new(record), submitting: false });
+    fn refuses(&self, caller: &Caller, now: UnixMillis) -> Done<bool> {
+        let mut slot = self.revoked.borrow_mut();
+        if slot.is_none() {
+            let store = self.store()?;
+            *slot = Some(Revoked { by: store.mark("revoked", now)?, tokens: store.marks("revoked:", now)? });
         }
-        // 1
-        let jti = caps.as_ref().map(|caps| caps.jti.as_str());
-        let usage = (store.day(now.utc_day())?, store.jti(jti)?);
-        let admission = match decide_admission(&order, &limits, caps.as_ref(), usage, (deadline, max_wait_secs), now) {
-            Ok(admission) => admission,
-            Err(refusal) => return Ok(LedgerReply::Refused(refusal)),
-        };
-        let Admission { record, day, jti } = admission;
-        let mut writes = vec![Write::Prediction(&record), Write::Day(day)];
-        if let (Some(caps), Some(usage)) = (&caps, jti) {
-            writes.push(Write::Jti(&caps.jti, usage, caps.expires_at));
+        let revoked = slot.as_ref().ok_or(PlatformError)?;
+        let by_token = caller.jti.as_ref().is_some_and(|jti| revoked.tokens.contains(jti));
+        Ok(by_token || is_revoked(caller, revoked.by))
+    }
+
+    /// Uses the counts of the minute, which are read with their first use.
+    pub(super) fn with_minute<R>(&self, now: UnixMillis, change: impl FnOnce(&mut Minute) -> R) -> Done<R> {
+        let mut slot = self.minute.borrow_mut();
+        if slot.is_none() {
+            *slot = Some(self.store()?.mark("minute", now)?.unwrap_or_default());
         }
-        store.store(&writes)?;
-        self.arm(record.ask_at)?;
-        // 2
-        let deadline = Deadline::after(now, DISPATCHER_ACK_TIMEOUT_MILLIS);
-        let enqueue = DispatcherRequest::Enqueue { user, order, weight: limits.weight, deadline };
-        let reply = ask_dispatcher(&self.env, &enqueue, DISPATCHER_ACK_TIMEOUT_MILLIS).await;
-        // 3
-        match reply {
-            Ok(DispatcherReply::Job(news)) => {
-                self.news(std::slice::from_ref(&news), platform::now())?;
-                let submitting = news.stage == Stage::Submitting;
-                self.found(&record.job_id, submitting)
+        Ok(change(slot.as_mut().ok_or(PlatformError)?))
+    }
+
+    /// The counts as they are to be stored.
+    pub(super) fn minute_write(&self, now: UnixMillis) -> Done<Write<'static>> {
+        self.with_minute(now, |minute| Write::Mark("minute".to_owned(), json!(minute), minute.ends_at()))
+    }
+
+    /// Counts a request; the refusal if there is no room for it.
+    pub(super) fn count_request(&self, limit: Option<u32>, now: UnixMillis) -> Done<Option<LedgerRefusal>> {
+        let Some(limit) = limit else { return Ok(None) };
+        match self.with_minute(now, |minute| minute.take_request(limit, now))? {
+            Ok(false) => Ok(None),
+            Ok(true) => {
+                let store = self.store()?;
+                let is_new = !store.exists()?;
+                store.store(&[self.minute_write(now)?])?;
+                if is_new {
+                    // So that a Ledger of somebody who never creates anything goes again.
+                    self.arm(now.plus_millis(crate::constants::RETENTION_MILLIS))?;
+                }
+                Ok(None)
             }
-            Ok(DispatcherReply::Refused(refusal)) => {
-                self.undo(&record.job_id)?;
-                Ok(LedgerReply::Refused(refusal.into()))
-            }
-            Ok(_) | Err(_) => {
-                self.withdraw_soon(&record.job_id, platform::now())?;
-                Ok(LedgerReply::Refused(LedgerRefusal::Unavailable))
-            }
+            Err(full) => Ok(Some(LedgerRefusal::RateLimited { retry_after_secs: full.retry_after_secs })),
         }
     }
 
-    fn found(&self, job_id: &JobId, submitting: bool) -> Outcome {
+    fn requests_left(&self, limit: u32, now: UnixMillis) -> Done<Rate> {
+        self.with_minute(now, |minute| minute.requests_left(limit, now))
+    }
+
+    pub(super) fn found(&self, job_id: &JobId) -> Done<LedgerReply> {
         Ok(match self.store()?.prediction(job_id)? {
-            Some(record) => LedgerReply::Prediction { record: Box::new(record), submitting },
-            None => LedgerReply::Refused(LedgerRefusal::NotFound),
+            Some(record) => LedgerReply::Prediction(Box::new(record)),
+            None => refused(LedgerRefusal::NotFound),
         })
     }
 
-    fn get(self: &Rc<Self>, job_id: &JobId, now: UnixMillis) -> Outcome {
-        let Some(record) = self.store()?.prediction(job_id)? else {
-            return Ok(LedgerReply::Refused(LedgerRefusal::NotFound));
-        };
-        if wants_poke(&record, now) && now.millis_since(self.poked_at.get()) >= POKE_AFTER_MILLIS {
+    async fn get(self: &Rc<Self>, job_id: &JobId, now: UnixMillis) -> Done<LedgerReply> {
+        let Some(record) = self.store()?.prediction(job_id)? else { return Ok(refused(LedgerRefusal::NotFound)) };
+        self.poke_if_silent(&record, now);
+        let record = self.placed(vec![record], now).await?.pop().ok_or(PlatformError)?;
+        Ok(LedgerReply::Prediction(Box::new(record)))
+    }
+
+    /// An open stream looks: the same as a read, for a stream that may be open.
+    async fn watch(self: &Rc<Self>, job_id: &JobId, stream: &StreamId, now: UnixMillis) -> Done<LedgerReply> {
+        if self.store()?.prediction(job_id)?.is_none() {
+            return Ok(refused(LedgerRefusal::NotFound));
+        }
+        let looked = self.streams.borrow_mut().look(stream, now);
+        match looked {
+            Ok(()) => self.get(job_id, now).await,
+            Err(refusal) => Ok(refused(refusal)),
+        }
+    }
+
+    fn poke_if_silent(self: &Rc<Self>, record: &PredictionRecord, now: UnixMillis) {
+        if wants_poke(record, now) && now.millis_since(self.poked_at.get()) >= POKE_AFTER_MILLIS {
             self.poked_at.set(now);
             let this = Rc::clone(self);
             self.state.wait_until(async move {
                 let _ = ask_dispatcher(&this.env, &DispatcherRequest::Tick, DISPATCHER_ACK_TIMEOUT_MILLIS).await;
             });
         }
-        Ok(LedgerReply::Prediction { record: Box::new(record), submitting: false })
     }
 
-    fn list(&self, limit: u32, before: Option<&JobId>, status: Option<Status>) -> Outcome {
-        let limit = limit.clamp(1, LIST_MAX);
-        let mut records = self.store()?.page(limit, before, status)?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = records.len() > limit;
-        records.truncate(limit);
-        Ok(LedgerReply::Page { records, more })
+    /// Puts the present place into what waits. The Dispatcher is asked at most once in two seconds, for all that waits;
+    /// if it does not answer, the place that was told last stands.
+    pub(super) async fn placed(
+        &self,
+        mut records: Vec<PredictionRecord>,
+        now: UnixMillis,
+    ) -> Done<Vec<PredictionRecord>> {
+        if !records.iter().any(|record| record.status == Status::Queued) {
+            return Ok(records);
+        }
+        if now.millis_since(self.places.borrow().0) >= PLACE_FRESH_MILLIS {
+            self.places.borrow_mut().0 = now;
+            let waiting = self.store()?.page(LIST_MAX, None, Some(Status::Queued))?;
+            let job_ids = waiting.into_iter().map(|record| record.job_id).collect();
+            let reply =
+                ask_dispatcher(&self.env, &DispatcherRequest::Places { job_ids }, DISPATCHER_ACK_TIMEOUT_MILLIS).await;
+            if let Ok(DispatcherReply::Places(places)) = reply {
+                *self.places.borrow_mut() = (now, places.into_iter().collect());
+            }
+        }
+        let places = self.places.borrow();
+        for record in records.iter_mut().filter(|record| record.status == Status::Queued) {
+            record.queue = places.1.get(&record.job_id).copied().or(record.queue);
+        }
+        Ok(records)
+    }
+
+    async fn batch(&self, batch_id: &BatchId, now: UnixMillis) -> Done<LedgerReply> {
+        let store = self.store()?;
+        let job_ids: Option<Vec<JobId>> = store.mark(batch_id.as_str(), now)?;
+        let records = store.predictions(&job_ids.unwrap_or_default())?;
+        if records.is_empty() {
+            return Ok(refused(LedgerRefusal::NotFound));
+        }
+        let records = self.placed(records, now).await?;
+        Ok(LedgerReply::Created { records, submitting: false, batch_id: Some(batch_id.clone()), replayed: false })
+    }
+
+    async fn list(
+        &self,
+        limit: u32,
+        before: Option<&JobId>,
+        status: Option<Status>,
+        now: UnixMillis,
+    ) -> Done<LedgerReply> {
+        let (records, more) = cut(self.store()?.page(limit.clamp(1, LIST_MAX), before, status)?, limit);
+        Ok(LedgerReply::Page { records: self.placed(records, now).await?, more })
+    }
+
+    fn file(&self, file_id: &FileId) -> Done<LedgerReply> {
+        Ok(match self.store()?.file(file_id)? {
+            Some(file) => LedgerReply::Files { files: vec![file], more: false },
+            None => refused(LedgerRefusal::NotFound),
+        })
+    }
+
+    fn files(&self, limit: u32, before: Option<&FileId>) -> Done<LedgerReply> {
+        let (files, more) = cut(self.store()?.files(limit.clamp(1, LIST_MAX), before)?, limit);
+        Ok(LedgerReply::Files { files, more })
     }
 
     /// The Dispatcher decides; what it says is applied, and the prediction is returned as it is then.
-    async fn cancel(&self, job_id: &JobId, now: UnixMillis) -> Outcome {
-        let Some(record) = self.store()?.prediction(job_id)? else {
-            return Ok(LedgerReply::Refused(LedgerRefusal::NotFound));
-        };
+    pub(super) async fn cancel(&self, job_id: &JobId, now: UnixMillis) -> Done<LedgerReply> {
+        let Some(record) = self.store()?.prediction(job_id)? else { return Ok(refused(LedgerRefusal::NotFound)) };
         if !record.status.is_terminal() {
             let request = DispatcherRequest::Cancel { job_id: job_id.clone() };
             match ask_dispatcher(&self.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await {
-                Ok(DispatcherReply::Job(news)) => self.news(std::slice::from_ref(&news), now).map(drop)?,
-                // It ended long ago and its news were acknowledged: the row says how.
-                Ok(DispatcherReply::Unknown) => {}
-                Ok(_) | Err(_) => return Ok(LedgerReply::Refused(LedgerRefusal::Unavailable)),
+                // Without news it ended long ago, and the row says how.
+                Ok(DispatcherReply::Jobs(news)) => self.news(&news, now)?,
+                Ok(_) | Err(_) => return Ok(refused(LedgerRefusal::Unavailable)),
             }
         }
-        self.found(job_id, false)
+        self.found(job_id)
     }
 
-    fn delete(&self, job_id: &JobId) -> Outcome {
+    fn delete(&self, job_id: &JobId) -> Done<LedgerReply> {
         let store = self.store()?;
         match store.prediction(job_id)? {
-            None => Ok(LedgerReply::Refused(LedgerRefusal::NotFound)),
-            Some(record) if !record.status.is_terminal() => Ok(LedgerReply::Refused(LedgerRefusal::NotEnded)),
+            None => Ok(refused(LedgerRefusal::NotFound)),
+            Some(record) if !record.status.is_terminal() => Ok(refused(LedgerRefusal::NotEnded)),
             Some(_) => store.store(&[Write::Forget(job_id)]).map(|()| LedgerReply::Done),
         }
     }
 
-    fn account(&self, now: UnixMillis) -> Outcome {
+    fn account(&self, predictions_per_minute: u32, now: UnixMillis) -> Done<LedgerReply> {
         let store = self.store()?;
         Ok(LedgerReply::Account(AccountUsage {
             days: store.days(now.utc_day())?,
             running: store.count(Status::Processing)?,
             waiting: store.count(Status::Queued)?,
+            creates: Some(self.with_minute(now, |minute| minute.creates_left(predictions_per_minute, now))?),
         }))
     }
 
-    /// Applies news; settles in the same transaction what they end. An unknown job is an acknowledgement: it was
-    /// refused, withdrawn or forgotten here.
-    fn news(&self, news: &[JobNews], now: UnixMillis) -> Outcome {
-        let store = self.store()?;
-        for said in news {
-            let Some(mut record) = store.prediction(&said.job_id)? else { continue };
-            if !apply_news(&mut record, said, now) {
-                continue;
-            }
-            if record.status.is_terminal() {
-                self.store_with_usage(&record, settle, Write::Prediction(&record))?;
-            } else {
-                store.store(&[Write::Prediction(&record)])?;
-            }
-        }
-        Ok(LedgerReply::Done)
-    }
-
-    /// Writes a row together with the use of its day and its token.
-    fn store_with_usage(
-        &self,
-        record: &PredictionRecord,
-        change: impl Fn(
-            &PredictionRecord,
-            crate::messages::DayUsage,
-            crate::ledger::JtiUsage,
-        ) -> (crate::messages::DayUsage, crate::ledger::JtiUsage),
-        write: Write<'_>,
-    ) -> std::result::Result<(), PlatformError> {
-        let store = self.store()?;
-        let (day, jti) = change(record, store.day(record.day)?, store.jti(record.jti.as_deref())?);
-        let mut writes = vec![write, Write::Day(day)];
-        if let Some(name) = &record.jti {
-            writes.push(Write::Jti(name, jti, UnixMillis(0)));
-        }
-        store.store(&writes)
-    }
-
-    /// A refused or withdrawn create leaves nothing.
-    fn undo(&self, job_id: &JobId) -> std::result::Result<(), PlatformError> {
-        match self.store()?.prediction(job_id)? {
-            Some(record) if !record.status.is_terminal() => {
-                self.store_with_usage(&record, undo_admission, Write::Forget(job_id))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Marks a create that was answered 503, and withdraws it now and, until the Dispatcher answers, again.
-    fn withdraw_soon(self: &Rc<Self>, job_id: &JobId, now: UnixMillis) -> Outcome {
-        let store = self.store()?;
-        if let Some(mut record) = store.prediction(job_id)?.filter(|record| record.sequence == 0) {
-            record.withdrawing = true;
-            record.heard_at = now;
-            store.store(&[Write::Prediction(&record)])?;
-            self.arm(now.plus_millis(WITHDRAW_RETRY_MILLIS))?;
-            let (this, job_id) = (Rc::clone(self), job_id.clone());
-            self.state.wait_until(async move {
-                let _ = this.withdraw(&job_id).await;
-            });
-        }
-        Ok(LedgerReply::Done)
-    }
-
-    /// Only the Dispatcher's answer releases the credits; or the prediction goes on, if it was sent after all.
-    async fn withdraw(&self, job_id: &JobId) -> std::result::Result<(), PlatformError> {
-        let request = DispatcherRequest::Withdraw { job_id: job_id.clone() };
-        match ask_dispatcher(&self.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await? {
-            DispatcherReply::Job(news) => self.news(std::slice::from_ref(&news), platform::now()).map(drop),
-            DispatcherReply::Unknown => self.undo(job_id),
-            _ => Err(PlatformError),
-        }
-    }
-
-    /// The alarm: forget what is old, withdraw again, ask for what was silent too long; then arm the next one.
-    async fn wake(self: &Rc<Self>, now: UnixMillis) -> std::result::Result<(), PlatformError> {
-        let store = self.store()?;
-        for record in store.woken(now)? {
-            if record.status.is_terminal() {
-                store.store(&[Write::Forget(&record.job_id)])?;
-            } else {
-                self.ask_about(record, now)?;
-            }
-        }
-        store.sweep(now)?;
-        if store.is_empty()? {
-            self.state.storage().delete_all().await.map_err(|_| PlatformError)?;
-            store.forget_tables();
-            return Ok(());
-        }
-        // Without predictions, the days that are left need a look once a day.
-        let tomorrow = now.plus_millis(UnixSeconds(SECONDS_PER_DAY).millis().0);
-        self.arm(store.next_wake()?.unwrap_or(tomorrow).min(tomorrow).max(now.plus_millis(WITHDRAW_RETRY_MILLIS)))
-    }
-
-    fn ask_about(
-        self: &Rc<Self>,
-        mut record: PredictionRecord,
-        now: UnixMillis,
-    ) -> std::result::Result<(), PlatformError> {
-        let (this, job_id, withdrawing) = (Rc::clone(self), record.job_id.clone(), record.withdrawing);
-        if withdrawing {
-            record.heard_at = now;
-        } else {
-            log::alert("prediction_silent");
-            record.ask_at = now.plus_millis(600_000);
-        }
-        self.store()?.store(&[Write::Prediction(&record)])?;
-        self.state.wait_until(async move {
-            let _ = if withdrawing { this.withdraw(&job_id).await } else { this.ask_state(&job_id).await };
-        });
-        Ok(())
-    }
-
-    async fn ask_state(&self, job_id: &JobId) -> std::result::Result<(), PlatformError> {
-        let request = DispatcherRequest::State { job_id: job_id.clone() };
-        match ask_dispatcher(&self.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await? {
-            DispatcherReply::Job(news) => self.news(std::slice::from_ref(&news), platform::now()).map(drop),
-            _ => Ok(()),
-        }
+    pub(super) fn known_key(&self, key: &str, now: UnixMillis) -> Done<Option<KnownKey>> {
+        self.store()?.mark(&key_mark(key), now)
     }
 
     /// Arms the alarm, if nothing earlier is armed. A new instance does not know what is: the rows do.
-    fn arm(&self, at: UnixMillis) -> std::result::Result<(), PlatformError> {
+    pub(super) fn arm(&self, at: UnixMillis) -> Done<()> {
         let store = self.store()?;
         let at = match self.armed.get() {
             Some(armed) if armed <= at => return Ok(()),
@@ -348,4 +360,22 @@ impl Inner {
         store.set_alarm(at);
         Ok(())
     }
+
+    /// After the platform deleted every row: what this instance remembered of them goes too.
+    pub(super) fn forget_everything(&self) {
+        *self.minute.borrow_mut() = None;
+        *self.revoked.borrow_mut() = None;
+    }
+}
+
+/// The mark of an idempotency key.
+pub(super) fn key_mark(key: &str) -> String {
+    format!("key:{key}")
+}
+
+fn cut<T>(mut rows: Vec<T>, limit: u32) -> (Vec<T>, bool) {
+    let limit = usize::try_from(limit.clamp(1, LIST_MAX)).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    (rows, more)
 }

@@ -3,20 +3,24 @@
 use std::cell::Cell;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::platform::{PlatformError, Sql, Statement};
 use crate::constants::{RETENTION_MILLIS, USAGE_DAYS};
-use crate::ids::JobId;
+use crate::file::FileRecord;
+use crate::ids::{FileId, JobId};
 use crate::ledger::{JtiUsage, wakes_at};
 use crate::messages::DayUsage;
 use crate::prediction::{PredictionRecord, Status};
 use crate::time::{UnixMillis, UtcDay};
 
-const SCHEMA: [&str; 3] = [
+const SCHEMA: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS predictions (job_id TEXT PRIMARY KEY, status TEXT NOT NULL, wakes_at INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS days (day INTEGER PRIMARY KEY, spent INTEGER NOT NULL, reserved INTEGER NOT NULL, predictions INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS jti (jti TEXT PRIMARY KEY, predictions INTEGER NOT NULL, credits INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS files (file_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, doc TEXT NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID",
 ];
 
 /// A user's rows.
@@ -31,14 +35,10 @@ struct Doc {
     doc: String,
 }
 
+/// A number in a column of its own.
 #[derive(Deserialize)]
-struct Count {
-    count: i64,
-}
-
-#[derive(Deserialize)]
-struct Moment {
-    at: Option<i64>,
+struct Number {
+    number: Option<i64>,
 }
 
 impl LedgerStore {
@@ -52,15 +52,15 @@ impl LedgerStore {
         if let Some(known) = self.has_tables.get() {
             return Ok(known);
         }
-        let found: Vec<Count> =
-            self.sql.rows("SELECT COUNT(*) AS count FROM sqlite_master WHERE name = 'predictions'", &[])?;
-        let exists = found.first().is_some_and(|row| row.count > 0);
+        // The newest table: an older version's Ledger gets it with its next write.
+        let sql = "SELECT COUNT(*) AS number FROM sqlite_master WHERE name = 'marks'";
+        let exists = self.sql.rows::<Number>(sql, &[])?.first().is_some_and(|row| row.number > Some(0));
         self.has_tables.set(Some(exists));
         Ok(exists)
     }
 
     /// Makes the tables on the first write.
-    pub fn ensure(&self) -> Result<(), PlatformError> {
+    fn ensure(&self) -> Result<(), PlatformError> {
         if !self.exists()? {
             let statements: Vec<_> = SCHEMA.iter().map(|statement| Statement::new(statement, [])).collect();
             self.sql.transaction(&statements)?;
@@ -69,19 +69,28 @@ impl LedgerStore {
         Ok(())
     }
 
-    fn read<T: serde::de::DeserializeOwned>(&self, sql: &str, parameters: &[Value]) -> Result<Vec<T>, PlatformError> {
+    fn read<T: DeserializeOwned>(&self, sql: &str, parameters: &[Value]) -> Result<Vec<T>, PlatformError> {
         if self.exists()? { self.sql.rows(sql, parameters) } else { Ok(Vec::new()) }
     }
 
-    fn records(&self, sql: &str, parameters: &[Value]) -> Result<Vec<PredictionRecord>, PlatformError> {
+    fn docs<T: DeserializeOwned>(&self, sql: &str, parameters: &[Value]) -> Result<Vec<T>, PlatformError> {
         let rows: Vec<Doc> = self.read(sql, parameters)?;
         rows.iter().map(|row| serde_json::from_str(&row.doc).map_err(|_| PlatformError)).collect()
     }
 
+    fn number(&self, sql: &str, parameters: &[Value]) -> Result<Option<i64>, PlatformError> {
+        Ok(self.read::<Number>(sql, parameters)?.first().and_then(|row| row.number))
+    }
+
     /// One prediction.
     pub fn prediction(&self, job_id: &JobId) -> Result<Option<PredictionRecord>, PlatformError> {
-        let found = self.records("SELECT doc FROM predictions WHERE job_id = ?", &[json!(job_id)])?;
-        Ok(found.into_iter().next())
+        Ok(self.docs("SELECT doc FROM predictions WHERE job_id = ?", &[json!(job_id)])?.pop())
+    }
+
+    /// Those of some predictions that are there.
+    pub fn predictions(&self, job_ids: &[JobId]) -> Result<Vec<PredictionRecord>, PlatformError> {
+        let found: Result<Vec<_>, _> = job_ids.iter().map(|job_id| self.prediction(job_id)).collect();
+        Ok(found?.into_iter().flatten().collect())
     }
 
     /// A page, newest first, with one row more than asked for where there are more.
@@ -93,7 +102,7 @@ impl LedgerStore {
     ) -> Result<Vec<PredictionRecord>, PlatformError> {
         // Ids sort by creation, and `pred_z` is after every id.
         let before = before.map_or("pred_z", JobId::as_str);
-        self.records(
+        self.docs(
             "SELECT doc FROM predictions WHERE job_id < ? AND (? IS NULL OR status = ?) ORDER BY job_id DESC LIMIT ?",
             &[json!(before), json!(status), json!(status), json!(limit.saturating_add(1))],
         )
@@ -101,20 +110,18 @@ impl LedgerStore {
 
     /// Predictions that need the alarm by now, at most fifty.
     pub fn woken(&self, now: UnixMillis) -> Result<Vec<PredictionRecord>, PlatformError> {
-        self.records("SELECT doc FROM predictions WHERE wakes_at <= ? ORDER BY wakes_at LIMIT 50", &[json!(now)])
+        self.docs("SELECT doc FROM predictions WHERE wakes_at <= ? ORDER BY wakes_at LIMIT 50", &[json!(now)])
     }
 
     /// When the next row needs the alarm.
     pub fn next_wake(&self) -> Result<Option<UnixMillis>, PlatformError> {
-        let rows: Vec<Moment> = self.read("SELECT MIN(wakes_at) AS at FROM predictions", &[])?;
-        Ok(rows.first().and_then(|row| row.at).map(UnixMillis))
+        Ok(self.number("SELECT MIN(wakes_at) AS number FROM predictions", &[])?.map(UnixMillis))
     }
 
     /// Predictions that are in a status.
     pub fn count(&self, status: Status) -> Result<u32, PlatformError> {
-        let rows: Vec<Count> =
-            self.read("SELECT COUNT(*) AS count FROM predictions WHERE status = ?", &[json!(status)])?;
-        Ok(rows.first().and_then(|row| u32::try_from(row.count).ok()).unwrap_or_default())
+        let sql = "SELECT COUNT(*) AS number FROM predictions WHERE status = ?";
+        Ok(self.number(sql, &[json!(status)])?.and_then(|count| u32::try_from(count).ok()).unwrap_or_default())
     }
 
     /// The use of a day; nothing where it has no row.
@@ -137,6 +144,29 @@ impl LedgerStore {
         Ok(rows.first().copied().unwrap_or_default())
     }
 
+    /// A page of files, newest first, with one row more than asked for where there are more.
+    pub fn files(&self, limit: u32, before: Option<&FileId>) -> Result<Vec<FileRecord>, PlatformError> {
+        let before = before.map_or("file_z", FileId::as_str);
+        let sql = "SELECT doc FROM files WHERE file_id < ? ORDER BY file_id DESC LIMIT ?";
+        self.docs(sql, &[json!(before), json!(limit.saturating_add(1))])
+    }
+
+    /// One file.
+    pub fn file(&self, file_id: &FileId) -> Result<Option<FileRecord>, PlatformError> {
+        Ok(self.docs("SELECT doc FROM files WHERE file_id = ?", &[json!(file_id)])?.pop())
+    }
+
+    /// A small fact, until it ends.
+    pub fn mark<T: DeserializeOwned>(&self, name: &str, now: UnixMillis) -> Result<Option<T>, PlatformError> {
+        Ok(self.docs("SELECT doc FROM marks WHERE name = ? AND expires_at > ?", &[json!(name), json!(now)])?.pop())
+    }
+
+    /// Documents of all marks whose names start alike.
+    pub fn marks<T: DeserializeOwned>(&self, prefix: &str, now: UnixMillis) -> Result<Vec<T>, PlatformError> {
+        let sql = "SELECT doc FROM marks WHERE name >= ? AND name < ? AND expires_at > ?";
+        self.docs(sql, &[json!(prefix), json!(format!("{prefix}\u{10ffff}")), json!(now)])
+    }
+
     /// Stores all of these or none.
     pub fn store(&self, writes: &[Write<'_>]) -> Result<(), PlatformError> {
         self.ensure()?;
@@ -144,7 +174,7 @@ impl LedgerStore {
         self.sql.transaction(&statements?)
     }
 
-    /// Forgets what nobody may need any more: old days and ended tokens.
+    /// Forgets what nobody may need any more: old days, ended tokens and marks.
     pub fn sweep(&self, now: UnixMillis) -> Result<(), PlatformError> {
         if !self.exists()? {
             return Ok(());
@@ -153,16 +183,16 @@ impl LedgerStore {
         self.sql.transaction(&[
             Statement::new("DELETE FROM days WHERE day <= ? AND reserved = 0", [json!(first_day)]),
             Statement::new("DELETE FROM jti WHERE expires_at < ?", [json!(now.plus_millis(-RETENTION_MILLIS))]),
+            Statement::new("DELETE FROM marks WHERE expires_at <= ?", [json!(now)]),
         ])
     }
 
     /// Whether no row is left in any table.
     pub fn is_empty(&self) -> Result<bool, PlatformError> {
-        let rows: Vec<Count> = self.read(
-            "SELECT (SELECT COUNT(*) FROM predictions) + (SELECT COUNT(*) FROM days) + (SELECT COUNT(*) FROM jti) AS count",
-            &[],
-        )?;
-        Ok(rows.first().is_none_or(|row| row.count == 0))
+        let tables = ["predictions", "days", "jti", "files", "marks"];
+        let sums: Vec<String> = tables.iter().map(|table| format!("(SELECT COUNT(*) FROM {table})")).collect();
+        let rows = self.number(&format!("SELECT {} AS number", sums.join(" + ")), &[])?;
+        Ok(rows.is_none_or(|rows| rows == 0))
     }
 
     /// After the platform deleted everything.
@@ -186,6 +216,14 @@ pub enum Write<'a> {
     Day(DayUsage),
     /// A token's use, with its end.
     Jti(&'a str, JtiUsage, UnixMillis),
+    /// A file.
+    File(&'a FileRecord),
+    /// A file that goes.
+    ForgetFile(&'a FileId),
+    /// A small fact with its JSON and its end.
+    Mark(String, Value, UnixMillis),
+    /// A fact that goes.
+    Unmark(String),
 }
 
 impl Write<'_> {
@@ -194,8 +232,7 @@ impl Write<'_> {
             Self::Prediction(record) => {
                 let doc = serde_json::to_string(record).map_err(|_| PlatformError)?;
                 Statement::new(
-                    "INSERT INTO predictions (job_id, status, wakes_at, doc) VALUES (?, ?, ?, ?) ON CONFLICT (job_id) \
-                     DO UPDATE SET status = excluded.status, wakes_at = excluded.wakes_at, doc = excluded.doc",
+                    "INSERT OR REPLACE INTO predictions (job_id, status, wakes_at, doc) VALUES (?, ?, ?, ?)",
                     [json!(record.job_id), json!(record.status), json!(wakes_at(record)), json!(doc)],
                 )
             }
@@ -210,6 +247,19 @@ impl Write<'_> {
                  expires_at = MAX(expires_at, excluded.expires_at)",
                 [json!(jti), json!(usage.predictions), json!(usage.credits), json!(expires_at)],
             ),
+            Self::File(file) => {
+                let doc = serde_json::to_string(file).map_err(|_| PlatformError)?;
+                Statement::new(
+                    "INSERT OR REPLACE INTO files (file_id, doc) VALUES (?, ?)",
+                    [json!(file.file_id), json!(doc)],
+                )
+            }
+            Self::ForgetFile(file_id) => Statement::new("DELETE FROM files WHERE file_id = ?", [json!(file_id)]),
+            Self::Mark(name, doc, expires_at) => Statement::new(
+                "INSERT OR REPLACE INTO marks (name, doc, expires_at) VALUES (?, ?, ?)",
+                [json!(name), json!(doc.to_string()), json!(expires_at)],
+            ),
+            Self::Unmark(name) => Statement::new("DELETE FROM marks WHERE name = ?", [json!(name)]),
         })
     }
 }

@@ -9,13 +9,18 @@ mod demo;
 mod deployment;
 mod dispatcher_object;
 mod dispatcher_store;
+mod events;
+mod files;
 mod handler;
+mod ledger_care;
+mod ledger_create;
 mod ledger_object;
 mod ledger_store;
 mod log;
 mod platform;
 mod reads;
 mod respond;
+mod vendor_stream;
 
 use worker::{Context, Env, Result, ScheduleContext, ScheduledEvent, event};
 

@@ -1,6 +1,8 @@
 // What would take ten crossings between wasm and JavaScript each, done in one (docs/decisions/0002-one-javascript-module.md).
 // Nothing here decides anything: no policy, no limits, no parsing of what a client or the vendor sent.
 
+import { keyScanner } from "./key_scanner.js";
+
 const ABSENT = "\0";
 
 /** The head of a request as lines: method, URL, then the headers that the core reads. */
@@ -16,6 +18,9 @@ export function requestHead(request) {
     header("content-encoding"),
     header("content-length"),
     header("x-request-id"),
+    header("idempotency-key"),
+    header("prefer"),
+    header("last-event-id"),
   ].join("\n");
 }
 
@@ -68,18 +73,29 @@ export function textBindings(env) {
 // scripts/finish-build.mjs.
 const IN_URL_MAX = 1_500;
 
-/** Sends a message to a Durable Object and reads its answer; rejects after `timeoutMs` (the object still runs). */
+/**
+ * Sends a message to a Durable Object and reads its answer; rejects after `timeoutMs` (the object still runs). Every
+ * message names what it is about and may arrive twice, so one that failed on its way is sent once more, to a new stub;
+ * never to an object that is overloaded.
+ */
 export async function callObject(namespace, name, message, timeoutMs) {
   let timer;
   const deadline = new Promise((_, reject) => {
     timer = setTimeout(reject, timeoutMs, new Error("no answer in time"));
   });
-  const object = namespace.getByName(name);
-  const answer = message.length <= IN_URL_MAX
-    ? object.fetch(`https://object/?${encodeURIComponent(message)}`)
-    : object.fetch("https://object/", { method: "POST", body: message });
+  const send = async () => {
+    const object = namespace.getByName(name);
+    const response = await (message.length <= IN_URL_MAX
+      ? object.fetch(`https://object/?${encodeURIComponent(message)}`)
+      : object.fetch("https://object/", { method: "POST", body: message }));
+    return response.text();
+  };
+  const again = (error) => {
+    if (error?.retryable !== true || error.overloaded === true) throw error;
+    return send();
+  };
   try {
-    return await Promise.race([answer.then((response) => response.text()), deadline]);
+    return await Promise.race([send().catch(again), deadline]);
   } finally {
     clearTimeout(timer);
   }
@@ -112,6 +128,114 @@ export async function fetchUpstream(method, url, authorization, userAgent, body,
     clearTimeout(firstByte);
     clearTimeout(total);
   }
+}
+
+/**
+ * Hands a client's body through to the vendor, untouched and of exactly `length` bytes. Resolves as `fetchUpstream` does.
+ */
+export async function uploadUpstream(request, length, url, authorization, userAgent, contentType, totalMs, maxBytes) {
+  const abort = new AbortController();
+  const total = setTimeout(() => abort.abort(), totalMs);
+  const headers = { Authorization: authorization, Accept: "application/json", "User-Agent": userAgent, "Content-Type": contentType };
+  try {
+    const exact = new FixedLengthStream(length);
+    // A body that is shorter or longer breaks the request; that is told by the fetch.
+    request.body.pipeTo(exact.writable).catch(() => {});
+    const response = await fetch(url, { method: "POST", headers, body: exact.readable, redirect: "manual", signal: abort.signal });
+    const bytes = await readBody(response, maxBytes);
+    return [response.status, response.headers.get("retry-after") ?? undefined, undefined, undefined, bytes];
+  } catch {
+    return abort.signal.aborted ? "timed_out" : "broken";
+  } finally {
+    clearTimeout(total);
+  }
+}
+
+/** A response whose body is written later, and its writer. */
+export function openStream(headerLines) {
+  const { readable, writable } = new IdentityTransformStream();
+  return [respond(200, headerLines, readable), writable.getWriter()];
+}
+
+const encoder = new TextEncoder();
+
+/** Writes a text; rejects when the client has gone, or has not read for `timeoutMs`. */
+export async function writeStream(writer, text, timeoutMs) {
+  await inTime(writer.write(encoder.encode(text)), timeoutMs);
+}
+
+/** Ends a stream, whether anybody still reads it or not. */
+export function closeStream(writer) {
+  writer.close().catch(() => {});
+}
+
+export function sleep(ms) {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
+
+async function inTime(promise, ms) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(reject, ms, new Error("late"));
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Opens the vendor's own stream and relays it, scanned for the key. Resolves to "timed_out", "broken", [status] of a
+ * refusal, or [200, response, done, stop]: `done` resolves to "ended" or "leaked", `stop()` ends it.
+ */
+export async function relayStream(url, authorization, userAgent, needles, firstByteMs, silenceMs, headerLines) {
+  const abort = new AbortController();
+  const firstByte = setTimeout(() => abort.abort(), firstByteMs);
+  const headers = { Authorization: authorization, Accept: "text/event-stream", "User-Agent": userAgent };
+  let upstream;
+  try {
+    upstream = await fetch(url, { headers, redirect: "manual", signal: abort.signal });
+  } catch {
+    return abort.signal.aborted ? "timed_out" : "broken";
+  } finally {
+    clearTimeout(firstByte);
+  }
+  if (upstream.status !== 200 || upstream.body === null) {
+    upstream.body?.cancel().catch(() => {});
+    return [upstream.status];
+  }
+  const { readable, writable } = new IdentityTransformStream();
+  const done = pump(upstream.body.getReader(), writable.getWriter(), keyScanner(JSON.parse(needles)), silenceMs);
+  return [200, respond(200, headerLines, readable), done, () => abort.abort()];
+}
+
+/** What `done` of a relayed stream resolves to, or `undefined` after `ms`. */
+export function endedWithin(done, ms) {
+  return inTime(done, ms).catch(() => undefined);
+}
+
+/** Chunk by chunk, until either side ends, is silent for too long, or the key appears. */
+async function pump(reader, writer, scanner, silenceMs) {
+  let leaked = false;
+  try {
+    for (;;) {
+      const { done, value } = await inTime(reader.read(), silenceMs);
+      const safe = done ? scanner.end() : scanner.push(value);
+      leaked = safe === undefined;
+      if (leaked) break;
+      if (safe.length > 0) await inTime(writer.write(safe), silenceMs);
+      if (done) break;
+    }
+  } catch {
+    // The client has left, the vendor broke off or fell silent: the end is the same.
+  }
+  reader.cancel().catch(() => {});
+  if (leaked) writer.abort(new Error("cut")).catch(() => {});
+  else writer.close().catch(() => {});
+  return leaked ? "leaked" : "ended";
 }
 
 /** Runs a statement; parameters and rows are JSON arrays. */

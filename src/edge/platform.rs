@@ -5,12 +5,26 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
-use crate::constants::{UPSTREAM_BODY_MAX_BYTES, UPSTREAM_FIRST_BYTE_MILLIS, UPSTREAM_TOTAL_MILLIS};
+use crate::constants::{
+    EVENT_HEARTBEAT_MILLIS, FILE_UPLOAD_MILLIS, STREAM_SILENCE_MILLIS, UPSTREAM_BODY_MAX_BYTES,
+    UPSTREAM_FIRST_BYTE_MILLIS, UPSTREAM_TOTAL_MILLIS,
+};
 use crate::headers::RequestHead;
 use crate::secret::VendorKey;
 use crate::time::UnixMillis;
 use crate::upstream::answer::{Answer, VendorResponse};
 use crate::upstream::request::{USER_AGENT, UpstreamRequest};
+
+/// Bundled because platform.js imports it; nothing is called from here.
+mod key_scanner {
+    use wasm_bindgen::prelude::*;
+
+    #[wasm_bindgen(module = "/src/edge/key_scanner.js")]
+    extern "C" {
+        #[wasm_bindgen(js_name = keyScanner)]
+        pub fn key_scanner(needles: &JsValue) -> JsValue;
+    }
+}
 
 mod js {
     use wasm_bindgen::prelude::*;
@@ -49,6 +63,38 @@ mod js {
             total: u32,
             max_bytes: u32,
         ) -> Result<JsValue, JsValue>;
+        #[wasm_bindgen(catch, js_name = uploadUpstream)]
+        #[allow(clippy::too_many_arguments, reason = "one crossing instead of an object built member by member")]
+        pub async fn upload_upstream(
+            request: &web_sys::Request,
+            length: f64,
+            url: &str,
+            authorization: &str,
+            user_agent: &str,
+            content_type: &str,
+            total: u32,
+            max_bytes: u32,
+        ) -> Result<JsValue, JsValue>;
+        #[wasm_bindgen(catch, js_name = relayStream)]
+        pub async fn relay_stream(
+            url: &str,
+            authorization: &str,
+            user_agent: &str,
+            needles: &str,
+            first_byte: u32,
+            silence: u32,
+            header_lines: &str,
+        ) -> Result<JsValue, JsValue>;
+        #[wasm_bindgen(catch, js_name = endedWithin)]
+        pub async fn ended_within(done: &JsValue, millis: i32) -> Result<JsValue, JsValue>;
+        #[wasm_bindgen(catch, js_name = openStream)]
+        pub fn open_stream(header_lines: &str) -> Result<js_sys::Array, JsValue>;
+        #[wasm_bindgen(catch, js_name = writeStream)]
+        pub async fn write_stream(writer: &JsValue, text: &str, timeout: i32) -> Result<(), JsValue>;
+        #[wasm_bindgen(js_name = closeStream)]
+        pub fn close_stream(writer: &JsValue);
+        #[wasm_bindgen(catch)]
+        pub async fn sleep(millis: i32) -> Result<(), JsValue>;
         #[wasm_bindgen(catch, js_name = sqlRows)]
         pub fn sql_rows(sql: &JsValue, statement: &str, parameters: &str) -> Result<String, JsValue>;
         #[wasm_bindgen(catch, js_name = sqlTransaction)]
@@ -100,6 +146,9 @@ pub fn request_head(request: &web_sys::Request) -> RequestHead {
         content_encoding: header(),
         content_length: header(),
         request_id: header(),
+        idempotency_key: header(),
+        prefer: header(),
+        last_event_id: header(),
     }
 }
 
@@ -163,6 +212,113 @@ pub async fn fetch_upstream(request: &UpstreamRequest, key: &VendorKey) -> Answe
     )
     .await;
     answer.map_or(Answer::Broken, |answer| read_answer(&answer))
+}
+
+/// Hands a client's body of `length` bytes through to the vendor, and reads the answer.
+pub async fn upload_upstream(
+    body_of: &web_sys::Request,
+    length: u64,
+    content_type: &str,
+    request: &UpstreamRequest,
+    key: &VendorKey,
+) -> Answer {
+    let authorization = format!("Bearer {}", key.expose());
+    let limit = u32::try_from(UPSTREAM_BODY_MAX_BYTES).unwrap_or(u32::MAX);
+    // At most 90 million.
+    #[allow(clippy::as_conversions, clippy::cast_precision_loss, reason = "exact below 2^53")]
+    let length = length as f64;
+    let (url, total) = (&request.url, FILE_UPLOAD_MILLIS);
+    let answer =
+        js::upload_upstream(body_of, length, url, &authorization, USER_AGENT, content_type, total, limit).await;
+    answer.map_or(Answer::Broken, |answer| read_answer(&answer))
+}
+
+/// The vendor's stream under way to a client.
+pub struct Relay {
+    response: JsValue,
+    done: JsValue,
+    stop: js_sys::Function,
+}
+
+/// What has become of a relayed stream.
+pub enum RelayEnd {
+    /// It goes on.
+    Running,
+    /// It has ended.
+    Ended,
+    /// It was cut: the key was in it.
+    Leaked,
+}
+
+impl Relay {
+    /// What the client gets.
+    pub fn response(&self) -> Result<web_sys::Response, PlatformError> {
+        self.response.clone().dyn_into().map_err(|_| PlatformError)
+    }
+
+    /// Waits for its end, so long at most.
+    pub async fn ended_within(&self, millis: i32) -> RelayEnd {
+        match js::ended_within(&self.done, millis).await {
+            Ok(end) if end.is_undefined() => RelayEnd::Running,
+            Ok(end) if end.as_string().as_deref() == Some("leaked") => RelayEnd::Leaked,
+            Ok(_) | Err(_) => RelayEnd::Ended,
+        }
+    }
+
+    /// Ends it.
+    pub fn stop(&self) {
+        let _ = self.stop.call0(&JsValue::NULL);
+    }
+}
+
+/// Opens the vendor's stream; anything but 200 is an answer without a body.
+pub async fn relay_stream(
+    request: &UpstreamRequest,
+    key: &VendorKey,
+    needles: &str,
+    header_lines: &str,
+) -> Result<Relay, Answer> {
+    let authorization = format!("Bearer {}", key.expose());
+    let (first_byte, silence) = (UPSTREAM_FIRST_BYTE_MILLIS, STREAM_SILENCE_MILLIS);
+    let relayed =
+        js::relay_stream(&request.url, &authorization, USER_AGENT, needles, first_byte, silence, header_lines).await;
+    let relayed = relayed.map_err(|_| Answer::Broken)?;
+    let Some(parts) = relayed.dyn_ref::<Array>().filter(|parts| parts.length() == 4) else {
+        return Err(read_answer(&relayed));
+    };
+    let stop = parts.get(3).dyn_into().map_err(|_| Answer::Broken)?;
+    Ok(Relay { response: parts.get(1), done: parts.get(2), stop })
+}
+
+/// A response whose body is written later.
+pub struct OpenStream {
+    writer: JsValue,
+}
+
+impl OpenStream {
+    /// Opens one with the response that goes to the client.
+    pub fn open(header_lines: &str) -> Result<(web_sys::Response, Self), PlatformError> {
+        let parts = js::open_stream(header_lines)?;
+        let response = parts.get(0).dyn_into::<web_sys::Response>().map_err(|_| PlatformError)?;
+        Ok((response, Self { writer: parts.get(1) }))
+    }
+
+    /// Writes a text; an error when the client has gone.
+    pub async fn write(&self, text: &str) -> Result<(), PlatformError> {
+        let patience = i32::try_from(EVENT_HEARTBEAT_MILLIS).unwrap_or(i32::MAX);
+        Ok(js::write_stream(&self.writer, text, patience).await?)
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        js::close_stream(&self.writer);
+    }
+}
+
+/// Waits.
+pub async fn sleep(millis: i32) {
+    let _ = js::sleep(millis).await;
 }
 
 fn read_answer(answer: &JsValue) -> Answer {

@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::answers::{ask_dispatcher, ask_ledger, limiter_unavailable};
+use super::answers::{ask_dispatcher, ask_ledger, unexpected};
+use super::create::render_batch;
 use super::handler::Call;
 use super::respond::Answer;
 use crate::constants::{ACK_TIMEOUT_MILLIS, LIST_DEFAULT, LIST_MAX};
 use crate::credits::MicroCredits;
-use crate::ids::JobId;
+use crate::ids::{BatchId, JobId};
 use crate::messages::{AccountUsage, DayUsage, DispatcherReply, DispatcherRequest, LedgerReply, LedgerRequest};
 use crate::model::ModelId;
 use crate::prediction::Status;
@@ -18,32 +19,40 @@ use crate::token::Grant;
 
 /// `GET /v1/predictions/{id}`: from the Ledger's row, never a vendor request.
 pub async fn get(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Answer, Rejection> {
-    one(call, grant, &LedgerRequest::Get { job_id: job_id.clone() }).await
+    one(call, grant, LedgerRequest::Get { job_id: job_id.clone() }).await
 }
 
 /// `POST /v1/predictions/{id}/cancel`: never waits for the vendor.
 pub async fn cancel(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Answer, Rejection> {
-    one(call, grant, &LedgerRequest::Cancel { job_id: job_id.clone() }).await
+    one(call, grant, LedgerRequest::Cancel { job_id: job_id.clone() }).await
 }
 
-async fn one(call: &Call<'_>, grant: &Grant, request: &LedgerRequest) -> Result<Answer, Rejection> {
-    match ask_ledger(call.env, &grant.user, request).await? {
-        LedgerReply::Prediction { record, .. } => Ok(Answer::json_text(200, record.render(call.base))),
-        _ => Err(limiter_unavailable("ledger_reply")),
+async fn one(call: &Call<'_>, grant: &Grant, request: LedgerRequest) -> Result<Answer, Rejection> {
+    match ask_ledger(call, grant, request).await? {
+        LedgerReply::Prediction(record) => Ok(Answer::json_text(200, record.render(call.base))),
+        _ => Err(unexpected()),
+    }
+}
+
+/// `GET /v1/predictions/batch/{id}`.
+pub async fn batch(call: &Call<'_>, grant: &Grant, batch_id: &BatchId) -> Result<Answer, Rejection> {
+    match ask_ledger(call, grant, LedgerRequest::GetBatch { batch_id: batch_id.clone() }).await? {
+        LedgerReply::Created { records, .. } => Ok(Answer::json_text(200, render_batch(batch_id, &records, call.base))),
+        _ => Err(unexpected()),
     }
 }
 
 /// `DELETE /v1/predictions/{id}`.
 pub async fn delete(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Answer, Rejection> {
-    ask_ledger(call.env, &grant.user, &LedgerRequest::Delete { job_id: job_id.clone() }).await?;
+    ask_ledger(call, grant, LedgerRequest::Delete { job_id: job_id.clone() }).await?;
     Ok(Answer::empty(204))
 }
 
 /// `GET /v1/predictions?limit=&cursor=&status=`.
 pub async fn list(call: &Call<'_>, grant: &Grant) -> Result<Answer, Rejection> {
     let request = list_request(call.url.query)?;
-    let LedgerReply::Page { records, more } = ask_ledger(call.env, &grant.user, &request).await? else {
-        return Err(limiter_unavailable("ledger_reply"));
+    let LedgerReply::Page { records, more } = ask_ledger(call, grant, request).await? else {
+        return Err(unexpected());
     };
     // The cursor is the last id of the page: it says nothing that the page does not.
     let next = json!(records.last().filter(|_| more).map(|record| record.job_id.as_str()));
@@ -51,25 +60,36 @@ pub async fn list(call: &Call<'_>, grant: &Grant) -> Result<Answer, Rejection> {
     Ok(Answer::json_text(200, format!("{{\"data\":[{}],\"next_cursor\":{next}}}", data.join(","))))
 }
 
-/// Every parameter at most once, and no other.
 fn list_request(query: &str) -> Result<LedgerRequest, Rejection> {
-    let (mut limit, mut before, mut status) = (None, None, None);
+    let [limit, before, status] = list_parameters(query, ["limit", "cursor", "status"])?;
+    let bad = |name: &str| Rejection::parameter(Code::InvalidParameter, "list_parameter", name);
+    Ok(LedgerRequest::List {
+        limit: list_limit(limit)?,
+        before: before.map(|cursor| JobId::parse(&cursor).ok_or_else(|| bad("cursor"))).transpose()?,
+        status: status.map(|word| Status::parse(&word).ok_or_else(|| bad("status"))).transpose()?,
+    })
+}
+
+/// The values of a query's parameters: each at most once, and no other.
+pub fn list_parameters<const N: usize>(query: &str, names: [&str; N]) -> Result<[Option<String>; N], Rejection> {
+    let mut values = [const { None }; N];
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        let bad = || Rejection::parameter(Code::InvalidParameter, "list_parameter", name.clone());
-        let is_first = match &*name {
-            "limit" => {
-                let number = value.parse::<u32>().ok().filter(|number| (1..=LIST_MAX).contains(number));
-                limit.replace(number.ok_or_else(bad)?).is_none()
-            }
-            "cursor" => before.replace(JobId::parse(&value).ok_or_else(bad)?).is_none(),
-            "status" => status.replace(Status::parse(&value).ok_or_else(bad)?).is_none(),
-            _ => return Err(Rejection::new(Code::UnsupportedParameter, "list_parameter")),
+        let place = names.iter().zip(&mut values).find(|(known, _)| **known == name);
+        let Some((known, place)) = place else {
+            return Err(Rejection::new(Code::UnsupportedParameter, "list_parameter"));
         };
-        if !is_first {
-            return Err(bad());
+        if place.replace(value.into_owned()).is_some() {
+            return Err(Rejection::parameter(Code::InvalidParameter, "list_parameter", *known));
         }
     }
-    Ok(LedgerRequest::List { limit: limit.unwrap_or(LIST_DEFAULT), before, status })
+    Ok(values)
+}
+
+/// The rows of a page.
+pub fn list_limit(value: Option<String>) -> Result<u32, Rejection> {
+    let Some(value) = value else { return Ok(LIST_DEFAULT) };
+    let limit = value.parse::<u32>().ok().filter(|limit| (1..=LIST_MAX).contains(limit));
+    limit.ok_or_else(|| Rejection::parameter(Code::InvalidParameter, "list_parameter", "limit"))
 }
 
 const MODELS_CACHE: &str = "private, max-age=60";
@@ -92,7 +112,7 @@ async fn available_models(call: &Call<'_>, grant: &Grant) -> Vec<(ModelId, Value
     let mut models = call.deployment.config.policy.models_for(grant);
     let reply = ask_dispatcher(call.env, &DispatcherRequest::Models, ACK_TIMEOUT_MILLIS).await;
     // A list that was never read, or cannot be had, hides nothing.
-    if let Ok(DispatcherReply::Models { models: Some(listed) }) = reply {
+    if let Ok(DispatcherReply::Models(Some(listed))) = reply {
         models.retain(|(id, _)| listed.contains(id));
     }
     models
@@ -100,10 +120,11 @@ async fn available_models(call: &Call<'_>, grant: &Grant) -> Vec<(ModelId, Value
 
 /// `GET /v1/account` and its views: the caller's own.
 pub async fn account(call: &Call<'_>, grant: &Grant, view: AccountView) -> Result<Answer, Rejection> {
-    let LedgerReply::Account(usage) = ask_ledger(call.env, &grant.user, &LedgerRequest::Account).await? else {
-        return Err(limiter_unavailable("ledger_reply"));
-    };
     let plan = call.deployment.config.policy.limits_for(grant)?;
+    let request = LedgerRequest::Account { predictions_per_minute: plan.predictions_per_minute };
+    let LedgerReply::Account(usage) = ask_ledger(call, grant, request).await? else {
+        return Err(unexpected());
+    };
     let today = call.now.utc_day();
     let used = usage
         .days
@@ -119,8 +140,8 @@ pub async fn account(call: &Call<'_>, grant: &Grant, view: AccountView) -> Resul
         }),
         AccountView::Usage => json!({"data": usage.days.iter().map(day_view).collect::<Vec<_>>()}),
         AccountView::RateLimits => json!({
-            "requests_per_minute": {"limit": plan.requests_per_minute},
-            "predictions_per_minute": {"limit": plan.predictions_per_minute},
+            "requests_per_minute": call.rate.get(),
+            "predictions_per_minute": usage.creates,
             "concurrent_predictions": {
                 "limit": plan.concurrent_predictions, "running": usage.running, "waiting": usage.waiting,
             },

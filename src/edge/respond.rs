@@ -7,6 +7,7 @@ use super::log;
 use super::platform::{self, PlatformError};
 use crate::cors::{self, OriginCheck};
 use crate::ids::RequestId;
+use crate::messages::Rate;
 use crate::rejection::{Code, Rejection};
 
 /// An answer before it is written.
@@ -28,6 +29,26 @@ pub struct Answer {
     pub challenge: Option<&'static str>,
     /// Whether it answers a preflight.
     pub is_preflight: bool,
+    /// `X-RateLimit-*`, of what passed the Ledger.
+    pub rate: Option<Rate>,
+    /// `Idempotency-Replayed`.
+    pub is_replayed: bool,
+    /// `Preference-Applied: wait`, seconds.
+    pub waited_secs: Option<u32>,
+}
+
+/// What a route answers: something to write, or a stream that is open already.
+pub enum Reply {
+    /// To be written.
+    Answer(Answer),
+    /// Written by whoever opened it.
+    Open(web_sys::Response),
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
+    }
 }
 
 impl Answer {
@@ -52,6 +73,9 @@ impl Answer {
             cache_control: "no-store",
             challenge: None,
             is_preflight: false,
+            rate: None,
+            is_replayed: false,
+            waited_secs: None,
         }
     }
 
@@ -122,6 +146,17 @@ fn header_lines(answer: &Answer, request_id: &RequestId, origin: OriginCheck<'_>
     if let Some(challenge) = answer.challenge {
         add("WWW-Authenticate", challenge);
     }
+    if answer.is_replayed {
+        add("Idempotency-Replayed", "true");
+    }
+    if let Some(secs) = answer.waited_secs {
+        add("Preference-Applied", &format!("wait={secs}"));
+    }
+    if let Some(rate) = answer.rate {
+        add("X-RateLimit-Limit", &rate.limit.to_string());
+        add("X-RateLimit-Remaining", &rate.remaining.to_string());
+        add("X-RateLimit-Reset", &rate.reset.0.to_string());
+    }
     if let OriginCheck::Allowed(origin) = origin {
         add("Access-Control-Allow-Origin", origin);
         if answer.is_preflight {
@@ -133,6 +168,12 @@ fn header_lines(answer: &Answer, request_id: &RequestId, origin: OriginCheck<'_>
         }
     }
     lines
+}
+
+/// The headers of an open event stream. A page that opens it as a document can do nothing with it.
+pub fn stream_lines(rate: Option<Rate>, request_id: &RequestId, origin: OriginCheck<'_>) -> String {
+    let lines = header_lines(&Answer { rate, ..Answer::empty(200) }, request_id, origin);
+    format!("{lines}\nContent-Type: text/event-stream\nContent-Security-Policy: sandbox")
 }
 
 /// What every answer carries.

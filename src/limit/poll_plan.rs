@@ -1,8 +1,7 @@
 //! When a prediction is looked at again (protocol 4).
 
-use crate::constants::{
-    OVERDUE_POLL_MILLIS, POLL_FIRST_MILLIS, POLL_LONGEST_MILLIS, STATUS_LANE_PERCENT, VENDOR_WINDOW_MILLIS,
-};
+use super::request_window::Lane;
+use crate::constants::{OVERDUE_POLL_MILLIS, POLL_FIRST_MILLIS, POLL_LONGEST_MILLIS, VENDOR_WINDOW_MILLIS};
 
 /// Milliseconds until the next poll of a prediction that was submitted `age_millis` ago, while `running` predictions
 /// share a grant of `requests_per_minute`.
@@ -16,8 +15,7 @@ pub fn next_poll_millis(age_millis: i64, is_overdue: bool, running: usize, reque
     }
     let by_age = age_millis.div_euclid(4).clamp(POLL_FIRST_MILLIS, POLL_LONGEST_MILLIS);
     let running = i64::try_from(running).unwrap_or(i64::MAX).max(1);
-    let grant = i64::try_from(requests_per_minute).unwrap_or(i64::MAX);
-    let lane_per_minute = grant.saturating_mul(STATUS_LANE_PERCENT).div_euclid(100).max(1);
+    let lane_per_minute = i64::try_from(Lane::Status.share(requests_per_minute)).unwrap_or(i64::MAX);
     let by_lane = running.saturating_mul(VENDOR_WINDOW_MILLIS).checked_div(lane_per_minute).unwrap_or(i64::MAX);
     by_age.max(by_lane)
 }

@@ -1,76 +1,162 @@
-//! The exact window over vendor requests: never more than the grant in any minute (protocol 4).
+//! The exact window over vendor requests: never more than the grant in any minute, shared by lanes (protocol 4).
 
 use std::collections::VecDeque;
 
-use crate::constants::{CANCEL_RESERVE_REQUESTS, VENDOR_WINDOW_MILLIS};
+use serde::{Deserialize, Serialize};
+
+use crate::constants::{CANCEL_RESERVE_REQUESTS, LANE_PERCENT, VENDOR_WINDOW_MILLIS};
 use crate::time::UnixMillis;
 
 /// What a vendor request is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lane {
     /// Creates.
+    #[serde(rename = "c")]
     Create,
     /// Polls.
+    #[serde(rename = "s")]
     Status,
     /// Cancels, which always find room.
+    #[serde(rename = "x")]
     Cancel,
-    /// The model list.
+    /// The model list, streams, files.
+    #[serde(rename = "o")]
     Other,
 }
 
-/// The send times of the last 61 s.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+impl Lane {
+    const ALL: [Self; 4] = [Self::Create, Self::Status, Self::Cancel, Self::Other];
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Create => 0,
+            Self::Status => 1,
+            Self::Cancel => 2,
+            Self::Other => 3,
+        }
+    }
+
+    /// This lane's share of `limit` requests a minute, at least one.
+    #[must_use]
+    pub fn share(self, limit: usize) -> usize {
+        let percent = LANE_PERCENT.get(self.index()).copied().unwrap_or_default();
+        limit.saturating_mul(percent).div_euclid(100).max(1)
+    }
+}
+
+/// The vendor's own count, where it said less than ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VendorCount {
+    /// Requests that it still takes.
+    pub remaining: u32,
+    /// Until then.
+    pub until: UnixMillis,
+}
+
+/// The send times of the last 61 s, and what the vendor said of its own count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestWindow {
-    sent: VecDeque<UnixMillis>,
+    /// Oldest first.
+    #[serde(default)]
+    sent: VecDeque<(UnixMillis, Lane)>,
     /// No request before this: the vendor said so.
+    #[serde(default)]
     closed_until: UnixMillis,
+    /// What the vendor counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vendor: Option<VendorCount>,
+}
+
+/// How many requests of each lane count.
+#[derive(Clone, Copy)]
+struct Counts([usize; 4]);
+
+impl Counts {
+    fn of(&self, lane: Lane) -> usize {
+        self.0.get(lane.index()).copied().unwrap_or_default()
+    }
+
+    fn change(&mut self, lane: Lane, by: isize) {
+        if let Some(count) = self.0.get_mut(lane.index()) {
+            *count = count.saturating_add_signed(by);
+        }
+    }
+
+    /// Whether one more of `lane` may be sent. A lane within its share needs room beside what cancels keep; one that is
+    /// over it borrows, and leaves half of what the others have not used of theirs.
+    fn allow(&self, lane: Lane, limit: usize) -> bool {
+        let total: usize = self.0.iter().sum();
+        let room = limit.saturating_sub(total);
+        let kept = CANCEL_RESERVE_REQUESTS.min(limit.saturating_sub(1));
+        match lane {
+            Lane::Cancel => room > 0,
+            _ if room <= kept => false,
+            _ if self.of(lane) < lane.share(limit) => true,
+            Lane::Other => false,
+            Lane::Create | Lane::Status => {
+                let others = Lane::ALL.into_iter().filter(|other| *other != lane && *other != Lane::Cancel);
+                let unused = others.map(|other| other.share(limit).saturating_sub(self.of(other)).div_ceil(2));
+                room > kept.saturating_add(unused.sum())
+            }
+        }
+    }
 }
 
 impl RequestWindow {
-    /// A window with these send times, oldest first, as they were stored.
-    #[must_use]
-    pub fn restore(sent: Vec<UnixMillis>, closed_until: UnixMillis) -> Self {
-        Self { sent: sent.into(), closed_until }
-    }
-
-    /// The send times that still count, oldest first.
-    pub fn sent(&self) -> impl Iterator<Item = UnixMillis> + '_ {
-        self.sent.iter().copied()
-    }
-
-    /// Until when the vendor asked for silence.
-    #[must_use]
-    pub const fn closed_until(&self) -> UnixMillis {
-        self.closed_until
-    }
-
     /// When a request of `lane` may be sent at the earliest: `now`, or later. `limit` is the grant for a minute.
     #[must_use]
     pub fn earliest(&self, lane: Lane, limit: usize, now: UnixMillis) -> UnixMillis {
-        let reserve = match lane {
-            Lane::Cancel => 0,
-            Lane::Create | Lane::Status | Lane::Other => CANCEL_RESERVE_REQUESTS.min(limit.saturating_sub(1)),
-        };
-        let usable = limit.saturating_sub(reserve);
-        let counted = self.sent.iter().filter(|sent| now.millis_since(**sent) < VENDOR_WINDOW_MILLIS).count();
-        let Some(excess) = counted.checked_sub(usable) else { return now.max(self.closed_until) };
-        // The request after whose end there is room: the oldest, or one more for each above the limit.
-        let first_counted = self.sent.len().saturating_sub(counted);
-        let leaves = self.sent.get(first_counted.saturating_add(excess)).copied().unwrap_or(now);
-        leaves.plus_millis(VENDOR_WINDOW_MILLIS).max(now).max(self.closed_until)
+        let open = self.open_from(lane, now);
+        let mut counts = Counts([0; 4]);
+        let counted = || self.sent.iter().filter(|(at, _)| now.millis_since(*at) < VENDOR_WINDOW_MILLIS);
+        counted().for_each(|(_, lane)| counts.change(*lane, 1));
+        if counts.allow(lane, limit) {
+            return open;
+        }
+        for (at, gone) in counted() {
+            counts.change(*gone, -1);
+            if counts.allow(lane, limit) {
+                return at.plus_millis(VENDOR_WINDOW_MILLIS).max(open);
+            }
+        }
+        open
+    }
+
+    /// From when the vendor itself would take a request: its count leaves the last ones to cancels.
+    fn open_from(&self, lane: Lane, now: UnixMillis) -> UnixMillis {
+        let kept = if lane == Lane::Cancel { 0 } else { CANCEL_RESERVE_REQUESTS };
+        let vendor = self.vendor.filter(|vendor| usize::try_from(vendor.remaining).unwrap_or(usize::MAX) <= kept);
+        now.max(self.closed_until).max(vendor.map_or(now, |vendor| vendor.until))
     }
 
     /// Books a request that is sent now, and forgets those that no longer count.
-    pub fn book(&mut self, now: UnixMillis) {
-        while self.sent.front().is_some_and(|sent| now.millis_since(*sent) >= VENDOR_WINDOW_MILLIS) {
+    pub fn book(&mut self, lane: Lane, now: UnixMillis) {
+        while self.sent.front().is_some_and(|(at, _)| now.millis_since(*at) >= VENDOR_WINDOW_MILLIS) {
             self.sent.pop_front();
         }
-        self.sent.push_back(now);
+        self.sent.push_back((now, lane));
+        self.vendor = self.vendor.filter(|vendor| vendor.until > now);
+        if let Some(vendor) = &mut self.vendor {
+            vendor.remaining = vendor.remaining.saturating_sub(1);
+        }
     }
 
     /// The vendor asked for silence until `until`; it is never shortened.
     pub fn close_until(&mut self, until: UnixMillis) {
         self.closed_until = self.closed_until.max(until);
+    }
+
+    /// The vendor says how many requests it still takes until a moment. Of two counts the lower one holds.
+    pub fn heard(&mut self, count: VendorCount) {
+        let before = self.vendor.filter(|vendor| vendor.until == count.until);
+        let remaining = before.map_or(count.remaining, |before| before.remaining.min(count.remaining));
+        self.vendor = Some(VendorCount { remaining, ..count });
+    }
+
+    /// Requests that count now.
+    #[must_use]
+    pub fn counted(&self, now: UnixMillis) -> usize {
+        self.sent.iter().filter(|(at, _)| now.millis_since(*at) < VENDOR_WINDOW_MILLIS).count()
     }
 }
 
@@ -79,15 +165,47 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn filled(lane: Lane, count: usize) -> RequestWindow {
+        let mut window = RequestWindow::default();
+        (0..count).for_each(|_| window.book(lane, UnixMillis(0)));
+        window
+    }
+
+    const NOW: UnixMillis = UnixMillis(10);
+    const LATER: UnixMillis = UnixMillis(VENDOR_WINDOW_MILLIS);
+
+    #[test]
+    fn window_format_unchanged() {
+        let mut window = filled(Lane::Create, 1);
+        window.book(Lane::Status, UnixMillis(1));
+        window.heard(VendorCount { remaining: 5, until: UnixMillis(9) });
+        let text = r#"{"sent":[[0,"c"],[1,"s"]],"closed_until":0,"vendor":{"remaining":5,"until":9}}"#;
+        assert_eq!(serde_json::to_string(&window).unwrap(), text);
+        assert_eq!(serde_json::from_str::<RequestWindow>(text).unwrap(), window);
+    }
+
     #[test]
     fn cancels_find_room_when_nothing_else_does() {
-        let mut window = RequestWindow::default();
-        for _ in 0..57 {
-            window.book(UnixMillis(0));
-        }
-        let now = UnixMillis(10);
-        assert_eq!(window.earliest(Lane::Create, 60, now), UnixMillis(VENDOR_WINDOW_MILLIS));
-        assert_eq!(window.earliest(Lane::Cancel, 60, now), now);
+        let mut window = filled(Lane::Create, 30);
+        (0..27).for_each(|_| window.book(Lane::Status, UnixMillis(0)));
+        assert_eq!(window.earliest(Lane::Create, 60, NOW), LATER);
+        assert_eq!(window.earliest(Lane::Other, 60, NOW), LATER);
+        assert_eq!(window.earliest(Lane::Cancel, 60, NOW), NOW);
+    }
+
+    #[test]
+    fn creates_borrow_half_of_what_polls_do_not_use() {
+        // 60 less 3 for cancels, 11 of 21 for polls, 2 of 3 for the rest.
+        assert_eq!(filled(Lane::Create, 43).earliest(Lane::Create, 60, NOW), NOW);
+        let window = filled(Lane::Create, 44);
+        assert_eq!(window.earliest(Lane::Create, 60, NOW), LATER);
+        assert_eq!(window.earliest(Lane::Status, 60, NOW), NOW);
+        assert_eq!(window.earliest(Lane::Other, 60, NOW), NOW);
+    }
+
+    #[test]
+    fn the_other_lane_never_borrows() {
+        assert_eq!(filled(Lane::Other, 3).earliest(Lane::Other, 60, NOW), LATER);
     }
 
     #[test]
@@ -95,54 +213,71 @@ mod tests {
         let mut window = RequestWindow::default();
         window.close_until(UnixMillis(500));
         window.close_until(UnixMillis(100));
-        assert_eq!(window.earliest(Lane::Cancel, 60, UnixMillis(10)), UnixMillis(500));
+        assert_eq!(window.earliest(Lane::Cancel, 60, NOW), UnixMillis(500));
+    }
+
+    #[test]
+    fn the_vendors_count_wins_when_it_says_less() {
+        let mut window = RequestWindow::default();
+        window.heard(VendorCount { remaining: 4, until: UnixMillis(30_000) });
+        assert_eq!(window.earliest(Lane::Create, 60, NOW), NOW);
+        window.book(Lane::Create, NOW);
+        assert_eq!(window.earliest(Lane::Create, 60, NOW), UnixMillis(30_000));
+        assert_eq!(window.earliest(Lane::Cancel, 60, NOW), NOW);
+        window.heard(VendorCount { remaining: 50, until: UnixMillis(30_000) });
+        assert_eq!(window.earliest(Lane::Create, 60, NOW), UnixMillis(30_000));
+        assert_eq!(window.earliest(Lane::Create, 60, UnixMillis(30_000)), UnixMillis(30_000));
     }
 
     #[test]
     fn a_limit_of_one_still_lets_one_pass() {
         let mut window = RequestWindow::default();
         assert_eq!(window.earliest(Lane::Create, 1, UnixMillis(0)), UnixMillis(0));
-        window.book(UnixMillis(0));
-        assert_eq!(window.earliest(Lane::Create, 1, UnixMillis(5)), UnixMillis(VENDOR_WINDOW_MILLIS));
+        window.book(Lane::Create, UnixMillis(0));
+        assert_eq!(window.earliest(Lane::Create, 1, UnixMillis(5)), LATER);
     }
 
     proptest! {
         #[test]
-        fn no_minute_ever_holds_more_than_the_limit(
-            limit in 1_usize..70, steps in proptest::collection::vec((0_i64..3_000, 0_usize..4), 1..400)
+        fn no_minute_ever_holds_more_than_the_limit_and_cancels_always_find_three(
+            limit in 8_usize..70, steps in proptest::collection::vec((0_i64..3_000, 0_usize..4), 1..400)
         ) {
             let mut window = RequestWindow::default();
             let mut now = UnixMillis(0);
             let mut sent = Vec::new();
             for (step, lane) in steps {
                 now = now.plus_millis(step);
-                let lane = [Lane::Create, Lane::Status, Lane::Cancel, Lane::Other][lane];
+                let lane = Lane::ALL[lane];
                 if window.earliest(lane, limit, now) <= now {
-                    window.book(now);
+                    window.book(lane, now);
                     sent.push(now);
                 }
                 let inside = sent.iter().filter(|at| now.millis_since(**at) < 60_000).count();
                 prop_assert!(inside <= limit);
+                if lane != Lane::Cancel && window.counted(now) + CANCEL_RESERVE_REQUESTS > limit {
+                    prop_assert!(window.sent.iter().any(|(_, lane)| *lane == Lane::Cancel));
+                }
             }
         }
 
         #[test]
         fn the_time_it_names_is_the_first_that_passes(
-            limit in 1_usize..20, times in proptest::collection::vec(0_i64..10_000, 0..60)
+            limit in 1_usize..20, lane in 0_usize..4, times in proptest::collection::vec((0_i64..10_000, 0_usize..4), 0..60)
         ) {
             let mut window = RequestWindow::default();
             let mut now = UnixMillis(0);
-            for step in times {
+            for (step, lane) in times {
                 now = now.plus_millis(step);
-                if window.earliest(Lane::Cancel, limit, now) <= now {
-                    window.book(now);
+                if window.earliest(Lane::ALL[lane], limit, now) <= now {
+                    window.book(Lane::ALL[lane], now);
                 }
             }
-            let earliest = window.earliest(Lane::Cancel, limit, now);
-            prop_assert_eq!(window.earliest(Lane::Cancel, limit, earliest), earliest);
+            let lane = Lane::ALL[lane];
+            let earliest = window.earliest(lane, limit, now);
+            prop_assert_eq!(window.earliest(lane, limit, earliest), earliest);
             if earliest > now {
                 let before = earliest.plus_millis(-1);
-                prop_assert!(window.earliest(Lane::Cancel, limit, before) > before);
+                prop_assert!(window.earliest(lane, limit, before) > before);
             }
         }
     }

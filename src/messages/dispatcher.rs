@@ -5,26 +5,28 @@ use serde::{Deserialize, Serialize};
 use super::{Deadline, JobNews, Order};
 use crate::ids::{JobId, UserKey};
 use crate::model::ModelId;
+use crate::prediction::QueuePlace;
+use crate::time::UnixMillis;
 
 /// Ledger or edge → Dispatcher.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DispatcherRequest {
-    /// Take a prediction over. Repeated: answered with the row's present state.
+    /// Take predictions over: all or none. Repeated: answered with their present state.
     Enqueue {
-        /// Whose it is.
+        /// Whose they are.
         user: UserKey,
         /// What to make.
-        order: Box<Order>,
-        /// Share in the queue.
-        weight: u32,
+        orders: Vec<Order>,
+        /// The user's share.
+        share: Share,
         /// When the Ledger gives up.
         deadline: Deadline,
     },
-    /// The Ledger gave up on an enqueue: drop it if it was not sent.
+    /// The Ledger gave up on an enqueue: drop what was not sent.
     Withdraw {
         /// Which.
-        job_id: JobId,
+        job_ids: Vec<JobId>,
     },
     /// Ask for an end.
     Cancel {
@@ -36,51 +38,111 @@ pub enum DispatcherRequest {
         /// Which.
         job_id: JobId,
     },
+    /// Where do these stand in the queue?
+    Places {
+        /// Which.
+        job_ids: Vec<JobId>,
+    },
     /// Await the vendor's answer to a create.
     Outcome {
         /// Which.
         job_id: JobId,
     },
+    /// The vendor called our webhook for it.
+    Hook {
+        /// Which.
+        job_id: JobId,
+    },
+    /// May the edge send one request of its own: a stream of this prediction, or anything about files?
+    Permit {
+        /// The prediction to stream.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job_id: Option<JobId>,
+    },
     /// Look whether work is due; never a vendor request by itself.
     Tick,
     /// The vendor's models, as last seen.
     Models,
+    /// What an operator must look at.
+    Troubles,
+}
+
+/// A user's share of the queue and of the slots, by the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// The plan's name, for its pools.
+    pub plan: String,
+    /// Of the starts.
+    pub weight: u32,
+    /// Predictions at a time.
+    pub concurrent_predictions: u32,
+    /// Predictions that may wait.
+    pub max_waiting: u32,
 }
 
 /// Dispatcher → Ledger or edge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DispatcherReply {
-    /// The row as it is now.
-    Job(Box<JobNews>),
-    /// No such row, now or in the last 25 hours; a withdrawal of it holds.
-    Unknown,
+    /// Those of the predictions that are known, as they are now. One that is not there is unknown now and in the last
+    /// 25 hours, and a withdrawal of it holds.
+    Jobs(Vec<JobNews>),
     /// An enqueue that is refused.
     Refused(EnqueueRefusal),
+    /// Where predictions stand that wait.
+    Places(Vec<(JobId, QueuePlace)>),
     /// The vendor's answer to a create.
-    Outcome {
-        /// It.
-        outcome: CreateOutcome,
+    Outcome(CreateOutcome),
+    /// The edge may send one request.
+    Permit {
+        /// The vendor's id of the prediction.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vendor_id: Option<String>,
+        /// Fingerprint of the key to use.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+    },
+    /// Not now.
+    Wait {
+        /// When to try again.
+        retry_after_secs: u32,
     },
     /// Model names, if a list was ever read.
-    Models {
-        /// `owner/model`.
-        models: Option<Vec<ModelId>>,
-    },
+    Models(Option<Vec<ModelId>>),
+    /// What an operator must look at.
+    Troubles(Troubles),
     /// Done, nothing to say.
     Done,
+}
+
+/// Predictions that need an operator's eye.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Troubles {
+    /// Nobody can tell whether the vendor has them; with the time of the submit.
+    pub unknown_outcomes: Vec<(JobId, UnixMillis)>,
+    /// News that their Ledgers have not acknowledged for a day.
+    pub dead_letters: Vec<JobId>,
+    /// Rows that cannot be read.
+    pub unreadable: usize,
 }
 
 /// Why an enqueue is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnqueueRefusal {
-    /// No slot is free.
+    /// The pool of the plan is spent for this day.
+    InsufficientCredits,
+    /// The user's waiting predictions.
+    TooManyPredictions {
+        /// When to try again.
+        retry_after_secs: u32,
+    },
+    /// The queue, or the plan's share of it.
     QueueFull {
         /// When to try again.
         retry_after_secs: u32,
     },
-    /// The vendor's key, its circuit or this model rests.
+    /// The vendor's key, its circuit or this model rests, or the key's own credits are spent.
     UpstreamUnavailable {
         /// When to try again.
         retry_after_secs: u32,

@@ -4,17 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{Deadline, JobNews, Order};
 use crate::credits::MicroCredits;
-use crate::ids::{JobId, UserKey};
+use crate::file::FileRecord;
+use crate::ids::{BatchId, FileId, JobId, RequestId, UserKey};
 use crate::prediction::{PredictionRecord, Status};
-use crate::time::UnixMillis;
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// What a Ledger enforces for this request: the caller's plan, as the edge's configuration has it now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanLimits {
     /// The plan's name.
     pub plan: String,
-    /// Requests a minute.
-    pub requests_per_minute: u32,
     /// Creates a minute.
     pub predictions_per_minute: u32,
     /// Predictions at a time.
@@ -42,30 +41,44 @@ pub struct JtiCaps {
     pub expires_at: UnixMillis,
 }
 
+/// A message to a Ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LedgerCall {
+    /// On whose behalf; absent where nobody's request is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<Caller>,
+    /// What is asked.
+    pub ask: LedgerRequest,
+}
+
+/// The token behind a message: what a revocation can name, and the limit that the request counts against.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// `iat`.
+    pub issued_at: UnixSeconds,
+    /// `jti`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+    /// The plan's requests a minute; absent where the request was counted before (an open stream's next look).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u32>,
+}
+
 /// Edge or Dispatcher → Ledger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LedgerRequest {
-    /// Admit and hand over a prediction.
-    Create {
-        /// The Ledger's own name: it cannot know it otherwise.
-        user: UserKey,
-        /// What to make.
-        order: Box<Order>,
-        /// What the caller may.
-        limits: PlanLimits,
-        /// The token's caps.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        caps: Option<JtiCaps>,
-        /// When the edge gives up.
-        deadline: Deadline,
-        /// Longest wait in the queue, seconds.
-        max_wait_secs: u32,
-    },
+    /// Admit and hand over predictions: all or none.
+    Create(Box<CreateRequest>),
     /// Read one prediction.
     Get {
         /// Which.
         job_id: JobId,
+    },
+    /// Read a batch.
+    GetBatch {
+        /// Which.
+        batch_id: BatchId,
     },
     /// Read a page of predictions, newest first.
     List {
@@ -89,30 +102,176 @@ pub enum LedgerRequest {
         job_id: JobId,
     },
     /// The caller's use of this UTC day and of the days before.
-    Account,
+    Account {
+        /// The plan's creates a minute.
+        predictions_per_minute: u32,
+    },
+    /// An open stream looks at its prediction.
+    Watch {
+        /// Which.
+        job_id: JobId,
+        /// The stream.
+        stream: StreamId,
+    },
+    /// A stream has ended.
+    Unwatch {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// Only count the request and check for revocation.
+    Check,
+    /// Remember an uploaded file.
+    PutFile {
+        /// It.
+        file: FileRecord,
+    },
+    /// Read a file's record.
+    GetFile {
+        /// Which.
+        file_id: FileId,
+    },
+    /// Read a page of files, newest first.
+    ListFiles {
+        /// Rows, at most 100.
+        limit: u32,
+        /// Only older than this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<FileId>,
+    },
+    /// Forget a file.
+    DeleteFile {
+        /// Which.
+        file_id: FileId,
+    },
     /// The edge gave up on a create.
     Withdraw {
         /// Which.
-        job_id: JobId,
+        job_ids: Vec<JobId>,
     },
     /// News from the Dispatcher.
     News {
         /// Some for this user, each the latest of its prediction.
         news: Vec<JobNews>,
     },
+    /// Refuse tokens from now on, and cancel what waits (protocol 7).
+    Revoke(Revocation),
+}
+
+/// Predictions to admit and hand over together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CreateRequest {
+    /// The Ledger's own name: it cannot know it otherwise.
+    pub user: UserKey,
+    /// What to make.
+    pub orders: Vec<Order>,
+    /// Where a `file_…` stands in an input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileUse>,
+    /// Set for a batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<BatchId>,
+    /// The client's idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<IdempotencyKey>,
+    /// What the caller may.
+    pub limits: PlanLimits,
+    /// The token's caps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caps: Option<JtiCaps>,
+    /// When the edge gives up.
+    pub deadline: Deadline,
+    /// Longest wait in the queue, seconds.
+    pub max_wait_secs: u32,
+}
+
+/// A client's idempotency key with what it was sent for (contract 2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdempotencyKey {
+    /// As sent.
+    pub key: String,
+    /// SHA-256 of path and body, in hexadecimal.
+    pub hash: String,
+}
+
+/// A file in an input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileUse {
+    /// Which of the orders.
+    pub order: usize,
+    /// Where in its input (RFC 6901).
+    pub pointer: String,
+    /// Ours; replaced by the vendor's.
+    pub file_id: FileId,
+}
+
+/// An open stream of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamId {
+    /// The request that opened it.
+    pub id: RequestId,
+    /// The prediction whose vendor stream it relays: one at a time. Absent for events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<JobId>,
+}
+
+/// Which tokens are refused from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Revocation {
+    /// Every token of the user that was issued by then.
+    Subject {
+        /// Seconds.
+        issued_by: UnixSeconds,
+    },
+    /// One token.
+    Token {
+        /// Its `jti`.
+        jti: String,
+        /// When it ends by itself.
+        expires_at: UnixMillis,
+    },
 }
 
 /// Ledger → edge or Dispatcher.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LedgerAnswer {
+    /// The caller's requests of this minute, where the message named a caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+    /// What was asked for.
+    pub reply: LedgerReply,
+}
+
+/// A limit of a minute, as headers and account show it (contract 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// The most.
+    pub limit: u32,
+    /// Would pass now.
+    pub remaining: u32,
+    /// When all of it is back.
+    pub reset: UnixSeconds,
+}
+
+/// What a Ledger answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LedgerReply {
     /// The prediction as it is now.
-    Prediction {
-        /// The record.
-        record: Box<PredictionRecord>,
+    Prediction(Box<PredictionRecord>),
+    /// A create was admitted, or repeated.
+    Created {
+        /// As they are now.
+        records: Vec<PredictionRecord>,
         /// The vendor is being asked: the edge may await the outcome.
         #[serde(default)]
         submitting: bool,
+        /// The batch, where it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batch_id: Option<BatchId>,
+        /// The idempotency key was known.
+        #[serde(default)]
+        replayed: bool,
     },
     /// A page.
     Page {
@@ -123,6 +282,13 @@ pub enum LedgerReply {
     },
     /// What the caller used.
     Account(AccountUsage),
+    /// A page of files, or one.
+    Files {
+        /// Newest first.
+        files: Vec<FileRecord>,
+        /// Whether older ones exist.
+        more: bool,
+    },
     /// Done, nothing to say.
     Done,
     /// Refused.
@@ -133,18 +299,39 @@ pub enum LedgerReply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LedgerRefusal {
-    /// No such prediction of this user.
+    /// No such thing of this user.
     NotFound,
     /// It has not ended.
     NotEnded,
-    /// The day's credits, or the token's caps.
+    /// The token was revoked.
+    Revoked,
+    /// The create with this idempotency key is not acknowledged yet.
+    InProgress,
+    /// The idempotency key was used for something else.
+    KeyMismatch,
+    /// The user has no such file.
+    UnknownFile {
+        /// Which of [`CreateRequest::files`].
+        index: usize,
+    },
+    /// The requests or creates of this minute.
+    RateLimited {
+        /// When to try again.
+        retry_after_secs: u32,
+    },
+    /// The day's credits, the token's caps, or the pool of the plan.
     InsufficientCredits,
-    /// No slot is free.
+    /// The plan's waiting predictions.
+    TooManyPredictions {
+        /// When to try again.
+        retry_after_secs: u32,
+    },
+    /// The queue, or the plan's share of it.
     QueueFull {
         /// When to try again.
         retry_after_secs: u32,
     },
-    /// The vendor's key, its circuit or this model rests.
+    /// The vendor's key, its circuit or this model rests, or the key's own credits are spent.
     UpstreamUnavailable {
         /// When to try again.
         retry_after_secs: u32,
@@ -175,4 +362,6 @@ pub struct AccountUsage {
     pub running: u32,
     /// Predictions that are queued.
     pub waiting: u32,
+    /// Creates of this minute.
+    pub creates: Option<Rate>,
 }

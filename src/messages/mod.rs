@@ -7,8 +7,11 @@ mod dispatcher;
 mod ledger;
 mod news;
 
-pub use dispatcher::{CreateOutcome, DispatcherReply, DispatcherRequest, EnqueueRefusal};
-pub use ledger::{AccountUsage, DayUsage, JtiCaps, LedgerRefusal, LedgerReply, LedgerRequest, PlanLimits};
+pub use dispatcher::{CreateOutcome, DispatcherReply, DispatcherRequest, EnqueueRefusal, Share, Troubles};
+pub use ledger::{
+    AccountUsage, Caller, CreateRequest, DayUsage, FileUse, IdempotencyKey, JtiCaps, LedgerAnswer, LedgerCall,
+    LedgerRefusal, LedgerReply, LedgerRequest, PlanLimits, Rate, Revocation, StreamId,
+};
 pub use news::{JobEnd, JobNews, Stage};
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +21,7 @@ use crate::constants::ACK_TIMEOUT_MILLIS;
 use crate::credits::MicroCredits;
 use crate::ids::JobId;
 use crate::model::ModelId;
-use crate::time::UnixMillis;
+use crate::time::{UnixMillis, UtcDay};
 
 /// When a message was sent and how long it is worth doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,11 +63,20 @@ pub struct Order {
     pub max_seconds: u32,
 }
 
+impl Order {
+    /// The day on which its credits are booked: that of its id, so that user, pool and key book the same one.
+    #[must_use]
+    pub fn day(&self) -> UtcDay {
+        self.job_id.created_at().utc_day()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::UserKey;
-    use crate::prediction::Status;
+    use crate::ids::{FileId, UserKey};
+    use crate::prediction::{QueuePlace, Status};
+    use crate::time::UnixSeconds;
     use serde_json::json;
 
     fn job_id() -> JobId {
@@ -94,12 +106,19 @@ mod tests {
 
     #[test]
     fn ledger_request_format_unchanged() {
-        let create = LedgerRequest::Create {
-            user: UserKey::new("i", "s"),
-            order: Box::new(order()),
+        let user = UserKey::new("i", "s");
+        let create = CreateRequest {
+            user: user.clone(),
+            orders: vec![order()],
+            files: vec![FileUse {
+                order: 0,
+                pointer: "/image".into(),
+                file_id: FileId::parse("file_01jh0000000000000000000000").unwrap(),
+            }],
+            batch_id: None,
+            key: Some(IdempotencyKey { key: "k".into(), hash: "h".into() }),
             limits: PlanLimits {
                 plan: "default".into(),
-                requests_per_minute: 60,
                 predictions_per_minute: 10,
                 concurrent_predictions: 2,
                 daily_credits: MicroCredits::parse("50").unwrap(),
@@ -110,33 +129,51 @@ mod tests {
             deadline: Deadline { sent_at_ms: UnixMillis(5), ttl_ms: 2_000 },
             max_wait_secs: 600,
         };
-        let user = UserKey::new("i", "s");
+        let caller = Caller { issued_at: UnixSeconds(4), jti: Some("j".into()), requests_per_minute: Some(60) };
         pinned(
-            &create,
-            json!({"create": {"user": user.as_str(), "order": order_json(), "limits": {"plan": "default",
-                "requests_per_minute": 60, "predictions_per_minute": 10, "concurrent_predictions": 2,
-                "daily_credits": 50_000_000, "weight": 1, "max_waiting": 20},
-                "deadline": {"sent_at_ms": 5, "ttl_ms": 2000}, "max_wait_secs": 600}}),
+            &LedgerCall { caller: Some(caller), ask: LedgerRequest::Create(Box::new(create)) },
+            json!({"caller": {"issued_at": 4, "jti": "j", "requests_per_minute": 60}, "ask": {"create": {
+                "user": user.as_str(), "orders": [order_json()],
+                "files": [{"order": 0, "pointer": "/image", "file_id": "file_01jh0000000000000000000000"}],
+                "key": {"key": "k", "hash": "h"}, "limits": {"plan": "default", "predictions_per_minute": 10,
+                "concurrent_predictions": 2, "daily_credits": 50_000_000, "weight": 1, "max_waiting": 20},
+                "deadline": {"sent_at_ms": 5, "ttl_ms": 2000}, "max_wait_secs": 600}}}),
         );
         pinned(&LedgerRequest::Get { job_id: job_id() }, json!({"get": {"job_id": job_id().as_str()}}));
-        pinned(&LedgerRequest::Account, json!("account"));
+        pinned(&LedgerRequest::Check, json!("check"));
+    }
+
+    #[test]
+    fn ledger_answer_format_unchanged() {
+        let rate = Rate { limit: 60, remaining: 59, reset: UnixSeconds(7) };
+        let refused = LedgerReply::Refused(LedgerRefusal::RateLimited { retry_after_secs: 3 });
+        pinned(
+            &LedgerAnswer { rate: Some(rate), reply: refused },
+            json!({"rate": {"limit": 60, "remaining": 59, "reset": 7},
+                "reply": {"refused": {"rate_limited": {"retry_after_secs": 3}}}}),
+        );
     }
 
     #[test]
     fn dispatcher_messages_format_unchanged() {
+        let user = UserKey::new("i", "s");
+        let share = Share { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 20 };
         pinned(
             &DispatcherRequest::Enqueue {
-                user: UserKey::new("i", "s"),
-                order: Box::new(order()),
-                weight: 1,
+                user: user.clone(),
+                orders: vec![order()],
+                share,
                 deadline: Deadline { sent_at_ms: UnixMillis(5), ttl_ms: 1_600 },
             },
-            json!({"enqueue": {"user": UserKey::new("i", "s").as_str(), "order": order_json(), "weight": 1,
+            json!({"enqueue": {"user": user.as_str(), "orders": [order_json()], "share": {"plan": "default",
+                "weight": 1, "concurrent_predictions": 2, "max_waiting": 20},
                 "deadline": {"sent_at_ms": 5, "ttl_ms": 1600}}}),
         );
+        pinned(&DispatcherReply::Outcome(CreateOutcome::TimedOut), json!({"outcome": "timed_out"}));
+        let place = QueuePlace { position: 1, eta_seconds: 20 };
         pinned(
-            &DispatcherReply::Outcome { outcome: CreateOutcome::TimedOut },
-            json!({"outcome": {"outcome": "timed_out"}}),
+            &DispatcherReply::Places(vec![(job_id(), place)]),
+            json!({"places": [[job_id().as_str(), {"position": 1, "eta_seconds": 20}]]}),
         );
     }
 

@@ -4,7 +4,9 @@ use serde_json::{Map, Value};
 
 use super::model_rules::{ModelRules, is_input_name};
 use super::{Plan, Policy};
+use crate::constants::BATCH_MAX;
 use crate::credits::MicroCredits;
+use crate::ids::FileId;
 use crate::model::ModelId;
 use crate::rejection::{Code, Rejection};
 use crate::token::Grant;
@@ -22,6 +24,8 @@ pub struct CreateOrder {
     pub credits: MicroCredits,
     /// The model's longest run.
     pub max_seconds: u32,
+    /// Files in the input: where (RFC 6901), and which. Whether they are the caller's is for its Ledger to say.
+    pub files: Vec<(String, FileId)>,
 }
 
 /// Checks a create: the model first, then the members of the body, then each input.
@@ -42,7 +46,50 @@ pub fn check_create(
     let credits = rules.credits.checked_mul(image_count).ok_or_else(|| invalid("image_count"))?;
     let Some(Value::Object(input)) = body.remove("input") else { return Err(invalid("input")) };
     let input = check_input(input, rules)?;
-    Ok(CreateOrder { model: model.clone(), input, image_count, credits, max_seconds: rules.max_seconds })
+    let mut files = Vec::new();
+    for (name, rule) in &rules.input {
+        if let Some(value) = input.get(name) {
+            rule.files(&format!("/{name}"), value, &mut files);
+        }
+    }
+    Ok(CreateOrder { model: model.clone(), input, image_count, credits, max_seconds: rules.max_seconds, files })
+}
+
+/// Checks a create whose body names the model itself: of a batch, or to be estimated.
+///
+/// # Errors
+/// Those of [`check_create`], and 400 `invalid_parameter` where `model` is not `owner/model`.
+pub fn check_named_create(policy: &Policy, grant: &Grant, body: Map<String, Value>) -> Result<CreateOrder, Rejection> {
+    let model = body.get("model").and_then(Value::as_str).and_then(ModelId::parse).ok_or_else(|| invalid("model"))?;
+    check_create(policy, grant, &model, body)
+}
+
+/// Checks a batch: 1 to 20 creates and nothing else. A parameter is named with its place, such as
+/// `predictions[1].input.prompt`.
+///
+/// # Errors
+/// Those of [`check_named_create`], of the first create that is not acceptable.
+pub fn check_batch(
+    policy: &Policy,
+    grant: &Grant,
+    mut body: Map<String, Value>,
+) -> Result<Vec<CreateOrder>, Rejection> {
+    if let Some(unknown) = body.keys().find(|name| *name != "predictions") {
+        return Err(unsupported("", unknown));
+    }
+    let Some(Value::Array(items)) = body.remove("predictions") else { return Err(invalid("predictions")) };
+    if !(1..=BATCH_MAX).contains(&items.len()) {
+        return Err(invalid("predictions"));
+    }
+    let check = |(index, item): (usize, Value)| {
+        let place = format!("predictions[{index}]");
+        let Value::Object(item) = item else { return Err(invalid(place)) };
+        check_named_create(policy, grant, item).map_err(|rejection| Rejection {
+            param: rejection.param.as_ref().map(|param| format!("{place}.{param}")),
+            ..rejection
+        })
+    };
+    items.into_iter().enumerate().map(check).collect()
 }
 
 fn invalid(param: impl Into<String>) -> Rejection {

@@ -4,6 +4,7 @@ use serde_json::{Map, Number, Value};
 use url::{Host, Url};
 
 use super::fields::{Fields, whole};
+use crate::ids::FileId;
 
 /// A rule as configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,10 +18,18 @@ pub struct InputRule {
     least: Option<Number>,
     most: Option<Number>,
     max_length: Option<u32>,
-    https_url: bool,
+    format: Option<Format>,
     items: Option<Box<InputRule>>,
     max_items: Option<u32>,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    HttpsUrl,
+    File,
+}
+
+const FORMATS: [(&str, Format); 2] = [("https-url", Format::HttpsUrl), ("file", Format::File)];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -60,7 +69,9 @@ impl InputRule {
             least: fields.optional("min", None, "is not a number", |value| number(value).map(Some)),
             most: fields.optional("max", None, "is not a number", |value| number(value).map(Some)),
             max_length: fields.optional("max_length", None, "is not a whole number", |value| whole(value).map(Some)),
-            https_url: parse_format(&mut fields),
+            format: fields.optional("format", None, "is not https-url or file", |value| {
+                FORMATS.iter().find(|(word, _)| value == word).map(|(_, format)| Some(*format))
+            }),
             items: None,
             max_items: fields.optional("max_items", None, "is not a whole number", |value| whole(value).map(Some)),
         };
@@ -85,6 +96,9 @@ impl InputRule {
         if self.default.as_ref().is_some_and(|default| !self.accepts(default)) {
             fields.problem("default", "is refused by the rules");
         }
+        if self.format == Some(Format::File) && (self.default.is_some() || self.choices.is_some()) {
+            fields.problem("format", "is file, and a file belongs to one user: it cannot be a default or in an enum");
+        }
         if self.default.is_some() && self.required {
             fields.problem("default", "is never used, since the input is required");
         }
@@ -107,7 +121,27 @@ impl InputRule {
         let length = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
         // U+0000 ends strings in too many programs on the vendor's side to be let through.
         let is_plain = !text.contains('\0') && self.max_length.is_none_or(|most| length <= most);
-        is_plain && (!self.https_url || is_public_https_url(text))
+        is_plain
+            && match self.format {
+                None => true,
+                Some(Format::HttpsUrl) => is_public_https_url(text),
+                Some(Format::File) => FileId::parse(text).is_some(),
+            }
+    }
+
+    /// Files in an accepted value: where they are below `pointer` (RFC 6901), and which.
+    pub(super) fn files(&self, pointer: &str, value: &Value, found: &mut Vec<(String, FileId)>) {
+        match (value, &self.items) {
+            (Value::String(text), _) if self.format == Some(Format::File) => {
+                found.extend(FileId::parse(text).map(|file_id| (pointer.to_owned(), file_id)));
+            }
+            (Value::Array(items), Some(rule)) => {
+                for (index, item) in items.iter().enumerate() {
+                    rule.files(&format!("{pointer}/{index}"), item, found);
+                }
+            }
+            _ => {}
+        }
     }
 
     fn accepts_number(&self, value: &Value) -> bool {
@@ -140,7 +174,8 @@ impl InputRule {
         add("min", self.least.clone().map(Value::Number));
         add("max", self.most.clone().map(Value::Number));
         add("max_length", self.max_length.map(Value::from));
-        add("format", self.https_url.then(|| Value::from("https-url")));
+        let format = FORMATS.iter().find(|(_, format)| self.format == Some(*format));
+        add("format", format.map(|(word, _)| Value::from(*word)));
         add("items", self.items.as_ref().map(|items| items.render()));
         add("max_items", self.max_items.map(Value::from));
         Value::Object(view)
@@ -158,21 +193,6 @@ fn check_members_fit(fields: &mut Fields<'_>, kind: Kind) {
     for member in ["max_length", "format", "min", "max", "items", "max_items"] {
         if fields.has(member) && !fits.contains(&member) {
             fields.problem(member, "does not go with this type");
-        }
-    }
-}
-
-fn parse_format(fields: &mut Fields<'_>) -> bool {
-    match fields.get("format").map(|value| value.as_str()) {
-        None => false,
-        Some(Some("https-url")) => true,
-        Some(Some("file")) => {
-            fields.problem("format", "is file, which this version does not have");
-            false
-        }
-        Some(_) => {
-            fields.problem("format", "is not https-url");
-            false
         }
     }
 }

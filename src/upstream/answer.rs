@@ -78,6 +78,12 @@ pub fn read_prediction(body: &[u8]) -> Option<VendorPrediction> {
     (prediction.id.is_some() || object.contains_key("status")).then_some(prediction)
 }
 
+/// Reads the id of an uploaded file: `file_id`, else `id` as text. The vendor documents neither.
+#[must_use]
+pub fn read_file_id(body: &[u8]) -> Option<String> {
+    first_id(&parse_strict_object(body, UPSTREAM_MAX_DEPTH).ok()?, ["file_id", "id"])
+}
+
 /// Whether a body is the vendor's error envelope: an object `error` with a `message` or a `code` (vendor page ERR).
 #[must_use]
 pub fn is_error_envelope(body: &[u8]) -> bool {
@@ -90,12 +96,16 @@ pub fn is_error_envelope(body: &[u8]) -> bool {
 }
 
 fn vendor_id(object: &Map<String, Value>) -> Option<String> {
+    first_id(object, ["job_id", "id"])
+}
+
+fn first_id(object: &Map<String, Value>, names: [&str; 2]) -> Option<String> {
     let text = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) if number.is_u64() => Some(number.to_string()),
         _ => None,
     };
-    ["job_id", "id"]
+    names
         .iter()
         .find_map(|name| object.get(*name).and_then(text))
         .filter(|id| (1..=VENDOR_ID_MAX_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))
@@ -212,6 +222,14 @@ mod tests {
         for bad in ["", "a b", "a\\n", "é", &long] {
             assert_eq!(read(&format!(r#"{{"id":"{bad}","status":"x"}}"#)).unwrap().id, None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_files_id_is_read_from_either_name() {
+        assert_eq!(read_file_id(br#"{"file_id":"file_1","id":2}"#).as_deref(), Some("file_1"));
+        assert_eq!(read_file_id(br#"{"id":2}"#).as_deref(), Some("2"));
+        assert_eq!(read_file_id(br#"{"id":"a b"}"#), None);
+        assert_eq!(read_file_id(b"<html>"), None);
     }
 
     #[test]

@@ -50,6 +50,12 @@ impl KeyScan {
         Self { needles, starts }
     }
 
+    /// What to look for, as texts: for the scan of a relayed stream, which JavaScript does (protocol 4).
+    #[must_use]
+    pub fn needles(&self) -> Vec<&str> {
+        self.needles.iter().filter_map(|needle| std::str::from_utf8(needle).ok()).collect()
+    }
+
     /// Whether `text` holds a key in any encoding; JSON is looked at as it is and decoded.
     #[must_use]
     pub fn finds_in(&self, text: &str) -> bool {

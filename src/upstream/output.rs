@@ -5,7 +5,7 @@ use url::Url;
 use crate::constants::{OUTPUT_URL_MAX_BYTES, OUTPUTS_MAX};
 
 /// Which output URLs pass: `https` ones, and in development those of a vendor that itself is on loopback.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutputRule {
     loopback_host: Option<String>,
 }

@@ -22,12 +22,17 @@ pub const USER_AGENT: &str = concat!("valetkey/", env!("CARGO_PKG_VERSION"));
 
 /// `POST {base}/{owner}/{model}/predictions` (vendor page API). `base` has no trailing slash.
 ///
-/// `model` and `provider` are not sent: all samples but one do without.
+/// `model` and `provider` are not sent: all samples but one do without. `webhook` is ours, never a client's.
 #[must_use]
-pub fn create(base: &str, order: &Order) -> UpstreamRequest {
+pub fn create(base: &str, order: &Order, webhook: Option<&str>) -> UpstreamRequest {
     let mut body = json!({ "input": order.input });
-    if let (Some(members), true) = (body.as_object_mut(), order.image_count > 1) {
-        members.insert("image_count".to_owned(), json!(order.image_count));
+    if let Some(members) = body.as_object_mut() {
+        if order.image_count > 1 {
+            members.insert("image_count".to_owned(), json!(order.image_count));
+        }
+        if let Some(webhook) = webhook {
+            members.insert("webhook".to_owned(), json!(webhook));
+        }
     }
     UpstreamRequest { method: "POST", url: format!("{base}/{}/predictions", order.model), body: Some(body.to_string()) }
 }
@@ -49,6 +54,25 @@ pub fn cancel(base: &str, vendor_id: &str) -> UpstreamRequest {
 #[must_use]
 pub fn models(base: &str) -> UpstreamRequest {
     UpstreamRequest { method: "GET", url: format!("{base}/models?limit=100"), body: None }
+}
+
+/// `GET {base}/predictions/{id}/stream` (vendor page API).
+#[must_use]
+pub fn stream(base: &str, vendor_id: &str) -> UpstreamRequest {
+    let url = format!("{base}/predictions/{}/stream", path_segment(vendor_id));
+    UpstreamRequest { method: "GET", url, body: None }
+}
+
+/// `POST {base}/files` (vendor page API). The body is the client's own, handed through.
+#[must_use]
+pub fn upload(base: &str) -> UpstreamRequest {
+    UpstreamRequest { method: "POST", url: format!("{base}/files"), body: None }
+}
+
+/// `DELETE {base}/files/{id}` (vendor page API).
+#[must_use]
+pub fn delete_file(base: &str, vendor_id: &str) -> UpstreamRequest {
+    UpstreamRequest { method: "DELETE", url: format!("{base}/files/{}", path_segment(vendor_id)), body: None }
 }
 
 /// The vendor's id as one path segment: everything but unreserved characters is percent-encoded (RFC 3986
@@ -86,14 +110,16 @@ mod tests {
 
     #[test]
     fn a_create_holds_the_input_and_nothing_else() {
-        let request = create("https://vendor.example/v1", &order(1));
+        let request = create("https://vendor.example/v1", &order(1), None);
         assert_eq!(
             (request.method, request.url.as_str()),
             ("POST", "https://vendor.example/v1/acme/model-x/predictions")
         );
-        let body = |count| serde_json::from_str::<Value>(&create("", &order(count)).body.unwrap()).unwrap();
+        let body = |count| serde_json::from_str::<Value>(&create("", &order(count), None).body.unwrap()).unwrap();
         assert_eq!(body(1), json!({"input": {"prompt": "hi"}}));
         assert_eq!(body(2), json!({"input": {"prompt": "hi"}, "image_count": 2}));
+        let hooked = create("", &order(1), Some("https://us.example/hooks/x")).body.unwrap();
+        assert_eq!(hooked, r#"{"input":{"prompt":"hi"},"webhook":"https://us.example/hooks/x"}"#);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{MODEL, Options, Stack, policy, token, token_with, user};
+use crate::harness::{MODEL, Options, Stack, token, token_with, user};
 use crate::http::{Request, Response};
 
 fn expect(answer: &Response, status: u16, kind: &str, code: &str) {
@@ -106,44 +106,6 @@ fn every_refusal_before_the_vendor_is_exact_and_sends_nothing_upstream() {
     expect(&stack.send(&encoded), 415, REQUEST, "unsupported_media_type");
 
     assert!(stack.vendor_requests().is_empty(), "{:?}", stack.vendor_requests());
-}
-
-#[test]
-fn without_a_free_slot_a_create_is_refused_at_once() {
-    let mut policy = policy();
-    policy["key"]["concurrent_predictions"] = json!(2);
-    let stack = Stack::start(&Options {
-        settings: vec![("POLICY", Some(policy.to_string()))],
-        simulator: vec!["--prediction-ms", "60000"],
-        ..Options::default()
-    });
-    let token = token(&user("slots"));
-    assert_eq!([stack.create(&token).status, stack.create(&token).status], [201, 201]);
-    let refused = stack.create(&token);
-    expect(&refused, 429, "rate_limit_error", "queue_full");
-    let wait: u32 = refused.header("retry-after").unwrap().parse().unwrap();
-    assert!((1..=60).contains(&wait));
-    assert_eq!(stack.get(&token, "/v1/predictions").json()["data"].as_array().unwrap().len(), 2);
-    assert_eq!(stack.control_get("/state")["max_in_flight"], 2);
-    assert_eq!(stack.get(&token, "/v1/account").json()["usage"]["credits_reserved"], "5");
-}
-
-#[test]
-fn many_creates_at_once_never_hold_more_than_the_slots() {
-    let mut policy = policy();
-    policy["key"]["concurrent_predictions"] = json!(5);
-    let stack = Stack::start(&Options {
-        settings: vec![("POLICY", Some(policy.to_string()))],
-        simulator: vec!["--prediction-ms", "30000"],
-        ..Options::default()
-    });
-    let statuses: Vec<u16> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..20).map(|_| scope.spawn(|| stack.create(&token(&user("crowd"))).status)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    let accepted = statuses.iter().filter(|status| [201, 202].contains(status)).count();
-    assert_eq!((accepted, statuses.iter().filter(|status| **status == 429).count()), (5, 15), "{statuses:?}");
-    assert!(stack.control_get("/state")["max_in_flight"].as_u64().unwrap() <= 5);
 }
 
 #[test]

@@ -21,6 +21,7 @@
 mod hostile;
 
 mod accounts;
+mod batch;
 mod configuration;
 mod cors;
 mod creates;
@@ -29,8 +30,15 @@ mod harness;
 mod hostile_http;
 mod hostile_tokens;
 mod http;
+mod idempotency;
+mod kills;
 mod lifecycle;
+mod limits;
 mod logs;
+mod queue;
 mod restarts;
 mod secrecy;
+mod shares;
+mod steps;
+mod storm;
 mod upstream_answers;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{MODEL, Options, Stack, VENDOR_KEY, token, user};
+use crate::harness::{MODEL, Options, Stack, VENDOR_KEY, policy, token, user};
 use crate::http::{Request, Response};
 
 const ENVELOPE: &str = r#"{"error":{"type":"api_error","message":"vendor words","code":"X"}}"#;
@@ -139,10 +139,17 @@ fn a_throttled_create_waits_and_goes_on() {
     }
 }
 
+/// A stack whose clients wait for ten seconds at most: less than any trouble of the vendor is expected to last.
+fn impatient() -> Stack {
+    let mut policy = policy();
+    policy["key"]["queue"] = json!({"max_wait_secs": 10});
+    Stack::start(&Options { settings: vec![("POLICY", Some(policy.to_string()))], ..Options::default() })
+}
+
 #[test]
 fn trouble_with_the_key_is_not_the_clients_and_is_probed_with_care() {
     for status in [401, 402] {
-        let stack = Stack::start(&Options::default());
+        let stack = impatient();
         let (created, prediction, _) =
             create_under(&stack, &json!({"status": status, "echo_authorization": {"in": "body"}}));
         assert_eq!(created.status, 202, "{}", created.text());
@@ -156,6 +163,18 @@ fn trouble_with_the_key_is_not_the_clients_and_is_probed_with_care() {
         let creates = stack.vendor_requests().iter().filter(|request| request["method"] == "POST").count();
         assert_eq!(creates, 1, "the next one is a probe, half a minute later");
     }
+}
+
+#[test]
+fn creates_wait_for_a_key_in_trouble_as_long_as_they_may() {
+    let stack = Stack::start(&Options::default());
+    let (created, _, _) = create_under(&stack, &json!({"status": 401, "body": ENVELOPE}));
+    let later = stack.create(&token(&user("later")));
+    assert_eq!((created.status, later.status), (202, 202), "{}", later.text());
+    // The one that was turned away goes first.
+    let positions = [created.json(), later.json()].map(|body| body["queue"]["position"].clone());
+    assert_eq!(positions, [json!(1), json!(2)]);
+    assert!(later.json()["queue"]["eta_seconds"].as_u64().unwrap() >= 30);
 }
 
 #[test]
@@ -174,7 +193,7 @@ fn a_model_that_is_not_ours_rests() {
 
 #[test]
 fn five_failures_in_a_row_open_the_circuit() {
-    let stack = Stack::start(&Options::default());
+    let stack = impatient();
     stack.fault("create", 100, &json!({"status": 500, "body": ENVELOPE}));
     let token = token(&user("circuit"));
     let codes: Vec<String> = (0..7).map(|_| stack.create(&token).error().2).collect();

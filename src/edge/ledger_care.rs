@@ -1,0 +1,124 @@
+//! What a Ledger does by itself or at the Dispatcher's word: news, the alarm, revocation.
+
+use std::rc::Rc;
+
+use serde_json::json;
+
+use super::answers::ask_dispatcher;
+use super::ledger_object::{Done, Inner};
+use super::ledger_store::Write;
+use super::log;
+use super::platform::{self, PlatformError};
+use crate::constants::{
+    DISPATCHER_ACK_TIMEOUT_MILLIS, ISSUER_OTHER_LIFETIME_MAX_SECS, LIST_MAX, SECONDS_PER_DAY, SILENCE_SLACK_MILLIS,
+    WITHDRAW_RETRY_MILLIS,
+};
+use crate::ids::JobId;
+use crate::ledger::{apply_news, lose, settle};
+use crate::messages::{DispatcherReply, DispatcherRequest, JobNews, LedgerReply, Revocation};
+use crate::prediction::{PredictionRecord, Status};
+use crate::time::{UnixMillis, UnixSeconds};
+
+impl Inner {
+    /// Applies news; settles in the same transaction what they end. An unknown job is an acknowledgement: it was
+    /// refused, withdrawn or forgotten here.
+    pub(super) fn news(&self, news: &[JobNews], now: UnixMillis) -> Done<()> {
+        let store = self.store()?;
+        for said in news {
+            let Some(mut record) = store.prediction(&said.job_id)? else { continue };
+            if !apply_news(&mut record, said, now) {
+                continue;
+            }
+            let mut writes = vec![Write::Prediction(&record)];
+            if record.status.is_terminal() {
+                let (day, jti) = settle(&record, store.day(record.day)?, store.jti(record.jti.as_deref())?);
+                writes.push(Write::Day(day));
+                if let Some(name) = &record.jti {
+                    writes.push(Write::Jti(name, jti, UnixMillis(0)));
+                }
+            }
+            store.store(&writes)?;
+        }
+        Ok(())
+    }
+
+    /// The alarm: forget what is old, withdraw again, ask for what was silent too long; then arm the next one.
+    pub(super) async fn wake(self: &Rc<Self>, now: UnixMillis) -> Done<()> {
+        let store = self.store()?;
+        for record in store.woken(now)? {
+            if record.status.is_terminal() {
+                store.store(&[Write::Forget(&record.job_id)])?;
+            } else {
+                self.ask_about(record, now)?;
+            }
+        }
+        store.sweep(now)?;
+        if store.is_empty()? {
+            self.state.storage().delete_all().await.map_err(|_| PlatformError)?;
+            store.forget_tables();
+            self.forget_everything();
+            return Ok(());
+        }
+        // Without predictions, what else is left needs a look once a day.
+        let tomorrow = now.plus_millis(UnixSeconds(SECONDS_PER_DAY).millis().0);
+        self.arm(store.next_wake()?.unwrap_or(tomorrow).min(tomorrow).max(now.plus_millis(WITHDRAW_RETRY_MILLIS)))
+    }
+
+    fn ask_about(self: &Rc<Self>, mut record: PredictionRecord, now: UnixMillis) -> Done<()> {
+        let (this, job_id, withdrawing) = (Rc::clone(self), record.job_id.clone(), record.withdrawing);
+        if withdrawing {
+            record.heard_at = now;
+        } else {
+            log::alert("prediction_silent");
+            record.ask_at = now.plus_millis(SILENCE_SLACK_MILLIS);
+        }
+        self.store()?.store(&[Write::Prediction(&record)])?;
+        self.state.wait_until(async move {
+            let _ = if withdrawing { this.withdraw(&[job_id]).await } else { this.ask_state(&job_id).await };
+        });
+        Ok(())
+    }
+
+    /// Asks where a silent prediction is. One that the Dispatcher does not know has ended in a way that nobody can tell.
+    async fn ask_state(&self, job_id: &JobId) -> Done<()> {
+        let request = DispatcherRequest::State { job_id: job_id.clone() };
+        let reply = ask_dispatcher(&self.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await?;
+        let DispatcherReply::Jobs(news) = reply else { return Err(PlatformError) };
+        let now = platform::now();
+        if !news.is_empty() {
+            return self.news(&news, now);
+        }
+        let Some(record) = self.store()?.prediction(job_id)? else { return Ok(()) };
+        log::alert("prediction_lost");
+        self.news(&[lose(&record, now)], now)
+    }
+
+    /// Refuses tokens from the next request on, and cancels what waits; what runs is paid and goes on (protocol 7).
+    pub(super) async fn revoke(&self, revocation: Revocation, now: UnixMillis) -> Done<LedgerReply> {
+        let write = match &revocation {
+            Revocation::Subject { issued_by } => {
+                // No token that was issued by then is good for longer.
+                let longest = UnixSeconds(ISSUER_OTHER_LIFETIME_MAX_SECS).millis().0.saturating_mul(2);
+                Write::Mark("revoked".to_owned(), json!(issued_by), issued_by.millis().max(now).plus_millis(longest))
+            }
+            Revocation::Token { jti, expires_at } => {
+                let until = now.max(*expires_at).plus_millis(UnixSeconds(ISSUER_OTHER_LIFETIME_MAX_SECS).millis().0);
+                Write::Mark(format!("revoked:{jti}"), json!(jti), until)
+            }
+        };
+        self.store()?.store(&[write])?;
+        *self.revoked.borrow_mut() = None;
+        self.arm(now.plus_millis(UnixSeconds(SECONDS_PER_DAY).millis().0))?;
+        for record in self.store()?.page(LIST_MAX, None, Some(Status::Queued))? {
+            let is_meant = match &revocation {
+                Revocation::Subject { .. } => true,
+                Revocation::Token { jti, .. } => record.jti.as_ref() == Some(jti),
+            };
+            if is_meant && let refused @ LedgerReply::Refused(_) = self.cancel(&record.job_id, now).await? {
+                // Tokens are refused already; whoever revokes tries again for the rest.
+                return Ok(refused);
+            }
+        }
+        Ok(LedgerReply::Done)
+    }
+}

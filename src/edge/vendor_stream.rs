@@ -1,0 +1,73 @@
+//! `GET /v1/predictions/{id}/stream`: the vendor's own stream, for the owner alone. From the vendor through the edge to the
+//! client, never through an object, with a permit of the Dispatcher (protocol 4).
+
+use super::answers::{ask_ledger, ask_ledger_again, ask_permit, tell_ledger, unexpected, vendor_refusal};
+use super::handler::Call;
+use super::log;
+use super::platform::{self, Relay, RelayEnd};
+use super::respond::{Reply, stream_lines};
+use crate::constants::EVENT_LOOK_MILLIS;
+use crate::ids::JobId;
+use crate::messages::{LedgerReply, LedgerRequest, StreamId};
+use crate::rejection::{Code, Rejection};
+use crate::token::Grant;
+use crate::upstream::request;
+
+/// Step 9: Ledger 401, 404, 429, 503 · 10 Dispatcher 404, 503 · 11 the vendor 502, 503, 504. Then the stream is open.
+pub async fn open(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Reply, Rejection> {
+    // 9
+    let stream = StreamId { id: call.request_id.clone(), vendor: Some(job_id.clone()) };
+    let watch = LedgerRequest::Watch { job_id: job_id.clone(), stream: stream.clone() };
+    let LedgerReply::Prediction(record) = ask_ledger(call, grant, watch.clone()).await? else {
+        return Err(unexpected());
+    };
+    let opened = if record.status.is_terminal() {
+        Err(Rejection::new(Code::NotFound, "stream"))
+    } else {
+        open_relay(call, job_id).await
+    };
+    let relay = match opened {
+        Ok(relay) => relay,
+        Err(rejection) => {
+            let _ = tell_ledger(call.env, &grant.user, LedgerRequest::Unwatch { stream }).await;
+            return Err(rejection);
+        }
+    };
+    let response = relay.response().map_err(|_| unexpected())?;
+    let (env, grant) = (call.env.clone(), grant.clone());
+    wasm_bindgen_futures::spawn_local(async move {
+        loop {
+            match relay.ended_within(EVENT_LOOK_MILLIS.1).await {
+                RelayEnd::Running => {}
+                RelayEnd::Ended => break,
+                RelayEnd::Leaked => {
+                    log::alert("vendor_key_in_stream");
+                    break;
+                }
+            }
+            let is_over = platform::now() >= grant.expires_at.millis();
+            if is_over || ask_ledger_again(&env, &grant, watch.clone()).await.is_err_and(|rejection| ends(&rejection)) {
+                relay.stop();
+            }
+        }
+        let _ = tell_ledger(&env, &grant.user, LedgerRequest::Unwatch { stream }).await;
+    });
+    Ok(Reply::Open(response))
+}
+
+/// Whether a refused look ends the stream: anything but an object that did not answer in time.
+fn ends(rejection: &Rejection) -> bool {
+    rejection.code != Code::LimiterUnavailable
+}
+
+async fn open_relay(call: &Call<'_>, job_id: &JobId) -> Result<Relay, Rejection> {
+    // 10
+    let (vendor_id, key) = ask_permit(call, Some(job_id.clone())).await?;
+    let vendor_id = vendor_id.ok_or_else(|| Rejection::new(Code::NotFound, "stream"))?;
+    // 11
+    let request = request::stream(call.deployment.config.upstream_url.as_str(), &vendor_id);
+    let lines = stream_lines(call.rate.get(), call.request_id, call.origin);
+    let needles = serde_json::to_string(&call.deployment.key_scan.needles()).map_err(|_| unexpected())?;
+    let key = call.deployment.key(key.as_deref());
+    platform::relay_stream(&request, key, &needles, &lines).await.map_err(|answer| vendor_refusal(&answer))
+}

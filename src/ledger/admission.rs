@@ -1,0 +1,225 @@
+//! Whether a create is admitted, and what it holds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::constants::SILENCE_SLACK_MILLIS;
+use crate::credits::MicroCredits;
+use crate::limit::minute::Minute;
+use crate::messages::{CreateRequest, DayUsage, JtiCaps, LedgerRefusal, Order};
+use crate::prediction::{PredictionRecord, Status};
+use crate::time::UnixMillis;
+
+/// What a token has spent of its caps: a row of `jti`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JtiUsage {
+    /// Created.
+    pub predictions: u32,
+    /// Held or booked.
+    pub credits: MicroCredits,
+}
+
+/// Rows to store for admitted predictions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admission {
+    /// The new predictions.
+    pub records: Vec<PredictionRecord>,
+    /// The day's use with the reservations.
+    pub day: DayUsage,
+    /// The token's use with the reservations.
+    pub jti: Option<JtiUsage>,
+}
+
+/// Admits predictions, all or none: the message is in time, and the minute, the day's credits and the token's caps
+/// suffice. `usage` is that of the day on which the create was made (its id tells) and of the token.
+///
+/// # Errors
+/// [`LedgerRefusal::Unavailable`] when the edge gave up; [`LedgerRefusal::RateLimited`];
+/// [`LedgerRefusal::InsufficientCredits`]. Then nothing was counted.
+pub fn decide_admission(
+    request: &CreateRequest,
+    usage: (DayUsage, JtiUsage),
+    minute: &mut Minute,
+    now: UnixMillis,
+) -> Result<Admission, LedgerRefusal> {
+    if request.deadline.is_expired(now) {
+        return Err(LedgerRefusal::Unavailable);
+    }
+    let (mut day, mut jti) = usage;
+    for order in &request.orders {
+        day = reserve(day, order, request.limits.daily_credits)?;
+        if let Some(caps) = &request.caps {
+            jti = spend_caps(caps, jti, order.credits)?;
+        }
+    }
+    // Last, since it is the one thing that changes here; what is refused further on gives it back.
+    let count = u32::try_from(request.orders.len()).unwrap_or(u32::MAX);
+    minute
+        .take_creates(count, request.limits.predictions_per_minute, now)
+        .map_err(|refused| LedgerRefusal::RateLimited { retry_after_secs: refused.retry_after_secs })?;
+    let records = request.orders.iter().map(|order| record(request, order, now)).collect();
+    Ok(Admission { records, day, jti: request.caps.as_ref().map(|_| jti) })
+}
+
+fn reserve(day: DayUsage, order: &Order, allowance: MicroCredits) -> Result<DayUsage, LedgerRefusal> {
+    let reserved = day.reserved.checked_add(order.credits).ok_or(LedgerRefusal::InsufficientCredits)?;
+    if day.spent.checked_add(reserved).is_none_or(|total| total > allowance) {
+        return Err(LedgerRefusal::InsufficientCredits);
+    }
+    Ok(DayUsage { reserved, predictions: day.predictions.saturating_add(1), ..day })
+}
+
+fn spend_caps(caps: &JtiCaps, spent: JtiUsage, credits: MicroCredits) -> Result<JtiUsage, LedgerRefusal> {
+    let short = LedgerRefusal::InsufficientCredits;
+    let predictions = spent.predictions.checked_add(1).ok_or(short)?;
+    let credits = spent.credits.checked_add(credits).ok_or(short)?;
+    let too_many = caps.max_predictions.is_some_and(|most| predictions > most);
+    let too_much = caps.max_credits.is_some_and(|most| credits > most);
+    if too_many || too_much { Err(short) } else { Ok(JtiUsage { predictions, credits }) }
+}
+
+fn record(request: &CreateRequest, order: &Order, now: UnixMillis) -> PredictionRecord {
+    let longest_secs = i64::from(request.max_wait_secs).saturating_add(i64::from(order.max_seconds));
+    PredictionRecord {
+        job_id: order.job_id.clone(),
+        model: order.model.clone(),
+        status: Status::Queued,
+        sequence: 0,
+        created_at: now,
+        completed_at: None,
+        output: Vec::new(),
+        failure: None,
+        credits_reserved: order.credits,
+        credits_used: None,
+        predict_time: None,
+        cancel_requested: false,
+        queue: None,
+        day: order.day(),
+        jti: request.caps.as_ref().map(|caps| caps.jti.clone()),
+        key: request.key.as_ref().map(|key| key.key.clone()),
+        heard_at: now,
+        ask_at: now.plus_millis(longest_secs.saturating_mul(1_000).saturating_add(SILENCE_SLACK_MILLIS)),
+        withdrawing: false,
+    }
+}
+
+/// What a refused or withdrawn create gives back: as if it had never been.
+#[must_use]
+pub fn undo_admission(record: &PredictionRecord, day: DayUsage, jti: JtiUsage) -> (DayUsage, JtiUsage) {
+    let day = DayUsage {
+        reserved: day.reserved.saturating_sub(record.credits_reserved),
+        predictions: day.predictions.saturating_sub(1),
+        ..day
+    };
+    let jti = JtiUsage {
+        predictions: jti.predictions.saturating_sub(1),
+        credits: jti.credits.saturating_sub(record.credits_reserved),
+    };
+    (day, jti)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::ids::{JobId, UserKey};
+    use crate::messages::{Deadline, PlanLimits};
+    use crate::model::ModelId;
+
+    pub const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
+
+    pub fn credits(text: &str) -> MicroCredits {
+        MicroCredits::parse(text).unwrap()
+    }
+
+    pub fn order(number: u8) -> Order {
+        Order {
+            job_id: JobId::new(NOW, [number; 10]),
+            model: ModelId::parse("acme/model-x").unwrap(),
+            input: serde_json::Map::new(),
+            image_count: 1,
+            credits: credits("2.5"),
+            max_seconds: 600,
+        }
+    }
+
+    /// One prediction for a user with so many credits a day and ten creates a minute.
+    pub fn request(daily: &str) -> CreateRequest {
+        CreateRequest {
+            user: UserKey::new("i", "s"),
+            orders: vec![order(1)],
+            files: Vec::new(),
+            batch_id: None,
+            key: None,
+            limits: PlanLimits {
+                plan: "default".into(),
+                predictions_per_minute: 10,
+                concurrent_predictions: 2,
+                daily_credits: credits(daily),
+                weight: 1,
+                max_waiting: 20,
+            },
+            caps: None,
+            deadline: Deadline::after(NOW, 2_000),
+            max_wait_secs: 600,
+        }
+    }
+
+    pub fn admit(request: &CreateRequest) -> Result<Admission, LedgerRefusal> {
+        decide_admission(request, Default::default(), &mut Minute::default(), NOW)
+    }
+
+    fn caps(max_predictions: Option<u32>, max_credits: Option<&str>) -> JtiCaps {
+        JtiCaps { jti: "j".into(), max_predictions, max_credits: max_credits.map(credits), expires_at: NOW }
+    }
+
+    #[test]
+    fn an_admitted_prediction_holds_its_price() {
+        let admission = admit(&request("2.5")).unwrap();
+        assert_eq!((admission.day.reserved, admission.day.predictions), (credits("2.5"), 1));
+        assert_eq!(admission.records[0].status, Status::Queued);
+        assert_eq!(admission.records[0].ask_at, NOW.plus_millis(1_800_000));
+        assert_eq!(undo_admission(&admission.records[0], admission.day, JtiUsage::default()).0, DayUsage::default());
+    }
+
+    #[test]
+    fn a_days_credits_are_never_overspent() {
+        let short = Err(LedgerRefusal::InsufficientCredits);
+        assert_eq!(admit(&request("2.4")), short);
+        let spent = DayUsage { spent: credits("48"), ..DayUsage::default() };
+        let mut minute = Minute::default();
+        assert_eq!(decide_admission(&request("50"), (spent, JtiUsage::default()), &mut minute, NOW), short);
+        assert_eq!(minute, Minute::default());
+    }
+
+    #[test]
+    fn a_batch_is_admitted_whole_or_not_at_all() {
+        let three = CreateRequest { orders: vec![order(1), order(2), order(3)], ..request("7.5") };
+        assert_eq!(admit(&three).unwrap().day.reserved, credits("7.5"));
+        let poorer = CreateRequest {
+            limits: PlanLimits { daily_credits: credits("7.4"), ..three.limits.clone() },
+            ..three.clone()
+        };
+        assert_eq!(admit(&poorer), Err(LedgerRefusal::InsufficientCredits));
+        let slower =
+            CreateRequest { limits: PlanLimits { predictions_per_minute: 2, ..three.limits.clone() }, ..three };
+        assert!(matches!(admit(&slower), Err(LedgerRefusal::RateLimited { .. })));
+    }
+
+    #[test]
+    fn a_tokens_caps_are_spent_exactly() {
+        let by_count = CreateRequest { caps: Some(caps(Some(2), None)), ..request("50") };
+        let mut spent = JtiUsage::default();
+        for _ in 0..2 {
+            let usage = (DayUsage::default(), spent);
+            spent = decide_admission(&by_count, usage, &mut Minute::default(), NOW).unwrap().jti.unwrap();
+        }
+        let usage = (DayUsage::default(), spent);
+        assert!(decide_admission(&by_count, usage, &mut Minute::default(), NOW).is_err());
+        assert!(admit(&CreateRequest { caps: Some(caps(None, Some("2.4"))), ..request("50") }).is_err());
+    }
+
+    #[test]
+    fn a_message_that_came_too_late_is_refused() {
+        let late = CreateRequest { deadline: Deadline::after(NOW.plus_millis(-4_001), 2_000), ..request("50") };
+        assert_eq!(admit(&late).unwrap_err(), LedgerRefusal::Unavailable);
+    }
+}

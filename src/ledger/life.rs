@@ -1,0 +1,208 @@
+//! What news do to a prediction, and when its Ledger looks after it by itself.
+
+use super::JtiUsage;
+use crate::constants::{POKE_AFTER_MILLIS, RETENTION_MILLIS, WITHDRAW_RETRY_MILLIS};
+use crate::credits::MicroCredits;
+use crate::messages::{DayUsage, JobEnd, JobNews, Stage};
+use crate::prediction::{Failure, PredictionRecord, Status};
+use crate::time::UnixMillis;
+
+/// Applies news to a prediction. `true` when they were new. Only a higher number counts, and a terminal prediction
+/// absorbs everything, so that repeated and overtaken messages change nothing.
+pub fn apply_news(record: &mut PredictionRecord, news: &JobNews, now: UnixMillis) -> bool {
+    if record.status.is_terminal() || news.sequence <= record.sequence {
+        return false;
+    }
+    record.sequence = news.sequence;
+    record.heard_at = now;
+    // One that still waits is withdrawn until the Dispatcher answers that; one that was sent goes on.
+    record.withdrawing = record.withdrawing && news.stage == Stage::Waiting;
+    record.cancel_requested = news.cancel_requested;
+    record.queue = news.queue;
+    match (&news.end, news.stage) {
+        (Some(end), _) => {
+            record.status = end.status;
+            record.failure = end.failure;
+            record.output.clone_from(&end.output);
+            record.predict_time = end.predict_time;
+            record.credits_used = Some(end.credits);
+            record.completed_at = Some(now);
+        }
+        (None, Stage::Waiting) => record.status = Status::Queued,
+        (None, Stage::Submitting | Stage::Running | Stage::Ended) => record.status = Status::Processing,
+    }
+    true
+}
+
+/// The news that a Ledger makes itself of a prediction that the Dispatcher no longer knows although it never said how it
+/// ended: nobody can tell whether the vendor charged for it.
+#[must_use]
+pub fn lose(record: &PredictionRecord, now: UnixMillis) -> JobNews {
+    JobNews {
+        job_id: record.job_id.clone(),
+        sequence: record.sequence.saturating_add(1),
+        stage: Stage::Ended,
+        at: now,
+        cancel_requested: record.cancel_requested,
+        queue: None,
+        end: Some(JobEnd {
+            status: Status::Failed,
+            failure: Some(Failure::OutcomeUnknown),
+            output: Vec::new(),
+            credits: record.credits_reserved,
+            predict_time: None,
+        }),
+    }
+}
+
+/// Books what an ended prediction cost and releases the rest: once, when [`apply_news`] has just ended it. The
+/// vendor's price is booked even where it exceeds the reservation (protocol 5).
+#[must_use]
+pub fn settle(record: &PredictionRecord, day: DayUsage, jti: JtiUsage) -> (DayUsage, JtiUsage) {
+    let used = record.credits_used.unwrap_or_default();
+    let most = |sum: Option<MicroCredits>, otherwise: MicroCredits| sum.unwrap_or(otherwise);
+    let day = DayUsage {
+        reserved: day.reserved.saturating_sub(record.credits_reserved),
+        spent: most(day.spent.checked_add(used), day.spent),
+        ..day
+    };
+    let rest = jti.credits.saturating_sub(record.credits_reserved);
+    (day, JtiUsage { credits: most(rest.checked_add(used), jti.credits), ..jti })
+}
+
+/// Whether a prediction that is read now has been silent so long that the Dispatcher is poked (protocol 2).
+#[must_use]
+pub const fn wants_poke(record: &PredictionRecord, now: UnixMillis) -> bool {
+    !record.status.is_terminal() && now.millis_since(record.heard_at) >= POKE_AFTER_MILLIS
+}
+
+/// When a row needs the Ledger's own alarm: to withdraw again, to ask for its state, or to be forgotten.
+#[must_use]
+pub fn wakes_at(record: &PredictionRecord) -> UnixMillis {
+    match record.completed_at {
+        Some(completed_at) => completed_at.plus_millis(RETENTION_MILLIS),
+        None if record.withdrawing => record.heard_at.plus_millis(WITHDRAW_RETRY_MILLIS),
+        None => record.ask_at,
+    }
+}
+
+/// `status` of a batch (contract 1).
+#[must_use]
+pub fn batch_status(records: &[PredictionRecord]) -> &'static str {
+    let all = |wanted: Status| records.iter().all(|record| record.status == wanted);
+    match records {
+        _ if records.iter().any(|record| !record.status.is_terminal()) => "processing",
+        _ if all(Status::Succeeded) => "succeeded",
+        _ if all(Status::Failed) => "failed",
+        _ => "partial",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::admission::tests::{NOW, admit, credits, order, request};
+    use crate::ledger::{decide_admission, undo_admission};
+    use crate::limit::minute::Minute;
+    use proptest::prelude::*;
+
+    fn ended(credits_used: &str) -> JobNews {
+        let end = JobEnd {
+            status: Status::Succeeded,
+            failure: None,
+            output: vec!["https://a.example/b".into()],
+            credits: credits(credits_used),
+            predict_time: None,
+        };
+        JobNews {
+            job_id: order(1).job_id,
+            sequence: 3,
+            stage: Stage::Ended,
+            at: NOW,
+            cancel_requested: false,
+            queue: None,
+            end: Some(end),
+        }
+    }
+
+    fn record() -> PredictionRecord {
+        admit(&request("50")).unwrap().records.remove(0)
+    }
+
+    #[test]
+    fn only_newer_news_count_and_an_end_is_final() {
+        let mut record = record();
+        let running = JobNews { sequence: 2, stage: Stage::Running, end: None, ..ended("0") };
+        assert!(apply_news(&mut record, &running, NOW));
+        assert_eq!(record.status, Status::Processing);
+        assert!(!apply_news(&mut record, &running, NOW));
+        assert!(apply_news(&mut record, &ended("2.5"), NOW));
+        let failed = JobEnd { status: Status::Failed, failure: Some(Failure::TimedOut), ..ended("0").end.unwrap() };
+        assert!(!apply_news(&mut record, &JobNews { sequence: 9, end: Some(failed), ..ended("0") }, NOW));
+        assert_eq!((record.status, record.credits_used), (Status::Succeeded, Some(credits("2.5"))));
+    }
+
+    #[test]
+    fn a_withdrawal_stands_until_it_is_answered_or_the_prediction_was_sent() {
+        let mut record = PredictionRecord { withdrawing: true, ..record() };
+        let news = |sequence, stage| JobNews { sequence, stage, end: None, ..ended("0") };
+        apply_news(&mut record, &news(1, Stage::Waiting), NOW);
+        assert!(record.withdrawing);
+        assert_eq!(wakes_at(&record), NOW.plus_millis(WITHDRAW_RETRY_MILLIS));
+        apply_news(&mut record, &news(2, Stage::Submitting), NOW);
+        assert!(!record.withdrawing);
+    }
+
+    #[test]
+    fn settlement_books_the_real_price_even_above_the_reservation() {
+        let mut admission = admit(&request("50")).unwrap();
+        apply_news(&mut admission.records[0], &ended("7"), NOW);
+        let (day, _) = settle(&admission.records[0], admission.day, JtiUsage::default());
+        assert_eq!((day.reserved, day.spent, day.predictions), (MicroCredits::ZERO, credits("7"), 1));
+    }
+
+    #[test]
+    fn what_the_dispatcher_has_lost_ends_as_unknown_and_counts_as_spent() {
+        let mut record = record();
+        let news = lose(&record, NOW);
+        assert!(apply_news(&mut record, &news, NOW));
+        assert_eq!((record.failure, record.credits_used), (Some(Failure::OutcomeUnknown), Some(credits("2.5"))));
+    }
+
+    #[test]
+    fn a_batch_is_as_its_predictions_are() {
+        let with = |statuses: &[Status]| {
+            let records: Vec<_> =
+                statuses.iter().map(|status| PredictionRecord { status: *status, ..record() }).collect();
+            batch_status(&records)
+        };
+        assert_eq!(with(&[Status::Succeeded, Status::Queued]), "processing");
+        assert_eq!(with(&[Status::Succeeded, Status::Succeeded]), "succeeded");
+        assert_eq!(with(&[Status::Failed, Status::Failed]), "failed");
+        assert_eq!(with(&[Status::Failed, Status::Succeeded]), "partial");
+        assert_eq!(with(&[Status::Canceled]), "partial");
+    }
+
+    proptest! {
+        #[test]
+        fn reservations_and_settlements_balance(ends in proptest::collection::vec((any::<bool>(), 0_i64..20_000_000), 1..40)) {
+            let mut day = DayUsage::default();
+            let mut spent = MicroCredits::ZERO;
+            for (is_refused, used) in ends {
+                let usage = (day, JtiUsage::default());
+                let Ok(admission) = decide_admission(&request("1000"), usage, &mut Minute::default(), NOW) else { continue };
+                let mut record = admission.records[0].clone();
+                if is_refused {
+                    day = undo_admission(&record, admission.day, JtiUsage::default()).0;
+                } else {
+                    let used = MicroCredits::from_micros(used).unwrap();
+                    apply_news(&mut record, &ended(&used.to_string()), NOW);
+                    day = settle(&record, admission.day, JtiUsage::default()).0;
+                    spent = spent.checked_add(used).unwrap();
+                }
+                prop_assert_eq!(day.reserved, MicroCredits::ZERO);
+                prop_assert_eq!(day.spent, spent);
+            }
+        }
+    }
+}

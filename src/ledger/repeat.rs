@@ -1,0 +1,73 @@
+//! `Idempotency-Key` (contract 2): a create that is repeated is not made twice.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BatchId, JobId};
+use crate::messages::LedgerRefusal;
+use crate::prediction::PredictionRecord;
+
+/// What is remembered of a key for 24 h, as one JSON document (`known_key_format_unchanged` pins it).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownKey {
+    /// SHA-256 of path and body, in hexadecimal.
+    pub hash: String,
+    /// What was made.
+    pub job_ids: Vec<JobId>,
+    /// The batch, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<BatchId>,
+}
+
+/// What a repeated create is answered with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Repeat {
+    /// The predictions as they are now.
+    Present(Vec<PredictionRecord>),
+    /// A refusal.
+    Refused(LedgerRefusal),
+}
+
+/// Decides what a create with a known key is answered with. `records` are the predictions that are left of it.
+#[must_use]
+pub fn decide_repeat(known: &KnownKey, hash: &str, records: Vec<PredictionRecord>) -> Repeat {
+    if known.hash != hash {
+        return Repeat::Refused(LedgerRefusal::KeyMismatch);
+    }
+    if records.is_empty() {
+        // Forgotten by its owner; making it again is what the key prevents.
+        return Repeat::Refused(LedgerRefusal::NotFound);
+    }
+    // Number 0: the Dispatcher has not acknowledged it yet. Withdrawing: it may go as if it had never been.
+    if records.iter().any(|record| record.sequence == 0 || record.withdrawing) {
+        return Repeat::Refused(LedgerRefusal::InProgress);
+    }
+    Repeat::Present(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::admission::tests::{admit, request};
+    use crate::time::UnixMillis;
+
+    fn known() -> KnownKey {
+        KnownKey { hash: "h".into(), job_ids: vec![JobId::new(UnixMillis(0), [1; 10])], batch_id: None }
+    }
+
+    #[test]
+    fn known_key_format_unchanged() {
+        let text = format!(r#"{{"hash":"h","job_ids":["{}"]}}"#, known().job_ids[0]);
+        assert_eq!(serde_json::to_string(&known()).unwrap(), text);
+    }
+
+    #[test]
+    fn a_repeat_shows_the_present_state_once_the_first_was_acknowledged() {
+        let mut record = admit(&request("50")).unwrap().records.remove(0);
+        let refused = |refusal| Repeat::Refused(refusal);
+        assert_eq!(decide_repeat(&known(), "other", vec![record.clone()]), refused(LedgerRefusal::KeyMismatch));
+        assert_eq!(decide_repeat(&known(), "h", vec![record.clone()]), refused(LedgerRefusal::InProgress));
+        assert_eq!(decide_repeat(&known(), "h", Vec::new()), refused(LedgerRefusal::NotFound));
+        record.sequence = 1;
+        assert_eq!(decide_repeat(&known(), "h", vec![record.clone()]), Repeat::Present(vec![record]));
+    }
+}

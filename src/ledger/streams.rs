@@ -1,0 +1,111 @@
+//! Open streams of a user: leases that each look renews (contract 1). In memory: an instance that is new hears of those
+//! that are open within seconds, since each looks again.
+
+use std::collections::BTreeMap;
+
+use crate::constants::{EVENT_STREAMS_MAX, LEASE_MILLIS, STREAM_REOPEN_MILLIS};
+use crate::ids::{JobId, RequestId};
+use crate::limit::minute::whole_seconds;
+use crate::messages::{LedgerRefusal, StreamId};
+use crate::time::UnixMillis;
+
+/// The streams that looked lately.
+#[derive(Clone, Debug, Default)]
+pub struct OpenStreams {
+    /// Event streams, with their last look.
+    events: BTreeMap<RequestId, UnixMillis>,
+    /// For each prediction the vendor stream that was opened last, when that was, and its last look.
+    vendor: BTreeMap<JobId, (RequestId, UnixMillis, UnixMillis)>,
+}
+
+impl OpenStreams {
+    /// A stream looks; its first look opens it.
+    ///
+    /// # Errors
+    /// [`LedgerRefusal::RateLimited`] when too many are open, or this prediction's was opened less than 10 s ago.
+    pub fn look(&mut self, stream: &StreamId, now: UnixMillis) -> Result<(), LedgerRefusal> {
+        self.events.retain(|_, at| now.millis_since(*at) < LEASE_MILLIS);
+        self.vendor.retain(|_, (_, opened, at)| {
+            now.millis_since(*at) < LEASE_MILLIS || now.millis_since(*opened) < STREAM_REOPEN_MILLIS
+        });
+        match &stream.vendor {
+            None => self.look_at_events(&stream.id, now),
+            Some(job_id) => self.look_at_vendor(job_id, &stream.id, now),
+        }
+    }
+
+    fn look_at_events(&mut self, id: &RequestId, now: UnixMillis) -> Result<(), LedgerRefusal> {
+        if !self.events.contains_key(id) && self.events.len() >= EVENT_STREAMS_MAX {
+            let oldest = self.events.values().min().copied().unwrap_or(now);
+            return Err(wait(oldest.plus_millis(LEASE_MILLIS).millis_since(now)));
+        }
+        self.events.insert(id.clone(), now);
+        Ok(())
+    }
+
+    fn look_at_vendor(&mut self, job_id: &JobId, id: &RequestId, now: UnixMillis) -> Result<(), LedgerRefusal> {
+        match self.vendor.get_mut(job_id) {
+            Some((holder, _, at)) if holder == id => *at = now,
+            Some((_, opened, at)) => {
+                let open_until = at.plus_millis(LEASE_MILLIS).max(opened.plus_millis(STREAM_REOPEN_MILLIS));
+                return Err(wait(open_until.millis_since(now)));
+            }
+            None => drop(self.vendor.insert(job_id.clone(), (id.clone(), now, now))),
+        }
+        Ok(())
+    }
+
+    /// A stream has ended. A vendor stream's prediction is remembered for as long as it may not be opened again.
+    pub fn close(&mut self, stream: &StreamId) {
+        self.events.remove(&stream.id);
+        if let Some((holder, opened, at)) = stream.vendor.as_ref().and_then(|job_id| self.vendor.get_mut(job_id)) {
+            if *holder == stream.id {
+                *at = opened.plus_millis(LEASE_MILLIS.saturating_neg());
+            }
+        }
+    }
+}
+
+fn wait(millis: i64) -> LedgerRefusal {
+    LedgerRefusal::RateLimited { retry_after_secs: whole_seconds(millis) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(number: u8, vendor: Option<&JobId>) -> StreamId {
+        StreamId { id: RequestId::new(UnixMillis(0), [number; 10]), vendor: vendor.cloned() }
+    }
+
+    #[test]
+    fn a_fifth_event_stream_waits_until_one_is_gone() {
+        let mut open = OpenStreams::default();
+        for number in 0..4 {
+            assert!(open.look(&stream(number, None), UnixMillis(0)).is_ok());
+        }
+        let refused = LedgerRefusal::RateLimited { retry_after_secs: 10 };
+        assert_eq!(open.look(&stream(4, None), UnixMillis(0)), Err(refused));
+        assert!(open.look(&stream(0, None), UnixMillis(5_000)).is_ok());
+        open.close(&stream(1, None));
+        assert!(open.look(&stream(4, None), UnixMillis(5_000)).is_ok());
+        // The two that never looked again are gone after their leases.
+        assert!(open.look(&stream(5, None), UnixMillis(10_000)).is_ok());
+    }
+
+    #[test]
+    fn a_vendor_stream_is_one_at_a_time_and_not_opened_again_for_ten_seconds() {
+        let job_id = JobId::new(UnixMillis(0), [1; 10]);
+        let mut open = OpenStreams::default();
+        let (first, second) = (stream(1, Some(&job_id)), stream(2, Some(&job_id)));
+        assert!(open.look(&first, UnixMillis(0)).is_ok());
+        assert!(open.look(&first, UnixMillis(9_000)).is_ok());
+        assert_eq!(open.look(&second, UnixMillis(12_000)), Err(LedgerRefusal::RateLimited { retry_after_secs: 7 }));
+        open.close(&first);
+        assert!(open.look(&second, UnixMillis(12_000)).is_ok());
+        open.close(&second);
+        assert_eq!(open.look(&first, UnixMillis(13_000)), Err(LedgerRefusal::RateLimited { retry_after_secs: 9 }));
+        let other = JobId::new(UnixMillis(0), [2; 10]);
+        assert!(open.look(&stream(3, Some(&other)), UnixMillis(13_000)).is_ok());
+    }
+}

@@ -1,0 +1,244 @@
+//! Waiting for a slot: places, refusals, leaving, and giving up.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Stack, token, token_with, user};
+use crate::http::{Request, Response};
+use crate::steps::{assert_refused, at_once, create_of, job_id, policy_with, retry_after, wait_until};
+
+/// One slot, and a vendor whose predictions end when a test says so.
+fn one_slot(plan: &Value, queue: &Value) -> Stack {
+    let stack = Stack::with_policy(&policy_with(plan, &json!({"concurrent_predictions": 1, "queue": queue})));
+    stack.control_put("/settings", &json!({"manual": true}));
+    stack
+}
+
+/// A create that is expected to wait.
+#[track_caller]
+fn wait_in_line(stack: &Stack, token: &str, prompt: &str) -> Value {
+    let answer = stack.prompt(token, prompt);
+    assert_waits(&answer);
+    answer.json()
+}
+
+#[track_caller]
+fn assert_waits(answer: &Response) {
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    let prediction = answer.json();
+    assert_eq!(prediction["status"], "queued");
+    let place = (&prediction["queue"]["position"], &prediction["queue"]["eta_seconds"]);
+    assert!(place.0.as_u64() >= Some(1) && place.1.is_u64(), "{prediction}");
+    let location = answer.header("location").unwrap();
+    assert!(location.ends_with(&format!("/v1/predictions/{}", prediction["job_id"].as_str().unwrap())), "{location}");
+}
+
+fn id_of(prediction: &Value) -> String {
+    prediction["job_id"].as_str().unwrap().to_owned()
+}
+
+fn position(stack: &Stack, token: &str, prediction: &Value) -> Value {
+    stack.get(token, &format!("/v1/predictions/{}", id_of(prediction))).json()["queue"]["position"].clone()
+}
+
+fn cancel(stack: &Stack, token: &str, prediction: &Value) -> Response {
+    stack.send(&Request::post(&format!("/v1/predictions/{}/cancel", id_of(prediction))).bearer(token))
+}
+
+/// Spent and reserved.
+fn credits(stack: &Stack, token: &str) -> (Value, Value) {
+    let usage = stack.usage(token);
+    (usage["credits_spent"].clone(), usage["credits_reserved"].clone())
+}
+
+#[test]
+fn without_a_free_slot_a_create_waits_and_is_told_its_place() {
+    let stack = one_slot(&json!({}), &json!({}));
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| token(&user(name)));
+    assert_eq!(stack.prompt(&alice, "first").status, 201);
+    let second = wait_in_line(&stack, &bob, "second");
+    let third = wait_in_line(&stack, &carol, "third");
+    assert_eq!((&second["queue"]["position"], &third["queue"]["position"]), (&json!(1), &json!(2)));
+    assert!(second["queue"]["eta_seconds"].as_u64() <= third["queue"]["eta_seconds"].as_u64());
+    assert_eq!(stack.sent(), ["first"]);
+    let usage = stack.usage(&bob);
+    assert_eq!(
+        (&usage["running"], &usage["waiting"], &usage["credits_reserved"]),
+        (&json!(0), &json!(1), &json!("2.5"))
+    );
+
+    stack.finish("first", &json!({}));
+    let started = stack.until(&bob, &id_of(&second), |prediction| prediction["status"] != "queued");
+    assert_eq!((&started["status"], started.get("queue")), (&json!("processing"), None));
+    assert_eq!(stack.sent(), ["first", "second"]);
+    let since = Instant::now();
+    wait_until("the third moves up", || (position(&stack, &carol, &third) == 1).then_some(()));
+    assert!(since.elapsed() < Duration::from_secs(4), "places are refreshed within three seconds");
+    stack.finish("second", &json!({}));
+    stack.until(&carol, &id_of(&third), |prediction| prediction["status"] == "processing");
+    stack.finish("third", &json!({}));
+    assert_eq!(stack.ended(&carol, &id_of(&third))["status"], "succeeded");
+    assert_eq!(stack.sent(), ["first", "second", "third"]);
+}
+
+#[test]
+fn who_waits_may_leave_at_once_and_for_nothing() {
+    let stack = one_slot(&json!({}), &json!({}));
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| token(&user(name)));
+    stack.prompt(&alice, "first");
+    let second = wait_in_line(&stack, &bob, "second");
+    let third = wait_in_line(&stack, &carol, "third");
+    let canceled = cancel(&stack, &bob, &second);
+    assert_eq!((canceled.status, canceled.json()["status"].clone()), (200, json!("canceled")), "{}", canceled.text());
+    assert!(canceled.json().get("cancel_requested").is_none() && canceled.json().get("queue").is_none());
+    assert_eq!(credits(&stack, &bob), (json!("0"), json!("0")));
+    assert_eq!(cancel(&stack, &bob, &second).json(), canceled.json(), "an ended one is returned unchanged");
+    wait_until("the third moves up", || (position(&stack, &carol, &third) == 1).then_some(()));
+    stack.finish("first", &json!({}));
+    stack.until(&carol, &id_of(&third), |prediction| prediction["status"] == "processing");
+    assert_eq!(stack.sent(), ["first", "third"], "the vendor never hears of what was canceled");
+    let cancels = stack.vendor_requests().iter().filter(|request| request["route"] == "cancel").count();
+    assert_eq!(cancels, 0);
+}
+
+#[test]
+fn a_user_with_enough_at_work_waits_while_others_pass() {
+    let key = json!({"concurrent_predictions": 3});
+    let stack = Stack::with_policy(&policy_with(&json!({"concurrent_predictions": 1}), &key));
+    stack.control_put("/settings", &json!({"manual": true}));
+    let (alice, bob) = (token(&user("alice")), token(&user("bob")));
+    assert_eq!(stack.prompt(&alice, "alice 1").status, 201);
+    let waiting = wait_in_line(&stack, &alice, "alice 2");
+    wait_in_line(&stack, &alice, "alice 3");
+    let passed = stack.prompt(&bob, "bob 1");
+    assert_eq!(passed.status, 201, "there are free slots: {}", passed.text());
+    assert_eq!(stack.sent(), ["alice 1", "bob 1"]);
+    stack.finish("alice 1", &json!({}));
+    stack.until(&alice, &id_of(&waiting), |prediction| prediction["status"] == "processing");
+    assert_eq!(stack.sent(), ["alice 1", "bob 1", "alice 2"]);
+}
+
+#[test]
+fn a_users_own_line_has_an_end() {
+    let stack = one_slot(&json!({"max_waiting": 2}), &json!({}));
+    let (alice, bob) = (token(&user("alice")), token(&user("bob")));
+    assert_eq!(stack.prompt(&alice, "first").status, 201);
+    wait_in_line(&stack, &alice, "second");
+    let third = wait_in_line(&stack, &alice, "third");
+    for _ in 0..3 {
+        assert_refused(&stack.prompt(&alice, "fourth"), 429, "rate_limit_error", "too_many_predictions");
+    }
+    let usage = stack.usage(&alice);
+    assert_eq!((&usage["predictions"], &usage["credits_reserved"]), (&json!(3), &json!("7.5")));
+    wait_in_line(&stack, &bob, "fifth");
+    cancel(&stack, &alice, &third);
+    wait_in_line(&stack, &alice, "sixth");
+    assert_eq!(stack.sent(), ["first"]);
+}
+
+#[test]
+fn a_plan_may_forbid_waiting() {
+    let stack = one_slot(&json!({"max_waiting": 0}), &json!({}));
+    let (alice, bob) = (token(&user("alice")), token(&user("bob")));
+    assert_eq!(stack.prompt(&alice, "first").status, 201, "a free slot is no waiting");
+    for other in [&alice, &bob] {
+        assert_refused(&stack.prompt(other, "second"), 429, "rate_limit_error", "too_many_predictions");
+    }
+    assert_eq!(stack.sent(), ["first"]);
+}
+
+#[test]
+fn the_whole_line_has_an_end() {
+    let stack = one_slot(&json!({}), &json!({"max_waiting": 2}));
+    let tokens: Vec<String> = (0..4).map(|_| token(&user("many"))).collect();
+    assert_eq!(stack.prompt(&tokens[0], "first").status, 201);
+    wait_in_line(&stack, &tokens[1], "second");
+    wait_in_line(&stack, &tokens[2], "third");
+    assert_refused(&stack.prompt(&tokens[3], "fourth"), 429, "rate_limit_error", "queue_full");
+    let usage = stack.usage(&tokens[3]);
+    assert_eq!((&usage["predictions"], &usage["credits_reserved"]), (&json!(0), &json!("0")));
+    let list = stack.get(&tokens[3], "/v1/predictions").json();
+    assert_eq!(list["data"], json!([]), "a refused create leaves nothing");
+    stack.finish("first", &json!({}));
+    wait_until("the second starts", || (stack.sent().len() == 2).then_some(()));
+    wait_in_line(&stack, &tokens[3], "fifth");
+    assert_eq!(stack.sent(), ["first", "second"]);
+}
+
+#[test]
+fn a_plan_may_fill_its_share_of_the_line_only() {
+    let mut policy = policy_with(&json!({}), &json!({"concurrent_predictions": 1, "queue": {"max_waiting": 4}}));
+    policy["plans"]["pooled"] = policy["plans"]["default"].clone();
+    policy["plans"]["pooled"]["pool_waiting_share"] = json!(0.5);
+    let stack = Stack::with_policy(&policy);
+    stack.control_put("/settings", &json!({"manual": true}));
+    let pooled = || token_with(&user("pooled"), json!({"plan": "pooled"}));
+    assert_eq!(stack.prompt(&pooled(), "first").status, 201);
+    let (second, holder) = (pooled(), pooled());
+    let place = wait_in_line(&stack, &second, "second");
+    wait_in_line(&stack, &holder, "third");
+    assert_refused(&stack.prompt(&pooled(), "fourth"), 429, "rate_limit_error", "queue_full");
+    let other = token(&user("other"));
+    wait_in_line(&stack, &other, "fifth");
+    wait_in_line(&stack, &other, "sixth");
+    assert_refused(&stack.prompt(&other, "seventh"), 429, "rate_limit_error", "queue_full");
+    cancel(&stack, &second, &place);
+    wait_in_line(&stack, &pooled(), "eighth");
+    assert_eq!(stack.sent(), ["first"]);
+}
+
+#[test]
+fn who_waited_too_long_is_told_and_pays_nothing() {
+    let stack = one_slot(&json!({}), &json!({"max_wait_secs": 4}));
+    let (alice, bob) = (token(&user("alice")), token(&user("bob")));
+    assert_eq!(stack.prompt(&alice, "first").status, 201);
+    let start = Instant::now();
+    let waiting = wait_in_line(&stack, &bob, "second");
+    let ended = stack.ended(&bob, &id_of(&waiting));
+    assert_eq!((&ended["status"], &ended["error"]["code"]), (&json!("failed"), &json!("queue_timeout")));
+    assert!(ended.get("queue").is_none());
+    let waited = start.elapsed();
+    assert!((Duration::from_secs(4)..Duration::from_secs(9)).contains(&waited), "{waited:?}");
+    assert_eq!(credits(&stack, &bob), (json!("0"), json!("0")));
+    stack.finish("first", &json!({}));
+    let next = stack.send(&create_of(&bob, "third"));
+    assert!([201, 202].contains(&next.status), "{}", next.text());
+    stack.until(&bob, &job_id(&next), |prediction| prediction["status"] == "processing");
+    assert_eq!(stack.sent(), ["first", "third"], "what timed out is never sent");
+}
+
+#[test]
+fn trouble_with_the_key_lets_creates_wait_if_there_is_time_for_a_probe() {
+    // Side by side: the probe comes after half a minute.
+    at_once(2, |number| {
+        let stack = Stack::with_policy(&policy_with(&json!({}), &json!({"queue": {"max_wait_secs": 600}})));
+        let status = [401, 402][number];
+        stack.fault("create", 1, &json!({"status": status}));
+        let (alice, bob) = (token(&user("alice")), token(&user("bob")));
+        let first = wait_in_line(&stack, &alice, "first");
+        let second = wait_in_line(&stack, &bob, "second");
+        assert_eq!(stack.sent(), ["first"], "submitting stops until the probe");
+        for (token, prediction) in [(&alice, &first), (&bob, &second)] {
+            assert_eq!(stack.ended(token, &id_of(prediction))["status"], "succeeded");
+        }
+        assert_eq!(stack.sent(), ["first", "first", "second"], "the row went back to the front");
+    });
+}
+
+#[test]
+fn trouble_with_the_key_refuses_creates_that_could_not_start_in_time() {
+    for status in [401, 402] {
+        let stack = Stack::with_policy(&policy_with(&json!({}), &json!({"queue": {"max_wait_secs": 5}})));
+        stack.fault("create", 1, &json!({"status": status}));
+        let (alice, bob) = (token(&user("alice")), token(&user("bob")));
+        let first = wait_in_line(&stack, &alice, "first");
+        let refused = stack.prompt(&bob, "second");
+        assert_refused(&refused, 503, "api_error", "upstream_unavailable");
+        assert!((1..=31).contains(&retry_after(&refused)));
+        assert_eq!(credits(&stack, &bob), (json!("0"), json!("0")));
+        let ended = stack.ended(&alice, &id_of(&first));
+        assert_eq!(ended["error"]["code"], "queue_timeout");
+        assert_eq!(stack.sent(), ["first"]);
+    }
+}

@@ -1,0 +1,154 @@
+//! Who starts when: turns, weights, and what all users of a key or a plan may spend together.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Stack, now, token, token_with, user};
+use crate::http::Request;
+use crate::steps::{assert_refused, at_once, job_id, policy_with, retry_after, wait_until};
+
+/// All slots are taken, so that what comes now waits; `release` lets them go, and from then on the vendor is quick.
+struct Held(Stack);
+
+impl Held {
+    fn new(policy: &Value, slots: usize) -> Self {
+        let stack = Stack::with_policy(policy);
+        stack.control_put("/settings", &json!({"manual": true}));
+        let blocker = token(&user("blocker"));
+        for slot in 0..slots {
+            assert_eq!(stack.prompt(&blocker, &format!("blocker {slot}")).status, 201);
+        }
+        Self(stack)
+    }
+
+    /// A line of this many, by one user; prompts start with `name`.
+    fn line(&self, name: &str, claims: Value, count: usize) {
+        let token = token_with(&user(name), claims);
+        for number in 0..count {
+            let answer = self.0.prompt(&token, &format!("{name} {number}"));
+            assert_eq!(answer.status, 202, "{}", answer.text());
+        }
+    }
+
+    /// Whose turn it was, in order, for the next `count` starts.
+    fn release(&self, slots: usize, count: usize) -> Vec<String> {
+        self.0.control_put("/settings", &json!({"manual": false}));
+        for slot in 0..slots {
+            self.0.finish(&format!("blocker {slot}"), &json!({}));
+        }
+        let sent = wait_until("all started", || Some(self.0.sent()).filter(|sent| sent.len() >= slots + count));
+        sent[slots..slots + count].iter().map(|prompt| prompt.split(' ').next().unwrap().to_owned()).collect()
+    }
+}
+
+fn count(starts: &[String], name: &str) -> usize {
+    starts.iter().filter(|start| *start == name).count()
+}
+
+#[test]
+fn a_long_line_of_one_user_does_not_delay_another() {
+    let held = Held::new(&policy_with(&json!({}), &json!({"concurrent_predictions": 1})), 1);
+    held.line("greedy", json!({}), 8);
+    held.line("modest", json!({}), 2);
+    let starts = held.release(1, 6);
+    assert_eq!(count(&starts[..2], "modest"), 1, "{starts:?}");
+    assert_eq!(count(&starts[..4], "modest"), 2, "{starts:?}");
+}
+
+#[test]
+fn a_users_own_predictions_start_in_the_order_of_their_creates() {
+    let held = Held::new(&policy_with(&json!({}), &json!({"concurrent_predictions": 1})), 1);
+    held.line("alice", json!({}), 5);
+    held.release(1, 5);
+    let numbers: Vec<String> = held.0.sent().into_iter().skip(1).collect();
+    assert_eq!(numbers, ["alice 0", "alice 1", "alice 2", "alice 3", "alice 4"]);
+}
+
+#[test]
+fn weights_of_plans_share_the_starts() {
+    let mut policy = policy_with(&json!({"max_waiting": 30}), &json!({"concurrent_predictions": 4}));
+    policy["plans"]["heavy"] = policy["plans"]["default"].clone();
+    policy["plans"]["heavy"]["weight"] = json!(3);
+    let held = Held::new(&policy, 4);
+    held.line("light", json!({}), 10);
+    held.line("heavy", json!({"plan": "heavy"}), 22);
+    let starts = held.release(4, 24);
+    for (from, window) in starts.windows(20).enumerate() {
+        // The shares are 15 and 5; nobody is more than one start behind.
+        assert!(count(window, "heavy") >= 14 && count(window, "light") >= 4, "from {from}: {starts:?}");
+    }
+}
+
+#[test]
+fn the_keys_credits_of_a_day_are_for_all_users_together() {
+    let key = json!({"daily_credits": "5", "concurrent_predictions": 1});
+    let stack = Stack::with_policy(&policy_with(&json!({}), &key));
+    stack.control_put("/settings", &json!({"manual": true}));
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| token(&user(name)));
+    assert_eq!(stack.prompt(&alice, "first").status, 201);
+    let waiting = stack.prompt(&bob, "second");
+    assert_eq!(waiting.status, 202, "{}", waiting.text());
+    let refused = stack.prompt(&carol, "third");
+    assert_refused(&refused, 503, "api_error", "upstream_unavailable");
+    let midnight = 86_400 - now() % 86_400;
+    let wait = retry_after(&refused);
+    assert!((midnight - 3..=midnight + 3).contains(&wait), "{wait} s, and the day has {midnight} s left");
+    let usage = stack.usage(&carol);
+    assert_eq!((&usage["predictions"], &usage["credits_reserved"]), (&json!(0), &json!("0")));
+    // What was not spent is there again, for anybody.
+    stack.send(&Request::post(&format!("/v1/predictions/{}/cancel", job_id(&waiting))).bearer(&bob));
+    assert_eq!(stack.prompt(&carol, "fourth").status, 202);
+    assert_refused(&stack.prompt(&bob, "fifth"), 503, "api_error", "upstream_unavailable");
+    assert_eq!(stack.sent(), ["first"]);
+    stack.finish("first", &json!({"credits_used": "1"}));
+    wait_until("the fourth starts", || (stack.sent().len() == 2).then_some(()));
+    assert_refused(&stack.prompt(&bob, "sixth"), 503, "api_error", "upstream_unavailable");
+    stack.finish("fourth", &json!({"credits_used": "1"}));
+    // 2 of 5 spent: one more fits, and no second one.
+    wait_until("there is room again", || (stack.prompt(&bob, "seventh").status < 300).then_some(()));
+    assert_refused(&stack.prompt(&alice, "eighth"), 503, "api_error", "upstream_unavailable");
+    assert_eq!(stack.sent(), ["first", "fourth", "seventh"]);
+}
+
+#[test]
+fn a_plans_credits_of_a_day_are_for_its_users_together() {
+    let mut policy = policy_with(&json!({}), &json!({}));
+    policy["plans"]["pooled"] = policy["plans"]["default"].clone();
+    policy["plans"]["pooled"]["pool_daily_credits"] = json!("5");
+    let stack = Stack::with_policy(&policy);
+    let pooled = || token_with(&user("pooled"), json!({"plan": "pooled"}));
+    for prompt in ["first", "second"] {
+        let token = pooled();
+        assert_eq!(stack.ended(&token, &job_id(&stack.prompt(&token, prompt)))["credits_used"], "2.5");
+    }
+    let third = pooled();
+    assert_refused(&stack.prompt(&third, "third"), 402, "payment_error", "insufficient_credits");
+    let usage = stack.usage(&third);
+    assert_eq!((&usage["predictions"], &usage["credits_reserved"]), (&json!(0), &json!("0")));
+    assert_eq!(stack.get(&third, "/v1/predictions").json()["data"], json!([]));
+    assert_eq!(stack.prompt(&token(&user("other")), "fourth").status, 201, "another plan is not concerned");
+    assert_eq!(stack.sent(), ["first", "second", "fourth"]);
+}
+
+#[test]
+fn a_burst_never_overspends_a_pool() {
+    let mut policy = policy_with(&json!({}), &json!({"daily_credits": "20"}));
+    policy["plans"]["pooled"] = policy["plans"]["default"].clone();
+    policy["plans"]["pooled"]["pool_daily_credits"] = json!("10");
+    let stack = Stack::with_policy(&policy);
+    let answers = at_once(30, |number| {
+        // Half of them of the pooled plan: 4 of these fit, and 8 of all.
+        let plan = if number % 2 == 0 { "pooled" } else { "default" };
+        let token = token_with(&user("pooled"), json!({"plan": plan}));
+        (plan, stack.prompt(&token, &format!("{plan} {number}")))
+    });
+    let accepted = |plan: &str| answers.iter().filter(|(of, answer)| *of == plan && answer.status < 300).count();
+    assert!(accepted("pooled") <= 4, "{}", accepted("pooled"));
+    assert_eq!(accepted("pooled") + accepted("default"), 8);
+    for (plan, answer) in answers.iter().filter(|(_, answer)| answer.status >= 300) {
+        match (*plan, answer.status) {
+            ("pooled", 402) => assert_refused(answer, 402, "payment_error", "insufficient_credits"),
+            _ => assert_refused(answer, 503, "api_error", "upstream_unavailable"),
+        }
+    }
+    assert_eq!(stack.sent().len(), 8);
+}

@@ -1,0 +1,103 @@
+//! What many tests do with a stack.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::{MODEL, Options, Stack, policy};
+use crate::http::{Request, Response};
+
+impl Stack {
+    /// A stack of this policy, whose vendor has no limits of its own: what is refused, we refused.
+    pub fn with_policy(policy: &Value) -> Self {
+        let settings = vec![("POLICY", Some(policy.to_string()))];
+        let stack = Self::start(&Options { settings, ..Options::default() });
+        stack.control_put("/settings", &json!({"requests_per_minute": null, "concurrent_limit": null}));
+        stack
+    }
+
+    pub fn prompt(&self, token: &str, prompt: &str) -> Response {
+        self.send(&create_of(token, prompt))
+    }
+
+    /// `usage` of the caller's account.
+    pub fn usage(&self, token: &str) -> Value {
+        self.get(token, "/v1/account").json()["usage"].clone()
+    }
+
+    /// Prompts of the creates that reached the vendor, in order of arrival, refused ones too.
+    pub fn sent(&self) -> Vec<String> {
+        let requests = self.vendor_requests().into_iter().filter(|request| request["route"] == "create");
+        let body = |request: Value| serde_json::from_str::<Value>(request["body"].as_str().unwrap()).unwrap();
+        requests.map(|request| body(request)["input"]["prompt"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Lets the vendor's prediction of this prompt end now.
+    pub fn finish(&self, prompt: &str, how: &Value) {
+        let creates = self.control_get("/state")["creates"].as_array().cloned().unwrap();
+        let found = creates.iter().find(|create| create["input"]["prompt"] == prompt);
+        let id = found.unwrap_or_else(|| panic!("the vendor never took {prompt}"))["id"].as_str().unwrap().to_owned();
+        self.control_post(&format!("/predictions/{id}/finish"), how);
+    }
+}
+
+/// The usual policy with these members of the default plan and of the key changed.
+pub fn policy_with(plan: &Value, key: &Value) -> Value {
+    let mut policy = policy();
+    for (place, changes) in [("/plans/default", plan), ("/key", key)] {
+        let members = policy.pointer_mut(place).and_then(Value::as_object_mut).unwrap();
+        members.extend(changes.as_object().cloned().unwrap());
+    }
+    policy
+}
+
+/// A create that is not sent yet.
+pub fn create_of(token: &str, prompt: &str) -> Request {
+    Request::post(MODEL).bearer(token).json(&json!({"input": {"prompt": prompt}}))
+}
+
+/// The prediction that an answer is about, an error's too.
+#[track_caller]
+pub fn job_id(answer: &Response) -> String {
+    let body = answer.json();
+    let id = body["job_id"].as_str().or_else(|| body["error"]["details"]["job_id"].as_str());
+    id.unwrap_or_else(|| panic!("no job_id: {body}")).to_owned()
+}
+
+/// A refusal of exactly this status, type and code. Where trying again may help, it says when.
+#[track_caller]
+pub fn assert_refused(answer: &Response, status: u16, kind: &str, code: &str) {
+    assert_eq!(answer.error(), (status, kind.to_owned(), code.to_owned()), "{}", answer.text());
+    if [429, 503].contains(&status) {
+        assert!(retry_after(answer) >= 1);
+    }
+}
+
+/// `Retry-After`, seconds.
+#[track_caller]
+pub fn retry_after(answer: &Response) -> i64 {
+    let header = answer.header("retry-after").unwrap_or_else(|| panic!("no Retry-After: {}", answer.text()));
+    header.parse().unwrap()
+}
+
+/// Runs it for each of `0..count`, all at once.
+pub fn at_once<T: Send>(count: usize, run: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let run = &run;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|number| scope.spawn(move || run(number))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// Looks until there is something, for a minute at most.
+#[track_caller]
+pub fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < Duration::from_mins(1), "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,140 @@
+//! A user's Ledger as its object would keep it: rows that outlive a crash, and what it does with them.
+
+use std::collections::BTreeMap;
+
+use valetkey::credits::MicroCredits;
+use valetkey::ids::{JobId, UserKey};
+use valetkey::ledger::{
+    JtiUsage, KnownKey, Repeat, apply_news, decide_admission, decide_repeat, lose, settle, undo_admission,
+};
+use valetkey::limit::minute::Minute;
+use valetkey::messages::{
+    CreateRequest, DayUsage, Deadline, IdempotencyKey, JobNews, LedgerRefusal, Order, PlanLimits,
+};
+use valetkey::prediction::PredictionRecord;
+use valetkey::time::UnixMillis;
+
+/// Credits of a day: enough for a few dozen predictions, so that it is reached now and then.
+const DAILY: &str = "60";
+const CREATES_A_MINUTE: u32 = 12;
+
+#[derive(Default)]
+pub struct Ledger {
+    pub records: BTreeMap<JobId, PredictionRecord>,
+    days: BTreeMap<i64, DayUsage>,
+    minute: Minute,
+    keys: BTreeMap<String, KnownKey>,
+    /// When creates passed, to look over the minute's shoulder.
+    admitted: Vec<UnixMillis>,
+}
+
+impl Ledger {
+    pub fn request(user: &UserKey, orders: Vec<Order>, key: Option<String>, now: UnixMillis) -> CreateRequest {
+        CreateRequest {
+            user: user.clone(),
+            orders,
+            files: Vec::new(),
+            batch_id: None,
+            key: key.map(|key| IdempotencyKey { hash: "h".into(), key }),
+            limits: PlanLimits {
+                plan: "default".into(),
+                predictions_per_minute: CREATES_A_MINUTE,
+                concurrent_predictions: 2,
+                daily_credits: MicroCredits::parse(DAILY).unwrap(),
+                weight: 1,
+                max_waiting: 20,
+            },
+            caps: None,
+            deadline: Deadline::after(now, 2_000),
+            max_wait_secs: 60,
+        }
+    }
+
+    /// Admits a create in one transaction, or says why not. `Ok(None)`: its key was known, nothing new is made.
+    pub fn admit(&mut self, request: &CreateRequest, now: UnixMillis) -> Result<Option<Vec<JobId>>, LedgerRefusal> {
+        if let Some(known) = request.key.as_ref().and_then(|key| self.keys.get(&key.key)) {
+            let records = known.job_ids.iter().filter_map(|id| self.records.get(id).cloned()).collect();
+            return match decide_repeat(known, "h", records) {
+                Repeat::Present(_) => Ok(None),
+                Repeat::Refused(refusal) => Err(refusal),
+            };
+        }
+        let day = request.orders[0].day();
+        let usage = (self.day(day.0), JtiUsage::default());
+        let admission = decide_admission(request, usage, &mut self.minute, now)?;
+        let job_ids: Vec<JobId> = admission.records.iter().map(|record| record.job_id.clone()).collect();
+        self.days.insert(day.0, admission.day);
+        if let Some(key) = &request.key {
+            let known = KnownKey { hash: "h".into(), job_ids: job_ids.clone(), batch_id: None };
+            self.keys.insert(key.key.clone(), known);
+        }
+        self.records.extend(admission.records.into_iter().map(|record| (record.job_id.clone(), record)));
+        self.admitted.extend(job_ids.iter().map(|_| now));
+        Ok(Some(job_ids))
+    }
+
+    fn day(&self, day: i64) -> DayUsage {
+        self.days.get(&day).copied().unwrap_or(DayUsage { day, ..DayUsage::default() })
+    }
+
+    /// Hears news: a terminal prediction never changes again.
+    pub fn hear(&mut self, news: &JobNews, now: UnixMillis) {
+        let Some(record) = self.records.get_mut(&news.job_id) else { return };
+        let before = record.clone();
+        if !apply_news(record, news, now) {
+            assert_eq!(*record, before, "ignored news changed a row");
+            return;
+        }
+        assert!(!before.status.is_terminal(), "a terminal prediction changed");
+        if record.status.is_terminal() {
+            let record = record.clone();
+            let day = settle(&record, self.day(record.day.0), JtiUsage::default()).0;
+            self.days.insert(record.day.0, day);
+        }
+    }
+
+    /// A refused or withdrawn create leaves nothing.
+    pub fn undo(&mut self, job_id: &JobId) {
+        let Some(record) = self.records.get(job_id).filter(|record| !record.status.is_terminal()).cloned() else {
+            return;
+        };
+        let day = undo_admission(&record, self.day(record.day.0), JtiUsage::default()).0;
+        self.days.insert(record.day.0, day);
+        self.records.remove(job_id);
+        if let Some(key) = &record.key {
+            self.keys.remove(key);
+        }
+    }
+
+    /// The Dispatcher does not know a prediction that has not ended here.
+    pub fn lose(&mut self, job_id: &JobId, now: UnixMillis) {
+        if let Some(record) = self.records.get(job_id).filter(|record| !record.status.is_terminal()) {
+            let news = lose(record, now);
+            self.hear(&news, now);
+        }
+    }
+
+    /// A new instance: what was in memory alone is gone.
+    pub fn crash(&mut self) {
+        self.minute = serde_json::from_str(&serde_json::to_string(&self.minute).unwrap()).unwrap();
+    }
+
+    /// Money adds up, and no limit is broken.
+    pub fn check(&self, now: UnixMillis) {
+        for day in self.days.values() {
+            let records = || self.records.values().filter(|record| record.day.0 == day.day);
+            let open = records().filter(|record| !record.status.is_terminal());
+            let reserved: i64 = open.map(|record| record.credits_reserved.micros()).sum();
+            let spent: i64 = records().filter_map(|record| record.credits_used).map(MicroCredits::micros).sum();
+            assert_eq!((day.reserved.micros(), day.spent.micros()), (reserved, spent), "the day does not add up");
+            // What the vendor charged above the reservation is booked all the same (protocol 5).
+            let above: i64 = records()
+                .filter_map(|record| Some(record.credits_used?.micros() - record.credits_reserved.micros()))
+                .map(|above| above.max(0))
+                .sum();
+            assert!(reserved + spent <= MicroCredits::parse(DAILY).unwrap().micros() + above, "overspent");
+        }
+        let minute = self.admitted.iter().filter(|at| now.millis_since(**at) < 60_000).count();
+        assert!(minute <= CREATES_A_MINUTE as usize, "{minute} creates in a minute");
+    }
+}

@@ -1,0 +1,71 @@
+//! Dispatcher and Ledgers under random interleavings of creates, cancels, vendor answers, lost, late and repeated messages,
+//! crashes between any two steps, and a clock that steps forward and back. After each step the invariants of
+//! docs/architecture.md hold. proptest prints the failing case and its seed; `MODEL_CASES` sets how many are tried.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail loudly"
+)]
+
+mod fairness;
+mod ledger;
+mod vendor;
+mod world;
+
+use proptest::prelude::*;
+use vendor::Vendor;
+use world::{Step, World};
+
+/// How many cases a run tries, one in `one_in` of `MODEL_CASES`; `make test` sets it to 100,000. Without it, a few seconds.
+pub fn cases(one_in: u32) -> ProptestConfig {
+    let cases: u32 = std::env::var("MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1_000);
+    ProptestConfig {
+        cases: (cases / one_in).max(10),
+        failure_persistence: None,
+        max_shrink_iters: 1_000,
+        ..ProptestConfig::default()
+    }
+}
+
+fn vendor() -> impl Strategy<Value = Vendor> {
+    prop_oneof![
+        6 => Just(Vendor::Good), 4 => Just(Vendor::Ended), 1 => Just(Vendor::EndedDearer), 1 => Just(Vendor::Canceled),
+        1 => Just(Vendor::LostAfterwards), 1 => Just(Vendor::NeverArrived), 1 => Just(Vendor::Throttled),
+        1 => Just(Vendor::KeyRefused), 1 => Just(Vendor::ModelRefused), 1 => Just(Vendor::InputRefused),
+        1 => Just(Vendor::Failed), 1 => Just(Vendor::Garbage),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        7 => (0_u8..4, 1_u8..4, proptest::option::weighted(0.3, 0_u8..3))
+            .prop_map(|(user, count, key)| Step::Create { user, count, key }),
+        1 => any::<usize>().prop_map(|pick| Step::Repeat { pick }),
+        2 => any::<usize>().prop_map(|pick| Step::Cancel { pick }),
+        1 => any::<usize>().prop_map(|pick| Step::Hook { pick }),
+        1 => any::<usize>().prop_map(|pick| Step::Ask { pick }),
+        14 => (any::<usize>(), vendor()).prop_map(|(pick, vendor)| Step::Answer { pick, vendor }),
+        1 => Just(Step::Crash),
+        6 => (0_i64..5_000).prop_map(|millis| Step::Wait { millis }),
+        1 => (0_i64..2_000_000).prop_map(|millis| Step::Wait { millis }),
+        1 => (0_i64..600_000).prop_map(|millis| Step::ClockBack { millis }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(cases(1))]
+
+    #[test]
+    fn no_interleaving_breaks_the_invariants(steps in proptest::collection::vec(step(), 1..60)) {
+        let mut world = World::new();
+        for step in steps {
+            world.take(step);
+            world.check();
+        }
+        world.drain();
+    }
+}

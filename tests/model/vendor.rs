@@ -1,0 +1,82 @@
+//! What the vendor may say to a request that is under way.
+
+use valetkey::upstream::answer::{Answer, VendorResponse};
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Vendor {
+    Good,
+    Ended,
+    EndedDearer,
+    Canceled,
+    LostAfterwards,
+    NeverArrived,
+    Throttled,
+    KeyRefused,
+    ModelRefused,
+    InputRefused,
+    Failed,
+    Garbage,
+}
+
+impl Vendor {
+    /// Whether the vendor has the prediction after a create.
+    pub fn takes_it(self) -> bool {
+        matches!(self, Self::Good | Self::Ended | Self::EndedDearer | Self::Canceled | Self::LostAfterwards)
+    }
+
+    /// Whether a message between the objects arrives, and whether its answer does.
+    pub fn message(self) -> (bool, bool) {
+        match self {
+            Self::Good | Self::Ended | Self::EndedDearer | Self::Canceled | Self::InputRefused => (true, true),
+            Self::LostAfterwards | Self::Throttled | Self::Failed => (true, false),
+            Self::NeverArrived | Self::KeyRefused | Self::ModelRefused | Self::Garbage => (false, false),
+        }
+    }
+}
+
+const ENVELOPE: &str = r#"{"error":{"type":"t","message":"m","code":"c"}}"#;
+const ENDED: &str = r#"{"job_id":"v1","status":"succeeded","output":["https://a.example/b"]}"#;
+const DEARER: &str = r#"{"job_id":"v1","status":"succeeded","credits_used":"4"}"#;
+
+fn answer(status: u16, body: &str, retry_after: Option<&str>) -> Answer {
+    Answer::Response(VendorResponse {
+        status,
+        retry_after: retry_after.map(str::to_owned),
+        rate_limit_remaining: None,
+        rate_limit_reset: None,
+        body: Some(body.as_bytes().to_vec()),
+    })
+}
+
+/// The answer to a create.
+pub fn to_create(vendor: Vendor) -> Answer {
+    match vendor {
+        Vendor::Good | Vendor::Canceled => answer(201, r#"{"job_id":"v1","status":"processing"}"#, None),
+        Vendor::Ended => answer(201, ENDED, None),
+        Vendor::EndedDearer => answer(201, DEARER, None),
+        Vendor::LostAfterwards => Answer::Broken,
+        Vendor::NeverArrived => Answer::TimedOut,
+        Vendor::Throttled => answer(429, "", Some("2")),
+        Vendor::KeyRefused => answer(401, ENVELOPE, None),
+        Vendor::ModelRefused => answer(404, ENVELOPE, None),
+        Vendor::InputRefused => answer(422, ENVELOPE, None),
+        Vendor::Failed => answer(500, ENVELOPE, None),
+        Vendor::Garbage => answer(200, "<html>", None),
+    }
+}
+
+/// The answer to a poll or a cancel.
+pub fn to_poll(vendor: Vendor) -> Answer {
+    match vendor {
+        Vendor::Good | Vendor::InputRefused => answer(200, r#"{"job_id":"v1","status":"processing"}"#, None),
+        Vendor::Ended => answer(200, ENDED, None),
+        Vendor::EndedDearer => answer(200, DEARER, None),
+        Vendor::Canceled => answer(200, r#"{"job_id":"v1","status":"canceled"}"#, None),
+        Vendor::ModelRefused => answer(404, ENVELOPE, None),
+        Vendor::KeyRefused => answer(401, ENVELOPE, None),
+        Vendor::Throttled => answer(429, "", Some("3")),
+        Vendor::Failed | Vendor::Garbage => answer(500, ENVELOPE, None),
+        Vendor::LostAfterwards | Vendor::NeverArrived => Answer::TimedOut,
+    }
+}

@@ -1,0 +1,424 @@
+//! The Dispatcher with what surrounds it: its rows, the vendor, the Ledgers, and everything that is on its way.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use valetkey::credits::MicroCredits;
+use valetkey::dispatch::{Action, Dispatcher, Job, JobState, KEY_ACCOUNT, KeyLimits, OutboxRow, StoredState};
+use valetkey::ids::{JobId, UserKey};
+use valetkey::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobNews, Order, Share};
+use valetkey::model::ModelId;
+use valetkey::prediction::Status;
+use valetkey::time::UnixMillis;
+use valetkey::upstream::output::OutputRule;
+
+use crate::ledger::Ledger;
+use crate::vendor::{self, Vendor};
+
+const SLOTS: usize = 3;
+const REQUESTS: usize = 40;
+const START: i64 = 1_768_473_000_000;
+const KEY_DAILY: &str = "150";
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Create {
+        user: u8,
+        count: u8,
+        key: Option<u8>,
+    },
+    Repeat {
+        pick: usize,
+    },
+    Cancel {
+        pick: usize,
+    },
+    Hook {
+        pick: usize,
+    },
+    /// A Ledger asks about a prediction that was silent for long.
+    Ask {
+        pick: usize,
+    },
+    Answer {
+        pick: usize,
+        vendor: Vendor,
+    },
+    Crash,
+    Wait {
+        millis: i64,
+    },
+    ClockBack {
+        millis: i64,
+    },
+}
+
+/// What is on its way.
+enum Work {
+    Action(Action),
+    Enqueue { user: UserKey, orders: Vec<Order>, deadline: Deadline },
+    Withdraw { user: UserKey, job_ids: Vec<JobId> },
+}
+
+pub struct World {
+    machine: Dispatcher,
+    jobs: BTreeMap<JobId, Job>,
+    outbox: BTreeMap<JobId, OutboxRow>,
+    tombstones: BTreeSet<JobId>,
+    state: StoredState,
+    pending: Vec<Work>,
+    now: UnixMillis,
+    latest: UnixMillis,
+    count: u8,
+    owners: BTreeMap<JobId, (UserKey, Order)>,
+    ledgers: BTreeMap<UserKey, Ledger>,
+    /// How often the vendor took each job.
+    taken: BTreeMap<JobId, u32>,
+    sent: Vec<UnixMillis>,
+}
+
+pub fn limits() -> KeyLimits {
+    KeyLimits {
+        requests_per_minute: REQUESTS,
+        concurrent_predictions: SLOTS,
+        daily_credits: MicroCredits::parse(KEY_DAILY),
+        max_waiting: 12,
+        max_wait_millis: 60_000,
+        pools: BTreeMap::new(),
+        key_fingerprint: "key".into(),
+        outputs: OutputRule::for_upstream("https://vendor.example/v1"),
+    }
+}
+
+pub fn share() -> Share {
+    Share { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 6 }
+}
+
+impl World {
+    pub fn new() -> Self {
+        let state = StoredState::default();
+        Self {
+            machine: Dispatcher::load(limits(), state.clone(), Vec::new(), Vec::new(), 0),
+            jobs: BTreeMap::new(),
+            outbox: BTreeMap::new(),
+            tombstones: BTreeSet::new(),
+            state,
+            pending: Vec::new(),
+            now: UnixMillis(START),
+            latest: UnixMillis(START),
+            count: 0,
+            owners: BTreeMap::new(),
+            ledgers: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            sent: Vec::new(),
+        }
+    }
+
+    /// One turn of the shell: change, decide, store, start.
+    fn turn<R>(&mut self, change: impl FnOnce(&mut Dispatcher, UnixMillis) -> R) -> R {
+        let result = change(&mut self.machine, self.now);
+        let actions = self.machine.due(self.now);
+        let changes = self.machine.take_changes();
+        for id in changes.jobs {
+            match self.machine.job(&id) {
+                Some(job) => drop(self.jobs.insert(id, job.clone())),
+                None => drop(self.jobs.remove(&id)),
+            }
+        }
+        for id in changes.outbox {
+            match self.machine.outbox_row(&id) {
+                Some(row) => drop(self.outbox.insert(id, row.clone())),
+                None => drop(self.outbox.remove(&id)),
+            }
+        }
+        self.tombstones.extend(changes.tombstones);
+        if changes.state {
+            self.state = self.machine.stored_state().clone();
+        }
+        self.latest = self.latest.max(self.now);
+        let requests = actions.iter().filter(|action| !matches!(action, Action::Deliver(_))).count();
+        self.sent.extend(std::iter::repeat_n(self.latest, requests));
+        self.pending.extend(actions.into_iter().map(Work::Action));
+        result
+    }
+
+    fn ledger(&mut self, user: &UserKey) -> &mut Ledger {
+        self.ledgers.entry(user.clone()).or_default()
+    }
+
+    fn hear(&mut self, user: &UserKey, news: &[JobNews]) {
+        let now = self.latest;
+        news.iter().for_each(|news| self.ledger(user).hear(news, now));
+    }
+
+    fn create(&mut self, user: u8, count: u8, key: Option<u8>) {
+        let owner = UserKey::new("issuer", &user.to_string());
+        let orders: Vec<Order> = (0..count).map(|_| self.order(user)).collect();
+        let now = self.latest;
+        let request = Ledger::request(&owner, orders.clone(), key.map(|key| key.to_string()), now);
+        if let Ok(Some(_)) = self.ledger(&owner).admit(&request, now) {
+            for order in &orders {
+                self.owners.insert(order.job_id.clone(), (owner.clone(), order.clone()));
+            }
+            self.pending.push(Work::Enqueue { user: owner, orders, deadline: Deadline::after(now, 1_600) });
+        }
+    }
+
+    fn order(&mut self, user: u8) -> Order {
+        self.count = self.count.wrapping_add(1);
+        let mut random = [0; 10];
+        random[0] = self.count;
+        Order {
+            job_id: JobId::new(self.latest, random),
+            model: ModelId::parse(if user == 0 { "acme/other" } else { "acme/model" }).unwrap(),
+            input: serde_json::Map::new(),
+            image_count: 1,
+            credits: MicroCredits::parse("2.5").unwrap(),
+            max_seconds: 30,
+        }
+    }
+
+    fn pick(&self, pick: usize) -> Option<(JobId, UserKey)> {
+        let (id, (user, _)) = self.owners.iter().nth(pick.checked_rem(self.owners.len())?)?;
+        Some((id.clone(), user.clone()))
+    }
+
+    fn enqueue(
+        &mut self,
+        user: &UserKey,
+        orders: &[Order],
+        deadline: Deadline,
+    ) -> Result<Vec<JobNews>, EnqueueRefusal> {
+        let has_tombstone = orders.iter().any(|order| self.tombstones.contains(&order.job_id));
+        let job_ids: Vec<JobId> = orders.iter().map(|order| order.job_id.clone()).collect();
+        self.turn(|machine, now| machine.enqueue(user, orders.to_vec(), &share(), deadline, has_tombstone, now))?;
+        match self.turn(|machine, now| machine.present(&job_ids, now)) {
+            DispatcherReply::Jobs(news) => Ok(news),
+            reply => panic!("{reply:?}"),
+        }
+    }
+
+    /// The Ledger's call and what it does with the answer, or without one.
+    fn hand_over(&mut self, user: UserKey, orders: Vec<Order>, deadline: Deadline, fate: Vendor) {
+        let (arrives, is_answered) = fate.message();
+        let answer = arrives.then(|| self.enqueue(&user, &orders, deadline));
+        let job_ids: Vec<JobId> = orders.into_iter().map(|order| order.job_id).collect();
+        match answer.filter(|_| is_answered) {
+            Some(Ok(news)) => {
+                assert_eq!(news.len(), job_ids.len(), "all or none");
+                self.hear(&user, &news);
+            }
+            Some(Err(_)) => {
+                for job_id in &job_ids {
+                    assert!(self.machine.job(job_id).is_none(), "refused and kept");
+                    self.ledger(&user).undo(job_id);
+                }
+            }
+            None => self.give_up(user, job_ids),
+        }
+    }
+
+    /// The client was told 503: what was not sent is withdrawn, now and until that is answered.
+    fn give_up(&mut self, user: UserKey, job_ids: Vec<JobId>) {
+        for job_id in &job_ids {
+            let record = self.ledger(&user).records.get_mut(job_id).filter(|record| record.status == Status::Queued);
+            if let Some(record) = record {
+                record.withdrawing = true;
+            }
+        }
+        self.pending.push(Work::Withdraw { user, job_ids });
+    }
+
+    fn withdraw(&mut self, user: UserKey, job_ids: Vec<JobId>, fate: Vendor) {
+        let (arrives, is_answered) = fate.message();
+        let reply = arrives.then(|| self.turn(|machine, now| machine.withdraw(&job_ids, now)));
+        let Some(DispatcherReply::Jobs(news)) = reply.filter(|_| is_answered) else {
+            // The Ledger's alarm tries again.
+            return self.pending.push(Work::Withdraw { user, job_ids });
+        };
+        self.hear(&user, &news);
+        for job_id in job_ids.into_iter().filter(|id| !news.iter().any(|said| said.job_id == *id)) {
+            let has_ended = self.ledger(&user).records.get(&job_id).is_none_or(|record| record.status.is_terminal());
+            assert!(has_ended || self.taken.get(&job_id).copied().unwrap_or(0) == 0, "withdrawn and sent");
+            self.ledger(&user).undo(&job_id);
+        }
+    }
+
+    fn answer(&mut self, pick: usize, vendor: Vendor) {
+        let Some(index) = pick.checked_rem(self.pending.len()) else { return };
+        match self.pending.remove(index) {
+            Work::Enqueue { user, orders, deadline } => self.hand_over(user, orders, deadline, vendor),
+            Work::Withdraw { user, job_ids } => self.withdraw(user, job_ids, vendor),
+            Work::Action(Action::Submit { order }) => {
+                *self.taken.entry(order.job_id.clone()).or_default() += u32::from(vendor.takes_it());
+                let answer = vendor::to_create(vendor);
+                self.turn(|machine, now| machine.submit_finished(&order.job_id, &answer, now));
+            }
+            Work::Action(Action::Poll { job_id, .. }) => {
+                let answer = vendor::to_poll(vendor);
+                self.turn(|machine, now| machine.poll_finished(&job_id, &answer, now));
+            }
+            Work::Action(Action::Cancel { job_id, .. }) => {
+                let answer = vendor::to_poll(vendor);
+                self.turn(|machine, now| machine.cancel_finished(&job_id, &answer, now));
+            }
+            Work::Action(Action::Deliver(delivery)) => {
+                let (arrives, is_acknowledged) = vendor.message();
+                if arrives {
+                    self.hear(&delivery.user, &delivery.news);
+                }
+                self.turn(|machine, now| match is_acknowledged {
+                    true => machine.delivered(&delivery.user, &delivery.news),
+                    false => machine.delivery_failed(&delivery.user, &delivery.news, now),
+                });
+            }
+            Work::Action(Action::FetchModels) => self.turn(|machine, now| machine.models_finished(None, now)),
+        }
+    }
+
+    /// The process dies: memory and work under way are gone; what the vendor had received, it may have taken; a message
+    /// may have been on its way for its whole time. A Ledger finds its own open creates by its alarm.
+    fn crash(&mut self) {
+        for work in std::mem::take(&mut self.pending) {
+            match work {
+                Work::Action(Action::Submit { order }) => {
+                    *self.taken.entry(order.job_id.clone()).or_default() += 1;
+                }
+                Work::Action(_) => {}
+                Work::Enqueue { user, orders, .. } => {
+                    let job_ids = orders.into_iter().map(|order| order.job_id).collect();
+                    self.give_up(user, job_ids);
+                }
+                withdrawal @ Work::Withdraw { .. } => self.pending.push(withdrawal),
+            }
+        }
+        let (jobs, outbox) = (self.jobs.values().cloned().collect(), self.outbox.values().cloned().collect());
+        let state: StoredState = serde_json::from_str(&serde_json::to_string(&self.state).unwrap()).unwrap();
+        self.machine = Dispatcher::load(limits(), state, jobs, outbox, 0);
+        self.ledgers.values_mut().for_each(Ledger::crash);
+        self.turn(|_, _| ());
+    }
+
+    /// A Ledger asks where a prediction is that was silent for long; one that is not known has been lost.
+    fn ask(&mut self, job_id: &JobId, user: &UserKey) {
+        let ledger = self.ledger(user);
+        let is_handed_over =
+            ledger.records.get(job_id).is_some_and(|record| record.sequence > 0 && !record.withdrawing);
+        if !is_handed_over {
+            return;
+        }
+        let DispatcherReply::Jobs(news) = self.turn(|machine, now| machine.present(std::slice::from_ref(job_id), now))
+        else {
+            return;
+        };
+        if news.is_empty() {
+            let now = self.latest;
+            let ledger = self.ledger(user);
+            let is_open = ledger.records.get(job_id).is_some_and(|record| !record.status.is_terminal());
+            assert!(!is_open, "lost: nothing in this world loses a row");
+            ledger.lose(job_id, now);
+        }
+        self.hear(user, &news);
+    }
+
+    pub fn take(&mut self, step: Step) {
+        match step {
+            Step::Create { user, count, key } => self.create(user, count, key),
+            Step::Repeat { pick } => {
+                let Some((id, user)) = self.pick(pick) else { return };
+                if self.ledger(&user).records.contains_key(&id) {
+                    let (order, deadline) = (self.owners[&id].1.clone(), Deadline::after(self.latest, 1_600));
+                    // A message that arrives twice: of a batch all orders do, of which this one stands for all.
+                    let is_known = self.machine.job(&id).is_some() || self.tombstones.contains(&id);
+                    if is_known {
+                        let _ = self.enqueue(&user, &[order], deadline);
+                    }
+                }
+            }
+            Step::Cancel { pick } => {
+                let Some((id, user)) = self.pick(pick) else { return };
+                if let DispatcherReply::Jobs(news) = self.turn(|machine, now| machine.cancel(&id, now)) {
+                    self.hear(&user, &news);
+                }
+            }
+            Step::Hook { pick } => {
+                let Some((id, _)) = self.pick(pick) else { return };
+                self.turn(|machine, now| machine.hook(&id, now));
+            }
+            Step::Ask { pick } => {
+                let Some((id, user)) = self.pick(pick) else { return };
+                self.ask(&id, &user);
+            }
+            Step::Answer { pick, vendor } => self.answer(pick, vendor),
+            Step::Crash => self.crash(),
+            Step::Wait { millis } => {
+                self.now = self.now.plus_millis(millis);
+                self.turn(|_, _| ());
+            }
+            Step::ClockBack { millis } => {
+                self.now = self.now.plus_millis(-millis);
+                self.turn(|_, _| ());
+            }
+        }
+    }
+
+    pub fn check(&self) {
+        let open = self.machine.slots_held();
+        let unknown = self.jobs.values().filter(|job| job.state == JobState::Unknown).count();
+        assert!(open.saturating_sub(unknown) <= SLOTS, "more than the slots: {open}, unknown {unknown}");
+        assert!(self.taken.values().all(|count| *count <= 1), "paid twice");
+        let minute = self.sent.iter().filter(|at| self.latest.millis_since(**at) < 60_000).count();
+        assert!(minute <= REQUESTS, "{minute} requests in a minute");
+        self.ledgers.values().for_each(|ledger| ledger.check(self.latest));
+        self.check_key_account();
+        self.check_memory_is_stored();
+    }
+
+    /// The key holds what its open jobs may cost, and with what it spent never more than its day allows.
+    fn check_key_account(&self) {
+        let days: BTreeSet<_> = self.owners.values().map(|(_, order)| order.day()).collect();
+        for day in days {
+            let (spent, reserved) = self.state.accounts.of(KEY_ACCOUNT, day);
+            let open = self.jobs.values().filter(|job| job.state != JobState::Unknown && job.order.day() == day);
+            assert_eq!(
+                reserved.micros(),
+                open.map(|job| job.order.credits.micros()).sum::<i64>(),
+                "the key's reservations"
+            );
+            let dearer = self.taken.len() as i64 * 1_500_000;
+            assert!(spent.micros() + reserved.micros() <= MicroCredits::parse(KEY_DAILY).unwrap().micros() + dearer);
+        }
+    }
+
+    /// What the machine has in memory is what a crash would find.
+    fn check_memory_is_stored(&self) {
+        for (id, job) in &self.jobs {
+            let in_memory = self.machine.job(id).expect("a stored row that the machine forgot");
+            assert_eq!((in_memory.state, in_memory.sequence), (job.state, job.sequence), "not stored");
+        }
+    }
+
+    /// From here on everything works: all that was accepted ends, and every slot, message and reservation is gone.
+    pub fn drain(&mut self) {
+        for _ in 0..3_000 {
+            while !self.pending.is_empty() {
+                self.answer(0, Vendor::Ended);
+                self.check();
+            }
+            let Some(due) = self.machine.next_due(self.now) else { break };
+            self.now = due.max(self.now.plus_millis(1));
+            self.turn(|_, _| ());
+            self.check();
+        }
+        assert!(self.jobs.is_empty(), "left over: {:?}", self.jobs);
+        assert!(self.outbox.values().all(|row| row.dead), "not told: {:?}", self.outbox);
+        for ledger in self.ledgers.values() {
+            for (id, record) in &ledger.records {
+                assert!(record.status.is_terminal(), "never ended: {id}");
+                if record.status == Status::Succeeded {
+                    assert_eq!(self.taken.get(id), Some(&1));
+                }
+            }
+        }
+    }
+}
