@@ -41,6 +41,8 @@ impl Inner {
         }
         // 2
         if let Some(reply) = self.repeated(&request, now).await? {
+            // Counted where there is room, and answered where there is none: a repeat must find out what it has made.
+            self.count_request(limit, now)?;
             return Ok(reply);
         }
         // 3

@@ -40,6 +40,7 @@ pub struct Options {
 /// Both processes. Ended, with all they started, when it is dropped.
 pub struct Stack {
     pub worker: String,
+    objects: String,
     pub vendor: String,
     pub control: String,
     pub directory: PathBuf,
@@ -125,8 +126,9 @@ impl Stack {
             fs::copy(root().join("build").join(file), directory.join(file)).expect("no build/: run `make build` first");
         }
         fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory, options.unbound)).unwrap();
-        let (workerd, worker) = start_workerd(&directory);
-        Self { worker, vendor, control, directory, _simulator: simulator, workerd: Mutex::new(workerd) }
+        fs::write(directory.join("backdoor.js"), BACKDOOR).unwrap();
+        let (workerd, worker, objects) = start_workerd(&directory);
+        Self { worker, objects, vendor, control, directory, _simulator: simulator, workerd: Mutex::new(workerd) }
     }
 
     /// Ends workerd as a crash would, and starts it again on the same storage and port.
@@ -140,10 +142,16 @@ impl Stack {
     }
 
     pub fn start_workerd_again(&mut self) {
-        let (workerd, worker) = start_workerd(&self.directory);
+        let (workerd, worker, objects) = start_workerd(&self.directory);
         let before = std::mem::replace(&mut *self.workerd.lock().unwrap(), workerd);
         self.workerd.lock().unwrap().log.lock().unwrap().insert_str(0, &before.log());
         self.worker = worker;
+        self.objects = objects;
+    }
+
+    /// Sends a message to an object, as another part of the Worker would.
+    pub fn tell(&self, binding: &str, name: &str, message: &Value) -> Value {
+        Request::post(&format!("/{binding}/{name}")).json(message).send(&self.objects).json()
     }
 
     pub fn send(&self, request: &Request) -> Response {
@@ -356,15 +364,30 @@ fn workerd_binary() -> PathBuf {
     found.next().expect("no workerd in node_modules: run `make build` first")
 }
 
-fn start_workerd(directory: &Path) -> (Process, String) {
+fn start_workerd(directory: &Path) -> (Process, String, String) {
     let mut command = die_with_us(&workerd_binary());
     // `--control-fd 1` reports the port that was taken.
     command.args(["serve", "--control-fd=1", "--verbose"]).arg(directory.join("workerd.capnp"));
     let (process, lines) = Process::start("workerd", command);
-    let line = wait_for(&lines, |line| line.contains("\"listen\""));
-    let event: Value = serde_json::from_str(&line).unwrap();
-    (process, format!("127.0.0.1:{}", event["port"]))
+    let port = |socket: &str| {
+        let line = wait_for(&lines, |line| line.contains("\"listen\"") && line.contains(&format!("\"{socket}\"")));
+        let event: Value = serde_json::from_str(&line).unwrap();
+        format!("127.0.0.1:{}", event["port"])
+    };
+    let worker = port("http");
+    (process, worker, port("objects"))
 }
+
+/// A second Worker that passes messages on to the objects: what operators and later versions will ask them, and what no
+/// client can. Only in tests.
+const BACKDOOR: &str = r#"export default {
+  async fetch(request, env) {
+    const [, binding, name] = new URL(request.url).pathname.split("/");
+    const reply = await env[binding].getByName(name).fetch("https://object/", { method: "POST", body: await request.text() });
+    return new Response(reply.headers.get("reply") ?? (await reply.text()));
+  },
+};
+"#;
 
 fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path, unbound: Option<&str>) -> String {
     let quote = |text: &str| Value::from(text).to_string();
@@ -396,11 +419,22 @@ const config :Workerd.Config = (
       durableObjectStorage = (localDisk = "storage"),
       globalOutbound = "loopback",
     )),
+    (name = "backdoor", worker = (
+      modules = [(name = "backdoor.js", esModule = embed "backdoor.js")],
+      compatibilityDate = "2026-10-01",
+      bindings = [
+        (name = "LEDGER", durableObjectNamespace = (className = "Ledger", serviceName = "main")),
+        (name = "DISPATCHER", durableObjectNamespace = (className = "Dispatcher", serviceName = "main")),
+      ],
+    )),
     (name = "storage", disk = (path = {storage}, writable = true)),
     (name = "assets", disk = (path = {assets})),
     (name = "loopback", network = (allow = ["local", "private"])),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+  sockets = [
+    (name = "http", address = "127.0.0.1:0", http = (), service = "main"),
+    (name = "objects", address = "127.0.0.1:0", http = (), service = "backdoor"),
+  ],
 );
 "#
     )

@@ -102,9 +102,12 @@ fn a_key_is_1_to_255_printable_characters() {
         let answer = keyed(&stack, &token, "p", bad);
         assert_refused(&answer, 400, "invalid_request_error", "invalid_idempotency_key");
     }
+    let two = create_of(&token, "p").header("Idempotency-Key", "one").header("Idempotency-Key", "two");
+    assert_refused(&stack.send(&two), 400, "invalid_request_error", "invalid_idempotency_key");
     assert!(stack.vendor_requests().is_empty());
     assert_eq!(stack.usage(&token)["predictions"], 0);
-    for good in ["k", "!", "~", &"k".repeat(255), "\"quoted, with; signs\""] {
+    // A comma and a blank together are what the platform puts between two headers.
+    for good in ["k", "!", "~", &"k".repeat(255), "\"quoted,with; signs\""] {
         assert_eq!(keyed(&stack, &token, "p", good).status, 201, "{good}");
     }
 }

@@ -10,11 +10,15 @@ use serde_json::{Value, json};
 
 use crate::harness::{Stack, token, user};
 use crate::http::Response;
-use crate::steps::{create_of, policy_with, wait_until};
+use crate::steps::{at_once, create_of, policy_with, wait_until};
 
 const KILLS: usize = 20;
-const USERS: usize = 6;
-const CREATES_EACH: usize = 10;
+/// Many users with few creates each: a kill may cost a user a tenth of its minute, and ten of them all of it.
+const USERS: usize = 20;
+const CREATES_EACH: usize = 3;
+/// Kills of the other test.
+const ROUNDS: usize = 40;
+const CREATES_A_ROUND: usize = 8;
 /// A slot whose outcome nobody knows is free again after this long.
 const MAX_SECONDS: u64 = 4;
 
@@ -63,8 +67,8 @@ fn accepted(answer: &Response) -> Option<String> {
 }
 
 /// What a good client does: the same key until there is an answer.
-fn create_until_accepted(address: &Mutex<String>, token: &str, prompt: &str) -> String {
-    let request = create_of(token, prompt).header("Idempotency-Key", &format!("key of {prompt}"));
+fn create_until_accepted(address: &Mutex<String>, token: &str, key: &str, prompt: &str) -> String {
+    let request = create_of(token, prompt).header("Idempotency-Key", key);
     wait_until(prompt, || {
         let address = address.lock().unwrap().clone();
         let answer = (!address.is_empty()).then(|| request.try_send(&address).ok()).flatten();
@@ -75,14 +79,16 @@ fn create_until_accepted(address: &Mutex<String>, token: &str, prompt: &str) -> 
 /// All creates of one user, with pauses in which others come; the ids that it was given.
 fn client(address: &Mutex<String>, token: &str, name: &str, mut random: Random) -> Vec<String> {
     let create = |number: usize| {
-        std::thread::sleep(random.millis(4_000));
-        create_until_accepted(address, token, &format!("{name} {number}"))
+        std::thread::sleep(random.millis(13_000));
+        create_until_accepted(address, token, &format!("key {number}"), &format!("{name} {number}"))
     };
     (0..CREATES_EACH).map(create).collect()
 }
 
 fn list(stack: &Stack, token: &str) -> Vec<Value> {
-    stack.get(token, "/v1/predictions?limit=100").json()["data"].as_array().cloned().unwrap()
+    let answer = stack.get(token, "/v1/predictions?limit=100");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["data"].as_array().cloned().unwrap()
 }
 
 /// The sum of decimal strings; prices here are halves, which are exact.
@@ -114,6 +120,13 @@ fn assert_settled(stack: &Stack, token: &str, given: &[String]) -> Vec<String> {
     ends
 }
 
+fn assert_none_was_sent_twice(stack: &Stack) {
+    let mut sent = BTreeMap::<String, usize>::new();
+    stack.sent().into_iter().for_each(|prompt| *sent.entry(prompt).or_default() += 1);
+    sent.retain(|_, times| *times > 1);
+    assert!(sent.is_empty(), "sent more than once: {sent:?}");
+}
+
 /// Five creates start at once, so no slot leaked.
 fn assert_all_slots_are_back(stack: &Stack) {
     stack.clear_faults();
@@ -141,7 +154,7 @@ fn twenty_kills_lose_no_prediction_send_none_twice_and_keep_no_slot() {
             .iter()
             .enumerate()
             .map(|(number, (token, name))| {
-                let random = Random(seed.rotate_left(7 * u32::try_from(number + 1).unwrap()) | 1);
+                let random = Random(seed.rotate_left(3 * u32::try_from(number + 1).unwrap()) | 1);
                 let address = &address;
                 scope.spawn(move || client(address, token, name, random))
             })
@@ -162,10 +175,46 @@ fn twenty_kills_lose_no_prediction_send_none_twice_and_keep_no_slot() {
     eprintln!("ends: {ends:?}, settled {:?} after the last create", start.elapsed());
     assert!(ends.get("succeeded") >= Some(&(USERS * CREATES_EACH / 2)), "most end well all the same: {ends:?}");
     assert_all_slots_are_back(&stack);
-    let mut sent = BTreeMap::<String, usize>::new();
-    stack.sent().into_iter().for_each(|prompt| *sent.entry(prompt).or_default() += 1);
-    assert!(sent.values().all(|times| *times == 1), "sent twice: {sent:?}");
+    assert_none_was_sent_twice(&stack);
     let state = stack.control_get("/state");
     assert_eq!(state["refused"], json!({"unauthorized": 0, "payment": 0, "rate_limited": 0, "concurrency": 0}));
     assert_eq!(state["in_flight"], 0);
+}
+
+#[test]
+fn a_kill_in_the_middle_of_an_admission_blocks_no_key_and_keeps_no_credits() {
+    let mut policy = policy_with(&json!({}), &json!({}));
+    policy["models"]["acme/model-x"]["max_seconds"] = json!(MAX_SECONDS);
+    let mut stack = Stack::with_policy(&policy);
+    let orders: Vec<(String, String)> =
+        (0..ROUNDS * CREATES_A_ROUND).map(|number| (token(&user("cut-off")), format!("p{number}"))).collect();
+    for (round, orders) in orders.chunks(CREATES_A_ROUND).enumerate() {
+        let address = stack.worker.clone();
+        std::thread::scope(|scope| {
+            for (token, prompt) in orders {
+                let request = create_of(token, prompt).header("Idempotency-Key", "k");
+                let address = &address;
+                scope.spawn(move || request.try_send(address));
+            }
+            // Somewhere between the first reservation and the last acknowledgement.
+            std::thread::sleep(Duration::from_millis(2 + 3 * u64::try_from(round).unwrap()));
+            stack.restart_workerd();
+        });
+    }
+    let (address, start) = (Mutex::new(stack.worker.clone()), Instant::now());
+    // A client for each round, so that they are no storm of their own.
+    let ids = at_once(ROUNDS, |round| {
+        let orders = orders.iter().skip(round * CREATES_A_ROUND).take(CREATES_A_ROUND);
+        orders.map(|(token, prompt)| create_until_accepted(&address, token, "k", prompt)).collect::<Vec<_>>()
+    })
+    .concat();
+    assert!(start.elapsed() < Duration::from_secs(20), "an unacknowledged create was in the way");
+    for ((token, prompt), id) in orders.iter().zip(ids) {
+        let ended = stack.ended(token, &id);
+        let end = ended["error"]["code"].as_str().or_else(|| ended["status"].as_str()).unwrap();
+        assert!(["succeeded", "outcome_unknown", "timed_out", "canceled"].contains(&end), "{prompt}: {ended}");
+        let usage = stack.usage(token);
+        assert_eq!((&usage["credits_reserved"], &usage["predictions"]), (&json!("0"), &json!(1)), "{prompt}");
+    }
+    assert_none_was_sent_twice(&stack);
 }

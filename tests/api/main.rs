@@ -35,6 +35,7 @@ mod kills;
 mod lifecycle;
 mod limits;
 mod logs;
+mod objects;
 mod queue;
 mod restarts;
 mod secrecy;

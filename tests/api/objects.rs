@@ -1,0 +1,119 @@
+//! What operators ask the objects, before there is a page for it: revocation, troubles, rows that cannot be read.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+use valetkey::ids::UserKey;
+
+use crate::harness::{ISSUER, MODEL, Options, Stack, now, policy, root, token, token_with, user};
+use crate::http::Request;
+
+fn revoke(stack: &Stack, name: &str, revocation: &Value) {
+    let ledger = UserKey::new(ISSUER, name);
+    let answer = stack.tell("LEDGER", ledger.as_str(), &json!({"ask": {"revoke": revocation}}));
+    assert_eq!(answer, json!({"reply": "done"}));
+}
+
+fn troubles(stack: &Stack) -> Value {
+    stack.tell("DISPATCHER", "main", &json!("troubles"))["troubles"].clone()
+}
+
+/// One place at the vendor, taken by a prediction that runs for a minute.
+fn narrow() -> Stack {
+    let mut policy = policy();
+    policy["key"]["concurrent_predictions"] = json!(1);
+    Stack::start(&Options {
+        settings: vec![("POLICY", Some(policy.to_string()))],
+        simulator: vec!["--prediction-ms", "60000"],
+        ..Options::default()
+    })
+}
+
+#[test]
+fn a_revoked_subject_is_out_at_once_and_what_waits_is_canceled() {
+    let stack = narrow();
+    let name = user("revoked");
+    let old = token(&name);
+    let (running, waiting) = (stack.create(&old), stack.create(&old));
+    assert_eq!((running.status, waiting.status), (201, 202));
+    revoke(&stack, &name, &json!({"subject": {"issued_by": now()}}));
+    for request in [Request::get("/v1/predictions"), Request::post(MODEL).json(&json!({"input": {"prompt": "p"}}))] {
+        let refused = stack.send(&request.bearer(&old));
+        assert_eq!(refused.error(), (401, "authentication_error".into(), "invalid_token".into()));
+        assert_eq!(refused.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+    }
+    let newer = token_with(&name, json!({"iat": now() + 1, "nbf": now() - 1}));
+    let listed = stack.get(&newer, "/v1/predictions").json();
+    let statuses: Vec<&str> =
+        listed["data"].as_array().unwrap().iter().filter_map(|row| row["status"].as_str()).collect();
+    assert_eq!(statuses, ["canceled", "processing"]);
+    // Other users are not concerned, and a kill forgets nothing.
+    assert_eq!(stack.get(&token(&user("other")), "/v1/predictions").status, 200);
+    let mut stack = stack;
+    stack.restart_workerd();
+    assert_eq!(stack.get(&old, "/v1/predictions").status, 401);
+    assert_eq!(stack.get(&newer, "/v1/predictions").status, 200);
+}
+
+#[test]
+fn one_revoked_token_is_out_and_the_users_others_are_not() {
+    let stack = Stack::start(&Options::default());
+    let name = user("revoked");
+    let (one, other) = (token_with(&name, json!({"jti": "one"})), token_with(&name, json!({"jti": "other"})));
+    assert_eq!(stack.get(&one, "/v1/account").status, 200);
+    revoke(&stack, &name, &json!({"token": {"jti": "one", "expires_at": (now() + 300) * 1_000}}));
+    assert_eq!(stack.get(&one, "/v1/account").error().2, "invalid_token");
+    assert_eq!(stack.get(&other, "/v1/account").status, 200);
+}
+
+#[test]
+fn what_nobody_can_tell_is_listed_until_its_slot_is_back() {
+    let mut policy = policy();
+    policy["models"]["acme/model-x"]["max_seconds"] = json!(3);
+    let settings = vec![("POLICY", Some(policy.to_string()))];
+    let stack = Stack::start(&Options { settings, ..Options::default() });
+    stack.fault("create", 1, &json!({"close_after": true}));
+    let created = stack.create(&token(&user("unlucky")));
+    assert_eq!(created.error(), (504, "api_error".into(), "upstream_timeout".into()));
+    let job_id = created.json()["error"]["details"]["job_id"].clone();
+    assert_eq!(troubles(&stack)["unknown_outcomes"][0][0], job_id);
+    crate::steps::wait_until("the slot to be back", || {
+        (troubles(&stack)["unknown_outcomes"] == json!([])).then_some(())
+    });
+}
+
+/// Changes the Dispatcher's stored rows, as a fault of a disk or of another version would.
+fn damage(stack: &Stack, sql: &str) {
+    let script = r#"
+        const { DatabaseSync } = require("node:sqlite");
+        const { readdirSync } = require("node:fs");
+        const [folder, sql] = process.argv.slice(1);
+        for (const file of readdirSync(folder).filter((name) => name.endsWith(".sqlite"))) {
+          const database = new DatabaseSync(`${folder}/${file}`);
+          const tables = database.prepare("SELECT name FROM sqlite_master WHERE name = 'jobs'").all();
+          if (tables.length > 0) database.exec(sql);
+          database.close();
+        }"#;
+    let node = root().join("node_modules/.bin/node");
+    let folder = stack.directory.join("storage/dispatcher");
+    let done = Command::new(node).args(["-e", script]).arg(folder).arg(sql).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn a_row_that_cannot_be_read_holds_its_slot_and_is_set_aside_in_the_end() {
+    let mut stack = narrow();
+    let name = user("damaged");
+    assert_eq!(stack.create(&token(&name)).status, 201);
+    stack.kill_workerd();
+    damage(&stack, "UPDATE jobs SET doc = '{\"state\":\"of another version\"}'");
+    for load in 1..=6 {
+        stack.start_workerd_again();
+        assert_eq!(troubles(&stack)["unreadable"], json!(if load < 6 { 1 } else { 0 }), "load {load}");
+        if load == 1 {
+            assert!(stack.worker_log().contains("row_unreadable"));
+            assert_eq!(stack.create(&token(&user("next"))).status, 202, "its slot may be taken at the vendor");
+        }
+        stack.kill_workerd();
+    }
+}
