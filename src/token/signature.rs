@@ -10,7 +10,7 @@ use jwt_simple::algorithms::{
     ECDSAP256PublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey, ES384PublicKey, Ed25519PublicKey,
     EdDSAPublicKeyLike, HS256Key, HS384Key, HS512Key, MACLike, RS256PublicKey, RSAPublicKeyLike,
 };
-use p256::ecdsa::signature::Verifier as _;
+use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use superboring::hash::MessageDigest;
 use superboring::pkey::{PKey, Public};
 use superboring::rsa::Padding;
@@ -120,10 +120,13 @@ pub fn verify_signature(key: &VerifyingKey, message: &[u8], signature: &[u8]) ->
         Material::Hs256(secret) => ct_codecs::verify(&secret.authentication_tag(message), signature),
         Material::Hs384(secret) => ct_codecs::verify(&secret.authentication_tag(message), signature),
         Material::Hs512(secret) => ct_codecs::verify(&secret.authentication_tag(message), signature),
-        Material::P256(point) => p256::ecdsa::Signature::from_slice(signature)
-            .is_ok_and(|signature| point.public_key().as_ref().verify(message, &signature).is_ok()),
-        Material::P384(point) => p384::ecdsa::Signature::from_slice(signature)
-            .is_ok_and(|signature| point.public_key().as_ref().verify(message, &signature).is_ok()),
+        // Hashed by the crates that hash everything else: the curves' own `verify` links a second SHA-2.
+        Material::P256(point) => p256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
+            point.public_key().as_ref().verify_prehash(&hmac_sha256::Hash::hash(message), &signature).is_ok()
+        }),
+        Material::P384(point) => p384::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
+            point.public_key().as_ref().verify_prehash(&hmac_sha512::sha384::Hash::hash(message), &signature).is_ok()
+        }),
         Material::Ed25519(point) => ed25519_compact::Signature::from_slice(signature)
             .is_ok_and(|signature| point.public_key().as_ref().verify(message, &signature).is_ok()),
         // RFC 8017 section 8: a signature is exactly as long as the modulus, and below it.
