@@ -68,7 +68,7 @@ BUILD_TOOLS := node_modules/.package-lock.json $(TOOLS)/worker-build-$(WORKER_BU
 
 build: build/index.js site
 
-build/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/finish-build.mjs
+build/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/finish-build.mjs scripts/snip.mjs
 	rustup target add wasm32-unknown-unknown
 	$(TOOLS)/bin/worker-build --release
 	$(NODE) scripts/finish-build.mjs
