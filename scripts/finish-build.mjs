@@ -10,6 +10,8 @@ import { join, resolve } from "node:path";
 import { snip } from "./snip.mjs";
 
 const build = join(resolve(import.meta.dirname, ".."), "build");
+// A short reply of an object travels in a header: src/edge/platform.js reads it.
+const IN_HEADER_MAX = 4_000;
 const NAME = "([\\w$]+)";
 
 function find(source, what, pattern) {
@@ -39,6 +41,8 @@ const __guard = async (work) => {
     throw error;
   }
 };
+const __reply = (text) =>
+  text.length <= ${IN_HEADER_MAX} && /^[\\x20-\\x7e]*$/.test(text) ? new Response(null, { headers: { reply: text } }) : new Response(text);
 const __object = (Raw) => class {
   #state;
   #env;
@@ -57,9 +61,20 @@ const __object = (Raw) => class {
     }
     return this.#raw;
   }
-  async fetch(request) {
-    const message = request.method === "GET" ? decodeURIComponent(request.url.slice("https://object/?".length)) : await request.text();
-    return new Response(await __guard(() => this.#live().handle(message)));
+  fetch(request) {
+    if (request.method === "GET") return this.#handle(decodeURIComponent(request.url.slice("https://object/?".length)));
+    return request.text().then((message) => this.#handle(message));
+  }
+  // What needs no await is answered in the same turn.
+  #handle(message) {
+    let reply;
+    try {
+      reply = this.#live().handle(message);
+    } catch (error) {
+      ${critical}(error);
+      throw error;
+    }
+    return typeof reply === "string" ? __reply(reply) : __guard(() => reply).then(__reply);
   }
   alarm() {
     return __guard(() => this.#live().alarm());

@@ -85,17 +85,21 @@ impl DurableObject for Dispatcher {
 
 #[wasm_bindgen]
 impl Dispatcher {
-    /// A message in, a reply out, both JSON. The shim of `scripts/finish-build.mjs` calls it.
-    pub async fn handle(&self, message: String) -> std::result::Result<String, JsValue> {
-        let reply = match serde_json::from_str(&message) {
-            Ok(request) => self.dispatcher.answer(request).await,
-            Err(_) => Err(PlatformError),
-        };
-        let reply = reply.map_err(|PlatformError| {
-            log::alert("dispatcher_failed");
-            JsValue::from_str("dispatcher")
-        })?;
-        serde_json::to_string(&reply).map_err(|_| JsValue::from_str("reply"))
+    /// A message in, a reply out, both JSON: at once where nothing is awaited, else as a promise. The shim of
+    /// `scripts/finish-build.mjs` calls it.
+    pub fn handle(&self, message: &str) -> JsValue {
+        let dispatcher = Rc::clone(&self.dispatcher);
+        let request = serde_json::from_str::<DispatcherRequest>(message).map_err(|_| PlatformError);
+        platform::at_once_or_promised(async move {
+            let reply = match request {
+                Ok(request) => dispatcher.answer(request).await,
+                Err(error) => Err(error),
+            };
+            if reply.is_err() {
+                log::alert("dispatcher_failed");
+            }
+            serde_json::to_string(&reply?).map_err(|_| PlatformError)
+        })
     }
 }
 

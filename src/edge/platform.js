@@ -73,32 +73,38 @@ export function textBindings(env) {
 // scripts/finish-build.mjs.
 const IN_URL_MAX = 1_500;
 
+const LATE = new Error("no answer in time");
+
 /**
  * Sends a message to a Durable Object and reads its answer; rejects after `timeoutMs` (the object still runs). Every
  * message names what it is about and may arrive twice, so one that failed on its way is sent once more, to a new stub;
  * never to an object that is overloaded.
  */
-export async function callObject(namespace, name, message, timeoutMs) {
-  let timer;
-  const deadline = new Promise((_, reject) => {
-    timer = setTimeout(reject, timeoutMs, new Error("no answer in time"));
+export function callObject(namespace, name, message, timeoutMs) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(reject, timeoutMs, LATE);
+    const end = (settle) => (value) => {
+      clearTimeout(timer);
+      settle(value);
+    };
+    const fail = end(reject);
+    const send = () => {
+      const object = namespace.getByName(name);
+      return message.length <= IN_URL_MAX
+        ? object.fetch(`https://object/?${encodeURIComponent(message)}`)
+        : object.fetch("https://object/", { method: "POST", body: message });
+    };
+    const read = (response) => {
+      // A short reply is a header: a body makes a stream on both sides.
+      const reply = response.headers.get("reply");
+      if (reply === null) response.text().then(end(resolve), fail);
+      else end(resolve)(reply);
+    };
+    send().then(read, (error) => {
+      if (error?.retryable === true && error.overloaded !== true) send().then(read, fail);
+      else fail(error);
+    });
   });
-  const send = async () => {
-    const object = namespace.getByName(name);
-    const response = await (message.length <= IN_URL_MAX
-      ? object.fetch(`https://object/?${encodeURIComponent(message)}`)
-      : object.fetch("https://object/", { method: "POST", body: message }));
-    return response.text();
-  };
-  const again = (error) => {
-    if (error?.retryable !== true || error.overloaded === true) throw error;
-    return send();
-  };
-  try {
-    return await Promise.race([send().catch(again), deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /**

@@ -1,5 +1,9 @@
 //! The bindings of `platform.js`, with Rust's types on this side.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
 use js_sys::{Array, Uint8Array};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -175,6 +179,22 @@ pub async fn read_body(request: &web_sys::Request, limit: usize) -> Result<Optio
 pub fn text_bindings(env: &worker::Env) -> std::collections::BTreeMap<String, String> {
     let env: &JsValue = env.as_ref();
     serde_json::from_str(&js::text_bindings(env)).unwrap_or_default()
+}
+
+/// Runs `work` as far as it goes in this turn: its text where it awaits nothing, which spares a promise on both sides of
+/// the border; else a promise that goes on with it.
+pub fn at_once_or_promised(work: impl Future<Output = Result<String, PlatformError>> + 'static) -> JsValue {
+    let failed = |PlatformError| JsValue::from_str("failed");
+    let mut work: Pin<Box<dyn Future<Output = Result<String, PlatformError>>>> = Box::pin(work);
+    match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(text)) => JsValue::from_str(&text),
+        Poll::Ready(Err(error)) => js_sys::Promise::reject(&failed(error)).into(),
+        // It is polled again there, with a waker.
+        Poll::Pending => wasm_bindgen_futures::future_to_promise(async move {
+            work.await.map(|text| JsValue::from_str(&text)).map_err(failed)
+        })
+        .into(),
+    }
 }
 
 /// Sends a message to an object and reads its reply.
