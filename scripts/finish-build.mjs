@@ -21,7 +21,6 @@ function find(source, what, pattern) {
 }
 
 function rewrite(source) {
-  const [, fetch] = find(source, "fetch", `${NAME}\\.prototype\\.fetch=function\\(\\w\\)\\{return ${NAME}\\.call\\(this,`);
   const [, scheduled] = find(source, "scheduled", `${NAME}\\.prototype\\.scheduled=function\\(\\w\\)\\{return ${NAME}\\.call\\(this,`);
   const [state, , check] = find(source, "state", `var ${NAME}=${NAME}\\(\\);function ${NAME}\\(\\)\\{\\1\\.criticalError&&`);
   const [critical] = find(source, "critical", `function ${NAME}\\(\\w\\)\\{\\w instanceof WebAssembly\\.RuntimeError`);
@@ -30,7 +29,8 @@ function rewrite(source) {
     const [raw] = find(source, `class ${name}`, `[,\\s]${proxy.replaceAll("$", "\\$")}=new Proxy\\(${NAME},`);
     return raw;
   };
-  const [dispatcher, ledger] = [object("Dispatcher"), object("Ledger")];
+  const [dispatcher, ledger, exchange] = [object("Dispatcher"), object("Ledger"), object("Exchange")];
+  const [callObject] = find(source, "callObject", `callObject:\\(\\)=>${NAME}[,}]`);
   const end = source.lastIndexOf("export{");
   return `${source.slice(0, end)}
 const __guard = async (work) => {
@@ -41,6 +41,17 @@ const __guard = async (work) => {
     throw error;
   }
 };
+const __calls = (step) => __guard(async () => {
+  const instance = ${state}.instanceId;
+  while (Array.isArray(step)) {
+    const [namespace, name, message, timeout, exchange] = step;
+    const reply = await ${callObject}(namespace, name, message, timeout).catch(() => undefined);
+    // A panic in another request: this one was in the instance that is gone.
+    if (instance !== ${state}.instanceId) throw new Error("the instance was replaced");
+    step = exchange.resume(reply);
+  }
+  return step;
+});
 const __reply = (text) =>
   text.length <= ${IN_HEADER_MAX} && /^[\\x20-\\x7e]*$/.test(text) ? new Response(null, { headers: { reply: text } }) : new Response(text);
 const __object = (Raw) => class {
@@ -83,9 +94,16 @@ const __object = (Raw) => class {
 export const Dispatcher = __object(${dispatcher});
 export const Ledger = __object(${ledger});
 export default {
+  // A Response, a promise of one, or a call of an object to make first (src/edge/exchange.rs).
   fetch(request, env, context) {
     ${check}();
-    return __guard(() => ${fetch}(request, env, context));
+    try {
+      const step = ${exchange}.begin(request, env, context);
+      return Array.isArray(step) ? __calls(step) : step instanceof Promise ? __guard(() => step) : step;
+    } catch (error) {
+      ${critical}(error);
+      throw error;
+    }
   },
   scheduled(event, env, context) {
     ${check}();

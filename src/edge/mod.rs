@@ -1,6 +1,6 @@
 //! The thin edge: the only folder that names the platform.
 //!
-//! [`handler`] takes a request through the numbered checks; [`ledger_object`] and [`dispatcher_object`] are shells
+//! [`exchange`] is where a request comes in; [`handler`] takes it through the numbered checks; [`ledger_object`] and [`dispatcher_object`] are shells
 //! around the pure state machines; [`platform`] is the one place where JavaScript is called.
 
 mod answers;
@@ -10,6 +10,7 @@ mod deployment;
 mod dispatcher_object;
 mod dispatcher_store;
 mod events;
+mod exchange;
 mod files;
 mod handler;
 mod ledger_care;
@@ -22,13 +23,7 @@ mod reads;
 mod respond;
 mod vendor_stream;
 
-use worker::{Context, Env, Result, ScheduleContext, ScheduledEvent, event};
-
-/// Every HTTP request.
-#[event(fetch)]
-async fn fetch(request: web_sys::Request, env: Env, context: Context) -> Result<web_sys::Response> {
-    handler::handle(request, env, context).await.map_err(|_| worker::Error::RustError("no response".to_owned()))
-}
+use worker::{Env, ScheduleContext, ScheduledEvent, event};
 
 /// The cron trigger of each minute: an alarm can be lost, and this finds it (docs/architecture.md, alarms).
 #[event(scheduled)]

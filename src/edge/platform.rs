@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
+use super::exchange;
 use crate::constants::{
     EVENT_HEARTBEAT_MILLIS, FILE_UPLOAD_MILLIS, STREAM_SILENCE_MILLIS, UPSTREAM_BODY_MAX_BYTES,
     UPSTREAM_FIRST_BYTE_MILLIS, UPSTREAM_TOTAL_MILLIS,
@@ -205,8 +206,11 @@ pub async fn call_object<R: DeserializeOwned>(
     timeout_millis: i64,
 ) -> Result<R, PlatformError> {
     let timeout = i32::try_from(timeout_millis).unwrap_or(i32::MAX);
-    let reply = js::call_object(namespace, name, message, timeout).await?;
-    let text = reply.as_string().ok_or(PlatformError)?;
+    let text = match exchange::ask(namespace, name, message, timeout).await {
+        Some(reply) => reply,
+        None => js::call_object(namespace, name, message, timeout).await?.as_string(),
+    };
+    let text = text.ok_or(PlatformError)?;
     serde_json::from_str(&text).map_err(|_| PlatformError)
 }
 
