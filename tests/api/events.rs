@@ -1,0 +1,109 @@
+//! `GET /v1/predictions/{id}/events`: present state first, each change, places in the queue, four streams of a user.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Stack, shared, token, token_with, user};
+use crate::http::Request;
+use crate::sse::Sse;
+use crate::steps::{assert_refused, job_id, policy_with};
+
+fn path(id: &str) -> String {
+    format!("/v1/predictions/{id}/events")
+}
+
+fn open(stack: &Stack, token: &str, id: &str) -> Sse {
+    let stream = Sse::open(&stack.worker, &path(id), token, &[]);
+    assert_eq!(stream.status(), 200, "{}", stream.head);
+    stream
+}
+
+#[test]
+fn events_begin_with_the_present_state_and_end_with_the_prediction() {
+    let (stack, token) = (shared(), token(&user("watcher")));
+    let id = job_id(&stack.prompt(&token, "watched"));
+    let mut stream = open(stack, &token, &id);
+    assert_eq!(stream.header("content-type"), Some("text/event-stream"));
+    assert_eq!(stream.header("cache-control"), Some("no-store"));
+    assert!(stream.header("x-ratelimit-remaining").is_some() && stream.header("x-request-id").is_some());
+    let events: Vec<_> = std::iter::from_fn(|| stream.next_event()).collect();
+    assert!(events.iter().all(|event| event.event == "status" && event.json()["job_id"] == json!(id)));
+    let ids: Vec<u64> = events.iter().map(|event| event.id.parse().unwrap()).collect();
+    assert!(ids.is_sorted(), "{ids:?}");
+    assert_eq!(events.last().unwrap().json(), stack.get(&token, &format!("/v1/predictions/{id}")).json());
+    assert_eq!(events.last().unwrap().json()["status"], "succeeded");
+    // A browser that reconnects with what it has seen is told nothing twice.
+    let last = ids.last().unwrap().to_string();
+    let mut again = Sse::open(&stack.worker, &path(&id), &token, &[("Last-Event-ID", &last)]);
+    assert!(again.next_event().is_none());
+    let before = (ids.last().unwrap() - 1).to_string();
+    let mut again = Sse::open(&stack.worker, &path(&id), &token, &[("Last-Event-ID", &before)]);
+    assert_eq!(again.next_event().unwrap().id, last);
+}
+
+#[test]
+fn places_in_the_queue_are_told_as_they_change() {
+    let stack = Stack::with_policy(&policy_with(&json!({}), &json!({"concurrent_predictions": 1})));
+    stack.control_put("/settings", &json!({"manual": true}));
+    let token = token(&user("queued"));
+    let ids: Vec<String> = ["first", "second", "third"].map(|prompt| job_id(&stack.prompt(&token, prompt))).into();
+    let mut stream = open(&stack, &token, &ids[2]);
+    let place = |event: Option<crate::sse::Event>| event.unwrap().json()["queue"]["position"].clone();
+    assert_eq!(place(stream.next_event()), json!(2));
+    stack.finish("first", &json!({}));
+    assert_eq!(place(stream.next_event()), json!(1));
+    stack.finish("second", &json!({}));
+    let started = stream.next_event().unwrap().json();
+    assert_eq!((started["status"].clone(), started.get("queue")), (json!("processing"), None));
+    stack.finish("third", &json!({}));
+    let ended: Vec<Value> = std::iter::from_fn(|| stream.next_event()).map(|event| event.json()).collect();
+    assert_eq!(ended.last().unwrap()["status"], "succeeded");
+}
+
+#[test]
+fn a_fifth_stream_of_a_user_is_refused_until_one_is_gone() {
+    let (stack, name) = (shared(), user("greedy"));
+    let token = token(&name);
+    let id = job_id(&stack.prompt(&token, "[slow] watched"));
+    let mut streams: Vec<Sse> = (0..4).map(|_| open(stack, &token, &id)).collect();
+    let fifth = stack.get(&token, &path(&id));
+    assert_refused(&fifth, 429, "rate_limit_error", "rate_limited");
+    // Another user's are not counted with them.
+    let (other, theirs) = (crate::harness::token(&user("other")), stack.create(&crate::harness::token(&name)));
+    assert_eq!(stack.get(&other, &path(&job_id(&theirs))).status, 404);
+    assert!(streams.iter_mut().all(|stream| stream.next_event().is_some()));
+}
+
+#[test]
+fn events_of_what_is_not_ones_own_are_not_found() {
+    let (stack, alice, bob) = (shared(), token(&user("alice")), token(&user("bob")));
+    let id = job_id(&stack.prompt(&alice, "[slow] private"));
+    for target in [path(&id), path("pred_01jh0000000000000000000000")] {
+        assert_refused(&stack.get(&bob, &target), 404, "not_found_error", "not_found");
+    }
+    let without = token_with(&user("alice"), json!({"vk": {"scope": ["create"]}}));
+    assert_refused(&stack.get(&without, &path(&id)), 403, "permission_error", "insufficient_permissions");
+    let head = stack.send(&Request::new("HEAD", &path(&id)).bearer(&alice));
+    assert_eq!((head.status, head.body.len(), head.header("content-type")), (200, 0, Some("text/event-stream")));
+}
+
+#[test]
+fn a_stream_ends_with_its_token_and_a_silent_one_says_that_it_lives() {
+    let stack = shared();
+    let name = user("expiring");
+    let id = job_id(&stack.prompt(&token(&name), "[slow] watched"));
+    // The default leeway forgives five seconds when it is opened; the stream itself ends at `exp`.
+    let now = crate::harness::now();
+    let short = token_with(&name, json!({"exp": now + 3}));
+    let mut stream = open(stack, &short, &id);
+    let seen: Vec<_> = std::iter::from_fn(|| stream.next()).collect();
+    assert!(!seen.is_empty() && seen.last().unwrap().json()["status"] == "processing");
+    // A manual prediction never changes: the next thing to come is the heartbeat.
+    let stack = Stack::start(&Default::default());
+    stack.control_put("/settings", &json!({"manual": true}));
+    let token = token(&user("patient"));
+    let id = job_id(&stack.prompt(&token, "silent"));
+    let mut stream = open(&stack, &token, &id);
+    let heartbeat = std::iter::from_fn(|| stream.next()).find(|event| !event.comment.is_empty());
+    assert_eq!(heartbeat.unwrap().comment, "heartbeat");
+    assert!(stack.vendor_requests().iter().filter(|request| request["route"] == "get").count() < 10);
+}

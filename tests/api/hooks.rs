@@ -1,0 +1,107 @@
+//! `POST /hooks/{capability}`: the vendor's webhook brings a poll forward, and nobody else's does anything.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Options, Stack, policy, token, user};
+use crate::http::Request;
+use crate::steps::{assert_refused, job_id, wait_until};
+
+/// A vendor grant so small that a prediction is polled every half minute, and a Worker that knows its own address. The
+/// vendor cannot reach that one: the tests call the webhook themselves.
+fn slow_polls() -> Stack {
+    let mut policy = policy();
+    policy["key"]["requests_per_minute"] = json!(8);
+    let stack = Stack::start(&Options {
+        settings: vec![("POLICY", Some(policy.to_string())), ("PUBLIC_URL", Some("http://127.0.0.1:9".to_owned()))],
+        ..Options::default()
+    });
+    stack.control_put("/settings", &json!({"manual": true}));
+    stack
+}
+
+fn webhook(stack: &Stack) -> String {
+    let create = stack.vendor_requests().into_iter().find(|request| request["route"] == "create").unwrap();
+    let body: Value = serde_json::from_str(create["body"].as_str().unwrap()).unwrap();
+    let url = body["webhook"].as_str().unwrap().to_owned();
+    url.strip_prefix("http://127.0.0.1:9").expect("under PUBLIC_URL").to_owned()
+}
+
+fn polls(stack: &Stack) -> Vec<i64> {
+    let requests = stack.vendor_requests().into_iter().filter(|request| request["route"] == "get");
+    requests.map(|request| request["time_ms"].as_i64().unwrap()).collect()
+}
+
+#[test]
+fn a_webhook_brings_the_next_poll_forward_and_nothing_else() {
+    let stack = slow_polls();
+    let token = token(&user("hooked"));
+    let id = job_id(&stack.prompt(&token, "hooked"));
+    let hook = webhook(&stack);
+    stack.finish("hooked", &json!({}));
+    // What stands in the body is the sender's word, and nobody reads it.
+    let lie =
+        Request::post(&hook).json(&json!({"job_id": id, "status": "failed", "output": ["https://evil.example/"]}));
+    let answer = stack.send(&lie);
+    assert_eq!((answer.status, answer.body.len()), (204, 0), "{}", answer.text());
+    let ended = stack.ended(&token, &id);
+    assert_eq!(ended["status"], "succeeded");
+    assert_eq!(polls(&stack).len(), 1, "one poll, half a minute before its time");
+    // Old ones change nothing.
+    for _ in 0..5 {
+        assert_eq!(stack.send(&Request::post(&hook)).status, 204);
+    }
+    assert_eq!((polls(&stack).len(), stack.get(&token, &format!("/v1/predictions/{id}")).json()), (1, ended));
+    assert!(!stack.worker_log().contains(hook.rsplit('/').next().unwrap()), "the capability is a secret");
+}
+
+#[test]
+fn repeated_webhooks_cost_no_more_than_one_poll_in_ten_seconds() {
+    let stack = slow_polls();
+    let token = token(&user("hooked"));
+    stack.prompt(&token, "runs on");
+    let hook = webhook(&stack);
+    for _ in 0..20 {
+        assert_eq!(stack.send(&Request::post(&hook)).status, 204);
+    }
+    wait_until("the poll", || (!polls(&stack).is_empty()).then_some(()));
+    for _ in 0..20 {
+        assert_eq!(stack.send(&Request::post(&hook)).status, 204);
+    }
+    assert_eq!(polls(&stack).len(), 1);
+}
+
+#[test]
+fn a_wrong_capability_is_not_found_and_reaches_no_object() {
+    let stack = slow_polls();
+    stack.prompt(&token(&user("hooked")), "runs on");
+    let hook = webhook(&stack);
+    let (path, capability) = hook.rsplit_once('/').unwrap();
+    let mut flipped = capability.to_owned().into_bytes();
+    let last = flipped.len() - 5;
+    flipped[last] = if flipped[last] == b'A' { b'B' } else { b'A' };
+    let flipped = String::from_utf8(flipped).unwrap();
+    for wrong in [
+        &flipped,
+        &capability[1..],
+        &format!("{capability}A"),
+        &format!("{capability}="),
+        "x",
+        "pred_01jh0000000000000000000000",
+    ] {
+        assert_refused(&stack.send(&Request::post(&format!("{path}/{wrong}"))), 404, "not_found_error", "not_found");
+    }
+    let read = stack.send(&Request::get(&hook));
+    assert_eq!((read.status, read.header("allow")), (405, Some("POST")));
+    assert!(polls(&stack).is_empty());
+    // Nor does it need one: without the objects a wrong one is still a 404.
+    let closed = Stack::start(&Options { unbound: Some("DISPATCHER"), ..Options::default() });
+    assert_eq!(closed.send(&Request::post(&format!("{path}/{flipped}"))).status, 404);
+}
+
+#[test]
+fn without_a_public_url_no_webhook_is_asked_for() {
+    let stack = Stack::start(&Options::default());
+    stack.prompt(&token(&user("plain")), "plain");
+    let create = stack.vendor_requests().into_iter().find(|request| request["route"] == "create").unwrap();
+    assert!(!create["body"].as_str().unwrap().contains("webhook"));
+}

@@ -1,0 +1,137 @@
+//! `GET /v1/predictions/{id}/stream`: the vendor's own bytes, for the owner, without its headers and never with the key.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Stack, VENDOR_KEY, shared, token, user};
+use crate::sse::Sse;
+use crate::steps::{assert_refused, job_id, policy_with, wait_until};
+
+fn path(id: &str) -> String {
+    format!("/v1/predictions/{id}/stream")
+}
+
+fn running(stack: &Stack, token: &str) -> String {
+    let created = stack.prompt(token, "[slow] streamed");
+    assert_eq!(created.status, 201, "{}", created.text());
+    job_id(&created)
+}
+
+fn streams_sent(stack: &Stack) -> usize {
+    stack.vendor_requests().iter().filter(|request| request["route"] == "stream").count()
+}
+
+#[test]
+fn the_vendors_stream_is_relayed_with_headers_of_ours() {
+    let stack = Stack::start(&Default::default());
+    let token = token(&user("streamer"));
+    let id = running(&stack, &token);
+    let mut stream = Sse::open(&stack.worker, &path(&id), &token, &[]);
+    assert_eq!(stream.status(), 200);
+    for (name, value) in [
+        ("content-type", "text/event-stream"),
+        ("x-content-type-options", "nosniff"),
+        ("content-security-policy", "sandbox"),
+        ("cache-control", "no-store"),
+    ] {
+        assert_eq!(stream.header(name), Some(value));
+    }
+    assert_eq!(stream.next_event().unwrap().json()["status"], "processing");
+    let request = stack.vendor_requests().into_iter().find(|request| request["route"] == "stream").unwrap();
+    let sent = request["headers"].to_string();
+    assert!(sent.contains(VENDOR_KEY) && !sent.contains(&token));
+    // One at a time, and not again for ten seconds.
+    assert_refused(&stack.get(&token, &path(&id)), 429, "rate_limit_error", "rate_limited");
+    drop(stream);
+    assert_refused(&stack.get(&token, &path(&id)), 429, "rate_limit_error", "rate_limited");
+    assert_eq!(streams_sent(&stack), 1);
+    // After the client has left, the vendor's connection closes at its next chunk.
+    wait_until("the vendor's stream to be closed", || (stack.control_get("/state")["streams"]["open"] == 0).then_some(()));
+}
+
+#[test]
+fn there_is_no_stream_of_what_waits_has_ended_or_is_not_ones_own() {
+    let stack = Stack::with_policy(&policy_with(&json!({}), &json!({"concurrent_predictions": 1})));
+    stack.control_put("/settings", &json!({"manual": true}));
+    let token = token(&user("streamer"));
+    let (first, second) = (job_id(&stack.prompt(&token, "first")), job_id(&stack.prompt(&token, "second")));
+    let refused =
+        |token: &str, id: &str| assert_refused(&stack.get(token, &path(id)), 404, "not_found_error", "not_found");
+    refused(&token, &second);
+    refused(&crate::harness::token(&user("other")), &first);
+    stack.finish("first", &json!({}));
+    stack.ended(&token, &first);
+    refused(&token, &first);
+    assert_eq!(streams_sent(&stack), 0);
+}
+
+#[test]
+fn a_refusal_of_the_vendor_is_told_in_our_words() {
+    for (fault, status, code) in [
+        (json!({"status": 404}), 502, "upstream_rejected"),
+        (json!({"status": 401, "echo_authorization": {"in": "body"}}), 502, "upstream_rejected"),
+        (json!({"redirect": {"location": "http://127.0.0.1:1/elsewhere"}}), 502, "upstream_rejected"),
+        (json!({"status": 500}), 502, "upstream_error"),
+        (json!({"status": 429, "headers": {"retry-after": "7"}}), 503, "upstream_unavailable"),
+        (json!({"close_before": true}), 502, "upstream_error"),
+    ] {
+        let stack = Stack::start(&Default::default());
+        let token = token(&user("streamer"));
+        let id = running(&stack, &token);
+        // A connection that is closed without a byte is tried again by workerd itself.
+        stack.fault("stream", 5, &fault);
+        let refused = stack.get(&token, &path(&id));
+        assert_refused(&refused, status, "api_error", code);
+        assert!(!refused.everything().contains(VENDOR_KEY));
+    }
+}
+
+/// The key as the vendor might echo it: the simulator writes it byte by byte, so that every chunk cuts it.
+fn leaks() -> Vec<Value> {
+    let texts =
+        ["{{key}}", "{{authorization}}", "{{key:hex}}", "{{key:base64}}", "{{key:base64_shift1}}", "{{key:percent}}"];
+    let escaped: String = VENDOR_KEY.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    texts.iter().map(|text| json!(text)).chain([json!(escaped)]).collect()
+}
+
+#[test]
+fn a_stream_that_holds_the_key_is_cut_before_it() {
+    for (index, leak) in leaks().iter().enumerate() {
+        let stack = Stack::start(&Default::default());
+        let token = token(&user("streamer"));
+        let id = running(&stack, &token);
+        let body = format!("data: good\n\ndata: {{\"echo\":\"{}\"}}\n\ndata: after\n\n", leak.as_str().unwrap());
+        let mut fault = json!({"status": 200, "content_type": "text/event-stream", "body": body});
+        if index % 2 == 0 {
+            fault["drip"] = json!(2);
+        }
+        stack.fault("stream", 1, &fault);
+        let mut stream = Sse::open(&stack.worker, &path(&id), &token, &[]);
+        let seen = stream.rest();
+        assert!(!seen.contains("after"), "{leak}: {seen}");
+        let tail = &VENDOR_KEY[8..24];
+        assert!(!seen.contains(tail) && !seen.contains("5465737430") && !seen.contains("VGVzdD"), "{leak}: {seen}");
+        wait_until("the alert", || stack.worker_log().contains("vendor_key_in_stream").then_some(()));
+    }
+}
+
+#[test]
+fn a_vendor_that_falls_silent_is_given_up() {
+    let stack = Stack::start(&Default::default());
+    let token = token(&user("streamer"));
+    let id = running(&stack, &token);
+    let body = "data: one\n\ndata: two\n\n";
+    stack.fault(
+        "stream",
+        1,
+        &json!({"status": 200, "content_type": "text/event-stream", "body": body, "hang_after": 11}),
+    );
+    let mut stream = Sse::open(&stack.worker, &path(&id), &token, &[]);
+    assert_eq!(stream.next_event().unwrap().data, "one");
+    assert_eq!(stream.rest(), "", "it ends without the client's doing");
+}
+
+#[test]
+fn the_streams_route_asks_for_a_token_like_any_other() {
+    let answer = shared().send(&crate::http::Request::get(&path("pred_01jh0000000000000000000000")));
+    assert_refused(&answer, 401, "authentication_error", "missing_token");
+}

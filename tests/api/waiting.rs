@@ -1,0 +1,75 @@
+//! `Prefer: wait`, and estimates.
+
+use serde_json::{Value, json};
+
+use crate::harness::{MODEL, Stack, shared, token, token_with, user};
+use crate::http::{Request, Response};
+use crate::steps::{assert_refused, policy_with};
+
+fn create(stack: &Stack, token: &str, prompt: &str, prefer: &str) -> Response {
+    let body = json!({"input": {"prompt": prompt}});
+    stack.send(&Request::post(MODEL).bearer(token).header("Prefer", prefer).json(&body))
+}
+
+#[test]
+fn a_create_that_prefers_to_wait_is_answered_with_its_end() {
+    let (stack, token) = (shared(), token(&user("waiter")));
+    for (prefer, applied) in [("wait=20", "wait=20"), ("respond-async, wait=90", "wait=60")] {
+        let answer = create(stack, &token, "waited for", prefer);
+        assert_eq!((answer.status, answer.header("preference-applied")), (201, Some(applied)));
+        assert_eq!(answer.json()["status"], "succeeded");
+    }
+    let answer = create(stack, &token, "[slow] not waited for", "wait=1");
+    assert_eq!((answer.status, &answer.json()["status"]), (201, &json!("processing")));
+    for malformed in ["wait=soon", "wait=-1", "wait"] {
+        let answer = create(stack, &token, "[slow] at once", malformed);
+        assert_eq!((answer.status, answer.header("preference-applied")), (201, None), "{malformed}");
+    }
+}
+
+#[test]
+fn what_waits_for_a_slot_is_202_even_if_it_ends_while_the_client_waits() {
+    let stack = Stack::with_policy(&policy_with(&json!({}), &json!({"concurrent_predictions": 1})));
+    let token = token(&user("waiter"));
+    stack.prompt(&token, "first");
+    let answer = create(&stack, &token, "second", "wait=30");
+    assert_eq!((answer.status, &answer.json()["status"]), (202, &json!("succeeded")), "{}", answer.text());
+}
+
+fn estimate(stack: &Stack, token: &str, body: &Value) -> Response {
+    stack.send(&Request::post("/v1/estimate").bearer(token).json(body))
+}
+
+#[test]
+fn an_estimate_is_the_price_and_asks_nobody() {
+    let (stack, token) = (Stack::start(&Default::default()), token(&user("estimator")));
+    let body = |input: Value| json!({"model": "acme/model-x", "input": input, "image_count": 2});
+    let answer = estimate(&stack, &token, &body(json!({"prompt": "p"})));
+    assert_eq!((answer.status, answer.json()), (200, json!({"credits": "5"})));
+    assert_eq!(answer.header("x-ratelimit-limit"), None);
+    for (body, status, kind, code) in [
+        (body(json!({})), 400, "invalid_request_error", "invalid_parameter"),
+        (json!({"model": "acme/none", "input": {}}), 403, "permission_error", "model_not_allowed"),
+        (json!({"input": {"prompt": "p"}}), 400, "invalid_request_error", "invalid_parameter"),
+        (
+            json!({"model": "acme/model-x", "input": {"prompt": "p"}, "webhook": "x"}),
+            400,
+            "invalid_request_error",
+            "unsupported_parameter",
+        ),
+        (body(json!({"prompt": "x".repeat(16 * 1024)})), 413, "invalid_request_error", "body_too_large"),
+    ] {
+        assert_refused(&estimate(&stack, &token, &body), status, kind, code);
+    }
+    let create_only = token_with(&user("estimator"), json!({"vk": {"scope": ["create"]}}));
+    assert_refused(
+        &estimate(&stack, &create_only, &body(json!({}))),
+        403,
+        "permission_error",
+        "insufficient_permissions",
+    );
+    assert!(stack.vendor_requests().is_empty());
+    // It works without the objects: nobody is called.
+    let closed = Stack::start(&crate::harness::Options { unbound: Some("LEDGER"), ..Default::default() });
+    assert_eq!(estimate(&closed, &token, &body(json!({"prompt": "p"}))).status, 200);
+}
