@@ -64,6 +64,8 @@ pub const HOOK_SHORTEST_MILLIS: i64 = 10_000;
 pub const CANCEL_RESERVE_REQUESTS: usize = 3;
 /// The window in which vendor requests are counted: a minute, and one second for the way (protocol 4).
 pub const VENDOR_WINDOW_MILLIS: i64 = 61_000;
+/// Up to this grant each vendor request is booked at its own millisecond, beyond it by the second.
+pub const VENDOR_EXACT_REQUESTS: usize = 600;
 /// Vendor connections open at once; an object has six for everything (protocol 4).
 pub const VENDOR_CONNECTIONS_MAX: usize = 5;
 /// Of those, kept for polls and cancels.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::credits::MicroCredits;
-use crate::ids::JobId;
+use crate::ids::{BatchId, JobId};
 use crate::model::ModelId;
 use crate::time::{UnixMillis, UtcDay};
 
@@ -154,6 +154,9 @@ pub struct PredictionRecord {
     /// The idempotency key that it was created with: it goes with the row where the create is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The batch that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<BatchId>,
     /// When the last news arrived.
     pub heard_at: UnixMillis,
     /// When the Dispatcher is asked, if no news arrives before.
@@ -202,6 +205,12 @@ struct UrlsView {
 }
 
 impl PredictionRecord {
+    /// Whether the Dispatcher has said that it has it.
+    #[must_use]
+    pub const fn is_acknowledged(&self) -> bool {
+        self.sequence > 0
+    }
+
     /// The prediction as contract 2 shows it, as JSON. `base` is `PUBLIC_URL` or the request's origin.
     #[must_use]
     pub fn render(&self, base: &str) -> String {
@@ -259,6 +268,7 @@ mod tests {
             key: None,
             heard_at: UnixMillis(1_768_473_000_000),
             ask_at: UnixMillis(1_768_474_000_000),
+            batch_id: None,
             withdrawing: false,
         }
     }

@@ -125,11 +125,17 @@ impl Dispatcher {
         whole_seconds(soonest.unwrap_or(now).millis_since(now))
     }
 
-    /// Drops predictions whose create was answered 503, those that were not sent. The answer names the others.
+    /// Drops predictions whose create was answered 503, if none of them was sent: a batch goes or stays as a whole. The
+    /// answer names those that stay.
     pub fn withdraw(&mut self, job_ids: &[JobId], now: UnixMillis) -> DispatcherReply {
         let now = self.advance(now);
+        let has_begun = |job_id| match self.jobs.get(job_id) {
+            Some(job) => job.state != JobState::Waiting,
+            None => self.is_known(job_id),
+        };
+        let drops = !job_ids.iter().any(has_begun);
         for job_id in job_ids {
-            if self.jobs.get(job_id).is_some_and(|job| job.state == JobState::Waiting) {
+            if drops {
                 if let Some(job) = self.remove_job(job_id) {
                     self.settle(&job, MicroCredits::ZERO);
                 }

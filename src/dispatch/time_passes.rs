@@ -213,7 +213,7 @@ impl Dispatcher {
     }
 
     pub(super) fn book(&mut self, lane: Lane, now: UnixMillis) {
-        self.state.window.book(lane, now);
+        self.state.window.book(lane, self.limits.requests_per_minute, now);
         self.changes.state = true;
     }
 

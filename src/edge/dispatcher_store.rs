@@ -108,10 +108,12 @@ impl DispatcherStore {
             ));
         }
         if let Some(oldest) = changes.tombstones.first() {
-            // Each new tombstone takes two expired ones with it: the table stays as large as 25 hours need.
+            // Each new tombstone takes the two oldest with it, if they have expired: the table stays as large as 25 hours
+            // need. Ids sort by creation, so that the oldest are found without a look at the rest.
             let now = oldest.created_at();
             statements.push(Statement::new(
-                "DELETE FROM tombstones WHERE job_id IN (SELECT job_id FROM tombstones WHERE expires_at < ? LIMIT 2)",
+                "DELETE FROM tombstones WHERE expires_at < ? \
+                 AND job_id IN (SELECT job_id FROM tombstones ORDER BY job_id LIMIT 2)",
                 [json!(now)],
             ));
         }

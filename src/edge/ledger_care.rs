@@ -1,6 +1,8 @@
 //! What a Ledger does by itself or at the Dispatcher's word: news, the alarm, revocation.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::slice;
 
 use serde_json::json;
 
@@ -45,12 +47,23 @@ impl Inner {
     /// The alarm: forget what is old, withdraw again, ask for what was silent too long; then arm the next one.
     pub(super) async fn wake(self: &Rc<Self>, now: UnixMillis) -> Done<()> {
         let store = self.store()?;
-        for record in store.woken(now)? {
+        let mut withdrawing = BTreeSet::<Vec<JobId>>::new();
+        for mut record in store.woken(now)? {
             if record.status.is_terminal() {
                 store.store(&[Write::Forget(&record.job_id)])?;
+            } else if record.withdrawing {
+                record.heard_at = now;
+                store.store(&[Write::Prediction(&record)])?;
+                withdrawing.insert(self.siblings(record, now)?);
             } else {
                 self.ask_about(record, now)?;
             }
+        }
+        for job_ids in withdrawing {
+            let this = Rc::clone(self);
+            self.state.wait_until(async move {
+                let _ = this.withdraw(&job_ids).await;
+            });
         }
         store.sweep(now)?;
         if store.is_empty()? {
@@ -64,22 +77,29 @@ impl Inner {
         self.arm(store.next_wake()?.unwrap_or(tomorrow).min(tomorrow).max(now.plus_millis(WITHDRAW_RETRY_MILLIS)))
     }
 
+    /// All that were made with a prediction: a batch goes or stays as a whole.
+    fn siblings(&self, record: PredictionRecord, now: UnixMillis) -> Done<Vec<JobId>> {
+        let batch = record.batch_id.map(|batch_id| self.store()?.mark(batch_id.as_str(), now)).transpose()?;
+        Ok(batch.flatten().unwrap_or_else(|| vec![record.job_id]))
+    }
+
     fn ask_about(self: &Rc<Self>, mut record: PredictionRecord, now: UnixMillis) -> Done<()> {
-        let (this, job_id, withdrawing) = (Rc::clone(self), record.job_id.clone(), record.withdrawing);
-        if withdrawing {
-            record.heard_at = now;
-        } else {
+        if record.is_acknowledged() {
             log::alert("prediction_silent");
             record.ask_at = now.plus_millis(SILENCE_SLACK_MILLIS);
+        } else {
+            record.heard_at = now;
         }
         self.store()?.store(&[Write::Prediction(&record)])?;
+        let this = Rc::clone(self);
         self.state.wait_until(async move {
-            let _ = if withdrawing { this.withdraw(&[job_id]).await } else { this.ask_state(&job_id).await };
+            let _ = this.ask_state(&record.job_id).await;
         });
         Ok(())
     }
 
-    /// Asks where a silent prediction is. One that the Dispatcher does not know has ended in a way that nobody can tell.
+    /// Asks where a silent prediction is. One that the Dispatcher does not know was never handed over (its message is out
+    /// of time by now), or, if it had been, has ended in a way that nobody can tell.
     async fn ask_state(&self, job_id: &JobId) -> Done<()> {
         let request = DispatcherRequest::State { job_id: job_id.clone() };
         let reply = ask_dispatcher(&self.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await?;
@@ -89,6 +109,9 @@ impl Inner {
             return self.news(&news, now);
         }
         let Some(record) = self.store()?.prediction(job_id)? else { return Ok(()) };
+        if !record.is_acknowledged() {
+            return self.undo(slice::from_ref(job_id), now);
+        }
         log::alert("prediction_lost");
         self.news(&[lose(&record, now)], now)
     }

@@ -194,31 +194,43 @@ impl Inner {
                 job_ids.iter().map(|job_id| Write::Mark(withdrawn_mark(job_id), json!(1), ends)).collect();
             return store.store(&marks);
         }
-        records.retain(|record| record.status == Status::Queued);
+        if !may_go(&records, job_ids) {
+            return Ok(());
+        }
         for record in &mut records {
             record.withdrawing = true;
             record.heard_at = now;
         }
         store.store(&records.iter().map(Write::Prediction).collect::<Vec<_>>())?;
         self.arm(now.plus_millis(WITHDRAW_RETRY_MILLIS))?;
-        let job_ids: Vec<JobId> = records.into_iter().map(|record| record.job_id).collect();
-        let this = Rc::clone(self);
+        let (this, job_ids) = (Rc::clone(self), job_ids.to_vec());
         self.state.wait_until(async move {
             let _ = this.withdraw(&job_ids).await;
         });
         Ok(())
     }
 
-    /// Only the Dispatcher's answer releases the credits; or predictions go on, if they were sent after all.
+    /// Only the Dispatcher's answer releases the credits of a create; or all of it goes on, if a part was sent after all.
     pub(super) async fn withdraw(&self, job_ids: &[JobId]) -> Done<()> {
-        let request = DispatcherRequest::Withdraw { job_ids: job_ids.to_vec() };
-        let reply = ask_dispatcher(&self.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await?;
-        let DispatcherReply::Jobs(news) = reply else { return Err(PlatformError) };
-        self.news(&news, platform::now())?;
-        let is_gone = |job_id: &&JobId| !news.iter().any(|said| said.job_id == **job_id);
-        let gone: Vec<JobId> = job_ids.iter().filter(is_gone).cloned().collect();
-        self.undo(&gone, platform::now())
+        if may_go(&self.store()?.predictions(job_ids)?, job_ids) {
+            let request = DispatcherRequest::Withdraw { job_ids: job_ids.to_vec() };
+            let reply = ask_dispatcher(&self.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await?;
+            let DispatcherReply::Jobs(news) = reply else { return Err(PlatformError) };
+            if news.is_empty() {
+                return self.undo(job_ids, platform::now());
+            }
+            self.news(&news, platform::now())?;
+        }
+        let store = self.store()?;
+        let mut records = store.predictions(job_ids)?;
+        records.iter_mut().for_each(|record| record.withdrawing = false);
+        store.store(&records.iter().map(Write::Prediction).collect::<Vec<_>>())
     }
+}
+
+/// Whether nothing of a create was sent yet, as far as is known here.
+fn may_go(records: &[PredictionRecord], job_ids: &[JobId]) -> bool {
+    records.len() == job_ids.len() && records.iter().all(|record| record.status == Status::Queued)
 }
 
 fn created(

@@ -41,6 +41,7 @@ pub(super) struct Inner {
     store: std::result::Result<LedgerStore, PlatformError>,
     /// When the alarm rings, as far as this instance knows.
     pub(super) armed: Cell<Option<UnixMillis>>,
+    caught_up: Cell<bool>,
     poked_at: Cell<UnixMillis>,
     /// The counts of the minute, once they were read.
     minute: RefCell<Option<Minute>>,
@@ -65,6 +66,7 @@ impl DurableObject for Ledger {
             env,
             store,
             armed: Cell::new(None),
+            caught_up: Cell::new(false),
             poked_at: Cell::new(UnixMillis(0)),
             minute: RefCell::default(),
             revoked: RefCell::default(),
@@ -134,6 +136,7 @@ impl Inner {
     }
 
     async fn checked(self: &Rc<Self>, call: LedgerCall, now: UnixMillis) -> Done<LedgerReply> {
+        self.catch_up(now)?;
         let limit = call.caller.as_ref().and_then(|caller| caller.requests_per_minute);
         // 1
         if call.caller.as_ref().map_or(Ok(false), |caller| self.refuses(caller, now))? {
@@ -170,6 +173,18 @@ impl Inner {
             LedgerRequest::Revoke(revocation) => self.revoke(revocation, now).await,
             LedgerRequest::Check | LedgerRequest::Create(_) => Ok(LedgerReply::Done),
         }
+    }
+
+    /// A new instance looks for what the last one left undone: its process may have died in the middle of a create, or the
+    /// alarm with it.
+    fn catch_up(&self, now: UnixMillis) -> Done<()> {
+        if !self.caught_up.replace(true)
+            && let Some(wake) = self.store()?.next_wake()?
+            && wake <= now.plus_millis(WITHDRAW_RETRY_MILLIS)
+        {
+            self.arm(wake.max(now))?;
+        }
+        Ok(())
     }
 
     fn refuses(&self, caller: &Caller, now: UnixMillis) -> Done<bool> {

@@ -98,6 +98,7 @@ fn record(request: &CreateRequest, order: &Order, now: UnixMillis) -> Prediction
         key: request.key.as_ref().map(|key| key.key.clone()),
         heard_at: now,
         ask_at: now.plus_millis(longest_secs.saturating_mul(1_000).saturating_add(SILENCE_SLACK_MILLIS)),
+        batch_id: request.batch_id.clone(),
         withdrawing: false,
     }
 }

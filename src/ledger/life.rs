@@ -76,12 +76,13 @@ pub const fn wants_poke(record: &PredictionRecord, now: UnixMillis) -> bool {
     !record.status.is_terminal() && now.millis_since(record.heard_at) >= POKE_AFTER_MILLIS
 }
 
-/// When a row needs the Ledger's own alarm: to withdraw again, to ask for its state, or to be forgotten.
+/// When a row needs the Ledger's own alarm: to withdraw again, to ask for its state, or to be forgotten. One that the
+/// Dispatcher never acknowledged is asked for soon: the process died in the middle of its admission.
 #[must_use]
 pub fn wakes_at(record: &PredictionRecord) -> UnixMillis {
     match record.completed_at {
         Some(completed_at) => completed_at.plus_millis(RETENTION_MILLIS),
-        None if record.withdrawing => record.heard_at.plus_millis(WITHDRAW_RETRY_MILLIS),
+        None if record.withdrawing || !record.is_acknowledged() => record.heard_at.plus_millis(WITHDRAW_RETRY_MILLIS),
         None => record.ask_at,
     }
 }
@@ -151,6 +152,14 @@ mod tests {
         assert_eq!(wakes_at(&record), NOW.plus_millis(WITHDRAW_RETRY_MILLIS));
         apply_news(&mut record, &news(2, Stage::Submitting), NOW);
         assert!(!record.withdrawing);
+    }
+
+    #[test]
+    fn what_was_never_acknowledged_is_asked_for_soon() {
+        let mut record = record();
+        assert_eq!(wakes_at(&record), NOW.plus_millis(WITHDRAW_RETRY_MILLIS));
+        apply_news(&mut record, &JobNews { sequence: 1, stage: Stage::Waiting, end: None, ..ended("0") }, NOW);
+        assert_eq!(wakes_at(&record), record.ask_at);
     }
 
     #[test]

@@ -37,8 +37,8 @@ pub fn decide_repeat(known: &KnownKey, hash: &str, records: Vec<PredictionRecord
         // Forgotten by its owner; making it again is what the key prevents.
         return Repeat::Refused(LedgerRefusal::NotFound);
     }
-    // Number 0: the Dispatcher has not acknowledged it yet. Withdrawing: it may go as if it had never been.
-    if records.iter().any(|record| record.sequence == 0 || record.withdrawing) {
+    // Unacknowledged or withdrawing: it may go as if it had never been.
+    if records.iter().any(|record| !record.is_acknowledged() || record.withdrawing) {
         return Repeat::Refused(LedgerRefusal::InProgress);
     }
     Repeat::Present(records)

@@ -58,10 +58,10 @@ impl OpenStreams {
     /// A stream has ended. A vendor stream's prediction is remembered for as long as it may not be opened again.
     pub fn close(&mut self, stream: &StreamId) {
         self.events.remove(&stream.id);
-        if let Some((holder, opened, at)) = stream.vendor.as_ref().and_then(|job_id| self.vendor.get_mut(job_id)) {
-            if *holder == stream.id {
-                *at = opened.plus_millis(LEASE_MILLIS.saturating_neg());
-            }
+        if let Some((holder, opened, at)) = stream.vendor.as_ref().and_then(|job_id| self.vendor.get_mut(job_id))
+            && *holder == stream.id
+        {
+            *at = opened.plus_millis(LEASE_MILLIS.saturating_neg());
         }
     }
 }

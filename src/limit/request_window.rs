@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::constants::{CANCEL_RESERVE_REQUESTS, LANE_PERCENT, VENDOR_WINDOW_MILLIS};
+use crate::constants::{CANCEL_RESERVE_REQUESTS, LANE_PERCENT, VENDOR_EXACT_REQUESTS, VENDOR_WINDOW_MILLIS};
 use crate::time::UnixMillis;
 
 /// What a vendor request is for.
@@ -56,9 +56,9 @@ pub struct VendorCount {
 /// The send times of the last 61 s, and what the vendor said of its own count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestWindow {
-    /// Oldest first.
+    /// When, for what, how many; oldest first.
     #[serde(default)]
-    sent: VecDeque<(UnixMillis, Lane)>,
+    sent: VecDeque<(UnixMillis, Lane, usize)>,
     /// No request before this: the vendor said so.
     #[serde(default)]
     closed_until: UnixMillis,
@@ -76,9 +76,15 @@ impl Counts {
         self.0.get(lane.index()).copied().unwrap_or_default()
     }
 
-    fn change(&mut self, lane: Lane, by: isize) {
+    fn add(&mut self, lane: Lane, requests: usize) {
         if let Some(count) = self.0.get_mut(lane.index()) {
-            *count = count.saturating_add_signed(by);
+            *count = count.saturating_add(requests);
+        }
+    }
+
+    fn remove(&mut self, lane: Lane, requests: usize) {
+        if let Some(count) = self.0.get_mut(lane.index()) {
+            *count = count.saturating_sub(requests);
         }
     }
 
@@ -108,13 +114,13 @@ impl RequestWindow {
     pub fn earliest(&self, lane: Lane, limit: usize, now: UnixMillis) -> UnixMillis {
         let open = self.open_from(lane, now);
         let mut counts = Counts([0; 4]);
-        let counted = || self.sent.iter().filter(|(at, _)| now.millis_since(*at) < VENDOR_WINDOW_MILLIS);
-        counted().for_each(|(_, lane)| counts.change(*lane, 1));
+        let counted = || self.sent.iter().filter(|(at, ..)| now.millis_since(*at) < VENDOR_WINDOW_MILLIS);
+        counted().for_each(|(_, lane, requests)| counts.add(*lane, *requests));
         if counts.allow(lane, limit) {
             return open;
         }
-        for (at, gone) in counted() {
-            counts.change(*gone, -1);
+        for (at, gone, requests) in counted() {
+            counts.remove(*gone, *requests);
             if counts.allow(lane, limit) {
                 return at.plus_millis(VENDOR_WINDOW_MILLIS).max(open);
             }
@@ -129,12 +135,18 @@ impl RequestWindow {
         now.max(self.closed_until).max(vendor.map_or(now, |vendor| vendor.until))
     }
 
-    /// Books a request that is sent now, and forgets those that no longer count.
-    pub fn book(&mut self, lane: Lane, now: UnixMillis) {
-        while self.sent.front().is_some_and(|(at, _)| now.millis_since(*at) >= VENDOR_WINDOW_MILLIS) {
+    /// Books a request that is sent now, and forgets those that no longer count. Of a large grant the requests of a second
+    /// are booked together, at its end: a little too long, so that what is stored stays small.
+    pub fn book(&mut self, lane: Lane, limit: usize, now: UnixMillis) {
+        while self.sent.front().is_some_and(|(at, ..)| now.millis_since(*at) >= VENDOR_WINDOW_MILLIS) {
             self.sent.pop_front();
         }
-        self.sent.push_back((now, lane));
+        let at = if limit > VENDOR_EXACT_REQUESTS { now.plus_millis(999).seconds().millis() } else { now };
+        match self.sent.iter_mut().rev().take_while(|(booked, ..)| *booked == at).find(|(_, booked, _)| *booked == lane)
+        {
+            Some((.., requests)) => *requests = requests.saturating_add(1),
+            None => self.sent.push_back((at, lane, 1)),
+        }
         self.vendor = self.vendor.filter(|vendor| vendor.until > now);
         if let Some(vendor) = &mut self.vendor {
             vendor.remaining = vendor.remaining.saturating_sub(1);
@@ -156,7 +168,8 @@ impl RequestWindow {
     /// Requests that count now.
     #[must_use]
     pub fn counted(&self, now: UnixMillis) -> usize {
-        self.sent.iter().filter(|(at, _)| now.millis_since(*at) < VENDOR_WINDOW_MILLIS).count()
+        let counted = self.sent.iter().filter(|(at, ..)| now.millis_since(*at) < VENDOR_WINDOW_MILLIS);
+        counted.map(|(.., requests)| requests).sum()
     }
 }
 
@@ -167,7 +180,7 @@ mod tests {
 
     fn filled(lane: Lane, count: usize) -> RequestWindow {
         let mut window = RequestWindow::default();
-        (0..count).for_each(|_| window.book(lane, UnixMillis(0)));
+        (0..count).for_each(|_| window.book(lane, 60, UnixMillis(0)));
         window
     }
 
@@ -177,9 +190,9 @@ mod tests {
     #[test]
     fn window_format_unchanged() {
         let mut window = filled(Lane::Create, 1);
-        window.book(Lane::Status, UnixMillis(1));
+        window.book(Lane::Status, 60, UnixMillis(1));
         window.heard(VendorCount { remaining: 5, until: UnixMillis(9) });
-        let text = r#"{"sent":[[0,"c"],[1,"s"]],"closed_until":0,"vendor":{"remaining":5,"until":9}}"#;
+        let text = r#"{"sent":[[0,"c",1],[1,"s",1]],"closed_until":0,"vendor":{"remaining":5,"until":9}}"#;
         assert_eq!(serde_json::to_string(&window).unwrap(), text);
         assert_eq!(serde_json::from_str::<RequestWindow>(text).unwrap(), window);
     }
@@ -187,7 +200,7 @@ mod tests {
     #[test]
     fn cancels_find_room_when_nothing_else_does() {
         let mut window = filled(Lane::Create, 30);
-        (0..27).for_each(|_| window.book(Lane::Status, UnixMillis(0)));
+        (0..27).for_each(|_| window.book(Lane::Status, 60, UnixMillis(0)));
         assert_eq!(window.earliest(Lane::Create, 60, NOW), LATER);
         assert_eq!(window.earliest(Lane::Other, 60, NOW), LATER);
         assert_eq!(window.earliest(Lane::Cancel, 60, NOW), NOW);
@@ -201,6 +214,13 @@ mod tests {
         assert_eq!(window.earliest(Lane::Create, 60, NOW), LATER);
         assert_eq!(window.earliest(Lane::Status, 60, NOW), NOW);
         assert_eq!(window.earliest(Lane::Other, 60, NOW), NOW);
+    }
+
+    #[test]
+    fn a_large_grant_is_counted_by_the_second() {
+        let mut window = RequestWindow::default();
+        (0..5_000).for_each(|millis| window.book(Lane::Create, 100_000, UnixMillis(millis)));
+        assert_eq!((window.sent.len(), window.counted(UnixMillis(5_000))), (6, 5_000));
     }
 
     #[test]
@@ -221,7 +241,7 @@ mod tests {
         let mut window = RequestWindow::default();
         window.heard(VendorCount { remaining: 4, until: UnixMillis(30_000) });
         assert_eq!(window.earliest(Lane::Create, 60, NOW), NOW);
-        window.book(Lane::Create, NOW);
+        window.book(Lane::Create, 60, NOW);
         assert_eq!(window.earliest(Lane::Create, 60, NOW), UnixMillis(30_000));
         assert_eq!(window.earliest(Lane::Cancel, 60, NOW), NOW);
         window.heard(VendorCount { remaining: 50, until: UnixMillis(30_000) });
@@ -233,14 +253,14 @@ mod tests {
     fn a_limit_of_one_still_lets_one_pass() {
         let mut window = RequestWindow::default();
         assert_eq!(window.earliest(Lane::Create, 1, UnixMillis(0)), UnixMillis(0));
-        window.book(Lane::Create, UnixMillis(0));
+        window.book(Lane::Create, 1, UnixMillis(0));
         assert_eq!(window.earliest(Lane::Create, 1, UnixMillis(5)), LATER);
     }
 
     proptest! {
         #[test]
         fn no_minute_ever_holds_more_than_the_limit_and_cancels_always_find_three(
-            limit in 8_usize..70, steps in proptest::collection::vec((0_i64..3_000, 0_usize..4), 1..400)
+            limit in prop_oneof![8_usize..70, 601_usize..610], steps in proptest::collection::vec((0_i64..3_000, 0_usize..4), 1..400)
         ) {
             let mut window = RequestWindow::default();
             let mut now = UnixMillis(0);
@@ -249,13 +269,13 @@ mod tests {
                 now = now.plus_millis(step);
                 let lane = Lane::ALL[lane];
                 if window.earliest(lane, limit, now) <= now {
-                    window.book(lane, now);
+                    window.book(lane, limit, now);
                     sent.push(now);
                 }
                 let inside = sent.iter().filter(|at| now.millis_since(**at) < 60_000).count();
                 prop_assert!(inside <= limit);
                 if lane != Lane::Cancel && window.counted(now) + CANCEL_RESERVE_REQUESTS > limit {
-                    prop_assert!(window.sent.iter().any(|(_, lane)| *lane == Lane::Cancel));
+                    prop_assert!(window.sent.iter().any(|(_, lane, _)| *lane == Lane::Cancel));
                 }
             }
         }
@@ -269,7 +289,7 @@ mod tests {
             for (step, lane) in times {
                 now = now.plus_millis(step);
                 if window.earliest(Lane::ALL[lane], limit, now) <= now {
-                    window.book(Lane::ALL[lane], now);
+                    window.book(Lane::ALL[lane], limit, now);
                 }
             }
             let lane = Lane::ALL[lane];

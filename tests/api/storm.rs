@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::{Options, Stack, token, user};
-use crate::http::Response;
+use crate::http::{Request, Response};
 use crate::steps::{assert_refused, at_once, create_of, job_id, policy_with, wait_until};
 
 /// 36 users want three each, four want 23 each: 200.
@@ -174,4 +174,48 @@ fn a_client_that_hangs_up_long_before_the_vendor_answers_finds_its_prediction() 
     assert_eq!((&ended["status"], &ended["credits_used"]), (&json!("succeeded"), &json!("2.5")), "{ended}");
     assert_eq!(stack.sent(), ["p"]);
     assert_eq!(stack.control_get("/state")["predictions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn cancels_at_any_moment_keep_no_slot_and_no_credits() {
+    let stack = Stack::with_policy(&policy_with(&json!({}), &json!({"concurrent_predictions": 5})));
+    stack.control_put("/settings", &json!({"concurrent_limit": 5, "prediction_ms": 1_500}));
+    // Long enough for cancels that come before the vendor has answered the create.
+    let slow = json!({"route": "create", "times": null, "fault": {"delay_ms": 100, "delay_after_ms": 300}});
+    stack.control_post("/faults", &slow);
+    let ends = at_once(40, |number| {
+        let (token, prompt) = (token(&user("fickle")), format!("p{number}"));
+        std::thread::sleep(Duration::from_millis(37 * u64::try_from(number).unwrap()));
+        let hurried = number % 2 == 0;
+        if hurried {
+            create_of(&token, &prompt).send_and_leave(&stack.worker, Duration::from_millis(50));
+        } else {
+            stack.prompt(&token, &prompt);
+            std::thread::sleep(Duration::from_millis(61 * u64::try_from(number).unwrap()));
+        }
+        let listed = wait_until("it is there", || {
+            stack.get(&token, "/v1/predictions").json()["data"].as_array().and_then(|rows| rows.first().cloned())
+        });
+        let id = listed["job_id"].as_str().unwrap().to_owned();
+        let canceled = stack.send(&Request::post(&format!("/v1/predictions/{id}/cancel")).bearer(&token));
+        assert_eq!(canceled.status, 200, "{}", canceled.text());
+        (stack.ended(&token, &id), stack.usage(&token), prompt)
+    });
+    let sent = stack.sent();
+    for (ended, usage, prompt) in &ends {
+        assert!(["canceled", "succeeded"].contains(&ended["status"].as_str().unwrap()), "{ended}");
+        // The vendor said nothing of a cheaper price, so that what it took is paid.
+        let price = if sent.contains(prompt) { "2.5" } else { "0" };
+        assert_eq!((&ended["credits_used"], &usage["credits_spent"]), (&json!(price), &json!(price)), "{ended}");
+        assert_eq!((&usage["credits_reserved"], &usage["running"]), (&json!("0"), &json!(0)));
+    }
+    let canceled = ends.iter().filter(|(ended, _, _)| ended["status"] == "canceled").count();
+    assert!(canceled >= 20 && sent.len() < 40, "{canceled} canceled, {} sent", sent.len());
+    let state = stack.control_get("/state");
+    assert_eq!((&state["in_flight"], &state["refused"]["concurrency"]), (&json!(0), &json!(0)));
+    stack.clear_faults();
+    let token = token(&user("afterwards"));
+    for number in 0..5 {
+        assert_eq!(stack.prompt(&token, &format!("afterwards {number}")).status, 201, "a slot is missing");
+    }
 }

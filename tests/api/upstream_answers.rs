@@ -227,6 +227,7 @@ fn polls_are_the_dispatchers_and_never_a_readers() {
         for _ in 0..20 {
             assert_eq!(stack.get(&token, &format!("/v1/predictions/{id}")).status, 200);
         }
+        std::thread::sleep(Duration::from_millis(100));
     }
     let polls = stack.vendor_requests().iter().filter(|request| request["method"] == "GET").count();
     assert!((1..=3).contains(&polls), "{polls}");

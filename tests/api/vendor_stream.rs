@@ -45,7 +45,9 @@ fn the_vendors_stream_is_relayed_with_headers_of_ours() {
     assert_refused(&stack.get(&token, &path(&id)), 429, "rate_limit_error", "rate_limited");
     assert_eq!(streams_sent(&stack), 1);
     // After the client has left, the vendor's connection closes at its next chunk.
-    wait_until("the vendor's stream to be closed", || (stack.control_get("/state")["streams"]["open"] == 0).then_some(()));
+    wait_until("the vendor's stream to be closed", || {
+        (stack.control_get("/state")["streams"]["open"] == 0).then_some(())
+    });
 }
 
 #[test]

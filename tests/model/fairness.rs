@@ -103,7 +103,7 @@ impl Crowd {
         match self.pending.remove(index) {
             Action::Submit { order } => {
                 let answer = vendor::to_create(Vendor::Ended);
-                self.turn(|machine, now| drop(machine.submit_finished(&order.job_id, &answer, now)));
+                self.turn(|machine, now| _ = machine.submit_finished(&order.job_id, &answer, now));
             }
             Action::Deliver(delivery) => self.turn(|machine, _| machine.delivered(&delivery.user, &delivery.news)),
             Action::Poll { .. } | Action::Cancel { .. } | Action::FetchModels => {}

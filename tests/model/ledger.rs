@@ -11,7 +11,7 @@ use valetkey::limit::minute::Minute;
 use valetkey::messages::{
     CreateRequest, DayUsage, Deadline, IdempotencyKey, JobNews, LedgerRefusal, Order, PlanLimits,
 };
-use valetkey::prediction::PredictionRecord;
+use valetkey::prediction::{PredictionRecord, Status};
 use valetkey::time::UnixMillis;
 
 /// Credits of a day: enough for a few dozen predictions, so that it is reached now and then.
@@ -103,6 +103,19 @@ impl Ledger {
         self.records.remove(job_id);
         if let Some(key) = &record.key {
             self.keys.remove(key);
+        }
+    }
+
+    /// Whether nothing of a create was sent yet, as far as is known here.
+    pub fn may_go(&self, job_ids: &[JobId]) -> bool {
+        job_ids.iter().all(|id| self.records.get(id).is_some_and(|record| record.status == Status::Queued))
+    }
+
+    pub fn set_withdrawing(&mut self, job_ids: &[JobId], withdrawing: bool) {
+        for job_id in job_ids {
+            if let Some(record) = self.records.get_mut(job_id) {
+                record.withdrawing = withdrawing;
+            }
         }
     }
 

@@ -11,6 +11,7 @@
     reason = "a test may fail loudly"
 )]
 
+mod day;
 mod fairness;
 mod ledger;
 mod vendor;

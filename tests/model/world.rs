@@ -7,7 +7,7 @@ use valetkey::dispatch::{Action, Dispatcher, Job, JobState, KEY_ACCOUNT, KeyLimi
 use valetkey::ids::{JobId, UserKey};
 use valetkey::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobNews, Order, Share};
 use valetkey::model::ModelId;
-use valetkey::prediction::Status;
+use valetkey::prediction::{PredictionRecord, Status};
 use valetkey::time::UnixMillis;
 use valetkey::upstream::output::OutputRule;
 
@@ -56,8 +56,20 @@ pub enum Step {
 /// What is on its way.
 enum Work {
     Action(Action),
-    Enqueue { user: UserKey, orders: Vec<Order>, deadline: Deadline },
-    Withdraw { user: UserKey, job_ids: Vec<JobId> },
+    Enqueue {
+        user: UserKey,
+        orders: Vec<Order>,
+        deadline: Deadline,
+    },
+    Withdraw {
+        user: UserKey,
+        job_ids: Vec<JobId>,
+    },
+    /// A new instance of a Ledger found a create that was never acknowledged.
+    Find {
+        user: UserKey,
+        job_ids: Vec<JobId>,
+    },
 }
 
 pub struct World {
@@ -71,6 +83,7 @@ pub struct World {
     latest: UnixMillis,
     count: u8,
     owners: BTreeMap<JobId, (UserKey, Order)>,
+    creates: Vec<(UserKey, Vec<JobId>)>,
     ledgers: BTreeMap<UserKey, Ledger>,
     /// How often the vendor took each job.
     taken: BTreeMap<JobId, u32>,
@@ -108,6 +121,7 @@ impl World {
             latest: UnixMillis(START),
             count: 0,
             owners: BTreeMap::new(),
+            creates: Vec::new(),
             ledgers: BTreeMap::new(),
             taken: BTreeMap::new(),
             sent: Vec::new(),
@@ -156,7 +170,8 @@ impl World {
         let orders: Vec<Order> = (0..count).map(|_| self.order(user)).collect();
         let now = self.latest;
         let request = Ledger::request(&owner, orders.clone(), key.map(|key| key.to_string()), now);
-        if let Ok(Some(_)) = self.ledger(&owner).admit(&request, now) {
+        if let Ok(Some(job_ids)) = self.ledger(&owner).admit(&request, now) {
+            self.creates.push((owner.clone(), job_ids));
             for order in &orders {
                 self.owners.insert(order.job_id.clone(), (owner.clone(), order.clone()));
             }
@@ -220,27 +235,51 @@ impl World {
 
     /// The client was told 503: what was not sent is withdrawn, now and until that is answered.
     fn give_up(&mut self, user: UserKey, job_ids: Vec<JobId>) {
-        for job_id in &job_ids {
-            let record = self.ledger(&user).records.get_mut(job_id).filter(|record| record.status == Status::Queued);
-            if let Some(record) = record {
-                record.withdrawing = true;
-            }
+        if self.ledger(&user).may_go(&job_ids) {
+            self.ledger(&user).set_withdrawing(&job_ids, true);
+            self.pending.push(Work::Withdraw { user, job_ids });
         }
-        self.pending.push(Work::Withdraw { user, job_ids });
     }
 
     fn withdraw(&mut self, user: UserKey, job_ids: Vec<JobId>, fate: Vendor) {
+        if !self.ledger(&user).may_go(&job_ids) {
+            return self.ledger(&user).set_withdrawing(&job_ids, false);
+        }
         let (arrives, is_answered) = fate.message();
         let reply = arrives.then(|| self.turn(|machine, now| machine.withdraw(&job_ids, now)));
         let Some(DispatcherReply::Jobs(news)) = reply.filter(|_| is_answered) else {
             // The Ledger's alarm tries again.
             return self.pending.push(Work::Withdraw { user, job_ids });
         };
+        if news.is_empty() {
+            return self.undo(&user, &job_ids);
+        }
         self.hear(&user, &news);
-        for job_id in job_ids.into_iter().filter(|id| !news.iter().any(|said| said.job_id == *id)) {
-            let has_ended = self.ledger(&user).records.get(&job_id).is_none_or(|record| record.status.is_terminal());
-            assert!(has_ended || self.taken.get(&job_id).copied().unwrap_or(0) == 0, "withdrawn and sent");
-            self.ledger(&user).undo(&job_id);
+        self.ledger(&user).set_withdrawing(&job_ids, false);
+    }
+
+    fn undo(&mut self, user: &UserKey, job_ids: &[JobId]) {
+        for job_id in job_ids {
+            let has_ended = self.ledger(user).records.get(job_id).is_none_or(|record| record.status.is_terminal());
+            assert!(has_ended || self.taken.get(job_id).copied().unwrap_or(0) == 0, "withdrawn and sent");
+            self.ledger(user).undo(job_id);
+        }
+    }
+
+    /// One row at a time, as its alarm does it: what the Dispatcher does not know was never handed over.
+    fn find(&mut self, user: UserKey, job_ids: Vec<JobId>, fate: Vendor) {
+        if let (_, false) = fate.message() {
+            return self.pending.push(Work::Find { user, job_ids });
+        }
+        for job_id in job_ids {
+            if self.ledger(&user).records.get(&job_id).is_none_or(PredictionRecord::is_acknowledged) {
+                continue;
+            }
+            match self.turn(|machine, now| machine.present(std::slice::from_ref(&job_id), now)) {
+                DispatcherReply::Jobs(news) if news.is_empty() => self.undo(&user, &[job_id]),
+                DispatcherReply::Jobs(news) => self.hear(&user, &news),
+                reply => panic!("{reply:?}"),
+            }
         }
     }
 
@@ -249,6 +288,7 @@ impl World {
         match self.pending.remove(index) {
             Work::Enqueue { user, orders, deadline } => self.hand_over(user, orders, deadline, vendor),
             Work::Withdraw { user, job_ids } => self.withdraw(user, job_ids, vendor),
+            Work::Find { user, job_ids } => self.find(user, job_ids, vendor),
             Work::Action(Action::Submit { order }) => {
                 *self.taken.entry(order.job_id.clone()).or_default() += u32::from(vendor.takes_it());
                 let answer = vendor::to_create(vendor);
@@ -277,25 +317,30 @@ impl World {
     }
 
     /// The process dies: memory and work under way are gone; what the vendor had received, it may have taken; a message
-    /// may have been on its way for its whole time. A Ledger finds its own open creates by its alarm.
+    /// may have been on its way for its whole time, and may have arrived. A Ledger finds its own open creates.
     fn crash(&mut self) {
+        let mut found = Vec::new();
         for work in std::mem::take(&mut self.pending) {
             match work {
                 Work::Action(Action::Submit { order }) => {
                     *self.taken.entry(order.job_id.clone()).or_default() += 1;
                 }
                 Work::Action(_) => {}
-                Work::Enqueue { user, orders, .. } => {
+                Work::Enqueue { user, orders, deadline } => {
+                    if self.count.is_multiple_of(2) {
+                        let _ = self.enqueue(&user, &orders, deadline);
+                    }
                     let job_ids = orders.into_iter().map(|order| order.job_id).collect();
-                    self.give_up(user, job_ids);
+                    found.push(Work::Find { user, job_ids });
                 }
-                withdrawal @ Work::Withdraw { .. } => self.pending.push(withdrawal),
+                work @ (Work::Withdraw { .. } | Work::Find { .. }) => found.push(work),
             }
         }
         let (jobs, outbox) = (self.jobs.values().cloned().collect(), self.outbox.values().cloned().collect());
         let state: StoredState = serde_json::from_str(&serde_json::to_string(&self.state).unwrap()).unwrap();
         self.machine = Dispatcher::load(limits(), state, jobs, outbox, 0);
         self.ledgers.values_mut().for_each(Ledger::crash);
+        self.pending = found;
         self.turn(|_, _| ());
     }
 
@@ -393,7 +438,7 @@ impl World {
     /// What the machine has in memory is what a crash would find.
     fn check_memory_is_stored(&self) {
         for (id, job) in &self.jobs {
-            let in_memory = self.machine.job(id).expect("a stored row that the machine forgot");
+            let in_memory = self.machine.job(id).unwrap();
             assert_eq!((in_memory.state, in_memory.sequence), (job.state, job.sequence), "not stored");
         }
     }
@@ -412,6 +457,10 @@ impl World {
         }
         assert!(self.jobs.is_empty(), "left over: {:?}", self.jobs);
         assert!(self.outbox.values().all(|row| row.dead), "not told: {:?}", self.outbox);
+        for (user, job_ids) in &self.creates {
+            let kept = job_ids.iter().filter(|id| self.ledgers[user].records.contains_key(id)).count();
+            assert!(kept == 0 || kept == job_ids.len(), "a part of a batch");
+        }
         for ledger in self.ledgers.values() {
             for (id, record) in &ledger.records {
                 assert!(record.status.is_terminal(), "never ended: {id}");

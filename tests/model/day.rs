@@ -1,0 +1,195 @@
+//! A simulated day of one deployment, for docs/capacity.md: `make capacity` prints its table. The Dispatcher is the real one;
+//! the vendor answers a create after a second, a poll after a fifth of one, and needs ten seconds for a prediction.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::Rng;
+use proptest::test_runner::{RngAlgorithm, TestRng};
+use valetkey::credits::MicroCredits;
+use valetkey::dispatch::{Action, Dispatcher, KeyLimits, StoredState};
+use valetkey::ids::{JobId, UserKey};
+use valetkey::messages::{Deadline, EnqueueRefusal, Order, Share};
+use valetkey::model::ModelId;
+use valetkey::prediction::Status;
+use valetkey::time::UnixMillis;
+use valetkey::upstream::answer::{Answer, VendorResponse};
+
+use crate::world;
+
+const START: i64 = 1_768_435_200_000;
+const DAY: i64 = 86_400_000;
+const RUN: i64 = 10_000;
+/// What one user creates in a day.
+const CREATES_A_DAY: u64 = 5;
+
+struct Day {
+    machine: Dispatcher,
+    now: UnixMillis,
+    /// Answers under way, by when they arrive.
+    answers: BTreeMap<(UnixMillis, u64), Action>,
+    started: BTreeMap<JobId, UnixMillis>,
+    created: BTreeMap<JobId, UnixMillis>,
+    count: u64,
+    vendor_requests: u64,
+    refused: u64,
+    timed_out: u64,
+    waits: Vec<i64>,
+}
+
+fn vendor(status: &str) -> Answer {
+    Answer::Response(VendorResponse {
+        status: 200,
+        retry_after: None,
+        rate_limit_remaining: None,
+        rate_limit_reset: None,
+        body: Some(format!(r#"{{"job_id":"v","status":"{status}"}}"#).into_bytes()),
+    })
+}
+
+impl Day {
+    fn new() -> Self {
+        let limits = KeyLimits {
+            requests_per_minute: 60,
+            concurrent_predictions: 5,
+            daily_credits: None,
+            max_waiting: 500,
+            max_wait_millis: 600_000,
+            ..world::limits()
+        };
+        Self {
+            machine: Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new(), 0),
+            now: UnixMillis(START),
+            answers: BTreeMap::new(),
+            started: BTreeMap::new(),
+            created: BTreeMap::new(),
+            count: 0,
+            vendor_requests: 0,
+            refused: 0,
+            timed_out: 0,
+            waits: Vec::new(),
+        }
+    }
+
+    fn turn<R>(&mut self, change: impl FnOnce(&mut Dispatcher, UnixMillis) -> R) -> R {
+        let result = change(&mut self.machine, self.now);
+        let actions = self.machine.due(self.now);
+        let _ = self.machine.take_changes();
+        for action in actions {
+            let takes = match &action {
+                Action::Submit { order } => {
+                    let id = order.job_id.clone();
+                    self.waits.push(self.now.millis_since(self.created[&id]));
+                    self.started.insert(id, self.now);
+                    1_000
+                }
+                Action::Poll { .. } | Action::Cancel { .. } | Action::FetchModels => 200,
+                Action::Deliver(delivery) => {
+                    let ended = delivery.news.iter().filter_map(|news| news.end.as_ref());
+                    self.timed_out += ended.filter(|end| end.status == Status::Failed).count() as u64;
+                    0
+                }
+            };
+            self.vendor_requests += u64::from(takes > 0);
+            self.count += 1;
+            self.answers.insert((self.now.plus_millis(takes), self.count), action);
+        }
+        result
+    }
+
+    fn answer(&mut self, action: Action) {
+        match action {
+            Action::Submit { order } => {
+                self.turn(|machine, now| _ = machine.submit_finished(&order.job_id, &vendor("processing"), now));
+            }
+            Action::Poll { job_id, .. } => {
+                let is_over = self.now.millis_since(self.started[&job_id]) >= RUN;
+                let answer = vendor(if is_over { "succeeded" } else { "processing" });
+                self.turn(|machine, now| machine.poll_finished(&job_id, &answer, now));
+            }
+            Action::Deliver(delivery) => self.turn(|machine, _| machine.delivered(&delivery.user, &delivery.news)),
+            Action::Cancel { .. } | Action::FetchModels => {}
+        }
+    }
+
+    fn create(&mut self, user: u64) {
+        self.count += 1;
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&self.count.to_be_bytes());
+        let order = Order {
+            job_id: JobId::new(self.now, random),
+            model: ModelId::parse("acme/model").unwrap(),
+            input: serde_json::Map::new(),
+            image_count: 1,
+            credits: MicroCredits::ZERO,
+            max_seconds: 600,
+        };
+        self.created.insert(order.job_id.clone(), self.now);
+        let share = Share { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 20 };
+        let (owner, deadline) = (UserKey::new("issuer", &user.to_string()), Deadline::after(self.now, 1_600));
+        let created: Result<(), EnqueueRefusal> =
+            self.turn(|machine, now| machine.enqueue(&owner, vec![order], &share, deadline, false, now));
+        self.refused += u64::from(created.is_err());
+    }
+
+    /// A day of creates that arrive by chance.
+    fn run(mut self, users: u64, length: i64) -> Self {
+        let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+        let mean = DAY as f64 / (users * CREATES_A_DAY) as f64;
+        let mut arrives = START as f64;
+        let end = UnixMillis(START + length);
+        loop {
+            let part = (f64::from(random.next_u32()) + 1.0) / f64::from(u32::MAX);
+            arrives += -part.ln() * mean;
+            let arrival = UnixMillis(arrives as i64);
+            self.work_until(arrival.min(end));
+            if arrival >= end {
+                return self;
+            }
+            self.now = self.now.max(arrival);
+            self.create(random.next_u64() % users);
+        }
+    }
+
+    fn work_until(&mut self, end: UnixMillis) {
+        loop {
+            let answer = self.answers.keys().next().map(|(at, _)| *at);
+            let due = self.machine.next_due(self.now);
+            let next = answer.into_iter().chain(due).min().filter(|next| *next < end);
+            let Some(next) = next else { return };
+            self.now = self.now.max(next);
+            if answer.is_some_and(|at| at <= self.now) {
+                let (_, action) = self.answers.pop_first().unwrap();
+                self.answer(action);
+            } else {
+                self.now = self.now.plus_millis(1);
+                self.turn(|_, _| ());
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "prints the table of docs/capacity.md: make capacity"]
+fn a_day_of_one_key() {
+    println!(
+        "| users | creates | started | vendor requests a minute | wait, median | wait, 95 % | refused or timed out |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for (users, length) in [(1, DAY), (100, DAY), (10_000, DAY), (1_000_000, DAY / 24)] {
+        let mut day = Day::new().run(users, length);
+        day.waits.sort_unstable();
+        let started = day.waits.len();
+        let creates = day.created.len();
+        let at = |percent: usize| day.waits[(started - 1) * percent / 100] as f64 / 1_000.0;
+        let lost = day.refused + day.timed_out;
+        println!(
+            "| {users} | {creates} in {} h | {started} | {:.1} | {:.1} s | {:.1} s | {lost} ({:.0} %) |",
+            length / 3_600_000,
+            day.vendor_requests as f64 * 60_000.0 / length as f64,
+            at(50),
+            at(95),
+            lost as f64 * 100.0 / creates as f64,
+        );
+        assert!(day.vendor_requests as i64 <= 60 * (length / 60_000 + 1));
+    }
+}
