@@ -1,8 +1,9 @@
 //! Whose turn it is: deficit round robin over users, weighted by plan (protocol 4).
 //!
-//! At each start every user in line earns its weight, the one with the largest deficit goes, and pays what all of them
-//! have earned. So the starts of a user are spread evenly among those of the others instead of coming in one piece, and
-//! no one falls more than one start behind its share. A user who is not in line saves nothing; what it owes it pays back
+//! At each start every user in line earns its part of it, by weight, the one with the largest deficit goes, and pays for the
+//! whole start. So the starts of a user are spread evenly among those of the others instead of coming in one piece, and
+//! no one falls more than one start behind its share. A start has one price, however long the line: else whoever goes
+//! last in a long line would pay the price of the short one that is left, and go several times in a row. A user who is not in line saves nothing; what it owes it pays back
 //! meanwhile, so that leaving the line and coming back is no way to the front.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,8 +11,11 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::constants::PLACES_SIMULATED;
 use crate::ids::{JobId, UserKey};
 
-/// What users in line have earned and not used.
+/// What users in line have earned and not used, in parts of a start ([`START`]).
 pub type Deficits = BTreeMap<UserKey, i64>;
+
+/// The price of a start. What rounding loses of it is nothing beside a start.
+const START: i64 = 1_000_000_000;
 
 /// A user in line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,17 +30,19 @@ pub struct Turn {
 
 /// Picks the next user of `line`, and lets everybody earn and the picked one pay. `None` where nobody is in line.
 pub fn pick(line: &[Turn], deficits: &mut Deficits) -> Option<UserKey> {
+    let weights: i64 = line.iter().map(|turn| i64::from(turn.weight)).sum();
+    let part = START.checked_div(weights)?;
     for (_, deficit) in
         deficits.iter_mut().filter(|(user, deficit)| **deficit < 0 && !line.iter().any(|turn| turn.user == **user))
     {
-        *deficit = deficit.saturating_add(1);
+        *deficit = deficit.saturating_add(part).min(0);
     }
     let mut earned: i64 = 0;
     for turn in line {
-        let weight = i64::from(turn.weight);
+        let parts = part.saturating_mul(i64::from(turn.weight));
         let deficit = deficits.entry(turn.user.clone()).or_default();
-        *deficit = deficit.saturating_add(weight);
-        earned = earned.saturating_add(weight);
+        *deficit = deficit.saturating_add(parts);
+        earned = earned.saturating_add(parts);
     }
     let deficit = |turn: &Turn| deficits.get(&turn.user).copied().unwrap_or_default();
     let next = line.iter().max_by(|a, b| deficit(a).cmp(&deficit(b)).then_with(|| b.head.cmp(&a.head)))?;
@@ -139,6 +145,20 @@ mod tests {
         assert_eq!(first, user(0));
         let next: Vec<UserKey> = (0..9).map(|_| pick(&again, &mut deficits).unwrap()).collect();
         assert!(!next.contains(&first));
+    }
+
+    #[test]
+    fn a_start_costs_the_last_of_a_long_line_no_less_than_the_first() {
+        let (all, mut deficits) = (line(&[1; 10]), Deficits::new());
+        assert_eq!(pick(&all, &mut deficits), Some(user(0)));
+        // All but the first and the last leave after their turn.
+        for gone in 1..9 {
+            let left = [&all[..1], &all[gone..]].concat();
+            assert_eq!(pick(&left, &mut deficits), Some(user(gone)));
+        }
+        let two = [&all[..1], &all[9..]].concat();
+        let next: Vec<UserKey> = (0..6).map(|_| pick(&two, &mut deficits).unwrap()).collect();
+        assert_eq!(next, [9, 0, 9, 0, 9, 0].map(user));
     }
 
     #[test]

@@ -47,10 +47,10 @@ fn vendor(status: &str) -> Answer {
 }
 
 impl Day {
-    fn new() -> Self {
+    fn new(requests_per_minute: usize, concurrent_predictions: usize) -> Self {
         let limits = KeyLimits {
-            requests_per_minute: 60,
-            concurrent_predictions: 5,
+            requests_per_minute,
+            concurrent_predictions,
             daily_credits: None,
             max_waiting: 500,
             max_wait_millis: 600_000,
@@ -172,24 +172,31 @@ impl Day {
 #[ignore = "prints the table of docs/capacity.md: make capacity"]
 fn a_day_of_one_key() {
     println!(
-        "| users | creates | started | vendor requests a minute | wait, median | wait, 95 % | refused or timed out |"
+        "| users | requests a minute, slots | creates | started | vendor requests a minute | wait, median | wait, 95 % | refused or timed out |"
     );
-    println!("|---|---|---|---|---|---|---|");
-    for (users, length) in [(1, DAY), (100, DAY), (10_000, DAY), (1_000_000, DAY / 24)] {
-        let mut day = Day::new().run(users, length);
+    println!("|---|---|---|---|---|---|---|---|");
+    let days = [
+        (1, DAY, 60, 5),
+        (100, DAY, 60, 5),
+        (10_000, DAY, 60, 5),
+        (10_000, DAY, 240, 20),
+        (1_000_000, DAY / 24, 60, 5),
+        (1_000_000, DAY / 240, 12_000, 1_000),
+    ];
+    for (users, length, requests, slots) in days {
+        let mut day = Day::new(requests, slots).run(users, length);
         day.waits.sort_unstable();
-        let started = day.waits.len();
-        let creates = day.created.len();
+        let (started, creates) = (day.waits.len(), day.created.len());
         let at = |percent: usize| day.waits[(started - 1) * percent / 100] as f64 / 1_000.0;
         let lost = day.refused + day.timed_out;
         println!(
-            "| {users} | {creates} in {} h | {started} | {:.1} | {:.1} s | {:.1} s | {lost} ({:.0} %) |",
-            length / 3_600_000,
+            "| {users} | {requests}, {slots} | {creates} in {} h | {started} | {:.1} | {:.1} s | {:.1} s | {lost} ({:.0} %) |",
+            length as f64 / 3_600_000.0,
             day.vendor_requests as f64 * 60_000.0 / length as f64,
             at(50),
             at(95),
             lost as f64 * 100.0 / creates as f64,
         );
-        assert!(day.vendor_requests as i64 <= 60 * (length / 60_000 + 1));
+        assert!(day.vendor_requests as usize <= requests * (length as usize / 60_000 + 1));
     }
 }
