@@ -1,4 +1,4 @@
-//! What a Ledger does by itself or at the Dispatcher's word: news, the alarm, revocation.
+//! What a Ledger does by itself or at the Dispatcher's word: catching up, news, the alarm, revocation.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -22,6 +22,18 @@ use crate::prediction::{PredictionRecord, Status};
 use crate::time::{UnixMillis, UnixSeconds};
 
 impl Inner {
+    /// A new instance looks for what the last one left undone: its process may have died in the middle of a create, or the
+    /// alarm with it.
+    pub(super) fn catch_up(&self, now: UnixMillis) -> Done<()> {
+        if !self.caught_up.replace(true)
+            && let Some(wake) = self.store()?.next_wake()?
+            && wake <= now.plus_millis(WITHDRAW_RETRY_MILLIS)
+        {
+            self.arm(wake.max(now))?;
+        }
+        Ok(())
+    }
+
     /// Applies news; settles in the same transaction what they end. An unknown job is an acknowledgement: it was
     /// refused, withdrawn or forgotten here.
     pub(super) fn news(&self, news: &[JobNews], now: UnixMillis) -> Done<()> {

@@ -41,7 +41,7 @@ pub(super) struct Inner {
     store: std::result::Result<LedgerStore, PlatformError>,
     /// When the alarm rings, as far as this instance knows.
     pub(super) armed: Cell<Option<UnixMillis>>,
-    caught_up: Cell<bool>,
+    pub(super) caught_up: Cell<bool>,
     poked_at: Cell<UnixMillis>,
     /// The counts of the minute, once they were read.
     minute: RefCell<Option<Minute>>,
@@ -173,18 +173,6 @@ impl Inner {
             LedgerRequest::Revoke(revocation) => self.revoke(revocation, now).await,
             LedgerRequest::Check | LedgerRequest::Create(_) => Ok(LedgerReply::Done),
         }
-    }
-
-    /// A new instance looks for what the last one left undone: its process may have died in the middle of a create, or the
-    /// alarm with it.
-    fn catch_up(&self, now: UnixMillis) -> Done<()> {
-        if !self.caught_up.replace(true)
-            && let Some(wake) = self.store()?.next_wake()?
-            && wake <= now.plus_millis(WITHDRAW_RETRY_MILLIS)
-        {
-            self.arm(wake.max(now))?;
-        }
-        Ok(())
     }
 
     fn refuses(&self, caller: &Caller, now: UnixMillis) -> Done<bool> {

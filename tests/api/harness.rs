@@ -215,6 +215,15 @@ impl Stack {
         self.control_get("/requests")["requests"].as_array().cloned().unwrap_or_default()
     }
 
+    /// Waits until the Worker has logged a word: lines come through a pipe, and may be later than the answer.
+    pub fn assert_logged(&self, word: &str) {
+        let end = Instant::now() + Duration::from_secs(10);
+        while !self.worker_log().contains(word) {
+            assert!(Instant::now() < end, "not logged: {word}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Everything that the Worker logged so far.
     pub fn worker_log(&self) -> String {
         self.workerd.lock().unwrap().log()

@@ -111,7 +111,7 @@ fn a_row_that_cannot_be_read_holds_its_slot_and_is_set_aside_in_the_end() {
         stack.start_workerd_again();
         assert_eq!(troubles(&stack)["unreadable"], json!(if load < 6 { 1 } else { 0 }), "load {load}");
         if load == 1 {
-            assert!(stack.worker_log().contains("row_unreadable"));
+            stack.assert_logged("row_unreadable");
             assert_eq!(stack.create(&token(&user("next"))).status, 202, "its slot may be taken at the vendor");
         }
         stack.kill_workerd();

@@ -73,7 +73,7 @@ fn an_output_that_holds_the_key_is_not_sent() {
     };
     assert_eq!(answer.error(), (502, "api_error".into(), "upstream_error".into()));
     assert!(!holds_the_key(&answer.everything()));
-    assert!(stack.worker_log().contains("vendor_key_in_answer"));
+    stack.assert_logged("vendor_key_in_answer");
     assert!(!holds_the_key(&stack.worker_log()));
 }
 

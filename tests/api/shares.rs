@@ -150,5 +150,6 @@ fn a_burst_never_overspends_a_pool() {
             _ => assert_refused(answer, 503, "api_error", "upstream_unavailable"),
         }
     }
-    assert_eq!(stack.sent().len(), 8);
+    // An accepted one may still wait for a connection to the vendor.
+    wait_until("all are sent", || (stack.sent().len() == 8).then_some(()));
 }

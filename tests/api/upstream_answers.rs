@@ -74,7 +74,7 @@ fn other_refusals_are_502_and_cost_nothing() {
         assert_failed(&prediction, "upstream_rejected");
         assert_eq!(credits(&stack, &token), (json!("0"), json!("0")));
     }
-    assert!(stack.worker_log().contains("vendor_redirected"));
+    stack.assert_logged("vendor_redirected");
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn trouble_with_the_key_is_not_the_clients_and_is_probed_with_care() {
         assert_eq!(error_of(&refused), (503, "api_error".into(), "upstream_unavailable".into()));
         let wait: u32 = refused.header("retry-after").unwrap().parse().unwrap();
         assert!((1..=30).contains(&wait), "{wait}");
-        assert!(stack.worker_log().contains("vendor_key_refused"));
+        stack.assert_logged("vendor_key_refused");
         assert!(!stack.worker_log().contains(VENDOR_KEY));
         let creates = stack.vendor_requests().iter().filter(|request| request["method"] == "POST").count();
         assert_eq!(creates, 1, "the next one is a probe, half a minute later");
@@ -199,7 +199,7 @@ fn five_failures_in_a_row_open_the_circuit() {
     let codes: Vec<String> = (0..7).map(|_| stack.create(&token).error().2).collect();
     assert_eq!(codes[..5], ["upstream_error"; 5].map(String::from));
     assert_eq!(codes[5..], ["upstream_unavailable"; 2].map(String::from));
-    assert!(stack.worker_log().contains("circuit_opened"));
+    stack.assert_logged("circuit_opened");
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn a_stream_that_holds_the_key_is_cut_before_it() {
         assert!(!seen.contains("after"), "{leak}: {seen}");
         let tail = &VENDOR_KEY[8..24];
         assert!(!seen.contains(tail) && !seen.contains("5465737430") && !seen.contains("VGVzdD"), "{leak}: {seen}");
-        wait_until("the alert", || stack.worker_log().contains("vendor_key_in_stream").then_some(()));
+        stack.assert_logged("vendor_key_in_stream");
     }
 }
 
