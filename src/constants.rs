@@ -107,6 +107,10 @@ pub const DELIVERY_BATCH: usize = 20;
 pub const QUARANTINE_ATTEMPTS: u32 = 5;
 /// The model list is asked for at most this often (protocol 4).
 pub const MODEL_LIST_MILLIS: i64 = 600_000;
+/// Text in the inputs of what waits, in bytes: they are all in the Dispatcher's memory, several times over while it loads.
+pub const WAITING_BYTES_MAX: usize = 12 * 1_024 * 1_024;
+/// How long an isolate keeps the model list of the Dispatcher (protocol 4).
+pub const MODELS_MEMORY_MILLIS: i64 = 60_000;
 /// Models kept from the vendor's list.
 pub const MODEL_LIST_MAX: usize = 1_000;
 /// An alarm that is this late, or missing while work is due, is armed again (protocol 3).
@@ -194,6 +198,20 @@ pub const TOKEN_CACHE_LOOKS: usize = 8;
 pub const ISSUERS_MAX_DEPTH: usize = 7;
 /// Nesting of a secret that is a JWK set: set, keys, key, `key_ops`.
 pub const KEY_SET_MAX_DEPTH: usize = 4;
+/// A key set at a URL, in bytes (protocol 8).
+pub const KEY_SET_MAX_BYTES: usize = 256 * 1_024;
+/// A key set from a URL counts as fresh for this long, in the isolate and in the Cache API (protocol 8).
+pub const KEY_SET_FRESH_MILLIS: i64 = 600_000;
+/// While its provider is down a key set counts for this much longer (protocol 8).
+pub const KEY_SET_STALE_MILLIS: i64 = KEY_SET_FRESH_MILLIS + 3_600 * 1_000;
+/// A provider has this long to send its key set (protocol 8).
+pub const KEY_SET_FETCH_MILLIS: i64 = 2_000;
+/// A request that waits for a key set which another one asked for looks again after this.
+pub const KEY_SET_LOOK_MILLIS: i32 = 25;
+/// `Retry-After`, seconds, of a deployment whose settings are wrong: an operator has to mend them.
+pub const MISCONFIGURED_RETRY_SECS: u32 = 60;
+/// `Retry-After`, seconds, where an issuer's keys cannot be had.
+pub const KEY_SET_RETRY_SECS: u32 = 5;
 /// An issuer's URL: the longest in use name a tenant and a policy.
 pub const ISSUER_NAME_MAX_BYTES: usize = 512;
 /// Audiences, claim names and header members in the configuration.

@@ -10,6 +10,7 @@ use crate::clock::now_ms;
 use crate::config::SessionConfig;
 use crate::connection::Gauge;
 use crate::credits::Credits;
+use crate::identity::Keys;
 use crate::ids::random_u64;
 use crate::prediction::{Prediction, Status};
 use crate::webhook;
@@ -26,6 +27,8 @@ pub struct App {
     pub base_url: String,
     /// How session tokens are signed.
     pub session: Option<SessionConfig>,
+    /// What the identity providers sign with.
+    pub keys: Keys,
     /// Open connections of the main port.
     pub connections: Gauge,
     /// Open SSE streams.
@@ -37,7 +40,8 @@ impl App {
     pub fn new(world: World, base_url: String, session: Option<SessionConfig>) -> Arc<Self> {
         let (changes, _) = watch::channel(0);
         let (connections, streams) = (Gauge::default(), Gauge::default());
-        Arc::new(Self { world: Mutex::new(world), changes, base_url, session, connections, streams })
+        let keys = Keys::default();
+        Arc::new(Self { world: Mutex::new(world), changes, base_url, session, keys, connections, streams })
     }
 
     /// The world. Never held across an `await`.

@@ -4,6 +4,7 @@
 //!
 //! - the **vendor's API** under `/v1` and the pictures it makes under `/outputs` (`vendor`);
 //! - on the same port, the **demo app's own backend**, which signs session tokens (`session`);
+//! - and the key sets of **identity providers** (`identity`);
 //! - on its own port, the **control API** that sets faults and reads what was received (`control`).
 //!
 //! All state lives in one `world::World` behind a mutex that is never held across an `await`. A request on
@@ -23,6 +24,7 @@ mod cors;
 mod credits;
 mod faults;
 mod files;
+mod identity;
 mod ids;
 mod observe;
 mod picture;

@@ -18,7 +18,7 @@ use crate::connection::Takeover;
 use crate::faults::{Answer, Fault};
 use crate::record::Received;
 use crate::route_name::RouteName;
-use crate::{picture, session, vendor};
+use crate::{identity, picture, session, vendor};
 
 /// The largest body that is read: a little over what Cloudflare lets through (100 MB).
 const MAX_BODY_BYTES: usize = 110_000_000;
@@ -27,6 +27,7 @@ const MAX_BODY_BYTES: usize = 110_000_000;
 pub fn router(app: Arc<App>) -> Router {
     vendor::router(&app)
         .merge(session::router())
+        .merge(identity::router())
         .merge(picture::router())
         .layer(from_fn_with_state(Arc::clone(&app), observe))
         .with_state(app)

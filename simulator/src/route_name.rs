@@ -29,6 +29,8 @@ pub enum RouteName {
     Outputs,
     /// `/session`.
     Session,
+    /// `/idp/:provider/keys`.
+    Keys,
     /// Everything else, `/v1/estimate` and `/v1/health` among it.
     Other,
 }
@@ -40,6 +42,7 @@ impl RouteName {
         match (method.as_str(), segments.as_slice()) {
             (_, ["outputs", ..]) => Self::Outputs,
             (_, ["session"]) => Self::Session,
+            (_, ["idp", _, "keys"]) => Self::Keys,
             (_, ["v1", "predictions", "batch", ..]) => Self::Batch,
             ("POST", ["v1", "predictions", _, "cancel"] | ["v1", "cancel", _]) => Self::Cancel,
             ("GET", ["v1", "predictions", _, "stream"]) => Self::Stream,

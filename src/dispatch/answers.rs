@@ -5,7 +5,7 @@ use super::job::{Job, JobState};
 use super::requests::canceled_for_free;
 use crate::constants::{
     DELIVERY_FIRST_MILLIS, DELIVERY_LONGEST_MILLIS, LOST_AFTER_MILLIS, LOST_AFTER_POLLS, POLL_FIRST_MILLIS,
-    RETRY_AFTER_MAX_SECS, THROTTLE_DEFAULT_MILLIS,
+    POLL_SHORTEST_MILLIS, RETRY_AFTER_MAX_SECS, THROTTLE_DEFAULT_MILLIS,
 };
 use crate::credits::MicroCredits;
 use crate::ids::{JobId, UserKey};
@@ -45,6 +45,7 @@ impl Dispatcher {
                 if let Some(job) = self.jobs.get(job_id) {
                     self.state.health.pause_model(job.order.model.clone(), now);
                 }
+                self.vendor_answered();
                 self.refused(job_id, now);
                 CreateOutcome::Rejected
             }
@@ -151,7 +152,7 @@ impl Dispatcher {
                 self.state.health.vendor_works();
                 self.seen(job_id, prediction, now);
             }
-            PollVerdict::Missing => self.missing(job_id, now),
+            PollVerdict::Missing => self.missing(job_id, is_gone(answer), now),
             PollVerdict::Throttled { wait_millis } => self.state.window.close_until(now.plus_millis(wait_millis)),
             PollVerdict::Failed => self.vendor_failed(now),
         }
@@ -172,9 +173,12 @@ impl Dispatcher {
             // 404: it is gone, or ended; the next poll tells.
             PollVerdict::Missing => (true, POLL_FIRST_MILLIS),
             PollVerdict::Throttled { wait_millis } => (false, wait_millis),
-            PollVerdict::Failed => (is_refusal(answer), THROTTLE_DEFAULT_MILLIS),
+            // The vendor documents no body: any 2xx has taken it, and the next poll tells.
+            PollVerdict::Failed => (is_settled(answer), THROTTLE_DEFAULT_MILLIS),
         };
         if let Some(job) = self.jobs.get_mut(job_id) {
+            let wait = wait.saturating_mul(1_i64 << job.cancel_tries.min(6));
+            job.cancel_tries = job.cancel_tries.saturating_add(1);
             job.cancel_sent = is_done;
             job.cancel_at = now.plus_millis(wait);
             job.poll_at = job.poll_at.min(now.plus_millis(POLL_FIRST_MILLIS));
@@ -197,13 +201,14 @@ impl Dispatcher {
         self.end_job(job_id, JobEnd { status, failure, output, credits, predict_time: prediction.predict_time }, now);
     }
 
-    fn missing(&mut self, job_id: &JobId, now: UnixMillis) {
+    /// `is_gone`: a 404. A 401 may be about the key.
+    fn missing(&mut self, job_id: &JobId, is_gone: bool, now: UnixMillis) {
         let Some(job) = self.jobs.get_mut(job_id) else { return };
         job.missing_polls = job.missing_polls.saturating_add(1);
         let since = *job.missing_since.get_or_insert(now);
         let credits = job.order.credits;
         let is_lost = job.missing_polls >= LOST_AFTER_POLLS && now.millis_since(since) >= LOST_AFTER_MILLIS;
-        if now >= job.time_is_up_at() {
+        if is_gone && now >= job.time_is_up_at() {
             self.end_job(job_id, failed(Failure::TimedOut, credits), now);
         } else if is_lost {
             self.changes.alerts.push("prediction_lost");
@@ -221,6 +226,10 @@ impl Dispatcher {
         let age = now.millis_since(job.submitted_at.unwrap_or(now));
         let is_overdue = now >= job.time_is_up_at();
         job.poll_at = now.plus_millis(next_poll_millis(age, is_overdue, running, self.limits.requests_per_minute));
+        if job.hooked_at > job.polled_at {
+            // The webhook came while this poll was under way, which may have seen what was before.
+            job.poll_at = now.max(job.polled_at.plus_millis(POLL_SHORTEST_MILLIS));
+        }
         self.changes.jobs.insert(job_id.clone());
     }
 
@@ -274,12 +283,16 @@ impl Dispatcher {
     }
 }
 
-/// Whether the vendor said no for good: a 4xx to a cancel is not sent again.
-const fn is_refusal(answer: &Answer) -> bool {
+/// Whether the vendor has taken a cancel, or said no for good: it is not sent again.
+const fn is_settled(answer: &Answer) -> bool {
     match answer {
-        Answer::Response(response) => response.status >= 400 && response.status < 500,
+        Answer::Response(response) => matches!(response.status, 200..=299 | 400..=499),
         Answer::TimedOut | Answer::Broken => false,
     }
+}
+
+const fn is_gone(answer: &Answer) -> bool {
+    matches!(answer, Answer::Response(response) if response.status == 404)
 }
 
 pub(super) const fn failed(failure: Failure, credits: MicroCredits) -> JobEnd {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::accounts::{Accounts, KEY_ACCOUNT};
-use super::actions::Changes;
+use super::actions::{Action, Changes};
 use super::health::Health;
 use super::job::{Job, JobState, OutboxRow};
 use super::queue::Deficits;
-use crate::constants::AVERAGE_RUN_MILLIS;
+use crate::constants::{AVERAGE_RUN_MILLIS, VENDOR_WINDOW_MILLIS};
 use crate::credits::MicroCredits;
 use crate::ids::{JobId, UserKey};
 use crate::limit::request_window::RequestWindow;
@@ -117,6 +117,24 @@ pub struct StoredState {
     pub models_asked_at: UnixMillis,
 }
 
+impl StoredState {
+    /// In the place of a document that cannot be read: what open jobs hold is held again, and no request is sent until
+    /// those of before count no more. What was spent today is not known any more.
+    #[must_use]
+    pub fn rebuilt(jobs: &[Job], pools: &BTreeMap<String, Pool>, now: UnixMillis) -> Self {
+        let mut state = Self::default();
+        state.window.close_until(now.plus_millis(VENDOR_WINDOW_MILLIS));
+        for job in jobs.iter().filter(|job| job.state != JobState::Unknown) {
+            let order = &job.order;
+            state.accounts.reserve(KEY_ACCOUNT, order.day(), order.credits);
+            if pools.contains_key(&job.share.plan) {
+                state.accounts.reserve(&job.share.plan, order.day(), order.credits);
+            }
+        }
+        state
+    }
+}
+
 /// The state machine. See the module for how it is driven.
 #[derive(Clone, Debug)]
 pub struct Dispatcher {
@@ -173,6 +191,23 @@ impl Dispatcher {
             places: None,
             changes: Changes::default(),
         }
+    }
+
+    /// A machine that was loaded because its forerunner could not be stored: what that one had begun before goes on
+    /// here, `not_begun` does not.
+    #[must_use]
+    pub fn with_work_of(mut self, before: Self, not_begun: &[Action]) -> Self {
+        self.in_flight = before.in_flight;
+        for action in not_begun {
+            match action {
+                Action::Submit { order } => drop(self.in_flight.submits.remove(&order.job_id)),
+                Action::Poll { job_id, .. } => drop(self.in_flight.polls.remove(job_id)),
+                Action::Cancel { job_id, .. } => drop(self.in_flight.cancels.remove(job_id)),
+                Action::Deliver(delivery) => drop(self.in_flight.deliveries.remove(&delivery.user)),
+                Action::FetchModels => self.in_flight.models = false,
+            }
+        }
+        self
     }
 
     /// The document to store when [`Changes::state`] says so.

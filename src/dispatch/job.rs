@@ -68,6 +68,9 @@ pub struct Job {
     /// When the cancel is sent, or tried again.
     #[serde(default, skip_serializing_if = "is_epoch")]
     pub cancel_at: UnixMillis,
+    /// How often it was sent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cancel_tries: u32,
     /// Polls in a row that said "no such prediction".
     #[serde(default, skip_serializing_if = "is_zero")]
     pub missing_polls: u32,
@@ -110,6 +113,7 @@ impl Job {
             cancel_requested: false,
             cancel_sent: false,
             cancel_at: UnixMillis(0),
+            cancel_tries: 0,
             missing_polls: 0,
             missing_since: None,
             expiry_seen_at: None,

@@ -78,7 +78,9 @@ impl Dispatcher {
         let most = usize::try_from(share.concurrent_predictions).unwrap_or(usize::MAX);
         let slots = self.slot_limit(now).saturating_sub(self.slots_held()).max(1);
         let own = most.saturating_sub(self.held_by(user));
-        slots.min(own).min(connections.saturating_sub(self.in_flight.connections()))
+        // While the vendor rests, one create at a time is a probe.
+        let most_now = if self.state.health.is_resting() { 1 } else { usize::MAX };
+        slots.min(own).min(most_now).min(connections.saturating_sub(self.in_flight.connections()))
     }
 
     /// Where a job stands, while it waits. 1 is next. Users at their own limit are counted like all others: a guess that

@@ -1,9 +1,11 @@
 //! What Ledgers and the edge ask of the Dispatcher.
 
+use serde_json::Value;
+
 use super::accounts::KEY_ACCOUNT;
 use super::dispatcher::Dispatcher;
 use super::job::{Job, JobState};
-use crate::constants::{ENQUEUE_MAX_AGE_MILLIS, HOOK_SHORTEST_MILLIS, POLL_SHORTEST_MILLIS};
+use crate::constants::{ENQUEUE_MAX_AGE_MILLIS, HOOK_SHORTEST_MILLIS, POLL_SHORTEST_MILLIS, WAITING_BYTES_MAX};
 use crate::credits::MicroCredits;
 use crate::ids::{JobId, UserKey};
 use crate::limit::minute::whole_seconds;
@@ -96,7 +98,9 @@ impl Dispatcher {
         }
         let of_plan = self.waiting().filter(|job| job.share.plan == share.plan).count();
         let pool = self.limits.pools.get(&share.plan).map_or(self.limits.max_waiting, |pool| pool.max_waiting);
-        if is_over(self.waiting().count(), self.limits.max_waiting) || is_over(of_plan, pool) {
+        let waiting_bytes: usize = self.waiting().map(|job| text_bytes(job.order.input.values())).sum();
+        let is_heavy = more > 0 && waiting_bytes > WAITING_BYTES_MAX;
+        if is_heavy || is_over(self.waiting().count(), self.limits.max_waiting) || is_over(of_plan, pool) {
             return Err(EnqueueRefusal::QueueFull { retry_after_secs });
         }
         Ok(())
@@ -126,14 +130,14 @@ impl Dispatcher {
     }
 
     /// Drops predictions whose create was answered 503, if none of them was sent: a batch goes or stays as a whole. The
-    /// answer names those that stay.
-    pub fn withdraw(&mut self, job_ids: &[JobId], now: UnixMillis) -> DispatcherReply {
+    /// answer names those that stay. `has_tombstone` tells whether one of them ended, or was withdrawn, before.
+    pub fn withdraw(&mut self, job_ids: &[JobId], has_tombstone: bool, now: UnixMillis) -> DispatcherReply {
         let now = self.advance(now);
         let has_begun = |job_id| match self.jobs.get(job_id) {
             Some(job) => job.state != JobState::Waiting,
             None => self.is_known(job_id),
         };
-        let drops = !job_ids.iter().any(has_begun);
+        let drops = !has_tombstone && !job_ids.iter().any(has_begun);
         for job_id in job_ids {
             if drops {
                 if let Some(job) = self.remove_job(job_id) {
@@ -189,9 +193,10 @@ impl Dispatcher {
     /// The vendor called our webhook: the next poll comes now, if none was brought forward in the last 10 s.
     pub fn hook(&mut self, job_id: &JobId, now: UnixMillis) {
         let now = self.advance(now);
+        let is_polled = self.in_flight.polls.contains(job_id);
         let Some(job) = self.jobs.get_mut(job_id).filter(|job| job.state == JobState::Running) else { return };
         let poll_at = now.max(job.polled_at.plus_millis(POLL_SHORTEST_MILLIS));
-        if now.millis_since(job.hooked_at) >= HOOK_SHORTEST_MILLIS && poll_at < job.poll_at {
+        if now.millis_since(job.hooked_at) >= HOOK_SHORTEST_MILLIS && (is_polled || poll_at < job.poll_at) {
             job.hooked_at = now;
             job.poll_at = poll_at;
             self.changes.jobs.insert(job_id.clone());
@@ -213,6 +218,17 @@ impl Dispatcher {
         let (vendor_id, key) = running.flatten().map_or((None, None), |(vendor_id, key)| (Some(vendor_id), key));
         DispatcherReply::Permit { vendor_id, key }
     }
+}
+
+/// Bytes of text in JSON values.
+fn text_bytes<'a>(values: impl Iterator<Item = &'a Value>) -> usize {
+    let bytes_of = |value: &'a Value| match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => text_bytes(items.iter()),
+        Value::Object(members) => text_bytes(members.values()),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    values.map(bytes_of).sum()
 }
 
 /// The end of a prediction that the vendor never saw.

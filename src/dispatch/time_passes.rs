@@ -236,16 +236,22 @@ impl Dispatcher {
         match job.state {
             JobState::Waiting => {
                 let expires = confirm(job.enqueued_at.plus_millis(self.limits.max_wait_millis));
-                let create_at = self.state.health.create_at().max(self.state.window.earliest(Lane::Create, limit, now));
+                let health = &self.state.health;
+                let create_at = health.create_at().max(self.state.window.earliest(Lane::Create, limit, now));
+                let rests_until = health.model_rests_until(&job.order.model, now);
+                let chances =
+                    [Some(create_at), rests_until, Some(health.slot_penalty_until), Some(health.unknown_probe_at)];
                 // A create that could go now and does not waits for a connection or a slot: their reports decide.
-                Some(if create_at > now { create_at.min(expires) } else { expires })
+                chances.into_iter().flatten().filter(|at| *at > now).chain([expires]).min()
             }
             JobState::Submitting if self.in_flight.submits.contains(id) => None,
             JobState::Submitting => Some(now),
             JobState::Running => {
-                let poll = (!self.in_flight.polls.contains(id))
+                // Without a connection, the report of whoever has it decides.
+                let has_connection = self.in_flight.connections() < VENDOR_CONNECTIONS_MAX;
+                let poll = (has_connection && !self.in_flight.polls.contains(id))
                     .then(|| job.poll_at.max(self.state.window.earliest(Lane::Status, limit, now)));
-                let cancel = (wants_cancel(job) && !self.in_flight.cancels.contains(id))
+                let cancel = (has_connection && wants_cancel(job) && !self.in_flight.cancels.contains(id))
                     .then(|| job.cancel_at.max(self.state.window.earliest(Lane::Cancel, limit, now)));
                 [poll, cancel, Some(confirm(job.slot_ends_at()))].into_iter().flatten().min()
             }

@@ -1,5 +1,6 @@
 //! Calls of the objects, and what their refusals are on the wire.
 
+use serde::Serialize;
 use wasm_bindgen::JsValue;
 use worker::Env;
 
@@ -48,10 +49,16 @@ fn caller(grant: &Grant) -> Caller {
 
 async fn send(env: &Env, user: &UserKey, call: &LedgerCall) -> Result<LedgerAnswer, Rejection> {
     let unavailable = || limiter_unavailable("ledger_unavailable");
-    let message = serde_json::to_string(call).map_err(|_| unavailable())?;
+    let message = message(call, call.ask.holds_content()).map_err(|_| unavailable())?;
     let namespace = ledgers(env).map_err(|_| unavailable())?;
     let answer = platform::call_object(&namespace, user.as_str(), &message, ACK_TIMEOUT_MILLIS).await;
     answer.map_err(|_| unavailable())
+}
+
+/// A message's text. One that holds what users wrote starts with a space: `platform.js` keeps it out of URLs.
+pub fn message<T: Serialize>(message: &T, holds_content: bool) -> Result<String, PlatformError> {
+    let text = serde_json::to_string(message).map_err(|_| PlatformError)?;
+    Ok(if holds_content { format!(" {text}") } else { text })
 }
 
 fn accepted(reply: LedgerReply) -> Result<LedgerReply, Rejection> {
@@ -74,7 +81,7 @@ pub async fn ask_dispatcher(
     request: &DispatcherRequest,
     timeout_millis: i64,
 ) -> Result<DispatcherReply, PlatformError> {
-    let message = serde_json::to_string(request).map_err(|_| PlatformError)?;
+    let message = message(request, matches!(request, DispatcherRequest::Enqueue { .. }))?;
     let namespace = platform::binding(env, "DISPATCHER")?;
     platform::call_object(&namespace, DISPATCHER_NAME, &message, timeout_millis).await
 }

@@ -13,13 +13,13 @@ use futures_channel::oneshot;
 use wasm_bindgen::prelude::*;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
-use super::answers::ledgers;
+use super::answers::{self, ledgers};
 use super::deployment::{Deployment, deployment};
 use super::dispatcher_store::DispatcherStore;
 use super::log;
 use super::platform::{self, PlatformError, Sql};
 use crate::constants::{ALARM_LATE_MILLIS, DELIVERY_LONGEST_MILLIS, TOMBSTONE_MILLIS};
-use crate::dispatch::{Action, Delivery, Dispatcher as Machine, KeyLimits};
+use crate::dispatch::{Action, Delivery, Dispatcher as Machine, JobState, KeyLimits};
 use crate::hook;
 use crate::ids::JobId;
 use crate::messages::{
@@ -119,7 +119,10 @@ impl Inner {
                     Err(refusal) => Ok(DispatcherReply::Refused(refusal)),
                 }
             }
-            DispatcherRequest::Withdraw { job_ids } => self.turn(|machine, now| machine.withdraw(&job_ids, now)),
+            DispatcherRequest::Withdraw { job_ids } => {
+                let has_tombstone = self.store()?.has_tombstone(&job_ids)?;
+                self.turn(|machine, now| machine.withdraw(&job_ids, has_tombstone, now))
+            }
             DispatcherRequest::Cancel { job_id } => self.turn(|machine, now| machine.cancel(&job_id, now)),
             DispatcherRequest::State { job_id } => self.turn(|machine, now| machine.present(&[job_id], now)),
             DispatcherRequest::Places { job_ids } => {
@@ -159,8 +162,11 @@ impl Inner {
         let result = change(&mut machine, now);
         let actions = machine.due(now);
         let changes = machine.take_changes();
-        // On failure the machine is dropped here, and loaded anew from what is stored.
-        self.store()?.store(&machine, &changes, now.plus_millis(TOMBSTONE_MILLIS))?;
+        if let Err(error) = self.store()?.store(&machine, &changes, now.plus_millis(TOMBSTONE_MILLIS)) {
+            // What is stored counts; what is under way already still reports to this instance.
+            *slot = self.load().ok().map(|stored| stored.with_work_of(machine, &actions));
+            return Err(error);
+        }
         let next_due = machine.next_due(now);
         *slot = Some(machine);
         drop(slot);
@@ -183,7 +189,7 @@ impl Inner {
             outputs: OutputRule::for_upstream(deployment.config.upstream_url.as_str()),
             ..KeyLimits::new(&deployment.config.policy)
         };
-        let machine = self.store()?.load(limits)?;
+        let machine = self.store()?.load(limits, platform::now())?;
         if machine.troubles().unreadable > 0 {
             log::alert("row_unreadable");
         }
@@ -258,7 +264,7 @@ impl Inner {
     /// Tells a Ledger, then the edges that wait for these predictions: what they read next is what they were told.
     async fn deliver(self: &Rc<Self>, delivery: &Delivery) -> Outcome<()> {
         let message = LedgerCall { caller: None, ask: LedgerRequest::News { news: delivery.news.clone() } };
-        let message = serde_json::to_string(&message).map_err(|_| PlatformError)?;
+        let message = answers::message(&message, true)?;
         let namespace = ledgers(&self.env)?;
         let answer =
             platform::call_object(&namespace, delivery.user.as_str(), &message, DELIVERY_LONGEST_MILLIS / 10).await;
@@ -277,7 +283,15 @@ impl Inner {
     }
 
     fn wake_waiters(&self, job_id: &JobId) {
-        let Some(outcome) = self.outcomes.borrow().get(job_id).copied() else { return };
+        let known = self.outcomes.borrow().get(job_id).copied();
+        let state = self.machine.borrow().as_ref().and_then(|machine| machine.job(job_id).map(|job| job.state));
+        let outcome = match (known, state) {
+            (Some(outcome), _) => outcome,
+            (None, Some(JobState::Submitting)) => return,
+            // Its answer came to an instance that is gone.
+            (None, Some(JobState::Unknown)) => CreateOutcome::TimedOut,
+            (None, _) => CreateOutcome::Pending,
+        };
         for waiter in self.waiters.borrow_mut().remove(job_id).unwrap_or_default() {
             // An edge that has gone away does not matter.
             let _ = waiter.send(outcome);

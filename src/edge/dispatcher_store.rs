@@ -4,9 +4,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::log;
 use super::platform::{PlatformError, Sql, Statement};
 use crate::constants::QUARANTINE_ATTEMPTS;
-use crate::dispatch::{Changes, Dispatcher as Machine, KeyLimits};
+use crate::dispatch::{Changes, Dispatcher as Machine, KeyLimits, StoredState};
 use crate::ids::JobId;
 use crate::time::UnixMillis;
 
@@ -39,10 +40,19 @@ impl DispatcherStore {
 
     /// The machine as it was stored. A row that cannot be read is left alone, since a newer version may read it, and is
     /// taken out when it was met five times (protocol 3).
-    pub fn load(&self, limits: KeyLimits) -> Result<Machine, PlatformError> {
+    pub fn load(&self, limits: KeyLimits, now: UnixMillis) -> Result<Machine, PlatformError> {
         let state: Vec<Doc> = self.sql.rows("SELECT name AS id, doc FROM state", &[])?;
-        let state = state.first().and_then(|row| serde_json::from_str(&row.doc).ok()).unwrap_or_default();
         let (jobs, bad_jobs) = self.docs("jobs")?;
+        let state = match state.first().map(|row| (row, serde_json::from_str(&row.doc))) {
+            None => StoredState::default(),
+            Some((_, Ok(state))) => state,
+            Some((row, Err(_))) => {
+                log::alert("state_unreadable");
+                let keep = "INSERT OR REPLACE INTO quarantine (name, doc, attempts) VALUES ('state', ?, 1)";
+                self.sql.transaction(&[Statement::new(keep, [json!(row.doc)])])?;
+                StoredState::rebuilt(&jobs, &limits.pools, now)
+            }
+        };
         let (outbox, bad_news) = self.docs("outbox")?;
         Ok(Machine::load(limits, state, jobs, outbox, bad_jobs.saturating_add(bad_news)))
     }
@@ -113,8 +123,8 @@ impl DispatcherStore {
             let now = oldest.created_at();
             statements.push(Statement::new(
                 "DELETE FROM tombstones WHERE expires_at < ? \
-                 AND job_id IN (SELECT job_id FROM tombstones ORDER BY job_id LIMIT 2)",
-                [json!(now)],
+                 AND job_id IN (SELECT job_id FROM tombstones ORDER BY job_id LIMIT ?)",
+                [json!(now), json!(changes.tombstones.len().saturating_mul(2))],
             ));
         }
         if changes.state {

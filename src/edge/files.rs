@@ -41,7 +41,11 @@ pub async fn upload(call: &Call<'_>, grant: &Grant) -> Result<Answer, Rejection>
         created_at: call.now,
     };
     if let Err(rejection) = tell_ledger(call.env, &grant.user, LedgerRequest::PutFile { file: file.clone() }).await {
-        platform::fetch_upstream(&request::delete_file(base, &file.vendor_id), key).await;
+        // It may have written it all the same.
+        let _ = tell_ledger(call.env, &grant.user, LedgerRequest::DeleteFile { file_id: file.file_id }).await;
+        if ask_permit(call, None).await.is_ok() {
+            platform::fetch_upstream(&request::delete_file(base, &file.vendor_id), key).await;
+        }
         return Err(rejection);
     }
     let location = Some(format!("{}/v1/files/{}", call.base, file.file_id));

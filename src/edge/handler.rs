@@ -10,9 +10,9 @@ use super::answers::ask_dispatcher;
 use super::deployment::{Deployment, deployment, with_tokens};
 use super::platform::{self, PlatformError};
 use super::respond::{self, Answer, Reply};
-use super::{create, demo, events, files, log, reads, vendor_stream};
+use super::{create, demo, events, files, key_sets, log, reads, vendor_stream};
 use crate::config::{LogLevel, Problem, is_loopback_host};
-use crate::constants::{ACK_TIMEOUT_MILLIS, OTHER_BODY_MAX_BYTES};
+use crate::constants::{ACK_TIMEOUT_MILLIS, KEY_SET_RETRY_SECS, MISCONFIGURED_RETRY_SECS, OTHER_BODY_MAX_BYTES};
 use crate::cors::{OriginCheck, check_origin};
 use crate::headers::{self, Credentials, RequestHead, UrlParts, split_url};
 use crate::hook;
@@ -21,7 +21,7 @@ use crate::messages::{DispatcherRequest, Rate};
 use crate::rejection::{Code, Rejection};
 use crate::route::{NoRoute, Route};
 use crate::time::UnixMillis;
-use crate::token::{self, Grant, Purpose};
+use crate::token::{self, Grant, Purpose, Refusal};
 
 /// What the steps of one request share.
 pub struct Call<'a> {
@@ -103,7 +103,11 @@ async fn answer(
     }
     // 1
     let Ok(deployment) = deployment else {
-        let answer = refuse(Rejection::new(Code::Misconfigured, "configuration"), request_id, trace);
+        let answer = refuse(
+            Rejection::new(Code::Misconfigured, "configuration").retry_after(MISCONFIGURED_RETRY_SECS),
+            request_id,
+            trace,
+        );
         return respond::write(&answer, request_id, OriginCheck::None, None, is_head);
     };
     let config = &deployment.config;
@@ -188,7 +192,7 @@ fn refuse(rejection: Rejection, request_id: &RequestId, trace: &mut Trace) -> An
 /// Steps 5 and 6, and on to the route's own: 5 token 401 · 6 scope 403.
 async fn authorized(call: &Call<'_>, route: &Route, trace: &mut Trace) -> Result<Reply, Rejection> {
     // 5
-    let grant = verify_token(call)?;
+    let grant = verify_token(call).await?;
     trace.subject = Some(grant.user.log_pseudonym().to_owned());
     // 6
     if route.scope().is_some_and(|scope| !grant.allows(scope)) {
@@ -221,7 +225,7 @@ async fn authorized(call: &Call<'_>, route: &Route, trace: &mut Trace) -> Result
 }
 
 /// A token that was verified before is not verified again; its times are.
-fn verify_token(call: &Call<'_>) -> Result<Grant, Rejection> {
+async fn verify_token(call: &Call<'_>) -> Result<Grant, Rejection> {
     let text = match headers::parse_authorization(call.head.authorization.as_deref()) {
         Credentials::Bearer(text) => text,
         Credentials::Missing => return Err(Rejection::new(Code::MissingToken, "token_missing")),
@@ -232,8 +236,16 @@ fn verify_token(call: &Call<'_>) -> Result<Grant, Rejection> {
     if let Some(grant) = with_tokens(|tokens| tokens.get(text, issuers, Purpose::Access, now)) {
         return Ok(grant);
     }
-    let verified = token::verify(text, issuers, Purpose::Access, now)
-        .map_err(|refusal| Rejection::new(Code::InvalidToken, refusal.as_str()))?;
+    if let Some((keys, kid)) = token::remote_keys_of(text, issuers, Purpose::Access) {
+        key_sets::have(call, keys, kid).await;
+    }
+    let verified = token::verify(text, issuers, Purpose::Access, now).map_err(|refusal| match refusal {
+        // The token may be good: its holder is to come back with it, not to sign in again.
+        Refusal::KeysUnavailable => {
+            Rejection::new(Code::UpstreamUnavailable, refusal.as_str()).retry_after(KEY_SET_RETRY_SECS)
+        }
+        _ => Rejection::new(Code::InvalidToken, refusal.as_str()),
+    })?;
     with_tokens(|tokens| tokens.insert(text, &verified));
     Ok(verified.grant)
 }

@@ -2,7 +2,8 @@
 // Looks at the bytes as they are and with JSON's escapes undone. Used by platform.js and by its own test.
 
 const ESCAPE = /\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))/g;
-const PARTIAL_ESCAPE = /\\(?:u[0-9a-fA-F]{0,3})?$/;
+// Only after an even number of backslashes: the second of a pair starts nothing.
+const PARTIAL_ESCAPE = /(?<=(?<!\\)(?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?$/;
 
 const unescape = (text) => text.replace(ESCAPE, (_, hex, plain) => (hex === undefined ? (plain === "/" ? "/" : " ") : String.fromCharCode(parseInt(hex, 16))));
 

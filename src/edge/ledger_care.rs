@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::slice;
 
 use serde_json::json;
 
@@ -12,8 +11,8 @@ use super::ledger_store::Write;
 use super::log;
 use super::platform::{self, PlatformError};
 use crate::constants::{
-    DISPATCHER_ACK_TIMEOUT_MILLIS, ISSUER_OTHER_LIFETIME_MAX_SECS, LIST_MAX, SECONDS_PER_DAY, SILENCE_SLACK_MILLIS,
-    WITHDRAW_RETRY_MILLIS,
+    ALARM_LATE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, ISSUER_OTHER_LIFETIME_MAX_SECS, LIST_MAX, SECONDS_PER_DAY,
+    SILENCE_SLACK_MILLIS, WITHDRAW_RETRY_MILLIS,
 };
 use crate::ids::JobId;
 use crate::ledger::{apply_news, lose, settle};
@@ -22,10 +21,14 @@ use crate::prediction::{PredictionRecord, Status};
 use crate::time::{UnixMillis, UnixSeconds};
 
 impl Inner {
-    /// A new instance looks for what the last one left undone: its process may have died in the middle of a create, or the
-    /// alarm with it.
+    /// A new instance looks for what the last one left undone: its process may have died in the middle of a create. And an
+    /// alarm that did not ring is armed again.
     pub(super) fn catch_up(&self, now: UnixMillis) -> Done<()> {
-        if !self.caught_up.replace(true)
+        let is_late = self.armed.get().is_some_and(|armed| now.millis_since(armed) > ALARM_LATE_MILLIS);
+        if is_late {
+            self.armed.set(None);
+        }
+        if (!self.caught_up.replace(true) || is_late)
             && let Some(wake) = self.store()?.next_wake()?
             && wake <= now.plus_millis(WITHDRAW_RETRY_MILLIS)
         {
@@ -122,7 +125,8 @@ impl Inner {
         }
         let Some(record) = self.store()?.prediction(job_id)? else { return Ok(()) };
         if !record.is_acknowledged() {
-            return self.undo(slice::from_ref(job_id), now);
+            // Withdrawn, so that a message which is still on its way finds a tombstone.
+            return self.withdraw(&self.siblings(record, now)?).await;
         }
         log::alert("prediction_lost");
         self.news(&[lose(&record, now)], now)
@@ -132,6 +136,8 @@ impl Inner {
     pub(super) async fn revoke(&self, revocation: Revocation, now: UnixMillis) -> Done<LedgerReply> {
         let write = match &revocation {
             Revocation::Subject { issued_by } => {
+                let before: Option<UnixSeconds> = self.store()?.mark("revoked", now)?;
+                let issued_by = before.map_or(*issued_by, |before| before.max(*issued_by));
                 // No token that was issued by then is good for longer.
                 let longest = UnixSeconds(ISSUER_OTHER_LIFETIME_MAX_SECS).millis().0.saturating_mul(2);
                 Write::Mark("revoked".to_owned(), json!(issued_by), issued_by.millis().max(now).plus_millis(longest))
@@ -144,16 +150,21 @@ impl Inner {
         self.store()?.store(&[write])?;
         *self.revoked.borrow_mut() = None;
         self.arm(now.plus_millis(UnixSeconds(SECONDS_PER_DAY).millis().0))?;
-        for record in self.store()?.page(LIST_MAX, None, Some(Status::Queued))? {
-            let is_meant = match &revocation {
-                Revocation::Subject { .. } => true,
-                Revocation::Token { jti, .. } => record.jti.as_ref() == Some(jti),
-            };
-            if is_meant && let refused @ LedgerReply::Refused(_) = self.cancel(&record.job_id, now).await? {
-                // Tokens are refused already; whoever revokes tries again for the rest.
-                return Ok(refused);
+        let mut before = None;
+        loop {
+            let page = self.store()?.page(LIST_MAX, before.as_ref(), Some(Status::Queued))?;
+            let Some(last) = page.last() else { return Ok(LedgerReply::Done) };
+            before = Some(last.job_id.clone());
+            for record in page {
+                let is_meant = match &revocation {
+                    Revocation::Subject { .. } => true,
+                    Revocation::Token { jti, .. } => record.jti.as_ref() == Some(jti),
+                };
+                if is_meant && let refused @ LedgerReply::Refused(_) = self.cancel(&record.job_id, now).await? {
+                    // Tokens are refused already; whoever revokes tries again for the rest.
+                    return Ok(refused);
+                }
             }
         }
-        Ok(LedgerReply::Done)
     }
 }

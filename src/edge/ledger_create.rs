@@ -34,7 +34,10 @@ impl Inner {
         // 1
         let present = store.predictions(&job_ids)?;
         if !present.is_empty() {
-            return Ok(created(present, None, request.batch_id, false));
+            // One that the Dispatcher has not acknowledged may yet go as if it had never been.
+            let stays = present.iter().all(|record| record.is_acknowledged() && !record.withdrawing);
+            let unavailable = LedgerReply::Refused(LedgerRefusal::Unavailable);
+            return Ok(if stays { created(present, None, request.batch_id, false) } else { unavailable });
         }
         if self.was_withdrawn(&job_ids, now)? {
             return Ok(LedgerReply::Refused(LedgerRefusal::Unavailable));
@@ -177,7 +180,9 @@ impl Inner {
         if let Some(jti) = &first.jti {
             writes.push(Write::Jti(jti, usage.1, UnixMillis(0)));
         }
-        if let Some(key) = &first.key {
+        // While a part of a create is there, its key is not free for another one.
+        let is_all = records.iter().all(|record| !record.status.is_terminal());
+        if let Some(key) = first.key.as_ref().filter(|_| is_all) {
             writes.push(Write::Unmark(key_mark(key)));
         }
         store.store(&writes)
@@ -192,7 +197,8 @@ impl Inner {
             let ends = now.plus_millis(WITHDRAWN_MILLIS);
             let marks: Vec<_> =
                 job_ids.iter().map(|job_id| Write::Mark(withdrawn_mark(job_id), json!(1), ends)).collect();
-            return store.store(&marks);
+            store.store(&marks)?;
+            return self.arm(ends);
         }
         if !may_go(&records, job_ids) {
             return Ok(());

@@ -132,6 +132,8 @@ impl Inner {
         let now = platform::now();
         let limit = call.caller.as_ref().and_then(|caller| caller.requests_per_minute);
         let reply = self.checked(call, now).await?;
+        // The answer to a revoked token is that to any bad one.
+        let limit = limit.filter(|_| !matches!(reply, LedgerReply::Refused(LedgerRefusal::Revoked)));
         Ok(LedgerAnswer { rate: limit.map(|limit| self.requests_left(limit, now)).transpose()?, reply })
     }
 
@@ -323,6 +325,9 @@ impl Inner {
     /// The Dispatcher decides; what it says is applied, and the prediction is returned as it is then.
     pub(super) async fn cancel(&self, job_id: &JobId, now: UnixMillis) -> Done<LedgerReply> {
         let Some(record) = self.store()?.prediction(job_id)? else { return Ok(refused(LedgerRefusal::NotFound)) };
+        if !record.is_acknowledged() {
+            return Ok(refused(LedgerRefusal::Unavailable));
+        }
         if !record.status.is_terminal() {
             let request = DispatcherRequest::Cancel { job_id: job_id.clone() };
             match ask_dispatcher(&self.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await {

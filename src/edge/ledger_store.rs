@@ -6,14 +6,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::log;
 use super::platform::{PlatformError, Sql, Statement};
-use crate::constants::{RETENTION_MILLIS, USAGE_DAYS};
+use crate::constants::{RETENTION_MILLIS, SECONDS_PER_DAY, USAGE_DAYS};
 use crate::file::FileRecord;
 use crate::ids::{FileId, JobId};
 use crate::ledger::{JtiUsage, wakes_at};
 use crate::messages::DayUsage;
 use crate::prediction::{PredictionRecord, Status};
-use crate::time::{UnixMillis, UtcDay};
+use crate::time::{UnixMillis, UnixSeconds, UtcDay};
 
 const SCHEMA: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS predictions (job_id TEXT PRIMARY KEY, status TEXT NOT NULL, wakes_at INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID",
@@ -78,6 +79,16 @@ impl LedgerStore {
         rows.iter().map(|row| serde_json::from_str(&row.doc).map_err(|_| PlatformError)).collect()
     }
 
+    /// The same for many rows: one that cannot be read is left alone, since a newer version may read it, and hides no other.
+    fn readable<T: DeserializeOwned>(&self, sql: &str, parameters: &[Value]) -> Result<Vec<T>, PlatformError> {
+        let rows: Vec<Doc> = self.read(sql, parameters)?;
+        let good: Vec<T> = rows.iter().filter_map(|row| serde_json::from_str(&row.doc).ok()).collect();
+        if good.len() < rows.len() {
+            log::alert("row_unreadable");
+        }
+        Ok(good)
+    }
+
     fn number(&self, sql: &str, parameters: &[Value]) -> Result<Option<i64>, PlatformError> {
         Ok(self.read::<Number>(sql, parameters)?.first().and_then(|row| row.number))
     }
@@ -102,7 +113,7 @@ impl LedgerStore {
     ) -> Result<Vec<PredictionRecord>, PlatformError> {
         // Ids sort by creation, and `pred_z` is after every id.
         let before = before.map_or("pred_z", JobId::as_str);
-        self.docs(
+        self.readable(
             "SELECT doc FROM predictions WHERE job_id < ? AND (? IS NULL OR status = ?) ORDER BY job_id DESC LIMIT ?",
             &[json!(before), json!(status), json!(status), json!(limit.saturating_add(1))],
         )
@@ -110,7 +121,16 @@ impl LedgerStore {
 
     /// Predictions that need the alarm by now, at most fifty.
     pub fn woken(&self, now: UnixMillis) -> Result<Vec<PredictionRecord>, PlatformError> {
-        self.docs("SELECT doc FROM predictions WHERE wakes_at <= ? ORDER BY wakes_at LIMIT 50", &[json!(now)])
+        let woken: Vec<PredictionRecord> =
+            self.readable("SELECT doc FROM predictions WHERE wakes_at <= ? ORDER BY wakes_at LIMIT 50", &[json!(now)])?;
+        // What cannot be read would wake the object for ever: it waits a day for a version that can.
+        let put_off = "UPDATE predictions SET wakes_at = ? WHERE job_id IN \
+                       (SELECT job_id FROM predictions WHERE wakes_at <= ? ORDER BY wakes_at LIMIT 50)";
+        let tomorrow = now.plus_millis(UnixSeconds(SECONDS_PER_DAY).millis().0);
+        if woken.is_empty() && self.next_wake()?.is_some_and(|wake| wake <= now) {
+            self.sql.transaction(&[Statement::new(put_off, [json!(tomorrow), json!(now)])])?;
+        }
+        Ok(woken)
     }
 
     /// When the next row needs the alarm.

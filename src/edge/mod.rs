@@ -1,7 +1,7 @@
 //! The thin edge: the only folder that names the platform.
 //!
 //! [`exchange`] is where a request comes in; [`handler`] takes it through the numbered checks; [`ledger_object`] and [`dispatcher_object`] are shells
-//! around the pure state machines; [`platform`] is the one place where JavaScript is called.
+//! around the pure state machines; JavaScript is called in [`platform`], and for key sets in [`key_sets`].
 
 mod answers;
 mod create;
@@ -13,6 +13,7 @@ mod events;
 mod exchange;
 mod files;
 mod handler;
+mod key_sets;
 mod ledger_care;
 mod ledger_create;
 mod ledger_object;

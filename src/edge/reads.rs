@@ -1,12 +1,15 @@
 //! Everything but the create: predictions, models, the account.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use serde_json::{Value, json};
 
 use super::answers::{ask_dispatcher, ask_ledger, unexpected};
 use super::create::render_batch;
 use super::handler::Call;
 use super::respond::Answer;
-use crate::constants::{ACK_TIMEOUT_MILLIS, LIST_DEFAULT, LIST_MAX};
+use crate::constants::{ACK_TIMEOUT_MILLIS, LIST_DEFAULT, LIST_MAX, MILLIS_PER_SECOND, MODELS_MEMORY_MILLIS};
 use crate::credits::MicroCredits;
 use crate::ids::{BatchId, JobId};
 use crate::messages::{AccountUsage, DayUsage, DispatcherReply, DispatcherRequest, LedgerReply, LedgerRequest};
@@ -14,7 +17,7 @@ use crate::model::ModelId;
 use crate::prediction::Status;
 use crate::rejection::{Code, Rejection};
 use crate::route::AccountView;
-use crate::time::UtcDay;
+use crate::time::{UnixMillis, UtcDay};
 use crate::token::Grant;
 
 /// `GET /v1/predictions/{id}`: from the Ledger's row, never a vendor request.
@@ -110,12 +113,34 @@ pub async fn model(call: &Call<'_>, grant: &Grant, model: &ModelId) -> Result<An
 
 async fn available_models(call: &Call<'_>, grant: &Grant) -> Vec<(ModelId, Value)> {
     let mut models = call.deployment.config.policy.models_for(grant);
-    let reply = ask_dispatcher(call.env, &DispatcherRequest::Models, ACK_TIMEOUT_MILLIS).await;
     // A list that was never read, or cannot be had, hides nothing.
-    if let Ok(DispatcherReply::Models(Some(listed))) = reply {
+    if let Some(listed) = listed_models(call).await {
         models.retain(|(id, _)| listed.contains(id));
     }
     models
+}
+
+thread_local! {
+    /// The vendor's list, and when the Dispatcher is asked for it again.
+    static LISTED: RefCell<(UnixMillis, Option<Rc<[ModelId]>>)> = const { RefCell::new((UnixMillis(0), None)) };
+}
+
+/// The vendor's list: from memory for a minute (protocol 4), and for a second where there is none yet.
+async fn listed_models(call: &Call<'_>) -> Option<Rc<[ModelId]>> {
+    let (again_at, known) = LISTED.with_borrow(Clone::clone);
+    if call.now < again_at {
+        return known;
+    }
+    // Before the question: others are not to ask as well while the answer is on its way.
+    LISTED.set((call.now.plus_millis(MILLIS_PER_SECOND), known.clone()));
+    match ask_dispatcher(call.env, &DispatcherRequest::Models, ACK_TIMEOUT_MILLIS).await {
+        Ok(DispatcherReply::Models(Some(listed))) => {
+            let listed: Rc<[ModelId]> = listed.into();
+            LISTED.set((call.now.plus_millis(MODELS_MEMORY_MILLIS), Some(Rc::clone(&listed))));
+            Some(listed)
+        }
+        _ => known,
+    }
 }
 
 /// `GET /v1/account` and its views: the caller's own.

@@ -21,6 +21,12 @@ pub async fn open(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Repl
     let LedgerReply::Prediction(record) = ask_ledger(call, grant, watch.clone()).await? else {
         return Err(unexpected());
     };
+    if call.head.method == "HEAD" {
+        // The platform would read the vendor's stream to its end, for nobody.
+        let _ = tell_ledger(call.env, &grant.user, LedgerRequest::Unwatch { stream }).await;
+        let lines = stream_lines(call.rate.get(), call.request_id, call.origin);
+        return Ok(Reply::Open(platform::respond(200, &lines, None).map_err(|_| unexpected())?));
+    }
     let opened = if record.status.is_terminal() {
         Err(Rejection::new(Code::NotFound, "stream"))
     } else {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::constants::SILENCE_SLACK_MILLIS;
 use crate::credits::MicroCredits;
-use crate::limit::minute::Minute;
+use crate::limit::minute::{Exhausted, Minute};
 use crate::messages::{CreateRequest, DayUsage, JtiCaps, LedgerRefusal, Order};
 use crate::prediction::{PredictionRecord, Status};
 use crate::time::UnixMillis;
@@ -44,6 +44,10 @@ pub fn decide_admission(
     if request.deadline.is_expired(now) {
         return Err(LedgerRefusal::Unavailable);
     }
+    let count = u32::try_from(request.orders.len()).unwrap_or(u32::MAX);
+    let most = request.limits.predictions_per_minute;
+    let rate_limited = |full: Exhausted| LedgerRefusal::RateLimited { retry_after_secs: full.retry_after_secs };
+    minute.find_room_for_creates(count, most, now).map_err(rate_limited)?;
     let (mut day, mut jti) = usage;
     for order in &request.orders {
         day = reserve(day, order, request.limits.daily_credits)?;
@@ -52,10 +56,7 @@ pub fn decide_admission(
         }
     }
     // Last, since it is the one thing that changes here; what is refused further on gives it back.
-    let count = u32::try_from(request.orders.len()).unwrap_or(u32::MAX);
-    minute
-        .take_creates(count, request.limits.predictions_per_minute, now)
-        .map_err(|refused| LedgerRefusal::RateLimited { retry_after_secs: refused.retry_after_secs })?;
+    minute.take_creates(count, most, now).map_err(rate_limited)?;
     let records = request.orders.iter().map(|order| record(request, order, now)).collect();
     Ok(Admission { records, day, jti: request.caps.as_ref().map(|_| jti) })
 }
@@ -188,7 +189,17 @@ pub(super) mod tests {
         let spent = DayUsage { spent: credits("48"), ..DayUsage::default() };
         let mut minute = Minute::default();
         assert_eq!(decide_admission(&request("50"), (spent, JtiUsage::default()), &mut minute, NOW), short);
-        assert_eq!(minute, Minute::default());
+        assert_eq!(minute.creates_left(10, NOW).remaining, 10);
+    }
+
+    #[test]
+    fn a_full_minute_is_told_before_credits_that_are_spent() {
+        let spent = DayUsage { spent: credits("50"), ..DayUsage::default() };
+        let mut minute = Minute::default();
+        let request = request("50");
+        minute.take_creates(request.limits.predictions_per_minute, request.limits.predictions_per_minute, NOW).unwrap();
+        let refusal = decide_admission(&request, (spent, JtiUsage::default()), &mut minute, NOW).unwrap_err();
+        assert!(matches!(refusal, LedgerRefusal::RateLimited { .. }));
     }
 
     #[test]

@@ -89,6 +89,20 @@ impl Minute {
     /// # Errors
     /// [`Exhausted`] when the limit does not leave room for all of them; nothing was counted.
     pub fn take_creates(&mut self, count: u32, limit: u32, now: UnixMillis) -> Result<(), Exhausted> {
+        self.find_room_for_creates(count, limit, now)?;
+        let second = self.advance(now).seconds();
+        match self.creates.back_mut() {
+            Some((at, before)) if *at == second => *before = before.saturating_add(count),
+            _ => self.creates.push_back((second, count)),
+        }
+        Ok(())
+    }
+
+    /// Whether `count` creates would pass now; nothing is counted.
+    ///
+    /// # Errors
+    /// [`Exhausted`].
+    pub fn find_room_for_creates(&mut self, count: u32, limit: u32, now: UnixMillis) -> Result<(), Exhausted> {
         let now = self.advance(now);
         let second = now.seconds();
         while self.creates.front().is_some_and(|(at, _)| !counts(*at, second)) {
@@ -106,10 +120,6 @@ impl Minute {
             }
             let wait = free_at.millis().millis_since(now);
             return Err(Exhausted { retry_after_secs: whole_seconds(wait) });
-        }
-        match self.creates.back_mut() {
-            Some((at, before)) if *at == second => *before = before.saturating_add(count),
-            _ => self.creates.push_back((second, count)),
         }
         Ok(())
     }

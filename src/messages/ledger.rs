@@ -157,6 +157,14 @@ pub enum LedgerRequest {
     Revoke(Revocation),
 }
 
+impl LedgerRequest {
+    /// Whether it holds what users wrote or got, or the vendor's ids: nothing of that may be in a log.
+    #[must_use]
+    pub const fn holds_content(&self) -> bool {
+        matches!(self, Self::Create(_) | Self::News { .. } | Self::PutFile { .. })
+    }
+}
+
 /// Predictions to admit and hand over together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CreateRequest {

@@ -78,7 +78,10 @@ pub fn check_batch(
         return Err(unsupported("", unknown));
     }
     let Some(Value::Array(items)) = body.remove("predictions") else { return Err(invalid("predictions")) };
-    if !(1..=BATCH_MAX).contains(&items.len()) {
+    // More than the plan lets through in a minute could never be admitted together.
+    let a_minute = policy.plan_for(grant).map_or(0, |plan| plan.predictions_per_minute);
+    let most = BATCH_MAX.min(usize::try_from(a_minute).unwrap_or(usize::MAX));
+    if !(1..=most).contains(&items.len()) {
         return Err(invalid("predictions"));
     }
     let check = |(index, item): (usize, Value)| {

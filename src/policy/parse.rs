@@ -166,7 +166,7 @@ fn parse_key(value: &Value, problems: &mut Vec<String>) -> KeyGrant {
     }
     if let Some(queue) = fields.get("queue") {
         let mut fields = Fields::new("key.queue", queue, &["max_waiting", "max_wait_secs"], fields.problems());
-        grant.max_waiting = fields.number("max_waiting", 500, 0..=100_000);
+        grant.max_waiting = fields.number("max_waiting", 500, 0..=10_000);
         grant.max_wait_secs = fields.number("max_wait_secs", 600, 1..=WAIT_MAX_SECS);
     }
     grant

@@ -49,7 +49,12 @@ impl TokenCache {
         let entry = self.entries.get_mut(&hash_token(token))?;
         let verified = &entry.verified;
         let issuer = issuers.iter().find(|issuer| issuer.settings_hash == verified.settings_hash)?;
-        let key = issuer.keys.find(verified.kid()).ok()?;
+        // Keys that are due for a look may have lost the one that verified it.
+        if issuer.remote_keys().is_some_and(|remote| remote.is_due(now.millis())) {
+            return None;
+        }
+        let keys = issuer.keys.current(now).ok()?;
+        let key = keys.find(verified.kid()).ok()?;
         let same = verified.purpose == purpose && key.thumbprint == verified.thumbprint;
         if !same || verified.times.check(now).is_err() {
             return None;

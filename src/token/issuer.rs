@@ -1,10 +1,14 @@
 //! An issuer of tokens, as the configuration describes it (contract 4).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::algorithm::Algorithm;
 use super::header::TokenTypes;
 use super::key_set::KeySet;
+use super::refusal::Refusal;
+use super::remote_keys::RemoteKeys;
+use crate::time::UnixSeconds;
 
 /// What a token is presented for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,16 +68,39 @@ pub enum AdminRight {
     Write,
 }
 
+/// Where an issuer's keys are.
+#[derive(Clone, Debug)]
+pub(super) enum IssuerKeys {
+    /// In the configuration.
+    Written(Arc<KeySet>),
+    /// At a URL.
+    Remote(Arc<RemoteKeys>),
+}
+
+impl IssuerKeys {
+    /// The keys that count at `now`.
+    ///
+    /// # Errors
+    /// [`Refusal::KeysUnavailable`] where a provider has not told them, or too long ago.
+    pub fn current(&self, now: UnixSeconds) -> Result<Arc<KeySet>, Refusal> {
+        match self {
+            Self::Written(keys) => Ok(Arc::clone(keys)),
+            Self::Remote(remote) => remote.current(now.millis()).ok_or(Refusal::KeysUnavailable),
+        }
+    }
+}
+
 /// One trusted issuer. It exists only with settings that passed every rule of contract 4.
 #[derive(Clone, Debug)]
 pub struct Issuer {
     /// The exact text of `iss`.
     pub(super) name: String,
+    /// Whether its URL or that of its keys is.
     pub(super) is_loopback: bool,
     /// Never empty.
     pub(super) audience: Vec<String>,
     pub(super) audience_claim: AudienceClaim,
-    pub(super) keys: KeySet,
+    pub(super) keys: IssuerKeys,
     /// Never empty; either all symmetric or none.
     pub(super) algorithms: Vec<Algorithm>,
     /// Never empty.
@@ -96,11 +123,20 @@ impl Issuer {
         &self.name
     }
 
-    /// Whether its URL is on a loopback host. Such an issuer may be used only by a Worker that runs on a loopback
+    /// Whether its URL, or that of its keys, is on a loopback host. Such an issuer may be used only by a Worker that runs on a loopback
     /// host itself, which is known with the first request: [`loopback_problems`] says so.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.is_loopback
+    }
+
+    /// Its keys, if they are at a URL.
+    #[must_use]
+    pub fn remote_keys(&self) -> Option<&Arc<RemoteKeys>> {
+        match &self.keys {
+            IssuerKeys::Written(_) => None,
+            IssuerKeys::Remote(remote) => Some(remote),
+        }
     }
 
     /// Whether its tokens are accepted for `purpose`.
@@ -133,5 +169,5 @@ impl Issuer {
 #[must_use]
 pub fn loopback_problems(issuers: &[Issuer], worker_is_on_loopback: bool) -> Vec<String> {
     let wrong = issuers.iter().enumerate().filter(|(_, issuer)| issuer.is_loopback && !worker_is_on_loopback);
-    wrong.map(|(index, _)| format!("[{index}].issuer is on a loopback host, and this Worker is not")).collect()
+    wrong.map(|(index, _)| format!("[{index}] is on a loopback host, and this Worker is not")).collect()
 }

@@ -1,29 +1,33 @@
-//! Where an issuer's keys come from: written into the configuration, or in a secret that it names.
+//! Where an issuer's keys come from: written into the configuration, in a secret that it names, or at a URL.
+
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::algorithm::Algorithm;
+use super::issuer::IssuerKeys;
 use super::key_set::{KeySet, KeySetProblem};
+use super::remote_keys::RemoteKeys;
 use super::settings::Settings;
+use super::web_url::{Query, parse_web_url};
 
 /// The text of a secret by its name, or `None` where it is not set.
 pub type SecretSource<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Reads the member `keys`; `None` where a problem was noted, or where the keys cannot be judged without `algorithms`.
+/// Reads the member `keys`, and whether they are on a loopback host; `None` where a problem was noted, or where the keys
+/// cannot be judged without `algorithms`.
 pub(super) fn parse_keys(
     settings: &mut Settings<'_>,
     algorithms: Option<&[Algorithm]>,
     secret: SecretSource<'_>,
-) -> Option<KeySet> {
+) -> Option<(IssuerKeys, bool)> {
     let value = settings.required("keys")?;
     let only = value.as_object().filter(|members| members.len() == 1).and_then(|members| members.iter().next());
+    let written = |keys: KeySet| (IssuerKeys::Written(Arc::new(keys)), false);
     match only.map(|(name, value)| (name.as_str(), value)) {
-        Some(("jwks", set)) => parse_inline_keys(settings, set, algorithms?),
-        Some(("secret", name)) => parse_secret_keys(settings, name, algorithms?, secret),
-        Some(("jwks_url", _)) => {
-            settings.problem("keys.jwks_url", "is not supported by this version: put the key set into keys.jwks");
-            None
-        }
+        Some(("jwks", set)) => parse_inline_keys(settings, set, algorithms?).map(written),
+        Some(("secret", name)) => parse_secret_keys(settings, name, algorithms?, secret).map(written),
+        Some(("jwks_url", url)) => parse_remote_keys(settings, url, algorithms?),
         _ => {
             settings.problem("keys", "does not have exactly one of jwks_url, jwks and secret");
             None
@@ -37,6 +41,22 @@ fn parse_inline_keys(settings: &mut Settings<'_>, set: &Value, algorithms: &[Alg
         return None;
     }
     noted(settings, KeySet::parse_public(set, algorithms), "keys.jwks", "keys.jwks.keys")
+}
+
+fn parse_remote_keys(settings: &mut Settings<'_>, url: &Value, algorithms: &[Algorithm]) -> Option<(IssuerKeys, bool)> {
+    if algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
+        settings.problem("keys.jwks_url", "publishes keys, and the algorithms are HS: these need keys.secret");
+        return None;
+    }
+    let url = url.as_str().unwrap_or_default();
+    let Some(is_loopback) = parse_web_url(url, Query::Allowed) else {
+        settings.problem(
+            "keys.jwks_url",
+            "is not an https URL (http only on a loopback host) without user, password and fragment",
+        );
+        return None;
+    };
+    Some((IssuerKeys::Remote(Arc::new(RemoteKeys::new(url.to_owned(), algorithms.to_vec()))), is_loopback))
 }
 
 fn parse_secret_keys(

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use url::{Host, Url};
 
 use super::algorithm::Algorithm;
 use super::header::{NEVER_ALLOWED_MEMBERS, TokenTypes};
 use super::issuer::{AdminRight, AudienceClaim, Issuer, ProofRule, Purpose};
 use super::issuer_keys::{SecretSource, parse_keys};
 use super::settings::Settings;
+use super::web_url::{Query, parse_web_url};
 use crate::constants::{
     ISSUER_ACCESS_LIFETIME_MAX_SECS, ISSUER_LEEWAY_DEFAULT_SECS, ISSUER_LEEWAY_MAX_SECS, ISSUER_LIFETIME_DEFAULT_SECS,
-    ISSUER_NAME_MAX_BYTES, ISSUER_OTHER_LIFETIME_MAX_SECS, ISSUERS_MAX_DEPTH, SETTING_TEXT_MAX_BYTES,
+    ISSUER_OTHER_LIFETIME_MAX_SECS, ISSUERS_MAX_DEPTH, SETTING_TEXT_MAX_BYTES,
 };
 use crate::json::parse_strict;
 
@@ -82,13 +82,13 @@ fn parse_issuer(settings: &mut Settings<'_>, members: &Map<String, Value>, secre
     let plan_claim = settings.text("plan_claim", "plan", NAME_RULE, is_printable);
     let proof = settings.word("dpop", &[("allowed", ProofRule::Allowed), ("required", ProofRule::Required)]);
     let admins = parse_admins(settings);
-    let (name, is_loopback) = name?;
+    let ((name, is_loopback), keys) = (name?, keys?);
     Some(Issuer {
         name,
-        is_loopback,
+        is_loopback: is_loopback || keys.1,
         audience: audience?,
         audience_claim: audience_claim?,
-        keys: keys?,
+        keys: keys.0,
         algorithms: algorithms?,
         purposes: purposes?,
         max_lifetime_secs: max_lifetime_secs?,
@@ -111,7 +111,7 @@ fn is_printable(text: &str) -> bool {
 /// The issuer's URL, which `iss` must equal byte for byte, and whether it is on a loopback host.
 fn parse_name(settings: &mut Settings<'_>) -> Option<(String, bool)> {
     let text = settings.required("issuer")?.as_str().unwrap_or_default();
-    let parsed = parse_issuer_url(text);
+    let parsed = parse_web_url(text, Query::Refused);
     if parsed.is_none() {
         settings.problem(
             "issuer",
@@ -119,23 +119,6 @@ fn parse_name(settings: &mut Settings<'_>) -> Option<(String, bool)> {
         );
     }
     parsed.map(|is_loopback| (text.to_owned(), is_loopback))
-}
-
-/// Whether the URL is on a loopback host; `None` where it is no issuer (RFC 8414 section 2).
-fn parse_issuer_url(text: &str) -> Option<bool> {
-    // Printable first: the URL parser drops white space and line ends in silence.
-    if text.len() > ISSUER_NAME_MAX_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return None;
-    }
-    let url = Url::parse(text).ok()?;
-    let is_loopback = match url.host()? {
-        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    };
-    let scheme = text.starts_with("https://") || (is_loopback && text.starts_with("http://"));
-    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
-    (scheme && plain && url.fragment().is_none()).then_some(is_loopback)
 }
 
 fn parse_audience(settings: &mut Settings<'_>) -> Option<Vec<String>> {

@@ -117,7 +117,33 @@ fn a_loopback_issuer_is_for_a_loopback_worker() {
     let issuers = parse(&json!([good(), issuer])).unwrap();
     assert_eq!(issuers.iter().map(Issuer::is_loopback).collect::<Vec<_>>(), [false, true]);
     assert!(loopback_problems(&issuers, true).is_empty());
-    assert_eq!(loopback_problems(&issuers, false), ["[1].issuer is on a loopback host, and this Worker is not"]);
+    assert_eq!(loopback_problems(&issuers, false), ["[1] is on a loopback host, and this Worker is not"]);
+}
+
+#[test]
+fn keys_at_a_url_are_public_and_on_https() {
+    let at = |url: Value| {
+        let mut issuer = good();
+        issuer["algorithms"] = json!(["RS256"]);
+        issuer["keys"] = json!({ "jwks_url": url });
+        parse(&json!([issuer]))
+    };
+    for url in ["https://a.example/keys?b=c", "https://a.example:8443/keys/", "https://[2001:db8::1]/"] {
+        let issuers = at(json!(url)).unwrap();
+        assert_eq!(issuers[0].remote_keys().map(|keys| keys.url()), Some(url));
+        assert!(!issuers[0].is_loopback());
+    }
+    for bad in [
+        json!("http://a.example/keys"),
+        json!("https://u:p@a.example/"),
+        json!("https://a.example/#b"),
+        json!(""),
+        json!(1),
+    ] {
+        assert!(at(bad.clone()).unwrap_err()[0].starts_with("[0].keys.jwks_url is not an https URL"), "{bad}");
+    }
+    let local = at(json!("http://127.0.0.1:8788/keys")).unwrap();
+    assert_eq!(loopback_problems(&local, false), ["[0] is on a loopback host, and this Worker is not"]);
 }
 
 #[test]
@@ -198,10 +224,7 @@ fn keys_have_exactly_one_source() {
     {
         assert_eq!(with("keys", bad), ["[0].keys does not have exactly one of jwks_url, jwks and secret"]);
     }
-    assert!(
-        with("keys", json!({"jwks_url": "https://a.example/jwks"}))[0]
-            .starts_with("[0].keys.jwks_url is not supported")
-    );
+    assert!(with("keys", json!({"jwks_url": "https://a.example/jwks"}))[0].contains("these need keys.secret"));
     assert!(with("keys", json!({"jwks": {"keys": []}}))[0].contains("these need keys.secret"));
 }
 

@@ -96,6 +96,8 @@ pub(super) enum Place {
     Public,
     /// A secret: `oct` keys only.
     Secret,
+    /// A provider's page: public keys only, with whatever members the provider adds.
+    Published,
 }
 
 /// Members that RFC 7517 and 7518 register, and WebCrypto's `ext`.
@@ -137,10 +139,10 @@ impl Key {
 
 fn check_members(jwk: &Map<String, Value>, place: Place) -> Result<(), KeyProblem> {
     let has = |names: &[&str]| names.iter().any(|name| jwk.contains_key(*name));
-    if has(&PRIVATE_MEMBERS) || (place == Place::Public && has(&["k"])) {
+    if has(&PRIVATE_MEMBERS) || (place != Place::Secret && has(&["k"])) {
         return Err(KeyProblem::Private);
     }
-    if jwk.keys().any(|name| !KNOWN_MEMBERS.contains(&name.as_str())) {
+    if place != Place::Published && jwk.keys().any(|name| !KNOWN_MEMBERS.contains(&name.as_str())) {
         return Err(KeyProblem::UnknownMember);
     }
     Ok(())
@@ -162,10 +164,11 @@ fn family(jwk: &Map<String, Value>, place: Place) -> Result<KeyFamily, KeyProble
     let text = |name: &str| jwk.get(name).map(|value| value.as_str().unwrap_or_default());
     match (place, text("kty"), text("crv")) {
         (Place::Secret, Some("oct"), None) => Ok(KeyFamily::Secret),
-        (Place::Public, Some("RSA"), None) => Ok(KeyFamily::Rsa),
-        (Place::Public, Some("EC"), Some("P-256")) => Ok(KeyFamily::P256),
-        (Place::Public, Some("EC"), Some("P-384")) => Ok(KeyFamily::P384),
-        (Place::Public, Some("OKP"), Some("Ed25519")) => Ok(KeyFamily::Ed25519),
+        (Place::Secret, ..) => Err(KeyProblem::WrongKind),
+        (_, Some("RSA"), None) => Ok(KeyFamily::Rsa),
+        (_, Some("EC"), Some("P-256")) => Ok(KeyFamily::P256),
+        (_, Some("EC"), Some("P-384")) => Ok(KeyFamily::P384),
+        (_, Some("OKP"), Some("Ed25519")) => Ok(KeyFamily::Ed25519),
         _ => Err(KeyProblem::WrongKind),
     }
 }

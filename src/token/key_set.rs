@@ -58,6 +58,22 @@ impl KeySet {
         }
     }
 
+    /// Reads the set that a provider publishes: the keys that an issuer with these `algorithms` may use. Others (for
+    /// encryption, of another kind, private, weak, without a name) are left out, and so are keys that share a name.
+    /// `None` where it is no set, or no key is left.
+    #[must_use]
+    pub fn parse_published(set: &Value, algorithms: &[Algorithm]) -> Option<Self> {
+        let values = set.as_object()?.get("keys")?.as_array()?;
+        let named: Vec<Key> = values
+            .iter()
+            .filter_map(|value| Key::parse(value, Place::Published, algorithms).ok())
+            .filter(|key| key.kid.is_some() || values.len() == 1)
+            .collect();
+        let is_alone = |key: &&Key| named.iter().filter(|other| other.kid == key.kid).count() == 1;
+        let keys: Vec<Key> = named.iter().filter(is_alone).cloned().collect();
+        (!keys.is_empty()).then_some(Self(keys))
+    }
+
     fn parse(set: &Value, place: Place, algorithms: &[Algorithm]) -> Result<Self, Vec<KeySetProblem>> {
         let one = |problem: KeyProblem| vec![KeySetProblem::from(problem)];
         let members =

@@ -13,8 +13,9 @@
 //! | `claims`, `subject`, `narrowing` | times, audience, subject; names; the claim `vk` |
 //! | `grant`, `refusal` | the two outcomes |
 //! | `algorithm`, `signature` | the closed list, and the one call that verifies |
-//! | `jwk`, `key_set`, `thumbprint` | keys as configuration and secrets hold them |
-//! | `issuer`, `issuers`, `issuer_keys`, `settings` | an issuer; parsing it and its keys; collecting every problem |
+//! | `jwk`, `key_set`, `thumbprint` | keys as configuration, secrets and providers hold them |
+//! | `remote_keys` | when a provider is asked for its keys, and how long they count |
+//! | `issuer`, `issuers`, `issuer_keys`, `settings`, `web_url` | an issuer; parsing it and its keys; collecting every problem |
 //! | `cache` | verified tokens |
 
 mod algorithm;
@@ -30,6 +31,7 @@ mod jwk;
 mod key_set;
 mod narrowing;
 mod refusal;
+mod remote_keys;
 mod settings;
 mod signature;
 mod subject;
@@ -37,6 +39,7 @@ mod subject;
 mod testing;
 mod thumbprint;
 mod verify;
+mod web_url;
 
 pub use algorithm::{Algorithm, KeyFamily};
 pub use cache::TokenCache;
@@ -47,6 +50,7 @@ pub use issuers::parse_issuers;
 pub use jwk::{Key, KeyProblem};
 pub use key_set::{KeySet, KeySetProblem};
 pub use refusal::Refusal;
+pub use remote_keys::{Need, RemoteKeys};
 pub use signature::{BadSignature, VerifyingKey, verify_signature};
 pub use thumbprint::KeyThumbprint;
-pub use verify::{Verified, verify};
+pub use verify::{Verified, remote_keys_of, verify};

@@ -29,6 +29,8 @@ pub enum Refusal {
     WrongUse,
     /// There are several keys and the header names none.
     MissingKeyId,
+    /// The issuer's keys are at a URL that does not answer: nobody can tell what the token is worth.
+    KeysUnavailable,
     /// `kid` names no key of the issuer.
     UnknownKey,
     /// `alg` is not the algorithm of the key.
@@ -63,7 +65,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for tests and documentation.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::TooLong,
         Self::NotCompact,
         Self::BadEncoding,
@@ -77,6 +79,7 @@ impl Refusal {
         Self::UnknownIssuer,
         Self::WrongUse,
         Self::MissingKeyId,
+        Self::KeysUnavailable,
         Self::UnknownKey,
         Self::WrongAlgorithm,
         Self::BadSignature,
@@ -111,6 +114,7 @@ impl Refusal {
             Self::UnknownIssuer => "unknown_issuer",
             Self::WrongUse => "wrong_use",
             Self::MissingKeyId => "missing_key_id",
+            Self::KeysUnavailable => "keys_unavailable",
             Self::UnknownKey => "unknown_key",
             Self::WrongAlgorithm => "wrong_algorithm",
             Self::BadSignature => "bad_signature",

@@ -1,11 +1,14 @@
 //! From a token's text to a grant.
 
+use std::sync::Arc;
+
 use super::claims::{Claims, Times};
 use super::compact::Compact;
 use super::grant::Grant;
 use super::header::Header;
 use super::issuer::{Issuer, Purpose};
 use super::refusal::Refusal;
+use super::remote_keys::RemoteKeys;
 use super::signature::verify_signature;
 use super::thumbprint::KeyThumbprint;
 use crate::time::UnixSeconds;
@@ -55,8 +58,8 @@ impl Verified {
 /// 3. claims: a JSON object, of which only `iss` is looked at, and only to choose an issuer
 ///    ([`Refusal::BadClaims`], [`Refusal::UnknownIssuer`], [`Refusal::WrongUse`])
 /// 4. the header against the issuer: members, `typ` ([`Refusal::UnexpectedHeaderMember`], [`Refusal::WrongType`])
-/// 5. the key that `kid` names, and its one algorithm ([`Refusal::UnknownKey`], [`Refusal::MissingKeyId`],
-///    [`Refusal::WrongAlgorithm`])
+/// 5. the key that `kid` names, and its one algorithm ([`Refusal::KeysUnavailable`], [`Refusal::UnknownKey`],
+///    [`Refusal::MissingKeyId`], [`Refusal::WrongAlgorithm`])
 /// 6. the signature ([`Refusal::BadSignature`])
 /// 7. the claims: times, audience, binding, subject, id, narrowing (every other [`Refusal`])
 ///
@@ -80,7 +83,8 @@ pub fn verify(token: &str, issuers: &[Issuer], purpose: Purpose, now: UnixSecond
     // 4
     header.check(issuer)?;
     // 5
-    let key = issuer.keys.find(header.kid())?;
+    let keys = issuer.keys.current(now)?;
+    let key = keys.find(header.kid())?;
     if header.algorithm != key.verifying.algorithm() {
         return Err(Refusal::WrongAlgorithm);
     }
@@ -99,6 +103,23 @@ pub fn verify(token: &str, issuers: &[Issuer], purpose: Purpose, now: UnixSecond
         token_hash: hash_token(token),
         verified_at: now,
     })
+}
+
+/// The keys at a URL that `token` names one of, and that one's `kid`: what to have before [`verify`] is asked. Nothing of
+/// the token is believed; a token that is refused in any case names none.
+#[must_use]
+pub fn remote_keys_of<'a>(
+    token: &str,
+    issuers: &'a [Issuer],
+    purpose: Purpose,
+) -> Option<(&'a Arc<RemoteKeys>, Option<String>)> {
+    let compact = Compact::parse(token).ok()?;
+    let header = Header::parse(&compact.header).ok()?;
+    let claims = Claims::parse(&compact.claims).ok()?;
+    let name = claims.unverified_issuer()?;
+    let issuer = issuers.iter().find(|issuer| issuer.name == name && issuer.serves(purpose))?;
+    header.check(issuer).ok()?;
+    Some((issuer.remote_keys()?, header.kid().map(str::to_owned)))
 }
 
 #[cfg(test)]

@@ -108,6 +108,8 @@ fn first_id(object: &Map<String, Value>, names: [&str; 2]) -> Option<String> {
     names
         .iter()
         .find_map(|name| object.get(*name).and_then(text))
+        // Dots alone would be another path, percent-encoded or not.
+        .filter(|id| id != "." && id != "..")
         .filter(|id| (1..=VENDOR_ID_MAX_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))
 }
 

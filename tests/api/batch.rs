@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Stack, policy, token, token_with, user};
 use crate::http::{Request, Response};
-use crate::steps::{assert_refused, create_of, policy_with, wait_until};
+use crate::steps::{assert_refused, create_of, policy_with, retry_after, wait_until};
 
 const BATCH: &str = "/v1/predictions/batch";
 
@@ -96,7 +96,7 @@ fn a_batch_that_exceeds_a_limit_is_refused_as_a_whole() {
     let one_slot = json!({"concurrent_predictions": 1});
     let short_line = json!({"concurrent_predictions": 1, "queue": {"max_waiting": 1}});
     let cases = [
-        (json!({"predictions_per_minute": 2}), json!({}), 429, "rate_limit_error", "rate_limited"),
+        (json!({"predictions_per_minute": 2}), json!({}), 400, "invalid_request_error", "invalid_parameter"),
         (json!({"max_waiting": 1}), one_slot, 429, "rate_limit_error", "too_many_predictions"),
         (json!({}), short_line, 429, "rate_limit_error", "queue_full"),
         (json!({}), json!({"daily_credits": "7"}), 503, "api_error", "upstream_unavailable"),
@@ -112,6 +112,17 @@ fn a_batch_that_exceeds_a_limit_is_refused_as_a_whole() {
         assert_eq!(ended(&stack, &token, &smaller.json())["status"], "succeeded");
         assert_eq!(sent(&stack), ["five", "four"]);
     }
+}
+
+#[test]
+fn a_batch_waits_for_the_room_that_it_needs_in_the_minute() {
+    let stack = Stack::with_policy(&policy_with(&json!({"predictions_per_minute": 3}), &json!({})));
+    let token = token(&user("hurried"));
+    assert_eq!(send(&stack, &token, &["one"]).status, 202);
+    let refused = send(&stack, &token, &["two", "three", "four"]);
+    assert_refused(&refused, 429, "rate_limit_error", "rate_limited");
+    assert!(retry_after(&refused) > 50, "{}", retry_after(&refused));
+    assert_eq!(send(&stack, &token, &["five", "six"]).status, 202);
 }
 
 #[test]

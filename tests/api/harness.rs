@@ -311,7 +311,8 @@ fn settings(vendor: &str, options: &Options) -> BTreeMap<&'static str, String> {
     let mut settings = default_settings(vendor);
     for (name, value) in &options.settings {
         match value {
-            Some(value) => drop(settings.insert(name, value.clone())),
+            // Where the vendor listens is not known before.
+            Some(value) => drop(settings.insert(name, value.replace("{vendor}", vendor))),
             None => drop(settings.remove(name)),
         }
     }

@@ -39,6 +39,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod objects;
+mod providers;
 mod queue;
 mod restarts;
 mod secrecy;

@@ -32,6 +32,8 @@ for (const [name, leak] of [
   ["half escaped", `${escaped(KEY.slice(0, 5))}${KEY.slice(5)}`],
   ["after a backslash", "\\nTail-of-a-key-0"],
   ["after two backslashes", `\\\\${KEY}`],
+  ["escaped, after two backslashes", `\\\\${escaped(KEY)}`],
+  ["escaped, after four backslashes", `\\\\\\\\${escaped(KEY)}`],
 ]) {
   test(`a key that is ${name} is found at every cut, before any of it went on`, () => {
     const whole = bytes(`data: {"a":"${leak}"}\n\n`);

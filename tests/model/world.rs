@@ -246,7 +246,8 @@ impl World {
             return self.ledger(&user).set_withdrawing(&job_ids, false);
         }
         let (arrives, is_answered) = fate.message();
-        let reply = arrives.then(|| self.turn(|machine, now| machine.withdraw(&job_ids, now)));
+        let has_tombstone = job_ids.iter().any(|id| self.tombstones.contains(id));
+        let reply = arrives.then(|| self.turn(|machine, now| machine.withdraw(&job_ids, has_tombstone, now)));
         let Some(DispatcherReply::Jobs(news)) = reply.filter(|_| is_answered) else {
             // The Ledger's alarm tries again.
             return self.pending.push(Work::Withdraw { user, job_ids });

@@ -19,6 +19,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::credits::Credits;
 use crate::faults::FaultRule;
+use crate::identity;
 use crate::prediction::Status;
 use crate::vendor::json_response;
 
@@ -31,6 +32,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/settings", get(settings::read).put(settings::change))
         .route("/predictions/{id}/finish", post(finish))
         .route("/reset", post(reset::reset))
+        .merge(identity::control())
         .with_state(app)
 }
 

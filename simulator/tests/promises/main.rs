@@ -7,6 +7,7 @@ mod client;
 mod control;
 mod faults;
 mod harness;
+mod identity;
 mod limits;
 mod predictions;
 mod resources;

@@ -1,0 +1,186 @@
+//! Issuers that publish their keys at a URL: the providers that people use, each as docs/identity.md sets it up.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Options, Stack, default_settings, root};
+use crate::hostile::keys::encode;
+use crate::http::{Request, Response};
+use crate::steps::{assert_refused, at_once, wait_until};
+
+const LIST: &str = "/v1/predictions";
+
+/// The settings of docs/identity.md, in the order of their headings, with the provider's name there.
+fn documented() -> Vec<(String, Value)> {
+    let text = std::fs::read_to_string(root().join("docs/identity.md")).unwrap();
+    let mut name = String::new();
+    let mut found = Vec::new();
+    for part in text.split("\n### ").skip(1) {
+        name.clear();
+        name.push_str(part.lines().next().unwrap());
+        if let Some(json) = part.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()) {
+            found.push((name.clone(), serde_json::from_str(json).unwrap_or_else(|error| panic!("{name}: {error}"))));
+        }
+    }
+    found
+}
+
+const PROVIDERS: [(&str, &str); 7] = [
+    ("Auth0", "auth0"),
+    ("Firebase Authentication", "firebase"),
+    ("Supabase", "supabase"),
+    ("Amazon Cognito", "cognito"),
+    ("Clerk", "clerk"),
+    ("Microsoft Entra ID", "entra"),
+    ("Cloudflare Access", "access"),
+];
+
+/// The provider's own settings, with its keys where the simulator has them.
+fn issuer_of(name: &str) -> Value {
+    let (_, mut issuer) = documented().into_iter().find(|(other, _)| other == name).unwrap();
+    let path = PROVIDERS.iter().find(|(other, _)| *other == name).unwrap().1;
+    assert!(issuer["keys"]["jwks_url"].as_str().unwrap().starts_with("https://"), "{name}");
+    issuer["keys"]["jwks_url"] = json!(format!("http://{{vendor}}/idp/{path}/keys"));
+    issuer
+}
+
+fn stack() -> Stack {
+    let issuers: Vec<Value> = PROVIDERS.iter().map(|(name, _)| issuer_of(name)).collect();
+    let settings = vec![("ISSUERS", Some(json!(issuers).to_string()))];
+    Stack::start(&Options { settings, ..Options::default() })
+}
+
+fn token_of(stack: &Stack, provider: &str, wanted: &Value) -> String {
+    let answer = Request::post(&format!("/identity/{provider}/token")).json(wanted).send(&stack.control);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["token"].as_str().unwrap().to_owned()
+}
+
+fn key_requests(stack: &Stack) -> usize {
+    stack.vendor_requests().iter().filter(|request| request["path"].as_str().unwrap().starts_with("/idp/")).count()
+}
+
+fn refused(answer: &Response) {
+    assert_refused(answer, 401, "authentication_error", "invalid_token");
+}
+
+#[test]
+fn a_token_of_each_provider_is_accepted_and_one_with_less_is_not() {
+    let stack = stack();
+    for (name, provider) in PROVIDERS {
+        let token = token_of(&stack, provider, &json!({"sub": "user-1"}));
+        assert_eq!(stack.get(&token, LIST).status, 200, "{name}");
+        let audience = if provider == "cognito" {
+            "client_id"
+        } else if provider == "clerk" {
+            "azp"
+        } else {
+            "aud"
+        };
+        for claims in
+            [json!({ audience: "another" }), json!({ audience: null }), json!({"iss": "https://evil.example/"})]
+        {
+            refused(&stack.get(&token_of(&stack, provider, &json!({"sub": "user-1", "claims": claims})), LIST));
+        }
+        refused(&stack.get(&format!("{}x", &token[..token.len() - 2]), LIST));
+    }
+    assert_eq!(key_requests(&stack), PROVIDERS.len(), "one request for each");
+}
+
+#[test]
+fn a_token_of_one_provider_is_not_one_of_another() {
+    let stack = stack();
+    // The simulator's providers share keys; after a turn this one signs with another than the others.
+    stack.control_post("/identity/auth0/rotate", &json!({}));
+    let claims = json!({"iss": "https://securetoken.google.com/example-app", "aud": "example-app"});
+    for kid in ["auth0-1", "firebase-0"] {
+        let wanted = json!({"sub": "u", "claims": claims, "header": {"kid": kid, "typ": "JWT"}});
+        refused(&stack.get(&token_of(&stack, "auth0", &wanted), LIST));
+    }
+}
+
+#[test]
+fn a_new_key_is_found_and_an_old_one_counts_until_the_next_look() {
+    let stack = stack();
+    let old = token_of(&stack, "auth0", &json!({"sub": "u"}));
+    assert_eq!(stack.get(&old, LIST).status, 200);
+    stack.control_post("/identity/auth0/rotate", &json!({}));
+    let new = token_of(&stack, "auth0", &json!({"sub": "u"}));
+    // Asked for a moment ago: the provider is asked again after half a minute at the earliest.
+    wait_until("the new key", || (stack.get(&new, LIST).status == 200).then_some(()));
+    assert_eq!(stack.get(&old, LIST).status, 200);
+    assert_eq!(key_requests(&stack), 2);
+}
+
+#[test]
+fn random_names_of_keys_make_no_flood() {
+    let stack = stack();
+    let good = token_of(&stack, "firebase", &json!({"sub": "u"}));
+    let rest = good.split_once('.').unwrap().1;
+    let answers = at_once(8, |thread| {
+        (0..250)
+            .map(|number| {
+                let header = json!({"alg": "RS256", "typ": "JWT", "kid": format!("k{thread}-{number}")}).to_string();
+                let token = format!("{}.{rest}", encode(header));
+                stack.get(&token, LIST).status
+            })
+            .collect::<Vec<_>>()
+    })
+    .concat();
+    assert!(answers.iter().all(|status| *status == 401));
+    assert!((1..=2).contains(&key_requests(&stack)), "{}", key_requests(&stack));
+    assert_eq!(stack.get(&good, LIST).status, 200, "a good one still passes");
+}
+
+#[test]
+fn without_keys_nobody_can_tell_and_the_client_is_to_come_back() {
+    for fault in [
+        json!({"status": 500, "body": ""}),
+        json!({"status": 200, "body": "<html>"}),
+        json!({"status": 200, "body": "{\"keys\":[]}"}),
+        json!({"status": 302, "headers": {"Location": "https://evil.example/keys"}, "body": ""}),
+        json!({"delay_ms": 4_000}),
+    ] {
+        let stack = stack();
+        stack.fault("keys", 1, &fault);
+        let token = token_of(&stack, "supabase", &json!({"sub": "u"}));
+        let answer = stack.get(&token, LIST);
+        assert_refused(&answer, 503, "api_error", "upstream_unavailable");
+        assert_eq!(answer.header("retry-after").unwrap(), "5");
+        stack.assert_logged("key_set_unavailable");
+        assert!(!stack.worker_log().contains(&token));
+        wait_until("the next try", || (stack.get(&token, LIST).status == 200).then_some(()));
+        assert_eq!(key_requests(&stack), 2);
+        assert!(stack.sent().is_empty());
+    }
+}
+
+#[test]
+fn a_key_set_that_never_ends_is_not_read_to_its_end() {
+    let stack = stack();
+    let body = format!(r#"{{"keys":[],"x":"{}"}}"#, "x".repeat(300_000));
+    stack.fault("keys", 1, &json!({"status": 200, "body": body}));
+    let token = token_of(&stack, "clerk", &json!({"sub": "u"}));
+    assert_refused(&stack.get(&token, LIST), 503, "api_error", "upstream_unavailable");
+}
+
+#[test]
+fn many_at_once_wait_for_one_look() {
+    let stack = stack();
+    stack.fault("keys", 1, &json!({"delay_ms": 500}));
+    let token = token_of(&stack, "entra", &json!({"sub": "u"}));
+    let statuses = at_once(20, |_| stack.get(&token, LIST).status);
+    assert_eq!(statuses, [200; 20]);
+    assert_eq!(key_requests(&stack), 1);
+}
+
+#[test]
+fn keys_on_this_machine_are_for_a_worker_on_this_machine() {
+    let vendor = "127.0.0.1:1";
+    let mut issuers: Value = serde_json::from_str(&default_settings(vendor)["ISSUERS"]).unwrap();
+    issuers[0] = issuer_of("Auth0");
+    let stack = Stack::start(&Options { settings: vec![("ISSUERS", Some(issuers.to_string()))], ..Options::default() });
+    let request = Request::get("/readyz").header("Host", "app.example");
+    let answer = stack.send(&request);
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains("is on a loopback host"), "{}", answer.text());
+}
