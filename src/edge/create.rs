@@ -45,10 +45,10 @@ pub async fn create(call: &Call<'_>, grant: &Grant, model: &ModelId) -> Result<A
         false if created.is_replayed && record.status != Status::Queued => (201, record),
         false => (202, record),
     };
-    let waited_secs = call.head.prefer.as_deref().and_then(preferred_wait_secs);
     // A repeat is answered even where the minute has no room for it; it is not held as well.
     let is_over = created.is_replayed && call.rate.get().is_some_and(|rate| rate.remaining == 0);
-    if let Some(secs) = waited_secs.filter(|_| !is_over) {
+    let waited_secs = call.head.prefer.as_deref().and_then(preferred_wait_secs).filter(|_| !is_over);
+    if let Some(secs) = waited_secs {
         record = wait_for_end(call, grant, record, secs).await;
     }
     let location = Some(format!("{}/v1/predictions/{}", call.base, record.job_id));

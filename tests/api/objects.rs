@@ -41,6 +41,7 @@ fn a_revoked_subject_is_out_at_once_and_what_waits_is_canceled() {
         let refused = stack.send(&request.bearer(&old));
         assert_eq!(refused.error(), (401, "authentication_error".into(), "invalid_token".into()));
         assert_eq!(refused.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+        assert_eq!(refused.header("x-ratelimit-limit"), None, "as for any bad token");
     }
     let newer = token_with(&name, json!({"iat": now() + 1, "nbf": now() - 1}));
     let listed = stack.get(&newer, "/v1/predictions").json();

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{Stack, VENDOR_KEY, shared, token, user};
+use crate::http::Request;
 use crate::sse::Sse;
 use crate::steps::{assert_refused, job_id, policy_with, wait_until};
 
@@ -48,6 +49,16 @@ fn the_vendors_stream_is_relayed_with_headers_of_ours() {
     wait_until("the vendor's stream to be closed", || {
         (stack.control_get("/state")["streams"]["open"] == 0).then_some(())
     });
+}
+
+#[test]
+fn head_opens_no_stream_at_the_vendor() {
+    let stack = Stack::start(&Default::default());
+    let token = token(&user("header"));
+    let id = running(&stack, &token);
+    let head = stack.send(&Request::new("HEAD", &path(&id)).bearer(&token));
+    assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")));
+    assert_eq!(streams_sent(&stack), 0);
 }
 
 #[test]

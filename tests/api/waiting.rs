@@ -36,6 +36,23 @@ fn what_waits_for_a_slot_is_202_even_if_it_ends_while_the_client_waits() {
     assert_eq!((answer.status, &answer.json()["status"]), (202, &json!("succeeded")), "{}", answer.text());
 }
 
+#[test]
+fn a_repeat_that_the_minute_has_no_room_for_is_not_held() {
+    let stack = Stack::with_policy(&policy_with(&json!({"requests_per_minute": 2}), &json!({})));
+    let token = token(&user("repeater"));
+    let repeat = || {
+        let body = json!({"input": {"prompt": "[slow] once"}});
+        let request = Request::post(MODEL).bearer(&token).header("Idempotency-Key", "k").header("Prefer", "wait=2");
+        stack.send(&request.json(&body))
+    };
+    for (applied, replayed) in [(Some("wait=2"), None), (None, Some("true")), (None, Some("true"))] {
+        let answer = repeat();
+        assert_eq!((answer.status, answer.header("preference-applied")), (201, applied));
+        assert_eq!((answer.header("idempotency-replayed"), &answer.json()["status"]), (replayed, &json!("processing")));
+    }
+    assert_eq!(stack.sent().len(), 1);
+}
+
 fn estimate(stack: &Stack, token: &str, body: &Value) -> Response {
     stack.send(&Request::post("/v1/estimate").bearer(token).json(body))
 }
