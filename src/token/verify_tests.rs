@@ -145,6 +145,20 @@ fn extra_header_members_are_allowed_by_name_and_ignored() {
 }
 
 #[test]
+fn without_its_issuers_keys_a_token_is_neither_good_nor_bad() {
+    let mut fixture = Fixture::new();
+    fixture.settings["algorithms"] = json!(["ES256"]);
+    fixture.settings["keys"] = json!({"jwks_url": "https://issuer.example/keys"});
+    fixture.header["alg"] = json!("ES256");
+    assert_eq!(fixture.verify().err(), Some(Refusal::KeysUnavailable));
+    let issuers = fixture.issuers();
+    let (keys, kid) = remote_keys_of(&fixture.token(), &issuers, Purpose::Access).unwrap();
+    assert_eq!((keys.url(), kid.as_deref()), ("https://issuer.example/keys", Some("k1")));
+    assert!(remote_keys_of(&fixture.token(), &issuers, Purpose::Admin).is_none());
+    assert!(remote_keys_of("a.b.c", &issuers, Purpose::Access).is_none());
+}
+
+#[test]
 fn a_bound_token_is_no_bearer_token() {
     for value in [json!({"jkt": "x"}), json!(null), json!({})] {
         let refusal = changed(|fixture| fixture.claims["cnf"] = value);
