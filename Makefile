@@ -8,7 +8,7 @@ WORKER_BUILD_VERSION := 0.8.7
 WASM_BINDGEN_VERSION := 0.2.130
 CARGO_DENY_VERSION := 0.20.2
 # Gzipped kilobytes that the deployed Worker may have.
-SIZE_CAP_KB := 480
+SIZE_CAP_KB := 540
 
 PORT ?= 8787
 SIM_PORT ?= 8788

@@ -1,13 +1,15 @@
 //! The deployment's settings (contract 4): parse everything, then report every error. Names, never values.
 
-use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
+use std::sync::Arc;
+
 use serde::Serialize;
 use url::{Host, Url};
 
+use crate::auth::{GUEST_ISSUER, GUEST_PLAN, Turnstile};
 use crate::constants::TOKEN_LIFETIME_SECS;
 use crate::policy::{Policy, parse_policy};
 use crate::secret::{Secret, VendorKey, VendorKeyProblem};
-use crate::token::{Issuer, loopback_problems, parse_issuers};
+use crate::token::{Issuer, ProofRule, Purpose, SigningKeys, loopback_problems, parse_issuers};
 
 /// One thing that is wrong: which variable, and what about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,7 +44,7 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Pages that may call, besides those of our own origin.
     pub allowed_origins: Vec<String>,
-    /// Who may sign tokens.
+    /// Who may sign tokens; with signing keys, this deployment too.
     pub issuers: Vec<Issuer>,
     /// What users may do.
     pub policy: Policy,
@@ -50,6 +52,10 @@ pub struct Config {
     pub demo: bool,
     /// How long a token of ours lives, seconds.
     pub token_lifetime_secs: u32,
+    /// What signs tokens of ours: turns `/auth/token` on.
+    pub signing_keys: Option<Arc<SigningKeys>>,
+    /// How guests are checked: turns them on.
+    pub turnstile: Option<Turnstile>,
     /// What is logged.
     pub log_level: LogLevel,
 }
@@ -122,7 +128,10 @@ impl Config {
     /// # Errors
     /// The settings that are for development.
     pub fn check_host(&self, host: &str) -> Result<(), Vec<Problem>> {
-        let is_loopback_only = self.upstream_url.is_loopback || self.issuers.iter().any(Issuer::is_loopback);
+        let turnstile = self.turnstile.as_ref().and_then(|turnstile| BaseUrl::try_new(&turnstile.url).ok());
+        let guests_are_local = turnstile.is_some_and(|url| url.is_loopback);
+        let is_loopback_only =
+            self.upstream_url.is_loopback || guests_are_local || self.issuers.iter().any(Issuer::is_loopback);
         if !is_loopback_only || is_loopback_host(host) {
             return Ok(());
         }
@@ -130,6 +139,9 @@ impl Config {
             loopback_problems(&self.issuers, false).into_iter().map(|text| problem("ISSUERS", text)).collect();
         if self.upstream_url.is_loopback {
             problems.push(problem("UPSTREAM_URL", "is on a loopback host, and this Worker is not"));
+        }
+        if guests_are_local {
+            problems.push(problem("TURNSTILE_URL", "is on a loopback host, and this Worker is not"));
         }
         Err(problems)
     }
@@ -163,10 +175,15 @@ pub fn parse(get: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<Problem
         &[("error", LogLevel::Error), ("info", LogLevel::Info), ("debug", LogLevel::Debug)],
     );
     let token_lifetime_secs = reader.token_lifetime();
-    for name in ["TURNSTILE_URL", "ALERT_WEBHOOK_URL", "EVENTS_WEBHOOK_URL"] {
+    for name in ["ALERT_WEBHOOK_URL", "EVENTS_WEBHOOK_URL"] {
         reader.url(name);
     }
-    reader.signing_keys();
+    let signing_keys = reader.signing_keys(public_url.as_deref());
+    let turnstile = reader.turnstile(signing_keys.is_some(), policy.as_ref(), &allowed_origins, public_url.as_deref());
+    let issuers = issuers.map(|issuers| {
+        reader.check_public_url(&issuers, public_url.as_deref());
+        with_own_issuer(issuers, signing_keys.as_ref(), turnstile.is_some())
+    });
     let problems = reader.problems;
     match (vendor_key, upstream_url, issuers, policy) {
         (Some(vendor_key), Some(upstream_url), Some(issuers), Some(policy)) if problems.is_empty() => Ok(Config {
@@ -179,6 +196,8 @@ pub fn parse(get: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<Problem
             policy,
             demo,
             token_lifetime_secs,
+            signing_keys: signing_keys.map(Arc::new),
+            turnstile,
             log_level,
         }),
         _ => Err(problems),
@@ -289,26 +308,72 @@ impl Reader<'_> {
         })
     }
 
-    /// Present keys are checked, so that a mistake shows before the day they are needed.
-    fn signing_keys(&mut self) {
-        let Some(text) = (self.get)("TOKEN_SIGNING_KEYS").map(Secret::new) else { return };
-        let keys = crate::json::parse_strict(text.expose().as_bytes(), 4).ok();
-        let keys = keys.as_ref().and_then(|set| set.get("keys")).and_then(serde_json::Value::as_array);
-        let is_ed25519 = |key: &serde_json::Value| {
-            let text = |name: &str| key.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
-            // 32 bytes are 43 characters of base64url.
-            let is_32_bytes =
-                |text: &str| text.len() == 43 && Base64UrlSafeNoPadding::decode_to_vec(text, None).is_ok();
-            text("kty") == "OKP"
-                && text("crv") == "Ed25519"
-                && !text("kid").is_empty()
-                && is_32_bytes(text("x"))
-                && is_32_bytes(text("d"))
-        };
-        if !keys.is_some_and(|keys| !keys.is_empty() && keys.iter().all(is_ed25519)) {
-            self.problem("TOKEN_SIGNING_KEYS", "is not a JWK set of private Ed25519 keys with a kid each");
+    fn signing_keys(&mut self, public_url: Option<&str>) -> Option<SigningKeys> {
+        let text = (self.get)("TOKEN_SIGNING_KEYS").map(Secret::new)?;
+        if public_url.is_none() && (self.get)("PUBLIC_URL").is_none() {
+            self.problem("PUBLIC_URL", "is missing: tokens of our own (TOKEN_SIGNING_KEYS) name it as their issuer");
+        }
+        match SigningKeys::parse(text.expose(), public_url.unwrap_or_default()) {
+            Ok(keys) => Some(keys),
+            Err(wrong) => {
+                self.problems.extend(wrong.into_iter().map(|text| problem("TOKEN_SIGNING_KEYS", text)));
+                None
+            }
         }
     }
+
+    /// Guests need keys for their tokens and a plan with pools, which [`parse_policy`] asks of a plan with their name.
+    fn turnstile(
+        &mut self,
+        has_signing_keys: bool,
+        policy: Option<&Policy>,
+        allowed_origins: &[String],
+        public_url: Option<&str>,
+    ) -> Option<Turnstile> {
+        let url = match (self.get)("TURNSTILE_URL") {
+            Some(_) => self.url("TURNSTILE_URL").map(|url| url.text),
+            None => Some(TURNSTILE_URL.to_owned()),
+        };
+        let secret = Secret::new((self.get)("TURNSTILE_SECRET")?);
+        if secret.expose().is_empty() {
+            self.problem("TURNSTILE_SECRET", "is empty");
+        }
+        if !has_signing_keys {
+            self.problem("TURNSTILE_SECRET", "needs TOKEN_SIGNING_KEYS: guests get tokens of our own");
+        }
+        if policy.is_some_and(|policy| !policy.plans.contains_key(GUEST_PLAN)) {
+            self.problem("TURNSTILE_SECRET", "needs a plan named guest in POLICY");
+        }
+        let origins = allowed_origins.iter().map(String::as_str).chain(public_url);
+        let host = |origin: &str| Url::parse(origin).ok().and_then(|url| url.host_str().map(str::to_owned));
+        Some(Turnstile { secret, url: url?, hosts: origins.filter_map(host).collect() })
+    }
+
+    /// Proofs of possession name the URL that they are for, and tokens of our own are nobody else's.
+    fn check_public_url(&mut self, issuers: &[Issuer], public_url: Option<&str>) {
+        for (index, issuer) in issuers.iter().enumerate() {
+            if public_url == Some(issuer.name()) {
+                self.problem(
+                    "ISSUERS",
+                    format!("[{index}].issuer is PUBLIC_URL, whose tokens TOKEN_SIGNING_KEYS sign"),
+                );
+            }
+            if public_url.is_none() && issuer.proof_rule() == ProofRule::Required {
+                self.problem("PUBLIC_URL", format!("is missing: ISSUERS[{index}].dpop needs it"));
+            }
+        }
+    }
+}
+
+/// Where Turnstile's tokens are validated (Cloudflare's documentation).
+const TURNSTILE_URL: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
+
+fn with_own_issuer(mut issuers: Vec<Issuer>, keys: Option<&SigningKeys>, has_guests: bool) -> Vec<Issuer> {
+    let exchangeable = issuers.iter().filter(|issuer| issuer.serves(Purpose::Exchange));
+    let guests = has_guests.then(|| GUEST_ISSUER.to_owned());
+    let origins = exchangeable.map(|issuer| issuer.name().to_owned()).chain(guests).collect();
+    issuers.extend(keys.map(|keys| keys.issuer(origins)));
+    issuers
 }
 
 /// The app schemes of mobile and desktop web views, which have fixed origins.

@@ -184,6 +184,30 @@ pub const LIST_MAX: u32 = 100;
 
 /// A `kid`: Cognito's and Entra's have 44 characters; it is only ever compared.
 pub const TOKEN_KID_MAX_BYTES: usize = 128;
+/// Parameters of a form: the endpoints know a dozen.
+pub const FORM_PARAMETERS_MAX: usize = 32;
+/// A Turnstile token (its documentation: at most 2,048 characters).
+pub const TURNSTILE_TOKEN_MAX_BYTES: usize = 2_048;
+/// Turnstile's answer is a few hundred bytes.
+pub const TURNSTILE_ANSWER_MAX_BYTES: u32 = 16 * 1024;
+/// Turnstile has this long to answer.
+pub const TURNSTILE_TIMEOUT_MILLIS: u32 = 5_000;
+/// A proof of possession: a key of a few hundred bytes and five claims.
+pub const PROOF_MAX_BYTES: usize = 4 * 1024;
+/// Nesting of a proof's header and claims: object, `jwk`, `key_ops`.
+pub const PROOF_MAX_DEPTH: usize = 3;
+/// How old a proof may be, seconds: clocks of phones are off by minutes, and its id is remembered for as long.
+pub const PROOF_AGE_MAX_SECS: i64 = 300;
+/// How often a Ledger forgets the ids of proofs that are too old to be used.
+pub const PROOF_SWEEP_MILLIS: i64 = 60_000;
+/// Clocks of two objects, or of an edge and an object, differ by no more (protocol 5).
+pub const CLOCK_TOLERANCE_MILLIS: i64 = 2_000;
+/// An isolate's Ledgers ask the Dispatcher this often which tokens are refused, whoever has them (protocol 7).
+pub const REVOKED_FRESH_MILLIS: i64 = 30_000;
+/// After the Dispatcher gave no answer to that.
+pub const REVOKED_RETRY_MILLIS: i64 = 5_000;
+/// How far ahead of us a proof may be, seconds: one that is made in advance is good only that much later.
+pub const PROOF_AHEAD_MAX_SECS: i64 = 60;
 /// Names in an `aud` array: providers list a handful; more is an attempt to make us compare for long.
 pub const TOKEN_AUDIENCES_MAX: usize = 32;
 /// A subject (contract 5; OpenID Connect Core section 2 has the same bound).

@@ -27,6 +27,10 @@ pub struct RequestHead {
     pub prefer: Option<String>,
     /// `Last-Event-ID`.
     pub last_event_id: Option<String>,
+    /// `DPoP`: a proof of possession.
+    pub proof: Option<String>,
+    /// `X-Firebase-AppCheck`: an attestation of the app.
+    pub attestation: Option<String>,
 }
 
 /// A URL taken apart without normalizing anything.
@@ -105,24 +109,28 @@ pub fn preferred_wait_secs(value: &str) -> Option<u32> {
 pub enum Credentials<'a> {
     /// `Authorization: Bearer …`.
     Bearer(&'a str),
-    /// A header that is there but holds no bearer token; the reason for the log.
+    /// `Authorization: DPoP …` (RFC 9449 section 7.1): a token that is bound to a key.
+    Bound(&'a str),
+    /// A header that is there but holds no token; the reason for the log.
     Unusable(&'static str),
     /// No header.
     Missing,
 }
 
-/// Reads `Authorization` (RFC 6750 section 2.1): the scheme in any case, one space, the token.
+/// Reads `Authorization` (RFC 6750 section 2.1, RFC 9449 section 7.1): the scheme in any case, one space, the token.
 #[must_use]
 pub fn parse_authorization(value: Option<&str>) -> Credentials<'_> {
     let Some(value) = value else { return Credentials::Missing };
     let Some((scheme, token)) = value.split_once(' ') else { return Credentials::Unusable("authorization_form") };
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Credentials::Unusable("authorization_scheme");
-    }
+    let credentials = match scheme {
+        scheme if scheme.eq_ignore_ascii_case("bearer") => Credentials::Bearer(token),
+        scheme if scheme.eq_ignore_ascii_case("dpop") => Credentials::Bound(token),
+        _ => return Credentials::Unusable("authorization_scheme"),
+    };
     if token.is_empty() || token.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b',') {
         return Credentials::Unusable("authorization_form");
     }
-    Credentials::Bearer(token)
+    credentials
 }
 
 #[cfg(test)]
@@ -196,7 +204,9 @@ mod tests {
     }
 
     #[test]
-    fn only_a_bearer_token_is_a_token() {
+    fn a_token_has_one_of_two_schemes() {
+        assert_eq!(parse_authorization(Some("DPoP a.b.c")), Credentials::Bound("a.b.c"));
+        assert_eq!(parse_authorization(Some("dpop a.b.c")), Credentials::Bound("a.b.c"));
         assert_eq!(parse_authorization(None), Credentials::Missing);
         assert_eq!(parse_authorization(Some("Bearer a.b.c")), Credentials::Bearer("a.b.c"));
         assert_eq!(parse_authorization(Some("bearer a.b.c")), Credentials::Bearer("a.b.c"));
@@ -207,7 +217,9 @@ mod tests {
             "Bearer\ta.b.c",
             "Bearer  a.b.c",
             "Token a",
-            "DPoP a",
+            "DPoP",
+            "DPoP ",
+            "DPoP a, Bearer b",
             "Bearer a, Bearer b",
             "Bearer é",
         ] {

@@ -110,6 +110,14 @@ prefixed_id!(
     /// One request, as `X-Request-Id` and the log show it.
     RequestId, "req_"
 );
+prefixed_id!(
+    /// A token of our own: its `jti`.
+    TokenId, "tok_"
+);
+prefixed_id!(
+    /// A guest: the subject of one token.
+    GuestId, "guest_"
+);
 
 /// SHA-256 over all parts in a row, in hexadecimal.
 #[must_use]

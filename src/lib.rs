@@ -20,6 +20,7 @@
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::string_slice, reason = "a test may fail loudly"))]
 
+pub mod auth;
 pub mod config;
 pub mod constants;
 pub mod cors;

@@ -190,6 +190,43 @@ impl Code {
     }
 }
 
+/// What a client is asked for, where a token is missing or refused (RFC 6750 section 3, RFC 9449 section 7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Challenge {
+    /// A bearer token: proofs of possession need `PUBLIC_URL`.
+    #[default]
+    Bearer,
+    /// A bearer token, or one with a proof.
+    BearerOrProof,
+    /// Another token with a proof.
+    Proof,
+    /// Another proof.
+    NewProof,
+}
+
+impl Challenge {
+    /// `WWW-Authenticate` of an answer with this code. An error is named only where a token was sent, and 403 for a
+    /// missing scope names it too.
+    #[must_use]
+    pub const fn header(self, code: Code) -> Option<&'static str> {
+        Some(match (code, self) {
+            (Code::MissingToken, Self::Bearer) => "Bearer",
+            (Code::MissingToken, _) => "Bearer, DPoP algs=\"ES256 EdDSA Ed25519\"",
+            (Code::InvalidToken, Self::Bearer) => "Bearer error=\"invalid_token\"",
+            (Code::InvalidToken, Self::BearerOrProof) => {
+                "Bearer error=\"invalid_token\", DPoP algs=\"ES256 EdDSA Ed25519\""
+            }
+            (Code::InvalidToken, Self::Proof) => "DPoP error=\"invalid_token\", algs=\"ES256 EdDSA Ed25519\"",
+            (Code::InvalidToken, Self::NewProof) => "DPoP error=\"invalid_dpop_proof\", algs=\"ES256 EdDSA Ed25519\"",
+            (Code::InsufficientPermissions, Self::Bearer | Self::BearerOrProof) => {
+                "Bearer error=\"insufficient_scope\""
+            }
+            (Code::InsufficientPermissions, _) => "DPoP error=\"insufficient_scope\"",
+            _ => return None,
+        })
+    }
+}
+
 /// A refusal on its way to the client and to the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
@@ -205,13 +242,29 @@ pub struct Rejection {
     pub retry_after_secs: Option<u32>,
     /// `Allow` of a 405.
     pub allow: Option<&'static str>,
+    /// `WWW-Authenticate` of a 401 and of a missing scope.
+    pub challenge: Challenge,
 }
 
 impl Rejection {
     /// A refusal with a code and the reason for the log.
     #[must_use]
     pub const fn new(code: Code, reason: &'static str) -> Self {
-        Self { code, reason, param: None, job_id: None, retry_after_secs: None, allow: None }
+        Self {
+            code,
+            reason,
+            param: None,
+            job_id: None,
+            retry_after_secs: None,
+            allow: None,
+            challenge: Challenge::Bearer,
+        }
+    }
+
+    /// The same, with what the client is asked for.
+    #[must_use]
+    pub fn challenge(self, challenge: Challenge) -> Self {
+        Self { challenge, ..self }
     }
 
     /// A refusal because of the parameter `param`, a path such as `input.prompt`.
@@ -264,6 +317,23 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn a_challenge_names_the_algorithms_that_proofs_may_have() {
+        let names = crate::token::PROOF_ALGORITHMS.map(crate::token::Algorithm::as_str).join(" ");
+        for (code, challenge) in [
+            (Code::MissingToken, Challenge::BearerOrProof),
+            (Code::InvalidToken, Challenge::BearerOrProof),
+            (Code::InvalidToken, Challenge::Proof),
+            (Code::InvalidToken, Challenge::NewProof),
+        ] {
+            assert!(challenge.header(code).unwrap().contains(&format!("algs=\"{names}\"")), "{code:?}");
+        }
+        for code in Code::ALL {
+            let is_asked = matches!(code, Code::MissingToken | Code::InvalidToken | Code::InsufficientPermissions);
+            assert_eq!(Challenge::Bearer.header(code).is_some(), is_asked, "{code:?}");
+        }
     }
 
     #[test]

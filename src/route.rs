@@ -37,6 +37,16 @@ pub enum Route {
     File(FileId),
     /// `DELETE /v1/files/{id}`.
     DeleteFile(FileId),
+    /// `POST /auth/token`.
+    Token,
+    /// `POST /auth/revoke`.
+    Revoke,
+    /// `GET /.well-known/jwks.json`.
+    KeySet,
+    /// `GET /.well-known/oauth-authorization-server`.
+    ServerMetadata,
+    /// `POST /admin/api/revocations`.
+    AdminRevocations,
     /// `POST /hooks/{capability}`; the capability is not checked yet.
     Hook(String),
     /// `POST /v1/predictions/{id}/cancel` and its alias.
@@ -73,6 +83,30 @@ pub enum NoRoute {
     Method(&'static str),
     /// `OPTIONS` on a known path, with the methods of this `Allow` value.
     Options(&'static str),
+}
+
+/// What a deployment may have, or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feature {
+    /// The demo: with `DEMO`.
+    Demo,
+    /// Tokens of our own: with `TOKEN_SIGNING_KEYS`. A token of anybody's can be revoked without.
+    OwnTokens,
+    /// The operator's pages and API.
+    Admin,
+}
+
+/// What a path belongs to, whatever the method: where that is off, nothing is there.
+#[must_use]
+pub fn feature(path: &str) -> Option<Feature> {
+    match path {
+        "/" => Some(Feature::Demo),
+        "/auth/token" => Some(Feature::OwnTokens),
+        _ if path.starts_with("/demo/") => Some(Feature::Demo),
+        _ if path.starts_with("/.well-known/") => Some(Feature::OwnTokens),
+        _ if path.starts_with("/admin/") => Some(Feature::Admin),
+        _ => None,
+    }
 }
 
 /// The demo's files: the one list that the Worker hands out, whatever else lies in the assets.
@@ -129,11 +163,19 @@ impl Route {
         }
     }
 
-    /// The scope that the route needs; `None` for those without a token.
+    /// The scope that the route needs; `None` for those without a user's token.
     #[must_use]
     pub const fn scope(&self) -> Option<Scope> {
         match self {
-            Self::Health | Self::Ready | Self::Demo(_) | Self::Hook(_) => None,
+            Self::Health
+            | Self::Ready
+            | Self::Demo(_)
+            | Self::Hook(_)
+            | Self::Token
+            | Self::Revoke
+            | Self::KeySet
+            | Self::ServerMetadata
+            | Self::AdminRevocations => None,
             Self::Create(_) | Self::CreateBatch => Some(Scope::Create),
             Self::Get(_)
             | Self::List
@@ -169,6 +211,11 @@ impl Route {
             Self::File(_) => "files.get",
             Self::DeleteFile(_) => "files.delete",
             Self::Hook(_) => "hook",
+            Self::Token => "auth.token",
+            Self::Revoke => "auth.revoke",
+            Self::KeySet => "well_known.jwks",
+            Self::ServerMetadata => "well_known.oauth",
+            Self::AdminRevocations => "admin.revocations",
             Self::Cancel(_) => "predictions.cancel",
             Self::Delete(_) => "predictions.delete",
             Self::Models => "models.list",
@@ -194,6 +241,11 @@ fn resource(path: &str) -> Option<Resource> {
         ("hooks", [Some(capability), None, ..]) if !capability.is_empty() => {
             Some(Resource::post(Route::Hook((*capability).to_owned())))
         }
+        ("auth", [Some("token"), None, ..]) => Some(Resource::post(Route::Token)),
+        ("auth", [Some("revoke"), None, ..]) => Some(Resource::post(Route::Revoke)),
+        (".well-known", [Some("jwks.json"), None, ..]) => Some(Resource::get(Route::KeySet)),
+        (".well-known", [Some("oauth-authorization-server"), None, ..]) => Some(Resource::get(Route::ServerMetadata)),
+        ("admin", [Some("api"), Some("revocations"), None, ..]) => Some(Resource::post(Route::AdminRevocations)),
         ("v1", rest) => v1(rest),
         _ => None,
     }
@@ -291,6 +343,11 @@ mod tests {
             ("GET", format!("/v1/files/{FILE}"), Route::File(FileId::parse(FILE).unwrap())),
             ("DELETE", format!("/v1/files/{FILE}"), Route::DeleteFile(FileId::parse(FILE).unwrap())),
             ("POST", "/hooks/abc".to_owned(), Route::Hook("abc".to_owned())),
+            ("POST", "/auth/token".to_owned(), Route::Token),
+            ("POST", "/auth/revoke".to_owned(), Route::Revoke),
+            ("GET", "/.well-known/jwks.json".to_owned(), Route::KeySet),
+            ("GET", "/.well-known/oauth-authorization-server".to_owned(), Route::ServerMetadata),
+            ("POST", "/admin/api/revocations".to_owned(), Route::AdminRevocations),
             ("GET", "/v1/predictions".to_owned(), Route::List),
             ("GET", "/v1/models".to_owned(), Route::Models),
             ("GET", "/v1/models/acme/model-x".to_owned(), Route::Model(model())),
@@ -337,6 +394,14 @@ mod tests {
             "/v1/ACME/model-x/predictions",
             "/v1/models/files/x/predictions",
             "/metrics",
+            "/auth",
+            "/auth/",
+            "/auth/token/",
+            "/auth/token/x",
+            "/.well-known/",
+            "/.well-known/openid-configuration",
+            "/admin/api",
+            "/admin/api/revocations/x",
             "/.well-known/../v1/account",
             "/demo/",
             "/demo/../v1/account",

@@ -188,6 +188,74 @@ fn good_variants_are_accepted() {
     }
 }
 
+/// Settings of a deployment with tokens of its own and guests; the private key is RFC 8037's example.
+fn with_own_tokens(name: &str, value: Option<&str>) -> Result<Config, Vec<Problem>> {
+    let keys = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k1",
+        "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]});
+    let mut policy = policy();
+    policy["plans"]["guest"] = policy["plans"]["default"].clone();
+    policy["plans"]["guest"]["pool_daily_credits"] = json!("10");
+    policy["plans"]["guest"]["pool_waiting_share"] = json!(0.2);
+    let mut settings = good();
+    let own = [
+        ("PUBLIC_URL", "https://api.example".to_owned()),
+        ("TOKEN_SIGNING_KEYS", keys.to_string()),
+        ("TURNSTILE_SECRET", "a-secret-of-turnstile".to_owned()),
+        ("POLICY", policy.to_string()),
+    ];
+    settings.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    match value {
+        Some(value) => drop(settings.insert(name.to_owned(), value.to_owned())),
+        None => drop(settings.remove(name)),
+    }
+    parse(&settings)
+}
+
+#[test]
+fn tokens_of_our_own_make_this_deployment_an_issuer() {
+    let config = with_own_tokens("DEMO", Some("off")).unwrap();
+    assert!(config.signing_keys.is_some() && config.issuers.last().unwrap().is_own());
+    assert_eq!(config.issuers.last().unwrap().name(), "https://api.example");
+    let turnstile = config.turnstile.unwrap();
+    assert_eq!(turnstile.url, "https://challenges.cloudflare.com/turnstile/v0/siteverify");
+    assert_eq!(turnstile.hosts, ["app.example", "localhost", "localhost", "api.example"]);
+    assert!(!parse(&good()).unwrap().issuers.iter().any(valetkey::token::Issuer::is_own));
+}
+
+#[test]
+fn what_tokens_of_our_own_and_guests_need_is_asked_for() {
+    let issuers = |issuer: Value| json!([issuer]).to_string();
+    let own_name = json!({"issuer": "https://api.example", "audience": ["app"], "keys": {"secret": "APP_SECRET"}, "algorithms": ["HS256"]});
+    for (name, value, reported) in [
+        ("PUBLIC_URL", None, "PUBLIC_URL"),
+        ("TOKEN_SIGNING_KEYS", None, "TURNSTILE_SECRET"),
+        ("TOKEN_SIGNING_KEYS", Some("{}".to_owned()), "TOKEN_SIGNING_KEYS"),
+        ("POLICY", Some(policy().to_string()), "TURNSTILE_SECRET"),
+        ("TURNSTILE_SECRET", Some(String::new()), "TURNSTILE_SECRET"),
+        ("TURNSTILE_URL", Some("http://turnstile.example".to_owned()), "TURNSTILE_URL"),
+        ("ISSUERS", Some(issuers(own_name)), "ISSUERS"),
+    ] {
+        let problems = with_own_tokens(name, value.as_deref()).unwrap_err();
+        assert!(problems.iter().any(|problem| problem.name == reported), "{name}: {problems:?}");
+    }
+    // Without a widget there are no guests, and nothing to complain about.
+    assert!(with_own_tokens("TURNSTILE_SECRET", None).unwrap().turnstile.is_none());
+    let local = with_own_tokens("TURNSTILE_URL", Some("http://127.0.0.1:1/verify")).unwrap();
+    assert_eq!(local.check_host("api.example").unwrap_err()[0].name, "TURNSTILE_URL");
+    assert!(local.check_host("127.0.0.1").is_ok());
+}
+
+#[test]
+fn proofs_of_possession_need_a_public_url() {
+    let issuer = json!([{"issuer": "https://idp.example/", "audience": ["app"], "keys": {"secret": "APP_SECRET"},
+        "algorithms": ["HS256"], "dpop": "required"}]);
+    assert_eq!(with("ISSUERS", Some(&issuer.to_string())).unwrap_err()[0].name, "PUBLIC_URL");
+    let mut settings = good();
+    settings.insert("ISSUERS".into(), issuer.to_string());
+    settings.insert("PUBLIC_URL".into(), "https://api.example".into());
+    assert!(parse(&settings).is_ok());
+}
+
 #[test]
 fn a_long_setting_goes_on_in_numbered_parts_without_a_gap() {
     let text = policy().to_string();
@@ -259,6 +327,7 @@ fn every_broken_rule_of_a_policy_is_refused() {
 fn grant() -> Grant {
     Grant {
         user: UserKey::new("i", "s"),
+        is_own: false,
         plan: None,
         scopes: Scope::ALL.to_vec(),
         models: None,

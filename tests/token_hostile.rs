@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use hostile::keys::Keys;
 use hostile::{SECRET_NAME, build_jwt, issuers, lines};
 use valetkey::time::UnixSeconds;
-use valetkey::token::{Issuer, Purpose, Refusal, TokenCache, parse_issuers, verify};
+use valetkey::token::{Issuer, Possession, Purpose, Refusal, TokenCache, parse_issuers, verify};
 
 const NOW: i64 = 1_768_473_000;
 
@@ -37,7 +37,7 @@ fn each_line_is_answered_as_it_expects() {
     let mut wrong = Vec::new();
     for line in lines() {
         let token = build_jwt(&line, &keys, NOW);
-        let answer = match verify(&token, &issuers, Purpose::Access, UnixSeconds(NOW)) {
+        let answer = match verify(&token, &issuers, Purpose::Access, Possession::None, UnixSeconds(NOW)) {
             Ok(_) => "accepted",
             Err(refusal) => refusal.as_str(),
         };
@@ -55,10 +55,10 @@ fn nothing_that_is_refused_is_found_in_the_cache() {
     let mut cache = TokenCache::new();
     for line in lines() {
         let token = build_jwt(&line, &keys, NOW);
-        if let Ok(verified) = verify(&token, &issuers, Purpose::Access, UnixSeconds(NOW)) {
+        if let Ok(verified) = verify(&token, &issuers, Purpose::Access, Possession::None, UnixSeconds(NOW)) {
             cache.insert(&token, &verified);
         }
-        let hit = cache.get(&token, &issuers, Purpose::Access, UnixSeconds(NOW)).is_some();
+        let hit = cache.get(&token, &issuers, Purpose::Access, Possession::None, UnixSeconds(NOW)).is_some();
         assert_eq!(hit, line.expect == "accepted", "{}", line.id);
     }
 }
@@ -77,10 +77,19 @@ fn the_file_is_in_order() {
 #[test]
 fn every_reason_that_these_issuers_can_give_is_given() {
     let given: BTreeSet<String> = lines().into_iter().map(|line| line.expect).collect();
-    // These need issuers of another kind (src/token/verify_tests.rs).
+    // These need issuers of another kind, or a proof (src/token/verify_tests.rs, src/token/signing_tests.rs).
+    let elsewhere = [
+        Refusal::WrongUse,
+        Refusal::ProofRequired,
+        Refusal::KeysUnavailable,
+        Refusal::UnknownOrigin,
+        Refusal::ProofForUnboundToken,
+        Refusal::ProofOfAnotherKey,
+        Refusal::ProofOfAnotherToken,
+    ];
     let missing: Vec<_> = Refusal::ALL
         .into_iter()
-        .filter(|refusal| !matches!(refusal, Refusal::WrongUse | Refusal::ProofRequired | Refusal::KeysUnavailable))
+        .filter(|refusal| !elsewhere.contains(refusal))
         .filter(|refusal| !given.contains(refusal.as_str()))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");

@@ -23,7 +23,7 @@ use hostile::{AUDIENCE, HS_ISSUER, Line, SECRET_NAME, build_jwt, issuers, lines}
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use valetkey::time::UnixSeconds;
-use valetkey::token::{Issuer, Purpose, TokenCache, parse_issuers, verify};
+use valetkey::token::{Issuer, Possession, Purpose, TokenCache, parse_issuers, verify};
 
 const NOW: i64 = 1_768_473_000;
 
@@ -44,7 +44,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
 });
 
 fn accepted(token: &str) -> bool {
-    verify(token, &WORLD.issuers, Purpose::Access, UnixSeconds(NOW)).is_ok()
+    verify(token, &WORLD.issuers, Purpose::Access, Possession::None, UnixSeconds(NOW)).is_ok()
 }
 
 /// A token of `k1` with this header and these claims.
@@ -142,7 +142,7 @@ proptest! {
         let mut claims = claims();
         claims[&name] = value;
         let token = signed(HEADER, &claims.to_string());
-        if let Ok(verified) = verify(&token, &WORLD.issuers, Purpose::Access, UnixSeconds(NOW)) {
+        if let Ok(verified) = verify(&token, &WORLD.issuers, Purpose::Access, Possession::None, UnixSeconds(NOW)) {
             let grant = verified.grant;
             let lifetime = grant.expires_at.0 - grant.issued_at.0;
             prop_assert!((1..=900).contains(&lifetime));
@@ -163,18 +163,18 @@ proptest! {
     #[test]
     fn the_cache_knows_only_the_token_that_was_stored(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte in 0x20_u8..0x7f, now in NOW - 1_000..NOW + 2_000) {
         let token = which.get(&WORLD.good);
-        let verified = verify(token, &WORLD.issuers, Purpose::Access, UnixSeconds(NOW)).unwrap();
+        let verified = verify(token, &WORLD.issuers, Purpose::Access, Possession::None, UnixSeconds(NOW)).unwrap();
         let mut cache = TokenCache::new();
         cache.insert(token, &verified);
         // At any time it answers what a verification would.
-        let fresh = verify(token, &WORLD.issuers, Purpose::Access, UnixSeconds(now)).ok().map(|verified| verified.grant);
-        prop_assert_eq!(cache.get(token, &WORLD.issuers, Purpose::Access, UnixSeconds(now)), fresh);
+        let fresh = verify(token, &WORLD.issuers, Purpose::Access, Possession::None, UnixSeconds(now)).ok().map(|verified| verified.grant);
+        prop_assert_eq!(cache.get(token, &WORLD.issuers, Purpose::Access, Possession::None, UnixSeconds(now)), fresh);
         let mut bytes = token.clone().into_bytes();
         let at = at.index(bytes.len());
         prop_assume!(bytes[at] != byte);
         bytes[at] = byte;
         let other = String::from_utf8(bytes).unwrap();
-        prop_assert_eq!(cache.get(&other, &WORLD.issuers, Purpose::Access, UnixSeconds(NOW)), None);
+        prop_assert_eq!(cache.get(&other, &WORLD.issuers, Purpose::Access, Possession::None, UnixSeconds(NOW)), None);
     }
 
     #[test]

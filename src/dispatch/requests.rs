@@ -12,7 +12,7 @@ use crate::limit::minute::whole_seconds;
 use crate::limit::request_window::Lane;
 use crate::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobEnd, JobNews, Order, Share};
 use crate::prediction::{QueuePlace, Status};
-use crate::time::UnixMillis;
+use crate::time::{UnixMillis, UnixSeconds};
 
 impl Dispatcher {
     /// Takes predictions over, all or none. `has_tombstone` tells whether one of their ids ended or was withdrawn before.
@@ -48,6 +48,29 @@ impl Dispatcher {
             self.accept(user.clone(), order, share.clone(), now);
         }
         Ok(())
+    }
+
+    /// Whether the token behind new orders is among those that were revoked all together. What is known already was
+    /// admitted: its message was answered, and the answer lost.
+    ///
+    /// # Errors
+    /// [`EnqueueRefusal::Revoked`].
+    pub fn check_revoked(&self, orders: &[Order], issued_at: Option<UnixSeconds>) -> Result<(), EnqueueRefusal> {
+        let is_revoked = issued_at.is_some_and(|issued_at| self.state.revoked_by >= Some(issued_at));
+        let is_new = !orders.iter().any(|order| self.is_known(&order.job_id));
+        if is_revoked && is_new { Err(EnqueueRefusal::Revoked) } else { Ok(()) }
+    }
+
+    /// Refuses every token that was issued by then. An earlier time changes nothing: what is revoked stays so.
+    pub fn revoke_all(&mut self, issued_by: UnixSeconds) {
+        self.state.revoked_by = self.state.revoked_by.max(Some(issued_by));
+        self.changes.state = true;
+    }
+
+    /// Every token that was issued by then is refused.
+    #[must_use]
+    pub const fn revoked_by(&self) -> Option<UnixSeconds> {
+        self.state.revoked_by
     }
 
     fn is_known(&self, job_id: &JobId) -> bool {

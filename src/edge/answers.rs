@@ -1,19 +1,26 @@
 //! Calls of the objects, and what their refusals are on the wire.
 
+use std::cell::Cell;
+
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 use worker::Env;
 
 use super::handler::Call;
 use super::platform::{self, PlatformError};
-use crate::constants::ACK_TIMEOUT_MILLIS;
+use crate::constants::{ACK_TIMEOUT_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, REVOKED_FRESH_MILLIS, REVOKED_RETRY_MILLIS};
 use crate::ids::{JobId, UserKey};
 use crate::messages::{
     Caller, DispatcherReply, DispatcherRequest, LedgerAnswer, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest,
+    ProofUse,
 };
 use crate::rejection::{Code, Rejection};
-use crate::token::Grant;
+use crate::time::{UnixMillis, UnixSeconds};
+use crate::token::{Grant, Verified};
 use crate::upstream::answer::Answer as VendorAnswer;
+
+/// The reason of a 401 for a proof that came twice.
+pub const PROOF_USED: &str = "proof_used";
 
 /// The one Dispatcher's name.
 pub const DISPATCHER_NAME: &str = "main";
@@ -23,13 +30,73 @@ pub fn ledgers(env: &Env) -> Result<JsValue, PlatformError> {
     platform::binding(env, "LEDGER")
 }
 
+thread_local! {
+    /// Tokens issued by then are refused, and from when on that is asked for again.
+    static REVOKED: Cell<(UnixMillis, Option<UnixSeconds>)> = const { Cell::new((UnixMillis(0), None)) };
+}
+
+/// By when a token must not have been issued, whoever has it. Asked for before the first answer of an isolate and every
+/// 30 s (protocol 7); while the Dispatcher does not answer, what it said last stands.
+pub async fn revoked_by(env: &Env, now: UnixMillis) -> Option<UnixSeconds> {
+    let (again_at, known) = REVOKED.get();
+    if now < again_at {
+        return known;
+    }
+    match ask_dispatcher(env, &DispatcherRequest::Revoked, DISPATCHER_ACK_TIMEOUT_MILLIS).await {
+        Ok(DispatcherReply::Revoked(said)) => {
+            let revoked_by = REVOKED.get().1.max(said);
+            REVOKED.set((now.plus_millis(REVOKED_FRESH_MILLIS), revoked_by));
+            revoked_by
+        }
+        _ => {
+            REVOKED.set((now.plus_millis(REVOKED_RETRY_MILLIS), known));
+            known
+        }
+    }
+}
+
+/// The Dispatcher knows more than this isolate: the next request asks.
+pub fn forget_revoked() {
+    REVOKED.set((UnixMillis(0), REVOKED.get().1));
+}
+
 /// Asks the caller's Ledger, and counts the request. Fails closed: no answer in 2 s, or one that makes no sense, is 503.
 pub async fn ask_ledger(call: &Call<'_>, grant: &Grant, ask: LedgerRequest) -> Result<LedgerReply, Rejection> {
     let plan = call.deployment.config.policy.limits_for(grant)?;
-    let caller = Caller { requests_per_minute: Some(plan.requests_per_minute), ..caller(grant) };
+    let caller = Caller {
+        requests_per_minute: Some(plan.requests_per_minute),
+        proof: call.proof.borrow().clone(),
+        ..caller(grant)
+    };
     let answer = send(call.env, &grant.user, &LedgerCall { caller: Some(caller), ask }).await?;
     call.rate.set(answer.rate);
-    accepted(answer.reply)
+    accepted(answer.reply).map_err(|rejection| addressed(call, rejection))
+}
+
+/// Uses the proof of a request that needs nothing else of the Ledger. Not counted, as without a proof.
+pub async fn use_proof(call: &Call<'_>, grant: &Grant) -> Result<(), Rejection> {
+    let Some(proof) = call.proof.borrow().clone() else { return Ok(()) };
+    let caller = Caller { proof: Some(proof), ..caller(grant) };
+    let answer = send(call.env, &grant.user, &LedgerCall { caller: Some(caller), ask: LedgerRequest::Check }).await?;
+    accepted(answer.reply).map(|_| ()).map_err(|rejection| addressed(call, rejection))
+}
+
+/// A refusal with what this caller is asked for.
+fn addressed(call: &Call<'_>, rejection: Rejection) -> Rejection {
+    let challenge = call.challenge(rejection.reason);
+    rejection.challenge(challenge)
+}
+
+/// Counts a request for a token in the caller's Ledger, and uses its proof, if there is one.
+pub async fn count_exchange(
+    env: &Env,
+    subject: &Verified,
+    requests_per_minute: u32,
+    proof: Option<ProofUse>,
+) -> Result<LedgerReply, Rejection> {
+    let grant = &subject.grant;
+    let caller = Caller { requests_per_minute: Some(requests_per_minute), proof, ..caller(grant) };
+    Ok(send(env, &grant.user, &LedgerCall { caller: Some(caller), ask: LedgerRequest::Check }).await?.reply)
 }
 
 /// Asks the caller's Ledger on behalf of a request that was counted before. Revocation is checked again.
@@ -44,7 +111,7 @@ pub async fn tell_ledger(env: &Env, user: &UserKey, ask: LedgerRequest) -> Resul
 }
 
 fn caller(grant: &Grant) -> Caller {
-    Caller { issued_at: grant.issued_at, jti: grant.jti.clone(), requests_per_minute: None }
+    Caller { issued_at: grant.issued_at, jti: grant.jti.clone(), requests_per_minute: None, proof: None }
 }
 
 async fn send(env: &Env, user: &UserKey, call: &LedgerCall) -> Result<LedgerAnswer, Rejection> {
@@ -134,6 +201,7 @@ fn rejection(refusal: LedgerRefusal) -> Rejection {
         LedgerRefusal::NotFound => Rejection::new(Code::NotFound, "owned"),
         LedgerRefusal::NotEnded => Rejection::new(Code::NotEnded, "prediction_runs"),
         LedgerRefusal::Revoked => Rejection::new(Code::InvalidToken, "revoked"),
+        LedgerRefusal::ProofUsed => Rejection::new(Code::InvalidToken, PROOF_USED),
         LedgerRefusal::InProgress => wait(Code::IdempotencyInProgress, "idempotency", 1),
         LedgerRefusal::KeyMismatch => Rejection::new(Code::IdempotencyMismatch, "idempotency"),
         LedgerRefusal::UnknownFile { .. } => Rejection::new(Code::InvalidParameter, "file"),

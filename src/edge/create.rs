@@ -87,7 +87,7 @@ pub async fn estimate(call: &Call<'_>, grant: &Grant) -> Result<Answer, Rejectio
 }
 
 /// The body, and the hash of path and body that tells one request from another (contract 2).
-async fn read_json(
+pub async fn read_json(
     call: &Call<'_>,
     max_bytes: usize,
     max_depth: usize,

@@ -108,11 +108,13 @@ type Outcome<T> = std::result::Result<T, PlatformError>;
 impl Inner {
     async fn answer(self: &Rc<Self>, request: DispatcherRequest) -> Outcome<DispatcherReply> {
         match request {
-            DispatcherRequest::Enqueue { user, orders, share, deadline } => {
+            DispatcherRequest::Enqueue { user, orders, share, deadline, issued_at } => {
                 let job_ids: Vec<JobId> = orders.iter().map(|order| order.job_id.clone()).collect();
                 let has_tombstone = self.store()?.has_tombstone(&job_ids)?;
-                let enqueue =
-                    |machine: &mut Machine, now| machine.enqueue(&user, orders, &share, deadline, has_tombstone, now);
+                let enqueue = |machine: &mut Machine, now| {
+                    machine.check_revoked(&orders, issued_at)?;
+                    machine.enqueue(&user, orders, &share, deadline, has_tombstone, now)
+                };
                 match self.turn(enqueue)? {
                     // The turn that took them may have started some: the Ledger is told where they are after it.
                     Ok(()) => self.turn(|machine, now| machine.present(&job_ids, now)),
@@ -139,6 +141,11 @@ impl Inner {
                 machine.want_models();
                 DispatcherReply::Models(machine.models().map(<[_]>::to_vec))
             }),
+            DispatcherRequest::RevokeAll { issued_by } => self.turn(|machine, _| {
+                machine.revoke_all(issued_by);
+                DispatcherReply::Done
+            }),
+            DispatcherRequest::Revoked => self.turn(|machine, _| DispatcherReply::Revoked(machine.revoked_by())),
             DispatcherRequest::Troubles => self.turn(|machine, _| DispatcherReply::Troubles(machine.troubles())),
         }
     }

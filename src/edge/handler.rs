@@ -1,27 +1,27 @@
 //! A request's way through the checks, in the order of contract 1.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use serde_json::json;
 use worker::{Context, Env};
 
-use super::answers::ask_dispatcher;
-use super::deployment::{Deployment, deployment, with_tokens};
+use super::answers::{self, ask_dispatcher};
+use super::deployment::{Deployment, deployment};
 use super::platform::{self, PlatformError};
 use super::respond::{self, Answer, Reply};
-use super::{create, demo, events, files, key_sets, log, reads, vendor_stream};
+use super::{admin, create, demo, events, files, identity, log, reads, tokens, vendor_stream};
+use crate::auth::{self, Refused};
 use crate::config::{LogLevel, Problem, is_loopback_host};
-use crate::constants::{ACK_TIMEOUT_MILLIS, KEY_SET_RETRY_SECS, MISCONFIGURED_RETRY_SECS, OTHER_BODY_MAX_BYTES};
+use crate::constants::{ACK_TIMEOUT_MILLIS, MISCONFIGURED_RETRY_SECS, OTHER_BODY_MAX_BYTES};
 use crate::cors::{OriginCheck, check_origin};
-use crate::headers::{self, Credentials, RequestHead, UrlParts, split_url};
+use crate::headers::{self, RequestHead, UrlParts, split_url};
 use crate::hook;
 use crate::ids::RequestId;
-use crate::messages::{DispatcherRequest, Rate};
-use crate::rejection::{Code, Rejection};
-use crate::route::{NoRoute, Route};
+use crate::messages::{DispatcherRequest, ProofUse, Rate};
+use crate::rejection::{Challenge, Code, Rejection};
+use crate::route::{Feature, NoRoute, Route};
 use crate::time::UnixMillis;
-use crate::token::{self, Grant, Purpose, Refusal};
 
 /// What the steps of one request share.
 pub struct Call<'a> {
@@ -47,6 +47,24 @@ pub struct Call<'a> {
     pub origin: OriginCheck<'a>,
     /// What the Ledger said of the caller's requests of this minute.
     pub rate: Cell<Option<Rate>>,
+    /// The proof of possession that the caller's Ledger is to take, once.
+    pub proof: RefCell<Option<ProofUse>>,
+    /// What a caller without a good token is asked for.
+    pub challenge: Cell<Challenge>,
+    /// Who calls, for the log, where that is known before or without a grant.
+    pub subject: RefCell<Option<String>>,
+}
+
+impl Call<'_> {
+    /// A 401, with what this caller is asked for.
+    pub fn unauthorized(&self, code: Code, reason: &'static str) -> Rejection {
+        Rejection::new(code, reason).challenge(self.challenge(reason))
+    }
+
+    /// What this caller is asked for, refused for `reason`.
+    pub fn challenge(&self, reason: &'static str) -> Challenge {
+        if reason == answers::PROOF_USED { Challenge::NewProof } else { self.challenge.get() }
+    }
 }
 
 /// What is learned on the way, for the log.
@@ -54,7 +72,7 @@ pub struct Call<'a> {
 struct Trace {
     route: Option<&'static str>,
     subject: Option<String>,
-    rejection: Option<Rejection>,
+    refused: Option<(&'static str, &'static str)>,
 }
 
 /// Answers a request and writes its log line. Fails only where no response can be made at all.
@@ -73,7 +91,7 @@ pub async fn handle(request: web_sys::Request, env: Env, context: Context) -> Re
         client_request_id: head.request_id.as_deref().and_then(headers::client_request_id),
         route: trace.route.unwrap_or("none"),
         status: response.status(),
-        rejection: trace.rejection.as_ref(),
+        refused: trace.refused,
         subject: trace.subject.as_deref(),
     });
     Ok(response)
@@ -114,13 +132,21 @@ async fn answer(
     let public_origin = config.public_url.as_deref();
     let origin = head.origin.as_deref();
     let is_loopback = is_loopback_host(url.host);
-    let origin = check_origin(origin, &config.allowed_origins, public_origin, url.origin, is_loopback);
-    let write = |answer: &Answer| respond::write(answer, request_id, origin, Some(&deployment), is_head);
-    // 2
-    let route = match route {
-        Ok(Route::Demo(_)) if !config.demo => Err(NoRoute::NotFound),
+    let is_admin = matches!(crate::route::feature(url.path), Some(Feature::Admin));
+    let pages = if is_admin { &[][..] } else { &config.allowed_origins[..] };
+    let origin = match check_origin(origin, pages, public_origin, url.origin, is_loopback) {
+        // Its own page alone calls the operator's API, and needs no CORS for it.
+        OriginCheck::Allowed(_) if is_admin => OriginCheck::None,
         other => other,
     };
+    let write = |answer: &Answer| respond::write(answer, request_id, origin, Some(&deployment), is_head);
+    // 2
+    let is_off = match crate::route::feature(url.path) {
+        Some(Feature::Demo) => !config.demo,
+        Some(Feature::OwnTokens) => config.signing_keys.is_none(),
+        Some(Feature::Admin) | None => false,
+    };
+    let route = if is_off { Err(NoRoute::NotFound) } else { route };
     let route = match (route, origin) {
         (Err(NoRoute::NotFound), _) => {
             return write(&refuse(Rejection::new(Code::NotFound, "route"), request_id, trace));
@@ -146,8 +172,35 @@ async fn answer(
     if let Route::Hook(capability) = &route {
         return write(&called_back(env, &deployment, capability, request_id, trace).await);
     }
-    let rate = Cell::new(None);
-    let call = Call { env, context, deployment: &deployment, request, head, url, now, base, request_id, origin, rate };
+    if let Some(document) = published(&route, &deployment) {
+        return write(&document);
+    }
+    let challenge = if public_origin.is_some() { Challenge::BearerOrProof } else { Challenge::Bearer };
+    let call = Call {
+        env,
+        context,
+        deployment: &deployment,
+        request,
+        head,
+        url,
+        now,
+        base,
+        request_id,
+        origin,
+        rate: Cell::new(None),
+        proof: RefCell::new(None),
+        challenge: Cell::new(challenge),
+        subject: RefCell::new(None),
+    };
+    if let Route::Token | Route::Revoke | Route::AdminRevocations = route {
+        let answer = match route {
+            Route::Token => tokens::token(&call).await.unwrap_or_else(|refused| refuse_token(&refused, trace)),
+            Route::Revoke => tokens::revoke(&call).await.unwrap_or_else(|refused| refuse_token(&refused, trace)),
+            _ => admin::revoke(&call).await.unwrap_or_else(|rejection| refuse(rejection, request_id, trace)),
+        };
+        trace.subject = call.subject.take();
+        return write(&answer);
+    }
     let answer = match authorized(&call, &route, trace).await {
         Ok(Reply::Answer(answer)) => answer,
         Ok(Reply::Open(response)) => return Ok(response),
@@ -175,6 +228,18 @@ async fn called_back(
     Answer::empty(204)
 }
 
+/// What anybody may read: our public keys, and where the endpoints are.
+fn published(route: &Route, deployment: &Deployment) -> Option<Answer> {
+    let config = &deployment.config;
+    let (keys, public_url) = (config.signing_keys.as_ref()?, config.public_url.as_ref()?);
+    let document = match route {
+        Route::KeySet => keys.published().clone(),
+        Route::ServerMetadata => auth::metadata(public_url),
+        _ => return None,
+    };
+    Some(Answer { cache_control: "public, max-age=300", ..Answer::json(200, &document) })
+}
+
 fn probe(route: &Route, problems: Option<&Vec<Problem>>) -> Answer {
     match (route, problems) {
         (Route::Ready, Some(problems)) => Answer::json(503, &json!({"status": "misconfigured", "errors": problems})),
@@ -184,19 +249,27 @@ fn probe(route: &Route, problems: Option<&Vec<Problem>>) -> Answer {
 }
 
 fn refuse(rejection: Rejection, request_id: &RequestId, trace: &mut Trace) -> Answer {
-    let answer = Answer::rejection(&rejection, request_id);
-    trace.rejection = Some(rejection);
-    answer
+    trace.refused = Some((rejection.code.wire().code, rejection.reason));
+    Answer::rejection(&rejection, request_id)
+}
+
+fn refuse_token(refused: &Refused, trace: &mut Trace) -> Answer {
+    let wire = refused.error.wire();
+    trace.refused = Some((wire.error, refused.reason));
+    Answer { retry_after_secs: refused.retry_after_secs, ..Answer::json_text(wire.status, refused.body()) }
 }
 
 /// Steps 5 and 6, and on to the route's own: 5 token 401 · 6 scope 403.
 async fn authorized(call: &Call<'_>, route: &Route, trace: &mut Trace) -> Result<Reply, Rejection> {
     // 5
-    let grant = verify_token(call).await?;
+    let grant = identity::verify_token(call).await?;
     trace.subject = Some(grant.user.log_pseudonym().to_owned());
     // 6
     if route.scope().is_some_and(|scope| !grant.allows(scope)) {
-        return Err(Rejection::new(Code::InsufficientPermissions, "scope"));
+        return Err(call.unauthorized(Code::InsufficientPermissions, "scope"));
+    }
+    if let Route::Models | Route::Model(_) | Route::Estimate = route {
+        answers::use_proof(call, &grant).await?;
     }
     let answer = match route {
         Route::Events(job_id) => return events::open(call, &grant, job_id).await,
@@ -219,35 +292,17 @@ async fn authorized(call: &Call<'_>, route: &Route, trace: &mut Trace) -> Result
         Route::Models => reads::models(call, &grant).await,
         Route::Model(model) => reads::model(call, &grant, model).await,
         Route::Account(view) => reads::account(call, &grant, *view).await,
-        Route::Health | Route::Ready | Route::Demo(_) | Route::Hook(_) => Err(Rejection::new(Code::NotFound, "route")),
+        Route::Health
+        | Route::Ready
+        | Route::Demo(_)
+        | Route::Hook(_)
+        | Route::Token
+        | Route::Revoke
+        | Route::KeySet
+        | Route::ServerMetadata
+        | Route::AdminRevocations => Err(Rejection::new(Code::NotFound, "route")),
     };
     answer.map(Reply::Answer)
-}
-
-/// A token that was verified before is not verified again; its times are.
-async fn verify_token(call: &Call<'_>) -> Result<Grant, Rejection> {
-    let text = match headers::parse_authorization(call.head.authorization.as_deref()) {
-        Credentials::Bearer(text) => text,
-        Credentials::Missing => return Err(Rejection::new(Code::MissingToken, "token_missing")),
-        Credentials::Unusable(reason) => return Err(Rejection::new(Code::InvalidToken, reason)),
-    };
-    let issuers = &call.deployment.config.issuers;
-    let now = call.now.seconds();
-    if let Some(grant) = with_tokens(|tokens| tokens.get(text, issuers, Purpose::Access, now)) {
-        return Ok(grant);
-    }
-    if let Some((keys, kid)) = token::remote_keys_of(text, issuers, Purpose::Access) {
-        key_sets::have(call, keys, kid).await;
-    }
-    let verified = token::verify(text, issuers, Purpose::Access, now).map_err(|refusal| match refusal {
-        // The token may be good: its holder is to come back with it, not to sign in again.
-        Refusal::KeysUnavailable => {
-            Rejection::new(Code::UpstreamUnavailable, refusal.as_str()).retry_after(KEY_SET_RETRY_SECS)
-        }
-        _ => Rejection::new(Code::InvalidToken, refusal.as_str()),
-    })?;
-    with_tokens(|tokens| tokens.insert(text, &verified));
-    Ok(verified.grant)
 }
 
 /// A body that a route does not use is bounded all the same (contract 1).

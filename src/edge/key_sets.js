@@ -1,6 +1,6 @@
 // What Rust needs of the platform for key sets at a URL.
 
-import { readBody } from "./platform.js";
+import { fetchBytes, readBody } from "./platform.js";
 
 /** Under this name a copy says when it was fresh. */
 const FRESH_AT = "fresh-at";
@@ -30,19 +30,7 @@ export async function keepKeySet(url, bytes, freshAtMs, seconds) {
   }
 }
 
-/** The bytes of a provider's key set; `undefined` where it does not send any, in time and in size. Never follows a redirect, never rejects. */
-export async function fetchKeySet(url, userAgent, timeoutMs, maxBytes) {
-  const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), timeoutMs);
-  try {
-    const headers = { Accept: "application/json", "User-Agent": userAgent };
-    const response = await fetch(url, { headers, redirect: "manual", signal: abort.signal });
-    if (response.status === 200) return await readBody(response, maxBytes);
-    response.body?.cancel().catch(() => {});
-    return undefined;
-  } catch {
-    return undefined;
-  } finally {
-    clearTimeout(timer);
-  }
+/** The bytes of a provider's key set; `undefined` where it does not send any, in time and in size. */
+export function fetchKeySet(url, userAgent, timeoutMs, maxBytes) {
+  return fetchBytes(url, { headers: { Accept: "application/json", "User-Agent": userAgent } }, timeoutMs, maxBytes);
 }

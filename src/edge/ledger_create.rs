@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use super::answers::ask_dispatcher;
+use super::answers::{ask_dispatcher, forget_revoked};
 use super::ledger_object::{Done, Inner, key_mark};
 use super::ledger_store::Write;
 use super::platform::{self, PlatformError};
@@ -14,8 +14,8 @@ use crate::constants::{
 use crate::ids::{BatchId, JobId};
 use crate::ledger::{Admission, JtiUsage, KnownKey, Repeat, decide_admission, decide_repeat, undo_admission};
 use crate::messages::{
-    CreateRequest, DayUsage, Deadline, DispatcherReply, DispatcherRequest, JobNews, LedgerRefusal, LedgerReply, Share,
-    Stage,
+    Caller, CreateRequest, DayUsage, Deadline, DispatcherReply, DispatcherRequest, EnqueueRefusal, JobNews,
+    LedgerRefusal, LedgerReply, Share, Stage,
 };
 use crate::prediction::{PredictionRecord, Status};
 use crate::time::UnixMillis;
@@ -26,9 +26,10 @@ impl Inner {
     pub(super) async fn create(
         self: &Rc<Self>,
         mut request: CreateRequest,
-        limit: Option<u32>,
+        caller: Option<&Caller>,
         now: UnixMillis,
     ) -> Done<LedgerReply> {
+        let limit = caller.and_then(|caller| caller.requests_per_minute);
         let store = self.store()?;
         let job_ids: Vec<JobId> = request.orders.iter().map(|order| order.job_id.clone()).collect();
         // 1
@@ -69,7 +70,9 @@ impl Inner {
             max_waiting: request.limits.max_waiting,
         };
         let deadline = Deadline::after(now, DISPATCHER_ACK_TIMEOUT_MILLIS);
-        let enqueue = DispatcherRequest::Enqueue { user: request.user, orders: request.orders, share, deadline };
+        let issued_at = caller.map(|caller| caller.issued_at);
+        let enqueue =
+            DispatcherRequest::Enqueue { user: request.user, orders: request.orders, share, deadline, issued_at };
         let reply = ask_dispatcher(&self.env, &enqueue, DISPATCHER_ACK_TIMEOUT_MILLIS).await;
         // 7
         match reply {
@@ -78,6 +81,9 @@ impl Inner {
                 Ok(created(self.store()?.predictions(&job_ids)?, Some(&news), request.batch_id, false))
             }
             Ok(DispatcherReply::Refused(refusal)) => {
+                if refusal == EnqueueRefusal::Revoked {
+                    forget_revoked();
+                }
                 self.undo(&job_ids, platform::now())?;
                 Ok(LedgerReply::Refused(refusal.into()))
             }

@@ -12,19 +12,20 @@ use serde_json::json;
 use wasm_bindgen::prelude::*;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
-use super::answers::ask_dispatcher;
+use super::answers::{ask_dispatcher, revoked_by};
 use super::ledger_store::{LedgerStore, Write};
 use super::log;
 use super::platform::{self, PlatformError, Sql};
 use crate::constants::{
-    DISPATCHER_ACK_TIMEOUT_MILLIS, LIST_MAX, PLACE_FRESH_MILLIS, POKE_AFTER_MILLIS, WITHDRAW_RETRY_MILLIS,
+    CLOCK_TOLERANCE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, LIST_MAX, PLACE_FRESH_MILLIS, POKE_AFTER_MILLIS,
+    PROOF_SWEEP_MILLIS, WITHDRAW_RETRY_MILLIS,
 };
-use crate::ids::{BatchId, FileId, JobId};
+use crate::ids::{BatchId, FileId, JobId, RequestId};
 use crate::ledger::{KnownKey, OpenStreams, is_revoked, wants_poke};
 use crate::limit::minute::Minute;
 use crate::messages::{
     AccountUsage, Caller, DispatcherReply, DispatcherRequest, LedgerAnswer, LedgerCall, LedgerRefusal, LedgerReply,
-    LedgerRequest, Rate, StreamId,
+    LedgerRequest, ProofUse, Rate, StreamId,
 };
 use crate::prediction::{PredictionRecord, QueuePlace, Status};
 use crate::time::{UnixMillis, UnixSeconds};
@@ -43,6 +44,8 @@ pub(super) struct Inner {
     pub(super) armed: Cell<Option<UnixMillis>>,
     pub(super) caught_up: Cell<bool>,
     poked_at: Cell<UnixMillis>,
+    /// When the marks of old proofs were last swept away.
+    swept_at: Cell<UnixMillis>,
     /// The counts of the minute, once they were read.
     minute: RefCell<Option<Minute>>,
     pub(super) revoked: RefCell<Option<Revoked>>,
@@ -68,6 +71,7 @@ impl DurableObject for Ledger {
             armed: Cell::new(None),
             caught_up: Cell::new(false),
             poked_at: Cell::new(UnixMillis(0)),
+            swept_at: Cell::new(UnixMillis(0)),
             minute: RefCell::default(),
             revoked: RefCell::default(),
             streams: RefCell::default(),
@@ -127,13 +131,14 @@ impl Inner {
         self.store.as_ref().map_err(|error| *error)
     }
 
-    /// 1 revocation · 2 the request's place in the minute (a create looks for its idempotency key first) · 3 the request.
+    /// 1 revocation, and a proof that was used before · 2 the request's place in the minute (a create looks for its idempotency key first) · 3 the request.
     async fn answer(self: &Rc<Self>, call: LedgerCall) -> Done<LedgerAnswer> {
         let now = platform::now();
         let limit = call.caller.as_ref().and_then(|caller| caller.requests_per_minute);
         let reply = self.checked(call, now).await?;
         // The answer to a revoked token is that to any bad one.
-        let limit = limit.filter(|_| !matches!(reply, LedgerReply::Refused(LedgerRefusal::Revoked)));
+        let is_unauthorized = matches!(reply, LedgerReply::Refused(LedgerRefusal::Revoked | LedgerRefusal::ProofUsed));
+        let limit = limit.filter(|_| !is_unauthorized);
         Ok(LedgerAnswer { rate: limit.map(|limit| self.requests_left(limit, now)).transpose()?, reply })
     }
 
@@ -141,12 +146,20 @@ impl Inner {
         self.catch_up(now)?;
         let limit = call.caller.as_ref().and_then(|caller| caller.requests_per_minute);
         // 1
-        if call.caller.as_ref().map_or(Ok(false), |caller| self.refuses(caller, now))? {
-            return Ok(refused(LedgerRefusal::Revoked));
+        if let Some(caller) = &call.caller {
+            let revoked_by = revoked_by(&self.env, now).await;
+            if is_revoked(caller, revoked_by) || self.refuses(caller, now)? {
+                return Ok(refused(LedgerRefusal::Revoked));
+            }
+            if let Some(proof) = &caller.proof
+                && !self.use_proof(proof, now)?
+            {
+                return Ok(refused(LedgerRefusal::ProofUsed));
+            }
         }
         // 2
         if let LedgerRequest::Create(request) = call.ask {
-            return self.create(*request, limit, now).await;
+            return self.create(*request, call.caller.as_ref(), now).await;
         }
         if let Some(refusal) = self.count_request(limit, now)? {
             return Ok(refused(refusal));
@@ -186,6 +199,28 @@ impl Inner {
         let revoked = slot.as_ref().ok_or(PlatformError)?;
         let by_token = caller.jti.as_ref().is_some_and(|jti| revoked.tokens.contains(jti));
         Ok(by_token || is_revoked(caller, revoked.by))
+    }
+
+    /// Uses a proof of possession, once: whether it is new, or this request's own message came twice. Its mark is a
+    /// durable write, so that no restart makes it new again.
+    fn use_proof(&self, proof: &ProofUse, now: UnixMillis) -> Done<bool> {
+        let (store, name) = (self.store()?, format!("{PROOF_MARKS}{}", proof.id));
+        if let Some(used_by) = store.mark::<RequestId>(&name, now)? {
+            return Ok(used_by == proof.request);
+        }
+        let is_new_ledger = !store.exists()?;
+        let ends_at = proof.ends_at.millis().plus_millis(CLOCK_TOLERANCE_MILLIS);
+        let mut writes = vec![Write::Mark(name, json!(proof.request), ends_at)];
+        // Now and then, those that are too old to be used go.
+        if now.millis_since(self.swept_at.get()) >= PROOF_SWEEP_MILLIS {
+            self.swept_at.set(now);
+            writes.push(Write::SweepMarks(PROOF_MARKS, now));
+        }
+        store.store(&writes)?;
+        if is_new_ledger {
+            self.arm(now.plus_millis(crate::constants::RETENTION_MILLIS))?;
+        }
+        Ok(true)
     }
 
     /// Uses the counts of the minute, which are read with their first use.
@@ -381,6 +416,9 @@ impl Inner {
         *self.revoked.borrow_mut() = None;
     }
 }
+
+/// What the marks of used proofs start with.
+const PROOF_MARKS: &str = "proof:";
 
 /// The mark of an idempotency key.
 pub(super) fn key_mark(key: &str) -> String {

@@ -244,6 +244,8 @@ pub enum Write<'a> {
     Mark(String, Value, UnixMillis),
     /// A fact that goes.
     Unmark(String),
+    /// Facts whose names start alike and that have ended.
+    SweepMarks(&'static str, UnixMillis),
 }
 
 impl Write<'_> {
@@ -278,6 +280,10 @@ impl Write<'_> {
             Self::Mark(name, doc, expires_at) => Statement::new(
                 "INSERT OR REPLACE INTO marks (name, doc, expires_at) VALUES (?, ?, ?)",
                 [json!(name), json!(doc.to_string()), json!(expires_at)],
+            ),
+            Self::SweepMarks(prefix, now) => Statement::new(
+                "DELETE FROM marks WHERE name >= ? AND name < ? AND expires_at <= ?",
+                [json!(prefix), json!(format!("{prefix}\u{10ffff}")), json!(now)],
             ),
             Self::Unmark(name) => Statement::new("DELETE FROM marks WHERE name = ?", [json!(name)]),
         })

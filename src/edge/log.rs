@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::platform;
 use crate::ids::RequestId;
-use crate::rejection::Rejection;
 use crate::time::UnixMillis;
 
 /// What is known of a request when it has been answered.
@@ -19,8 +18,8 @@ pub struct RequestLine<'a> {
     pub route: &'static str,
     /// HTTP status of the answer.
     pub status: u16,
-    /// Why it was refused.
-    pub rejection: Option<&'a Rejection>,
+    /// The code that the client was told and the reason, if it was refused.
+    pub refused: Option<(&'static str, &'static str)>,
     /// The user's pseudonym, once a token was verified.
     pub subject: Option<&'a str>,
 }
@@ -55,8 +54,8 @@ pub fn request(line: &RequestLine<'_>) {
         client_request_id: line.client_request_id,
         route: line.route,
         status: line.status,
-        code: line.rejection.map(|rejection| rejection.code.wire().code),
-        reason: line.rejection.map(|rejection| rejection.reason),
+        code: line.refused.map(|(code, _)| code),
+        reason: line.refused.map(|(_, reason)| reason),
         duration_ms: now.millis_since(line.started),
         subject: line.subject,
     });

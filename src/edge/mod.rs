@@ -1,8 +1,9 @@
 //! The thin edge: the only folder that names the platform.
 //!
-//! [`exchange`] is where a request comes in; [`handler`] takes it through the numbered checks; [`ledger_object`] and [`dispatcher_object`] are shells
+//! [`exchange`] is where a request comes in; [`handler`] takes it through the numbered checks, [`identity`] says who calls; [`ledger_object`] and [`dispatcher_object`] are shells
 //! around the pure state machines; JavaScript is called in [`platform`], and for key sets in [`key_sets`].
 
+mod admin;
 mod answers;
 mod create;
 mod demo;
@@ -13,6 +14,7 @@ mod events;
 mod exchange;
 mod files;
 mod handler;
+mod identity;
 mod key_sets;
 mod ledger_care;
 mod ledger_create;
@@ -22,6 +24,7 @@ mod log;
 mod platform;
 mod reads;
 mod respond;
+mod tokens;
 mod vendor_stream;
 
 use worker::{Env, ScheduleContext, ScheduledEvent, event};

@@ -21,6 +21,8 @@ export function requestHead(request) {
     header("idempotency-key"),
     header("prefer"),
     header("last-event-id"),
+    header("dpop"),
+    header("x-firebase-appcheck"),
   ].join("\n");
 }
 
@@ -62,6 +64,31 @@ export async function readBody(source, limit) {
     offset += chunk.byteLength;
   }
   return bytes;
+}
+
+/**
+ * The bytes of a 200 to a request, up to `maxBytes`; `undefined` where none comes in time. Never follows a redirect, which
+ * would carry what was sent elsewhere; never rejects: an error may hold the URL.
+ */
+export async function fetchBytes(url, init, timeoutMs, maxBytes) {
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), timeoutMs);
+  try {
+    const response = await fetch(url, { ...init, redirect: "manual", signal: abort.signal });
+    if (response.status === 200) return await readBody(response, maxBytes);
+    response.body?.cancel().catch(() => {});
+    return undefined;
+  } catch {
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Sends a form; resolves as `fetchBytes` does. */
+export function postForm(url, form, userAgent, timeoutMs, maxBytes) {
+  const headers = { Accept: "application/json", "User-Agent": userAgent, "Content-Type": "application/x-www-form-urlencoded" };
+  return fetchBytes(url, { method: "POST", headers, body: form }, timeoutMs, maxBytes);
 }
 
 /** Every text binding, as JSON. */

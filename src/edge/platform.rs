@@ -47,6 +47,14 @@ mod js {
         ) -> Result<web_sys::Response, JsValue>;
         #[wasm_bindgen(catch, js_name = readBody)]
         pub async fn read_body(source: &JsValue, limit: u32) -> Result<JsValue, JsValue>;
+        #[wasm_bindgen(catch, js_name = postForm)]
+        pub async fn post_form(
+            url: &str,
+            form: &str,
+            user_agent: &str,
+            timeout: u32,
+            max_bytes: u32,
+        ) -> Result<JsValue, JsValue>;
         #[wasm_bindgen(js_name = textBindings)]
         pub fn text_bindings(env: &JsValue) -> String;
         #[wasm_bindgen(catch, js_name = callObject)]
@@ -154,6 +162,8 @@ pub fn request_head(request: &web_sys::Request) -> RequestHead {
         idempotency_key: header(),
         prefer: header(),
         last_event_id: header(),
+        proof: header(),
+        attestation: header(),
     }
 }
 
@@ -174,6 +184,12 @@ pub fn respond_with_body_of(
 pub async fn read_body(request: &web_sys::Request, limit: usize) -> Result<Option<Vec<u8>>, PlatformError> {
     let bytes = js::read_body(request.as_ref(), u32::try_from(limit).unwrap_or(u32::MAX)).await?;
     Ok((!bytes.is_undefined()).then(|| Uint8Array::new(&bytes).to_vec()))
+}
+
+/// Sends a form and reads at most `max_bytes` of a 200; `None` for anything else. Never follows a redirect.
+pub async fn post_form(url: &str, form: &str, timeout_millis: u32, max_bytes: u32) -> Option<Vec<u8>> {
+    let bytes = js::post_form(url, form, USER_AGENT, timeout_millis, max_bytes).await.ok()?;
+    bytes.dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec())
 }
 
 /// Every text binding of the deployment.

@@ -85,19 +85,9 @@ impl Answer {
             body: Some(rejection.body(request_id)),
             retry_after_secs: rejection.retry_after_secs,
             allow: rejection.allow,
-            challenge: challenge(rejection.code),
+            challenge: rejection.challenge.header(rejection.code),
             ..Self::empty(rejection.code.wire().status)
         }
-    }
-}
-
-/// RFC 6750 section 3: an error is named only where a token was sent, and 403 for a missing scope names it too.
-const fn challenge(code: Code) -> Option<&'static str> {
-    match code {
-        Code::MissingToken => Some("Bearer"),
-        Code::InvalidToken => Some("Bearer error=\"invalid_token\""),
-        Code::InsufficientPermissions => Some("Bearer error=\"insufficient_scope\""),
-        _ => None,
     }
 }
 

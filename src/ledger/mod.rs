@@ -27,6 +27,7 @@ impl From<EnqueueRefusal> for LedgerRefusal {
             EnqueueRefusal::TooManyPredictions { retry_after_secs } => Self::TooManyPredictions { retry_after_secs },
             EnqueueRefusal::QueueFull { retry_after_secs } => Self::QueueFull { retry_after_secs },
             EnqueueRefusal::UpstreamUnavailable { retry_after_secs } => Self::UpstreamUnavailable { retry_after_secs },
+            EnqueueRefusal::Revoked => Self::Revoked,
             EnqueueRefusal::Expired => Self::Unavailable,
         }
     }
@@ -38,7 +39,8 @@ mod tests {
 
     #[test]
     fn tokens_issued_up_to_the_revocation_are_refused() {
-        let caller = |issued_at| Caller { issued_at: UnixSeconds(issued_at), jti: None, requests_per_minute: None };
+        let caller =
+            |issued_at| Caller { issued_at: UnixSeconds(issued_at), jti: None, requests_per_minute: None, proof: None };
         assert!(is_revoked(&caller(10), Some(UnixSeconds(10))));
         assert!(!is_revoked(&caller(11), Some(UnixSeconds(10))));
         assert!(!is_revoked(&caller(1), None));

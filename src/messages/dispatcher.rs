@@ -6,7 +6,7 @@ use super::{Deadline, JobNews, Order};
 use crate::ids::{JobId, UserKey};
 use crate::model::ModelId;
 use crate::prediction::QueuePlace;
-use crate::time::UnixMillis;
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// Ledger or edge → Dispatcher.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub enum DispatcherRequest {
         share: Share,
         /// When the Ledger gives up.
         deadline: Deadline,
+        /// When the token behind it was issued.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        issued_at: Option<UnixSeconds>,
     },
     /// The Ledger gave up on an enqueue: drop what was not sent.
     Withdraw {
@@ -65,6 +68,13 @@ pub enum DispatcherRequest {
     Models,
     /// What an operator must look at.
     Troubles,
+    /// Refuse every token that was issued by then (protocol 7).
+    RevokeAll {
+        /// Seconds.
+        issued_by: UnixSeconds,
+    },
+    /// Which tokens are refused, whoever has them?
+    Revoked,
 }
 
 /// A user's share of the queue and of the slots, by the plan.
@@ -111,6 +121,8 @@ pub enum DispatcherReply {
     Models(Option<Vec<ModelId>>),
     /// What an operator must look at.
     Troubles(Troubles),
+    /// Every token that was issued by then is refused.
+    Revoked(Option<UnixSeconds>),
     /// Done, nothing to say.
     Done,
 }
@@ -147,6 +159,8 @@ pub enum EnqueueRefusal {
         /// When to try again.
         retry_after_secs: u32,
     },
+    /// The token was revoked, with all that were issued by then.
+    Revoked,
     /// The message is too old.
     Expired,
 }

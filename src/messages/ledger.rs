@@ -62,6 +62,20 @@ pub struct Caller {
     /// The plan's requests a minute; absent where the request was counted before (an open stream's next look).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u32>,
+    /// The proof of possession that came with it, which may be used once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ProofUse>,
+}
+
+/// A proof of possession that is used (RFC 9449 section 11.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofUse {
+    /// What tells it from every other.
+    pub id: String,
+    /// By which request: its own message may arrive twice.
+    pub request: RequestId,
+    /// From when on it is refused for its age.
+    pub ends_at: UnixSeconds,
 }
 
 /// Edge or Dispatcher → Ledger.
@@ -313,6 +327,8 @@ pub enum LedgerRefusal {
     NotEnded,
     /// The token was revoked.
     Revoked,
+    /// The proof of possession was used before.
+    ProofUsed,
     /// The create with this idempotency key is not acknowledged yet.
     InProgress,
     /// The idempotency key was used for something else.

@@ -10,7 +10,7 @@ mod news;
 pub use dispatcher::{CreateOutcome, DispatcherReply, DispatcherRequest, EnqueueRefusal, Share, Troubles};
 pub use ledger::{
     AccountUsage, Caller, CreateRequest, DayUsage, FileUse, IdempotencyKey, JtiCaps, LedgerAnswer, LedgerCall,
-    LedgerRefusal, LedgerReply, LedgerRequest, PlanLimits, Rate, Revocation, StreamId,
+    LedgerRefusal, LedgerReply, LedgerRequest, PlanLimits, ProofUse, Rate, Revocation, StreamId,
 };
 pub use news::{JobEnd, JobNews, Stage};
 
@@ -74,6 +74,7 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::RequestId;
     use crate::ids::{FileId, UserKey};
     use crate::prediction::{QueuePlace, Status};
     use crate::time::UnixSeconds;
@@ -129,7 +130,8 @@ mod tests {
             deadline: Deadline { sent_at_ms: UnixMillis(5), ttl_ms: 2_000 },
             max_wait_secs: 600,
         };
-        let caller = Caller { issued_at: UnixSeconds(4), jti: Some("j".into()), requests_per_minute: Some(60) };
+        let caller =
+            Caller { issued_at: UnixSeconds(4), jti: Some("j".into()), requests_per_minute: Some(60), proof: None };
         pinned(
             &LedgerCall { caller: Some(caller), ask: LedgerRequest::Create(Box::new(create)) },
             json!({"caller": {"issued_at": 4, "jti": "j", "requests_per_minute": 60}, "ask": {"create": {
@@ -141,6 +143,11 @@ mod tests {
         );
         pinned(&LedgerRequest::Get { job_id: job_id() }, json!({"get": {"job_id": job_id().as_str()}}));
         pinned(&LedgerRequest::Check, json!("check"));
+        let request = RequestId::new(UnixMillis(0), [0; 10]);
+        pinned(
+            &ProofUse { id: "p".into(), request: request.clone(), ends_at: UnixSeconds(4) },
+            json!({"id": "p", "request": request.as_str(), "ends_at": 4}),
+        );
     }
 
     #[test]
@@ -160,6 +167,7 @@ mod tests {
         let share = Share { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 20 };
         pinned(
             &DispatcherRequest::Enqueue {
+                issued_at: Some(UnixSeconds(4)),
                 user: user.clone(),
                 orders: vec![order()],
                 share,
@@ -167,8 +175,12 @@ mod tests {
             },
             json!({"enqueue": {"user": user.as_str(), "orders": [order_json()], "share": {"plan": "default",
                 "weight": 1, "concurrent_predictions": 2, "max_waiting": 20},
-                "deadline": {"sent_at_ms": 5, "ttl_ms": 1600}}}),
+                "deadline": {"sent_at_ms": 5, "ttl_ms": 1600}, "issued_at": 4}}),
         );
+        pinned(&DispatcherRequest::RevokeAll { issued_by: UnixSeconds(4) }, json!({"revoke_all": {"issued_by": 4}}));
+        pinned(&DispatcherRequest::Revoked, json!("revoked"));
+        pinned(&DispatcherReply::Revoked(Some(UnixSeconds(4))), json!({"revoked": 4}));
+        pinned(&DispatcherReply::Refused(EnqueueRefusal::Revoked), json!({"refused": "revoked"}));
         pinned(&DispatcherReply::Outcome(CreateOutcome::TimedOut), json!({"outcome": "timed_out"}));
         let place = QueuePlace { position: 1, eta_seconds: 20 };
         pinned(

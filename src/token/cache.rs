@@ -7,14 +7,14 @@
 //!   remembered, so that nothing can be poisoned.
 //! - A hit counts only under the settings and the key that verified it, for the same purpose, and at a time at
 //!   which the token is good. Everything else is as if nothing had been stored.
-//! - A token that is bound to a key is never stored: its proof is good for one request, and `verify` refuses it.
+//! - A proof of possession is never remembered: a token that is bound to a key counts with a proof of each request.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::grant::Grant;
 use super::issuer::{Issuer, Purpose};
 use super::refusal::Refusal;
-use super::verify::{TokenHash, Verified, hash_token};
+use super::verify::{Possession, TokenHash, Verified, hash_token};
 use crate::constants::{TOKEN_CACHE_ENTRIES, TOKEN_CACHE_LOOKS, TOKEN_MAX_BYTES};
 use crate::time::UnixSeconds;
 
@@ -42,7 +42,14 @@ impl TokenCache {
 
     /// What `token` grants, if [`verify`](super::verify()) accepted it before and would accept it now: one SHA-256
     /// and one look-up. `None` says nothing about the token.
-    pub fn get(&mut self, token: &str, issuers: &[Issuer], purpose: Purpose, now: UnixSeconds) -> Option<Grant> {
+    pub fn get(
+        &mut self,
+        token: &str,
+        issuers: &[Issuer],
+        purpose: Purpose,
+        possession: Possession<'_>,
+        now: UnixSeconds,
+    ) -> Option<Grant> {
         if token.len() > TOKEN_MAX_BYTES {
             return None;
         }
@@ -56,7 +63,8 @@ impl TokenCache {
         let keys = issuer.keys.current(now).ok()?;
         let key = keys.find(verified.kid()).ok()?;
         let same = verified.purpose == purpose && key.thumbprint == verified.thumbprint;
-        if !same || verified.times.check(now).is_err() {
+        let held = possession.check(verified.binding.as_ref(), issuer, purpose, &verified.token_hash);
+        if !same || held.is_err() || verified.times.check(now).is_err() {
             return None;
         }
         entry.used = true;

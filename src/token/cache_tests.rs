@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::super::testing::{Fixture, NOW};
+use super::super::testing::{Fixture, NOW, Prover};
 use super::*;
 use crate::token::verify;
 
@@ -16,7 +16,7 @@ fn filled(fixture: &Fixture) -> TokenCache {
 }
 
 fn get(cache: &mut TokenCache, fixture: &Fixture) -> Option<Grant> {
-    cache.get(&fixture.token(), &fixture.issuers(), Purpose::Access, at(NOW))
+    cache.get(&fixture.token(), &fixture.issuers(), Purpose::Access, Possession::None, at(NOW))
 }
 
 #[test]
@@ -33,9 +33,9 @@ fn a_token_with_another_signature_is_another_token() {
     let token = fixture.token();
     let (input, _) = token.rsplit_once('.').unwrap();
     for other in [format!("{input}.AA"), format!("{input}."), format!("{token}A"), format!("{token} "), String::new()] {
-        assert_eq!(cache.get(&other, &fixture.issuers(), Purpose::Access, at(NOW)), None);
+        assert_eq!(cache.get(&other, &fixture.issuers(), Purpose::Access, Possession::None, at(NOW)), None);
     }
-    assert_eq!(cache.get(&"a".repeat(100_000), &fixture.issuers(), Purpose::Access, at(NOW)), None);
+    assert_eq!(cache.get(&"a".repeat(100_000), &fixture.issuers(), Purpose::Access, Possession::None, at(NOW)), None);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn times_are_checked_at_every_hit() {
     for (now, good) in
         [(NOW, true), (NOW + 304, true), (NOW + 305, false), (NOW - 5, true), (NOW - 6, false), (i64::MAX, false)]
     {
-        assert_eq!(cache.get(&token, &issuers, Purpose::Access, at(now)).is_some(), good, "{now}");
+        assert_eq!(cache.get(&token, &issuers, Purpose::Access, Possession::None, at(now)).is_some(), good, "{now}");
     }
 }
 
@@ -55,7 +55,7 @@ fn a_hit_is_for_the_same_purpose() {
     let mut fixture = Fixture::new();
     fixture.settings["use"] = json!(["access", "exchange"]);
     let mut cache = filled(&fixture);
-    assert_eq!(cache.get(&fixture.token(), &fixture.issuers(), Purpose::Exchange, at(NOW)), None);
+    assert_eq!(cache.get(&fixture.token(), &fixture.issuers(), Purpose::Exchange, Possession::None, at(NOW)), None);
     assert!(get(&mut cache, &fixture).is_some());
 }
 
@@ -65,8 +65,8 @@ fn a_hit_ends_with_its_key() {
     let (mut cache, token) = (filled(&fixture), fixture.token());
     // The same kid, another key: a rotation that reuses the name.
     fixture.key = Fixture::new().key;
-    assert_eq!(cache.get(&token, &fixture.issuers(), Purpose::Access, at(NOW)), None);
-    assert_eq!(cache.get(&token, &[], Purpose::Access, at(NOW)), None);
+    assert_eq!(cache.get(&token, &fixture.issuers(), Purpose::Access, Possession::None, at(NOW)), None);
+    assert_eq!(cache.get(&token, &[], Purpose::Access, Possession::None, at(NOW)), None);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_hit_ends_with_its_settings() {
     {
         let before = fixture.settings.clone();
         fixture.settings[member] = value;
-        assert_eq!(cache.get(&token, &fixture.issuers(), Purpose::Access, at(NOW)), None, "{member}");
+        assert_eq!(cache.get(&token, &fixture.issuers(), Purpose::Access, Possession::None, at(NOW)), None, "{member}");
         fixture.settings = before;
     }
     assert!(get(&mut cache, &fixture).is_some());
@@ -93,10 +93,20 @@ fn a_grant_is_stored_only_under_the_token_that_it_is_of() {
 }
 
 #[test]
-fn a_bound_token_never_gets_as_far_as_the_cache() {
+fn a_bound_token_is_found_only_with_a_proof_of_its_key_for_it() {
+    let (prover, thief) = (Prover::new("ES256"), Prover::new("ES256"));
     let mut fixture = Fixture::new();
-    fixture.claims["cnf"] = json!({"jkt": "x"});
-    assert_eq!(fixture.verify().unwrap_err(), Refusal::BoundTokenWithoutProof);
+    fixture.claims["cnf"] = prover.cnf();
+    let (token, issuers) = (fixture.token(), fixture.issuers());
+    let proof = prover.proof_for(&token);
+    let (stolen, other) = (thief.proof_for(&token), prover.proof_for("another token"));
+    let mut cache = TokenCache::new();
+    cache.insert(&token, &verify(&token, &issuers, Purpose::Access, Possession::Proved(&proof), at(NOW)).unwrap());
+    let mut hit = |possession| cache.get(&token, &issuers, Purpose::Access, possession, at(NOW)).is_some();
+    assert!(hit(Possession::Proved(&proof)));
+    assert!(!hit(Possession::None));
+    assert!(!hit(Possession::Proved(&stolen)));
+    assert!(!hit(Possession::Proved(&other)));
 }
 
 /// Inserts tokens of users 0, 1, 2 … and returns them.
@@ -105,7 +115,7 @@ fn fill(cache: &mut TokenCache, fixture: &mut Fixture, users: std::ops::Range<us
     let insert = |user: usize| {
         fixture.claims["sub"] = json!(format!("u{user}"));
         let token = fixture.token();
-        cache.insert(&token, &verify(&token, &issuers, Purpose::Access, at(NOW)).unwrap());
+        cache.insert(&token, &verify(&token, &issuers, Purpose::Access, Possession::None, at(NOW)).unwrap());
         token
     };
     users.map(insert).collect()
@@ -117,14 +127,14 @@ fn the_oldest_goes_first_and_a_busy_one_stays() {
     let issuers = fixture.issuers();
     let tokens = fill(&mut cache, &mut fixture, 0..TOKEN_CACHE_ENTRIES);
     assert_eq!(cache.len(), TOKEN_CACHE_ENTRIES);
-    assert!(cache.get(&tokens[0], &issuers, Purpose::Access, at(NOW)).is_some());
+    assert!(cache.get(&tokens[0], &issuers, Purpose::Access, Possession::None, at(NOW)).is_some());
     fill(&mut cache, &mut fixture, 5_000..5_010);
     assert_eq!((cache.len(), cache.order.len()), (TOKEN_CACHE_ENTRIES, TOKEN_CACHE_ENTRIES));
-    assert!(cache.get(&tokens[0], &issuers, Purpose::Access, at(NOW)).is_some());
+    assert!(cache.get(&tokens[0], &issuers, Purpose::Access, Possession::None, at(NOW)).is_some());
     for token in &tokens[1..=10] {
-        assert_eq!(cache.get(token, &issuers, Purpose::Access, at(NOW)), None);
+        assert_eq!(cache.get(token, &issuers, Purpose::Access, Possession::None, at(NOW)), None);
     }
-    assert!(cache.get(&tokens[11], &issuers, Purpose::Access, at(NOW)).is_some());
+    assert!(cache.get(&tokens[11], &issuers, Purpose::Access, Possession::None, at(NOW)).is_some());
 }
 
 #[test]
@@ -132,7 +142,7 @@ fn a_cache_of_busy_tokens_stays_within_its_bound() {
     let (mut cache, mut fixture) = (TokenCache::new(), Fixture::new());
     let issuers = fixture.issuers();
     for token in fill(&mut cache, &mut fixture, 0..TOKEN_CACHE_ENTRIES) {
-        assert!(cache.get(&token, &issuers, Purpose::Access, at(NOW)).is_some());
+        assert!(cache.get(&token, &issuers, Purpose::Access, Possession::None, at(NOW)).is_some());
     }
     fill(&mut cache, &mut fixture, 5_000..5_100);
     assert_eq!((cache.len(), cache.order.len()), (TOKEN_CACHE_ENTRIES, TOKEN_CACHE_ENTRIES));

@@ -3,10 +3,11 @@
 use serde_json::{Map, Value};
 
 use super::grant::Grant;
-use super::issuer::{AudienceClaim, Issuer, ProofRule};
+use super::issuer::{AudienceClaim, Issuer};
 use super::narrowing::Narrowing;
 use super::refusal::Refusal;
 use super::subject::is_plain_text;
+use super::thumbprint::JwkThumbprint;
 use crate::constants::{
     TOKEN_AUDIENCES_MAX, TOKEN_ID_MAX_CHARS, TOKEN_MAX_DEPTH, TOKEN_PLAN_MAX_BYTES, TOKEN_SUBJECT_MAX_CHARS,
 };
@@ -43,6 +44,18 @@ impl Times {
     }
 }
 
+/// Claims that keep every promise of their issuer.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub grant: Grant,
+    pub times: Times,
+    pub subject: String,
+    /// `email`, as far as the issuer vouches for it.
+    pub email: Option<String>,
+    /// The key that the token is bound to: without a proof of it the rest is worth nothing.
+    pub binding: Option<JwkThumbprint>,
+}
+
 impl Claims {
     /// Reads the claims' JSON text.
     pub fn parse(text: &[u8]) -> Result<Self, Refusal> {
@@ -55,11 +68,11 @@ impl Claims {
     }
 
     /// Checks everything that `issuer` promises, and says what the token grants.
-    pub fn check(&self, issuer: &Issuer, now: UnixSeconds) -> Result<(Grant, Times), Refusal> {
+    pub fn check(&self, issuer: &Issuer, now: UnixSeconds) -> Result<Checked, Refusal> {
         let times = self.times(issuer)?;
         times.check(now)?;
         self.check_audience(issuer)?;
-        self.check_binding(issuer)?;
+        let binding = self.0.get("cnf").map(read_binding).transpose()?;
         let subject = self.text("sub").filter(|text| is_plain_text(text, TOKEN_SUBJECT_MAX_CHARS));
         let subject = subject.ok_or(Refusal::BadSubject)?;
         let jti = match self.0.get("jti") {
@@ -68,8 +81,17 @@ impl Claims {
             Some(_) => return Err(Refusal::BadTokenId),
         };
         let narrowing = Narrowing::parse(self.0.get("vk"), jti.as_deref())?;
+        let origin = match &issuer.origins {
+            // The claim is an issuer's word about another's users: only ours is taken.
+            None => issuer.name.as_str(),
+            Some(origins) => {
+                let named = narrowing.origin.as_ref().filter(|origin| origins.contains(origin));
+                named.ok_or(Refusal::UnknownOrigin)?
+            }
+        };
         let grant = Grant {
-            user: UserKey::new(&issuer.name, subject),
+            user: UserKey::new(origin, subject),
+            is_own: issuer.is_own(),
             plan: self.text(&issuer.plan_claim).filter(|plan| plan.len() <= TOKEN_PLAN_MAX_BYTES).map(str::to_owned),
             scopes: narrowing.scopes,
             models: narrowing.models,
@@ -78,7 +100,13 @@ impl Claims {
             issued_at: UnixSeconds(times.issued_at),
             expires_at: UnixSeconds(times.expires_at),
         };
-        Ok((grant, times))
+        Ok(Checked { grant, times, subject: subject.to_owned(), email: self.email(), binding })
+    }
+
+    /// OpenID Connect Core section 5.1: an address that says it is not verified is what its holder typed.
+    fn email(&self) -> Option<String> {
+        let is_vouched_for = self.0.get("email_verified").is_none_or(|verified| verified == true);
+        self.text("email").filter(|_| is_vouched_for).map(str::to_owned)
     }
 
     fn text(&self, name: &str) -> Option<&str> {
@@ -120,16 +148,10 @@ impl Claims {
         };
         if stand_in == Some(true) && aud != Some(false) { Ok(()) } else { Err(Refusal::WrongAudience) }
     }
+}
 
-    /// A token with `cnf` is good only together with a proof of the key that it names (RFC 7800, RFC 9449): whoever
-    /// found it must not be able to use it as a plain bearer token. No proof is verified yet, so none is there.
-    fn check_binding(&self, issuer: &Issuer) -> Result<(), Refusal> {
-        if self.0.contains_key("cnf") {
-            return Err(Refusal::BoundTokenWithoutProof);
-        }
-        match issuer.proof {
-            ProofRule::Allowed => Ok(()),
-            ProofRule::Required => Err(Refusal::ProofRequired),
-        }
-    }
+/// `cnf` (RFC 7800): the thumbprint of a key, and nothing else. A binding that is not understood is no binding to ignore.
+fn read_binding(value: &Value) -> Result<JwkThumbprint, Refusal> {
+    let only = value.as_object().filter(|members| members.len() == 1).and_then(|members| members.get("jkt"));
+    only.and_then(Value::as_str).and_then(JwkThumbprint::parse).ok_or(Refusal::BadBinding)
 }

@@ -56,6 +56,8 @@ pub struct TokenCaps {
 pub struct Grant {
     /// The user: the token's issuer and subject.
     pub user: UserKey,
+    /// Whether this deployment made the token itself.
+    pub is_own: bool,
     /// The plan claim, where the token has one that is a string; policy maps an unknown one to `default`.
     pub plan: Option<String>,
     /// What the token may do; never empty.

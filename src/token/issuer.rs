@@ -112,6 +112,8 @@ pub struct Issuer {
     pub(super) plan_claim: String,
     pub(super) proof: ProofRule,
     pub(super) admins: BTreeMap<String, Vec<AdminRight>>,
+    /// Set for tokens of our own: the issuers whose users `vk.iss` may name. Another issuer's users are its own.
+    pub(super) origins: Option<Vec<String>>,
     /// SHA-256 over all settings but the keys: a cached token is good only under the settings that accepted it.
     pub(super) settings_hash: [u8; 32],
 }
@@ -128,6 +130,12 @@ impl Issuer {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.is_loopback
+    }
+
+    /// Whether it is this deployment itself.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.origins.is_some()
     }
 
     /// Its keys, if they are at a URL.

@@ -98,6 +98,7 @@ fn parse_issuer(settings: &mut Settings<'_>, members: &Map<String, Value>, secre
         plan_claim: plan_claim?,
         proof: proof?,
         admins: admins?,
+        origins: None,
         settings_hash: settings_hash(members),
     })
 }

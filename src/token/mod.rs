@@ -14,6 +14,8 @@
 //! | `grant`, `refusal` | the two outcomes |
 //! | `algorithm`, `signature` | the closed list, and the one call that verifies |
 //! | `jwk`, `key_set`, `thumbprint` | keys as configuration, secrets and providers hold them |
+//! | `proof` | proofs of possession (RFC 9449) |
+//! | `signing` | tokens of our own: keys, issuer, minting |
 //! | `remote_keys` | when a provider is asked for its keys, and how long they count |
 //! | `issuer`, `issuers`, `issuer_keys`, `settings`, `web_url` | an issuer; parsing it and its keys; collecting every problem |
 //! | `cache` | verified tokens |
@@ -30,10 +32,12 @@ mod issuers;
 mod jwk;
 mod key_set;
 mod narrowing;
+mod proof;
 mod refusal;
 mod remote_keys;
 mod settings;
 mod signature;
+mod signing;
 mod subject;
 #[cfg(test)]
 mod testing;
@@ -49,8 +53,10 @@ pub use issuer_keys::SecretSource;
 pub use issuers::parse_issuers;
 pub use jwk::{Key, KeyProblem};
 pub use key_set::{KeySet, KeySetProblem};
+pub use proof::{BadProof, PROOF_ALGORITHMS, Proof, ProofTarget};
 pub use refusal::Refusal;
 pub use remote_keys::{Need, RemoteKeys};
 pub use signature::{BadSignature, VerifyingKey, verify_signature};
-pub use thumbprint::KeyThumbprint;
-pub use verify::{Verified, remote_keys_of, verify};
+pub use signing::{NewToken, SigningKeys};
+pub use thumbprint::{JwkThumbprint, KeyThumbprint};
+pub use verify::{Possession, Verified, remote_keys_of, verify};

@@ -17,22 +17,24 @@ pub(super) struct Narrowing {
     pub models: Option<Vec<ModelId>>,
     /// What is spent exactly per `jti`.
     pub caps: Option<TokenCaps>,
+    /// `iss`: whose user it is. Honored only in tokens of our own.
+    pub origin: Option<String>,
 }
 
-/// `iss` is checked for its form only: it is honored in tokens of our own, and these are an issuer's.
 const MEMBERS: [&str; 5] = ["scope", "models", "max_predictions", "max_credits", "iss"];
 
 impl Narrowing {
     /// Reads `vk` of a token with this `jti`. A token without `vk` may do everything.
     pub fn parse(vk: Option<&Value>, jti: Option<&str>) -> Result<Self, Refusal> {
         let Some(vk) = vk else {
-            return Ok(Self { scopes: Scope::ALL.to_vec(), models: None, caps: None });
+            return Ok(Self { scopes: Scope::ALL.to_vec(), models: None, caps: None, origin: None });
         };
         let vk = vk.as_object().ok_or(Refusal::BadNarrowing)?;
-        if vk.keys().any(|name| !MEMBERS.contains(&name.as_str())) || vk.get("iss").is_some_and(|iss| !iss.is_string())
-        {
+        if vk.keys().any(|name| !MEMBERS.contains(&name.as_str())) {
             return Err(Refusal::BadNarrowing);
         }
+        let origin =
+            vk.get("iss").map(|iss| iss.as_str().map(str::to_owned).ok_or(Refusal::BadNarrowing)).transpose()?;
         let max_predictions = vk.get("max_predictions").map(count).transpose()?;
         let max_credits = vk.get("max_credits").map(credits).transpose()?;
         let caps = match (max_predictions, max_credits, jti) {
@@ -44,6 +46,7 @@ impl Narrowing {
             scopes: vk.get("scope").map_or_else(|| Ok(Scope::ALL.to_vec()), |names| list(names, Scope::parse))?,
             models: vk.get("models").map(|names| list(names, ModelId::parse)).transpose()?,
             caps,
+            origin,
         })
     }
 }

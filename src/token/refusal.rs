@@ -57,6 +57,16 @@ pub enum Refusal {
     BoundTokenWithoutProof,
     /// The issuer's tokens need a proof of possession.
     ProofRequired,
+    /// `cnf` is not a thumbprint alone.
+    BadBinding,
+    /// The proof is good, and the token is not bound to any key.
+    ProofForUnboundToken,
+    /// The proof is good, and the token is bound to another key.
+    ProofOfAnotherKey,
+    /// The proof is the right key's, for another token.
+    ProofOfAnotherToken,
+    /// `vk.iss` of a token of our own is missing, or names an issuer that is not there any more.
+    UnknownOrigin,
     /// `vk` is not of the form of contract 5.
     BadNarrowing,
     /// `vk` caps what may be spent, and there is no `jti` to count it by.
@@ -65,7 +75,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for tests and documentation.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 34] = [
         Self::TooLong,
         Self::NotCompact,
         Self::BadEncoding,
@@ -93,6 +103,11 @@ impl Refusal {
         Self::BadTokenId,
         Self::BoundTokenWithoutProof,
         Self::ProofRequired,
+        Self::BadBinding,
+        Self::ProofForUnboundToken,
+        Self::ProofOfAnotherKey,
+        Self::ProofOfAnotherToken,
+        Self::UnknownOrigin,
         Self::BadNarrowing,
         Self::CapsWithoutTokenId,
     ];
@@ -128,6 +143,11 @@ impl Refusal {
             Self::BadTokenId => "bad_token_id",
             Self::BoundTokenWithoutProof => "bound_token_without_proof",
             Self::ProofRequired => "proof_required",
+            Self::BadBinding => "bad_binding",
+            Self::ProofForUnboundToken => "proof_for_unbound_token",
+            Self::ProofOfAnotherKey => "proof_of_another_key",
+            Self::ProofOfAnotherToken => "proof_of_another_token",
+            Self::UnknownOrigin => "unknown_origin",
             Self::BadNarrowing => "bad_narrowing",
             Self::CapsWithoutTokenId => "caps_without_token_id",
         }

@@ -1,13 +1,16 @@
 //! Issuers, keys and tokens for the unit tests. Every key is made when the test runs.
 
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
-use jwt_simple::algorithms::{HS256Key, MACLike};
+use ed25519_compact::{KeyPair, Seed};
+use jwt_simple::algorithms::{ECDSAP256KeyPairLike, ES256KeyPair, HS256Key, MACLike};
+use p256::ecdsa::signature::Signer;
 use serde_json::{Value, json};
 
 use super::issuer::{Issuer, Purpose};
 use super::issuers::parse_issuers;
+use super::proof::{Proof, ProofTarget};
 use super::refusal::Refusal;
-use super::verify::{Verified, verify};
+use super::verify::{Possession, Verified, verify};
 use crate::time::UnixSeconds;
 
 /// The time of every unit test.
@@ -60,10 +63,68 @@ impl Fixture {
     }
 
     pub fn verify_at(&self, now: i64) -> Result<Verified, Refusal> {
-        verify(&self.token(), &self.issuers(), Purpose::Access, UnixSeconds(now))
+        verify(&self.token(), &self.issuers(), Purpose::Access, Possession::None, UnixSeconds(now))
     }
 
     pub fn verify(&self) -> Result<Verified, Refusal> {
         self.verify_at(NOW)
+    }
+}
+
+/// The request of the provers.
+pub const PROOF_TARGET: ProofTarget<'_> =
+    ProofTarget { method: "POST", origin: "https://api.example", path: "/v1/acme/model-x/predictions" };
+
+/// A key of each algorithm, and what its proofs are made of.
+pub struct Prover {
+    es256: ES256KeyPair,
+    ed25519: KeyPair,
+    pub header: Value,
+    pub claims: Value,
+}
+
+impl Prover {
+    pub fn new(algorithm: &str) -> Self {
+        let (es256, ed25519) = (ES256KeyPair::generate(), KeyPair::from_seed(Seed::new([7; 32])));
+        let point = es256.key_pair().public_key().to_bytes_uncompressed();
+        let jwk = if algorithm == "ES256" {
+            json!({"kty": "EC", "crv": "P-256", "x": encode(&point[1..33]), "y": encode(&point[33..])})
+        } else {
+            json!({"kty": "OKP", "crv": "Ed25519", "x": encode(ed25519.pk.as_ref())})
+        };
+        Self {
+            es256,
+            ed25519,
+            header: json!({"typ": "dpop+jwt", "alg": algorithm, "jwk": jwk}),
+            claims: json!({"jti": "p1", "htm": "POST", "iat": NOW,
+                "htu": "https://api.example/v1/acme/model-x/predictions"}),
+        }
+    }
+
+    pub fn sign(&self, header: &Value, claims: &Value) -> String {
+        let input = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
+        let signature = if self.header["jwk"]["kty"] == "EC" {
+            let signature: p256::ecdsa::Signature = self.es256.key_pair().as_ref().sign(input.as_bytes());
+            signature.to_bytes().to_vec()
+        } else {
+            self.ed25519.sk.sign(input.as_bytes(), None).as_ref().to_vec()
+        };
+        format!("{input}.{}", encode(signature))
+    }
+
+    pub fn proof(&self) -> String {
+        self.sign(&self.header, &self.claims)
+    }
+
+    /// A good proof for a request with `token`.
+    pub fn proof_for(&self, token: &str) -> Proof {
+        let mut claims = self.claims.clone();
+        claims["ath"] = Value::from(encode(hmac_sha256::Hash::hash(token.as_bytes())));
+        Proof::verify(Some(&self.sign(&self.header, &claims)), PROOF_TARGET, UnixSeconds(NOW)).unwrap()
+    }
+
+    /// `cnf` of a token that is bound to its key.
+    pub fn cnf(&self) -> Value {
+        json!({"jkt": self.proof_for("").key().as_str()})
     }
 }

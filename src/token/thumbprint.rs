@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+use serde_json::{Value, json};
+
 use super::algorithm::Algorithm;
+use super::compact::decode_base64url;
 
 /// SHA-256 over a key's algorithm and material, in the spirit of RFC 7638. A cached token is good only while the
 /// key that verified it is in the issuer's set, and this is how it remembers that key.
@@ -38,9 +42,64 @@ impl fmt::Debug for KeyThumbprint {
     }
 }
 
+/// The SHA-256 thumbprint of a public key (RFC 7638, RFC 8037 section 2) as `cnf.jkt` writes it: 43 characters of base64url.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JwkThumbprint(String);
+
+impl JwkThumbprint {
+    /// Of an EC or OKP key; `None` where a required member is missing.
+    pub(super) fn of(jwk: &Value) -> Option<Self> {
+        let text = |name: &str| jwk.get(name).and_then(Value::as_str);
+        let (kty, crv, x) = (text("kty")?, text("crv")?, text("x")?);
+        // A map writes its members in lexical order, as the RFC wants them.
+        let required = match kty {
+            "EC" => json!({"crv": crv, "kty": kty, "x": x, "y": text("y")?}),
+            "OKP" => json!({"crv": crv, "kty": kty, "x": x}),
+            _ => return None,
+        };
+        let hash = hmac_sha256::Hash::hash(required.to_string().as_bytes());
+        Base64UrlSafeNoPadding::encode_to_string(hash).ok().map(Self)
+    }
+
+    /// Reads `cnf.jkt`; `None` where it is no SHA-256 in canonical base64url.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        decode_base64url(text).filter(|hash| hash.len() == 32).map(|_| Self(text.to_owned()))
+    }
+
+    /// The text of `cnf.jkt`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_jwk_has_the_thumbprint_of_the_rfcs() {
+        // RFC 8037 appendix A.3.
+        let okp = json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "kid": "any",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+        assert_eq!(JwkThumbprint::of(&okp).unwrap().as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        // RFC 9449 section 4.1 and 6.1: the key of its example proof, and the `jkt` of its example token.
+        let ec = json!({"kty": "EC", "crv": "P-256", "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+            "y": "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"});
+        assert_eq!(JwkThumbprint::of(&ec).unwrap().as_str(), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
+        for bad in [json!(null), json!({"kty": "EC", "crv": "P-256", "x": "a"}), json!({"kty": "oct", "k": "a"})] {
+            assert_eq!(JwkThumbprint::of(&bad), None);
+        }
+    }
+
+    #[test]
+    fn a_thumbprint_is_43_characters_and_has_one_spelling() {
+        let text = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+        assert_eq!(JwkThumbprint::parse(text).unwrap().as_str(), text);
+        for bad in ["", "a", &text[1..], &format!("{text}="), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4J"] {
+            assert_eq!(JwkThumbprint::parse(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn keys_that_differ_in_anything_have_different_thumbprints() {

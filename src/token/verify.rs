@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use super::claims::{Claims, Times};
+use super::claims::{Checked, Claims, Times};
 use super::compact::Compact;
 use super::grant::Grant;
 use super::header::Header;
-use super::issuer::{Issuer, Purpose};
+use super::issuer::{Issuer, ProofRule, Purpose};
+use super::proof::Proof;
 use super::refusal::Refusal;
 use super::remote_keys::RemoteKeys;
 use super::signature::verify_signature;
-use super::thumbprint::KeyThumbprint;
+use super::thumbprint::{JwkThumbprint, KeyThumbprint};
 use crate::time::UnixSeconds;
 
 /// SHA-256 over a whole token, signature included.
@@ -26,7 +27,10 @@ pub struct Verified {
     /// What the token grants.
     pub grant: Grant,
     issuer: String,
+    subject: String,
+    email: Option<String>,
     kid: Option<String>,
+    pub(super) binding: Option<JwkThumbprint>,
     pub(super) purpose: Purpose,
     pub(super) times: Times,
     pub(super) thumbprint: KeyThumbprint,
@@ -42,10 +46,66 @@ impl Verified {
         &self.issuer
     }
 
+    /// The issuer's name for the user: `sub`.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The user's address, as far as the issuer vouches for it.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        self.email.as_deref()
+    }
+
+    /// The key that the token is bound to.
+    #[must_use]
+    pub const fn binding(&self) -> Option<&JwkThumbprint> {
+        self.binding.as_ref()
+    }
+
     /// The key that it names.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
+    }
+}
+
+/// What comes with a token to show that its bearer is the one to whom it was given.
+#[derive(Clone, Copy, Debug)]
+pub enum Possession<'a> {
+    /// Nothing: the token is a bearer token.
+    None,
+    /// A good proof for this request.
+    Proved(&'a Proof),
+    /// It does not matter, because the token is given up: whoever found it may do that.
+    Waived,
+}
+
+impl Possession<'_> {
+    /// Checks a token against its binding (`cnf.jkt`, RFC 7800 and RFC 9449 section 7.1).
+    ///
+    /// A bound token without its key's proof is worth nothing, whatever else is right about it. A proof for the API names
+    /// the token (`ath`); one for an exchange may come with a token that is not bound, and then binds the new one.
+    pub(super) fn check(
+        self,
+        binding: Option<&JwkThumbprint>,
+        issuer: &Issuer,
+        purpose: Purpose,
+        token_hash: &TokenHash,
+    ) -> Result<(), Refusal> {
+        match (self, binding) {
+            (Self::Waived, _) => Ok(()),
+            (Self::None, Some(_)) => Err(Refusal::BoundTokenWithoutProof),
+            (Self::None, None) if issuer.proof == ProofRule::Required => Err(Refusal::ProofRequired),
+            (Self::None, None) => Ok(()),
+            (Self::Proved(_), None) if purpose == Purpose::Exchange => Ok(()),
+            (Self::Proved(_), None) => Err(Refusal::ProofForUnboundToken),
+            (Self::Proved(proof), Some(key)) if proof.key != *key => Err(Refusal::ProofOfAnotherKey),
+            (Self::Proved(_), Some(_)) if purpose == Purpose::Exchange => Ok(()),
+            (Self::Proved(proof), Some(_)) if proof.token_hash.as_ref() == Some(token_hash) => Ok(()),
+            (Self::Proved(_), Some(_)) => Err(Refusal::ProofOfAnotherToken),
+        }
     }
 }
 
@@ -61,14 +121,20 @@ impl Verified {
 /// 5. the key that `kid` names, and its one algorithm ([`Refusal::KeysUnavailable`], [`Refusal::UnknownKey`],
 ///    [`Refusal::MissingKeyId`], [`Refusal::WrongAlgorithm`])
 /// 6. the signature ([`Refusal::BadSignature`])
-/// 7. the claims: times, audience, binding, subject, id, narrowing (every other [`Refusal`])
+/// 7. the claims: times, audience, subject, id, narrowing, and the binding against `possession` (every other [`Refusal`])
 ///
 /// Nothing of the token is believed before step 6, and nothing in it can choose an algorithm, a key from outside
 /// the configuration, or a way around a step.
 ///
 /// # Errors
 /// The first [`Refusal`]. Callers answer all of them alike and log [`Refusal::as_str`].
-pub fn verify(token: &str, issuers: &[Issuer], purpose: Purpose, now: UnixSeconds) -> Result<Verified, Refusal> {
+pub fn verify(
+    token: &str,
+    issuers: &[Issuer],
+    purpose: Purpose,
+    possession: Possession<'_>,
+    now: UnixSeconds,
+) -> Result<Verified, Refusal> {
     // 1
     let compact = Compact::parse(token)?;
     // 2
@@ -91,16 +157,21 @@ pub fn verify(token: &str, issuers: &[Issuer], purpose: Purpose, now: UnixSecond
     // 6
     verify_signature(&key.verifying, compact.signing_input, &compact.signature).map_err(|_| Refusal::BadSignature)?;
     // 7
-    let (grant, times) = claims.check(issuer, now)?;
+    let Checked { grant, times, subject, email, binding } = claims.check(issuer, now)?;
+    let token_hash = hash_token(token);
+    possession.check(binding.as_ref(), issuer, purpose, &token_hash)?;
     Ok(Verified {
         grant,
         issuer: issuer.name.clone(),
+        subject,
+        email,
         kid: header.kid().map(str::to_owned),
+        binding,
         purpose,
         times,
         thumbprint: key.thumbprint,
         settings_hash: issuer.settings_hash,
-        token_hash: hash_token(token),
+        token_hash,
         verified_at: now,
     })
 }

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::super::testing::{Fixture, NAME, NOW};
+use super::super::testing::{Fixture, NAME, NOW, PROOF_TARGET, Prover, encode};
 use super::*;
 use crate::ids::UserKey;
 
@@ -38,7 +38,7 @@ fn an_issuers_token_is_verified_with_that_issuers_key_alone() {
     let issuers = [one.issuers(), two.issuers()].concat();
     // Signed by the second issuer, in the first one's name.
     let token = two.sign(&two.header.to_string(), &one.claims.to_string());
-    let refusal = verify(&token, &issuers, Purpose::Access, UnixSeconds(NOW)).unwrap_err();
+    let refusal = verify(&token, &issuers, Purpose::Access, Possession::None, UnixSeconds(NOW)).unwrap_err();
     assert_eq!(refusal, Refusal::BadSignature);
 }
 
@@ -46,7 +46,8 @@ fn an_issuers_token_is_verified_with_that_issuers_key_alone() {
 fn a_token_is_for_the_uses_of_its_issuer() {
     let fixture = Fixture::new();
     for purpose in [Purpose::Exchange, Purpose::Admin, Purpose::Attest] {
-        let refusal = verify(&fixture.token(), &fixture.issuers(), purpose, UnixSeconds(NOW)).unwrap_err();
+        let refusal =
+            verify(&fixture.token(), &fixture.issuers(), purpose, Possession::None, UnixSeconds(NOW)).unwrap_err();
         assert_eq!(refusal, Refusal::WrongUse);
     }
 }
@@ -159,13 +160,79 @@ fn without_its_issuers_keys_a_token_is_neither_good_nor_bad() {
 }
 
 #[test]
-fn a_bound_token_is_no_bearer_token() {
-    for value in [json!({"jkt": "x"}), json!(null), json!({})] {
-        let refusal = changed(|fixture| fixture.claims["cnf"] = value);
-        assert_eq!(refusal, Some(Refusal::BoundTokenWithoutProof));
+fn a_binding_that_is_not_understood_is_refused() {
+    let jkt = encode([1; 32]);
+    for value in [
+        json!({"jkt": "x"}),
+        json!({"jkt": 1}),
+        json!({"jkt": encode([1; 31])}),
+        json!({"x5t#S256": jkt}),
+        json!({"jkt": jkt, "kid": "k1"}),
+        json!(null),
+        json!({}),
+        json!([]),
+        json!(jkt),
+    ] {
+        let refusal = changed(|fixture| fixture.claims["cnf"] = value.clone());
+        assert_eq!(refusal, Some(Refusal::BadBinding), "{value}");
     }
-    let refusal = changed(|fixture| fixture.settings["dpop"] = json!("required"));
-    assert_eq!(refusal, Some(Refusal::ProofRequired));
+}
+
+/// Verifies a token, bound to `bound` where that is set, with what `possession` makes of its text.
+fn held(
+    rule: &str,
+    bound: Option<&Prover>,
+    purpose: Purpose,
+    proof: impl Fn(&str) -> Option<Proof>,
+) -> Result<(), Refusal> {
+    let mut fixture = Fixture::new();
+    fixture.settings["dpop"] = json!(rule);
+    fixture.settings["use"] = json!([purpose.as_str()]);
+    if let Some(prover) = bound {
+        fixture.claims["cnf"] = prover.cnf();
+    }
+    let token = fixture.token();
+    let proof = proof(&token);
+    let possession = proof.as_ref().map_or(Possession::None, Possession::Proved);
+    verify(&token, &fixture.issuers(), purpose, possession, UnixSeconds(NOW)).map(|_| ())
+}
+
+#[test]
+fn a_bound_token_is_worth_nothing_without_its_keys_proof_for_it() {
+    let (prover, thief) = (Prover::new("ES256"), Prover::new("EdDSA"));
+    let access = |proof: &dyn Fn(&str) -> Option<Proof>| held("allowed", Some(&prover), Purpose::Access, proof);
+    assert_eq!(access(&|token| Some(prover.proof_for(token))), Ok(()));
+    assert_eq!(access(&|_| None), Err(Refusal::BoundTokenWithoutProof));
+    assert_eq!(access(&|token| Some(thief.proof_for(token))), Err(Refusal::ProofOfAnotherKey));
+    assert_eq!(access(&|_| Some(prover.proof_for("another"))), Err(Refusal::ProofOfAnotherToken));
+    let without_hash = |_: &str| Some(Proof::verify(Some(&prover.proof()), PROOF_TARGET, UnixSeconds(NOW)).unwrap());
+    assert_eq!(access(&without_hash), Err(Refusal::ProofOfAnotherToken));
+}
+
+#[test]
+fn a_token_that_is_not_bound_takes_no_proof() {
+    let prover = Prover::new("ES256");
+    let proof = |token: &str| Some(prover.proof_for(token));
+    assert_eq!(held("allowed", None, Purpose::Access, proof), Err(Refusal::ProofForUnboundToken));
+    assert_eq!(held("required", None, Purpose::Access, proof), Err(Refusal::ProofForUnboundToken));
+    assert_eq!(held("required", None, Purpose::Access, |_| None), Err(Refusal::ProofRequired));
+    assert_eq!(held("allowed", None, Purpose::Access, |_| None), Ok(()));
+}
+
+#[test]
+fn an_exchange_takes_a_proof_with_any_token_and_needs_the_right_one_for_a_bound_token() {
+    let (prover, thief) = (Prover::new("ES256"), Prover::new("ES256"));
+    let without_hash =
+        |prover: &Prover| Some(Proof::verify(Some(&prover.proof()), PROOF_TARGET, UnixSeconds(NOW)).unwrap());
+    let exchange =
+        |rule, bound, proof: Option<&Prover>| held(rule, bound, Purpose::Exchange, |_| proof.and_then(without_hash));
+    assert_eq!(exchange("allowed", None, None), Ok(()));
+    assert_eq!(exchange("allowed", None, Some(&prover)), Ok(()));
+    assert_eq!(exchange("required", None, Some(&prover)), Ok(()));
+    assert_eq!(exchange("required", None, None), Err(Refusal::ProofRequired));
+    assert_eq!(exchange("allowed", Some(&prover), Some(&prover)), Ok(()));
+    assert_eq!(exchange("allowed", Some(&prover), Some(&thief)), Err(Refusal::ProofOfAnotherKey));
+    assert_eq!(exchange("allowed", Some(&prover), None), Err(Refusal::BoundTokenWithoutProof));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod keys;
 mod shapes;
+mod turnstile;
 
 use std::sync::Arc;
 
@@ -16,15 +17,16 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 pub use keys::Keys;
+pub use turnstile::Spent;
 
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::vendor::json_response;
 use shapes::Provider;
 
-/// `GET /idp/{provider}/keys`: what a provider publishes at its `jwks_uri`.
+/// `GET /idp/{provider}/keys`: what a provider publishes at its `jwks_uri`; and Turnstile.
 pub fn router() -> Router<Arc<App>> {
-    Router::new().route("/idp/{provider}/keys", get(published))
+    Router::new().route("/idp/{provider}/keys", get(published)).merge(turnstile::router())
 }
 
 /// `POST /identity/{provider}/token`, `POST /identity/{provider}/rotate`, for the control port.

@@ -1,0 +1,156 @@
+//! `/auth/token` and `/auth/revoke`: tokens of our own, and their end.
+
+use serde_json::json;
+
+use super::answers::{count_exchange, tell_ledger};
+use super::create::is_encoded;
+use super::handler::Call;
+use super::identity::{self, BadAttestation};
+use super::platform::{self, PlatformError};
+use super::respond::Answer;
+use crate::auth::{
+    ACCESS_TOKEN_TYPE, Form, Issued, OAuthError, Refused, SubjectToken, TokenRequest, Wanted, check_guest, guest,
+    is_form, issue, parse_revocation, turnstile_form,
+};
+use crate::constants::{
+    KEY_SET_RETRY_SECS, OTHER_BODY_MAX_BYTES, TURNSTILE_ANSWER_MAX_BYTES, TURNSTILE_TIMEOUT_MILLIS,
+};
+use crate::ids::{GuestId, TokenId};
+use crate::messages::{LedgerRefusal, LedgerReply, LedgerRequest, Revocation};
+use crate::token::{Possession, Proof, Purpose, Refusal, SigningKeys, Verified};
+
+/// What a refusal of the platform or of a Ledger is here.
+const UNAVAILABLE: Refused = Refused::new(OAuthError::Unavailable, "limiter_unavailable").retry_after(1);
+
+/// `POST /auth/token` (RFC 8693).
+///
+/// 1 the form 413, 415, 400 · 2 the proof, if there is one 400 · 3 who asks: a provider's token with the app's
+/// attestation, or a guest 400, 503 · 4 what is given 400 · 5 the user's Ledger: revoked 400, requests 429, proof used
+/// before 400. Nothing is given before all of it.
+pub async fn token(call: &Call<'_>) -> Result<Answer, Refused> {
+    let config = &call.deployment.config;
+    let (Some(keys), Some(public_url)) = (&config.signing_keys, &config.public_url) else { return Err(UNAVAILABLE) };
+    // 1
+    let request = TokenRequest::parse(&read_form(call).await?, public_url)?;
+    // 2
+    let proof = call.head.proof.is_some().then(|| identity::read_proof(call)).transpose();
+    let proof = proof.map_err(|bad| Refused::new(OAuthError::InvalidProof, bad.as_str()))?;
+    let issued = match request.subject {
+        SubjectToken::Jwt(text) => exchange(call, keys, &text, &request.wanted, proof.as_ref()).await?,
+        SubjectToken::Turnstile(text) => welcome(call, keys, &text, &request.wanted, proof.as_ref()).await?,
+    };
+    Ok(Answer::json(
+        200,
+        &json!({
+            "access_token": issued.token, "issued_token_type": ACCESS_TOKEN_TYPE,
+            "token_type": if issued.is_bound { "DPoP" } else { "Bearer" },
+            "expires_in": issued.expires_in, "scope": issued.scope,
+        }),
+    ))
+}
+
+async fn exchange(
+    call: &Call<'_>,
+    keys: &SigningKeys,
+    text: &str,
+    wanted: &Wanted,
+    proof: Option<&Proof>,
+) -> Result<Issued, Refused> {
+    // 3
+    identity::check_attestation(call).await.map_err(|bad| match bad {
+        BadAttestation::Unavailable => unavailable(bad.as_str()),
+        _ => Refused::new(OAuthError::InvalidRequest, bad.as_str()),
+    })?;
+    let possession = proof.map_or(Possession::None, Possession::Proved);
+    let subject = identity::verify_new(call, text, Purpose::Exchange, possession).await;
+    let subject = subject.map_err(|refusal| match refusal {
+        Refusal::KeysUnavailable => unavailable(refusal.as_str()),
+        Refusal::ProofRequired | Refusal::BoundTokenWithoutProof | Refusal::ProofOfAnotherKey => {
+            Refused::new(OAuthError::InvalidProof, refusal.as_str())
+        }
+        _ => Refused::new(OAuthError::InvalidRequest, refusal.as_str()),
+    })?;
+    call.subject.replace(Some(subject.grant.user.log_pseudonym().to_owned()));
+    // 4
+    let id = TokenId::new(call.now, platform::random());
+    let lifetime = call.deployment.config.token_lifetime_secs;
+    let issued = issue(&subject, wanted, proof, keys, lifetime, &id, call.now.seconds())?;
+    // 5
+    admit(call, &subject, proof).await?;
+    Ok(issued)
+}
+
+async fn admit(call: &Call<'_>, subject: &Verified, proof: Option<&Proof>) -> Result<(), Refused> {
+    let plan = call.deployment.config.policy.limits_for(&subject.grant).map_err(|_| UNAVAILABLE)?;
+    let proof = proof.map(|proof| identity::proof_use(call, proof));
+    let reply = count_exchange(call.env, subject, plan.requests_per_minute, proof).await;
+    match reply.map_err(|_| UNAVAILABLE)? {
+        LedgerReply::Done => Ok(()),
+        LedgerReply::Refused(LedgerRefusal::Revoked) => Err(Refused::new(OAuthError::InvalidRequest, "revoked")),
+        LedgerReply::Refused(LedgerRefusal::ProofUsed) => Err(Refused::new(OAuthError::InvalidProof, "proof_used")),
+        LedgerReply::Refused(LedgerRefusal::RateLimited { retry_after_secs }) => {
+            Err(Refused::new(OAuthError::TooManyRequests, "rate").retry_after(retry_after_secs))
+        }
+        _ => Err(UNAVAILABLE),
+    }
+}
+
+/// A guest: somebody whom Turnstile takes for a person, on one of our pages. The token counts once, at Turnstile, so that a
+/// proof beside it needs no memory of its own.
+async fn welcome(
+    call: &Call<'_>,
+    keys: &SigningKeys,
+    text: &str,
+    wanted: &Wanted,
+    proof: Option<&Proof>,
+) -> Result<Issued, Refused> {
+    let config = &call.deployment.config;
+    let turnstile = config.turnstile.as_ref().ok_or(Refused::new(OAuthError::InvalidRequest, "guests_off"))?;
+    // 4, before Turnstile's token is spent
+    let (name, id) = (GuestId::new(call.now, platform::random()), TokenId::new(call.now, platform::random()));
+    let issued = guest(&name, wanted, proof, keys, config.token_lifetime_secs, &id, call.now.seconds())?;
+    // 3
+    let form = turnstile_form(turnstile, text);
+    let answer = platform::post_form(&turnstile.url, &form, TURNSTILE_TIMEOUT_MILLIS, TURNSTILE_ANSWER_MAX_BYTES).await;
+    check_guest(turnstile, &answer.ok_or(unavailable("turnstile_silent"))?)?;
+    Ok(issued)
+}
+
+/// `POST /auth/revoke` (RFC 7009): its holder gives a token up. One that is refused anyway is as good as revoked: 200.
+///
+/// 1 the form 413, 415, 400 · 2 a good token without a `jti` 400 · 3 the user's Ledger 503.
+pub async fn revoke(call: &Call<'_>) -> Result<Answer, Refused> {
+    // 1
+    let form = read_form(call).await?;
+    let text = parse_revocation(&form)?;
+    // 2
+    let verified = match identity::verify_new(call, text, Purpose::Access, Possession::Waived).await {
+        Ok(verified) => verified,
+        Err(refusal @ Refusal::KeysUnavailable) => return Err(unavailable(refusal.as_str())),
+        Err(_) => return Ok(Answer::empty(200)),
+    };
+    let grant = verified.grant;
+    call.subject.replace(Some(grant.user.log_pseudonym().to_owned()));
+    let jti = grant.jti.ok_or(Refused::new(OAuthError::UnsupportedTokenType, "no_token_id"))?;
+    // 3
+    let revocation = Revocation::Token { jti, expires_at: grant.expires_at.millis() };
+    match tell_ledger(call.env, &grant.user, LedgerRequest::Revoke(revocation)).await {
+        Ok(LedgerReply::Done) => Ok(Answer::empty(200)),
+        _ => Err(UNAVAILABLE),
+    }
+}
+
+async fn read_form(call: &Call<'_>) -> Result<Form, Refused> {
+    if is_encoded(call) || !call.head.content_type.as_deref().is_some_and(is_form) {
+        return Err(Refused::new(OAuthError::NotAForm, "media_type"));
+    }
+    match platform::read_body(call.request, OTHER_BODY_MAX_BYTES).await {
+        Ok(Some(body)) => Form::parse(&body),
+        Ok(None) => Err(Refused::new(OAuthError::BodyTooLarge, "body")),
+        Err(PlatformError) => Err(Refused::new(OAuthError::InvalidRequest, "body_unreadable")),
+    }
+}
+
+fn unavailable(reason: &'static str) -> Refused {
+    Refused::new(OAuthError::Unavailable, reason).retry_after(KEY_SET_RETRY_SECS)
+}

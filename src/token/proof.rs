@@ -1,0 +1,190 @@
+//! Proofs of possession (RFC 9449): a JWT for one request, signed with the key that a token is bound to.
+//!
+//! A proof says nothing about who its maker is: its key is in its own header. It counts only beside a token that names
+//! that key, and its id only once, which the user's Ledger sees to.
+
+use serde_json::{Map, Value};
+
+use super::algorithm::Algorithm;
+use super::compact::{Compact, decode_base64url};
+use super::jwk::{Key, Place};
+use super::signature::verify_signature;
+use super::subject::is_plain_text;
+use super::thumbprint::JwkThumbprint;
+use super::verify::TokenHash;
+use crate::constants::{
+    PROOF_AGE_MAX_SECS, PROOF_AHEAD_MAX_SECS, PROOF_MAX_BYTES, PROOF_MAX_DEPTH, TOKEN_ID_MAX_CHARS,
+};
+use crate::headers::split_url;
+use crate::ids::hex_digest;
+use crate::json::parse_strict_object;
+use crate::time::UnixSeconds;
+
+/// The algorithms of proofs, as a challenge and the server's metadata name them.
+pub const PROOF_ALGORITHMS: [Algorithm; 3] = [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Ed25519];
+
+/// The request that a proof must be made for.
+#[derive(Clone, Copy, Debug)]
+pub struct ProofTarget<'a> {
+    /// The method as it was sent.
+    pub method: &'a str,
+    /// Scheme, host and port of `PUBLIC_URL`: what the request itself says of its host is the client's word.
+    pub origin: &'a str,
+    /// The raw path.
+    pub path: &'a str,
+}
+
+/// A good proof. Only [`Proof::verify`] makes one.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    pub(super) key: JwkThumbprint,
+    /// `ath`: the token that it was made for.
+    pub(super) token_hash: Option<TokenHash>,
+    id: String,
+    issued_at: i64,
+}
+
+/// What is wrong with a proof: a word for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadProof {
+    /// None where one is needed, or more than one.
+    Missing,
+    /// Not a compact JWT with a JSON header and JSON claims.
+    Form,
+    /// The header is not `typ`, `alg` and `jwk` alone, or `typ` is not `dpop+jwt`.
+    Header,
+    /// `alg` is not one of [`PROOF_ALGORITHMS`].
+    Algorithm,
+    /// `jwk` is no public key for `alg`.
+    Key,
+    /// The signature is not the key's.
+    Signature,
+    /// `jti` is missing or not of the allowed form.
+    Id,
+    /// `htm` is another method.
+    Method,
+    /// `htu` is another URL.
+    Url,
+    /// `iat` is too long ago, in the future, or no time.
+    Time,
+    /// `ath` is no hash of a token.
+    TokenHash,
+}
+
+impl BadProof {
+    /// The word in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "proof_missing",
+            Self::Form => "proof_form",
+            Self::Header => "proof_header",
+            Self::Algorithm => "proof_algorithm",
+            Self::Key => "proof_key",
+            Self::Signature => "proof_signature",
+            Self::Id => "proof_id",
+            Self::Method => "proof_method",
+            Self::Url => "proof_url",
+            Self::Time => "proof_time",
+            Self::TokenHash => "proof_token_hash",
+        }
+    }
+}
+
+impl Proof {
+    /// Verifies the value of a `DPoP` header by the steps of RFC 9449 section 4.3:
+    ///
+    /// 1. one compact JWT ([`BadProof::Missing`], [`BadProof::Form`])
+    /// 2. `typ`, `alg`, a public `jwk`, and nothing else ([`BadProof::Header`], [`BadProof::Algorithm`],
+    ///    [`BadProof::Key`])
+    /// 3. the signature with that key ([`BadProof::Signature`])
+    /// 4. `htm`, `htu`, `iat`, `jti`, `ath` ([`BadProof::Method`], [`BadProof::Url`], [`BadProof::Time`],
+    ///    [`BadProof::Id`], [`BadProof::TokenHash`])
+    ///
+    /// Whether `ath` is the token's hash and the key the token's is for [`verify`](super::verify()), and whether `jti` is
+    /// new for the Ledger.
+    ///
+    /// # Errors
+    /// The first [`BadProof`].
+    pub fn verify(text: Option<&str>, target: ProofTarget<'_>, now: UnixSeconds) -> Result<Self, BadProof> {
+        // 1
+        let text = text.ok_or(BadProof::Missing)?;
+        if text.len() > PROOF_MAX_BYTES {
+            return Err(BadProof::Form);
+        }
+        let compact = Compact::parse(text).map_err(|_| BadProof::Form)?;
+        let header = parse_strict_object(&compact.header, PROOF_MAX_DEPTH).map_err(|_| BadProof::Form)?;
+        let claims = parse_strict_object(&compact.claims, PROOF_MAX_DEPTH).map_err(|_| BadProof::Form)?;
+        // 2
+        let (verifying, key) = read_header(&header)?;
+        // 3
+        verify_signature(&verifying.verifying, compact.signing_input, &compact.signature)
+            .map_err(|_| BadProof::Signature)?;
+        // 4
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        if text("htm") != Some(target.method) {
+            return Err(BadProof::Method);
+        }
+        if !text("htu").is_some_and(|url| is_url_of(url, target)) {
+            return Err(BadProof::Url);
+        }
+        let issued_at = claims.get("iat").and_then(Value::as_i64).ok_or(BadProof::Time)?;
+        let window = now.0.saturating_sub(PROOF_AGE_MAX_SECS)..=now.0.saturating_add(PROOF_AHEAD_MAX_SECS);
+        if !window.contains(&issued_at) {
+            return Err(BadProof::Time);
+        }
+        let id = text("jti").filter(|id| is_plain_text(id, TOKEN_ID_MAX_CHARS)).ok_or(BadProof::Id)?;
+        let token_hash = claims.get("ath").map(read_token_hash).transpose()?;
+        let id = hex_digest(&[key.as_str().as_bytes(), b"\0", id.as_bytes()]);
+        Ok(Self { key, token_hash, id, issued_at })
+    }
+
+    /// What tells this proof from every other: SHA-256 over its key's thumbprint and its `jti`, in hexadecimal.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// From this second on the proof is refused for its age, and its id need not be remembered.
+    #[must_use]
+    pub fn ends_at(&self) -> UnixSeconds {
+        UnixSeconds(self.issued_at.saturating_add(PROOF_AGE_MAX_SECS).saturating_add(1))
+    }
+
+    /// The key that it proves to have.
+    #[must_use]
+    pub const fn key(&self) -> &JwkThumbprint {
+        &self.key
+    }
+}
+
+/// The key in a proof's header, and its thumbprint.
+fn read_header(header: &Map<String, Value>) -> Result<(Key, JwkThumbprint), BadProof> {
+    let is_typed = header.get("typ").and_then(Value::as_str).is_some_and(|typ| typ.eq_ignore_ascii_case("dpop+jwt"));
+    if header.len() != 3 || !is_typed {
+        return Err(BadProof::Header);
+    }
+    let algorithm = header.get("alg").and_then(Value::as_str).and_then(Algorithm::parse);
+    let algorithm = algorithm.filter(|found| PROOF_ALGORITHMS.contains(found)).ok_or(BadProof::Algorithm)?;
+    let jwk = header.get("jwk").ok_or(BadProof::Header)?;
+    let key = Key::parse(jwk, Place::Public, &[algorithm]).map_err(|_| BadProof::Key)?;
+    let thumbprint = JwkThumbprint::of(jwk).ok_or(BadProof::Key)?;
+    Ok((key, thumbprint))
+}
+
+/// RFC 9449 section 4.3: query and fragment do not count, scheme and host in any spelling, the path as it was sent.
+fn is_url_of(url: &str, target: ProofTarget<'_>) -> bool {
+    let plain = url.len() <= PROOF_MAX_BYTES && url.bytes().all(|byte| byte.is_ascii_graphic());
+    let Some(parts) = split_url(url).filter(|_| plain) else { return false };
+    let origin = url::Url::parse(parts.origin).ok().filter(|origin| origin.username().is_empty());
+    origin.is_some_and(|origin| origin.origin().ascii_serialization() == target.origin) && parts.path == target.path
+}
+
+fn read_token_hash(value: &Value) -> Result<TokenHash, BadProof> {
+    let bytes = value.as_str().and_then(decode_base64url).ok_or(BadProof::TokenHash)?;
+    bytes.try_into().map_err(|_| BadProof::TokenHash)
+}
+
+#[cfg(test)]
+#[path = "proof_tests.rs"]
+mod tests;

@@ -1,0 +1,231 @@
+//! Proofs of possession (RFC 9449): a stolen bound token is worth nothing.
+
+use serde_json::{Value, json};
+
+use crate::harness::{ISSUER, MODEL, Options, Stack, issuers, now, shared, token, token_with, user};
+use crate::http::{Request, Response};
+use crate::identity::{
+    LOGIN, PUBLIC_URL, Prover, SigningKey, assert_oauth_error, claims_of, exchange_of, settings, start, token_hash,
+    token_of,
+};
+use crate::steps::{assert_refused, at_once};
+
+const LIST: &str = "/v1/predictions";
+const ALGS: &str = "algs=\"ES256 EdDSA Ed25519\"";
+
+/// A deployment that knows its own URL, with the usual issuer.
+fn stack() -> Stack {
+    let settings = vec![("PUBLIC_URL", Some(PUBLIC_URL.to_owned()))];
+    Stack::start(&Options { settings, ..Options::default() })
+}
+
+/// A token of the usual issuer that is bound to the prover's key.
+fn bound_to(prover: &Prover, subject: &str) -> String {
+    token_with(subject, json!({"cnf": {"jkt": prover.thumbprint()}}))
+}
+
+fn create() -> Request {
+    Request::post(MODEL).json(&json!({"input": {"prompt": "a test"}}))
+}
+
+#[track_caller]
+fn refused(answer: &Response, challenge: &str) {
+    assert_refused(answer, 401, "authentication_error", "invalid_token");
+    assert_eq!(answer.header("www-authenticate"), Some(challenge));
+    assert!(answer.header("x-ratelimit-limit").is_none());
+}
+
+fn bad_token() -> String {
+    format!("DPoP error=\"invalid_token\", {ALGS}")
+}
+
+fn bad_proof() -> String {
+    format!("DPoP error=\"invalid_dpop_proof\", {ALGS}")
+}
+
+#[test]
+fn a_bound_token_works_with_a_new_proof_for_each_request_on_every_kind_of_route() {
+    let (stack, prover) = (stack(), Prover::new());
+    let token = bound_to(&prover, &user("bound"));
+    let send = |request: Request| stack.send(&prover.prove(request, &token));
+    let created = send(create());
+    assert_eq!(created.status, 201, "{}", created.text());
+    let id = created.json()["job_id"].as_str().unwrap().to_owned();
+    for target in [
+        LIST.to_owned(),
+        format!("{LIST}?limit=1"),
+        format!("{LIST}/{id}"),
+        "/v1/models".to_owned(),
+        "/v1/models/acme/model-x".to_owned(),
+        "/v1/account".to_owned(),
+        "/v1/files".to_owned(),
+    ] {
+        let answer = send(Request::get(&target));
+        assert_eq!(answer.status, 200, "{target}: {}", answer.text());
+    }
+    assert_eq!(send(Request::new("HEAD", LIST)).status, 200);
+    let estimate = Request::post("/v1/estimate").json(&json!({"model": "acme/model-x", "input": {"prompt": "p"}}));
+    assert_eq!(send(estimate).status, 200);
+    assert_eq!(send(Request::post(&format!("{LIST}/{id}/cancel"))).status, 200);
+}
+
+#[test]
+fn a_stolen_bound_token_is_useless() {
+    let (stack, owner, thief) = (stack(), Prover::new(), Prover::new());
+    let token = bound_to(&owner, &user("stolen"));
+    // The isolate remembers it, as it would for its owner.
+    assert_eq!(stack.send(&owner.prove(Request::get(LIST), &token)).status, 200);
+    let before = stack.vendor_requests().len();
+    let both = format!("Bearer error=\"invalid_token\", DPoP {ALGS}");
+    refused(&stack.send(&create().bearer(&token)), &both);
+    // A proof beside a bearer token is no proof.
+    let proof = owner.proof("POST", MODEL, &json!({"ath": token_hash(&token)}));
+    refused(&stack.send(&create().bearer(&token).header("DPoP", &proof)), &both);
+    refused(&stack.send(&thief.prove(create(), &token)), &bad_token());
+    refused(&stack.send(&create().header("Authorization", &format!("DPoP {token}"))), &bad_proof());
+    assert_eq!(stack.vendor_requests().len(), before, "nothing went upstream");
+}
+
+#[test]
+fn a_proof_for_anything_else_is_refused() {
+    let (stack, prover) = (stack(), Prover::new());
+    let (name, now) = (user("wrong-proof"), now());
+    let token = bound_to(&prover, &name);
+    let with = |proof: &str| {
+        stack.send(&Request::get(LIST).header("Authorization", &format!("DPoP {token}")).header("DPoP", proof))
+    };
+    let ath = token_hash(&token);
+    let changed = |claims: Value| {
+        let mut all = json!({"ath": ath});
+        all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        with(&prover.proof("GET", LIST, &all))
+    };
+    for claims in [
+        json!({"htm": "POST"}),
+        json!({"htu": format!("{PUBLIC_URL}/v1/account")}),
+        // What the request says of its host is the client's word.
+        json!({"htu": format!("http://{}{LIST}", stack.worker)}),
+        json!({"iat": now - 3_600}),
+        json!({"iat": now + 3_600}),
+        json!({"ath": token_hash("another")}),
+        json!({"ath": null}),
+        json!({"jti": ""}),
+    ] {
+        refused(&changed(claims), &bad_proof());
+    }
+    let good = prover.proof("GET", LIST, &json!({"ath": ath}));
+    refused(&with(&format!("{good}x")), &bad_proof());
+    refused(&with("a.b.c"), &bad_proof());
+    refused(&with(&format!("{good}, {good}")), &bad_proof());
+    // None of them was used up.
+    assert_eq!(with(&good).status, 200);
+    stack.assert_logged("proof_url");
+    stack.assert_logged("proof_time");
+    // A token that is not bound has no use for one.
+    let plain = crate::harness::token(&name);
+    refused(&stack.send(&prover.prove(Request::get(LIST), &plain)), &bad_token());
+}
+
+#[test]
+fn a_proof_is_used_once_whoever_comes_first_and_whatever_restarts() {
+    let (mut stack, prover) = (stack(), Prover::new());
+    let token = bound_to(&prover, &user("replay"));
+    let request = prover.prove(create(), &token);
+    let answers = at_once(8, |_| stack.send(&request));
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+    for answer in answers.iter().filter(|answer| answer.status != 201) {
+        refused(answer, &bad_proof());
+    }
+    assert_eq!(stack.sent().len(), 1, "one went upstream");
+    let read = prover.prove(Request::get("/v1/models"), &token);
+    assert_eq!(stack.send(&read).status, 200);
+    refused(&stack.send(&read), &bad_proof());
+    stack.restart_workerd();
+    refused(&stack.send(&request), &bad_proof());
+    refused(&stack.send(&read), &bad_proof());
+    assert_eq!(stack.send(&prover.prove(Request::get(LIST), &token)).status, 200);
+    stack.assert_logged("proof_used");
+}
+
+#[test]
+fn an_open_stream_needs_its_proof_at_the_door_alone() {
+    let (stack, prover) = (stack(), Prover::new());
+    let token = bound_to(&prover, &user("stream"));
+    let id = stack.send(&prover.prove(create(), &token)).json()["job_id"].as_str().unwrap().to_owned();
+    let events = stack.send(&prover.prove(Request::get(&format!("{LIST}/{id}/events")), &token));
+    assert_eq!(events.status, 200);
+    assert!(events.text().contains("\"succeeded\""), "{}", events.text());
+}
+
+#[test]
+fn an_issuer_can_insist_on_proofs() {
+    let mut list = issuers();
+    list[0]["dpop"] = json!("required");
+    let settings = vec![("PUBLIC_URL", Some(PUBLIC_URL.to_owned())), ("ISSUERS", Some(list.to_string()))];
+    let stack = Stack::start(&Options { settings, ..Options::default() });
+    let (prover, name) = (Prover::new(), user("required"));
+    let both = format!("Bearer error=\"invalid_token\", DPoP {ALGS}");
+    refused(&stack.get(&token(&name), LIST), &both);
+    assert_eq!(stack.send(&prover.prove(Request::get(LIST), &bound_to(&prover, &name))).status, 200);
+    let nothing = stack.send(&Request::get(LIST));
+    assert_refused(&nothing, 401, "authentication_error", "missing_token");
+    assert_eq!(nothing.header("www-authenticate"), Some(format!("Bearer, DPoP {ALGS}").as_str()));
+    assert!(ISSUER.starts_with("https://"));
+}
+
+#[test]
+fn without_a_public_url_no_proof_can_be_good() {
+    let (stack, prover) = (shared(), Prover::new());
+    let token = bound_to(&prover, &user("no-url"));
+    refused(&stack.send(&prover.prove(Request::get(LIST), &token)), &bad_proof());
+    refused(&stack.get(&token, LIST), "Bearer error=\"invalid_token\"");
+}
+
+#[test]
+fn an_exchange_with_a_proof_binds_the_new_token() {
+    let stack = start(&[&SigningKey::new("k1")]);
+    let (prover, thief, name) = (Prover::new(), Prover::new(), user("bind"));
+    let exchange = |prover: &Prover, claims: &Value| {
+        let request = exchange_of(&token_of(LOGIN, &name, claims), &[]);
+        stack.send(&request.header("DPoP", &prover.proof("POST", "/auth/token", &json!({}))))
+    };
+    let answer = exchange(&prover, &json!({}));
+    assert_eq!((answer.status, &answer.json()["token_type"]), (200, &json!("DPoP")), "{}", answer.text());
+    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(claims_of(&token)["cnf"]["jkt"], prover.thumbprint());
+    assert_eq!(stack.send(&prover.prove(Request::get(LIST), &token)).status, 200);
+    refused(&stack.send(&thief.prove(Request::get(LIST), &token)), &bad_token());
+    refused(&stack.get(&token, LIST), &format!("Bearer error=\"invalid_token\", DPoP {ALGS}"));
+
+    // A bound token is exchanged by its owner alone, and stays bound.
+    let bound = json!({"cnf": {"jkt": prover.thumbprint()}});
+    assert_eq!(exchange(&prover, &bound).json()["token_type"], "DPoP");
+    assert_oauth_error(&exchange(&thief, &bound), 400, "invalid_dpop_proof");
+    assert_oauth_error(&stack.exchange(&token_of(LOGIN, &name, &bound), &[]), 400, "invalid_dpop_proof");
+    // A proof counts once here as well.
+    let request = exchange_of(&token_of(LOGIN, &name, &json!({})), &[]);
+    let request = request.header("DPoP", &prover.proof("POST", "/auth/token", &json!({})));
+    assert_eq!(stack.send(&request).status, 200);
+    assert_oauth_error(&stack.send(&request), 400, "invalid_dpop_proof");
+    let other = exchange_of(&token_of(LOGIN, &name, &json!({})), &[]);
+    let other = other.header("DPoP", &prover.proof("POST", "/auth/revoke", &json!({})));
+    assert_oauth_error(&stack.send(&other), 400, "invalid_dpop_proof");
+}
+
+#[test]
+fn an_issuer_that_insists_has_its_exchanges_bound() {
+    let mut all = settings(&[&SigningKey::new("k1")]);
+    for (name, value) in &mut all {
+        if *name == "ISSUERS" {
+            let mut list: Value = serde_json::from_str(value.as_ref().unwrap()).unwrap();
+            list[1]["dpop"] = json!("required");
+            *value = Some(list.to_string());
+        }
+    }
+    let stack = Stack::start(&Options { settings: all, ..Options::default() });
+    let (prover, name) = (Prover::new(), user("insists"));
+    assert_oauth_error(&stack.exchange(&token_of(LOGIN, &name, &json!({})), &[]), 400, "invalid_dpop_proof");
+    let request = exchange_of(&token_of(LOGIN, &name, &json!({})), &[]);
+    let answer = stack.send(&request.header("DPoP", &prover.proof("POST", "/auth/token", &json!({}))));
+    assert_eq!((answer.status, &answer.json()["token_type"]), (200, &json!("DPoP")), "{}", answer.text());
+}

@@ -1,0 +1,218 @@
+//! The end of tokens: by their holder, by the operator for one user or one token, and for everybody.
+
+use serde_json::{Value, json};
+
+use crate::harness::{ISSUER, Stack, now, token, token_with, user};
+use crate::http::{Request, Response};
+use crate::identity::{LOGIN, PUBLIC_URL, STAFF, SigningKey, assert_oauth_error, claims_of, form, start, token_of};
+use crate::steps::{assert_refused, create_of};
+
+const LIST: &str = "/v1/predictions";
+const REVOCATIONS: &str = "/admin/api/revocations";
+
+fn stack() -> Stack {
+    start(&[&SigningKey::new("k1")])
+}
+
+impl Stack {
+    fn give_up(&self, token: &str) -> Response {
+        self.send(&form("/auth/revoke", &[("token", token), ("token_type_hint", "access_token")]))
+    }
+
+    fn operate(&self, operator: &str, body: &Value) -> Response {
+        self.send(&Request::post(REVOCATIONS).bearer(operator).json(body))
+    }
+}
+
+fn boss() -> String {
+    token_of(STAFF, "boss", &json!({}))
+}
+
+#[track_caller]
+fn revoked(answer: &Response) {
+    assert_refused(answer, 401, "authentication_error", "invalid_token");
+}
+
+#[test]
+fn a_token_that_its_holder_gives_up_is_refused_on_the_next_request() {
+    let stack = stack();
+    let name = user("logout");
+    let (here, there) = (stack.own_token(&name, &json!({}), &[]), stack.own_token(&name, &json!({}), &[]));
+    assert_eq!(stack.get(&here, LIST).status, 200);
+    let answer = stack.give_up(&here);
+    assert_eq!((answer.status, answer.body.len()), (200, 0));
+    revoked(&stack.get(&here, LIST));
+    revoked(&stack.create(&here));
+    assert_eq!(stack.sent().len(), 0, "nothing went upstream");
+    assert_eq!(stack.get(&there, LIST).status, 200, "the other one goes on");
+    // Again, and by a token of a provider that has an id.
+    assert_eq!(stack.give_up(&here).status, 200);
+    let theirs = token_with(&name, json!({"jti": "j1"}));
+    assert_eq!(stack.give_up(&theirs).status, 200);
+    revoked(&stack.get(&theirs, LIST));
+    stack.assert_logged("revoked");
+}
+
+#[test]
+fn what_is_no_good_token_is_as_good_as_revoked() {
+    let stack = stack();
+    for token in ["a.b.c", "x", &token_of(LOGIN, "u", &json!({})), &token_with("u", json!({"aud": "other"}))] {
+        let answer = stack.give_up(token);
+        assert_eq!((answer.status, answer.body.len()), (200, 0), "{token}");
+    }
+    // One without an id cannot be told from its user's others.
+    assert_oauth_error(&stack.give_up(&token(&user("no-jti"))), 400, "unsupported_token_type");
+    assert_oauth_error(&stack.send(&form("/auth/revoke", &[])), 400, "invalid_request");
+    assert_oauth_error(
+        &stack.send(&Request::post("/auth/revoke").json(&json!({"token": "a"}))),
+        415,
+        "invalid_request",
+    );
+    assert_eq!(stack.send(&Request::get("/auth/revoke")).status, 405);
+}
+
+#[test]
+fn a_bound_token_can_be_given_up_by_whoever_found_it() {
+    let stack = stack();
+    let prover = crate::identity::Prover::new();
+    let bound = token_with(&user("found"), json!({"jti": "j1", "cnf": {"jkt": prover.thumbprint()}}));
+    assert_eq!(stack.send(&prover.prove(Request::get(LIST), &bound)).status, 200);
+    assert_eq!(stack.give_up(&bound).status, 200);
+    revoked(&stack.send(&prover.prove(Request::get(LIST), &bound)));
+}
+
+#[test]
+fn an_operator_ends_a_users_tokens_and_what_they_are_exchanged_from() {
+    let stack = stack();
+    let name = user("banned");
+    let early = json!({"iat": now() - 10});
+    let ours = stack.own_token(&name, &early, &[]);
+    let provided = token_of(LOGIN, &name, &early);
+    assert_eq!(stack.get(&ours, LIST).status, 200);
+    assert_eq!(stack.operate(&boss(), &json!({"issuer": LOGIN, "subject": name})).status, 204);
+    revoked(&stack.get(&ours, LIST));
+    revoked(&stack.create(&ours));
+    // The provider's token still verifies: it must not become a new one.
+    assert_oauth_error(&stack.exchange(&provided, &[]), 400, "invalid_request");
+    // Who signs in again has a token of a later second.
+    let later = token_of(LOGIN, &name, &json!({"iat": now() + 2, "exp": now() + 100}));
+    let answer = stack.exchange(&later, &[]);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(stack.exchange(&token_of(LOGIN, &user("other"), &early), &[]).status, 200, "others go on");
+}
+
+#[test]
+fn an_operator_ends_one_token() {
+    let stack = stack();
+    let name = user("one");
+    let (bad, good) = (token_with(&name, json!({"jti": "bad"})), token_with(&name, json!({"jti": "good"})));
+    assert_eq!(stack.operate(&boss(), &json!({"issuer": ISSUER, "subject": name, "jti": "bad"})).status, 204);
+    revoked(&stack.get(&bad, LIST));
+    assert_eq!(stack.get(&good, LIST).status, 200);
+    // A guest is a user as well.
+    let guest = json!({"issuer": "guest", "subject": "guest_01jh0000000000000000000000"});
+    assert_eq!(stack.operate(&boss(), &guest).status, 204);
+}
+
+#[test]
+fn an_operator_ends_everybodys_tokens_of_before_a_time() {
+    let mut stack = stack();
+    let now = now();
+    let old = token_with(&user("old"), json!({"iat": now - 100, "exp": now + 200}));
+    let exchanged = token_of(LOGIN, &user("old"), &json!({"iat": now - 100, "exp": now + 200}));
+    let new = token(&user("new"));
+    assert_eq!(stack.get(&old, LIST).status, 200);
+    assert_eq!(stack.operate(&boss(), &json!({"issued_by": now - 50})).status, 204);
+    // Creates at once; reads when the isolate asks again, within half a minute.
+    revoked(&stack.send(&create_of(&old, "never")));
+    revoked(&stack.get(&old, LIST));
+    assert_oauth_error(&stack.exchange(&exchanged, &[]), 400, "invalid_request");
+    assert_eq!(stack.create(&new).status, 201);
+    // Earlier times change nothing, and no restart forgets.
+    assert_eq!(stack.operate(&boss(), &json!({"issued_by": now - 1_000})).status, 204);
+    stack.restart_workerd();
+    revoked(&stack.get(&old, LIST));
+    assert_eq!(stack.get(&new, LIST).status, 200);
+    assert_eq!(stack.sent().len(), 1, "nothing of the revoked tokens went upstream");
+}
+
+#[test]
+fn an_isolate_that_has_not_heard_of_it_learns_it_within_half_a_minute() {
+    let stack = stack();
+    let now = now();
+    let old = token_with(&user("reader"), json!({"iat": now - 100, "exp": now + 200}));
+    assert_eq!(stack.get(&old, LIST).status, 200);
+    // Behind the isolate's back, as another one's operator would.
+    stack.tell("DISPATCHER", "main", &json!({"revoke_all": {"issued_by": now - 50}}));
+    let start = std::time::Instant::now();
+    let refused = crate::steps::wait_until("a refusal", || {
+        let answer = stack.get(&old, LIST);
+        (answer.status != 200).then_some(answer)
+    });
+    revoked(&refused);
+    println!("learned after {} s", start.elapsed().as_secs());
+}
+
+#[test]
+fn only_an_operator_who_may_write_ends_tokens() {
+    let stack = stack();
+    let body = json!({"issuer": LOGIN, "subject": "u1"});
+    let answer = stack.send(&Request::post(REVOCATIONS).json(&body));
+    assert_refused(&answer, 401, "authentication_error", "missing_token");
+    for token in [token("boss"), token_of(LOGIN, "boss", &json!({})), token_of(STAFF, "boss", &json!({"aud": "x"}))] {
+        revoked(&stack.operate(&token, &body));
+    }
+    for (subject, claims, status) in [
+        ("viewer", json!({}), 403),
+        ("nobody", json!({}), 403),
+        ("nobody", json!({"email": "other@staff.example"}), 403),
+        ("nobody", json!({"email": "boss@staff.example", "email_verified": false}), 403),
+        ("nobody", json!({"email": "boss@staff.example", "email_verified": "true"}), 403),
+        ("nobody", json!({"email": "boss@staff.example", "email_verified": true}), 204),
+        ("nobody", json!({"email": "boss@staff.example"}), 204),
+    ] {
+        assert_eq!(stack.operate(&token_of(STAFF, subject, &claims), &body).status, status, "{subject} {claims}");
+    }
+}
+
+#[test]
+fn a_revocation_with_a_slip_is_refused() {
+    let stack = stack();
+    let later = now() + 3_600;
+    for (body, code) in [
+        (json!({}), "invalid_parameter"),
+        (json!({"issuer": LOGIN}), "invalid_parameter"),
+        (json!({"subject": "u1"}), "invalid_parameter"),
+        (json!({"issuer": "https://login.example/", "subject": "u1"}), "invalid_parameter"),
+        (json!({"issuer": LOGIN, "subject": ""}), "invalid_parameter"),
+        (json!({"issuer": LOGIN, "subject": 1}), "invalid_parameter"),
+        (json!({"issuer": LOGIN, "subject": "u1", "jti": ""}), "invalid_parameter"),
+        (json!({"issuer": LOGIN, "subject": "u1", "token": "a"}), "unsupported_parameter"),
+        (json!({"issued_by": later}), "invalid_parameter"),
+        (json!({"issued_by": "2026-01-15T10:30:00Z"}), "invalid_parameter"),
+        (json!({"issued_by": 1, "subject": "u1"}), "invalid_parameter"),
+    ] {
+        assert_refused(&stack.operate(&boss(), &body), 400, "invalid_request_error", code);
+    }
+    let text = Request::post(REVOCATIONS).bearer(&boss()).header("Content-Type", "text/plain").body("{}");
+    assert_refused(&stack.send(&text), 415, "invalid_request_error", "unsupported_media_type");
+}
+
+#[test]
+fn the_operators_api_has_no_cors_and_no_other_pages() {
+    let stack = stack();
+    let from = |origin: &str| {
+        let request = Request::post(REVOCATIONS).bearer(&boss()).header("Origin", origin);
+        stack.send(&request.json(&json!({"issuer": LOGIN, "subject": "u1"})))
+    };
+    // The app's own pages are not the operator's.
+    for origin in ["https://app.example", "https://evil.example", "null"] {
+        let answer = from(origin);
+        assert_refused(&answer, 403, "permission_error", "origin_not_allowed");
+        assert!(answer.header("access-control-allow-origin").is_none());
+    }
+    let own = from(PUBLIC_URL);
+    assert_eq!((own.status, own.header("access-control-allow-origin")), (204, None));
+    assert_eq!(own.header("cache-control"), Some("no-store"));
+    assert!(claims_of(&boss())["sub"].is_string());
+}
