@@ -1,7 +1,7 @@
 // `make bench`: requests a second of Valetkey beside a null relay and beside Hono with jose, in one run, with one load
 // tool, under plain workerd. README.md says how to read it.
 import { execFileSync, spawn } from "node:child_process";
-import { createHmac } from "node:crypto";
+import { createHmac, generateKeyPairSync, sign } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -18,12 +18,24 @@ const vendorKey = "sk_live_BenchBenchBenchBench0";
 const directory = mkdtempSync(join(tmpdir(), "valetkey-bench-"));
 const stops = [];
 
-function token(subject, lifetime = 900) {
+const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
+
+function signingInput(issuer, algorithm, subject, lifetime = 900) {
   const now = Math.floor(Date.now() / 1000);
   const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const claims = { iss: "https://issuer.example", aud: "bench", sub: subject, iat: now, exp: now + lifetime };
-  const input = `${encode({ alg: "HS256", typ: "JWT" })}.${encode(claims)}`;
+  const claims = { iss: issuer, aud: "bench", sub: subject, iat: now, exp: now + lifetime };
+  return `${encode({ alg: algorithm, typ: "JWT" })}.${encode(claims)}`;
+}
+
+function token(subject, lifetime) {
+  const input = signingInput("https://issuer.example", "HS256", subject, lifetime);
   return `${input}.${createHmac("sha256", secret).update(input).digest("base64url")}`;
+}
+
+function es256Token(subject) {
+  const input = signingInput("https://es256.issuer.example", "ES256", subject);
+  const signature = sign("sha256", Buffer.from(input), { key: ec.privateKey, dsaEncoding: "ieee-p1363" });
+  return `${input}.${signature.toString("base64url")}`;
 }
 
 function wire(method, path, bearer, body = "") {
@@ -87,7 +99,10 @@ async function startAll(upstream) {
     ALLOWED_ORIGINS: "none",
     // The peers write no log either.
     LOG_LEVEL: "error",
-    ISSUERS: JSON.stringify([{ issuer: "https://issuer.example", audience: ["bench"], keys: { secret: "TEST_SECRET" }, algorithms: ["HS256"] }]),
+    ISSUERS: JSON.stringify([
+      { issuer: "https://issuer.example", audience: ["bench"], keys: { secret: "TEST_SECRET" }, algorithms: ["HS256"] },
+      { issuer: "https://es256.issuer.example", audience: ["bench"], keys: { jwks: { keys: [ec.publicKey.export({ format: "jwk" })] } }, algorithms: ["ES256"] },
+    ]),
     POLICY: JSON.stringify({
       plans: { default: plan },
       models: { "acme/model-x": { credits: "1", input: { prompt: { type: "string", required: true } } } },
@@ -149,9 +164,19 @@ async function main() {
   const [nullGet, honoGet, oursGet] = measure([[nullRelay, 200, get], [hono, 200, get], [ours, 200, get]]);
   print("GET of an ended prediction (peers relay, we read our record)", [["null relay", nullGet], ["Hono + jose", honoGet], ["Valetkey", oursGet]]);
 
+  // The same user's record would need the same issuer: each reads one of its own.
+  const signed = es256Token("alice");
+  const signedGet = [wire("GET", `/v1/predictions/${await endedPrediction(ours, signed)}`, signed)];
+  const [hs256, es256] = measure([[ours, 200, get], [ours, 200, signedGet]]);
+  print("GET with a token that was seen before, by its algorithm", [["HS256", hs256], ["ES256", es256]]);
+  const targetSigned = () => target("ES256 warm, to HS256", es256.rps / hs256.rps, 0.95);
+
   const creates = Array.from({ length: 256 }, (_, user) => wire("POST", "/v1/acme/model-x/predictions", token(`user-${user}`), createBody));
   const targetGet = () => target("GET, to Hono + jose", oursGet.rps / honoGet.rps, 1.2);
-  if (process.env.BENCH_ONLY === "reads") return targetGet();
+  if (process.env.BENCH_ONLY === "reads") {
+    targetGet();
+    return targetSigned();
+  }
   const [nullCreate, honoCreate, objectsCreate, oursCreate] = measure([
     [nullRelay, 201, creates], [hono, 201, creates], [objects, 201, creates], [ours, 201, creates],
   ], creating);
@@ -161,6 +186,7 @@ async function main() {
 
   console.log("\ntargets");
   targetGet();
+  targetSigned();
   target("create, to the same two objects in JavaScript", oursCreate.rps / objectsCreate.rps, 0.9);
   target("401, to Hono + jose", oursRefused.rps / honoRefused.rps, 0.85);
   memory(ours, id, good, bad);
