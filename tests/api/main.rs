@@ -38,6 +38,7 @@ mod kills;
 mod lifecycle;
 mod limits;
 mod logs;
+mod minting;
 mod objects;
 mod providers;
 mod queue;
