@@ -28,7 +28,7 @@ export SIMULATOR_BIN := $(CURDIR)/target/debug/valetkey-simulator
 RUST_SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock rust-toolchain.toml
 SITE_SOURCES := $(shell find site -type f 2>/dev/null)
 
-.PHONY: dev test build site token deploy-check lint fmt bench capacity test-rust test-js test-browser chromium go clean help
+.PHONY: dev test build site token deploy-check lint fmt bench timing capacity test-rust test-js test-browser chromium go clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -40,6 +40,7 @@ help:
 	@echo "make deploy        wrangler deploy; make secret NAME=X for its secrets"
 	@echo "make lint          formatting, clippy, licenses and sources of dependencies"
 	@echo "make bench         requests a second, beside its peers"
+	@echo "make timing        what the time of a 401 tells"
 	@echo "make capacity      simulated days of one key"
 
 # --- set-up -------------------------------------------------------------------------------------------------------
@@ -108,6 +109,10 @@ secret: node_modules/.package-lock.json
 
 bench: build
 	$(NODE) tests/load/bench.mjs
+
+# The figures of docs/identity.md, "What the time of a refusal tells".
+timing: build
+	$(NODE) tests/load/timing.mjs
 
 # The table of docs/capacity.md.
 capacity:
