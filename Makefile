@@ -28,7 +28,7 @@ export SIMULATOR_BIN := $(CURDIR)/target/debug/valetkey-simulator
 RUST_SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock rust-toolchain.toml
 SITE_SOURCES := $(shell find site -type f 2>/dev/null)
 
-.PHONY: dev test build site token deploy-check lint fmt bench capacity test-rust test-js test-browser chromium clean help
+.PHONY: dev test build site token deploy-check lint fmt bench timing capacity test-rust test-js test-browser chromium go clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -40,6 +40,7 @@ help:
 	@echo "make deploy        wrangler deploy; make secret NAME=X for its secrets"
 	@echo "make lint          formatting, clippy, licenses and sources of dependencies"
 	@echo "make bench         requests a second, beside its peers"
+	@echo "make timing        what the time of a 401 tells"
 	@echo "make capacity      simulated days of one key"
 
 # --- set-up -------------------------------------------------------------------------------------------------------
@@ -109,6 +110,10 @@ secret: node_modules/.package-lock.json
 bench: build
 	$(NODE) tests/load/bench.mjs
 
+# The figures of docs/identity.md, "What the time of a refusal tells".
+timing: build
+	$(NODE) tests/load/timing.mjs
+
 # The table of docs/capacity.md.
 capacity:
 	cargo test --profile model --test model a_day -- --ignored --nocapture
@@ -120,7 +125,21 @@ test: build simulator test-rust test-js test-browser deploy-check
 # The model of Dispatcher and Ledgers tries 100,000 interleavings, optimized; the workspace's run a few.
 MODEL_CASES ?= 100000
 
-test-rust: build simulator
+# PyJWT for the test of docs/identity.md's code. Without a python3 that can make environments the test says that it
+# skips, and fails where CI is set.
+$(TOOLS)/python/.ready: tests/requirements.txt
+	@if ! python3 -c "import ensurepip" 2>/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && apt-get install -yq --no-install-recommends python3-venv; fi
+	@if python3 -c "import ensurepip" 2>/dev/null; then \
+		python3 -m venv $(TOOLS)/python && $(TOOLS)/python/bin/pip install --quiet --requirement $< && touch $@; fi
+
+# Go for the same test, from Debian's packages: 80 MB to fetch, 450 MB on disk, so `make test` installs it for CI alone.
+# Elsewhere any Go from 1.18 on counts.
+go:
+	@if ! command -v go >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && apt-get install -yq --no-install-recommends golang-go; fi
+
+test-rust: build simulator $(TOOLS)/python/.ready $(if $(CI),go)
 	cargo test --workspace
 	MODEL_CASES=$(MODEL_CASES) cargo test --profile model --test model
 

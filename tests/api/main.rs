@@ -40,6 +40,7 @@ mod kills;
 mod lifecycle;
 mod limits;
 mod logs;
+mod minting;
 mod objects;
 mod proofs;
 mod providers;
