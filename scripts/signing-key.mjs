@@ -1,5 +1,5 @@
-// Prints a JWK set with a new Ed25519 key for TOKEN_SIGNING_KEYS, before the keys of a set that comes on standard input.
-// Usage: node scripts/signing-key.mjs KID < old-set.json
+// Prints a JWK set for TOKEN_SIGNING_KEYS: a new Ed25519 key behind the keys of the set that comes on standard input, or
+// alone. Usage: node scripts/signing-key.mjs KID < keys.json
 
 import { generateKeyPairSync } from "node:crypto";
 import { text } from "node:stream/consumers";
@@ -8,5 +8,5 @@ const kid = process.argv[2];
 if (!kid) throw new Error("say a name for the key: node scripts/signing-key.mjs 2026-01");
 const old = process.stdin.isTTY ? "" : await text(process.stdin);
 const { kty, crv, x, d } = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
-const keys = [{ kty, crv, kid, x, d }, ...(old.trim() ? JSON.parse(old).keys : [])];
+const keys = [...(old.trim() ? JSON.parse(old).keys : []), { kty, crv, kid, x, d }];
 console.log(JSON.stringify({ keys }));

@@ -128,8 +128,7 @@ impl Config {
     /// # Errors
     /// The settings that are for development.
     pub fn check_host(&self, host: &str) -> Result<(), Vec<Problem>> {
-        let turnstile = self.turnstile.as_ref().and_then(|turnstile| BaseUrl::try_new(&turnstile.url).ok());
-        let guests_are_local = turnstile.is_some_and(|url| url.is_loopback);
+        let guests_are_local = self.turnstile.as_ref().is_some_and(|turnstile| turnstile.url.is_loopback);
         let is_loopback_only =
             self.upstream_url.is_loopback || guests_are_local || self.issuers.iter().any(Issuer::is_loopback);
         if !is_loopback_only || is_loopback_host(host) {
@@ -331,8 +330,8 @@ impl Reader<'_> {
         public_url: Option<&str>,
     ) -> Option<Turnstile> {
         let url = match (self.get)("TURNSTILE_URL") {
-            Some(_) => self.url("TURNSTILE_URL").map(|url| url.text),
-            None => Some(TURNSTILE_URL.to_owned()),
+            Some(_) => self.url("TURNSTILE_URL"),
+            None => BaseUrl::try_new(TURNSTILE_URL).ok(),
         };
         let secret = Secret::new((self.get)("TURNSTILE_SECRET")?);
         if secret.expose().is_empty() {

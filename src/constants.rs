@@ -184,6 +184,8 @@ pub const LIST_MAX: u32 = 100;
 
 /// A `kid`: Cognito's and Entra's have 44 characters; it is only ever compared.
 pub const TOKEN_KID_MAX_BYTES: usize = 128;
+/// Words of a list in a form: no deployment has as many models.
+pub const FORM_WORDS_MAX: usize = 100;
 /// Parameters of a form: the endpoints know a dozen.
 pub const FORM_PARAMETERS_MAX: usize = 32;
 /// A Turnstile token (its documentation: at most 2,048 characters).
@@ -202,8 +204,9 @@ pub const PROOF_AGE_MAX_SECS: i64 = 300;
 pub const PROOF_SWEEP_MILLIS: i64 = 60_000;
 /// Clocks of two objects, or of an edge and an object, differ by no more (protocol 5).
 pub const CLOCK_TOLERANCE_MILLIS: i64 = 2_000;
-/// An isolate's Ledgers ask the Dispatcher this often which tokens are refused, whoever has them (protocol 7).
-pub const REVOKED_FRESH_MILLIS: i64 = 30_000;
+/// An isolate's Ledgers ask the Dispatcher this often which tokens are refused, whoever has them: within the 30 s of
+/// protocol 7, with the time of an answer.
+pub const REVOKED_FRESH_MILLIS: i64 = 25_000;
 /// After the Dispatcher gave no answer to that.
 pub const REVOKED_RETRY_MILLIS: i64 = 5_000;
 /// How far ahead of us a proof may be, seconds: one that is made in advance is good only that much later.
@@ -234,8 +237,8 @@ pub const KEY_SET_FETCH_MILLIS: i64 = 2_000;
 pub const KEY_SET_LOOK_MILLIS: i32 = 25;
 /// `Retry-After`, seconds, of a deployment whose settings are wrong: an operator has to mend them.
 pub const MISCONFIGURED_RETRY_SECS: u32 = 60;
-/// `Retry-After`, seconds, where an issuer's keys cannot be had.
-pub const KEY_SET_RETRY_SECS: u32 = 5;
+/// `Retry-After`, seconds, where an issuer's keys or Turnstile cannot be had.
+pub const PROVIDER_RETRY_SECS: u32 = 5;
 /// An issuer's URL: the longest in use name a tenant and a policy.
 pub const ISSUER_NAME_MAX_BYTES: usize = 512;
 /// Audiences, claim names and header members in the configuration.

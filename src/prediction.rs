@@ -151,6 +151,9 @@ pub struct PredictionRecord {
     /// The token that its caps are spent on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
+    /// The token that it was created with, whether that has caps or not: who ends the token ends what waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_id: Option<String>,
     /// The idempotency key that it was created with: it goes with the row where the create is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -265,6 +268,7 @@ mod tests {
             queue: None,
             day: UtcDay(20_468),
             jti: None,
+            token_id: None,
             key: None,
             heard_at: UnixMillis(1_768_473_000_000),
             ask_at: UnixMillis(1_768_474_000_000),
@@ -288,11 +292,12 @@ mod tests {
             cancel_requested: true,
             queue: Some(QueuePlace { position: 3, eta_seconds: 40 }),
             jti: Some("j".into()),
+            token_id: Some("t".into()),
             key: Some("k".into()),
             withdrawing: true,
             ..record()
         };
-        let text = r#"{"job_id":"pred_01jh0000000000000000000000","model":"acme/model-x","status":"failed","sequence":2,"created_at":1768473000000,"completed_at":1,"output":["https://cdn.example/a.png"],"failure":"upstream_failed","credits_reserved":2500000,"credits_used":0,"predict_time":4.5,"cancel_requested":true,"queue":{"position":3,"eta_seconds":40},"day":20468,"jti":"j","key":"k","heard_at":1768473000000,"ask_at":1768474000000,"withdrawing":true}"#;
+        let text = r#"{"job_id":"pred_01jh0000000000000000000000","model":"acme/model-x","status":"failed","sequence":2,"created_at":1768473000000,"completed_at":1,"output":["https://cdn.example/a.png"],"failure":"upstream_failed","credits_reserved":2500000,"credits_used":0,"predict_time":4.5,"cancel_requested":true,"queue":{"position":3,"eta_seconds":40},"day":20468,"jti":"j","token_id":"t","key":"k","heard_at":1768473000000,"ask_at":1768474000000,"withdrawing":true}"#;
         assert_eq!(serde_json::to_string(&ended).unwrap(), text);
     }
 

@@ -217,7 +217,7 @@ fn tokens_of_our_own_make_this_deployment_an_issuer() {
     assert!(config.signing_keys.is_some() && config.issuers.last().unwrap().is_own());
     assert_eq!(config.issuers.last().unwrap().name(), "https://api.example");
     let turnstile = config.turnstile.unwrap();
-    assert_eq!(turnstile.url, "https://challenges.cloudflare.com/turnstile/v0/siteverify");
+    assert_eq!(turnstile.url.as_str(), "https://challenges.cloudflare.com/turnstile/v0/siteverify");
     assert_eq!(turnstile.hosts, ["app.example", "localhost", "localhost", "api.example"]);
     assert!(!parse(&good()).unwrap().issuers.iter().any(valetkey::token::Issuer::is_own));
 }

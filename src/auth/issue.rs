@@ -2,10 +2,12 @@
 
 use super::oauth_error::{OAuthError, Refused};
 use super::token_request::Wanted;
+use crate::constants::TOKEN_MAX_BYTES;
 use crate::ids::{GuestId, TokenId};
 use crate::model::ModelId;
+use crate::secret::Secret;
 use crate::time::UnixSeconds;
-use crate::token::{JwkThumbprint, NewToken, Proof, Scope, SigningKeys, TokenCaps, Verified};
+use crate::token::{NewToken, Proof, Scope, SigningKeys, TokenCaps, Verified};
 
 /// Whose users guests are (contract 5): no URL, so that no configured issuer has this name.
 pub const GUEST_ISSUER: &str = "guest";
@@ -16,7 +18,7 @@ pub const GUEST_PLAN: &str = "guest";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issued {
     /// It.
-    pub token: String,
+    pub token: Secret,
     /// Whether it is bound to a key.
     pub is_bound: bool,
     /// How long it lives, seconds.
@@ -71,7 +73,7 @@ pub fn issue(
         caps: leave.caps.as_ref(),
         binding: proof.map(Proof::key),
     };
-    Ok(make(keys, &token))
+    make(keys, &token)
 }
 
 /// Makes a token for a guest, who is a new user each time.
@@ -100,18 +102,22 @@ pub fn guest(
         caps: leave.caps.as_ref(),
         binding: proof.map(Proof::key),
     };
-    Ok(make(keys, &token))
+    make(keys, &token)
 }
 
-fn make(keys: &SigningKeys, token: &NewToken<'_>) -> Issued {
+fn make(keys: &SigningKeys, token: &NewToken<'_>) -> Result<Issued, Refused> {
+    let text = keys.sign(token);
+    // Nobody could use it.
+    if text.len() > TOKEN_MAX_BYTES {
+        return Err(Refused::new(OAuthError::InvalidRequest, "too_long"));
+    }
     let words: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
-    let binding: Option<&JwkThumbprint> = token.binding;
-    Issued {
-        token: keys.sign(token),
-        is_bound: binding.is_some(),
+    Ok(Issued {
+        token: Secret::new(text),
+        is_bound: token.binding.is_some(),
         expires_in: token.expires_at.0.saturating_sub(token.issued_at.0),
         scope: words.join(" "),
-    }
+    })
 }
 
 fn narrow(

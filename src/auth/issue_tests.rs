@@ -44,7 +44,7 @@ fn exchange(claims: &Value, wanted: &Wanted) -> Result<Verified, Refused> {
     let keys = keys();
     let issued = issue(&subject(claims), wanted, None, &keys, 300, &id(), NOW)?;
     let own = [keys.issuer(vec![IDP.to_owned(), GUEST_ISSUER.to_owned()])];
-    let verified = verify(&issued.token, &own, Purpose::Access, Possession::None, NOW).unwrap();
+    let verified = verify(issued.token.expose(), &own, Purpose::Access, Possession::None, NOW).unwrap();
     assert_eq!(issued.expires_in, verified.grant.expires_at.0 - NOW.0);
     assert!(!issued.is_bound);
     Ok(verified)
@@ -101,6 +101,13 @@ fn caps_that_the_subject_token_lacks_are_counted_by_the_new_id() {
 }
 
 #[test]
+fn a_token_that_nobody_could_use_is_not_made() {
+    let name = |number: usize| ModelId::parse(&format!("owner/{}{number}", "m".repeat(60))).unwrap();
+    let wanted = Wanted { models: Some((0..100).map(name).collect()), ..Wanted::default() };
+    assert_eq!(exchange(&json!({}), &wanted).unwrap_err().reason, "too_long");
+}
+
+#[test]
 fn nothing_can_be_widened() {
     let vk =
         json!({"jti": "j1", "vk": {"scope": ["read"], "models": ["a/b"], "max_predictions": 3, "max_credits": "10"}});
@@ -135,7 +142,7 @@ fn a_guest_is_a_user_of_their_own_on_the_plan_of_guests() {
         let name = GuestId::new(UnixMillis(1), [random; 10]);
         let issued = guest(&name, &Wanted::default(), None, &keys, 300, &id(), NOW).unwrap();
         assert_eq!(issued.scope, "create read cancel files");
-        verify(&issued.token, &own, Purpose::Access, Possession::None, NOW).unwrap().grant
+        verify(issued.token.expose(), &own, Purpose::Access, Possession::None, NOW).unwrap().grant
     };
     assert_eq!(visit(1).plan.as_deref(), Some(GUEST_PLAN));
     assert_ne!(visit(1).user, visit(2).user);
@@ -143,6 +150,6 @@ fn a_guest_is_a_user_of_their_own_on_the_plan_of_guests() {
     let name = GuestId::new(UnixMillis(1), [1; 10]);
     let issued = guest(&name, &Wanted::default(), None, &keys, 300, &id(), NOW).unwrap();
     let refused =
-        verify(&issued.token, &[keys.issuer(Vec::new())], Purpose::Access, Possession::None, NOW).unwrap_err();
+        verify(issued.token.expose(), &[keys.issuer(Vec::new())], Purpose::Access, Possession::None, NOW).unwrap_err();
     assert_eq!(refused, Refusal::UnknownOrigin);
 }

@@ -21,4 +21,4 @@ pub use issue::{GUEST_ISSUER, GUEST_PLAN, Issued, guest, issue};
 pub use metadata::metadata;
 pub use oauth_error::{OAuthError, Refused};
 pub use token_request::{ACCESS_TOKEN_TYPE, SubjectToken, TokenRequest, Wanted, parse_revocation};
-pub use turnstile::{GUEST_ACTION, Turnstile, check_guest, turnstile_form};
+pub use turnstile::{GUEST_ACTION, SECRET_REFUSED, Turnstile, check_guest, turnstile_form};

@@ -20,6 +20,8 @@ pub enum OAuthError {
     InvalidTarget,
     /// A proof of possession that is missing or refused.
     InvalidProof,
+    /// The app has not shown that it is genuine.
+    InvalidClient,
     /// A token that cannot be revoked.
     UnsupportedTokenType,
     /// The user's requests of this minute.
@@ -45,7 +47,7 @@ const fn wire(status: u16, error: &'static str, description: &'static str) -> OA
 
 impl OAuthError {
     /// Every error, for tests and documents.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::InvalidRequest,
         Self::NotAForm,
         Self::BodyTooLarge,
@@ -53,6 +55,7 @@ impl OAuthError {
         Self::InvalidScope,
         Self::InvalidTarget,
         Self::InvalidProof,
+        Self::InvalidClient,
         Self::UnsupportedTokenType,
         Self::TooManyRequests,
         Self::Unavailable,
@@ -71,6 +74,7 @@ impl OAuthError {
             Self::InvalidScope => wire(400, "invalid_scope", "The scope is unknown or exceeds that of the token."),
             Self::InvalidTarget => wire(400, "invalid_target", "Tokens are made for this API alone."),
             Self::InvalidProof => wire(400, "invalid_dpop_proof", "The DPoP proof is missing or not valid."),
+            Self::InvalidClient => wire(400, "invalid_client", "The app's attestation is missing or not valid."),
             Self::UnsupportedTokenType => {
                 wire(400, "unsupported_token_type", "A token without a jti cannot be revoked alone.")
             }

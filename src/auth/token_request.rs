@@ -2,9 +2,10 @@
 
 use super::form::Form;
 use super::oauth_error::{OAuthError, Refused};
-use crate::constants::{TOKEN_MAX_BYTES, TURNSTILE_TOKEN_MAX_BYTES};
+use crate::constants::{FORM_WORDS_MAX, TOKEN_MAX_BYTES, TURNSTILE_TOKEN_MAX_BYTES};
 use crate::credits::MicroCredits;
 use crate::model::ModelId;
+use crate::secret::Secret;
 use crate::token::Scope;
 
 /// RFC 8693 section 2.1.
@@ -21,9 +22,9 @@ const TURNSTILE_TYPE: &str = "urn:valetkey:token-type:turnstile";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubjectToken {
     /// A provider's token.
-    Jwt(String),
+    Jwt(Secret),
     /// What Turnstile gave to a visitor's browser.
-    Turnstile(String),
+    Turnstile(Secret),
 }
 
 /// What the new token is to be: less than the subject token, where anything is named.
@@ -73,10 +74,10 @@ impl TokenRequest {
         let token = form.get("subject_token").unwrap_or_default();
         let subject = match form.get("subject_token_type") {
             Some(TURNSTILE_TYPE) if is_printable(token, TURNSTILE_TOKEN_MAX_BYTES) => {
-                SubjectToken::Turnstile(token.to_owned())
+                SubjectToken::Turnstile(Secret::new(token.to_owned()))
             }
             Some(kind) if JWT_TYPES.contains(&kind) && is_printable(token, TOKEN_MAX_BYTES) => {
-                SubjectToken::Jwt(token.to_owned())
+                SubjectToken::Jwt(Secret::new(token.to_owned()))
             }
             Some(_) | None => return refuse(OAuthError::InvalidRequest, "subject_token"),
         };
@@ -108,7 +109,7 @@ impl Wanted {
 fn words<T: PartialEq>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
     let mut items = Vec::new();
     for word in text.split(' ') {
-        let item = parse(word).filter(|item| !items.contains(item))?;
+        let item = parse(word).filter(|item| !items.contains(item) && items.len() < FORM_WORDS_MAX)?;
         items.push(item);
     }
     Some(items)

@@ -24,11 +24,11 @@ fn parse(changes: &[(&'static str, &str)]) -> Result<TokenRequest, Refused> {
 fn a_providers_token_is_asked_about_under_each_of_its_types() {
     for kind in JWT_TYPES {
         let request = parse(&[("subject_token_type", kind)]).unwrap();
-        assert_eq!(request.subject, SubjectToken::Jwt("a.b.c".to_owned()));
+        assert_eq!(request.subject, SubjectToken::Jwt(Secret::new("a.b.c".to_owned())));
         assert_eq!(request.wanted, Wanted::default());
     }
     let guest = parse(&[("subject_token_type", TURNSTILE_TYPE), ("subject_token", "0.x_-y")]).unwrap();
-    assert_eq!(guest.subject, SubjectToken::Turnstile("0.x_-y".to_owned()));
+    assert_eq!(guest.subject, SubjectToken::Turnstile(Secret::new("0.x_-y".to_owned())));
 }
 
 #[test]
@@ -52,6 +52,8 @@ fn what_is_wanted_is_read() {
 #[test]
 fn each_mistake_has_its_error() {
     let long = "a".repeat(TOKEN_MAX_BYTES + 1);
+    let many: Vec<String> = (0..=FORM_WORDS_MAX).map(|number| format!("a/m{number}")).collect();
+    let many = many.join(" ");
     let long_guest = "a".repeat(TURNSTILE_TOKEN_MAX_BYTES + 1);
     for (changes, error, reason) in [
         (&[("grant_type", "")][..], OAuthError::InvalidRequest, "grant_type"),
@@ -75,6 +77,7 @@ fn each_mistake_has_its_error() {
         (&[("scope", "read  create")], OAuthError::InvalidScope, "scope"),
         (&[("scope", "read read")], OAuthError::InvalidScope, "scope"),
         (&[("models", "*")], OAuthError::InvalidRequest, "models"),
+        (&[("models", &many)], OAuthError::InvalidRequest, "models"),
         (&[("models", "a/b,c/d")], OAuthError::InvalidRequest, "models"),
         (&[("max_predictions", "0")], OAuthError::InvalidRequest, "max_predictions"),
         (&[("max_predictions", "+1")], OAuthError::InvalidRequest, "max_predictions"),

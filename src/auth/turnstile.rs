@@ -4,10 +4,14 @@ use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
 use super::oauth_error::{OAuthError, Refused};
+use crate::config::BaseUrl;
 use crate::secret::Secret;
 
 /// The widget's `action` on pages that ask for a guest's token: a token that was made for another form is refused.
 pub const GUEST_ACTION: &str = "guest";
+
+/// The reason, and the alert, of a `TURNSTILE_SECRET` that Turnstile does not know.
+pub const SECRET_REFUSED: &str = "turnstile_secret_refused";
 
 /// How guests are checked.
 #[derive(Clone, Debug)]
@@ -15,7 +19,7 @@ pub struct Turnstile {
     /// `TURNSTILE_SECRET`.
     pub secret: Secret,
     /// `TURNSTILE_URL`: where tokens are validated.
-    pub url: String,
+    pub url: BaseUrl,
     /// Hosts of the pages that may have guests: those of `ALLOWED_ORIGINS` and `PUBLIC_URL`.
     pub hosts: Vec<String>,
 }
@@ -28,6 +32,8 @@ struct Verdict {
     hostname: String,
     #[serde(default)]
     action: String,
+    #[serde(default, rename = "error-codes")]
+    error_codes: Vec<String>,
 }
 
 /// The form that asks Turnstile about `token`.
@@ -48,6 +54,9 @@ pub fn check_guest(turnstile: &Turnstile, answer: &[u8]) -> Result<(), Refused> 
     let Ok(verdict) = serde_json::from_slice::<Verdict>(answer) else {
         return Err(Refused::new(OAuthError::Unavailable, "turnstile_answer"));
     };
+    if verdict.error_codes.iter().any(|code| code.ends_with("-input-secret")) {
+        return Err(Refused::new(OAuthError::Unavailable, SECRET_REFUSED));
+    }
     if !verdict.success {
         return refuse("turnstile_refused");
     }
@@ -66,7 +75,11 @@ mod tests {
 
     fn turnstile() -> Turnstile {
         let hosts = vec!["app.example".to_owned()];
-        Turnstile { secret: Secret::new("a&b=c".to_owned()), url: "https://t.example".to_owned(), hosts }
+        Turnstile {
+            secret: Secret::new("a&b=c".to_owned()),
+            url: BaseUrl::try_new("https://t.example").unwrap(),
+            hosts,
+        }
     }
 
     #[test]
@@ -81,6 +94,8 @@ mod tests {
         for (text, reason) in [
             (r#"{"success":false,"error-codes":["timeout-or-duplicate"]}"#, "turnstile_refused"),
             (r#"{"success":false,"hostname":"app.example","action":"guest"}"#, "turnstile_refused"),
+            (r#"{"success":false,"error-codes":["invalid-input-secret"]}"#, SECRET_REFUSED),
+            (r#"{"success":false,"error-codes":["missing-input-secret"]}"#, SECRET_REFUSED),
             (r#"{"success":true,"hostname":"evil.example","action":"guest"}"#, "turnstile_host"),
             (r#"{"success":true,"hostname":"sub.app.example","action":"guest"}"#, "turnstile_host"),
             (r#"{"success":true,"action":"guest"}"#, "turnstile_host"),

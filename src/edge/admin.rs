@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::answers::{ask_dispatcher, limiter_unavailable, tell_ledger};
+use super::answers::{ask_dispatcher, check, forget_revoked, limiter_unavailable, revoked_by_now, tell_ledger};
 use super::create;
 use super::handler::Call;
 use super::identity;
@@ -13,10 +13,10 @@ use crate::constants::{
 };
 use crate::headers::{self, Credentials};
 use crate::ids::UserKey;
-use crate::messages::{DispatcherReply, DispatcherRequest, LedgerReply, LedgerRequest, Revocation};
+use crate::messages::{DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply, LedgerRequest, Revocation};
 use crate::rejection::{Code, Rejection};
 use crate::time::UnixSeconds;
-use crate::token::{AdminRight, Possession, Purpose};
+use crate::token::{AdminRight, Issuer, Possession, Purpose, Verified, is_plain_text};
 
 /// `POST /admin/api/revocations`: 1 an operator who may write 401, 403 · 2 the body 415, 413, 400 · 3 Ledger or Dispatcher
 /// 503.
@@ -36,7 +36,9 @@ pub async fn revoke(call: &Call<'_>) -> Result<Answer, Rejection> {
         }
         Wanted::Everybody(issued_by) => {
             let request = DispatcherRequest::RevokeAll { issued_by };
-            matches!(ask_dispatcher(call.env, &request, ACK_TIMEOUT_MILLIS).await, Ok(DispatcherReply::Done))
+            let reply = ask_dispatcher(call.env, &request, ACK_TIMEOUT_MILLIS).await;
+            forget_revoked();
+            matches!(reply, Ok(DispatcherReply::Done))
         }
     };
     if is_done { Ok(Answer::empty(204)) } else { Err(limiter_unavailable("revocation")) }
@@ -58,7 +60,8 @@ impl Wanted {
         }
         let text = |name: &str| match body.get(name) {
             None => Ok(None),
-            Some(Value::String(text)) if (1..=TOKEN_ID_MAX_CHARS).contains(&text.chars().count()) => Ok(Some(text)),
+            // The rule for both in a token: anything else is in none.
+            Some(Value::String(text)) if is_plain_text(text, TOKEN_ID_MAX_CHARS) => Ok(Some(text)),
             Some(_) => Err(wrong(name)),
         };
         if let Some(time) = body.get("issued_by") {
@@ -69,15 +72,34 @@ impl Wanted {
         }
         let (issuer, subject, jti) = (text("issuer")?, text("subject")?, text("jti")?);
         // A name with a slip would revoke nobody's tokens, and say so to nobody.
-        let is_known = |name: &str| {
-            name == GUEST_ISSUER || call.deployment.config.issuers.iter().any(|issuer| issuer.name() == name)
+        // Users are of the issuer that their tokens came from at first: never of this deployment.
+        let has_users = |issuer: &&Issuer| {
+            !issuer.is_own()
+                && [Purpose::Access, Purpose::Exchange, Purpose::Admin].iter().any(|use_| issuer.serves(*use_))
         };
+        let mut names = call.deployment.config.issuers.iter().filter(has_users).map(Issuer::name);
+        let mut is_known = |name: &str| name == GUEST_ISSUER || names.any(|known| known == name);
         let issuer = issuer.filter(|name| is_known(name)).ok_or_else(|| wrong("issuer"))?;
         let user = UserKey::new(issuer, subject.ok_or_else(|| wrong("subject"))?);
         Ok(match jti {
             Some(jti) => Self::Of(user, Revocation::Token { jti: jti.clone(), expires_at: call.now }),
             None => Self::Of(user, Revocation::Subject { issued_by: now }),
         })
+    }
+}
+
+/// An operator's token ends like a user's, and at once: 401, or 503 where nobody can tell.
+async fn check_not_revoked(call: &Call<'_>, verified: &Verified) -> Result<(), Rejection> {
+    let revoked = || Rejection::new(Code::InvalidToken, "revoked");
+    let everybody =
+        revoked_by_now(call.env, call.now).await.map_err(|_| limiter_unavailable("dispatcher_unavailable"))?;
+    if everybody >= Some(verified.grant.issued_at) {
+        return Err(revoked());
+    }
+    match check(call.env, &verified.grant, None, None).await? {
+        LedgerReply::Done => Ok(()),
+        LedgerReply::Refused(LedgerRefusal::Revoked) => Err(revoked()),
+        _ => Err(limiter_unavailable("ledger_unavailable")),
     }
 }
 
@@ -92,6 +114,7 @@ async fn check_operator(call: &Call<'_>, right: AdminRight) -> Result<(), Reject
     let verified = identity::verify_new(call, text, Purpose::Admin, Possession::None).await;
     let verified = verified.map_err(|refusal| identity::refused(call, refusal))?;
     call.subject.replace(Some(verified.grant.user.log_pseudonym().to_owned()));
+    check_not_revoked(call, &verified).await?;
     let issuers = &call.deployment.config.issuers;
     let issuer = issuers.iter().find(|issuer| issuer.name() == verified.issuer());
     let names = std::iter::once(verified.subject()).chain(verified.email());

@@ -14,13 +14,10 @@ use crate::messages::{
     Caller, DispatcherReply, DispatcherRequest, LedgerAnswer, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest,
     ProofUse,
 };
-use crate::rejection::{Code, Rejection};
+use crate::rejection::{Challenge, Code, Rejection};
 use crate::time::{UnixMillis, UnixSeconds};
-use crate::token::{Grant, Verified};
+use crate::token::Grant;
 use crate::upstream::answer::Answer as VendorAnswer;
-
-/// The reason of a 401 for a proof that came twice.
-pub const PROOF_USED: &str = "proof_used";
 
 /// The one Dispatcher's name.
 pub const DISPATCHER_NAME: &str = "main";
@@ -35,23 +32,35 @@ thread_local! {
     static REVOKED: Cell<(UnixMillis, Option<UnixSeconds>)> = const { Cell::new((UnixMillis(0), None)) };
 }
 
-/// By when a token must not have been issued, whoever has it. Asked for before the first answer of an isolate and every
-/// 30 s (protocol 7); while the Dispatcher does not answer, what it said last stands.
+/// By when a token must not have been issued, whoever has it, as a read may be told: asked for before the first answer of
+/// an isolate and every half minute (protocol 7). While the Dispatcher does not answer, what it said last stands.
 pub async fn revoked_by(env: &Env, now: UnixMillis) -> Option<UnixSeconds> {
     let (again_at, known) = REVOKED.get();
     if now < again_at {
         return known;
     }
-    match ask_dispatcher(env, &DispatcherRequest::Revoked, DISPATCHER_ACK_TIMEOUT_MILLIS).await {
-        Ok(DispatcherReply::Revoked(said)) => {
-            let revoked_by = REVOKED.get().1.max(said);
-            REVOKED.set((now.plus_millis(REVOKED_FRESH_MILLIS), revoked_by));
-            revoked_by
-        }
-        _ => {
+    if again_at > UnixMillis(0) {
+        // Others go on with what is known while this one asks; before the first answer nobody does.
+        REVOKED.set((now.plus_millis(REVOKED_RETRY_MILLIS), known));
+    }
+    match revoked_by_now(env, now).await {
+        Ok(revoked_by) => revoked_by,
+        Err(PlatformError) => {
             REVOKED.set((now.plus_millis(REVOKED_RETRY_MILLIS), known));
             known
         }
+    }
+}
+
+/// The same at this moment: for what would outlive a revocation. Fails where the Dispatcher does not answer.
+pub async fn revoked_by_now(env: &Env, now: UnixMillis) -> Result<Option<UnixSeconds>, PlatformError> {
+    match ask_dispatcher(env, &DispatcherRequest::Revoked, DISPATCHER_ACK_TIMEOUT_MILLIS).await? {
+        DispatcherReply::Revoked(said) => {
+            let revoked_by = REVOKED.get().1.max(said);
+            REVOKED.set((now.plus_millis(REVOKED_FRESH_MILLIS), revoked_by));
+            Ok(revoked_by)
+        }
+        _ => Err(PlatformError),
     }
 }
 
@@ -73,30 +82,31 @@ pub async fn ask_ledger(call: &Call<'_>, grant: &Grant, ask: LedgerRequest) -> R
     accepted(answer.reply).map_err(|rejection| addressed(call, rejection))
 }
 
-/// Uses the proof of a request that needs nothing else of the Ledger. Not counted, as without a proof.
+/// Uses the proof of a request that needs nothing else of the Ledger, and counts it there: it costs a row.
 pub async fn use_proof(call: &Call<'_>, grant: &Grant) -> Result<(), Rejection> {
     let Some(proof) = call.proof.borrow().clone() else { return Ok(()) };
-    let caller = Caller { proof: Some(proof), ..caller(grant) };
-    let answer = send(call.env, &grant.user, &LedgerCall { caller: Some(caller), ask: LedgerRequest::Check }).await?;
-    accepted(answer.reply).map(|_| ()).map_err(|rejection| addressed(call, rejection))
+    let plan = call.deployment.config.policy.limits_for(grant)?;
+    let reply = check(call.env, grant, Some(plan.requests_per_minute), Some(proof)).await?;
+    accepted(reply).map(|_| ()).map_err(|rejection| addressed(call, rejection))
 }
 
-/// A refusal with what this caller is asked for.
-fn addressed(call: &Call<'_>, rejection: Rejection) -> Rejection {
-    let challenge = call.challenge(rejection.reason);
-    rejection.challenge(challenge)
-}
-
-/// Counts a request for a token in the caller's Ledger, and uses its proof, if there is one.
-pub async fn count_exchange(
+/// Asks the Ledger whether a token is revoked; counts the request where it is one of a minute's, and uses its proof.
+pub async fn check(
     env: &Env,
-    subject: &Verified,
-    requests_per_minute: u32,
+    grant: &Grant,
+    requests_per_minute: Option<u32>,
     proof: Option<ProofUse>,
 ) -> Result<LedgerReply, Rejection> {
-    let grant = &subject.grant;
-    let caller = Caller { requests_per_minute: Some(requests_per_minute), proof, ..caller(grant) };
+    let caller = Caller { requests_per_minute, proof, ..caller(grant) };
     Ok(send(env, &grant.user, &LedgerCall { caller: Some(caller), ask: LedgerRequest::Check }).await?.reply)
+}
+
+/// A refusal with what this caller is asked for, if it does not say so itself.
+fn addressed(call: &Call<'_>, rejection: Rejection) -> Rejection {
+    match rejection.challenge {
+        Challenge::Bearer => rejection.challenge(call.challenge.get()),
+        _ => rejection,
+    }
 }
 
 /// Asks the caller's Ledger on behalf of a request that was counted before. Revocation is checked again.
@@ -201,7 +211,7 @@ fn rejection(refusal: LedgerRefusal) -> Rejection {
         LedgerRefusal::NotFound => Rejection::new(Code::NotFound, "owned"),
         LedgerRefusal::NotEnded => Rejection::new(Code::NotEnded, "prediction_runs"),
         LedgerRefusal::Revoked => Rejection::new(Code::InvalidToken, "revoked"),
-        LedgerRefusal::ProofUsed => Rejection::new(Code::InvalidToken, PROOF_USED),
+        LedgerRefusal::ProofUsed => Rejection::new(Code::InvalidToken, "proof_used").challenge(Challenge::NewProof),
         LedgerRefusal::InProgress => wait(Code::IdempotencyInProgress, "idempotency", 1),
         LedgerRefusal::KeyMismatch => Rejection::new(Code::IdempotencyMismatch, "idempotency"),
         LedgerRefusal::UnknownFile { .. } => Rejection::new(Code::InvalidParameter, "file"),

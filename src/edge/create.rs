@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answers::{ask_dispatcher, ask_ledger, ask_ledger_again, tell_ledger, unexpected};
+use super::answers::{ask_dispatcher, ask_ledger, ask_ledger_again, tell_ledger, unexpected, use_proof};
 use super::handler::Call;
 use super::platform;
 use super::respond::Answer;
@@ -83,6 +83,7 @@ pub fn render_batch(batch_id: &BatchId, records: &[PredictionRecord], base: &str
 pub async fn estimate(call: &Call<'_>, grant: &Grant) -> Result<Answer, Rejection> {
     let (body, _) = read_json(call, OTHER_BODY_MAX_BYTES, BODY_MAX_DEPTH).await?;
     let order = policy::check_named_create(&call.deployment.config.policy, grant, body)?;
+    use_proof(call, grant).await?;
     Ok(Answer::json(200, &json!({"credits": order.credits.to_string()})))
 }
 
@@ -209,6 +210,7 @@ fn create_request(
             max_credits: caps.max_credits,
             expires_at: grant.expires_at.millis(),
         }),
+        token_id: grant.jti.clone(),
         deadline: Deadline::after(call.now, ACK_TIMEOUT_MILLIS),
         max_wait_secs: policy.key.max_wait_secs,
     })

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use serde_json::json;
 use worker::{Context, Env};
 
-use super::answers::{self, ask_dispatcher};
+use super::answers::ask_dispatcher;
 use super::deployment::{Deployment, deployment};
 use super::platform::{self, PlatformError};
 use super::respond::{self, Answer, Reply};
@@ -58,12 +58,7 @@ pub struct Call<'a> {
 impl Call<'_> {
     /// A 401, with what this caller is asked for.
     pub fn unauthorized(&self, code: Code, reason: &'static str) -> Rejection {
-        Rejection::new(code, reason).challenge(self.challenge(reason))
-    }
-
-    /// What this caller is asked for, refused for `reason`.
-    pub fn challenge(&self, reason: &'static str) -> Challenge {
-        if reason == answers::PROOF_USED { Challenge::NewProof } else { self.challenge.get() }
+        Rejection::new(code, reason).challenge(self.challenge.get())
     }
 }
 
@@ -267,9 +262,6 @@ async fn authorized(call: &Call<'_>, route: &Route, trace: &mut Trace) -> Result
     // 6
     if route.scope().is_some_and(|scope| !grant.allows(scope)) {
         return Err(call.unauthorized(Code::InsufficientPermissions, "scope"));
-    }
-    if let Route::Models | Route::Model(_) | Route::Estimate = route {
-        answers::use_proof(call, &grant).await?;
     }
     let answer = match route {
         Route::Events(job_id) => return events::open(call, &grant, job_id).await,

@@ -3,7 +3,7 @@
 use super::deployment::with_tokens;
 use super::handler::Call;
 use super::key_sets;
-use crate::constants::KEY_SET_RETRY_SECS;
+use crate::constants::PROVIDER_RETRY_SECS;
 use crate::headers::{self, Credentials};
 use crate::messages::ProofUse;
 use crate::rejection::{Challenge, Code, Rejection};
@@ -17,6 +17,10 @@ pub async fn verify_token(call: &Call<'_>) -> Result<Grant, Rejection> {
     // 1
     let (text, is_bound) = match headers::parse_authorization(call.head.authorization.as_deref()) {
         Credentials::Bearer(text) => (text, false),
+        // A proof names the URL that it is for: without PUBLIC_URL none could be good.
+        Credentials::Bound(_) if call.deployment.config.public_url.is_none() => {
+            return Err(call.unauthorized(Code::InvalidToken, "authorization_scheme"));
+        }
         Credentials::Bound(text) => (text, true),
         Credentials::Missing => return Err(call.unauthorized(Code::MissingToken, "token_missing")),
         Credentials::Unusable(reason) => return Err(call.unauthorized(Code::InvalidToken, reason)),
@@ -145,5 +149,5 @@ pub fn refused(call: &Call<'_>, refusal: Refusal) -> Rejection {
 }
 
 fn keys_unavailable() -> Rejection {
-    Rejection::new(Code::UpstreamUnavailable, Refusal::KeysUnavailable.as_str()).retry_after(KEY_SET_RETRY_SECS)
+    Rejection::new(Code::UpstreamUnavailable, Refusal::KeysUnavailable.as_str()).retry_after(PROVIDER_RETRY_SECS)
 }

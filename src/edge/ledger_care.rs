@@ -11,8 +11,8 @@ use super::ledger_store::Write;
 use super::log;
 use super::platform::{self, PlatformError};
 use crate::constants::{
-    ALARM_LATE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, ISSUER_OTHER_LIFETIME_MAX_SECS, LIST_MAX, SECONDS_PER_DAY,
-    SILENCE_SLACK_MILLIS, WITHDRAW_RETRY_MILLIS,
+    ALARM_LATE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, ISSUER_LEEWAY_MAX_SECS, ISSUER_OTHER_LIFETIME_MAX_SECS, LIST_MAX,
+    SECONDS_PER_DAY, SILENCE_SLACK_MILLIS, WITHDRAW_RETRY_MILLIS,
 };
 use crate::ids::JobId;
 use crate::ledger::{apply_news, lose, settle};
@@ -137,13 +137,15 @@ impl Inner {
         let write = match &revocation {
             Revocation::Subject { issued_by } => {
                 let before: Option<UnixSeconds> = self.store()?.mark("revoked", now)?;
-                let issued_by = before.map_or(*issued_by, |before| before.max(*issued_by));
+                // By the time of the write: what was made while the message was on its way is meant as well.
+                let issued_by = before.map_or(*issued_by, |before| before.max(*issued_by)).max(now.seconds());
                 // No token that was issued by then is good for longer.
                 let longest = UnixSeconds(ISSUER_OTHER_LIFETIME_MAX_SECS).millis().0.saturating_mul(2);
                 Write::Mark("revoked".to_owned(), json!(issued_by), issued_by.millis().max(now).plus_millis(longest))
             }
             Revocation::Token { jti, expires_at } => {
-                let until = now.max(*expires_at).plus_millis(UnixSeconds(ISSUER_OTHER_LIFETIME_MAX_SECS).millis().0);
+                let longest = ISSUER_OTHER_LIFETIME_MAX_SECS.saturating_add(2 * ISSUER_LEEWAY_MAX_SECS);
+                let until = now.max(*expires_at).plus_millis(UnixSeconds(longest).millis().0);
                 Write::Mark(format!("revoked:{jti}"), json!(jti), until)
             }
         };
@@ -158,7 +160,7 @@ impl Inner {
             for record in page {
                 let is_meant = match &revocation {
                     Revocation::Subject { .. } => true,
-                    Revocation::Token { jti, .. } => record.jti.as_ref() == Some(jti),
+                    Revocation::Token { jti, .. } => record.token_id.as_ref() == Some(jti),
                 };
                 if is_meant && let refused @ LedgerReply::Refused(_) = self.cancel(&record.job_id, now).await? {
                     // Tokens are refused already; whoever revokes tries again for the rest.

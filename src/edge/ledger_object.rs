@@ -151,10 +151,21 @@ impl Inner {
             if is_revoked(caller, revoked_by) || self.refuses(caller, now)? {
                 return Ok(refused(LedgerRefusal::Revoked));
             }
-            if let Some(proof) = &caller.proof
-                && !self.use_proof(proof, now)?
-            {
-                return Ok(refused(LedgerRefusal::ProofUsed));
+            if let Some(proof) = &caller.proof {
+                // A row is not written for who has no request left; a repeated create finds what it has made all the same.
+                let may_repeat = matches!(&call.ask, LedgerRequest::Create(request) if request.key.is_some());
+                if limit
+                    .map(|limit| self.requests_left(limit, now))
+                    .transpose()?
+                    .is_some_and(|rate| rate.remaining == 0)
+                    && !may_repeat
+                    && let Some(full) = self.count_request(limit, now)?
+                {
+                    return Ok(refused(full));
+                }
+                if !self.use_proof(proof, now)? {
+                    return Ok(refused(LedgerRefusal::ProofUsed));
+                }
             }
         }
         // 2
@@ -204,12 +215,16 @@ impl Inner {
     /// Uses a proof of possession, once: whether it is new, or this request's own message came twice. Its mark is a
     /// durable write, so that no restart makes it new again.
     fn use_proof(&self, proof: &ProofUse, now: UnixMillis) -> Done<bool> {
+        // Its mark is kept until then: later nobody could tell whether it was used.
+        let ends_at = proof.ends_at.millis().plus_millis(CLOCK_TOLERANCE_MILLIS);
+        if now >= ends_at {
+            return Ok(false);
+        }
         let (store, name) = (self.store()?, format!("{PROOF_MARKS}{}", proof.id));
         if let Some(used_by) = store.mark::<RequestId>(&name, now)? {
             return Ok(used_by == proof.request);
         }
         let is_new_ledger = !store.exists()?;
-        let ends_at = proof.ends_at.millis().plus_millis(CLOCK_TOLERANCE_MILLIS);
         let mut writes = vec![Write::Mark(name, json!(proof.request), ends_at)];
         // Now and then, those that are too old to be used go.
         if now.millis_since(self.swept_at.get()) >= PROOF_SWEEP_MILLIS {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use super::answers::{ask_dispatcher, ask_ledger, unexpected};
+use super::answers::{ask_dispatcher, ask_ledger, unexpected, use_proof};
 use super::create::render_batch;
 use super::handler::Call;
 use super::respond::Answer;
@@ -99,6 +99,7 @@ const MODELS_CACHE: &str = "private, max-age=60";
 
 /// `GET /v1/models`: the plan's, without those that the vendor does not list.
 pub async fn models(call: &Call<'_>, grant: &Grant) -> Result<Answer, Rejection> {
+    use_proof(call, grant).await?;
     let data = available_models(call, grant).await;
     let data: Vec<Value> = data.into_iter().map(|(_, view)| view).collect();
     Ok(Answer { cache_control: MODELS_CACHE, ..Answer::json(200, &json!({"data": data})) })
@@ -106,6 +107,7 @@ pub async fn models(call: &Call<'_>, grant: &Grant) -> Result<Answer, Rejection>
 
 /// `GET /v1/models/{owner}/{model}`.
 pub async fn model(call: &Call<'_>, grant: &Grant, model: &ModelId) -> Result<Answer, Rejection> {
+    use_proof(call, grant).await?;
     let found = available_models(call, grant).await.into_iter().find(|(id, _)| id == model);
     let (_, view) = found.ok_or_else(|| Rejection::new(Code::NotFound, "model"))?;
     Ok(Answer { cache_control: MODELS_CACHE, ..Answer::json(200, &view) })

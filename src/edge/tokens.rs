@@ -2,18 +2,19 @@
 
 use serde_json::json;
 
-use super::answers::{count_exchange, tell_ledger};
+use super::answers::{check, revoked_by_now, tell_ledger};
 use super::create::is_encoded;
 use super::handler::Call;
 use super::identity::{self, BadAttestation};
+use super::log;
 use super::platform::{self, PlatformError};
 use super::respond::Answer;
 use crate::auth::{
-    ACCESS_TOKEN_TYPE, Form, Issued, OAuthError, Refused, SubjectToken, TokenRequest, Wanted, check_guest, guest,
-    is_form, issue, parse_revocation, turnstile_form,
+    ACCESS_TOKEN_TYPE, Form, Issued, OAuthError, Refused, SECRET_REFUSED, SubjectToken, TokenRequest, Wanted,
+    check_guest, guest, is_form, issue, parse_revocation, turnstile_form,
 };
 use crate::constants::{
-    KEY_SET_RETRY_SECS, OTHER_BODY_MAX_BYTES, TURNSTILE_ANSWER_MAX_BYTES, TURNSTILE_TIMEOUT_MILLIS,
+    OTHER_BODY_MAX_BYTES, PROVIDER_RETRY_SECS, TURNSTILE_ANSWER_MAX_BYTES, TURNSTILE_TIMEOUT_MILLIS,
 };
 use crate::ids::{GuestId, TokenId};
 use crate::messages::{LedgerRefusal, LedgerReply, LedgerRequest, Revocation};
@@ -36,13 +37,13 @@ pub async fn token(call: &Call<'_>) -> Result<Answer, Refused> {
     let proof = call.head.proof.is_some().then(|| identity::read_proof(call)).transpose();
     let proof = proof.map_err(|bad| Refused::new(OAuthError::InvalidProof, bad.as_str()))?;
     let issued = match request.subject {
-        SubjectToken::Jwt(text) => exchange(call, keys, &text, &request.wanted, proof.as_ref()).await?,
-        SubjectToken::Turnstile(text) => welcome(call, keys, &text, &request.wanted, proof.as_ref()).await?,
+        SubjectToken::Jwt(text) => exchange(call, keys, text.expose(), &request.wanted, proof.as_ref()).await?,
+        SubjectToken::Turnstile(text) => welcome(call, keys, text.expose(), &request.wanted, proof.as_ref()).await?,
     };
     Ok(Answer::json(
         200,
         &json!({
-            "access_token": issued.token, "issued_token_type": ACCESS_TOKEN_TYPE,
+            "access_token": issued.token.expose(), "issued_token_type": ACCESS_TOKEN_TYPE,
             "token_type": if issued.is_bound { "DPoP" } else { "Bearer" },
             "expires_in": issued.expires_in, "scope": issued.scope,
         }),
@@ -59,7 +60,7 @@ async fn exchange(
     // 3
     identity::check_attestation(call).await.map_err(|bad| match bad {
         BadAttestation::Unavailable => unavailable(bad.as_str()),
-        _ => Refused::new(OAuthError::InvalidRequest, bad.as_str()),
+        _ => Refused::new(OAuthError::InvalidClient, bad.as_str()),
     })?;
     let possession = proof.map_or(Possession::None, Possession::Proved);
     let subject = identity::verify_new(call, text, Purpose::Exchange, possession).await;
@@ -82,8 +83,13 @@ async fn exchange(
 
 async fn admit(call: &Call<'_>, subject: &Verified, proof: Option<&Proof>) -> Result<(), Refused> {
     let plan = call.deployment.config.policy.limits_for(&subject.grant).map_err(|_| UNAVAILABLE)?;
+    // As it is now: a new token would not be among those that were revoked with the old one.
+    let revoked_by = revoked_by_now(call.env, call.now).await.map_err(|PlatformError| UNAVAILABLE)?;
+    if revoked_by >= Some(subject.grant.issued_at) {
+        return Err(Refused::new(OAuthError::InvalidRequest, "revoked"));
+    }
     let proof = proof.map(|proof| identity::proof_use(call, proof));
-    let reply = count_exchange(call.env, subject, plan.requests_per_minute, proof).await;
+    let reply = check(call.env, &subject.grant, Some(plan.requests_per_minute), proof).await;
     match reply.map_err(|_| UNAVAILABLE)? {
         LedgerReply::Done => Ok(()),
         LedgerReply::Refused(LedgerRefusal::Revoked) => Err(Refused::new(OAuthError::InvalidRequest, "revoked")),
@@ -111,8 +117,13 @@ async fn welcome(
     let issued = guest(&name, wanted, proof, keys, config.token_lifetime_secs, &id, call.now.seconds())?;
     // 3
     let form = turnstile_form(turnstile, text);
-    let answer = platform::post_form(&turnstile.url, &form, TURNSTILE_TIMEOUT_MILLIS, TURNSTILE_ANSWER_MAX_BYTES).await;
-    check_guest(turnstile, &answer.ok_or(unavailable("turnstile_silent"))?)?;
+    let answer =
+        platform::post_form(turnstile.url.as_str(), &form, TURNSTILE_TIMEOUT_MILLIS, TURNSTILE_ANSWER_MAX_BYTES).await;
+    check_guest(turnstile, &answer.ok_or(unavailable("turnstile_silent"))?).inspect_err(|refused| {
+        if refused.reason == SECRET_REFUSED {
+            log::alert(SECRET_REFUSED);
+        }
+    })?;
     Ok(issued)
 }
 
@@ -124,7 +135,12 @@ pub async fn revoke(call: &Call<'_>) -> Result<Answer, Refused> {
     let form = read_form(call).await?;
     let text = parse_revocation(&form)?;
     // 2
-    let verified = match identity::verify_new(call, text, Purpose::Access, Possession::Waived).await {
+    let mut verified = identity::verify_new(call, text, Purpose::Access, Possession::Waived).await;
+    if matches!(verified, Err(Refusal::WrongUse)) {
+        // Its user's Ledger is asked at each exchange.
+        verified = identity::verify_new(call, text, Purpose::Exchange, Possession::Waived).await;
+    }
+    let verified = match verified {
         Ok(verified) => verified,
         Err(refusal @ Refusal::KeysUnavailable) => return Err(unavailable(refusal.as_str())),
         Err(_) => return Ok(Answer::empty(200)),
@@ -152,5 +168,5 @@ async fn read_form(call: &Call<'_>) -> Result<Form, Refused> {
 }
 
 fn unavailable(reason: &'static str) -> Refused {
-    Refused::new(OAuthError::Unavailable, reason).retry_after(KEY_SET_RETRY_SECS)
+    Refused::new(OAuthError::Unavailable, reason).retry_after(PROVIDER_RETRY_SECS)
 }

@@ -96,6 +96,7 @@ fn record(request: &CreateRequest, order: &Order, now: UnixMillis) -> Prediction
         queue: None,
         day: order.day(),
         jti: request.caps.as_ref().map(|caps| caps.jti.clone()),
+        token_id: request.token_id.clone(),
         key: request.key.as_ref().map(|key| key.key.clone()),
         heard_at: now,
         ask_at: now.plus_millis(longest_secs.saturating_mul(1_000).saturating_add(SILENCE_SLACK_MILLIS)),
@@ -146,6 +147,7 @@ pub(super) mod tests {
     /// One prediction for a user with so many credits a day and ten creates a minute.
     pub fn request(daily: &str) -> CreateRequest {
         CreateRequest {
+            token_id: None,
             user: UserKey::new("i", "s"),
             orders: vec![order(1)],
             files: Vec::new(),

@@ -200,6 +200,9 @@ pub struct CreateRequest {
     /// The token's caps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caps: Option<JtiCaps>,
+    /// The token's id, with caps or without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_id: Option<String>,
     /// When the edge gives up.
     pub deadline: Deadline,
     /// Longest wait in the queue, seconds.

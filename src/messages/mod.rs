@@ -109,6 +109,7 @@ mod tests {
     fn ledger_request_format_unchanged() {
         let user = UserKey::new("i", "s");
         let create = CreateRequest {
+            token_id: Some("t".into()),
             user: user.clone(),
             orders: vec![order()],
             files: vec![FileUse {
@@ -138,7 +139,7 @@ mod tests {
                 "user": user.as_str(), "orders": [order_json()],
                 "files": [{"order": 0, "pointer": "/image", "file_id": "file_01jh0000000000000000000000"}],
                 "key": {"key": "k", "hash": "h"}, "limits": {"plan": "default", "predictions_per_minute": 10,
-                "concurrent_predictions": 2, "daily_credits": 50_000_000, "weight": 1, "max_waiting": 20},
+                "concurrent_predictions": 2, "daily_credits": 50_000_000, "weight": 1, "max_waiting": 20}, "token_id": "t",
                 "deadline": {"sent_at_ms": 5, "ttl_ms": 2000}, "max_wait_secs": 600}}}),
         );
         pinned(&LedgerRequest::Get { job_id: job_id() }, json!({"get": {"job_id": job_id().as_str()}}));

@@ -81,6 +81,10 @@ fn parse_issuer(settings: &mut Settings<'_>, members: &Map<String, Value>, secre
     let audience_claim = settings.word("audience_claim", &claims);
     let plan_claim = settings.text("plan_claim", "plan", NAME_RULE, is_printable);
     let proof = settings.word("dpop", &[("allowed", ProofRule::Allowed), ("required", ProofRule::Required)]);
+    let takes_proofs = |purpose: &Purpose| matches!(purpose, Purpose::Access | Purpose::Exchange);
+    if proof == Some(ProofRule::Required) && purposes.as_ref().is_some_and(|list| !list.iter().all(takes_proofs)) {
+        settings.problem("dpop", "is required of attest or admin, which come without proofs");
+    }
     let admins = parse_admins(settings);
     let ((name, is_loopback), keys) = (name?, keys?);
     Some(Issuer {
@@ -154,9 +158,10 @@ fn parse_purposes(settings: &mut Settings<'_>) -> Option<Vec<Purpose>> {
     if purposes.is_empty() {
         settings.problem("use", "is empty");
     }
-    // An attestation is readable by whoever sees the app's traffic: it must never be enough to call the API.
-    if purposes.contains(&Purpose::Attest) && purposes.contains(&Purpose::Access) {
-        settings.problem("use", "has attest together with access");
+    // An attestation is the same on every phone and readable by whoever sees the app's traffic: it must never be enough to
+    // call the API, to get a token for it, or to operate.
+    if purposes.contains(&Purpose::Attest) && purposes.len() > 1 {
+        settings.problem("use", "has attest together with something else");
     }
     Some(purposes)
 }

@@ -173,7 +173,10 @@ fn lifetimes_and_leeway_have_bounds_by_use() {
 #[test]
 fn an_attestation_never_calls_the_api() {
     assert_eq!(with_use(json!(["attest"]), 900), [""; 0]);
-    assert_eq!(with_use(json!(["attest", "access"]), 900), ["[0].use has attest together with access"]);
+    assert_eq!(with_use(json!(["attest", "access"]), 900), ["[0].use has attest together with something else"]);
+    for other in ["exchange", "admin"] {
+        assert_eq!(with_use(json!(["attest", other]), 900), ["[0].use has attest together with something else"]);
+    }
     for bad in [json!([]), json!(["all"]), json!("access"), json!(["access", "access"])] {
         assert_eq!(with("use", bad.clone()).len(), 1, "{bad}");
     }

@@ -58,5 +58,6 @@ pub use refusal::Refusal;
 pub use remote_keys::{Need, RemoteKeys};
 pub use signature::{BadSignature, VerifyingKey, verify_signature};
 pub use signing::{NewToken, SigningKeys};
+pub use subject::is_plain_text;
 pub use thumbprint::{JwkThumbprint, KeyThumbprint};
 pub use verify::{Possession, Verified, remote_keys_of, verify};

@@ -174,9 +174,10 @@ fn read_header(header: &Map<String, Value>) -> Result<(Key, JwkThumbprint), BadP
 
 /// RFC 9449 section 4.3: query and fragment do not count, scheme and host in any spelling, the path as it was sent.
 fn is_url_of(url: &str, target: ProofTarget<'_>) -> bool {
-    let plain = url.len() <= PROOF_MAX_BYTES && url.bytes().all(|byte| byte.is_ascii_graphic());
+    // A backslash is a slash to some.
+    let plain = url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let Some(parts) = split_url(url).filter(|_| plain) else { return false };
-    let origin = url::Url::parse(parts.origin).ok().filter(|origin| origin.username().is_empty());
+    let origin = url::Url::parse(parts.origin).ok().filter(|url| url.username().is_empty() && url.password().is_none());
     origin.is_some_and(|origin| origin.origin().ascii_serialization() == target.origin) && parts.path == target.path
 }
 

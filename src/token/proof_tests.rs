@@ -68,6 +68,8 @@ fn a_proof_is_for_one_method_one_url_and_a_few_minutes() {
         ("htu", json!("https://evil.example/v1/acme/model-x/predictions"), BadProof::Url),
         ("htu", json!("https://api.example.evil.example/v1/acme/model-x/predictions"), BadProof::Url),
         ("htu", json!("https://api.example@evil.example/v1/acme/model-x/predictions"), BadProof::Url),
+        ("htu", json!("https://:evil@api.example/v1/acme/model-x/predictions"), BadProof::Url),
+        ("htu", json!("https://api.example\\v1/acme/model-x/predictions"), BadProof::Url),
         ("htu", json!("https://evil@api.example/v1/acme/model-x/predictions"), BadProof::Url),
         ("htu", json!("https://api.example:444/v1/acme/model-x/predictions"), BadProof::Url),
         ("htu", json!("/v1/acme/model-x/predictions"), BadProof::Url),

@@ -6,7 +6,8 @@
 /// Two names that look the same on the operator's page are how one user passes for another (UTS #39), so that
 /// invisible characters are refused as well. The joiners U+200C and U+200D are letters' company in Persian and in
 /// many emoji: they are refused only at the ends, where they are blank.
-pub(super) fn is_plain_text(text: &str, max_chars: usize) -> bool {
+#[must_use]
+pub fn is_plain_text(text: &str, max_chars: usize) -> bool {
     let blank = |character: char| character.is_whitespace() || matches!(character, '\u{200c}' | '\u{200d}');
     // Bounded while counting: a claim may be as long as the token.
     (1..=max_chars).contains(&text.chars().take(max_chars.saturating_add(1)).count())

@@ -58,6 +58,8 @@ fn a_users_token_counts_with_an_attestation_and_not_without() {
     assert_eq!(with(&good).status, 200);
     assert_eq!(with(&good).status, 200, "it is remembered");
     refused(&stack.get(&token, LIST));
+    refused(&stack.create(&token));
+    assert!(stack.sent().is_empty(), "nothing went upstream");
     stack.assert_logged("attestation_missing");
     refused(&with(""));
     refused(&with("a.b.c"));
@@ -89,7 +91,7 @@ fn an_attestation_is_nobody() {
 fn an_exchange_needs_it_and_the_new_token_does_not() {
     let stack = stack();
     let provided = token_of(LOGIN, &user("exchange"), &json!({}));
-    assert_oauth_error(&stack.exchange(&provided, &[]), 400, "invalid_request");
+    assert_oauth_error(&stack.exchange(&provided, &[]), 400, "invalid_client");
     let answer = stack.send(&exchange_of(&provided, &[]).header(HEADER, &stack.attestation(&json!({}))));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let ours = answer.json()["access_token"].as_str().unwrap().to_owned();

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{ISSUER, Stack, now, token, token_with, user};
+use crate::harness::{ISSUER, Options, Stack, now, token, token_with, user};
 use crate::http::{Request, Response};
-use crate::identity::{LOGIN, PUBLIC_URL, STAFF, SigningKey, assert_oauth_error, claims_of, form, start, token_of};
-use crate::steps::{assert_refused, create_of};
+use crate::identity::{LOGIN, PUBLIC_URL, STAFF, SigningKey, assert_oauth_error, form, start, token_of};
+use crate::steps::{assert_refused, create_of, job_id};
 
 const LIST: &str = "/v1/predictions";
 const REVOCATIONS: &str = "/admin/api/revocations";
@@ -56,7 +56,7 @@ fn a_token_that_its_holder_gives_up_is_refused_on_the_next_request() {
 #[test]
 fn what_is_no_good_token_is_as_good_as_revoked() {
     let stack = stack();
-    for token in ["a.b.c", "x", &token_of(LOGIN, "u", &json!({})), &token_with("u", json!({"aud": "other"}))] {
+    for token in ["a.b.c", "x", &token_of(STAFF, "u", &json!({})), &token_with("u", json!({"aud": "other"}))] {
         let answer = stack.give_up(token);
         assert_eq!((answer.status, answer.body.len()), (200, 0), "{token}");
     }
@@ -123,9 +123,8 @@ fn an_operator_ends_everybodys_tokens_of_before_a_time() {
     let new = token(&user("new"));
     assert_eq!(stack.get(&old, LIST).status, 200);
     assert_eq!(stack.operate(&boss(), &json!({"issued_by": now - 50})).status, 204);
-    // Creates at once; reads when the isolate asks again, within half a minute.
-    revoked(&stack.send(&create_of(&old, "never")));
     revoked(&stack.get(&old, LIST));
+    revoked(&stack.send(&create_of(&old, "never")));
     assert_oauth_error(&stack.exchange(&exchanged, &[]), 400, "invalid_request");
     assert_eq!(stack.create(&new).status, 201);
     // Earlier times change nothing, and no restart forgets.
@@ -134,6 +133,78 @@ fn an_operator_ends_everybodys_tokens_of_before_a_time() {
     revoked(&stack.get(&old, LIST));
     assert_eq!(stack.get(&new, LIST).status, 200);
     assert_eq!(stack.sent().len(), 1, "nothing of the revoked tokens went upstream");
+}
+
+#[test]
+fn creates_and_exchanges_hear_of_it_at_once_wherever_it_was_said() {
+    let stack = stack();
+    let now = now();
+    let early = json!({"iat": now - 100, "exp": now + 200});
+    let (old, provided) = (token_with(&user("elsewhere"), early.clone()), token_of(LOGIN, &user("elsewhere"), &early));
+    // The isolate knows for the next half minute that nothing is revoked.
+    assert_eq!(stack.get(&old, LIST).status, 200);
+    stack.tell("DISPATCHER", "main", &json!({"revoke_all": {"issued_by": now - 50}}));
+    assert_oauth_error(&stack.exchange(&provided, &[]), 400, "invalid_request");
+    let other = self::stack();
+    assert_eq!(other.get(&old, LIST).status, 200);
+    other.tell("DISPATCHER", "main", &json!({"revoke_all": {"issued_by": now - 50}}));
+    revoked(&other.send(&create_of(&old, "never")));
+    assert!(other.sent().is_empty() && stack.sent().is_empty(), "nothing went upstream");
+}
+
+#[test]
+fn nothing_is_exchanged_while_nobody_can_tell_what_is_revoked() {
+    let settings = crate::identity::settings(&[&SigningKey::new("k1")]);
+    let stack = Stack::start(&Options { settings, unbound: Some("DISPATCHER"), ..Options::default() });
+    let answer = stack.exchange(&token_of(LOGIN, &user("blind"), &json!({})), &[]);
+    assert_oauth_error(&answer, 503, "temporarily_unavailable");
+    let answer = stack.operate(&boss(), &json!({"issuer": LOGIN, "subject": "u1"}));
+    assert_refused(&answer, 503, "api_error", "limiter_unavailable");
+    // A read needs its Ledger alone.
+    assert_eq!(stack.get(&token(&user("blind")), LIST).status, 200);
+}
+
+#[test]
+fn what_waits_for_a_token_goes_with_it() {
+    let settings = crate::identity::settings(&[&SigningKey::new("k1")]);
+    let mut policy = crate::harness::policy();
+    policy["key"]["concurrent_predictions"] = json!(1);
+    policy["plans"]["guest"] = json!({"requests_per_minute": 60, "predictions_per_minute": 10,
+        "concurrent_predictions": 1, "daily_credits": "5", "pool_daily_credits": "7.5", "pool_waiting_share": 0.5});
+    let settings = settings.into_iter().filter(|(name, _)| *name != "POLICY");
+    let settings = settings.chain([("POLICY", Some(policy.to_string()))]).collect();
+    let stack = Stack::start(&Options { settings, ..Options::default() });
+    stack.control_put("/settings", &json!({"manual": true}));
+    let name = user("waits");
+    let (lost, kept) = (token_with(&name, json!({"jti": "lost"})), token_with(&name, json!({"jti": "kept"})));
+    assert_eq!(stack.send(&create_of(&kept, "runs")).status, 201);
+    let waits = job_id(&stack.send(&create_of(&lost, "waits")));
+    let stays = job_id(&stack.send(&create_of(&kept, "stays")));
+    assert_eq!(stack.give_up(&lost).status, 200);
+    let status = |id: &str| stack.get(&kept, &format!("/v1/predictions/{id}")).json()["status"].clone();
+    assert_eq!((status(&waits), status(&stays)), (json!("canceled"), json!("queued")));
+}
+
+#[test]
+fn a_token_that_is_exchanged_can_be_given_up_too() {
+    let stack = stack();
+    let provided = token_of(LOGIN, &user("logout"), &json!({"jti": "session-1"}));
+    assert_eq!(stack.exchange(&provided, &[]).status, 200);
+    assert_eq!(stack.give_up(&provided).status, 200);
+    assert_oauth_error(&stack.exchange(&provided, &[]), 400, "invalid_request");
+}
+
+#[test]
+fn an_operators_token_ends_like_any_other() {
+    let stack = stack();
+    let body = json!({"issuer": LOGIN, "subject": "u1"});
+    let stolen = token_of(STAFF, "boss", &json!({"iat": now() - 10}));
+    assert_eq!(stack.operate(&stolen, &body).status, 204);
+    let later = || token_of(STAFF, "boss", &json!({"iat": now() + 2}));
+    assert_eq!(stack.operate(&boss(), &json!({"issuer": STAFF, "subject": "boss"})).status, 204);
+    revoked(&stack.operate(&stolen, &body));
+    assert_eq!(stack.operate(&later(), &json!({"issued_by": now()})).status, 204);
+    revoked(&stack.operate(&token_of(STAFF, "someone", &json!({"iat": now() - 10})), &body));
 }
 
 #[test]
@@ -150,7 +221,8 @@ fn an_isolate_that_has_not_heard_of_it_learns_it_within_half_a_minute() {
         (answer.status != 200).then_some(answer)
     });
     revoked(&refused);
-    println!("learned after {} s", start.elapsed().as_secs());
+    // A busy machine is late; an isolate that never asked again would be so for ever.
+    assert!(start.elapsed().as_secs() < 60);
 }
 
 #[test]
@@ -185,6 +257,9 @@ fn a_revocation_with_a_slip_is_refused() {
         (json!({"subject": "u1"}), "invalid_parameter"),
         (json!({"issuer": "https://login.example/", "subject": "u1"}), "invalid_parameter"),
         (json!({"issuer": LOGIN, "subject": ""}), "invalid_parameter"),
+        (json!({"issuer": LOGIN, "subject": "u1 "}), "invalid_parameter"),
+        // The users of our own tokens are their origin's.
+        (json!({"issuer": PUBLIC_URL, "subject": "u1"}), "invalid_parameter"),
         (json!({"issuer": LOGIN, "subject": 1}), "invalid_parameter"),
         (json!({"issuer": LOGIN, "subject": "u1", "jti": ""}), "invalid_parameter"),
         (json!({"issuer": LOGIN, "subject": "u1", "token": "a"}), "unsupported_parameter"),
@@ -214,5 +289,4 @@ fn the_operators_api_has_no_cors_and_no_other_pages() {
     let own = from(PUBLIC_URL);
     assert_eq!((own.status, own.header("access-control-allow-origin")), (204, None));
     assert_eq!(own.header("cache-control"), Some("no-store"));
-    assert!(claims_of(&boss())["sub"].is_string());
 }

@@ -291,6 +291,17 @@ fn a_visitor_whom_turnstile_does_not_vouch_for_gets_nothing() {
 }
 
 #[test]
+fn a_secret_that_turnstile_does_not_know_is_the_operators_business() {
+    let mut settings = settings(&[&SigningKey::new("k1")]);
+    settings.retain(|(name, _)| *name != "TURNSTILE_SECRET");
+    settings.push(("TURNSTILE_SECRET", Some("another-secret".to_owned())));
+    let stack = Stack::start(&Options { settings, ..Options::default() });
+    let answer = stack.exchange("guest:app.example:guest:1", &[("subject_token_type", GUEST_TYPE)]);
+    assert_oauth_error(&answer, 503, "temporarily_unavailable");
+    stack.assert_logged("turnstile_secret_refused");
+}
+
+#[test]
 fn guests_are_off_unless_turnstile_is_set_up() {
     let key = SigningKey::new("k1");
     let mut settings = settings(&[&key]);

@@ -31,6 +31,7 @@ pub struct Ledger {
 impl Ledger {
     pub fn request(user: &UserKey, orders: Vec<Order>, key: Option<String>, now: UnixMillis) -> CreateRequest {
         CreateRequest {
+            token_id: None,
             user: user.clone(),
             orders,
             files: Vec::new(),
