@@ -250,6 +250,54 @@ mod tests {
         assert!(minute.take_creates(10, 10, UnixSeconds(1_768_473_061).millis()).is_ok());
     }
 
+    #[test]
+    fn what_is_left_comes_back_in_the_moment_that_was_named() {
+        let mut minute = Minute::default();
+        for _ in 0..60 {
+            minute.take_request(60, START).unwrap();
+        }
+        minute.take_creates(10, 10, START).unwrap();
+        for (millis, requests, creates) in [(60_599, 0, 0), (60_600, 0, 10), (64_999, 0, 10), (65_000, 60, 10)] {
+            let now = START.plus_millis(millis);
+            let left = (minute.requests_left(60, now).remaining, minute.creates_left(10, now).remaining);
+            assert_eq!(left, (requests, creates), "{millis}");
+        }
+    }
+
+    #[test]
+    fn creates_of_one_second_are_one_count_and_given_back_as_one() {
+        let mut minute = Minute::default();
+        minute.take_creates(1, 10, START).unwrap();
+        minute.take_creates(2, 10, START.plus_millis(500)).unwrap();
+        assert_eq!(minute.creates, [(START.seconds(), 3)]);
+        minute.give_back_creates(3, START);
+        let left = minute.creates_left(10, START);
+        assert_eq!((left.remaining, left.reset), (10, START.seconds()));
+    }
+
+    #[test]
+    fn a_refused_batch_hears_of_the_first_second_that_has_room_for_it() {
+        let mut minute = Minute::default();
+        minute.take_creates(5, 10, START).unwrap();
+        minute.take_creates(5, 10, START.plus_millis(10_000)).unwrap();
+        for (count, retry_after_secs) in [(1, 41), (5, 41), (6, 51), (10, 51)] {
+            let refused = minute.find_room_for_creates(count, 10, START.plus_millis(20_000)).unwrap_err();
+            assert_eq!(refused, Exhausted { retry_after_secs }, "{count}");
+        }
+    }
+
+    #[test]
+    fn a_minute_ends_with_what_counts_longest() {
+        let mut minute = Minute::default();
+        assert_eq!(minute.ends_at(), UnixMillis(0));
+        minute.take_request(60, START).unwrap();
+        assert_eq!(minute.ends_at(), START.plus_millis(65_000));
+        minute.take_creates(1, 10, START.plus_millis(5_000)).unwrap();
+        assert_eq!(minute.ends_at(), UnixSeconds(1_768_473_066).millis());
+        minute.take_request(60, START.plus_millis(10_000)).unwrap();
+        assert_eq!(minute.ends_at(), START.plus_millis(75_000));
+    }
+
     /// Steps of at most two seconds, as a client would take, with a restart now and then.
     fn steps() -> impl Strategy<Value = Vec<(i64, bool, bool)>> {
         proptest::collection::vec((-500_i64..2_000, any::<bool>(), proptest::bool::weighted(0.05)), 1..400)

@@ -224,6 +224,16 @@ mod tests {
     }
 
     #[test]
+    fn up_to_six_hundred_a_minute_each_request_counts_by_itself_and_for_its_own_minute() {
+        let mut window = RequestWindow::default();
+        (0..3).for_each(|millis| window.book(Lane::Create, VENDOR_EXACT_REQUESTS, UnixMillis(millis)));
+        assert_eq!(window.sent.len(), 3);
+        for (millis, counted) in [(-1, 3), (0, 2), (1, 1), (2, 0)] {
+            assert_eq!(window.counted(LATER.plus_millis(millis)), counted, "{millis}");
+        }
+    }
+
+    #[test]
     fn the_other_lane_never_borrows() {
         assert_eq!(filled(Lane::Other, 3).earliest(Lane::Other, 60, NOW), LATER);
     }
@@ -247,6 +257,16 @@ mod tests {
         window.heard(VendorCount { remaining: 50, until: UnixMillis(30_000) });
         assert_eq!(window.earliest(Lane::Create, 60, NOW), UnixMillis(30_000));
         assert_eq!(window.earliest(Lane::Create, 60, UnixMillis(30_000)), UnixMillis(30_000));
+    }
+
+    #[test]
+    fn the_vendors_count_is_forgotten_when_its_time_comes() {
+        let mut window = RequestWindow::default();
+        window.heard(VendorCount { remaining: 9, until: UnixMillis(30_000) });
+        for (now, remaining) in [(29_999, Some(8)), (30_000, None)] {
+            window.book(Lane::Create, 60, UnixMillis(now));
+            assert_eq!(window.vendor.map(|vendor| vendor.remaining), remaining, "{now}");
+        }
     }
 
     #[test]

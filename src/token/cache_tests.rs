@@ -39,6 +39,16 @@ fn a_token_with_another_signature_is_another_token() {
 }
 
 #[test]
+fn the_longest_token_is_remembered_like_any_other() {
+    let mut fixture = Fixture::new();
+    fixture.claims["pad"] = json!("");
+    let room = TOKEN_MAX_BYTES - fixture.token().len();
+    fixture.claims["pad"] = json!("p".repeat(room * 3 / 4));
+    assert_eq!(fixture.token().len(), TOKEN_MAX_BYTES);
+    assert!(get(&mut filled(&fixture), &fixture).is_some());
+}
+
+#[test]
 fn times_are_checked_at_every_hit() {
     let mut fixture = Fixture::new();
     fixture.claims["nbf"] = json!(NOW - 5);
@@ -90,6 +100,7 @@ fn a_grant_is_stored_only_under_the_token_that_it_is_of() {
     let mut cache = TokenCache::new();
     cache.insert("another", &fixture.verify().unwrap());
     assert!(cache.is_empty());
+    assert!(!filled(&fixture).is_empty());
 }
 
 #[test]

@@ -35,6 +35,7 @@ fn with_use(purposes: Value, lifetime: i64) -> Vec<String> {
 #[test]
 fn defaults_are_the_contracts() {
     let issuer = parse(&json!([good()])).unwrap().remove(0);
+    assert_eq!((issuer.name(), issuer.algorithms()), (NAME, &[Algorithm::Hs256][..]));
     assert_eq!((issuer.max_lifetime_secs, issuer.leeway_secs), (900, 5));
     assert_eq!(issuer.purposes, [Purpose::Access]);
     assert_eq!(issuer.token_types, TokenTypes::new(&["jwt".into(), "AT+JWT".into()]));
@@ -108,6 +109,9 @@ fn an_issuer_is_a_plain_https_url() {
         assert_eq!(with("issuer", json!(bad)).len(), 1, "{bad:?}");
     }
     assert_eq!(with("issuer", json!(7)).len(), 1);
+    let url = |length: usize| json!(format!("https://a.example/{}", "p".repeat(length - "https://a.example/".len())));
+    assert_eq!(with("issuer", url(512)), [""; 0]);
+    assert_eq!(with("issuer", url(513)).len(), 1);
 }
 
 #[test]
@@ -205,6 +209,7 @@ fn lists_and_words_are_checked() {
     ] {
         assert_eq!(with(member, bad.clone()).len(), 1, "{member} {bad}");
     }
+    assert_eq!(with("audience", json!(["a", "b", "a"])), ["[0].audience[2] is there twice"]);
     assert_eq!(with("extra_header_members", json!(["x5t", "cat"])), [""; 0]);
     assert_eq!(with("token_types", json!(["absent"])), [""; 0]);
     assert_eq!(with("audience_claim", json!("azp")), [""; 0]);
@@ -256,7 +261,12 @@ fn problems_of_keys_have_their_place_and_no_value() {
 #[test]
 fn an_unknown_member_is_shown_only_where_it_looks_like_a_name() {
     assert_eq!(with("color", json!(1)), ["[0].color is not a setting"]);
-    assert_eq!(with("sk_live_SECRET", json!(1)), ["[0] has a member that is not a setting"]);
+    assert_eq!(with("max_lifetime", json!(1)), ["[0].max_lifetime is not a setting"]);
+    let (longest, longer) = ("n".repeat(32), "n".repeat(33));
+    assert_eq!(with(&longest, json!(1)), [format!("[0].{longest} is not a setting")]);
+    for name in ["sk_live_SECRET", "Color", "color ", &longer] {
+        assert_eq!(with(name, json!(1)), ["[0] has a member that is not a setting"], "{name}");
+    }
 }
 
 #[test]

@@ -126,6 +126,21 @@ fn a_point_must_be_on_its_curve_and_of_full_length() {
 }
 
 #[test]
+fn the_halves_of_a_point_are_not_cut_elsewhere() {
+    for (value, algorithm) in
+        [(es256(), Algorithm::Es256), (object(&ES384KeyPair::generate().public_key().to_jwk()), Algorithm::Es384)]
+    {
+        let half = |name: &str| decode_base64url(value[name].as_str().unwrap()).unwrap();
+        let point = [half("x"), half("y")].concat();
+        for (cut, good) in [(point.len() / 2, true), (point.len() / 2 - 1, false), (point.len() / 2 + 1, false)] {
+            let mut value = value.clone();
+            (value["x"], value["y"]) = (json!(encode(&point[..cut])), json!(encode(&point[cut..])));
+            assert_eq!(public(&value, &[algorithm]).err(), (!good).then_some(KeyProblem::BadMaterial), "{cut}");
+        }
+    }
+}
+
+#[test]
 fn an_ed25519_point_of_small_order_or_without_canonical_form_is_refused() {
     let mut small = [0; 32];
     small[0] = 1;

@@ -47,6 +47,22 @@ fn keys_are_asked_for_once_and_again_after_ten_minutes() {
 }
 
 #[test]
+fn a_copy_is_stale_from_ten_minutes_on() {
+    assert!(remote().is_stale(NOW));
+    let keys = loaded("a");
+    assert!(!keys.is_stale(after(10 * MINUTE - 1)) && keys.is_stale(after(10 * MINUTE)));
+}
+
+#[test]
+fn nobody_waits_for_an_answer_longer_than_it_can_take() {
+    let keys = remote();
+    keys.begin(NOW);
+    for (millis, need) in [(1_999, Need::Wait), (2_000, Need::Nothing), (5_000, Need::Fetch)] {
+        assert_eq!(keys.need(Some("a"), after(millis)), need, "{millis}");
+    }
+}
+
+#[test]
 fn others_wait_for_the_first_keys_and_use_old_ones_while_new_ones_come() {
     let keys = remote();
     keys.begin(NOW);

@@ -2,7 +2,9 @@ use serde_json::json;
 
 use super::super::testing::{Fixture, NAME, NOW, PROOF_TARGET, Prover, encode};
 use super::*;
+use crate::constants::TOKEN_HEADER_MAX_BYTES;
 use crate::ids::UserKey;
+use crate::token::Scope;
 
 /// What a good token with one change is answered.
 fn changed(change: impl FnOnce(&mut Fixture)) -> Option<Refusal> {
@@ -120,6 +122,14 @@ fn types_are_media_types() {
         let refusal = changed(|fixture| fixture.header["typ"] = json!(typ));
         assert_eq!(refusal, (!good).then_some(Refusal::WrongType), "{typ}");
     }
+}
+
+#[test]
+fn a_header_has_a_greatest_length() {
+    let header = |length: usize| format!("{:length$}", r#"{"alg":"HS256"}"#);
+    assert!(Header::parse(header(TOKEN_HEADER_MAX_BYTES).as_bytes()).is_ok());
+    let refusal = Header::parse(header(TOKEN_HEADER_MAX_BYTES + 1).as_bytes()).unwrap_err();
+    assert_eq!(refusal, Refusal::HeaderTooLong);
 }
 
 #[test]
@@ -251,6 +261,14 @@ fn a_plan_is_the_configured_claim_where_that_is_a_short_string() {
 #[test]
 fn other_claims_are_the_providers_business() {
     assert_eq!(changed(|fixture| fixture.claims["https://a.example/roles"] = json!(["a", {"b": 1}])), None);
+}
+
+#[test]
+fn a_grant_allows_the_scopes_of_its_token_and_no_other() {
+    let mut fixture = Fixture::new();
+    fixture.claims["vk"] = json!({"scope": ["read", "files"]});
+    let grant = fixture.verify().unwrap().grant;
+    assert_eq!(Scope::ALL.map(|scope| grant.allows(scope)), [false, true, false, true]);
 }
 
 #[test]
