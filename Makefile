@@ -7,6 +7,7 @@ WORKER_BUILD_VERSION := 0.8.7
 # Must equal the wasm-bindgen crate in Cargo.lock.
 WASM_BINDGEN_VERSION := 0.2.130
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
 # Gzipped kilobytes that the deployed Worker may have.
 SIZE_CAP_KB := 540
 
@@ -28,7 +29,7 @@ export SIMULATOR_BIN := $(CURDIR)/target/debug/valetkey-simulator
 RUST_SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock rust-toolchain.toml
 SITE_SOURCES := $(shell find site -type f 2>/dev/null)
 
-.PHONY: dev test build site token deploy-check lint fmt bench timing capacity test-rust test-js test-browser chromium go clean help
+.PHONY: dev test build site token deploy-check lint fmt fuzz bench timing capacity test-rust test-js test-browser chromium go clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -39,6 +40,7 @@ help:
 	@echo "make deploy-check  a dry run of the deployment, and its size"
 	@echo "make deploy        wrangler deploy; make secret NAME=X for its secrets"
 	@echo "make lint          formatting, clippy, licenses and sources of dependencies"
+	@echo "make fuzz          every parser of hostile input, for minutes; FUZZ_SECONDS, FUZZ_TARGETS"
 	@echo "make bench         requests a second, beside its peers"
 	@echo "make timing        what the time of a 401 tells"
 	@echo "make capacity      simulated days of one key"
@@ -63,6 +65,9 @@ $(TOOLS)/wasm-bindgen-$(WASM_BINDGEN_VERSION):
 
 $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION):
 	$(call cargo_tool,cargo-deny,$(CARGO_DENY_VERSION))
+
+$(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION):
+	$(call cargo_tool,cargo-fuzz,$(CARGO_FUZZ_VERSION))
 
 BUILD_TOOLS := node_modules/.package-lock.json $(TOOLS)/worker-build-$(WORKER_BUILD_VERSION) $(TOOLS)/wasm-bindgen-$(WASM_BINDGEN_VERSION)
 
@@ -125,6 +130,9 @@ test: build simulator test-rust test-js test-browser deploy-check
 # The model of Dispatcher and Ledgers tries 100,000 interleavings, optimized; the workspace's run a few.
 MODEL_CASES ?= 100000
 
+# So many changed seeds for each fuzz target, optimized; the workspace's run has 200.
+FUZZ_CASES ?= 20000
+
 # PyJWT for the test of docs/identity.md's code. Without a python3 that can make environments the test says that it
 # skips, and fails where CI is set.
 $(TOOLS)/python/.ready: tests/requirements.txt
@@ -142,9 +150,22 @@ go:
 test-rust: build simulator $(TOOLS)/python/.ready $(if $(CI),go)
 	cargo test --workspace
 	MODEL_CASES=$(MODEL_CASES) cargo test --profile model --test model
+	FUZZ_CASES=$(FUZZ_CASES) cargo test --profile model --package valetkey-fuzz --bins
 
 test-js: node_modules/.package-lock.json
 	$(NODE) --test "tests/js/*.test.mjs"
+
+# libFuzzer on each target, one after the other. What it finds is in fuzz/artifacts; what it learned stays in fuzz/corpus.
+# `--release` leaves the profile to fuzz/.cargo/config.toml; sanitizers need a nightly compiler, and there is no unsafe code.
+FUZZ_SECONDS ?= 300
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/src/bin/*.rs)))
+
+fuzz: $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)
+	@set -e; cd fuzz; for target in $(FUZZ_TARGETS); do \
+		mkdir -p corpus/$$target; \
+		$(TOOLS)/bin/cargo-fuzz run --fuzz-dir . --release --sanitizer none $$target corpus/$$target seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=10 -print_final_stats=1; \
+	done
 
 # Chromium comes from Debian's packages; elsewhere set CHROMIUM_BIN. Without one the browser test says that it skips,
 # and fails where CI is set.

@@ -365,6 +365,7 @@ fn every_broken_input_is_refused_by_its_name() {
         (json!({"prompt": "p", "shape": "2:1"}), "input.shape"),
         (json!({"prompt": "p", "image": "http://a.example/"}), "input.image"),
         (json!({"prompt": "p", "image": "https://127.0.0.1/"}), "input.image"),
+        (json!({"prompt": "p", "image": "https://cdn.\u{e9}A.example/"}), "input.image"),
         (json!({"prompt": "p", "tags": ["a", "b", "c"]}), "input.tags"),
         (json!({"prompt": "p", "tags": ["long"]}), "input.tags"),
         (json!({"prompt": "p", "tags": [["a"]]}), "input.tags"),

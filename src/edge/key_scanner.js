@@ -16,6 +16,15 @@ function heldBack(text, needles, longest) {
   return 0;
 }
 
+/** The last place up to `at` that is not inside an escape: only what is cut there is read the same way as the whole. */
+function outsideEscapes(text, at) {
+  for (const { 0: escape, index } of text.matchAll(ESCAPE)) {
+    if (index >= at) break;
+    if (index + escape.length > at) return index;
+  }
+  return at;
+}
+
 /**
  * `push(bytes)` gives the bytes that may go on now, `end()` those that were held back; both give `undefined` once the
  * key was found, and then nothing may go on.
@@ -41,7 +50,7 @@ export function keyScanner(needles) {
       const raw = heldBack(whole, needles, longest);
       const escaped = heldBack(plain, needles, longest);
       const back = whole === plain ? raw : Math.max(raw, escaped * 6);
-      const cut = Math.max(0, whole.length - back);
+      const cut = outsideEscapes(whole, Math.max(0, whole.length - back));
       held = text.slice(cut);
       return bytesOf(text.slice(0, cut));
     },

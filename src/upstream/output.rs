@@ -63,6 +63,9 @@ mod tests {
             "https://cdn.example/a\n",
             "//cdn.example/a",
             "ftp://a/b",
+            // Found by fuzzing: an upper-case letter behind one that is not ASCII, where no table maps it.
+            "https://\u{e9}.EXAMPLE/a.png",
+            "https://\u{e9}A.example/a.png",
         ] {
             assert!(!kept(vendor, bad), "{bad}");
         }

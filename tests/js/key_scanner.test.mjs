@@ -48,6 +48,23 @@ for (const [name, leak] of [
   });
 }
 
+test("a key is found behind any number of escaped backslashes, although a cut in a pair of them would hide it", () => {
+  for (let pairs = 0; pairs < 24; pairs += 1) {
+    for (const half of [0, 1, 9]) {
+      const leak = `${"\\\\".repeat(pairs)}${escaped(KEY[0])}${KEY.slice(1, 1 + half)}${escaped(KEY.slice(1 + half))}`;
+      const whole = bytes(leak);
+      for (let at = 0; at <= whole.length; at += 1) assert.ok(scan(cut(whole, at)).found, `${leak} cut at ${at}`);
+    }
+  }
+});
+
+test("what only reads as a key when an escape is cut passes unchanged", () => {
+  for (const text of [`\\u0065${escaped(NEEDLES[1].slice(1))}`, `\\\\u005a${escaped(KEY.slice(1))}`]) {
+    const whole = bytes(text);
+    for (let at = 0; at <= whole.length; at += 1) assert.deepEqual(scan(cut(whole, at)), { found: false, out: text });
+  }
+});
+
 test("what is no key passes unchanged, whatever its bytes and cuts", () => {
   const texts = ["", "data: x\n\n", "\u{1f600}\u00e9\\u00e9", KEY.slice(0, 15), `${KEY.slice(0, 15)}!${KEY.slice(1)}`, "\\", "\\u", "\\u00", "a\\u004", NEEDLES[1].slice(2)];
   for (const text of texts) {

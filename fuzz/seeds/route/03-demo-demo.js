@@ -1,0 +1,1 @@
+GET /demo/demo.js

@@ -1,0 +1,118 @@
+//! Bytes as the body of a create, a named create and a batch: what is accepted has a rule for each of its inputs and
+//! nothing else, says what the client said, costs what it should, and is accepted again with the same meaning. A refusal
+//! names only what is plain.
+
+#![cfg_attr(fuzzing, no_main)]
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value, json};
+use valetkey::constants::{BATCH_MAX, BATCH_MAX_DEPTH, BODY_MAX_DEPTH};
+use valetkey::ids::{FileId, JobId};
+use valetkey::json::parse_strict_object;
+use valetkey::messages::Order;
+use valetkey::model::ModelId;
+use valetkey::policy::{CreateOrder, Policy, check_batch, check_create, check_named_create, parse_policy};
+use valetkey::rejection::Rejection;
+use valetkey::upstream::request;
+use valetkey_fuzz::json;
+use valetkey_fuzz::settings::{grant, policy};
+
+valetkey_fuzz::target!(check);
+
+static POLICY: LazyLock<Policy> = LazyLock::new(|| parse_policy(&policy().to_string()).unwrap());
+
+static BASES: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    let file = "file_01jh0000000000000000000000";
+    let full = json!({
+        "prompt": "a garden", "seed": 7, "strength": 0.25, "fast": true, "shape": "16:9",
+        "image": "https://cdn.example/a.png", "mask": file, "tags": ["a", "bcd"], "layers": [file, file], "sizes": [1],
+    });
+    let named = json!({"model": "acme/model-x", "provider": "acme", "image_count": 3, "input": full});
+    vec![
+        json!({"input": {"prompt": "p"}}),
+        json!({"input": full, "image_count": 4, "model": "model-x", "provider": "acme"}),
+        named.clone(),
+        json!({"predictions": [named, {"model": "acme/model-y", "input": {}}]}),
+    ]
+});
+
+fn check(data: &[u8]) {
+    let text = json::text(data, &BASES);
+    if let Ok(body) = parse_strict_object(&text, BODY_MAX_DEPTH) {
+        let model = ModelId::parse("acme/model-x").unwrap();
+        check_answer(&body, check_create(&POLICY, &grant(), &model, body.clone()));
+        check_answer(&body, check_named_create(&POLICY, &grant(), body.clone()));
+    }
+    let Ok(body) = parse_strict_object(&text, BATCH_MAX_DEPTH) else { return };
+    match check_batch(&POLICY, &grant(), body.clone()) {
+        Ok(orders) => {
+            let items = body["predictions"].as_array().expect("a list");
+            assert!((1..=BATCH_MAX.min(10)).contains(&items.len()) && orders.len() == items.len());
+            assert_eq!(body.len(), 1);
+            for (item, order) in items.iter().zip(orders) {
+                check_order(item.as_object().expect("an object"), &order);
+            }
+        }
+        Err(rejection) => check_rejection(&rejection),
+    }
+}
+
+fn check_answer(body: &Map<String, Value>, answer: Result<CreateOrder, Rejection>) {
+    match answer {
+        Ok(order) => check_order(body, &order),
+        Err(rejection) => check_rejection(&rejection),
+    }
+}
+
+fn check_order(body: &Map<String, Value>, order: &CreateOrder) {
+    assert!(body.keys().all(|name| ["input", "image_count", "model", "provider"].contains(&name.as_str())));
+    let rules = &POLICY.models[&order.model];
+    let input = body["input"].as_object().expect("an input");
+    assert!(input.keys().all(|name| order.input.contains_key(name)), "an input is lost");
+    for (name, value) in &order.input {
+        let rule = rules.input.get(name).unwrap_or_else(|| panic!("{name} has no rule"));
+        assert!(rule.accepts(value) && (input.get(name).or(rule.default.as_ref()) == Some(value)), "{name}: {value}");
+    }
+    assert!(rules.input.iter().all(|(name, rule)| !rule.required || order.input.contains_key(name)));
+    assert_eq!(body.get("image_count").map_or(Some(1), Value::as_u64), Some(order.image_count.into()));
+    assert!((1..=rules.max_image_count).contains(&order.image_count));
+    assert_eq!(order.credits.micros(), rules.credits.micros() * i64::from(order.image_count));
+    assert_eq!(order.max_seconds, rules.max_seconds);
+    check_files(order);
+
+    // The vendor gets that and nothing else, and it would be accepted again.
+    let sent = Order {
+        job_id: JobId::parse("pred_01jh0000000000000000000000").unwrap(),
+        model: order.model.clone(),
+        input: order.input.clone(),
+        image_count: order.image_count,
+        credits: order.credits,
+        max_seconds: order.max_seconds,
+    };
+    let sent = request::create("https://api.vendor.example/v1", &sent, None).body.expect("a body");
+    let sent = parse_strict_object(sent.as_bytes(), BODY_MAX_DEPTH).expect("what is sent is strict JSON");
+    assert!(sent.keys().all(|name| ["input", "image_count"].contains(&name.as_str())));
+    let again = check_create(&POLICY, &grant(), &order.model, sent).expect("what is sent is acceptable");
+    assert_eq!(again, *order);
+}
+
+/// Every file of the input, and no other, with its place.
+fn check_files(order: &CreateOrder) {
+    let input = Value::Object(order.input.clone());
+    for (pointer, file_id) in &order.files {
+        assert_eq!(input.pointer(pointer).and_then(Value::as_str), Some(file_id.as_str()));
+    }
+    let in_files = |name: &str| order.input.get(name).map(json::string_values).unwrap_or_default();
+    let expected = [in_files("layers"), in_files("mask")].concat();
+    let found: Vec<&str> = order.files.iter().map(|(_, file_id)| file_id.as_str()).collect();
+    assert_eq!(found, expected);
+    assert!(expected.iter().all(|text| FileId::parse(text).is_some()));
+}
+
+fn check_rejection(rejection: &Rejection) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte);
+    if let Some(param) = &rejection.param {
+        assert!(!param.is_empty() && param.len() <= 100 && param.bytes().all(is_plain), "{param:?}");
+    }
+}

@@ -1,0 +1,41 @@
+//! Bytes as a token: none is accepted but those that were signed, byte for byte.
+//!
+//! What the real keys do sign is the matter of `token_header` and `token_claims`.
+
+#![cfg_attr(fuzzing, no_main)]
+
+use std::sync::LazyLock;
+
+use valetkey::time::UnixSeconds;
+use valetkey::token::{Possession, Purpose, remote_keys_of, verify};
+use valetkey_fuzz::tokens::{ISSUERS, KEYS, NOW, good_claims, good_header, sign};
+
+valetkey_fuzz::target!(check);
+
+/// One of each key.
+static SIGNED: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let token = |(kid, alg, issuer): (&str, &str, &str)| {
+        sign(kid, good_header(kid, alg).to_string().as_bytes(), good_claims(issuer).to_string().as_bytes())
+    };
+    let signed: Vec<String> = KEYS.into_iter().map(token).collect();
+    assert!(signed.iter().all(|token| is_accepted(token)), "a good token is refused");
+    signed
+});
+
+fn is_accepted(token: &str) -> bool {
+    verify(token, &ISSUERS, Purpose::Access, Possession::None, UnixSeconds(NOW)).is_ok()
+}
+
+fn check(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    // An ES256 signature has a twin that verifies as well (see `verify_signature`): nobody finds it by changing bytes.
+    assert_eq!(is_accepted(&text), SIGNED.iter().any(|signed| *signed == text), "{text}");
+    assert!(remote_keys_of(&text, &ISSUERS, Purpose::Access).is_none(), "no issuer here has keys at a URL");
+    // Parts of what was signed are worth no more.
+    for (token, at) in SIGNED.iter().zip([0, 1, 2, 0, 1]) {
+        let mut segments: Vec<&str> = token.split('.').collect();
+        segments[at] = &text;
+        let mixed = segments.join(".");
+        assert_eq!(is_accepted(&mixed), SIGNED.contains(&mixed), "{mixed}");
+    }
+}

@@ -1,0 +1,20 @@
+//! Bytes as the header of a token that is signed with the real key: what is accepted has the key's algorithm, its name,
+//! a known type and no other member, read by another parser too.
+
+#![cfg_attr(fuzzing, no_main)]
+
+use serde_json::json;
+use valetkey_fuzz::json;
+use valetkey_fuzz::tokens::{HS_ISSUER, KEYS, check_signed, good_claims, good_header};
+
+valetkey_fuzz::target!(check);
+
+fn check(data: &[u8]) {
+    let good = KEYS.map(|(kid, alg, _)| good_header(kid, alg));
+    let others = json!({"alg": "none", "typ": "at+jwt", "kid": "../../dev/null", "crit": ["exp"], "b64": false,
+        "jku": "https://evil.example", "jwk": {"kty": "oct", "k": "AA"}, "x5u": "https://evil.example", "zip": "DEF"});
+    let header = json::text(data, &[good.as_slice(), &[others]].concat());
+    check_signed("k1", &header, good_claims(HS_ISSUER).to_string().as_bytes());
+    // A signature of 64 bytes for whatever it calls itself.
+    check_signed("k512", &header, good_claims(HS_ISSUER).to_string().as_bytes());
+}

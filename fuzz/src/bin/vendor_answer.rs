@@ -1,0 +1,178 @@
+//! A status, a `Retry-After` and bytes as the vendor's answer: what is read of it can do no harm. An id is one segment of
+//! a path; a shown output is an https URL without credentials; a wait is bounded; what is read, written in either shape,
+//! is read again; and nothing that holds the vendor's key goes out as a prediction.
+
+#![cfg_attr(fuzzing, no_main)]
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+use url::Url;
+use valetkey::constants::{
+    MODEL_LIST_MAX, OUTPUT_URL_MAX_BYTES, OUTPUTS_MAX, RETRY_AFTER_MAX_SECS, VENDOR_ID_MAX_BYTES,
+};
+use valetkey::credits::MicroCredits;
+use valetkey::ids::JobId;
+use valetkey::model::ModelId;
+use valetkey::prediction::{PredictionRecord, Status};
+use valetkey::secret::VendorKey;
+use valetkey::time::{UnixMillis, UtcDay};
+use valetkey::upstream::answer::{
+    Answer, Progress, VendorPrediction, VendorResponse, is_error_envelope, read_file_id, read_prediction,
+};
+use valetkey::upstream::key_scan::KeyScan;
+use valetkey::upstream::models::read_models;
+use valetkey::upstream::output::OutputRule;
+use valetkey::upstream::request;
+use valetkey::upstream::verdict::{CreateVerdict, PollVerdict, of_create, of_poll};
+use valetkey_fuzz::json;
+use valetkey_fuzz::settings::VENDOR_KEY;
+
+valetkey_fuzz::target!(check);
+
+const VENDOR: &str = "https://api.vendor.example/v1";
+
+static BASES: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    let leak = format!("https://cdn.vendor.example/{VENDOR_KEY}.png");
+    vec![
+        json!({"job_id": "pred_abc123xyz", "status": "succeeded", "model": "flux", "created_at": "2026-01-15T10:30:00Z",
+            "output": ["https://cdn.vendor.example/a.png", leak], "metrics": {"predict_time": 45.2}, "credits_used": 2.5,
+            "urls": {"get": "https://elsewhere.example/v1/status/1"}}),
+        json!({"id": 789, "user_id": "abc123", "model": "acme", "model_version": "model-x", "input_parameters": {},
+            "output_data": {"urls": ["https://cdn.vendor.example/a.png"]}, "status": "processing", "credits_used": "2.5"}),
+        json!({"error": {"type": "api_error", "message": VENDOR_KEY, "code": "X", "details": {"param": "p"}}}),
+        json!({"data": [{"id": "acme/x", "price": 1}, {"owner": "acme", "name": "y"}, "acme/z"], "file_id": "f-1"}),
+    ]
+});
+
+static SCAN: LazyLock<KeyScan> = LazyLock::new(|| KeyScan::new([&VendorKey::try_new(VENDOR_KEY).unwrap()]));
+
+/// The first line is the status and `Retry-After`, the rest is the body.
+fn check(data: &[u8]) {
+    let line_end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let line = String::from_utf8_lossy(&data[..line_end]);
+    let (status, retry_after) = line.split_once(' ').map_or((&*line, None), |(status, rest)| (status, Some(rest)));
+    let body = json::text(data.get(line_end + 1..).unwrap_or_default(), &BASES);
+    let response = VendorResponse {
+        status: status.parse().unwrap_or(200),
+        retry_after: retry_after.map(str::to_owned),
+        rate_limit_remaining: None,
+        rate_limit_reset: None,
+        body: Some(body.to_vec()),
+    };
+    check_verdicts(&response);
+    let _ = is_error_envelope(&body);
+    if let Some(id) = read_file_id(&body) {
+        check_id(&id, &request::delete_file(VENDOR, &id).url, "files");
+    }
+    if let Some(models) = read_models(&body) {
+        assert!((1..=MODEL_LIST_MAX).contains(&models.len()));
+        assert!(models.iter().all(|model| ModelId::parse(model.as_str()).as_ref() == Some(model)));
+    }
+    if let Some(prediction) = read_prediction(&body) {
+        check_prediction(&prediction);
+    }
+}
+
+fn check_verdicts(response: &VendorResponse) {
+    let read = read_prediction(response.body.as_deref().unwrap());
+    let is_wait = |wait_millis: i64| (1..=RETRY_AFTER_MAX_SECS * 1_000).contains(&wait_millis);
+    match of_create(&Answer::Response(response.clone())) {
+        CreateVerdict::Accepted { vendor_id, prediction } => {
+            assert!((200..300).contains(&response.status));
+            assert_eq!((Some(&vendor_id), Some(&prediction)), (prediction.id.as_ref(), read.as_ref()));
+        }
+        CreateVerdict::Throttled { wait_millis } => assert!(is_wait(wait_millis), "{wait_millis}"),
+        CreateVerdict::Redirected => assert!((300..400).contains(&response.status)),
+        CreateVerdict::Unknown(_) => assert!(!(300..500).contains(&response.status)),
+        CreateVerdict::Failed => assert!((500..600).contains(&response.status)),
+        CreateVerdict::KeyTrouble
+        | CreateVerdict::ModelRefused
+        | CreateVerdict::InputRefused
+        | CreateVerdict::Refused => assert!((400..500).contains(&response.status)),
+    }
+    match of_poll(&Answer::Response(response.clone())) {
+        PollVerdict::Seen(prediction) => assert_eq!(Some(prediction), read),
+        PollVerdict::Throttled { wait_millis } => assert!(is_wait(wait_millis), "{wait_millis}"),
+        PollVerdict::Missing | PollVerdict::Failed => {}
+    }
+}
+
+/// The id is one segment of `url`, whatever is in it.
+fn check_id(id: &str, url: &str, folder: &str) {
+    assert!((1..=VENDOR_ID_MAX_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()), "{id:?}");
+    let parsed = Url::parse(url).unwrap();
+    assert_eq!(parsed.as_str(), url, "the URL is as the parser writes it");
+    assert_eq!((parsed.origin().ascii_serialization().as_str(), parsed.query()), ("https://api.vendor.example", None));
+    let segments: Vec<&str> = parsed.path_segments().unwrap().collect();
+    assert_eq!((segments.len(), segments[0], segments[1], parsed.fragment()), (3, "v1", folder, None), "{url}");
+}
+
+fn check_prediction(prediction: &VendorPrediction) {
+    if let Some(id) = &prediction.id {
+        check_id(id, &request::status(VENDOR, id).url, "predictions");
+        let cancel = request::cancel(VENDOR, id).url;
+        assert_eq!(cancel, format!("{}/cancel", request::status(VENDOR, id).url));
+    }
+    assert!(prediction.predict_time.is_none_or(|seconds| seconds.is_finite() && seconds >= 0.0));
+    assert!(prediction.credits_used.is_none_or(|credits| MicroCredits::from_micros(credits.micros()) == Some(credits)));
+    check_is_read_again(prediction);
+
+    let output = OutputRule::for_upstream(VENDOR).keep(prediction.output.clone());
+    assert!(output.len() <= OUTPUTS_MAX);
+    for text in &output {
+        assert!(prediction.output.contains(text) && text.len() <= OUTPUT_URL_MAX_BYTES);
+        let url = Url::parse(text).unwrap();
+        assert!(url.scheme() == "https" && url.has_host() && url.username().is_empty() && url.password().is_none());
+        assert!(!text.contains(|character: char| character.is_ascii_control() || character == ' '), "{text:?}");
+    }
+    let shown = record(prediction, output).render("https://api.example");
+    let strings = serde_json::from_str::<Value>(&shown).expect("what is shown is JSON");
+    let tail = VENDOR_KEY.strip_prefix("sk_live_").unwrap();
+    let has_key = json::strings(&strings).iter().any(|text| text.contains(&tail[..16]) || text.contains(&tail[8..]));
+    // The last check before it goes out (`edge::respond`).
+    assert!(!has_key || SCAN.finds_in(&shown), "the key goes out: {shown}");
+}
+
+fn check_is_read_again(prediction: &VendorPrediction) {
+    let status = match prediction.progress {
+        Progress::Running => "processing",
+        Progress::Succeeded => "succeeded",
+        Progress::Failed => "failed",
+        Progress::Canceled => "canceled",
+    };
+    let credits = prediction.credits_used.map(|credits| credits.to_string());
+    let metrics = json!({"predict_time": prediction.predict_time});
+    let rest = json!({"job_id": prediction.id, "status": status, "output": prediction.output, "credits_used": credits,
+        "metrics": metrics});
+    let flux = json!({"id": prediction.id, "status": status, "output_data": {"urls": prediction.output},
+        "credits_used": credits, "metrics": metrics});
+    for shape in [rest, flux] {
+        assert_eq!(read_prediction(shape.to_string().as_bytes()).as_ref(), Some(prediction), "{shape}");
+    }
+}
+
+fn record(prediction: &VendorPrediction, output: Vec<String>) -> PredictionRecord {
+    PredictionRecord {
+        job_id: JobId::parse("pred_01jh0000000000000000000000").unwrap(),
+        model: ModelId::parse("acme/model-x").unwrap(),
+        status: Status::Succeeded,
+        sequence: 1,
+        created_at: UnixMillis(0),
+        completed_at: Some(UnixMillis(1)),
+        output,
+        failure: None,
+        credits_reserved: MicroCredits::ZERO,
+        credits_used: prediction.credits_used,
+        predict_time: prediction.predict_time,
+        cancel_requested: false,
+        queue: None,
+        day: UtcDay(0),
+        jti: None,
+        key: None,
+        batch_id: None,
+        heard_at: UnixMillis(0),
+        ask_at: UnixMillis(0),
+        withdrawing: false,
+    }
+}

@@ -1,0 +1,259 @@
+//! Issuers, keys and signed tokens, the same in every run: an input that was found stays one.
+
+use std::sync::LazyLock;
+
+use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+use p256::ecdsa::signature::Signer as _;
+use serde_json::{Value, json};
+use valetkey::ids::UserKey;
+use valetkey::time::UnixSeconds;
+use valetkey::token::{Issuer, Possession, Purpose, Refusal, TokenCache, parse_issuers, verify};
+
+/// The time of every run.
+pub const NOW: i64 = 1_768_473_000;
+/// The audience of both issuers.
+pub const AUDIENCE: &str = "hostile-test";
+/// The issuer whose keys are HMAC secrets, `k1` (HS256) and `k512` (HS512).
+pub const HS_ISSUER: &str = "https://hs.issuer.example";
+/// The issuer whose keys are public, `ec1` (ES256), `ec2` (ES384) and `ed1` (EdDSA).
+pub const PUBLIC_ISSUER: &str = "https://public.issuer.example";
+
+const K1: [u8; 32] = [1; 32];
+const K512: [u8; 64] = [2; 64];
+
+/// Base64url without padding.
+///
+/// # Panics
+/// Never: every byte string has one.
+#[must_use]
+pub fn encode(bytes: impl AsRef<[u8]>) -> String {
+    Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap()
+}
+
+fn ec1() -> p256::ecdsa::SigningKey {
+    p256::ecdsa::SigningKey::from_slice(&[3; 32]).unwrap()
+}
+
+fn ec2() -> p384::ecdsa::SigningKey {
+    p384::ecdsa::SigningKey::from_slice(&[4; 48]).unwrap()
+}
+
+fn ed1() -> ed25519_compact::KeyPair {
+    ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new([5; 32]))
+}
+
+/// The public keys as a JWK set.
+#[must_use]
+pub fn public_set() -> Value {
+    let ec = |kid: &str, alg: &str, crv: &str, point: &[u8]| {
+        let (x, y) = point[1..].split_at(point.len() / 2);
+        json!({"kty": "EC", "kid": kid, "alg": alg, "crv": crv, "x": encode(x), "y": encode(y)})
+    };
+    json!({"keys": [
+        ec("ec1", "ES256", "P-256", ec1().verifying_key().to_sec1_point(false).as_bytes()),
+        ec("ec2", "ES384", "P-384", ec2().verifying_key().to_sec1_point(false).as_bytes()),
+        {"kty": "OKP", "kid": "ed1", "alg": "EdDSA", "crv": "Ed25519", "x": encode(*ed1().pk)},
+    ]})
+}
+
+/// The signature of the key `kid` over `input`.
+///
+/// # Panics
+/// Where no key has this name.
+#[must_use]
+pub fn signature(kid: &str, input: &[u8]) -> Vec<u8> {
+    match kid {
+        "k1" => hmac_sha256::HMAC::mac(input, K1).to_vec(),
+        "k512" => hmac_sha512::HMAC::mac(input, K512).to_vec(),
+        "ec1" => {
+            let signature: p256::ecdsa::Signature = ec1().sign(input);
+            signature.to_bytes().to_vec()
+        }
+        "ec2" => {
+            let signature: p384::ecdsa::Signature = ec2().sign(input);
+            signature.to_bytes().to_vec()
+        }
+        "ed1" => ed1().sk.sign(input, None).to_vec(),
+        _ => panic!("no key is named {kid}"),
+    }
+}
+
+/// A token of the key `kid` with these texts as header and claims, whatever they are.
+#[must_use]
+pub fn sign(kid: &str, header: &[u8], claims: &[u8]) -> String {
+    let input = format!("{}.{}", encode(header), encode(claims));
+    format!("{input}.{}", encode(signature(kid, input.as_bytes())))
+}
+
+/// The names of the keys, their algorithms and their issuers.
+pub const KEYS: [(&str, &str, &str); 5] = [
+    ("k1", "HS256", HS_ISSUER),
+    ("k512", "HS512", HS_ISSUER),
+    ("ec1", "ES256", PUBLIC_ISSUER),
+    ("ec2", "ES384", PUBLIC_ISSUER),
+    ("ed1", "EdDSA", PUBLIC_ISSUER),
+];
+
+/// A good header of the key `kid`.
+#[must_use]
+pub fn good_header(kid: &str, alg: &str) -> Value {
+    json!({"alg": alg, "typ": "JWT", "kid": kid})
+}
+
+/// Good claims of an issuer.
+#[must_use]
+pub fn good_claims(issuer: &str) -> Value {
+    json!({"iss": issuer, "aud": AUDIENCE, "sub": "u1", "iat": NOW, "exp": NOW + 300, "jti": "j1"})
+}
+
+/// Good claims with everything that may be in them.
+#[must_use]
+pub fn rich_claims() -> Value {
+    json!({
+        "iss": HS_ISSUER, "aud": ["other", AUDIENCE], "sub": "auth0|5f7c8ec7", "iat": NOW - 10, "nbf": NOW - 10,
+        "exp": NOW + 890, "jti": "01jh", "plan": "pro", "email": "a@b.example",
+        "vk": {"scope": ["create", "read"], "models": ["acme/model-x"], "max_predictions": 3, "max_credits": "2.5",
+               "iss": "https://x.example"},
+    })
+}
+
+/// The issuers of every token here.
+///
+/// # Panics
+/// Where their configuration is refused.
+pub static ISSUERS: LazyLock<Vec<Issuer>> = LazyLock::new(|| {
+    let oct = |kid: &str, alg: &str, bytes: &[u8]| json!({"kty": "oct", "kid": kid, "alg": alg, "k": encode(bytes)});
+    let secret = json!({"keys": [oct("k1", "HS256", &K1), oct("k512", "HS512", &K512)]}).to_string();
+    let issuers = json!([
+        {"issuer": HS_ISSUER, "audience": [AUDIENCE], "algorithms": ["HS256", "HS512"], "keys": {"secret": "S"}},
+        {"issuer": PUBLIC_ISSUER, "audience": [AUDIENCE], "algorithms": ["ES256", "ES384", "EdDSA"],
+         "keys": {"jwks": public_set()}},
+    ]);
+    parse_issuers(&issuers.to_string(), &|name| (name == "S").then(|| secret.clone())).unwrap()
+});
+
+/// Signs header and claims with the key `kid` and asserts what follows where the token is accepted: that header and
+/// claims say, read by another parser, everything that [`valetkey::token::verify`] promises; that the grant says what
+/// they say; that the cache says the same; and that no other token is accepted in its place.
+///
+/// # Panics
+/// Where one of that does not hold.
+pub fn check_signed(kid: &str, header: &[u8], claims: &[u8]) {
+    let now = UnixSeconds(NOW);
+    let token = sign(kid, header, claims);
+    let verified = match verify(&token, &ISSUERS, Purpose::Access, Possession::None, now) {
+        Ok(verified) => verified,
+        Err(refusal) => {
+            let named = serde_json::from_slice::<Value>(header).ok();
+            let named = named.as_ref().and_then(|header| header.get("kid")).and_then(Value::as_str);
+            assert!(refusal != Refusal::BadSignature || named != Some(kid), "the real signature is refused");
+            return;
+        }
+    };
+    let (_, alg, issuer) = KEYS.into_iter().find(|(name, ..)| *name == kid).unwrap();
+    let header_value: Value = serde_json::from_slice(header).expect("the header is JSON");
+    check_header(&header_value, kid, alg);
+    let claims_value: Value = serde_json::from_slice(claims).expect("the claims are JSON");
+    for text in [header, claims] {
+        let any: crate::json::Any = serde_json::from_slice(text).unwrap();
+        assert!(!any.has_equal_members() && any.depth() <= 8);
+    }
+    assert_eq!((verified.issuer(), verified.kid()), (issuer, Some(kid)));
+    check_claims(&claims_value, issuer, &verified.grant);
+
+    // The same meaning in other bytes is the same grant, under its own signature alone.
+    let again = sign(kid, header_value.to_string().as_bytes(), claims_value.to_string().as_bytes());
+    let again_verified =
+        verify(&again, &ISSUERS, Purpose::Access, Possession::None, now).expect("what was rendered anew");
+    assert_eq!(again_verified.grant, verified.grant);
+    for purpose in [Purpose::Exchange, Purpose::Admin, Purpose::Attest] {
+        assert_eq!(verify(&token, &ISSUERS, purpose, Possession::None, now).unwrap_err(), Refusal::WrongUse);
+    }
+    let mut cache = TokenCache::new();
+    cache.insert(&token, &verified);
+    assert_eq!(cache.get(&token, &ISSUERS, Purpose::Access, Possession::None, now), Some(verified.grant.clone()));
+    if again != token {
+        assert_eq!(cache.get(&again, &ISSUERS, Purpose::Access, Possession::None, now), None);
+    }
+    let after = UnixSeconds(verified.grant.expires_at.0 + 5);
+    assert_eq!(verify(&token, &ISSUERS, Purpose::Access, Possession::None, after).unwrap_err(), Refusal::Expired);
+    assert_eq!(cache.get(&token, &ISSUERS, Purpose::Access, Possession::None, after), None);
+
+    // One other character, wherever the claims say.
+    let at = usize::from(claims.iter().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte)));
+    let mut other = token.into_bytes();
+    let at = at * 7919 % other.len();
+    other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+    assert!(
+        verify(&String::from_utf8(other).unwrap(), &ISSUERS, Purpose::Access, Possession::None, now).is_err(),
+        "character {at}"
+    );
+}
+
+fn check_header(header: &Value, kid: &str, alg: &str) {
+    let members = header.as_object().expect("an object");
+    assert!(members.keys().all(|name| ["alg", "typ", "kid"].contains(&name.as_str())), "{header}");
+    assert_eq!((header["alg"].as_str(), header["kid"].as_str()), (Some(alg), Some(kid)));
+    let typ = header["typ"].as_str().expect("a type").to_ascii_lowercase();
+    assert!(["jwt", "at+jwt", "application/jwt", "application/at+jwt"].contains(&typ.as_str()), "{typ}");
+}
+
+fn check_claims(claims: &Value, issuer: &str, grant: &valetkey::token::Grant) {
+    let number = |name: &str| claims[name].as_i64().unwrap_or_else(|| panic!("{name} is an integer"));
+    let text = |name: &str| claims.get(name).map(|value| value.as_str().unwrap_or_else(|| panic!("{name} is a text")));
+    assert_eq!(text("iss"), Some(issuer));
+    let is_ours = match &claims["aud"] {
+        Value::String(name) => name == AUDIENCE,
+        Value::Array(names) => names.len() <= 32 && names.contains(&json!(AUDIENCE)),
+        _ => false,
+    };
+    assert!(is_ours, "the audience");
+    let (issued_at, expires_at) = (number("iat"), number("exp"));
+    assert_eq!((grant.issued_at.0, grant.expires_at.0), (issued_at, expires_at));
+    assert!(issued_at >= 0 && (1..=900).contains(&(expires_at - issued_at)));
+    assert!(NOW < expires_at + 5 && issued_at <= NOW + 5);
+    assert!(claims.get("nbf").is_none() || (0..=NOW + 5).contains(&number("nbf")));
+    assert!(claims.get("cnf").is_none(), "bound, and no proof was asked for");
+
+    let subject = text("sub").expect("a subject");
+    assert_eq!(grant.user, UserKey::new(issuer, subject));
+    for name in [Some(subject), text("jti")].into_iter().flatten() {
+        assert!((1..=255).contains(&name.chars().count()) && name.trim() == name, "{name:?}");
+        assert!(!name.chars().any(char::is_control), "{name:?}");
+    }
+    assert_eq!(grant.jti.as_deref(), text("jti"));
+    assert_eq!(grant.plan.as_deref(), claims["plan"].as_str().filter(|plan| plan.len() <= 64));
+    check_narrowing(claims.get("vk"), grant);
+}
+
+fn check_narrowing(vk: Option<&Value>, grant: &valetkey::token::Grant) {
+    let list = |name: &str| {
+        let list = vk?.get(name)?;
+        Some(list.as_array().unwrap().iter().map(|item| item.as_str().unwrap().to_owned()).collect::<Vec<_>>())
+    };
+    let scopes: Vec<String> = grant.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+    assert_eq!(
+        scopes,
+        list("scope").unwrap_or_else(|| ["create", "read", "cancel", "files"].map(str::to_owned).into())
+    );
+    let models = grant.models.as_ref().map(|models| models.iter().map(ToString::to_string).collect::<Vec<_>>());
+    assert_eq!(models, list("models"));
+    assert!(!scopes.is_empty() && models.is_none_or(|models| !models.is_empty()), "an empty list is no right");
+    let member = |name: &str| vk.and_then(|vk| vk.get(name));
+    let (count, credits) = (member("max_predictions"), member("max_credits"));
+    assert_eq!(grant.caps.is_some(), count.is_some() || credits.is_some());
+    if let Some(caps) = &grant.caps {
+        assert_eq!(Some(&caps.jti), grant.jti.as_ref());
+        assert_eq!(caps.max_predictions.map(u64::from), count.map(|count| count.as_u64().unwrap()));
+        // As money: 2.50 and 2.5 are the same.
+        let decimal = |text: &str| text.parse::<f64>().unwrap();
+        assert_eq!(
+            caps.max_credits.map(|credits| decimal(&credits.to_string())),
+            credits.map(|credits| decimal(credits.as_str().unwrap()))
+        );
+    }
+    if let Some(vk) = vk {
+        let known = ["scope", "models", "max_predictions", "max_credits", "iss"];
+        assert!(vk.as_object().unwrap().keys().all(|name| known.contains(&name.as_str())), "a limit nobody applies");
+    }
+}
