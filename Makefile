@@ -126,7 +126,7 @@ test: build simulator test-rust test-js test-browser deploy-check
 MODEL_CASES ?= 100000
 
 # So many changed seeds for each fuzz target, optimized; the workspace's run has 200.
-FUZZ_CASES ?= 20000
+FUZZ_CASES ?= 40000
 
 test-rust: build simulator
 	cargo test --workspace
