@@ -131,7 +131,7 @@ test: build simulator test-rust test-js test-browser deploy-check
 MODEL_CASES ?= 100000
 
 # So many changed seeds for each fuzz target, optimized; the workspace's run has 200.
-FUZZ_CASES ?= 20000
+FUZZ_CASES ?= 40000
 
 # PyJWT for the test of docs/identity.md's code. Without a python3 that can make environments the test says that it
 # skips, and fails where CI is set.

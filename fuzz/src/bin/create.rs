@@ -67,6 +67,9 @@ fn check_answer(body: &Map<String, Value>, answer: Result<CreateOrder, Rejection
 
 fn check_order(body: &Map<String, Value>, order: &CreateOrder) {
     assert!(body.keys().all(|name| ["input", "image_count", "model", "provider"].contains(&name.as_str())));
+    let (model, provider) = (body.get("model"), body.get("provider"));
+    assert!(model.is_none_or(|model| model == order.model.name() || model == order.model.as_str()), "{model:?}");
+    assert!(provider.is_none_or(|provider| provider == order.model.owner()), "{provider:?}");
     let rules = &POLICY.models[&order.model];
     let input = body["input"].as_object().expect("an input");
     assert!(input.keys().all(|name| order.input.contains_key(name)), "an input is lost");
