@@ -154,6 +154,7 @@ fn check_is_read_again(prediction: &VendorPrediction) {
 
 fn record(prediction: &VendorPrediction, output: Vec<String>) -> PredictionRecord {
     PredictionRecord {
+        token_id: None,
         job_id: JobId::parse("pred_01jh0000000000000000000000").unwrap(),
         model: ModelId::parse("acme/model-x").unwrap(),
         status: Status::Succeeded,
