@@ -8,6 +8,7 @@ WORKER_BUILD_VERSION := 0.8.7
 WASM_BINDGEN_VERSION := 0.2.130
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
+CARGO_MUTANTS_VERSION := 27.1.0
 # Gzipped kilobytes that the deployed Worker may have.
 SIZE_CAP_KB := 540
 
@@ -27,9 +28,9 @@ export WRANGLER_SEND_METRICS := false
 export SIMULATOR_BIN := $(CURDIR)/target/debug/valetkey-simulator
 
 RUST_SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock rust-toolchain.toml
-SITE_SOURCES := $(shell find site -type f 2>/dev/null)
+SITE_SOURCES := docs/openapi.json $(shell find site -type f 2>/dev/null)
 
-.PHONY: dev test build site token deploy-check lint fmt fuzz bench timing capacity test-rust test-js test-browser chromium go clean help
+.PHONY: dev test build site token deploy-check lint fmt fuzz mutants bench timing capacity test-rust test-js test-browser chromium go clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -41,6 +42,7 @@ help:
 	@echo "make deploy        wrangler deploy; make secret NAME=X for its secrets"
 	@echo "make lint          formatting, clippy, licenses and sources of dependencies"
 	@echo "make fuzz          every parser of hostile input, for minutes; FUZZ_SECONDS, FUZZ_TARGETS"
+	@echo "make mutants       which mistakes in limits, policy and tokens no test would notice; ONLY=src/limit for a part"
 	@echo "make bench         requests a second, beside its peers"
 	@echo "make timing        what the time of a 401 tells"
 	@echo "make capacity      simulated days of one key"
@@ -68,6 +70,9 @@ $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION):
 
 $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION):
 	$(call cargo_tool,cargo-fuzz,$(CARGO_FUZZ_VERSION))
+
+$(TOOLS)/cargo-mutants-$(CARGO_MUTANTS_VERSION):
+	$(call cargo_tool,cargo-mutants,$(CARGO_MUTANTS_VERSION))
 
 BUILD_TOOLS := node_modules/.package-lock.json $(TOOLS)/worker-build-$(WORKER_BUILD_VERSION) $(TOOLS)/wasm-bindgen-$(WASM_BINDGEN_VERSION)
 
@@ -180,6 +185,14 @@ chromium:
 test-browser: build simulator chromium
 	$(NODE) node_modules/typescript/bin/tsc --project site
 	$(NODE) tests/browser/run.mjs
+
+# Two hours: .cargo/mutants.toml says what is changed and which tests run. Random cases are few and always the same, so that
+# two runs say the same. Survivors (2) and timeouts (3) are results and no failure; target/mutants.out has them.
+mutants: $(TOOLS)/cargo-mutants-$(CARGO_MUTANTS_VERSION)
+	@mkdir -p target
+	CARGO_TARGET_DIR=$(CURDIR)/target PROPTEST_CASES=32 PROPTEST_RNG_SEED=1 PROPTEST_DISABLE_FAILURE_PERSISTENCE=1 \
+		$(TOOLS)/bin/cargo-mutants mutants --output target $(if $(ONLY),--re '$(ONLY)') \
+		|| case $$? in 2|3) ;; *) exit 1 ;; esac
 
 lint: node_modules/.package-lock.json $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
 	cargo fmt --all --check

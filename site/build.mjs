@@ -29,6 +29,9 @@ rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 for (const name of COPIED) cpSync(join(source, name), join(out, name));
 
+// The description of the API, under its public name.
+cpSync(join(root, "docs", "openapi.json"), join(dirname(out), "openapi.json"));
+
 const settings = JSON.parse(readFileSync(join(source, "settings.json"), "utf8"));
 writeFileSync(join(out, "settings.json"), `${JSON.stringify({ ...settings, session_url: sessionUrl(settings) })}\n`);
 

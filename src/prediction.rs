@@ -24,6 +24,9 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every status.
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Processing, Self::Succeeded, Self::Failed, Self::Canceled];
+
     /// The word in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -39,9 +42,7 @@ impl Status {
     /// The status that `text` names.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Queued, Self::Processing, Self::Succeeded, Self::Failed, Self::Canceled]
-            .into_iter()
-            .find(|status| status.as_str() == text)
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
     /// Whether nothing can follow.
@@ -73,6 +74,16 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::OutcomeUnknown,
+        Self::QueueTimeout,
+        Self::UpstreamFailed,
+        Self::UpstreamRejected,
+        Self::UpstreamLost,
+        Self::TimedOut,
+    ];
+
     /// The word in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

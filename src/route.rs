@@ -37,6 +37,8 @@ pub enum Route {
     File(FileId),
     /// `DELETE /v1/files/{id}`.
     DeleteFile(FileId),
+    /// `GET /openapi.json`.
+    OpenApi,
     /// `POST /auth/token`.
     Token,
     /// `POST /auth/revoke`.
@@ -73,6 +75,42 @@ pub enum AccountView {
     /// `GET /v1/account/balance`.
     Balance,
 }
+
+/// Every method and path of the API, as docs/openapi.json writes them. The demo's pages are not of it.
+pub const OPERATIONS: [(&str, &str); 32] = [
+    ("get", "/healthz"),
+    ("get", "/readyz"),
+    ("get", "/openapi.json"),
+    ("post", "/v1/{owner}/{model}/predictions"),
+    ("post", "/v1/models/{owner}/{model}/predictions"),
+    ("get", "/v1/predictions/{job_id}"),
+    ("get", "/v1/status/{job_id}"),
+    ("get", "/v1/predictions"),
+    ("get", "/v1/predictions/{job_id}/events"),
+    ("get", "/v1/predictions/{job_id}/stream"),
+    ("post", "/v1/predictions/batch"),
+    ("get", "/v1/predictions/batch/{batch_id}"),
+    ("post", "/v1/estimate"),
+    ("post", "/v1/files"),
+    ("get", "/v1/files"),
+    ("get", "/v1/files/{file_id}"),
+    ("delete", "/v1/files/{file_id}"),
+    ("post", "/hooks/{capability}"),
+    ("post", "/v1/predictions/{job_id}/cancel"),
+    ("post", "/v1/cancel/{job_id}"),
+    ("delete", "/v1/predictions/{job_id}"),
+    ("get", "/v1/models"),
+    ("get", "/v1/models/{owner}/{model}"),
+    ("get", "/v1/account"),
+    ("get", "/v1/account/usage"),
+    ("get", "/v1/account/rate-limits"),
+    ("get", "/v1/account/balance"),
+    ("post", "/auth/token"),
+    ("post", "/auth/revoke"),
+    ("get", "/.well-known/jwks.json"),
+    ("get", "/.well-known/oauth-authorization-server"),
+    ("post", "/admin/api/revocations"),
+];
 
 /// Why there is no route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +209,7 @@ impl Route {
             | Self::Ready
             | Self::Demo(_)
             | Self::Hook(_)
+            | Self::OpenApi
             | Self::Token
             | Self::Revoke
             | Self::KeySet
@@ -211,6 +250,7 @@ impl Route {
             Self::File(_) => "files.get",
             Self::DeleteFile(_) => "files.delete",
             Self::Hook(_) => "hook",
+            Self::OpenApi => "openapi",
             Self::Token => "auth.token",
             Self::Revoke => "auth.revoke",
             Self::KeySet => "well_known.jwks",
@@ -238,6 +278,7 @@ fn resource(path: &str) -> Option<Resource> {
     match (root, rest) {
         ("healthz", [None, ..]) => Some(Resource::get(Route::Health)),
         ("readyz", [None, ..]) => Some(Resource::get(Route::Ready)),
+        ("openapi.json", [None, ..]) => Some(Resource::get(Route::OpenApi)),
         ("hooks", [Some(capability), None, ..]) if !capability.is_empty() => {
             Some(Resource::post(Route::Hook((*capability).to_owned())))
         }
@@ -343,6 +384,7 @@ mod tests {
             ("GET", format!("/v1/files/{FILE}"), Route::File(FileId::parse(FILE).unwrap())),
             ("DELETE", format!("/v1/files/{FILE}"), Route::DeleteFile(FileId::parse(FILE).unwrap())),
             ("POST", "/hooks/abc".to_owned(), Route::Hook("abc".to_owned())),
+            ("GET", "/openapi.json".to_owned(), Route::OpenApi),
             ("POST", "/auth/token".to_owned(), Route::Token),
             ("POST", "/auth/revoke".to_owned(), Route::Revoke),
             ("GET", "/.well-known/jwks.json".to_owned(), Route::KeySet),
@@ -359,6 +401,64 @@ mod tests {
         for (method, path, route) in cases {
             assert_eq!(Route::parse(method, &path), Ok(route), "{method} {path}");
         }
+    }
+
+    /// Where a route is in [`OPERATIONS`]: a new one does not compile until it is here.
+    fn operations(route: &Route) -> &'static [(&'static str, &'static str)] {
+        match route {
+            Route::Demo(_) => &[],
+            Route::Health => &[("get", "/healthz")],
+            Route::Ready => &[("get", "/readyz")],
+            Route::OpenApi => &[("get", "/openapi.json")],
+            Route::Create(_) => {
+                &[("post", "/v1/{owner}/{model}/predictions"), ("post", "/v1/models/{owner}/{model}/predictions")]
+            }
+            Route::Get(_) => &[("get", "/v1/predictions/{job_id}"), ("get", "/v1/status/{job_id}")],
+            Route::List => &[("get", "/v1/predictions")],
+            Route::Events(_) => &[("get", "/v1/predictions/{job_id}/events")],
+            Route::Stream(_) => &[("get", "/v1/predictions/{job_id}/stream")],
+            Route::CreateBatch => &[("post", "/v1/predictions/batch")],
+            Route::Batch(_) => &[("get", "/v1/predictions/batch/{batch_id}")],
+            Route::Estimate => &[("post", "/v1/estimate")],
+            Route::Upload => &[("post", "/v1/files")],
+            Route::Files => &[("get", "/v1/files")],
+            Route::File(_) => &[("get", "/v1/files/{file_id}")],
+            Route::DeleteFile(_) => &[("delete", "/v1/files/{file_id}")],
+            Route::Hook(_) => &[("post", "/hooks/{capability}")],
+            Route::Cancel(_) => &[("post", "/v1/predictions/{job_id}/cancel"), ("post", "/v1/cancel/{job_id}")],
+            Route::Delete(_) => &[("delete", "/v1/predictions/{job_id}")],
+            Route::Models => &[("get", "/v1/models")],
+            Route::Model(_) => &[("get", "/v1/models/{owner}/{model}")],
+            Route::Account(AccountView::Summary) => &[("get", "/v1/account")],
+            Route::Account(AccountView::Usage) => &[("get", "/v1/account/usage")],
+            Route::Account(AccountView::RateLimits) => &[("get", "/v1/account/rate-limits")],
+            Route::Account(AccountView::Balance) => &[("get", "/v1/account/balance")],
+            Route::Token => &[("post", "/auth/token")],
+            Route::Revoke => &[("post", "/auth/revoke")],
+            Route::KeySet => &[("get", "/.well-known/jwks.json")],
+            Route::ServerMetadata => &[("get", "/.well-known/oauth-authorization-server")],
+            Route::AdminRevocations => &[("post", "/admin/api/revocations")],
+        }
+    }
+
+    #[test]
+    fn each_operation_leads_to_its_route() {
+        let values = [
+            ("{owner}", "acme"),
+            ("{model}", "model-x"),
+            ("{job_id}", ID),
+            ("{batch_id}", BATCH),
+            ("{file_id}", FILE),
+            ("{capability}", "abc"),
+        ];
+        let mut seen = std::collections::BTreeSet::<&(&str, &str)>::new();
+        for (method, template) in OPERATIONS {
+            let path = values.iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value));
+            let route = Route::parse(&method.to_uppercase(), &path).unwrap_or_else(|_| panic!("{method} {template}"));
+            assert!(operations(&route).contains(&(method, template)), "{method} {template} is {route:?}");
+            seen.extend(operations(&route));
+        }
+        assert_eq!(seen.len(), OPERATIONS.len(), "a path of a route is missing");
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub fn render_batch(batch_id: &BatchId, records: &[PredictionRecord], base: &str
     format!(r#"{{"batch_id":"{batch_id}","status":"{status}","predictions":[{}]}}"#, predictions.join(","))
 }
 
-/// `POST /v1/estimate`: steps 7 and 8 alone. Nobody is called.
+/// `POST /v1/estimate`: steps 7 and 8 alone. Nobody is called, but the Ledger for a proof of possession.
 pub async fn estimate(call: &Call<'_>, grant: &Grant) -> Result<Answer, Rejection> {
     let (body, _) = read_json(call, OTHER_BODY_MAX_BYTES, BODY_MAX_DEPTH).await?;
     let order = policy::check_named_create(&call.deployment.config.policy, grant, body)?;

@@ -1,4 +1,4 @@
-//! The demo's files, with a strict policy for the page.
+//! What is served from the assets: the demo's files, with a strict policy for the page, and the API's description.
 
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -7,7 +7,29 @@ use worker::Env;
 use super::deployment::Deployment;
 use super::platform::{self, PlatformError};
 use super::respond;
+use crate::cors::OriginCheck;
 use crate::ids::RequestId;
+
+/// The file of that name among the assets.
+async fn asset(env: &Env, name: &str) -> Result<web_sys::Response, PlatformError> {
+    let assets = platform::binding(env, "ASSETS")?;
+    let fetch: js_sys::Function = js_sys::Reflect::get(&assets, &JsValue::from_str("fetch"))?.dyn_into()?;
+    // The host does not matter to the assets binding.
+    let promise: js_sys::Promise =
+        fetch.call1(&assets, &JsValue::from_str(&format!("https://assets{name}")))?.dyn_into()?;
+    Ok(JsFuture::from(promise).await?.dyn_into()?)
+}
+
+/// Serves a document that anybody may read.
+pub async fn document(
+    env: &Env,
+    name: &str,
+    request_id: &RequestId,
+    origin: OriginCheck<'_>,
+) -> Result<web_sys::Response, PlatformError> {
+    let file = asset(env, name).await?;
+    platform::respond_with_body_of(&file, &respond::document_lines(request_id, origin))
+}
 
 /// Serves one of the files that [`crate::route`] lists. The asset's own headers are not relayed.
 pub async fn serve(
@@ -16,12 +38,7 @@ pub async fn serve(
     asset: &'static str,
     request_id: &RequestId,
 ) -> Result<web_sys::Response, PlatformError> {
-    let assets = platform::binding(env, "ASSETS")?;
-    let fetch: js_sys::Function = js_sys::Reflect::get(&assets, &JsValue::from_str("fetch"))?.dyn_into()?;
-    // The host does not matter to the assets binding.
-    let promise: js_sys::Promise =
-        fetch.call1(&assets, &JsValue::from_str(&format!("https://assets{asset}")))?.dyn_into()?;
-    let file: web_sys::Response = JsFuture::from(promise).await?.dyn_into()?;
+    let file = self::asset(env, asset).await?;
     let mut lines = respond::common_lines(request_id, "no-cache");
     lines.push_str("\nContent-Type: ");
     lines.push_str(content_type(asset));

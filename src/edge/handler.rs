@@ -163,6 +163,9 @@ async fn answer(
     if let Route::Demo(asset) = route {
         return demo::serve(env, &deployment, asset, request_id).await;
     }
+    if route == Route::OpenApi {
+        return demo::document(env, "/openapi.json", request_id, origin).await;
+    }
     let base = public_origin.unwrap_or(url.origin);
     if let Route::Hook(capability) = &route {
         return write(&called_back(env, &deployment, capability, request_id, trace).await);
@@ -232,7 +235,7 @@ fn published(route: &Route, deployment: &Deployment) -> Option<Answer> {
         Route::ServerMetadata => auth::metadata(public_url),
         _ => return None,
     };
-    Some(Answer { cache_control: "public, max-age=300", ..Answer::json(200, &document) })
+    Some(Answer { cache_control: respond::PUBLIC_CACHE, ..Answer::json(200, &document) })
 }
 
 fn probe(route: &Route, problems: Option<&Vec<Problem>>) -> Answer {
@@ -288,6 +291,7 @@ async fn authorized(call: &Call<'_>, route: &Route, trace: &mut Trace) -> Result
         | Route::Ready
         | Route::Demo(_)
         | Route::Hook(_)
+        | Route::OpenApi
         | Route::Token
         | Route::Revoke
         | Route::KeySet

@@ -166,6 +166,15 @@ pub fn stream_lines(rate: Option<Rate>, request_id: &RequestId, origin: OriginCh
     format!("{lines}\nContent-Type: text/event-stream\nContent-Security-Policy: sandbox")
 }
 
+/// The headers of a document that anybody may read.
+pub fn document_lines(request_id: &RequestId, origin: OriginCheck<'_>) -> String {
+    let answer = Answer { cache_control: PUBLIC_CACHE, ..Answer::empty(200) };
+    format!("{}\nContent-Type: application/json", header_lines(&answer, request_id, origin))
+}
+
+/// `Cache-Control` of what anybody may read.
+pub const PUBLIC_CACHE: &str = "public, max-age=300";
+
 /// What every answer carries.
 pub fn common_lines(request_id: &RequestId, cache_control: &str) -> String {
     format!(

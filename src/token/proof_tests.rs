@@ -69,6 +69,7 @@ fn a_proof_is_for_one_method_one_url_and_a_few_minutes() {
         ("htu", json!("https://api.example.evil.example/v1/acme/model-x/predictions"), BadProof::Url),
         ("htu", json!("https://api.example@evil.example/v1/acme/model-x/predictions"), BadProof::Url),
         ("htu", json!("https://:evil@api.example/v1/acme/model-x/predictions"), BadProof::Url),
+        ("htu", json!("https://api.exam\tple/v1/acme/model-x/predictions"), BadProof::Url),
         ("htu", json!("https://api.example\\v1/acme/model-x/predictions"), BadProof::Url),
         ("htu", json!("https://evil@api.example/v1/acme/model-x/predictions"), BadProof::Url),
         ("htu", json!("https://api.example:444/v1/acme/model-x/predictions"), BadProof::Url),
@@ -115,6 +116,21 @@ fn a_proof_that_was_changed_is_refused() {
     assert_eq!(verify(""), BadProof::Form);
     assert_eq!(verify(&"a".repeat(PROOF_MAX_BYTES + 1)), BadProof::Form);
     assert_eq!(Proof::verify(None, TARGET, UnixSeconds(NOW)).unwrap_err(), BadProof::Missing);
+}
+
+#[test]
+fn the_longest_proof_is_read_and_a_longer_one_is_not() {
+    let prover = Prover::new("EdDSA");
+    // What a claim adds to the text, three bytes become four characters.
+    let length = |padding: usize| {
+        let mut claims = prover.claims.clone();
+        claims["x"] = json!("x".repeat(padding));
+        prover.sign(&prover.header, &claims)
+    };
+    let fitting = (0..PROOF_MAX_BYTES).find(|padding| length(*padding).len() == PROOF_MAX_BYTES).unwrap();
+    assert!(Proof::verify(Some(&length(fitting)), TARGET, UnixSeconds(NOW)).is_ok());
+    let longer = (fitting..).map(length).find(|text| text.len() > PROOF_MAX_BYTES).unwrap();
+    assert_eq!(Proof::verify(Some(&longer), TARGET, UnixSeconds(NOW)).unwrap_err(), BadProof::Form);
 }
 
 #[test]

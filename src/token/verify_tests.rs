@@ -259,6 +259,23 @@ fn a_plan_is_the_configured_claim_where_that_is_a_short_string() {
 }
 
 #[test]
+fn an_address_counts_unless_its_issuer_says_that_it_is_not_verified() {
+    for (claims, email) in [
+        (json!({"email": "a@b.example"}), Some("a@b.example")),
+        (json!({"email": "a@b.example", "email_verified": true}), Some("a@b.example")),
+        (json!({"email": "a@b.example", "email_verified": false}), None),
+        (json!({"email": "a@b.example", "email_verified": "true"}), None),
+        (json!({"email": "a@b.example", "email_verified": null}), None),
+        (json!({"email": ["a@b.example"]}), None),
+        (json!({}), None),
+    ] {
+        let mut fixture = Fixture::new();
+        fixture.claims.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        assert_eq!(fixture.verify().unwrap().email(), email, "{claims}");
+    }
+}
+
+#[test]
 fn other_claims_are_the_providers_business() {
     assert_eq!(changed(|fixture| fixture.claims["https://a.example/roles"] = json!(["a", {"b": 1}])), None);
 }

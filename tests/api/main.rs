@@ -42,6 +42,7 @@ mod limits;
 mod logs;
 mod minting;
 mod objects;
+mod openapi;
 mod proofs;
 mod providers;
 mod queue;

@@ -83,6 +83,7 @@ fn paths(route: &Route) -> Vec<String> {
         Route::Demo(asset) => vec![(*asset).into()],
         Route::Create(model) => vec![format!("/v1/{model}/predictions"), format!("/v1/models/{model}/predictions")],
         Route::Get(id) => vec![format!("/v1/predictions/{id}"), format!("/v1/status/{id}")],
+        Route::OpenApi => vec!["/openapi.json".into()],
         Route::Token => vec!["/auth/token".into()],
         Route::Revoke => vec!["/auth/revoke".into()],
         Route::KeySet => vec!["/.well-known/jwks.json".into()],
