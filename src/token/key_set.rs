@@ -97,6 +97,11 @@ impl KeySet {
         if problems.is_empty() { Ok(Self(keys)) } else { Err(problems) }
     }
 
+    /// Any key of this algorithm.
+    pub(super) fn of_algorithm(&self, algorithm: Algorithm) -> Option<&Key> {
+        self.0.iter().find(|key| key.verifying.algorithm() == algorithm)
+    }
+
     /// The key that a header with this `kid` means. No key is ever tried that the header does not name, except the
     /// only one where the header names none.
     ///

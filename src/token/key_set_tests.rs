@@ -102,3 +102,16 @@ fn a_single_key_needs_no_name_but_a_wrong_name_is_not_overlooked() {
     let named = KeySet::parse_secret(&set(&[oct(Some("a"), 32)]), &HS256).unwrap();
     assert!(named.find(None).is_ok() && named.find(Some("a")).is_ok());
 }
+
+#[test]
+fn a_key_of_an_algorithm_is_one_of_that_algorithm() {
+    let keys = [("k1", "HS256", 32), ("k2", "HS512", 64)].map(|(kid, alg, length)| {
+        let mut key = oct(Some(kid), length);
+        key["alg"] = json!(alg);
+        key
+    });
+    let keys = KeySet::parse_secret(&set(&keys), &[Algorithm::Hs256, Algorithm::Hs512]).unwrap();
+    let kid = |algorithm| keys.of_algorithm(algorithm).and_then(|key| key.kid.as_deref());
+    assert_eq!((kid(Algorithm::Hs512), kid(Algorithm::Hs256)), (Some("k2"), Some("k1")));
+    assert_eq!(kid(Algorithm::Es256), None);
+}
