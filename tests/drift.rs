@@ -178,3 +178,13 @@ fn sources(folder: &str) -> Vec<PathBuf> {
     }
     found
 }
+
+#[test]
+fn readme_lists_every_route() {
+    let readme = read("README.md");
+    for (method, path) in valetkey::route::OPERATIONS {
+        let path = path.replace("{job_id}", "{id}").replace("{batch_id}", "{id}").replace("{file_id}", "{id}");
+        let route = format!("`{} {path}`", method.to_uppercase());
+        assert!(readme.contains(&route), "README does not say {route}");
+    }
+}
