@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{Stack, shared, token, token_with, user};
 use crate::http::Request;
 use crate::sse::Sse;
-use crate::steps::{assert_refused, job_id, policy_with};
+use crate::steps::{assert_refused, job_id, policy_with, wait_until};
 
 fn path(id: &str) -> String {
     format!("/v1/predictions/{id}/events")
@@ -71,6 +71,20 @@ fn a_fifth_stream_of_a_user_is_refused_until_one_is_gone() {
     let (other, theirs) = (crate::harness::token(&user("other")), stack.create(&crate::harness::token(&name)));
     assert_eq!(stack.get(&other, &path(&job_id(&theirs))).status, 404);
     assert!(streams.iter_mut().all(|stream| stream.next_event().is_some()));
+}
+
+#[test]
+fn streams_that_clients_left_keep_no_place() {
+    let stack = shared();
+    let token = token(&user("restless"));
+    let id = job_id(&stack.prompt(&token, "[slow] left"));
+    // Three times as many as may be open: each is left after its first event.
+    for _ in 0..12 {
+        let mut stream = wait_until("a place", || {
+            Some(Sse::open(&stack.worker, &path(&id), &token, &[])).filter(|stream| stream.status() == 200)
+        });
+        assert!(stream.next_event().is_some());
+    }
 }
 
 #[test]

@@ -99,6 +99,36 @@ fn a_wrong_capability_is_not_found_and_reaches_no_object() {
 }
 
 #[test]
+fn no_signature_replaces_the_capability_and_no_body_is_read() {
+    let stack = slow_polls();
+    let token = token(&user("hooked"));
+    let id = job_id(&stack.prompt(&token, "runs on"));
+    let before = stack.get(&token, &format!("/v1/predictions/{id}")).json();
+    let hook = webhook(&stack);
+    let (path, capability) = hook.rsplit_once('/').unwrap();
+    let half = &capability[..capability.len() / 2];
+    let lie = json!({"id": id, "status": "succeeded", "output": ["https://cdn.example/lie.png"]}).to_string();
+    for wrong in [half, "other"] {
+        for signature in ["", "v1,", "v1,QUFBQQ==", "v1,AA v2,AA", capability] {
+            let request = Request::post(&format!("{path}/{wrong}"))
+                .header("Content-Type", "application/json")
+                .header("webhook-id", &id)
+                .header("webhook-timestamp", "9223372036854775808")
+                .header("webhook-signature", signature)
+                .body(lie.clone());
+            assert_refused(&stack.send(&request), 404, "not_found_error", "not_found");
+        }
+        let huge = Request::post(&format!("{path}/{wrong}")).body(vec![b'A'; 20_000_000]);
+        assert_eq!(stack.send(&huge).status, 404);
+    }
+    for method in ["GET", "HEAD", "PUT", "DELETE"] {
+        assert_eq!(stack.send(&Request::new(method, &hook)).status, 405, "{method}");
+    }
+    assert!(polls(&stack).is_empty());
+    assert_eq!(stack.get(&token, &format!("/v1/predictions/{id}")).json(), before);
+}
+
+#[test]
 fn without_a_public_url_no_webhook_is_asked_for() {
     let stack = Stack::start(&Options::default());
     stack.prompt(&token(&user("plain")), "plain");

@@ -1,5 +1,5 @@
 //! Hostile requests, from `tests/hostile/http.jsonl`, over a bare socket: each is answered with one of its statuses,
-//! quickly, and none but those that succeed send anything upstream.
+//! quickly, and none but those that succeed send anything upstream or reach an object.
 
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,10 @@ struct Line {
     absent: Vec<String>,
 }
 
+/// All that a request to the vendor has.
+const OUR_HEADERS: [&str; 7] =
+    ["accept", "accept-encoding", "authorization", "content-length", "content-type", "host", "user-agent"];
+
 /// Fills `{{good}}`, `{{id_of_another}}`, `{{vendor_id}}` and `{{repeat:X:N}}`.
 fn fill(text: &str, values: &[(&str, &str)]) -> String {
     let mut text =
@@ -45,8 +49,12 @@ fn hostile_requests_are_refused_and_send_nothing_upstream() {
     stack.ended(&another, &id);
     let vendor_id = stack.control_get("/state")["predictions"][0]["id"].as_str().unwrap().to_owned();
     let values = [("good", good.as_str()), ("id_of_another", &id), ("vendor_id", &vendor_id)];
-    let creates = || stack.vendor_requests().iter().filter(|request| request["method"] == "POST").count();
-    let mut sent = creates();
+    // Polls of those that succeed come at any time; anything else is a client's doing.
+    let caused = || {
+        let requests = stack.vendor_requests().into_iter().filter(|request| request["route"] != "get");
+        requests.collect::<Vec<_>>()
+    };
+    let mut sent = caused().len();
     for line in include_str!("../hostile/http.jsonl").lines() {
         let line: Line = serde_json::from_str(line).unwrap();
         let headers = line.headers.iter().map(|(name, value)| (name.clone(), fill(value, &values))).collect();
@@ -66,10 +74,51 @@ fn hostile_requests_are_refused_and_send_nothing_upstream() {
         if answer.status < 300 {
             sent += 1;
         } else {
-            assert_eq!(creates(), sent, "{context}");
+            assert_eq!(caused().len(), sent, "{context}");
         }
         assert!(!answer.text().contains("panicked") && !answer.text().contains("src/"), "{context}");
     }
     assert_eq!(stack.create(&good).status, 201, "still alive");
-    assert!(!stack.worker_log().contains("panicked"), "{}", stack.worker_log());
+    let log = stack.worker_log();
+    assert!(!log.contains("panicked") && !log.contains("hung"), "{log}");
+    // Those that succeeded had odd headers, too: none of them went on.
+    for request in caused() {
+        let names = request["headers"].as_array().unwrap().iter().map(|pair| pair[0].as_str().unwrap());
+        let others: Vec<&str> =
+            names.filter(|name| !OUR_HEADERS.contains(&name.to_ascii_lowercase().as_str())).collect();
+        assert!(others.is_empty(), "{others:?}");
+        assert_eq!(request["path"], "/v1/acme/model-x/predictions");
+    }
+}
+
+#[test]
+fn what_the_edge_refuses_reaches_no_object() {
+    // An object that is asked for and is not there is a 503.
+    let good = token(&user("hostile"));
+    for unbound in ["LEDGER", "DISPATCHER"] {
+        let stack = Stack::start(&Options { unbound: Some(unbound), ..Options::default() });
+        let mut refused = 0;
+        for line in include_str!("../hostile/http.jsonl").lines() {
+            let line: Line = serde_json::from_str(line).unwrap();
+            // A foreign id is the Ledger's to refuse, and so is all that may succeed.
+            if line.category == "foreign" || line.status.iter().any(|status| *status < 300) {
+                continue;
+            }
+            let values = [("good", good.as_str())];
+            let headers = line.headers.iter().map(|(name, value)| (name.clone(), fill(value, &values))).collect();
+            let body = fill(&line.body, &values).into_bytes();
+            let request = Request { method: line.method, target: fill(&line.path, &values), headers, body };
+            let Ok(answer) = request.try_send(&stack.worker) else { continue };
+            assert!(line.status.contains(&answer.status), "{}: {} {}", line.id, answer.status, answer.text());
+            refused += 1;
+        }
+        assert!(refused > 150, "{refused}");
+        for (origin, status) in [("https://app.example", 204), ("https://other.example", 403)] {
+            let preflight = Request::new("OPTIONS", "/v1/predictions/batch")
+                .header("Origin", origin)
+                .header("Access-Control-Request-Method", "POST");
+            assert_eq!(stack.send(&preflight).status, status, "{origin}");
+        }
+        assert!(stack.vendor_requests().is_empty());
+    }
 }

@@ -56,7 +56,7 @@ impl Sse {
     }
 
     /// The next chunk of the body; `None` at its end, however it comes.
-    fn chunk(&mut self) -> Option<Vec<u8>> {
+    pub fn chunk(&mut self) -> Option<Vec<u8>> {
         let mut line = String::new();
         self.reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
         let length = usize::from_str_radix(line.trim(), 16).ok().filter(|length| *length > 0)?;

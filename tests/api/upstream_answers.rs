@@ -106,6 +106,23 @@ fn answers_that_say_nothing_leave_an_unknown_outcome_that_is_never_sent_again() 
 }
 
 #[test]
+fn a_page_an_unknown_status_and_half_an_answer_say_nothing_either() {
+    let stack = Stack::start(&Options::default());
+    for fault in [
+        json!({"status": 599, "body": "<h1>vendor words</h1>", "content_type": "text/html"}),
+        json!({"status": 201, "body": "{\"id\":"}),
+        json!({"status": 201, "body": "<h1>vendor words</h1>", "content_type": "text/html"}),
+    ] {
+        let (created, prediction, token) = create_under(&stack, &fault);
+        assert_eq!(error_of(&created), (502, "api_error".into(), "upstream_error".into()), "{fault}");
+        assert_failed(&prediction, "outcome_unknown");
+        assert_eq!(credits(&stack, &token), (json!("2.5"), json!("0")), "it counts as spent");
+    }
+    let creates = stack.vendor_requests().iter().filter(|request| request["method"] == "POST").count();
+    assert_eq!(creates, 3, "each was sent once");
+}
+
+#[test]
 fn a_prediction_that_the_vendor_took_and_whose_answer_was_lost_is_not_paid_twice() {
     let stack = Stack::start(&Options::default());
     let (created, prediction, _) = create_under(&stack, &json!({"close_after": true}));
@@ -266,6 +283,22 @@ fn the_other_shape_is_read_as_well() {
         assert_eq!(ended["output"].as_array().unwrap().len(), 1);
         assert!(!ended.to_string().contains("user_id"));
     }
+}
+
+#[test]
+fn no_address_of_the_vendors_is_shown() {
+    let stack = Stack::start(&Options::default());
+    let urls = json!({"get": "https://evil.example/v1/predictions/a", "cancel": "https://evil.example/v1/predictions/a/cancel",
+        "stream": "https://evil.example/v1/files/secret"});
+    let fault = json!({"merge": {"urls": urls, "logs": "https://evil.example/logs", "web": "https://evil.example/p"}});
+    stack.fault("get", 1, &fault);
+    let (created, prediction, token) = create_under(&stack, &fault);
+    assert_eq!(created.status, 201, "{}", created.text());
+    let ours = format!("http://{}/v1/predictions/{}", stack.worker, job_id(&created));
+    assert_eq!(created.json()["urls"]["get"], ours.as_str());
+    assert_eq!(prediction["urls"], created.json()["urls"]);
+    let ended = stack.ended(&token, &job_id(&created));
+    assert!(!ended.to_string().contains("evil.example"), "{ended}");
 }
 
 #[test]

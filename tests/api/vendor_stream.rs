@@ -128,6 +128,24 @@ fn a_stream_that_holds_the_key_is_cut_before_it() {
 }
 
 #[test]
+fn a_stream_is_relayed_byte_for_byte_however_odd_its_frames_are() {
+    let stack = Stack::start(&Default::default());
+    let token = token(&user("streamer"));
+    let id = running(&stack, &token);
+    // Events inside data, line ends of all kinds, an empty one, a field nobody knows, and an end without one.
+    let body = "data: a\\n\\nevent: status\n\nevent: end\ndata:\n\ndata: b\r\n\r\n\n\nx: \u{e9}\u{1f600}\rdata: {\"c\"";
+    let fault = json!({"status": 200, "content_type": "text/event-stream", "body": body, "drip": 3});
+    stack.fault("stream", 1, &fault);
+    let mut stream = Sse::open(&stack.worker, &path(&id), &token, &[]);
+    assert_eq!(stream.status(), 200);
+    let mut seen = Vec::new();
+    while let Some(chunk) = stream.chunk() {
+        seen.extend(chunk);
+    }
+    assert_eq!(String::from_utf8_lossy(&seen), body);
+}
+
+#[test]
 fn a_vendor_that_falls_silent_is_given_up() {
     let stack = Stack::start(&Default::default());
     let token = token(&user("streamer"));
