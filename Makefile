@@ -28,7 +28,8 @@ export WRANGLER_SEND_METRICS := false
 export SIMULATOR_BIN := $(CURDIR)/target/debug/valetkey-simulator
 
 RUST_SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock rust-toolchain.toml
-SITE_SOURCES := docs/openapi.json $(shell find site -type f 2>/dev/null)
+CLIENT_SOURCES := $(shell find clients/web/src -type f) $(wildcard clients/web/*.json clients/web/*.mjs)
+SITE_SOURCES := docs/openapi.json $(shell find site clients/web/src -type f 2>/dev/null)
 
 .PHONY: dev test build site token deploy-check lint fmt fuzz mutants bench timing capacity test-rust test-js test-browser chromium go clean help
 .DEFAULT_GOAL := help
@@ -38,6 +39,7 @@ help:
 	@echo "make test          every test"
 	@echo "make token SUB=al  a token for the running make dev"
 	@echo "make build         the release Worker in build/"
+	@echo "make client        the TypeScript client in clients/web/dist/"
 	@echo "make deploy-check  a dry run of the deployment, and its size"
 	@echo "make deploy        wrangler deploy; make secret NAME=X for its secrets"
 	@echo "make lint          formatting, clippy, licenses and sources of dependencies"
@@ -91,6 +93,17 @@ site: dist/site/.built
 dist/site/.built: node_modules/.package-lock.json $(SITE_SOURCES)
 	$(NODE) site/build.mjs
 	@touch $@
+
+# The TypeScript client, and its size.
+.PHONY: client client-types
+client: clients/web/dist/valetkey.min.js
+
+clients/web/dist/valetkey.min.js: node_modules/.package-lock.json $(CLIENT_SOURCES)
+	$(NODE) clients/web/build.mjs
+
+# After a change of docs/openapi.json.
+client-types: node_modules/.package-lock.json
+	$(NODE) scripts/client-types.mjs
 
 .PHONY: simulator
 simulator:
@@ -162,7 +175,7 @@ test-rust: build simulator $(TOOLS)/python/.ready $(if $(CI),go)
 	DIFFERENTIAL_TOKENS=$(DIFFERENTIAL_TOKENS) cargo test --profile model --test differential -- --nocapture
 
 test-js: node_modules/.package-lock.json
-	$(NODE) --test "tests/js/*.test.mjs"
+	$(NODE) --test "tests/js/*.test.mjs" "clients/web/tests/*.test.mjs"
 
 # libFuzzer on each target, one after the other. What it finds is in fuzz/artifacts; what it learned stays in fuzz/corpus.
 # `--release` leaves the profile to fuzz/.cargo/config.toml; sanitizers need a nightly compiler, and there is no unsafe code.

@@ -1,0 +1,156 @@
+// What an app calls. Each method is one route of the API; `run`, `wait` and `events` put them together.
+import { randomId } from "./dpop.ts";
+import { failureOf, ValetkeyError } from "./errors.ts";
+import { hasEnded, watch, type WatchOptions } from "./events.ts";
+import { type Files, files, type ListOptions, query } from "./files.ts";
+import type * as schema from "./schema.ts";
+import { type Call, type Options, transport } from "./transport.ts";
+
+/** The Worker waits up to 45 s for the vendor before it answers a create. */
+const CREATE_TIMEOUT_MS = 55_000;
+const LONGEST_WAIT_SECS = 60;
+
+/** By the model's rules, which `model` gives. */
+export type Input = Record<string, unknown>;
+
+export interface CreateOptions {
+  /** Makes a repeated create free of risk: the same key, the same prediction, for 24 hours. Default: a new one for each call. */
+  idempotencyKey?: string | undefined;
+  /** How many images; as many times the price. */
+  imageCount?: number | undefined;
+  /** Seconds, at most 60, that the answer may wait for the end of the prediction. */
+  waitSecs?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface WaitOptions extends WatchOptions {
+  /** Called with each state: the place in the queue, and when it starts. */
+  onUpdate?: ((prediction: schema.Prediction) => void) | undefined;
+}
+
+export interface BatchItem {
+  /** `owner/model`. */
+  model: string;
+  input: Input;
+  imageCount?: number | undefined;
+}
+
+export interface Client {
+  /**
+   * Makes a prediction and waits for its end: `(await run("owner/model", { prompt })).output[0]` is a URL. Rejects with a
+   * `ValetkeyError` if it failed or was canceled. An aborted signal ends the waiting; the prediction goes on.
+   */
+  run(model: string, input: Input, options?: CreateOptions & WaitOptions): Promise<schema.Prediction>;
+  /** Makes a prediction: `queued` or `processing`. */
+  create(model: string, input: Input, options?: CreateOptions): Promise<schema.Prediction>;
+  get(jobId: string, options?: WatchOptions): Promise<schema.Prediction>;
+  /** The prediction when it has ended, however it ended. */
+  wait(jobId: string, options?: WaitOptions): Promise<schema.Prediction>;
+  /** The present state, then each change until the end. Lost connections are resumed. */
+  events(jobId: string, options?: WatchOptions): AsyncGenerator<schema.Prediction, void, undefined>;
+  /** Asks for the end and answers at once; `cancel_requested` until the vendor confirmed. An ended one is unchanged. */
+  cancel(jobId: string): Promise<schema.Prediction>;
+  /** Forgets a prediction that has ended. */
+  delete(jobId: string): Promise<void>;
+  /** The user's own, newest first. */
+  list(options?: ListOptions & { status?: schema.PredictionStatus | undefined }): Promise<schema.PredictionList>;
+  /** 1 to 20 predictions, admitted together or not at all. */
+  batch(items: BatchItem[], options?: Pick<CreateOptions, "idempotencyKey" | "signal">): Promise<schema.Batch>;
+  getBatch(batchId: string): Promise<schema.Batch>;
+  /** The models of the user's plan, with prices and rules. */
+  models(): Promise<schema.ModelList>;
+  model(model: string): Promise<schema.Model>;
+  /** What it would cost. */
+  estimate(model: string, input: Input, imageCount?: number): Promise<schema.Estimate>;
+  files: Files;
+  /** The user's plan, limits and use. */
+  account(): Promise<schema.Account>;
+  usage(): Promise<schema.Usage>;
+  rateLimits(): Promise<schema.RateLimits>;
+  balance(): Promise<schema.Balance>;
+}
+
+/** A client. It keeps the token in memory, so make one and share it. */
+export function valetkey(options: Options): Client {
+  const connection = transport(options);
+  const { call } = connection;
+  const read = <T>(path: string, signal?: AbortSignal): Promise<T> => call({ method: "GET", path, signal });
+  const post = <T>(path: string, body: unknown, { headers, ...more }: Partial<Call> = {}): Promise<T> =>
+    call({ method: "POST", path, body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers }, ...more });
+
+  const get = (jobId: string, { signal }: WatchOptions = {}): Promise<schema.Prediction> => read(predictionPath(jobId), signal);
+
+  async function create(model: string, input: Input, options: CreateOptions = {}): Promise<schema.Prediction> {
+    const { idempotencyKey = randomId(), imageCount, waitSecs, signal } = options;
+    const waits = Math.min(LONGEST_WAIT_SECS, waitSecs ?? 0);
+    const more = {
+      headers: { "idempotency-key": idempotencyKey, prefer: waits > 0 ? `wait=${waits}` : undefined },
+      signal,
+      timeoutMs: CREATE_TIMEOUT_MS + waits * 1000,
+    };
+    try {
+      return await post(`/v1/${modelPath(model)}/predictions`, { input, image_count: imageCount }, more);
+    } catch (error) {
+      if (!(error instanceof ValetkeyError)) throw error;
+      error.idempotencyKey = idempotencyKey;
+      // 502 and 504 name the prediction: it exists, and may go on. If it failed, the refusal says more.
+      if (error.jobId === undefined) throw error;
+      const prediction = await get(error.jobId, { signal });
+      if (prediction.status === "failed") throw error;
+      return prediction;
+    }
+  }
+
+  async function wait(jobId: string, { onUpdate, signal }: WaitOptions = {}): Promise<schema.Prediction> {
+    for await (const prediction of events(jobId, { signal })) {
+      onUpdate?.(prediction);
+      if (hasEnded(prediction)) return prediction;
+    }
+    throw new ValetkeyError("unreadable_answer", "The events ended too early.", { jobId });
+  }
+
+  function events(jobId: string, options: WatchOptions = {}): AsyncGenerator<schema.Prediction, void, undefined> {
+    return watch(connection, predictionPath(jobId), options);
+  }
+
+  return {
+    async run(model, input, options = {}) {
+      const created = await create(model, input, options);
+      options.onUpdate?.(created);
+      const ended = hasEnded(created) ? created : await wait(created.job_id, options);
+      if (ended.status !== "succeeded") throw failureOf(ended);
+      return ended;
+    },
+    create,
+    get,
+    wait,
+    events,
+    cancel: (jobId) => call({ method: "POST", path: `${predictionPath(jobId)}/cancel` }),
+    delete: (jobId) => call({ method: "DELETE", path: predictionPath(jobId) }),
+    list: ({ limit, cursor, status, signal } = {}) => read(`/v1/predictions${query({ limit, cursor, status })}`, signal),
+    batch: (items, { idempotencyKey = randomId(), signal } = {}) => {
+      const predictions = items.map(({ imageCount, ...item }) => ({ ...item, image_count: imageCount }));
+      const more = { headers: { "idempotency-key": idempotencyKey }, signal, timeoutMs: CREATE_TIMEOUT_MS };
+      return post("/v1/predictions/batch", { predictions }, more);
+    },
+    getBatch: (batchId) => read(`/v1/predictions/batch/${encodeURIComponent(batchId)}`),
+    models: () => read("/v1/models"),
+    model: (model) => read(`/v1/models/${modelPath(model)}`),
+    estimate: (model, input, imageCount) => post("/v1/estimate", { model, input, image_count: imageCount }),
+    files: files(connection),
+    account: () => read("/v1/account"),
+    usage: () => read("/v1/account/usage"),
+    rateLimits: () => read("/v1/account/rate-limits"),
+    balance: () => read("/v1/account/balance"),
+  };
+}
+
+function predictionPath(jobId: string): string {
+  return `/v1/predictions/${encodeURIComponent(jobId)}`;
+}
+
+/** `owner/model` as a path. A name of dots would lead to another route. */
+function modelPath(model: string): string {
+  if (!/^[\w.-]+\/[\w.-]+$/.test(model) || /(^|\/)\.+(\/|$)/.test(model)) throw new TypeError(`a model is "owner/model", not ${JSON.stringify(model)}`);
+  return model;
+}

@@ -1,0 +1,95 @@
+// A prediction as it changes: read from its event stream, or by looking where no stream can be had.
+import { ValetkeyError } from "./errors.ts";
+import { backoffMs, mayRepeat, sleep } from "./retry.ts";
+import type { Prediction } from "./schema.ts";
+import { eventParser } from "./sse.ts";
+import { explain, type Transport } from "./transport.ts";
+
+/** The API sends a comment every 15 s: a stream that is silent for longer than two of them is dead. */
+const SILENCE_MS = 35_000;
+const OPEN_MS = 20_000;
+/** How long without any answer until nobody is there: a lift, a tunnel, a change of networks. */
+const PATIENCE_MS = 180_000;
+const FIRST_LOOK_MS = 1_000;
+const MAX_LOOK_MS = 5_000;
+
+export interface WatchOptions {
+  /** Ends the watching, never the prediction: that is `cancel`. */
+  signal?: AbortSignal | undefined;
+}
+
+export function hasEnded({ status }: Prediction): boolean {
+  return status === "succeeded" || status === "failed" || status === "canceled";
+}
+
+/**
+ * Yields the present state, then each change, and ends after the last. A connection that is lost is opened again where it was
+ * left (`Last-Event-ID`), also with a new token. Rejects when the API refuses, or when nobody answered for three minutes.
+ */
+export async function* watch(transport: Transport, path: string, { signal }: WatchOptions): AsyncGenerator<Prediction, void, undefined> {
+  let { canStream } = transport;
+  let lastId: string | undefined;
+  let seen = "";
+  let heardAt = performance.now();
+  let failures = 0;
+  for (let rounds = 0; ; rounds += 1) {
+    let delayMs = Math.min(MAX_LOOK_MS, FIRST_LOOK_MS * 1.3 ** rounds);
+    let isOffline = false;
+    try {
+      for await (const { prediction, id } of canStream ? stream(transport, path, lastId, signal) : look(transport, path, signal)) {
+        heardAt = performance.now();
+        failures = 0;
+        if (prediction === undefined) continue;
+        lastId = id ?? lastId;
+        const text = JSON.stringify(prediction);
+        if (text !== seen) yield prediction;
+        seen = text;
+        if (hasEnded(prediction)) return;
+      }
+      // The stream ends after five minutes and with its token: the next one goes on.
+    } catch (error) {
+      if (!(error instanceof ValetkeyError) || !mayRepeat(error, true) || performance.now() - heardAt > PATIENCE_MS) throw error;
+      failures += 1;
+      // Four streams are open already, or something on the way keeps streams back: look instead.
+      if (error.status === 429 || error.code === "timeout") canStream = false;
+      isOffline = error.retryAfterSecs === undefined;
+      delayMs = backoffMs(failures, Math.random(), error.retryAfterSecs);
+    }
+    await sleep(delayMs, signal, isOffline);
+  }
+}
+
+/** Something came: a state of the prediction, or a sign of life. */
+interface Heard {
+  prediction?: Prediction;
+  id?: string;
+}
+
+async function* look({ call }: Transport, path: string, signal: AbortSignal | undefined): AsyncGenerator<Heard> {
+  yield { prediction: await call<Prediction>({ method: "GET", path, signal }) };
+}
+
+async function* stream({ open }: Transport, path: string, lastId: string | undefined, signal: AbortSignal | undefined): AsyncGenerator<Heard> {
+  const headers = { accept: "text/event-stream", "last-event-id": lastId };
+  const { answer, limit } = await open({ method: "GET", path: `${path}/events`, headers, signal, timeoutMs: OPEN_MS });
+  try {
+    const reader = answer.body?.getReader();
+    const decoder = new TextDecoder();
+    const parse = eventParser();
+    for (;;) {
+      const { done, value } = (await reader?.read()) ?? { done: true };
+      if (done) return;
+      // While the caller is busy with what we yield, nobody is late.
+      limit.restart();
+      yield {};
+      for (const { type, data, id } of parse(decoder.decode(value, { stream: true }))) {
+        if (type === "status") yield { prediction: JSON.parse(data), id };
+      }
+      limit.restart(SILENCE_MS);
+    }
+  } catch (thrown) {
+    throw explain(thrown, limit, signal);
+  } finally {
+    limit.end();
+  }
+}

@@ -1,0 +1,53 @@
+// A provider's token, or a visitor's, for one of five minutes (RFC 8693).
+import type { ProofKey } from "./dpop.ts";
+import { ValetkeyError } from "./errors.ts";
+import { checkedBase, FETCH_RULES, type Fetch } from "./transport.ts";
+import type { GetToken, TokenRequest } from "./token.ts";
+
+const GRANT = "urn:ietf:params:oauth:grant-type:token-exchange";
+const TYPES = { jwt: "urn:ietf:params:oauth:token-type:jwt", turnstile: "urn:valetkey:token-type:turnstile" };
+
+export interface Exchange {
+  baseUrl: string;
+  /** The token of the provider where the user signed in, or what Turnstile's widget gave for a guest. */
+  subjectToken: (request: TokenRequest) => string | Promise<string>;
+  /** What `subjectToken` gives; `jwt`. */
+  type?: keyof typeof TYPES;
+  /** Less than all that the user may: `create read cancel files`. */
+  scope?: string;
+  /** Has the new token bound to this key. */
+  dpop?: ProofKey | Promise<ProofKey>;
+  /** The token of Firebase App Check, where the deployment asks for one. */
+  appCheck?: () => string | Promise<string>;
+  fetch?: Fetch;
+}
+
+/** A `getToken` that exchanges. Its errors have the code `no_token`, and for what passes `network` or `limiter_unavailable`. */
+export function tokenExchange(exchange: Exchange): GetToken {
+  const base = checkedBase(exchange.baseUrl);
+  const fetcher: Fetch = exchange.fetch ?? ((url, init) => fetch(url, init));
+  return async (request) => {
+    const url = `${base}/auth/token`;
+    const [subjectToken, key, appCheck] = await Promise.all([exchange.subjectToken(request), exchange.dpop, exchange.appCheck?.()]);
+    const form = new URLSearchParams({ grant_type: GRANT, subject_token: subjectToken, subject_token_type: TYPES[exchange.type ?? "jwt"] });
+    if (exchange.scope !== undefined) form.set("scope", exchange.scope);
+    const answer = await fetcher(url, {
+      ...FETCH_RULES,
+      method: "POST",
+      headers: {
+        "content-type": "application/x-www-form-urlencoded",
+        ...(key && { dpop: await key.prove({ method: "POST", url, nowSecs: Math.floor(Date.now() / 1000) }) }),
+        ...(appCheck && { "x-firebase-appcheck": appCheck }),
+      },
+      body: form.toString(),
+    });
+    const body: { access_token?: string; error?: string; error_description?: string } = await answer.json().catch(() => ({}));
+    if (answer.ok && body.access_token) return body.access_token;
+    const passes = answer.status === 429 || answer.status >= 500;
+    throw new ValetkeyError(passes ? "limiter_unavailable" : "no_token", body.error_description ?? body.error ?? `HTTP ${answer.status}`, {
+      status: answer.status,
+      requestId: answer.headers.get("x-request-id") ?? undefined,
+      retryAfterSecs: Number(answer.headers.get("retry-after")) || undefined,
+    });
+  };
+}

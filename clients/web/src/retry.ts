@@ -1,0 +1,85 @@
+// When a failed request is repeated, and how long is waited before. Pure but for `sleep`.
+import type { ValetkeyError } from "./errors.ts";
+
+const FIRST_DELAY_MS = 500;
+const MAX_DELAY_MS = 8_000;
+/** Added to a Retry-After, so that those who were sent away together do not come back together. */
+const RETRY_AFTER_SPREAD = 0.2;
+
+/** `delay` of the `tries`-th failure in a row, in ms. `random` is in [0, 1). */
+export function backoffMs(tries: number, random: number, retryAfterSecs = 0): number {
+  const exponential = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (tries - 1)) * (0.5 + random / 2);
+  return Math.max(exponential, retryAfterSecs * 1000 * (1 + RETRY_AFTER_SPREAD * random));
+}
+
+/** Refusals that say: the same request may pass later. Nothing was made. */
+const REFUSED: readonly string[] = ["rate_limited", "too_many_predictions", "queue_full", "limiter_unavailable", "upstream_unavailable"];
+/** Nobody knows whether the request arrived: repeated only where a repetition does no harm. */
+const UNKNOWN: readonly string[] = ["network", "timeout", "unreadable_answer", "idempotency_in_progress", "upstream_error", "upstream_timeout"];
+
+/** Whether to send the same request again by ourselves. */
+export function mayRepeat(error: ValetkeyError, isRepeatable: boolean): boolean {
+  if (REFUSED.includes(error.code)) return true;
+  // A create that failed behind our API has left a prediction, which is followed instead.
+  if (!isRepeatable || !UNKNOWN.includes(error.code) || error.jobId !== undefined) return false;
+  // An unreadable 404 or 403 is a wrong address, and stays one.
+  const { status = 0 } = error;
+  return error.code !== "unreadable_answer" || status < 300 || status === 429 || status >= 500;
+}
+
+/** Waits; rejects with the signal's reason. With `wakesOnline` it ends early when a browser is back online. */
+export function sleep(ms: number, signal: AbortSignal | undefined, wakesOnline = false): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const page: Partial<EventTarget> | undefined = wakesOnline ? globalThis : undefined;
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      page?.removeEventListener?.("online", end);
+      if (signal?.aborted) reject(signal.reason);
+      else resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener("abort", end);
+    page?.addEventListener?.("online", end);
+    if (signal?.aborted) end();
+  });
+}
+
+export interface Deadline {
+  signal: AbortSignal;
+  /** Whether the time was over, and not the caller's signal. */
+  isOver(): boolean;
+  /** Starts the time anew; without a time it stops. */
+  restart(ms?: number): void;
+  /** Lets go of what `signal` holds: a connection that is still read ends. */
+  end(): void;
+}
+
+/** A signal that fires with the caller's or when time is over. `AbortSignal.any` is missing in React Native and older Safaris. */
+export function deadline(ms: number, caller: AbortSignal | undefined): Deadline {
+  const controller = new AbortController();
+  let isOver = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const stop = (): void => controller.abort(caller?.reason);
+  const restart = (ms?: number): void => {
+    clearTimeout(timer);
+    if (ms === undefined) return;
+    timer = setTimeout(() => {
+      isOver = true;
+      controller.abort();
+    }, ms);
+  };
+  restart(ms);
+  caller?.addEventListener("abort", stop);
+  if (caller?.aborted) stop();
+  return {
+    signal: controller.signal,
+    isOver: () => isOver,
+    restart,
+    end: () => {
+      clearTimeout(timer);
+      caller?.removeEventListener("abort", stop);
+      controller.abort();
+    },
+  };
+}

@@ -1,0 +1,95 @@
+// The token: asked from the app, kept in memory and nowhere else, where an injected script or a log could find it later.
+import { ValetkeyError } from "./errors.ts";
+
+/** A token this close to its end is replaced first, so that it does not expire on its way. */
+const RENEW_BEFORE_END_MS = 30_000;
+/** Assumed for a token that cannot be read: the API has the last word. */
+const ASSUMED_LIFETIME_MS = 60_000;
+
+export interface TokenRequest {
+  /** The API refused the last one: do not answer from a cache. Pass it to `getIdToken(forceRefresh)` and the like. */
+  forceRefresh: boolean;
+  /** With `dpop`: the key's thumbprint (RFC 7638) for the token's `cnf.jkt`. */
+  thumbprint?: string | undefined;
+}
+
+/** Answers with a JWT for the signed-in user. Called when there is none, shortly before its end, and after a refusal. */
+export type GetToken = (request: TokenRequest) => string | Promise<string>;
+
+export interface TokenSource {
+  /** A token that is good for a while. Callers at the same time share one request. */
+  get(): Promise<string>;
+  /** Forgets a token that the API refused; another one that came meanwhile stays. */
+  refuse(token: string): void;
+  /** Unix seconds by the clock of whoever makes the tokens, as far as a token shows that ours is wrong. */
+  nowSecs(): number;
+}
+
+export function tokenSource(getToken: GetToken, thumbprint: () => Promise<string | undefined>): TokenSource {
+  let held: { token: string; renewAt: number } | undefined;
+  let pending: Promise<string> | undefined;
+  let forceRefresh = false;
+  let skewSecs = 0;
+
+  async function renew(): Promise<string> {
+    const askedAt = performance.now();
+    const token = await ask({ forceRefresh, thumbprint: await thumbprint() });
+    const times = readTimes(token);
+    let left = ASSUMED_LIFETIME_MS;
+    skewSecs = 0;
+    if (times !== undefined) {
+      const { iat, exp } = times;
+      const nowSecs = Math.floor(Date.now() / 1000);
+      // By its own times the token is not good now, and yet it was just handed out: our clock is wrong.
+      if (nowSecs < iat || nowSecs >= exp) skewSecs = iat - nowSecs;
+      // A token out of a cache of the app's has only what is left of it.
+      left = (exp - nowSecs - skewSecs) * 1000;
+    }
+    // Counted from before the request on a clock that nobody sets.
+    held = { token, renewAt: askedAt + Math.max(left - RENEW_BEFORE_END_MS, left / 2) };
+    forceRefresh = false;
+    return token;
+  }
+
+  async function ask(request: TokenRequest): Promise<string> {
+    let token: unknown;
+    try {
+      token = await getToken(request);
+    } catch (cause) {
+      if (cause instanceof ValetkeyError) throw cause;
+      // `fetch` reports every failure of the network as a TypeError.
+      throw new ValetkeyError(cause instanceof TypeError ? "network" : "no_token", "There is no token.", {}, cause);
+    }
+    // A line break here would end up in a header.
+    if (typeof token !== "string" || !/^[\w.~+/=-]+$/.test(token)) throw new ValetkeyError("no_token", "getToken did not answer with a token.");
+    return token;
+  }
+
+  return {
+    async get() {
+      if (held !== undefined && performance.now() < held.renewAt) return held.token;
+      pending ??= renew().finally(() => {
+        pending = undefined;
+      });
+      return pending;
+    },
+    refuse(token) {
+      if (held?.token !== token) return;
+      held = undefined;
+      forceRefresh = true;
+    },
+    nowSecs: () => Math.floor(Date.now() / 1000) + skewSecs,
+  };
+}
+
+/** `iat` and `exp` of a JWT. Nothing is verified: that is the API's work, and this only plans the next request. */
+export function readTimes(token: string): { iat: number; exp: number } | undefined {
+  try {
+    const payload = token.split(".")[1] ?? "";
+    const { iat, exp }: { iat?: unknown; exp?: unknown } = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
+    if (typeof iat === "number" && typeof exp === "number" && exp > iat) return { iat, exp };
+  } catch {
+    // Not a JWT, or a platform without `atob`.
+  }
+  return undefined;
+}

@@ -1,0 +1,154 @@
+// One request with everything that goes with it: token, proof, time limit, repetition, errors.
+import type { ProofKey } from "./dpop.ts";
+import { errorOf, ValetkeyError } from "./errors.ts";
+import { backoffMs, type Deadline, deadline, mayRepeat, sleep } from "./retry.ts";
+import { type GetToken, tokenSource } from "./token.ts";
+
+const DEFAULT_TIMEOUT_MS = 20_000;
+const DEFAULT_TRIES = 4;
+const DEFAULT_LONGEST_WAIT_SECS = 60;
+/** As long as the Worker may wait for the vendor, and a little. */
+const IN_PROGRESS_MS = 60_000;
+/** Nothing is stored, no cookie goes along, and no redirect carries the token away. */
+export const FETCH_RULES: RequestInit = { cache: "no-store", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer" };
+
+export interface Options {
+  /** Where Valetkey answers, such as `https://valetkey.example.workers.dev`; empty on a page that it serves itself. */
+  baseUrl: string;
+  getToken: GetToken;
+  /** From `proofKey()`: sends each token with a proof that this browser has the key that it is bound to (RFC 9449). */
+  dpop?: ProofKey | Promise<ProofKey> | undefined;
+  /** The token of Firebase App Check, where the deployment asks for one. */
+  appCheck?: (() => string | Promise<string>) | undefined;
+  /** How often a request is sent at most; 4. */
+  maxTries?: number | undefined;
+  /** A `Retry-After` above this many seconds is not waited for but thrown; 60. */
+  longestWaitSecs?: number | undefined;
+  /** In place of the platform's, as React Native's `expo/fetch`, which can read streams. */
+  fetch?: Fetch | undefined;
+}
+
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+export interface Call {
+  method: "GET" | "POST" | "DELETE";
+  /** From `/v1` on. */
+  path: string;
+  body?: BodyInit | undefined;
+  headers?: Record<string, string | undefined>;
+  signal?: AbortSignal | undefined;
+  timeoutMs?: number;
+  /** Whether to send it twice does no harm. Default: yes. */
+  isRepeatable?: boolean;
+  /** Sends it another way than by `fetch`. */
+  via?: Fetch;
+}
+
+/** An answer that is being read. Whoever has it calls `limit.end()`. */
+export interface Opened {
+  answer: Response;
+  limit: Deadline;
+}
+
+export interface Transport {
+  /** The parsed answer; `undefined` where it has no body. Rejects with a `ValetkeyError`, or the signal's reason. */
+  call<T>(call: Call): Promise<T>;
+  /** Sends it once; the answer is a success, and not read yet. */
+  open(call: Call): Promise<Opened>;
+  /** Whether `fetch` gives answers before they are complete. */
+  canStream: boolean;
+}
+
+export function transport(options: Options): Transport {
+  const base = checkedBase(options.baseUrl);
+  const fetcher: Fetch = options.fetch ?? ((url, init) => fetch(url, init));
+  const thumbprint = async (): Promise<string | undefined> => (await options.dpop)?.thumbprint;
+  const tokens = tokenSource(options.getToken, thumbprint);
+
+  async function authorization(method: string, url: string, token: string): Promise<Record<string, string>> {
+    try {
+      const [key, appCheck] = await Promise.all([options.dpop, options.appCheck?.()]);
+      return {
+        authorization: `${key ? "DPoP" : "Bearer"} ${token}`,
+        ...(key && { dpop: await key.prove({ method, url, token, nowSecs: tokens.nowSecs() }) }),
+        ...(appCheck && { "x-firebase-appcheck": appCheck }),
+      };
+    } catch (cause) {
+      throw new ValetkeyError("no_token", "The token could not be accompanied.", {}, cause);
+    }
+  }
+
+  async function open(call: Call): Promise<Opened> {
+    const { method, path, signal } = call;
+    const limit = deadline(call.timeoutMs ?? DEFAULT_TIMEOUT_MS, signal);
+    const url = base + path;
+    try {
+      for (let isRefused = false; ; isRefused = true) {
+        signal?.throwIfAborted();
+        const token = await tokens.get();
+        const headers: Record<string, string> = await authorization(method, url, token);
+        for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers[name] = value;
+        const answer = await (call.via ?? fetcher)(url, { ...FETCH_RULES, method, headers, body: call.body ?? null, signal: limit.signal });
+        if (answer.ok) return { answer, limit };
+        const error = errorOf(answer.status, answer.headers, await answer.json().catch(() => undefined));
+        if (error.status !== 401 || isRefused) throw error;
+        // Revoked, or older than we thought: once more with a new token.
+        tokens.refuse(token);
+      }
+    } catch (thrown) {
+      limit.end();
+      throw explain(thrown, limit, signal);
+    }
+  }
+
+  async function once<T>(call: Call): Promise<T> {
+    const { answer, limit } = await open(call);
+    try {
+      return answer.status === 204 ? (undefined as T) : await answer.json();
+    } catch (thrown) {
+      throw explain(thrown, limit, call.signal);
+    } finally {
+      limit.end();
+    }
+  }
+
+  async function call<T>(call: Call): Promise<T> {
+    const { maxTries = DEFAULT_TRIES, longestWaitSecs = DEFAULT_LONGEST_WAIT_SECS } = options;
+    const startedAt = performance.now();
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await once<T>(call);
+      } catch (error) {
+        if (!(error instanceof ValetkeyError) || !mayRepeat(error, call.isRepeatable ?? true)) throw error;
+        const { code, retryAfterSecs } = error;
+        // While the first of two is on its way the second is told so each second.
+        const isLast = code === "idempotency_in_progress" ? performance.now() - startedAt > IN_PROGRESS_MS : tries >= maxTries;
+        if (isLast || (retryAfterSecs ?? 0) > longestWaitSecs) throw error;
+        await sleep(backoffMs(Math.min(tries, maxTries), Math.random(), retryAfterSecs), call.signal, retryAfterSecs === undefined);
+      }
+    }
+  }
+
+  // React Native's own `fetch` answers when all is there: an event stream only after its end.
+  return { call, open, canStream: options.fetch !== undefined || globalThis.navigator?.product !== "ReactNative" };
+}
+
+/** What to reject with: the reason of the caller's own signal, or an error with a code. */
+export function explain(thrown: unknown, limit: Deadline, signal: AbortSignal | undefined): unknown {
+  if (signal?.aborted) return signal.reason;
+  if (thrown instanceof ValetkeyError) return thrown;
+  if (limit.isOver()) return new ValetkeyError("timeout", "No answer in time.", {}, thrown);
+  // `fetch` reports every failure of the network as a TypeError; what cannot be parsed is not Valetkey's.
+  if (thrown instanceof SyntaxError || thrown instanceof RangeError) {
+    return new ValetkeyError("unreadable_answer", "The answer is not Valetkey's.", {}, thrown);
+  }
+  return new ValetkeyError("network", "No answer.", {}, thrown);
+}
+
+/** A token that is sent without encryption is given away: https, or this machine (10.0.2.2 is how an Android emulator calls it). */
+export function checkedBase(baseUrl: string): string {
+  const base = baseUrl.replace(/\/+$/, "");
+  const isSafe = /^https:\/\/[^/?#@]+(\/[^?#]*)?$/i.test(base) || /^http:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1\]|10\.0\.2\.2)(:\d+)?$/i.test(base);
+  if (!isSafe && base !== "") throw new TypeError("baseUrl must be an https URL, or http on this machine");
+  return base;
+}
