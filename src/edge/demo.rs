@@ -58,7 +58,8 @@ fn content_type(asset: &str) -> &'static str {
     }
 }
 
-/// The page may load pictures over https and talk to this API and to the app's own origins, where its backend is.
+/// The page may load pictures over https, show one that the person picked (`blob:`), and talk to this API and to the app's
+/// own origins, where its backend is.
 fn content_security_policy(deployment: &Deployment) -> String {
     let config = &deployment.config;
     let backends = config.allowed_origins.join(" ");
@@ -66,7 +67,7 @@ fn content_security_policy(deployment: &Deployment) -> String {
     let upstream = config.upstream_url.origin();
     let pictures = if upstream.starts_with("http:") { upstream } else { "" };
     format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: {pictures}; connect-src 'self' {backends}; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: https: {pictures}; connect-src 'self' {backends}; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 }

@@ -1,6 +1,6 @@
 // A prediction as it changes: read from its event stream, or by looking where no stream can be had.
 import { ValetkeyError } from "./errors.ts";
-import { backoffMs, mayRepeat, sleep } from "./retry.ts";
+import { backoffMs, mayRepeat, reasonOf, sleep } from "./retry.ts";
 import type { Prediction } from "./schema.ts";
 import { eventParser } from "./sse.ts";
 import { explain, type Transport } from "./transport.ts";
@@ -44,6 +44,7 @@ export async function* watch(transport: Transport, path: string, { signal }: Wat
         const text = JSON.stringify(prediction);
         if (text !== seen) yield prediction;
         seen = text;
+        if (signal?.aborted) throw reasonOf(signal);
         if (hasEnded(prediction)) return;
       }
       // The stream ends after five minutes and with its token: the next one goes on.

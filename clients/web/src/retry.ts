@@ -27,6 +27,11 @@ export function mayRepeat(error: ValetkeyError, isRepeatable: boolean): boolean 
   return error.code !== "unreadable_answer" || status < 300 || status === 429 || status >= 500;
 }
 
+/** What an aborted call rejects with. React Native's signals have no `reason`. */
+export function reasonOf(signal: AbortSignal): unknown {
+  return signal.reason ?? Object.assign(new Error("The call was aborted."), { name: "AbortError" });
+}
+
 /** Waits; rejects with the signal's reason. With `wakesOnline` it ends early when a browser is back online. */
 export function sleep(ms: number, signal: AbortSignal | undefined, wakesOnline = false): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -35,7 +40,7 @@ export function sleep(ms: number, signal: AbortSignal | undefined, wakesOnline =
       clearTimeout(timer);
       signal?.removeEventListener("abort", end);
       page?.removeEventListener?.("online", end);
-      if (signal?.aborted) reject(signal.reason);
+      if (signal?.aborted) reject(reasonOf(signal));
       else resolve();
     };
     const timer = setTimeout(end, ms);

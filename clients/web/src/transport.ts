@@ -1,7 +1,7 @@
 // One request with everything that goes with it: token, proof, time limit, repetition, errors.
 import type { ProofKey } from "./dpop.ts";
 import { errorOf, ValetkeyError } from "./errors.ts";
-import { backoffMs, type Deadline, deadline, mayRepeat, sleep } from "./retry.ts";
+import { backoffMs, type Deadline, deadline, mayRepeat, reasonOf, sleep } from "./retry.ts";
 import { type GetToken, tokenSource } from "./token.ts";
 
 const DEFAULT_TIMEOUT_MS = 20_000;
@@ -84,7 +84,7 @@ export function transport(options: Options): Transport {
     const url = base + path;
     try {
       for (let isRefused = false; ; isRefused = true) {
-        signal?.throwIfAborted();
+        if (signal?.aborted) throw reasonOf(signal);
         const token = await tokens.get();
         const headers: Record<string, string> = await authorization(method, url, token);
         for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers[name] = value;
@@ -135,7 +135,7 @@ export function transport(options: Options): Transport {
 
 /** What to reject with: the reason of the caller's own signal, or an error with a code. */
 export function explain(thrown: unknown, limit: Deadline, signal: AbortSignal | undefined): unknown {
-  if (signal?.aborted) return signal.reason;
+  if (signal?.aborted) return reasonOf(signal);
   if (thrown instanceof ValetkeyError) return thrown;
   if (limit.isOver()) return new ValetkeyError("timeout", "No answer in time.", {}, thrown);
   // `fetch` reports every failure of the network as a TypeError; what cannot be parsed is not Valetkey's.

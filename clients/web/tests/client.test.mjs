@@ -1,0 +1,192 @@
+// What the client sends, and what it makes of each answer.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { valetkey, ValetkeyError } from "../src/index.ts";
+import { answer, JOB, MODEL, offline, prediction, refusal, scripted, status, streamed } from "./script.mjs";
+
+const SUCCEEDED = { status: "succeeded", output: ["https://cdn.example/a.png"] };
+
+test("a create carries the token, a key of its own, JSON, and nothing of the browser's", async () => {
+  const { result, requests } = await scripted([answer(201, prediction())], (client) => client.create(MODEL, { prompt: "p" }, { imageCount: 2 }));
+  assert.equal(result.job_id, JOB);
+  const [{ method, path, headers, body, init }] = requests;
+  assert.deepEqual([method, path], ["POST", `/v1/${MODEL}/predictions`]);
+  assert.match(headers.authorization, /^Bearer e30\./);
+  assert.match(headers["idempotency-key"], /^[0-9a-f]{32}$/);
+  assert.deepEqual(Object.keys(headers).sort(), ["authorization", "content-type", "idempotency-key"]);
+  assert.deepEqual(JSON.parse(body), { input: { prompt: "p" }, image_count: 2 });
+  assert.deepEqual([init.credentials, init.redirect, init.cache, init.referrerPolicy], ["omit", "error", "no-store", "no-referrer"]);
+});
+
+test("two creates have two keys; the caller's own key is kept", async () => {
+  const { requests } = await scripted([answer(201, prediction()), answer(201, prediction()), answer(201, prediction())], async (client) => {
+    await client.create(MODEL, {});
+    await client.create(MODEL, {});
+    await client.create(MODEL, {}, { idempotencyKey: "mine" });
+  });
+  const keys = requests.map(({ headers }) => headers["idempotency-key"]);
+  assert.equal(new Set(keys).size, 3);
+  assert.equal(keys[2], "mine");
+});
+
+test("a create without an answer is repeated with the same key and body, and with growing waits", async () => {
+  const steps = [offline, answer(200, "a captive portal"), refusal(409, "idempotency_in_progress", { headers: { "retry-after": "1" } }), answer(201, prediction())];
+  steps[1] = new Response("<html>", { status: 200 });
+  const { requests, waits } = await scripted(steps, (client) => client.create(MODEL, {}));
+  assert.equal(new Set(requests.map(({ headers }) => headers["idempotency-key"])).size, 1);
+  assert.equal(new Set(requests.map(({ body }) => body)).size, 1);
+  assert.equal(waits.length, 3);
+  assert.ok(waits[0] >= 250 && waits[1] >= 500 && waits[2] >= 1000, String(waits));
+});
+
+test("after four tries the error comes, with the key for another one", async () => {
+  const failing = scripted([offline, offline, offline, offline], (client) => client.create(MODEL, {}, { idempotencyKey: "k1" }));
+  await assert.rejects(failing, (error) => error instanceof ValetkeyError && error.code === "network" && error.idempotencyKey === "k1" && error.advice === "repeat");
+});
+
+test("a create whose first answer takes long is asked for until it is there", async () => {
+  const busy = () => refusal(409, "idempotency_in_progress", { headers: { "retry-after": "1" } });
+  const { requests } = await scripted([...Array.from({ length: 12 }, () => busy), answer(201, prediction())], (client) => client.create(MODEL, {}));
+  assert.equal(requests.length, 13);
+});
+
+test("Retry-After is waited for, up to a bound", async () => {
+  const limited = (secs) => refusal(429, "rate_limited", { headers: { "retry-after": String(secs) } });
+  const { waits } = await scripted([limited(7), answer(201, prediction())], (client) => client.create(MODEL, {}));
+  assert.ok(waits[0] >= 7_000 && waits[0] <= 8_400, String(waits));
+  await assert.rejects(
+    scripted([limited(3_600)], (client) => client.create(MODEL, {})),
+    (error) => error.code === "rate_limited" && error.retryAfterSecs === 3_600 && error.status === 429 && error.advice === "wait",
+  );
+  await assert.rejects(scripted([limited(7)], (client) => client.get(JOB), { longestWaitSecs: 5 }), { code: "rate_limited" });
+});
+
+for (const [httpStatus, code] of [
+  [400, "invalid_parameter"], [402, "insufficient_credits"], [403, "model_not_allowed"], [404, "not_found"], [413, "body_too_large"],
+  [422, "idempotency_mismatch"], [502, "upstream_rejected"], [503, "misconfigured"],
+]) {
+  test(`${httpStatus} ${code} is not repeated`, async () => {
+    const refused = scripted([refusal(httpStatus, code, { param: "input.prompt" })], (client) => client.create(MODEL, {}));
+    await assert.rejects(refused, (error) => error.code === code && error.status === httpStatus && error.requestId === "req_1" && error.param === "input.prompt");
+  });
+}
+
+test("a create that failed behind the API is followed by its id, not sent again", async () => {
+  const lost = () => refusal(504, "upstream_timeout", { job_id: JOB });
+  const { result, requests } = await scripted([lost, answer(200, prediction(SUCCEEDED))], (client) => client.run(MODEL, {}));
+  assert.equal(result.status, "succeeded");
+  assert.deepEqual(requests.map(({ method }) => method), ["POST", "GET"]);
+  const failed = prediction({ status: "failed", error: { code: "outcome_unknown", message: "m" } });
+  await assert.rejects(scripted([lost, answer(200, failed)], (client) => client.run(MODEL, {})), { code: "upstream_timeout", jobId: JOB });
+});
+
+test("a refused token is replaced once, and the request repeated with the same key", async () => {
+  const { requests, tokens } = await scripted([refusal(401, "invalid_token"), answer(201, prediction())], (client) => client.create(MODEL, {}));
+  assert.equal(tokens, 2);
+  assert.notEqual(requests[0].headers.authorization, requests[1].headers.authorization);
+  assert.equal(requests[0].headers["idempotency-key"], requests[1].headers["idempotency-key"]);
+  await assert.rejects(scripted([refusal(401, "invalid_token"), refusal(401, "invalid_token")], (client) => client.get(JOB)), { code: "invalid_token" });
+});
+
+test("an upload is sent once when nobody knows whether it arrived, again when it was refused", async () => {
+  const file = new Blob(["x"], { type: "image/png" });
+  await assert.rejects(scripted([offline], (client) => client.files.upload(file)), { code: "network" });
+  const stored = { file_id: "file_1" };
+  const progress = [];
+  const onProgress = (...numbers) => progress.push(numbers);
+  const steps = [refusal(503, "limiter_unavailable"), answer(201, stored)];
+  const { requests } = await scripted(steps, (client) => client.files.upload(file, { onProgress }));
+  assert.equal(requests[1].headers["content-type"], "image/png");
+  assert.equal(requests[1].body, file);
+  assert.deepEqual(progress, [[1, 1]]);
+});
+
+test("a prediction that fails is an error with its code, a canceled one too", async () => {
+  const failed = { status: "failed", error: { code: "upstream_failed", message: "The vendor failed." } };
+  await assert.rejects(
+    scripted([answer(201, prediction()), streamed(status(2, failed))], (client) => client.run(MODEL, {})),
+    (error) => error.code === "upstream_failed" && error.jobId === JOB && error.prediction.status === "failed" && error.advice === "ask_user",
+  );
+  await assert.rejects(scripted([answer(201, prediction({ status: "canceled" }))], (client) => client.run(MODEL, {})), { code: "canceled" });
+});
+
+test("run tells of each state", async () => {
+  const seen = [];
+  const onUpdate = ({ status, queue }) => seen.push([status, queue?.position]);
+  const queued = prediction({ status: "queued", queue: { position: 3, eta_seconds: 40 } });
+  const steps = [answer(202, queued), streamed(status(1, queued), status(2), status(3, SUCCEEDED))];
+  const { result } = await scripted(steps, (client) => client.run(MODEL, {}, { onUpdate }));
+  assert.deepEqual(result.output, SUCCEEDED.output);
+  assert.deepEqual(seen, [["queued", 3], ["queued", 3], ["processing", undefined], ["succeeded", undefined]]);
+});
+
+test("an aborted signal ends the waiting with its reason, and sends nothing more", async () => {
+  const controller = new AbortController();
+  const reason = new Error("the user went on");
+  const hang = ({ signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  const steps = [answer(201, prediction()), (init) => {
+    setTimeout(() => controller.abort(reason));
+    return hang(init);
+  }];
+  const { requests } = await scripted(steps, async (client) => {
+    await assert.rejects(client.run(MODEL, {}, { signal: controller.signal }), (error) => error === reason);
+    await assert.rejects(client.get(JOB, { signal: controller.signal }), (error) => error === reason);
+  });
+  assert.equal(requests.length, 2);
+});
+
+test("each route has its method and path", async () => {
+  const steps = Array.from({ length: 16 }, () => answer(200, {}));
+  const { requests } = await scripted(steps, async (client) => {
+    await client.cancel(JOB);
+    await client.delete(JOB);
+    await client.list({ limit: 5, cursor: "a b", status: "queued" });
+    await client.list();
+    await client.batch([{ model: MODEL, input: { prompt: "p" }, imageCount: 1 }]);
+    await client.getBatch("batch_1");
+    await client.models();
+    await client.model(MODEL);
+    await client.estimate(MODEL, { prompt: "p" });
+    await client.files.list({ limit: 1 });
+    await client.files.get("file_1");
+    await client.files.delete("file_1");
+    await client.account();
+    await client.usage();
+    await client.rateLimits();
+    await client.balance();
+  });
+  assert.deepEqual(requests.map(({ method, path }) => `${method} ${path}`), [
+    `POST /v1/predictions/${JOB}/cancel`, `DELETE /v1/predictions/${JOB}`, "GET /v1/predictions?limit=5&cursor=a%20b&status=queued", "GET /v1/predictions",
+    "POST /v1/predictions/batch", "GET /v1/predictions/batch/batch_1", "GET /v1/models", `GET /v1/models/${MODEL}`, "POST /v1/estimate",
+    "GET /v1/files?limit=1", "GET /v1/files/file_1", "DELETE /v1/files/file_1", "GET /v1/account", "GET /v1/account/usage",
+    "GET /v1/account/rate-limits", "GET /v1/account/balance",
+  ]);
+  assert.deepEqual(JSON.parse(requests[4].body), { predictions: [{ model: MODEL, input: { prompt: "p" }, image_count: 1 }] });
+  assert.match(requests[4].headers["idempotency-key"], /^[0-9a-f]{32}$/);
+});
+
+test("an empty answer is no error", async () => {
+  const { result } = await scripted([answer(204)], (client) => client.delete(JOB));
+  assert.equal(result, undefined);
+});
+
+test("names cannot lead to other routes", async () => {
+  await scripted([], async (client) => {
+    for (const model of ["../auth/token", "a/..", "../..", "a", "a/b/c", "a/b?x=1", "a/%2e%2e", "", "a b/c"]) {
+      await assert.rejects(client.create(model, {}), TypeError, model);
+      assert.throws(() => client.model(model), TypeError, model);
+    }
+  });
+  const { requests } = await scripted([answer(200, {})], (client) => client.get("../../auth/token?x"));
+  assert.equal(requests[0].path, "/v1/predictions/..%2F..%2Fauth%2Ftoken%3Fx");
+});
+
+test("a token goes over https or stays on this machine", () => {
+  const getToken = () => "t";
+  for (const baseUrl of ["http://example.com", "http://localhost.example.com", "ftp://localhost", "//example.com", "https://", "https://user@example.com", "javascript:1", "https://a/?b"]) {
+    assert.throws(() => valetkey({ baseUrl, getToken }), TypeError, baseUrl);
+  }
+  for (const baseUrl of ["https://example.com", "https://example.com:8443/api/", "http://localhost:8787", "http://127.0.0.1:1/", "http://[::1]:8787", "http://10.0.2.2:8787", ""]) {
+    valetkey({ baseUrl, getToken });
+  }
+});

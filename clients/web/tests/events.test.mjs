@@ -1,0 +1,120 @@
+// Events: resumed where they were left, and replaced by looking where no stream can be had.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { answer, JOB, jwt, offline, prediction, refusal, scripted, status, streamed } from "./script.mjs";
+
+const broken = new TypeError("terminated");
+const DONE = { status: "succeeded", output: ["https://cdn.example/a.png"] };
+
+async function statesOf(client, options) {
+  const states = [];
+  for await (const { status: state, queue } of client.events(JOB, options)) states.push(queue ? `${state} ${queue.position}` : state);
+  return states;
+}
+
+const waiting = (position) => ({ status: "queued", queue: { position, eta_seconds: 10 } });
+
+test("a stream is read to its end, once", async () => {
+  const steps = [streamed(status(1, waiting(2)), ": heartbeat\n\n", status(2).slice(0, 20), status(2).slice(20), status(3, DONE))];
+  const { result, requests } = await scripted(steps, statesOf);
+  assert.deepEqual(result, ["queued 2", "processing", "succeeded"]);
+  assert.equal(requests[0].path, `/v1/predictions/${JOB}/events`);
+  assert.equal(requests[0].headers.accept, "text/event-stream");
+  assert.equal("last-event-id" in requests[0].headers, false);
+});
+
+test("a lost stream is opened again where it was left, and nothing is told twice", async () => {
+  const steps = [streamed(status(4), broken), offline, offline, streamed(status(4)), streamed(status(5, DONE))];
+  const { result, requests, waits } = await scripted(steps, statesOf);
+  assert.deepEqual(result, ["processing", "succeeded"]);
+  assert.deepEqual(requests.map(({ headers }) => headers["last-event-id"]), [undefined, "4", "4", "4", "4"]);
+  assert.equal(waits.length, 4);
+});
+
+test("a stream that ends before the prediction goes on with a new token", async () => {
+  const steps = [streamed(status(1)), refusal(401, "invalid_token"), streamed(status(2, DONE))];
+  const { result, tokens } = await scripted(steps, statesOf);
+  assert.deepEqual(result, ["processing", "succeeded"]);
+  assert.equal(tokens, 2);
+});
+
+test("where four streams are open it looks, and tells what changed", async () => {
+  const steps = [
+    refusal(429, "rate_limited", { headers: { "retry-after": "1" } }),
+    answer(200, prediction(waiting(2))), answer(200, prediction(waiting(2))), answer(200, prediction(waiting(1))), answer(200, prediction(DONE)),
+  ];
+  const { result, requests } = await scripted(steps, statesOf);
+  assert.deepEqual(result, ["queued 2", "queued 1", "succeeded"]);
+  assert.deepEqual(requests.slice(1).map(({ path }) => path), Array.from({ length: 4 }, () => `/v1/predictions/${JOB}`));
+});
+
+test("React Native's own fetch cannot stream: it looks from the start", async () => {
+  const real = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  Object.defineProperty(globalThis, "navigator", { value: { product: "ReactNative" }, configurable: true });
+  const realFetch = globalThis.fetch;
+  const steps = [answer(200, prediction()), answer(200, prediction(DONE))];
+  const paths = [];
+  globalThis.fetch = async (url) => {
+    paths.push(new URL(url).pathname);
+    return steps.shift();
+  };
+  try {
+    const { result } = await scripted([], statesOf, { fetch: undefined, getToken: () => jwt() });
+    assert.deepEqual(result, ["processing", "succeeded"]);
+    assert.deepEqual(new Set(paths), new Set([`/v1/predictions/${JOB}`]));
+  } finally {
+    globalThis.fetch = realFetch;
+    Object.defineProperty(globalThis, "navigator", real);
+  }
+});
+
+test("a refusal ends it", async () => {
+  await assert.rejects(scripted([refusal(404, "not_found")], statesOf), { code: "not_found" });
+  await assert.rejects(scripted([streamed(status(1)), refusal(403, "insufficient_permissions")], statesOf), { code: "insufficient_permissions" });
+});
+
+test("what is no event of ours is passed over or asked for again", async () => {
+  const steps = [streamed("event: other\ndata: {}\n\n", "event: status\ndata: {not json\n\n"), streamed(status(2, DONE))];
+  const { result } = await scripted(steps, statesOf);
+  assert.deepEqual(result, ["succeeded"]);
+});
+
+test("after three minutes without anybody it is given up", async () => {
+  const real = performance.now;
+  let ahead = 0;
+  performance.now = () => real.call(performance) + ahead;
+  const later = () => {
+    ahead += 61_000;
+    return offline();
+  };
+  try {
+    await assert.rejects(scripted([streamed(status(1)), later, later, later], statesOf), { code: "network" });
+  } finally {
+    performance.now = real;
+  }
+});
+
+test("to leave the loop closes the connection", async () => {
+  let signal;
+  const steps = [(init) => {
+    ({ signal } = init);
+    return streamed(status(1), status(2), status(3));
+  }];
+  await scripted(steps, async (client) => {
+    for await (const state of client.events(JOB)) {
+      assert.equal(state.status, "processing");
+      break;
+    }
+  });
+  assert.equal(signal.aborted, true);
+});
+
+test("an aborted signal ends it with its reason", async () => {
+  const controller = new AbortController();
+  const reason = new Error("gone");
+  const steps = [streamed(status(1), status(2, DONE))];
+  const use = async (client) => {
+    for await (const _ of client.events(JOB, { signal: controller.signal })) controller.abort(reason);
+  };
+  await assert.rejects(scripted(steps, use), (error) => error === reason);
+});

@@ -1,0 +1,74 @@
+// A client whose API is a script, and whose waits take no time but are written down.
+import { valetkey } from "../src/index.ts";
+
+export const JOB = "pred_01jh0000000000000000000000";
+export const MODEL = "black-forest-labs/flux-kontext-max";
+
+const now = Math.floor(Date.now() / 1000);
+export const jwt = (claims = {}) => `e30.${Buffer.from(JSON.stringify({ iat: now, exp: now + 300, ...claims })).toString("base64url")}.c2ln`;
+
+export const prediction = (members = {}) => ({ job_id: JOB, status: "processing", model: MODEL, output: [], error: null, ...members });
+
+export const answer = (status, body, headers = {}) =>
+  new Response(body === undefined || status === 204 ? null : JSON.stringify(body), { status, headers: { "content-type": "application/json", ...headers } });
+
+export const refusal = (status, code, { headers, ...details } = {}) =>
+  answer(status, { error: { type: "t", message: "m", code, request_id: "req_1", details } }, headers);
+
+/** An event stream: each of `pieces` is text, or an `Error` that breaks it off. */
+export function streamed(...pieces) {
+  const body = new ReadableStream({
+    pull(controller) {
+      const piece = pieces.shift();
+      if (piece === undefined) controller.close();
+      else if (piece instanceof Error) controller.error(piece);
+      else controller.enqueue(new TextEncoder().encode(piece));
+    },
+  }, { highWaterMark: 0 });
+  return new Response(body, { headers: { "content-type": "text/event-stream" } });
+}
+
+export const status = (id, members) => `event: status\nid: ${id}\ndata: ${JSON.stringify(prediction(members))}\n\n`;
+
+/** `fetch` rejects like this when there is no network. */
+export const offline = () => {
+  throw new TypeError("fetch failed");
+};
+
+/** Waits shorter than the shortest time limit of a request (20 s) are waits between tries. */
+const SHORTEST_LIMIT_MS = 20_000;
+
+/**
+ * Runs `use` with a client that gets `steps` in turn, each a `Response` or a function that makes one. Returns the requests and the waits;
+ * fails if a step was not used.
+ */
+export async function scripted(steps, use, options = {}) {
+  const requests = [];
+  const waits = [];
+  let tokens = 0;
+  const client = valetkey({
+    baseUrl: "https://valetkey.test",
+    getToken: () => jwt({ jti: `${(tokens += 1)}` }),
+    fetch: async (url, init) => {
+      const { method, headers, body } = init;
+      requests.push({ method, path: url.replace("https://valetkey.test", ""), headers, body, init });
+      const step = steps.shift();
+      if (step === undefined) throw new Error(`one request too many: ${method} ${url}`);
+      return typeof step === "function" ? step(init) : step;
+    },
+    ...options,
+  });
+  const real = globalThis.setTimeout;
+  globalThis.setTimeout = (call, ms, ...rest) => {
+    if (ms >= SHORTEST_LIMIT_MS) return real(call, ms, ...rest);
+    waits.push(ms);
+    return real(call, 0, ...rest);
+  };
+  try {
+    const result = await use(client);
+    if (steps.length > 0) throw new Error(`${steps.length} steps were not used`);
+    return { result, requests, waits, tokens };
+  } finally {
+    globalThis.setTimeout = real;
+  }
+}

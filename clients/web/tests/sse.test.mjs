@@ -1,0 +1,46 @@
+// The event parser, whatever pieces a stream comes in.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { eventParser } from "../src/sse.ts";
+
+const parsed = (...pieces) => {
+  const parse = eventParser();
+  return pieces.flatMap((piece) => parse(piece));
+};
+const event = (data, { id = "", type = "message" } = {}) => ({ type, data, id });
+
+test("a stream means the same however it is cut, with each kind of line end", () => {
+  const lines = ["\uFEFFevent: status", "id: 7", 'data: {"a":"ä"}', "", ": heartbeat", "", "data: one", "data:two", "data:  three", "", ""];
+  const wanted = [event('{"a":"ä"}', { id: "7", type: "status" }), event("one\ntwo\n three", { id: "7" })];
+  for (const end of ["\n", "\r\n", "\r"]) {
+    // A lone CR shows its end only when something follows.
+    const text = lines.join(end) + (end === "\r" ? ":" : "");
+    assert.deepEqual(parsed(text), wanted, JSON.stringify(end));
+    assert.deepEqual(parsed(...text), wanted, `${JSON.stringify(end)}, letter by letter`);
+    for (let at = 1; at < text.length; at += 1) {
+      assert.deepEqual(parsed(text.slice(0, at), text.slice(at)), wanted, `${JSON.stringify(end)} cut at ${at}`);
+    }
+  }
+});
+
+test("unknown fields, comments and events without data are passed over; an id lasts", () => {
+  assert.deepEqual(parsed("retry: 10\nfoo: bar\n:x\nid: 1\n\n", "event: status\n\n", "data\n\n"), [event("", { id: "1" })]);
+  assert.deepEqual(parsed("id: 1\0\ndata: x\n\n"), [event("x")], "an id with a NUL does not count");
+});
+
+test("an event that the stream did not finish is not delivered", () => {
+  assert.deepEqual(parsed("data: x\n"), []);
+  assert.deepEqual(parsed("data: x"), []);
+});
+
+test("a stream that never ends a line is given up", () => {
+  const parse = eventParser();
+  const piece = "data: ".padEnd(1 << 16, "x");
+  assert.throws(() => {
+    for (let pieces = 0; pieces < 40; pieces += 1) parse(piece);
+  }, RangeError);
+  const many = eventParser();
+  assert.throws(() => {
+    for (let pieces = 0; pieces < 40; pieces += 1) many(`${piece}\n`);
+  }, RangeError);
+});

@@ -1,0 +1,100 @@
+// The token: asked for once for many, in time, and again after a refusal.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { tokenSource } from "../src/token.ts";
+
+const jwt = (claims) => `e30.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.c2ln`;
+const now = () => Math.floor(Date.now() / 1000);
+let count = 0;
+const lasting = (secs, since = now()) => jwt({ iat: since, exp: since + secs, jti: `${(count += 1)}` });
+
+/** A source whose `getToken` gives these in turn; a function is called. */
+function sourceOf(...tokens) {
+  const requests = [];
+  const source = tokenSource(async (request) => {
+    requests.push(request);
+    const next = tokens.shift();
+    return typeof next === "function" ? next() : next;
+  }, async () => "thumb");
+  return { source, requests };
+}
+
+/** `performance.now` runs ahead by `ms` while `use` runs. */
+async function later(ms, use) {
+  const real = performance.now;
+  performance.now = () => real.call(performance) + ms;
+  try {
+    return await use();
+  } finally {
+    performance.now = real;
+  }
+}
+
+test("twenty calls at the same time ask once, and later ones not at all", async () => {
+  const { source, requests } = sourceOf(lasting(300));
+  const tokens = await Promise.all(Array.from({ length: 20 }, () => source.get()));
+  assert.equal(new Set([...tokens, await source.get()]).size, 1);
+  assert.deepEqual(requests, [{ forceRefresh: false, thumbprint: "thumb" }]);
+});
+
+test("a token is replaced 30 seconds before its end, a short one at half of its life", async () => {
+  for (const [secs, keptMs, goneMs] of [[300, 268_000, 271_000], [40, 18_000, 21_000]]) {
+    const [first, second] = [lasting(secs), lasting(secs)];
+    const { source } = sourceOf(first, second);
+    assert.equal(await source.get(), first);
+    assert.equal(await later(keptMs, () => source.get()), first);
+    assert.equal(await later(goneMs, () => source.get()), second);
+  }
+});
+
+test("a token out of the app's cache is taken for as old as it is", async () => {
+  const [old, fresh] = [lasting(3600, now() - 3500), lasting(3600)];
+  const { source } = sourceOf(old, fresh);
+  assert.equal(await source.get(), old);
+  assert.equal(await later(75_000, () => source.get()), fresh);
+});
+
+test("a refused token is asked for anew without a cache; one that came meanwhile stays", async () => {
+  const [first, second] = [lasting(300), lasting(300)];
+  const { source, requests } = sourceOf(first, second);
+  const held = await source.get();
+  source.refuse(held);
+  assert.equal(await source.get(), second);
+  source.refuse(held);
+  assert.equal(await source.get(), second);
+  assert.deepEqual(requests.map(({ forceRefresh }) => forceRefresh), [false, true]);
+});
+
+test("a token that cannot be read is asked for again after half a minute", async () => {
+  const { source } = sourceOf("opaque", "opaque2");
+  assert.equal(await source.get(), "opaque");
+  assert.equal(await later(29_000, () => source.get()), "opaque");
+  assert.equal(await later(31_000, () => source.get()), "opaque2");
+  assert.ok(Math.abs(source.nowSecs() - now()) <= 1);
+});
+
+test("a clock that is wrong by hours is noticed by a fresh token", async () => {
+  for (const offset of [7_200, -7_200]) {
+    const { source } = sourceOf(lasting(300, now() + offset));
+    await source.get();
+    assert.ok(Math.abs(source.nowSecs() - now() - offset) <= 1);
+    const kept = await later(268_000, () => source.get());
+    assert.ok(kept, "and the token is kept for its life all the same");
+  }
+});
+
+test("a failure of the app's is told by code, is not remembered, and carries its cause", async () => {
+  const cause = new Error("signed out");
+  const fails = () => {
+    throw cause;
+  };
+  const offline = () => {
+    throw new TypeError("fetch failed");
+  };
+  const token = lasting(300);
+  const { source } = sourceOf(fails, offline, undefined, "two words", "line\nbreak", token);
+  await assert.rejects(source.get(), (error) => error.code === "no_token" && error.cause === cause);
+  await assert.rejects(source.get(), { code: "network" });
+  for (let bad = 0; bad < 3; bad += 1) await assert.rejects(source.get(), { code: "no_token" });
+  assert.equal(await source.get(), token);
+});
