@@ -143,7 +143,7 @@ capacity:
 
 # --- checking -----------------------------------------------------------------------------------------------------
 
-test: build simulator test-rust test-js test-browser deploy-check
+test: build simulator client test-rust test-js test-clients test-browser deploy-check
 
 # The model of Dispatcher and Ledgers tries 100,000 interleavings, optimized; the workspace's run a few.
 MODEL_CASES ?= 100000
@@ -176,6 +176,11 @@ test-rust: build simulator $(TOOLS)/python/.ready $(if $(CI),go)
 
 test-js: node_modules/.package-lock.json
 	$(NODE) --test "tests/js/*.test.mjs" "clients/web/tests/*.test.mjs"
+
+# clients/web in Node and in Chromium, against the Worker on workerd.
+.PHONY: test-clients
+test-clients: build simulator client chromium
+	$(NODE) --test "tests/clients/*.test.mjs"
 
 # libFuzzer on each target, one after the other. What it finds is in fuzz/artifacts; what it learned stays in fuzz/corpus.
 # `--release` leaves the profile to fuzz/.cargo/config.toml; sanitizers need a nightly compiler, and there is no unsafe code.

@@ -10,11 +10,11 @@ export class Simulator {
   }
 
   /** A token as the app's backend would give it. */
-  async token(subject) {
+  async token(subject, plan) {
     const answer = await fetch(`${this.origin}/session`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ sub: subject }),
+      body: JSON.stringify({ sub: subject, plan }),
     });
     if (!answer.ok) throw new Error(`/session answered ${answer.status}`);
     return (await answer.json()).token;

@@ -19,8 +19,8 @@ export type Code = ErrorCode | PredictionErrorCode | ClientErrorCode;
 
 /**
  * What a program does about an error:
- * - `repeat`: the same request with the same `Idempotency-Key`; nothing is made twice;
- * - `wait`: the same later, after `retryAfterSecs`;
+ * - `repeat`: nobody knows whether it arrived: the same request with the same `Idempotency-Key`, and nothing is made twice;
+ * - `wait`: it was refused, and may pass later, after `retryAfterSecs`;
  * - `ask_user`: somebody must sign in, choose other input, or decide to pay again;
  * - `give_up`: the program or the settings are wrong.
  */
@@ -31,15 +31,13 @@ const ADVICE: Record<Code, Advice> = {
   timeout: "repeat",
   unreadable_answer: "repeat",
   idempotency_in_progress: "repeat",
-  limiter_unavailable: "repeat",
   upstream_error: "repeat",
   upstream_timeout: "repeat",
   rate_limited: "wait",
   too_many_predictions: "wait",
   queue_full: "wait",
+  limiter_unavailable: "wait",
   upstream_unavailable: "wait",
-  misconfigured: "wait",
-  not_ended: "wait",
   missing_token: "ask_user",
   invalid_token: "ask_user",
   no_token: "ask_user",
@@ -54,6 +52,8 @@ const ADVICE: Record<Code, Advice> = {
   queue_timeout: "ask_user",
   timed_out: "ask_user",
   canceled: "give_up",
+  misconfigured: "give_up",
+  not_ended: "give_up",
   invalid_json: "give_up",
   unsupported_parameter: "give_up",
   invalid_idempotency_key: "give_up",
@@ -87,19 +87,18 @@ export interface ErrorDetails {
 export class ValetkeyError extends Error implements ErrorDetails {
   override name = "ValetkeyError";
   /** A newer API may have codes that these types do not know. */
-  readonly code: Code;
-  readonly status?: number | undefined;
-  readonly requestId?: string | undefined;
-  readonly retryAfterSecs?: number | undefined;
-  readonly param?: string | undefined;
-  readonly jobId?: string | undefined;
-  idempotencyKey?: string | undefined;
-  readonly prediction?: Prediction | undefined;
+  declare readonly code: Code;
+  declare readonly status?: number | undefined;
+  declare readonly requestId?: string | undefined;
+  declare readonly retryAfterSecs?: number | undefined;
+  declare readonly param?: string | undefined;
+  declare readonly jobId?: string | undefined;
+  declare idempotencyKey?: string | undefined;
+  declare readonly prediction?: Prediction | undefined;
 
   constructor(code: Code, message: string, details: ErrorDetails = {}, cause?: unknown) {
     super(message, { cause });
-    this.code = code;
-    Object.assign(this, details);
+    Object.assign(this, details, { code });
   }
 
   get advice(): Advice {

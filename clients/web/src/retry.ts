@@ -12,19 +12,14 @@ export function backoffMs(tries: number, random: number, retryAfterSecs = 0): nu
   return Math.max(exponential, retryAfterSecs * 1000 * (1 + RETRY_AFTER_SPREAD * random));
 }
 
-/** Refusals that say: the same request may pass later. Nothing was made. */
-const REFUSED: readonly string[] = ["rate_limited", "too_many_predictions", "queue_full", "limiter_unavailable", "upstream_unavailable"];
-/** Nobody knows whether the request arrived: repeated only where a repetition does no harm. */
-const UNKNOWN: readonly string[] = ["network", "timeout", "unreadable_answer", "idempotency_in_progress", "upstream_error", "upstream_timeout"];
-
-/** Whether to send the same request again by ourselves. */
+/** Whether to send the same request again by ourselves. `isRepeatable`: to send it twice does no harm. */
 export function mayRepeat(error: ValetkeyError, isRepeatable: boolean): boolean {
-  if (REFUSED.includes(error.code)) return true;
+  const { advice, code, jobId, status = 0 } = error;
+  if (advice === "wait") return true;
   // A create that failed behind our API has left a prediction, which is followed instead.
-  if (!isRepeatable || !UNKNOWN.includes(error.code) || error.jobId !== undefined) return false;
+  if (advice !== "repeat" || !isRepeatable || jobId !== undefined) return false;
   // An unreadable 404 or 403 is a wrong address, and stays one.
-  const { status = 0 } = error;
-  return error.code !== "unreadable_answer" || status < 300 || status === 429 || status >= 500;
+  return code !== "unreadable_answer" || status < 300 || status === 429 || status >= 500;
 }
 
 /** What an aborted call rejects with. React Native's signals have no `reason`. */
@@ -56,6 +51,8 @@ export interface Deadline {
   isOver(): boolean;
   /** Starts the time anew; without a time it stops. */
   restart(ms?: number): void;
+  /** What `promise` gives, unless time is over first. */
+  race<T>(promise: Promise<T>): Promise<T>;
   /** Lets go of what `signal` holds: a connection that is still read ends. */
   end(): void;
 }
@@ -81,6 +78,11 @@ export function deadline(ms: number, caller: AbortSignal | undefined): Deadline 
     signal: controller.signal,
     isOver: () => isOver,
     restart,
+    race: (promise) =>
+      new Promise((resolve, reject) => {
+        controller.signal.addEventListener("abort", reject);
+        promise.then(resolve, reject);
+      }),
     end: () => {
       clearTimeout(timer);
       caller?.removeEventListener("abort", stop);

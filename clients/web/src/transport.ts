@@ -85,8 +85,8 @@ export function transport(options: Options): Transport {
     try {
       for (let isRefused = false; ; isRefused = true) {
         if (signal?.aborted) throw reasonOf(signal);
-        const token = await tokens.get();
-        const headers: Record<string, string> = await authorization(method, url, token);
+        const token = await limit.race(tokens.get());
+        const headers = await limit.race(authorization(method, url, token));
         for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers[name] = value;
         const answer = await (call.via ?? fetcher)(url, { ...FETCH_RULES, method, headers, body: call.body ?? null, signal: limit.signal });
         if (answer.ok) return { answer, limit };

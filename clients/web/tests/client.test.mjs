@@ -135,6 +135,14 @@ test("an aborted signal ends the waiting with its reason, and sends nothing more
   assert.equal(requests.length, 2);
 });
 
+test("a getToken that never answers does not hold up who gives up", async () => {
+  const controller = new AbortController();
+  const client = valetkey({ baseUrl: "https://valetkey.test", getToken: () => new Promise(() => {}) });
+  const waiting = client.get(JOB, { signal: controller.signal });
+  controller.abort("gone");
+  await assert.rejects(waiting, (reason) => reason === "gone");
+});
+
 test("each route has its method and path", async () => {
   const steps = Array.from({ length: 16 }, () => answer(200, {}));
   const { requests } = await scripted(steps, async (client) => {

@@ -1,0 +1,160 @@
+// What clients/web does only in a browser: keys in IndexedDB, progress of uploads, other origins. In Chromium, on real workerd.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { join, resolve } from "node:path";
+import { after, before, test } from "node:test";
+import { findChromium, launch } from "../browser/browser.mjs";
+import { MODEL, startClientStack } from "./stack.mjs";
+
+const SCRIPT = readFileSync(join(resolve(import.meta.dirname, "../.."), "clients/web/dist/valetkey.min.js"));
+const PATIENT = { timeout: 90_000 };
+
+/** An app's own server: an empty page, and the client as one file. */
+async function startApp() {
+  const server = createServer((request, response) => {
+    const isScript = request.url === "/valetkey.js";
+    response.setHeader("content-type", isScript ? "text/javascript" : "text/html");
+    response.end(isScript ? SCRIPT : "<!doctype html><title>app</title>");
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { server, origin: `http://127.0.0.1:${server.address().port}` };
+}
+
+const chromium = findChromium();
+if (chromium === undefined && process.env.CI !== "true") {
+  test("clients/web in Chromium", { skip: "no Chromium (set CHROMIUM_BIN or install Debian's chromium)" }, () => {});
+} else {
+  defineTests();
+}
+
+function defineTests() {
+  let app;
+  let stranger;
+  let stack;
+  let browser;
+  let people = 0;
+
+  before(async () => {
+    [app, stranger] = await Promise.all([startApp(), startApp()]);
+    stack = await startClientStack({ origins: [app.origin] });
+    browser = await launch(chromium);
+  }, PATIENT);
+
+  after(async () => {
+    await browser?.close();
+    await stack?.stop();
+    for (const { server } of [app, stranger].filter(Boolean)) server.close();
+  });
+
+  /** A page of the app's in `context`, and what its functions need to know. */
+  async function open(context, { origin } = app) {
+    const page = await context.newPage();
+    await page.goto(origin);
+    return page;
+  }
+
+  const setting = () => ({ baseUrl: stack.origin, session: `${stack.simulator.origin}/session`, subject: `browser-${(people += 1)}`, model: MODEL });
+
+  test("a key stays in the browser, is the same in every tab, and cannot be taken away", PATIENT, async () => {
+    const context = await browser.newContext();
+    const tabs = await Promise.all([open(context), open(context), open(context)]);
+    const thumbprintOf = async () => (await (await import("/valetkey.js")).proofKey()).thumbprint;
+    const thumbprints = await Promise.all(tabs.map((tab) => tab.evaluate(thumbprintOf)));
+    assert.equal(new Set(thumbprints).size, 1, "three tabs that start at once");
+    await tabs[0].reload();
+    assert.equal(await tabs[0].evaluate(thumbprintOf), thumbprints[0]);
+
+    const taken = await tabs[1].evaluate(() => new Promise((done, failed) => {
+      const opening = indexedDB.open("valetkey");
+      opening.onsuccess = () => {
+        const reading = opening.result.transaction("keys").objectStore("keys").getAll();
+        reading.onsuccess = async () => {
+          const [{ privateKey }] = reading.result;
+          const tries = ["jwk", "pkcs8"].map((format) => crypto.subtle.exportKey(format, privateKey).then(() => format, ({ name }) => name));
+          done({ keys: reading.result.length, extractable: privateKey.extractable, tries: await Promise.all(tries) });
+        };
+      };
+      opening.onerror = failed;
+    }));
+    assert.deepEqual(taken, { keys: 1, extractable: false, tries: ["InvalidAccessError", "InvalidAccessError"] });
+
+    const afterwards = await tabs[2].evaluate(async () => {
+      const { proofKey } = await import("/valetkey.js");
+      await (await proofKey()).forget();
+      return (await proofKey()).thumbprint;
+    });
+    assert.notEqual(afterwards, thumbprints[0]);
+    await context.close();
+  });
+
+  test("a page of another origin makes a picture with a bound token; the token alone is worth nothing", PATIENT, async () => {
+    const context = await browser.newContext();
+    const page = await open(context);
+    const made = await page.evaluate(async ({ baseUrl, session, subject, model }) => {
+      const { proofKey, tokenExchange, valetkey } = await import("/valetkey.js");
+      const dpop = proofKey();
+      const tokens = [];
+      const subjectToken = async () => (await (await fetch(session, { method: "POST", body: JSON.stringify({ sub: subject }) })).json()).token;
+      const exchange = tokenExchange({ baseUrl, subjectToken, dpop });
+      const getToken = async (request) => {
+        tokens.push(await exchange(request));
+        return tokens.at(-1);
+      };
+      const states = [];
+      const picture = await valetkey({ baseUrl, getToken, dpop }).run(model, { prompt: "A garden" }, { onUpdate: ({ status }) => states.push(status) });
+      const stolen = await valetkey({ baseUrl, getToken: () => tokens[0] }).account().catch(({ code, requestId }) => ({ code, requestId }));
+      return { status: picture.status, states, exchanges: tokens.length, stolen };
+    }, setting());
+    assert.deepEqual([made.status, made.states.at(-1), made.exchanges], ["succeeded", "succeeded", 1]);
+    assert.equal(made.stolen.code, "invalid_token");
+    assert.match(made.stolen.requestId, /^req_/, "a page may read the request id");
+    await context.close();
+  });
+
+  test("an upload tells its progress, and can be aborted in the middle", PATIENT, async () => {
+    const context = await browser.newContext();
+    const page = await open(context);
+    const protocol = await context.newCDPSession(page);
+    const throttle = (bytes) => protocol.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: bytes });
+    await protocol.send("Network.enable");
+    await throttle(1_000_000);
+    const uploaded = await page.evaluate(async ({ baseUrl, session, subject }) => {
+      const { valetkey } = await import("/valetkey.js");
+      const getToken = async () => (await (await fetch(session, { method: "POST", body: JSON.stringify({ sub: subject }) })).json()).token;
+      const client = valetkey({ baseUrl, getToken });
+      const file = new Blob([new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]), new Uint8Array(2_000_000)], { type: "image/png" });
+      const progress = [];
+      const { bytes } = await client.files.upload(file, { onProgress: (sent, total) => progress.push([sent, total]) });
+      const controller = new AbortController();
+      const onProgress = () => controller.abort();
+      const aborted = await client.files.upload(file, { signal: controller.signal, onProgress }).then(() => "done", ({ name }) => name);
+      const refused = await client.files.upload(new Blob(["x"], { type: "text/plain" }), { onProgress: () => {} }).catch(({ code, status }) => ({ code, status }));
+      return { bytes, size: file.size, progress, aborted, refused, stored: (await client.files.list()).data.length };
+    }, setting());
+    const sent = uploaded.progress.map(([bytes]) => bytes);
+    assert.ok(sent.length >= 3, String(sent));
+    assert.deepEqual(sent, [...sent].sort((a, b) => a - b));
+    assert.deepEqual(uploaded.progress.at(-1), [uploaded.size, uploaded.size]);
+    assert.equal(uploaded.bytes, uploaded.size);
+    assert.deepEqual([uploaded.aborted, uploaded.stored], ["AbortError", 1]);
+    assert.deepEqual(uploaded.refused, { code: "unsupported_media_type", status: 415 });
+    await context.close();
+  });
+
+  test("a page whose preflight is refused is told that there is no answer", PATIENT, async () => {
+    const context = await browser.newContext();
+    const page = await open(context, stranger);
+    const { next } = await stack.simulator.requests();
+    const code = await page.evaluate(async ({ baseUrl, session, subject, model }) => {
+      const { valetkey } = await import("/valetkey.js");
+      const getToken = async () => (await (await fetch(session, { method: "POST", body: JSON.stringify({ sub: subject }) })).json()).token;
+      return valetkey({ baseUrl, getToken, maxTries: 1 }).create(model, { prompt: "p" }).catch((error) => error.code);
+    }, setting());
+    assert.equal(code, "network");
+    assert.deepEqual(await stack.simulator.vendorRequests(next), []);
+    await context.close();
+  });
+}
