@@ -1,0 +1,104 @@
+// What the edge does in JavaScript, where a platform that misbehaves can be played.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { callObject, fetchBytes, fetchUpstream, readBody } from "../../src/edge/platform.js";
+
+/** A namespace whose objects answer with these in turn; what was asked, of which stub. */
+function namespaceOf(...steps) {
+  const asked = [];
+  let stubs = 0;
+  const getByName = (name) => {
+    const stub = (stubs += 1);
+    return {
+      fetch: async (url, init) => {
+        asked.push({ name, stub, message: init?.body ?? decodeURIComponent(new URL(url).search.slice(1)) });
+        return steps.shift()();
+      },
+    };
+  };
+  return { namespace: { getByName }, asked };
+}
+
+const fails = (members) => () => {
+  throw Object.assign(new Error("the object failed"), members);
+};
+const MESSAGE = '{"Get":1}';
+
+test("an object's answer is read from its header or its body", async () => {
+  const { namespace, asked } = namespaceOf(() => new Response(null, { headers: { reply: '"short"' } }), () => new Response('"long"'));
+  assert.equal(await callObject(namespace, "alice", MESSAGE, 1_000), '"short"');
+  const long = JSON.stringify({ Create: "x".repeat(2_000) });
+  assert.equal(await callObject(namespace, "alice", long, 1_000), '"long"');
+  assert.deepEqual(asked.map(({ message }) => message), [MESSAGE, long]);
+});
+
+test("a call that failed on its way is sent once more, to a new stub", async () => {
+  const { namespace, asked } = namespaceOf(fails({ retryable: true }), () => new Response("ok"));
+  assert.equal(await callObject(namespace, "alice", MESSAGE, 1_000), "ok");
+  assert.deepEqual(asked, [{ name: "alice", stub: 1, message: MESSAGE }, { name: "alice", stub: 2, message: MESSAGE }]);
+});
+
+test("it is sent twice at most, and never to an object that is overloaded or that failed for good", async () => {
+  for (const [tries, ...steps] of [
+    [2, fails({ retryable: true }), fails({ retryable: true })],
+    [1, fails({ retryable: true, overloaded: true })],
+    [1, fails({ overloaded: true })],
+    [1, fails({})],
+  ]) {
+    const { namespace, asked } = namespaceOf(...steps);
+    await assert.rejects(callObject(namespace, "alice", MESSAGE, 1_000), /the object failed/);
+    assert.equal(asked.length, tries);
+  }
+});
+
+test("an object that does not answer is not waited for", async () => {
+  const { namespace } = namespaceOf(() => new Promise(() => {}));
+  await assert.rejects(callObject(namespace, "alice", MESSAGE, 20), /no answer in time/);
+  const { namespace: halfway } = namespaceOf(() => new Response(new ReadableStream({ pull: () => new Promise(() => {}) })));
+  await assert.rejects(callObject(halfway, "alice", MESSAGE, 20), /no answer in time/);
+});
+
+test("a body above its limit is not read further", async () => {
+  let pulled = 0;
+  const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array((pulled += 1) && 1_000)) }, { highWaterMark: 0 });
+  assert.equal(await readBody(new Response(endless), 10_000), undefined);
+  assert.equal(pulled, 11);
+  assert.equal((await readBody(new Response(new Uint8Array(10_000)), 10_000)).byteLength, 10_000);
+  assert.equal((await readBody(new Response(null), 10)).byteLength, 0);
+});
+
+/** `fetch` is `fake` while `use` runs. */
+async function withFetch(fake, use) {
+  const real = globalThis.fetch;
+  globalThis.fetch = fake;
+  try {
+    return await use();
+  } finally {
+    globalThis.fetch = real;
+  }
+}
+
+const silent = (_, { signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+const askVendor = () => fetchUpstream("POST", "https://vendor.test/", "Bearer key", "agent", "{}", 20, 40, 100);
+
+test("the vendor is not waited for, and its failures carry nothing", async () => {
+  assert.equal(await withFetch(silent, askVendor), "timed_out");
+  assert.equal(await withFetch(async () => Promise.reject(new TypeError("https://vendor.test/ is down")), askVendor), "broken");
+  const stalls = async (_, { signal }) => {
+    const start = (controller) => signal.addEventListener("abort", () => controller.error(signal.reason));
+    return new Response(new ReadableStream({ start }), { status: 201 });
+  };
+  assert.equal(await withFetch(stalls, askVendor), "timed_out", "a head is no answer yet");
+});
+
+test("nothing follows a redirect", async () => {
+  const inits = [];
+  const fake = async (_, init) => {
+    inits.push(init);
+    return new Response(null, { status: 302, headers: { location: "https://elsewhere.test/" } });
+  };
+  const [status] = await withFetch(fake, askVendor);
+  assert.equal(status, 302);
+  assert.equal(await withFetch(fake, () => fetchBytes("https://keys.test/", {}, 1_000, 100)), undefined);
+  assert.deepEqual(inits.map(({ redirect }) => redirect), ["manual", "manual"]);
+});
