@@ -41,15 +41,15 @@ const POLICY = {
   },
 };
 
-/** The text of a .dev.vars file. `simulator` is its origin: the vendor and the app's backend in one. */
-export function developmentVars({ vendorKey, sessionSecret, simulator, demo = "on" }) {
+/** The text of a .dev.vars file. `simulator` is its origin: the vendor and the app's backend in one. `plans` are added. */
+export function developmentVars({ vendorKey, sessionSecret, simulator, demo = "on", plans = {} }) {
   const settings = {
     DEEPCREATIVE_API_KEY: vendorKey,
     SESSION_SECRET: sessionSecret,
     UPSTREAM_URL: `${simulator}/v1`,
     ALLOWED_ORIGINS: simulator,
     ISSUERS: JSON.stringify([ISSUER]),
-    POLICY: JSON.stringify(POLICY),
+    POLICY: JSON.stringify({ ...POLICY, plans: { ...POLICY.plans, ...plans } }),
     DEMO: demo,
   };
   return Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`).join("");

@@ -9,12 +9,12 @@ export class Simulator {
     this.#control = control;
   }
 
-  /** A token as the app's backend would give it. */
-  async token(subject) {
+  /** A token as the app's backend would give it, for a plan or the default one. */
+  async token(subject, plan) {
     const answer = await fetch(`${this.origin}/session`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ sub: subject }),
+      body: JSON.stringify({ sub: subject, plan }),
     });
     if (!answer.ok) throw new Error(`/session answered ${answer.status}`);
     return (await answer.json()).token;
@@ -42,6 +42,11 @@ export class Simulator {
 
   settings(changes) {
     return this.#call("PUT", "/settings", changes);
+  }
+
+  /** Settings, balances and faults as they were at the start. */
+  reset() {
+    return this.#call("POST", "/reset", { settings: true });
   }
 
   async #call(method, path, body) {

@@ -11,6 +11,8 @@ import { Simulator } from "./simulator.mjs";
 const ROOT = resolve(import.meta.dirname, "../..");
 const KEY_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const PREDICTION_MS = 1_500;
+/** Who signs tokens and for whom: what scripts/development.mjs tells the Worker. */
+const SESSION = { SESSION_ISSUER: "http://127.0.0.1/demo", SESSION_AUDIENCE: "demo" };
 
 /** `sk_live_` and 32 characters that nothing else contains by chance. */
 function newVendorKey() {
@@ -22,7 +24,8 @@ function required(path, what) {
   return path;
 }
 
-export async function startStack() {
+/** `plans` are added to the policy of `make dev`. */
+export async function startStack({ plans = {} } = {}) {
   const worker = required(join(ROOT, "build/index.js"), "the built Worker");
   const binary = required(resolve(ROOT, process.env.SIMULATOR_BIN || "target/debug/valetkey-simulator"), "the simulator");
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-browser-")));
@@ -42,9 +45,9 @@ export async function startStack() {
     },
   };
   try {
-    const sessionSecret = randomBytes(48).toString("base64url");
-    stack.simulator = await startSimulator(services, binary, stack.vendorKey, sessionSecret);
-    stack.origin = await startWorker(services, worker, directory, stack, sessionSecret);
+    stack.session = { ...SESSION, SESSION_SECRET: randomBytes(48).toString("base64url") };
+    stack.simulator = await startSimulator(services, binary, stack);
+    stack.origin = await startWorker(services, worker, directory, stack, plans);
     return stack;
   } catch (error) {
     console.error(stack.logs());
@@ -53,14 +56,9 @@ export async function startStack() {
   }
 }
 
-async function startSimulator(services, binary, vendorKey, sessionSecret) {
+async function startSimulator(services, binary, { vendorKey, session }) {
   const flags = ["--port", "0", "--control-port", "0", "--key", vendorKey, "--prediction-ms", String(PREDICTION_MS)];
-  const service = new Service("simulator", binary, flags, {
-    // They must equal what scripts/development.mjs tells the Worker.
-    SESSION_ISSUER: "http://127.0.0.1/demo",
-    SESSION_AUDIENCE: "demo",
-    SESSION_SECRET: sessionSecret,
-  });
+  const service = new Service("simulator", binary, flags, session);
   services.push(service);
   const [, origin, control] = await service.line(/simulator ready (http:\S+) control (http:\S+)/);
   const simulator = new Simulator(origin, control);
@@ -69,7 +67,7 @@ async function startSimulator(services, binary, vendorKey, sessionSecret) {
   return simulator;
 }
 
-async function startWorker(services, worker, directory, { simulator, vendorKey }, sessionSecret) {
+async function startWorker(services, worker, directory, { simulator, vendorKey, session }, plans) {
   const site = join(directory, "site");
   execFileSync(process.execPath, [join(ROOT, "site/build.mjs")], {
     env: { ...process.env, SITE_OUT: site, SESSION_URL: `${simulator.origin}/session` },
@@ -80,7 +78,7 @@ async function startWorker(services, worker, directory, { simulator, vendorKey }
   cpSync(dirname(worker), build, { recursive: true });
   const config = join(directory, "wrangler.json");
   writeFileSync(config, JSON.stringify({ ...wranglerConfig(ROOT, site), main: join(build, basename(worker)) }));
-  const vars = developmentVars({ vendorKey, sessionSecret, simulator: simulator.origin });
+  const vars = developmentVars({ vendorKey, sessionSecret: session.SESSION_SECRET, simulator: simulator.origin, plans });
   writeFileSync(join(directory, ".dev.vars"), vars, { mode: 0o600 });
 
   const wrangler = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
