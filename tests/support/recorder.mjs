@@ -8,18 +8,15 @@ const DECODERS = { gzip: zlib.gunzipSync, deflate: zlib.inflateSync, br: zlib.br
 export class Recorder {
   /** Where the client is to go instead. */
   origin;
-  /** `{method, path, sent, received}` of each request, oldest first; both are `{headers, body}`. */
+  /** `{method, path, sent, received}` of each request, oldest first. `headers` are raw, `body` is a list of pieces. */
   exchanges = [];
   #server;
-  #onChunk;
+  #cut;
 
-  /**
-   * A recorder in front of `target`. `onChunk(exchange, response)` sees each piece of an answer after the client got it,
-   * and may destroy `response`, as a connection that breaks.
-   */
-  static async start(target, onChunk = () => {}) {
+  /** A recorder in front of `target`. `cut(exchange)` says whether the connection breaks before this piece of an answer. */
+  static async start(target, cut = () => false) {
     const recorder = new Recorder();
-    recorder.#onChunk = onChunk;
+    recorder.#cut = cut;
     recorder.#server = http.createServer((request, response) => recorder.#relay(new URL(target), request, response));
     recorder.#server.listen(0, "127.0.0.1");
     await once(recorder.#server, "listening");
@@ -50,11 +47,13 @@ export class Recorder {
     const upstream = http.request({ hostname, port, method, path, headers: rawHeaders, agent: false });
     request.on("data", (chunk) => exchange.sent.body.push(chunk)).pipe(upstream);
     upstream.on("response", (answer) => {
+      exchange.received.status = answer.statusCode;
       exchange.received.headers = answer.rawHeaders;
       response.writeHead(answer.statusCode, answer.rawHeaders);
       answer.on("data", (chunk) => {
         exchange.received.body.push(chunk);
-        response.write(chunk, () => this.#onChunk(exchange, response));
+        if (this.#cut(exchange)) response.destroy();
+        else response.write(chunk);
       });
       answer.on("end", () => response.end());
       answer.on("error", () => response.destroy());

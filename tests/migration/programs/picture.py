@@ -9,7 +9,7 @@ BASE_URL = "https://api.deepcreativelabs.com/v1"
 BEARER = os.environ.get("DEEPCREATIVE_API_KEY")
 
 
-def call(method: str, path: str, body: dict | None = None) -> dict:
+def call(method, path, body=None):
     headers = {"Authorization": f"Bearer {BEARER}"}
     response = requests.request(method, BASE_URL + path, headers=headers, json=body, timeout=30)
     response.raise_for_status()
