@@ -31,7 +31,7 @@ RUST_SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock rust-toolchain.t
 CLIENT_SOURCES := $(shell find clients/web/src -type f) $(wildcard clients/web/*.json clients/web/*.mjs)
 SITE_SOURCES := docs/openapi.json $(shell find site clients/web/src -type f 2>/dev/null)
 
-.PHONY: dev test build site token deploy-check lint fmt fuzz mutants bench timing capacity test-rust test-js test-browser chromium go clean help
+.PHONY: dev test build site token deploy-check lint fmt fuzz mutants bench timing capacity test-rust test-js test-browser test-migration test-examples chromium go clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -143,7 +143,7 @@ capacity:
 
 # --- checking -----------------------------------------------------------------------------------------------------
 
-test: build simulator client test-rust test-js test-clients test-browser deploy-check
+test: build simulator client test-rust test-js test-clients test-browser test-migration test-examples deploy-check
 
 # The model of Dispatcher and Ledgers tries 100,000 interleavings, optimized; the workspace's run a few.
 MODEL_CASES ?= 100000
@@ -154,8 +154,8 @@ FUZZ_CASES ?= 40000
 # Tokens that Valetkey, jose and PyJWT are asked about, optimized; the workspace's run makes 2,000.
 DIFFERENTIAL_TOKENS ?= 100000
 
-# PyJWT for that, and for the test of docs/identity.md's code. Without a python3 that can make environments the test says that it
-# skips, and fails where CI is set.
+# PyJWT for that, and for the test of docs/identity.md's code; requests for programs in Python. Without a python3 that can make
+# environments the tests say that they skip, and fail where CI is set.
 $(TOOLS)/python/.ready: tests/requirements.txt
 	@if ! python3 -c "import ensurepip" 2>/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -q && apt-get install -yq --no-install-recommends python3-venv; fi
@@ -203,6 +203,13 @@ chromium:
 test-browser: build simulator chromium
 	$(NODE) node_modules/typescript/bin/tsc --project site
 	$(NODE) tests/browser/run.mjs
+
+# Programs that were written for the vendor, with two lines changed; the examples. Both use the machine's curl or Python.
+test-migration: build simulator $(TOOLS)/python/.ready
+	$(NODE) tests/migration/run.mjs
+
+test-examples: build simulator $(TOOLS)/python/.ready
+	$(NODE) tests/examples/run.mjs
 
 # Two hours: .cargo/mutants.toml says what is changed and which tests run. Random cases are few and always the same, so that
 # two runs say the same. Survivors (2) and timeouts (3) are results and no failure; target/mutants.out has them.

@@ -9,7 +9,7 @@ export class Simulator {
     this.#control = control;
   }
 
-  /** A token as the app's backend would give it. */
+  /** A token as the app's backend would give it, for a plan or the default one. */
   async token(subject, plan) {
     const answer = await fetch(`${this.origin}/session`, {
       method: "POST",
@@ -42,6 +42,11 @@ export class Simulator {
 
   settings(changes) {
     return this.#call("PUT", "/settings", changes);
+  }
+
+  /** Settings, balances and faults as they were at the start. */
+  reset() {
+    return this.#call("POST", "/reset", { settings: true });
   }
 
   async #call(method, path, body) {

@@ -13,6 +13,8 @@ import { Simulator } from "./simulator.mjs";
 const ROOT = resolve(import.meta.dirname, "../..");
 const KEY_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const PREDICTION_MS = 1_500;
+/** Who signs tokens and for whom: what scripts/development.mjs tells the Worker. */
+const SESSION = { SESSION_ISSUER: "http://127.0.0.1/demo", SESSION_AUDIENCE: "demo" };
 
 /** `sk_live_` and 32 characters that nothing else contains by chance. */
 function newVendorKey() {
@@ -25,10 +27,10 @@ function required(path, what) {
 }
 
 /**
- * Starts both. `settings(origin)` are settings of the Worker at `origin` that replace those of `make dev`; a prediction takes
- * `predictionMs`.
+ * Starts both. `settings(origin)` are settings of the Worker at `origin` that replace those of `make dev`; `plans` are added to its
+ * policy; a prediction takes `predictionMs`.
  */
-export async function startStack({ settings = () => ({}), predictionMs = PREDICTION_MS } = {}) {
+export async function startStack({ settings = () => ({}), plans = {}, predictionMs = PREDICTION_MS } = {}) {
   const worker = required(join(ROOT, "build/index.js"), "the built Worker");
   const binary = required(resolve(ROOT, process.env.SIMULATOR_BIN || "target/debug/valetkey-simulator"), "the simulator");
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-browser-")));
@@ -48,9 +50,9 @@ export async function startStack({ settings = () => ({}), predictionMs = PREDICT
     },
   };
   try {
-    const sessionSecret = randomBytes(48).toString("base64url");
-    stack.simulator = await startSimulator(services, binary, stack.vendorKey, { sessionSecret, predictionMs });
-    stack.origin = await startWorker(services, worker, directory, stack, { sessionSecret, settings });
+    stack.session = { ...SESSION, SESSION_SECRET: randomBytes(48).toString("base64url") };
+    stack.simulator = await startSimulator(services, binary, stack, predictionMs);
+    stack.origin = await startWorker(services, worker, directory, stack, { settings, plans });
     return stack;
   } catch (error) {
     console.error(stack.logs());
@@ -59,14 +61,9 @@ export async function startStack({ settings = () => ({}), predictionMs = PREDICT
   }
 }
 
-async function startSimulator(services, binary, vendorKey, { sessionSecret, predictionMs }) {
+async function startSimulator(services, binary, { vendorKey, session }, predictionMs) {
   const flags = ["--port", "0", "--control-port", "0", "--key", vendorKey, "--prediction-ms", String(predictionMs)];
-  const service = new Service("simulator", binary, flags, {
-    // They must equal what scripts/development.mjs tells the Worker.
-    SESSION_ISSUER: "http://127.0.0.1/demo",
-    SESSION_AUDIENCE: "demo",
-    SESSION_SECRET: sessionSecret,
-  });
+  const service = new Service("simulator", binary, flags, session);
   services.push(service);
   const [, origin, control] = await service.line(/simulator ready (http:\S+) control (http:\S+)/);
   const simulator = new Simulator(origin, control);
@@ -85,7 +82,7 @@ async function freePort() {
   return port;
 }
 
-async function startWorker(services, worker, directory, { simulator, vendorKey }, { sessionSecret, settings }) {
+async function startWorker(services, worker, directory, { simulator, vendorKey, session }, { settings, plans }) {
   const site = join(directory, "site");
   execFileSync(process.execPath, [join(ROOT, "site/build.mjs")], {
     env: { ...process.env, SITE_OUT: site, SESSION_URL: `${simulator.origin}/session` },
@@ -98,7 +95,7 @@ async function startWorker(services, worker, directory, { simulator, vendorKey }
   writeFileSync(config, JSON.stringify({ ...wranglerConfig(ROOT, site), main: join(build, basename(worker)) }));
   const port = await freePort();
   const changes = settings(`http://127.0.0.1:${port}`);
-  const vars = developmentVars({ vendorKey, sessionSecret, simulator: simulator.origin, changes });
+  const vars = developmentVars({ vendorKey, sessionSecret: session.SESSION_SECRET, simulator: simulator.origin, plans, changes });
   writeFileSync(join(directory, ".dev.vars"), vars, { mode: 0o600 });
 
   const wrangler = join(ROOT, "node_modules/wrangler/bin/wrangler.js");

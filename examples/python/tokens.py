@@ -1,0 +1,25 @@
+"""What your backend does: it signs a token of five minutes for a user who is logged in. The secret stays there."""
+
+import os
+import time
+import uuid
+
+import jwt
+
+TOKEN_SECS = 300
+
+
+def token_for(user_id: str, plan: str | None = None) -> str:
+    """A token of this user, as the entry of `ISSUERS` in docs/identity.md takes it."""
+    now = int(time.time())
+    claims = {
+        "iss": os.environ.get("APP_TOKEN_ISSUER", "https://app.example.com"),
+        "aud": os.environ.get("APP_TOKEN_AUDIENCE", "valetkey"),
+        "sub": user_id,
+        "iat": now,
+        "exp": now + TOKEN_SECS,
+        "jti": str(uuid.uuid4()),
+    }
+    if plan is not None:
+        claims["plan"] = plan
+    return jwt.encode(claims, os.environ["APP_TOKEN_SECRET"], algorithm="HS256")
