@@ -168,6 +168,9 @@ go:
 	@if ! command -v go >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -q && apt-get install -yq --no-install-recommends golang-go; fi
 
+# Tests on workerd wait more than they compute: two for each core.
+export RUST_TEST_THREADS ?= 4
+
 test-rust: build simulator $(TOOLS)/python/.ready $(if $(CI),go)
 	cargo test --workspace
 	MODEL_CASES=$(MODEL_CASES) cargo test --profile model --test model
