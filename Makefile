@@ -207,11 +207,11 @@ test-browser: build simulator chromium
 	$(NODE) node_modules/typescript/bin/tsc --project site
 	$(NODE) tests/browser/run.mjs
 
-# Programs that were written for the vendor, with two lines changed; the examples. Both use the machine's curl or Python.
+# Programs that were written for the vendor, with two lines changed; the examples. Both use the machine's curl or Python, the pages Chromium.
 test-migration: build simulator $(TOOLS)/python/.ready
 	$(NODE) tests/migration/run.mjs
 
-test-examples: build simulator $(TOOLS)/python/.ready
+test-examples: build simulator client chromium $(TOOLS)/python/.ready
 	$(NODE) tests/examples/run.mjs
 
 # Two hours: .cargo/mutants.toml says what is changed and which tests run. Random cases are few and always the same, so that

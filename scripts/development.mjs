@@ -18,6 +18,9 @@ export function wranglerConfig(root, site) {
   };
 }
 
+/** Where the pages of examples/ are served. */
+const EXAMPLE_PAGES = "http://127.0.0.1:5173";
+
 const ISSUER = {
   issuer: "http://127.0.0.1/demo",
   audience: ["demo"],
@@ -50,7 +53,7 @@ export function developmentVars({ vendorKey, sessionSecret, simulator, demo = "o
     DEEPCREATIVE_API_KEY: vendorKey,
     SESSION_SECRET: sessionSecret,
     UPSTREAM_URL: `${simulator}/v1`,
-    ALLOWED_ORIGINS: simulator,
+    ALLOWED_ORIGINS: `${simulator},${EXAMPLE_PAGES}`,
     ISSUERS: JSON.stringify([ISSUER]),
     POLICY: JSON.stringify({ ...POLICY, plans: { ...POLICY.plans, ...plans } }),
     DEMO: demo,

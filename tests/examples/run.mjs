@@ -1,27 +1,35 @@
 // `make test-examples`: what is in examples/, run as a user runs it, against the built Worker on real workerd.
 //
 // Each file in cases/ is one example's: its default export are `[name, test]` pairs, and `missing()`, if there is one, says
-// what this machine lacks to run them. Each test gets `{stack}`.
+// what this machine lacks to run them. Each test gets `{stack, pages, browser}`: the Worker, a server of pages on an origin that it
+// allows, and a function that launches Chromium once.
 //
 //   PYTHON_BIN     a Python with the packages of tests/requirements.txt; default: the Makefile's, else python3
 //   SIMULATOR_BIN  the simulator; default target/debug/valetkey-simulator
 //   ONLY           run only the tests whose name contains this
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { findChromium, launch } from "../browser/browser.mjs";
 import { startStack } from "../browser/stack.mjs";
 import { Suite } from "../support/suite.mjs";
+import { Pages } from "./pages.mjs";
 import { PLANS } from "./plans.mjs";
 
 const suite = new Suite();
-const stack = await startStack({ plans: PLANS });
+const pages = await Pages.start();
+const stack = await startStack({ plans: PLANS, settings: () => ({ ALLOWED_ORIGINS: pages.origin }) });
+let launched;
+const browser = () => (launched ??= launch(findChromium()));
 try {
   for (const file of readdirSync(join(import.meta.dirname, "cases")).sort()) {
     const { default: tests, missing } = await import(`./cases/${file}`);
     const lacking = missing?.();
-    if (lacking === undefined) await suite.run(tests, { stack }, () => console.log(stack.logs()));
+    if (lacking === undefined) await suite.run(tests, { stack, pages, browser }, () => console.log(stack.logs()));
     else suite.skip(file, lacking);
   }
 } finally {
+  await (await launched)?.close();
+  pages.stop();
   await stack.stop();
 }
 suite.finish();

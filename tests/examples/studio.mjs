@@ -1,0 +1,128 @@
+// The page of examples/web and examples/react as a person sees it: both have the same fields, buttons and sentences.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join, resolve } from "node:path";
+import { openRecorded } from "../browser/browser.mjs";
+import { scan } from "../browser/key-scan.mjs";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const SCREENSHOTS = resolve(import.meta.dirname, "../../dist/screenshots");
+const PATIENCE_MS = 30_000;
+/** The browser writes each failed request into the console by itself. */
+const OWN_WORDS = /^Failed to load resource/;
+
+export class Studio {
+  constructor({ context, page, recorder }) {
+    this.context = context;
+    this.page = page;
+    this.recorder = recorder;
+    this.prompt = page.getByLabel("Description");
+    this.create = page.getByRole("button", { name: "Create" });
+    this.cancel = page.getByRole("button", { name: "Cancel" });
+    this.status = page.getByRole("status");
+    this.problem = page.getByRole("alert");
+    this.picture = page.locator("img");
+  }
+
+  static async open(browser, origin, options) {
+    return new Studio(await openRecorded(browser, origin, options));
+  }
+
+  async submit(prompt) {
+    await this.prompt.fill(prompt);
+    await this.create.click();
+  }
+
+  async waitFor(text) {
+    await this.page.getByText(text).waitFor({ timeout: PATIENCE_MS });
+  }
+
+  async pictureWidth() {
+    await this.picture.waitFor({ timeout: PATIENCE_MS });
+    await this.picture.evaluate((picture) => picture.decode());
+    return this.picture.evaluate((picture) => picture.naturalWidth);
+  }
+
+  async problemText() {
+    await this.problem.waitFor({ timeout: PATIENCE_MS });
+    return this.problem.innerText();
+  }
+
+  async assertAccessible(state) {
+    await this.page.evaluate(AXE);
+    const { violations } = await this.page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+    assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join("; ")}`), [], state);
+  }
+
+  screenshot(name) {
+    return this.page.screenshot({ path: join(SCREENSHOTS, `example-${name}.png`) });
+  }
+
+  /** No exception, no violation of the page's policy, and the vendor's key nowhere. */
+  async assertClean(vendorKey) {
+    assert.deepEqual(this.recorder.complaints.filter((text) => !OWN_WORDS.test(text)), []);
+    assert.deepEqual(scan(vendorKey, await this.recorder.everything()), []);
+  }
+}
+
+/** What every page has to do: `open` opens it. */
+export function journeys(name, open) {
+  const on = (use, options) => async (world) => {
+    const studio = await open(world, options);
+    try {
+      await use(studio, world);
+      await studio.assertClean(world.stack.vendorKey);
+    } finally {
+      await studio.context.close();
+    }
+  };
+  return [
+    [
+      `${name}: a prompt becomes a picture, made once`,
+      on(async (studio, { stack }) => {
+        const { next } = await stack.simulator.requests();
+        await studio.submit("A serene Japanese garden");
+        await studio.waitFor("Making your picture…");
+        assert.ok((await studio.pictureWidth()) > 0);
+        const requests = await stack.simulator.vendorRequests(next);
+        assert.equal(requests.filter(({ route }) => route === "create").length, 1);
+      }),
+    ],
+    [
+      `${name}: Cancel ends it`,
+      on(async (studio) => {
+        await studio.submit("A garden in all four seasons [slow]");
+        await studio.waitFor("Making your picture…");
+        await studio.cancel.click();
+        await studio.waitFor("Canceled.");
+        assert.equal(await studio.problem.isVisible(), false);
+        assert.equal(await studio.create.isEnabled(), true);
+      }),
+    ],
+    [
+      `${name}: a failure is a sentence, a refusal one with its request id`,
+      on(async (studio, { stack }) => {
+        await studio.submit("A garden [fail]");
+        assert.match(await studio.problemText(), /^It did not work: /);
+        await stack.simulator.failOnce("create", { status: 409 });
+        await studio.submit("A garden");
+        await studio.waitFor(/\(request req_\w+\)/);
+      }),
+    ],
+    ...["light", "dark"].map((colorScheme) => [
+      `${name}: axe finds nothing in ${colorScheme}`,
+      // The page's policy must not let axe in; it is no part of what is tested here.
+      on(async (studio) => {
+        await studio.assertAccessible("empty");
+        await studio.submit("A garden [fail]");
+        await studio.problemText();
+        await studio.assertAccessible("error");
+        await studio.submit("A serene Japanese garden");
+        await studio.pictureWidth();
+        await studio.assertAccessible("picture");
+        await studio.screenshot(`${name}-${colorScheme}`);
+      }, { bypassCSP: true, colorScheme, viewport: { width: 720, height: 900 } }),
+    ]),
+  ];
+}
