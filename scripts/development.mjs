@@ -41,8 +41,11 @@ const POLICY = {
   },
 };
 
-/** The text of a .dev.vars file. `simulator` is its origin: the vendor and the app's backend in one. */
-export function developmentVars({ vendorKey, sessionSecret, simulator, demo = "on" }) {
+/**
+ * The text of a .dev.vars file. `simulator` is its origin: the vendor and the app's backend in one. `changes` replace these
+ * settings, or are more of them.
+ */
+export function developmentVars({ vendorKey, sessionSecret, simulator, demo = "on", changes = {} }) {
   const settings = {
     DEEPCREATIVE_API_KEY: vendorKey,
     SESSION_SECRET: sessionSecret,
@@ -51,6 +54,7 @@ export function developmentVars({ vendorKey, sessionSecret, simulator, demo = "o
     ISSUERS: JSON.stringify([ISSUER]),
     POLICY: JSON.stringify(POLICY),
     DEMO: demo,
+    ...changes,
   };
   return Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`).join("");
 }

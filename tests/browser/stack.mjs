@@ -1,7 +1,9 @@
 // Everything that the page talks to, on free ports: the simulator, and the built Worker on real workerd.
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { cpSync, existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { developmentVars, wranglerConfig } from "../../scripts/development.mjs";
@@ -22,7 +24,11 @@ function required(path, what) {
   return path;
 }
 
-export async function startStack() {
+/**
+ * Starts both. `settings(origin)` are settings of the Worker at `origin` that replace those of `make dev`; a prediction takes
+ * `predictionMs`.
+ */
+export async function startStack({ settings = () => ({}), predictionMs = PREDICTION_MS } = {}) {
   const worker = required(join(ROOT, "build/index.js"), "the built Worker");
   const binary = required(resolve(ROOT, process.env.SIMULATOR_BIN || "target/debug/valetkey-simulator"), "the simulator");
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-browser-")));
@@ -43,8 +49,8 @@ export async function startStack() {
   };
   try {
     const sessionSecret = randomBytes(48).toString("base64url");
-    stack.simulator = await startSimulator(services, binary, stack.vendorKey, sessionSecret);
-    stack.origin = await startWorker(services, worker, directory, stack, sessionSecret);
+    stack.simulator = await startSimulator(services, binary, stack.vendorKey, { sessionSecret, predictionMs });
+    stack.origin = await startWorker(services, worker, directory, stack, { sessionSecret, settings });
     return stack;
   } catch (error) {
     console.error(stack.logs());
@@ -53,8 +59,8 @@ export async function startStack() {
   }
 }
 
-async function startSimulator(services, binary, vendorKey, sessionSecret) {
-  const flags = ["--port", "0", "--control-port", "0", "--key", vendorKey, "--prediction-ms", String(PREDICTION_MS)];
+async function startSimulator(services, binary, vendorKey, { sessionSecret, predictionMs }) {
+  const flags = ["--port", "0", "--control-port", "0", "--key", vendorKey, "--prediction-ms", String(predictionMs)];
   const service = new Service("simulator", binary, flags, {
     // They must equal what scripts/development.mjs tells the Worker.
     SESSION_ISSUER: "http://127.0.0.1/demo",
@@ -69,7 +75,17 @@ async function startSimulator(services, binary, vendorKey, sessionSecret) {
   return simulator;
 }
 
-async function startWorker(services, worker, directory, { simulator, vendorKey }, sessionSecret) {
+/** A port that is free now: the Worker's settings name its origin, so that it is needed before wrangler could choose one. */
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+async function startWorker(services, worker, directory, { simulator, vendorKey }, { sessionSecret, settings }) {
   const site = join(directory, "site");
   execFileSync(process.execPath, [join(ROOT, "site/build.mjs")], {
     env: { ...process.env, SITE_OUT: site, SESSION_URL: `${simulator.origin}/session` },
@@ -80,11 +96,13 @@ async function startWorker(services, worker, directory, { simulator, vendorKey }
   cpSync(dirname(worker), build, { recursive: true });
   const config = join(directory, "wrangler.json");
   writeFileSync(config, JSON.stringify({ ...wranglerConfig(ROOT, site), main: join(build, basename(worker)) }));
-  const vars = developmentVars({ vendorKey, sessionSecret, simulator: simulator.origin });
+  const port = await freePort();
+  const changes = settings(`http://127.0.0.1:${port}`);
+  const vars = developmentVars({ vendorKey, sessionSecret, simulator: simulator.origin, changes });
   writeFileSync(join(directory, ".dev.vars"), vars, { mode: 0o600 });
 
   const wrangler = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
-  const flags = ["--config", config, "--port", "0", "--inspector-port", "0", "--persist-to", join(directory, "state")];
+  const flags = ["--config", config, "--port", String(port), "--inspector-port", "0", "--persist-to", join(directory, "state")];
   const service = new Service("worker", process.execPath, [wrangler, "dev", "--ip", "127.0.0.1", ...flags], {
     CI: "1",
     WRANGLER_SEND_METRICS: "false",
