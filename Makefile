@@ -177,7 +177,7 @@ test-rust: build simulator $(TOOLS)/python/.ready $(if $(CI),go)
 	FUZZ_CASES=$(FUZZ_CASES) cargo test --profile model --package valetkey-fuzz --bins
 	DIFFERENTIAL_TOKENS=$(DIFFERENTIAL_TOKENS) cargo test --profile model --test differential -- --nocapture
 
-test-js: node_modules/.package-lock.json
+test-js: client
 	$(NODE) --test "tests/js/*.test.mjs" "clients/web/tests/*.test.mjs"
 
 # clients/web in Node and in Chromium, against the Worker on workerd.
