@@ -11,9 +11,8 @@ export function narrow(document, { origin, issuer, subjectToken }) {
   const { parameters, schemas, responses } = narrowed.components;
   parameters.Owner.schema.const = MODEL.owner;
   parameters.Model.schema.const = MODEL.name;
-  // Both kinds: one waits for the end of a prediction, the other meets it while it runs.
-  delete parameters.Prefer.example;
-  parameters.Prefer.examples = { wait: { value: "wait=5" }, other: { value: "respond-async" } };
+  // Creates that are held until the end would take most of the time.
+  parameters.Prefer.example = "wait=0";
   narrowCreates(schemas);
   narrowTokens(schemas, origin, subjectToken);
   // A proof counts once, so that a document can hold none.
