@@ -56,7 +56,9 @@ node_modules/.package-lock.json: package.json package-lock.json
 	@touch $@
 
 # cargo builds with the lock file that a tool was published with; where a registry lacks one of its versions, without.
+# Unoptimized: they run for seconds, and would be built for minutes.
 define cargo_tool
+	export CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256; \
 	cargo install $(1) --version $(2) --locked --root $(TOOLS) || cargo install $(1) --version $(2) --root $(TOOLS)
 	@touch $@
 endef
