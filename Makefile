@@ -182,7 +182,7 @@ test-rust: build simulator $(TOOLS)/python/.ready $(if $(CI),go)
 test-js: client
 	$(NODE) --test "tests/js/*.test.mjs" "clients/web/tests/*.test.mjs"
 
-# clients/web in Node and in Chromium, against the Worker on workerd.
+# clients/web in Node, Deno and Chromium, against the Worker on workerd.
 test-clients: build simulator client chromium
 	$(NODE) --test "tests/clients/*.test.mjs"
 

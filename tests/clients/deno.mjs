@@ -1,0 +1,12 @@
+// Run by Deno, with the permission to call this machine and no other: a picture with a bound token. Arguments: as JSON.
+import { proofKey, tokenExchange, valetkey } from "../../clients/web/dist/index.js";
+
+const { baseUrl, sessionUrl, subject, model } = JSON.parse(Deno.args[0]);
+const dpop = proofKey();
+const subjectToken = async () => (await (await fetch(sessionUrl, { method: "POST", body: JSON.stringify({ sub: subject }) })).json()).token;
+const client = valetkey({ baseUrl, getToken: tokenExchange({ baseUrl, subjectToken, dpop }), dpop });
+const states = [];
+const picture = await client.run(model, { prompt: "A serene Japanese garden" }, { onUpdate: ({ status }) => states.push(status) });
+const stored = await client.files.upload(new Blob(["x"], { type: "image/png" }));
+const refused = await client.create(model, { prompt: 5 }).catch(({ code, requestId }) => ({ code, requestId }));
+console.log(JSON.stringify({ status: picture.status, states, bytes: stored.bytes, refused }));
