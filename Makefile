@@ -31,7 +31,7 @@ RUST_SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock rust-toolchain.t
 CLIENT_SOURCES := $(shell find clients/web/src -type f) $(wildcard clients/web/*.json clients/web/*.mjs)
 SITE_SOURCES := docs/openapi.json $(shell find site clients/web/src -type f 2>/dev/null)
 
-.PHONY: dev test build site token deploy-check lint fmt fuzz mutants bench timing capacity test-rust test-js test-browser test-migration test-examples chromium go clean help
+.PHONY: dev test build site token deploy-check lint fmt fuzz mutants bench timing capacity test-rust test-js test-openapi test-clients test-browser test-migration test-examples chromium go clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -143,7 +143,7 @@ capacity:
 
 # --- checking -----------------------------------------------------------------------------------------------------
 
-test: build simulator client test-rust test-js test-clients test-browser test-migration test-examples deploy-check
+test: build simulator client test-rust test-js test-openapi test-clients test-browser test-migration test-examples deploy-check
 
 # The model of Dispatcher and Ledgers tries 100,000 interleavings, optimized; the workspace's run a few.
 MODEL_CASES ?= 100000
@@ -154,8 +154,8 @@ FUZZ_CASES ?= 40000
 # Tokens that Valetkey, jose and PyJWT are asked about, optimized; the workspace's run makes 2,000.
 DIFFERENTIAL_TOKENS ?= 100000
 
-# PyJWT for that, and for the test of docs/identity.md's code; requests for programs in Python. Without a python3 that can make
-# environments the tests say that they skip, and fail where CI is set.
+# PyJWT for that, and for the test of docs/identity.md's code; schemathesis for docs/openapi.json; requests for programs in
+# Python. Without a python3 that can make environments the tests say that they skip, and fail where CI is set.
 $(TOOLS)/python/.ready: tests/requirements.txt
 	@if ! python3 -c "import ensurepip" 2>/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -q && apt-get install -yq --no-install-recommends python3-venv; fi
@@ -177,13 +177,16 @@ test-rust: build simulator $(TOOLS)/python/.ready $(if $(CI),go)
 	FUZZ_CASES=$(FUZZ_CASES) cargo test --profile model --package valetkey-fuzz --bins
 	DIFFERENTIAL_TOKENS=$(DIFFERENTIAL_TOKENS) cargo test --profile model --test differential -- --nocapture
 
-test-js: node_modules/.package-lock.json
+test-js: client
 	$(NODE) --test "tests/js/*.test.mjs" "clients/web/tests/*.test.mjs"
 
 # clients/web in Node and in Chromium, against the Worker on workerd.
-.PHONY: test-clients
 test-clients: build simulator client chromium
 	$(NODE) --test "tests/clients/*.test.mjs"
+
+# docs/openapi.json against the built Worker: 10,000 requests by schemathesis, good and bad ones.
+test-openapi: build simulator $(TOOLS)/python/.ready
+	$(NODE) tests/openapi/run.mjs
 
 # libFuzzer on each target, one after the other. What it finds is in fuzz/artifacts; what it learned stays in fuzz/corpus.
 # `--release` leaves the profile to fuzz/.cargo/config.toml; sanitizers need a nightly compiler, and there is no unsafe code.

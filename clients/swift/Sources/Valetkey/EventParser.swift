@@ -1,0 +1,64 @@
+/// Server-sent events out of lines (WHATWG HTML, section 9.2.6), as far as the API uses them.
+struct EventParser {
+    struct Event: Equatable {
+        var type: String
+        var data: String
+        /// The last id that was seen, with this event or before.
+        var id: String
+    }
+
+    struct TooLong: Error {}
+
+    /// A prediction is a few kilobytes.
+    private static let maxPending = 1 << 20
+
+    private var type = ""
+    private var data: [String] = []
+    private var pending = 0
+    private var id = ""
+
+    /// Takes a line without its end; an empty one completes an event.
+    mutating func take(line: String) throws -> Event? {
+        if line.isEmpty {
+            defer { (type, data, pending) = ("", [], 0) }
+            return data.isEmpty ? nil : Event(type: type.isEmpty ? "message" : type, data: data.joined(separator: "\n"), id: id)
+        }
+        pending += line.utf8.count
+        guard pending <= Self.maxPending else { throw TooLong() }
+        let name = line.prefix { $0 != ":" }
+        var value = line.dropFirst(name.count + 1)
+        if value.first == " " { value = value.dropFirst() }
+        switch name {
+        case "data": data.append(String(value))
+        case "event": type = String(value)
+        case "id" where !value.contains("\0"): id = String(value)
+        default: break
+        }
+        return nil
+    }
+}
+
+/// Lines out of bytes: ends are LF, CR and CR LF. `URLSession.AsyncBytes.lines` passes over empty lines, which end events.
+struct LineSplitter {
+    private var bytes: [UInt8] = []
+    private var endedWithCarriageReturn = false
+    private var isFirst = true
+
+    /// Takes a byte; gives the line that it ends.
+    mutating func take(_ byte: UInt8) throws -> String? {
+        defer { endedWithCarriageReturn = byte == 0x0D }
+        switch byte {
+        case 0x0A where endedWithCarriageReturn: return nil
+        case 0x0A, 0x0D:
+            defer { bytes.removeAll(keepingCapacity: true) }
+            var line = String(decoding: bytes, as: UTF8.self)
+            if isFirst, line.first == "\u{FEFF}" { line.removeFirst() }
+            isFirst = false
+            return line
+        default:
+            guard bytes.count < 1 << 20 else { throw EventParser.TooLong() }
+            bytes.append(byte)
+            return nil
+        }
+    }
+}

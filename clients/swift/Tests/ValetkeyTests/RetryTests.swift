@@ -1,0 +1,40 @@
+import XCTest
+@testable import Valetkey
+
+final class RetryTests: XCTestCase {
+    func testWaitsGrowHaveABoundAndAreNeverShorterThanARetryAfter() {
+        for random in [0, 0.5, 0.999] {
+            for tries in 1..<40 {
+                let delay = Connection.backoff(tries: tries, retryAfter: nil, random: random)
+                XCTAssert((0.25...8).contains(delay))
+                let told = Connection.backoff(tries: tries, retryAfter: 20, random: random)
+                XCTAssert((20...24).contains(told))
+            }
+        }
+    }
+
+    func testWhatMayHaveArrivedIsRepeatedOnlyWhereThatDoesNoHarm() {
+        let error = ValetkeyError(.network, "")
+        XCTAssertTrue(error.mayRepeat(isRepeatable: true))
+        XCTAssertFalse(error.mayRepeat(isRepeatable: false))
+        var named = ValetkeyError(Code(rawValue: "upstream_timeout"), "")
+        named.jobID = "pred_1"
+        XCTAssertFalse(named.mayRepeat(isRepeatable: true))
+        XCTAssertTrue(ValetkeyError(Code(rawValue: "rate_limited"), "").mayRepeat(isRepeatable: false))
+        XCTAssertFalse(ValetkeyError(Code(rawValue: "a_code_of_tomorrow"), "").mayRepeat(isRepeatable: true))
+    }
+
+    func testNamesCannotLeadToOtherRoutes() {
+        for model in ["../auth/token", "a/..", "a", "a/b/c", "a/b?x=1", ""] {
+            XCTAssertThrowsError(try Valetkey.path(of: model), model)
+        }
+        XCTAssertEqual(Valetkey.path(ofPrediction: "../x"), "/v1/predictions/..%2Fx")
+    }
+
+    func testATokenGoesOverHTTPSOrStaysOnThisMachine() throws {
+        for url in ["http://example.com", "https://user@example.com"] {
+            XCTAssertThrowsError(try Valetkey(baseURL: XCTUnwrap(URL(string: url))) { _ in "t" }, url)
+        }
+        _ = try Valetkey(baseURL: XCTUnwrap(URL(string: "http://127.0.0.1:8787"))) { _ in "t" }
+    }
+}

@@ -1,0 +1,47 @@
+// clients/swift as far as it can be checked without a Swift toolchain: its words are the API's, and README says what is not tested.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+import { ValetkeyError } from "../../clients/web/src/index.ts";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const SWIFT = join(ROOT, "clients/swift");
+const read = (path) => readFileSync(join(SWIFT, path), "utf8");
+const { schemas } = JSON.parse(readFileSync(join(ROOT, "docs/openapi.json"), "utf8")).components;
+
+test("each code has the advice that it has in the TypeScript client", () => {
+  const advice = { repeat: "repeat", wait: "wait", askUser: "ask_user", giveUp: "give_up" };
+  const rows = [...read("Sources/Valetkey/Code.swift").matchAll(/^ {8}"(\w+)": \.(\w+),$/gm)];
+  const web = readFileSync(join(ROOT, "clients/web/src/errors.ts"), "utf8");
+  const codes = [...web.matchAll(/^ {2}(\w+): "(?:repeat|wait|ask_user|give_up)",$/gm)].map(([, code]) => code);
+  assert.deepEqual(rows.map(([, code]) => code).sort(), codes.sort());
+  for (const [, code, word] of rows) assert.equal(advice[word], new ValetkeyError(code, "").advice, code);
+});
+
+test("what it reads of a prediction is there", () => {
+  const source = read("Sources/Valetkey/Prediction.swift");
+  const [, statuses] = /case (queued[\w, ]+)$/m.exec(source);
+  assert.deepEqual(statuses.split(", "), schemas.PredictionStatus.enum);
+  for (const name of source.matchAll(/= "(\w+)"$/gm)) {
+    const isKnown = [schemas.Prediction, schemas.Prediction.properties.queue, schemas.File].some(({ properties }) => name[1] in properties);
+    assert.ok(isKnown, name[1]);
+  }
+});
+
+test("README says that nothing here compiles it", () => {
+  assert.match(read("README.md"), /\*\*Neither compiled nor run by this project's tests\*\*/);
+});
+
+test("brackets are closed in every file", () => {
+  const closing = { "(": ")", "[": "]", "{": "}" };
+  for (const file of ["Package.swift", ...readdirSync(SWIFT, { recursive: true }).filter((name) => name.endsWith(".swift"))]) {
+    const code = read(file).replaceAll(/"""[^]*?"""|"(?:\\.|[^"\\])*"|\/\/.*$/gm, "");
+    const open = [];
+    for (const [bracket] of code.matchAll(/[()[\]{}]/g)) {
+      if (bracket in closing) open.push(closing[bracket]);
+      else assert.equal(bracket, open.pop(), file);
+    }
+    assert.deepEqual(open, [], file);
+  }
+});

@@ -1,0 +1,51 @@
+// What was answered, so that a run that met nothing but refusals does not pass.
+
+const MIN_EXAMPLES = 10_000;
+// Of all answers; the rest is what negative tests are refused with.
+const MIN_GOOD_SHARE = 0.2;
+// The capability of a webhook is known to the vendor alone; a vendor's stream is open only while its prediction runs, and is not
+// opened again for 10 s, so that it takes luck.
+const SELDOM_GOOD = ["webhook", "streamPrediction"];
+
+export class Tally {
+  #methods;
+  #answers = [];
+
+  constructor(document) {
+    const operations = Object.values(document.paths).flatMap((item) => Object.entries(item));
+    this.#methods = new Map(operations.map(([method, { operationId }]) => [operationId, method.toUpperCase()]));
+  }
+
+  /** Adds the lines of hooks.py; those of methods that an operation's path does not have count for nothing. */
+  add(lines) {
+    const answers = lines.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+    this.#answers.push(...answers.filter(({ operation, method }) => this.#methods.get(operation) === method));
+  }
+
+  print() {
+    for (const operation of this.#methods.keys()) {
+      const counts = countBy(this.#answers.filter((answer) => answer.operation === operation), ({ status }) => status);
+      const text = Object.entries(counts).map(([status, count]) => `${status}: ${count}`);
+      console.log(`${operation.padEnd(24)} ${text.join(", ")}`);
+    }
+    const statuses = countBy(this.#answers, ({ status }) => `${Math.floor(status / 100)}xx`);
+    console.log(`${this.#answers.length} examples: ${JSON.stringify(statuses)}`);
+  }
+
+  problems() {
+    const good = this.#answers.filter(({ status }) => status < 300);
+    const met = new Set(good.map(({ operation }) => operation));
+    const missed = [...this.#methods.keys()].filter((operation) => !met.has(operation) && !SELDOM_GOOD.includes(operation));
+    return [
+      ...missed.map((operation) => `${operation} never succeeded`),
+      ...(this.#answers.length < MIN_EXAMPLES ? [`fewer than ${MIN_EXAMPLES} examples`] : []),
+      ...(good.length < MIN_GOOD_SHARE * this.#answers.length ? [`only ${good.length} answers of success`] : []),
+    ];
+  }
+}
+
+function countBy(items, key) {
+  const counts = {};
+  for (const item of items) counts[key(item)] = (counts[key(item)] ?? 0) + 1;
+  return counts;
+}
