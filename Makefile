@@ -31,7 +31,7 @@ RUST_SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock rust-toolchain.t
 CLIENT_SOURCES := $(shell find clients/web/src -type f) $(wildcard clients/web/*.json clients/web/*.mjs)
 SITE_SOURCES := docs/openapi.json $(shell find site clients/web/src -type f 2>/dev/null)
 
-.PHONY: dev test build site token deploy-check lint fmt fuzz mutants bench timing capacity test-rust test-js test-openapi test-clients test-browser test-migration test-examples chromium go clean help
+.PHONY: dev test build site token deploy-check lint fmt fuzz mutants bench timing capacity test-rust test-js test-openapi test-clients test-kotlin test-browser test-migration test-examples chromium go clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -185,6 +185,10 @@ test-js: client
 # clients/web in Node, Deno and Chromium, against the Worker on workerd.
 test-clients: build simulator client chromium
 	$(NODE) --test "tests/clients/*.test.mjs"
+
+# clients/kotlin, compiled by npm's compiler on the machine's Java. Without Java the test says that it skips, and fails where CI is set.
+test-kotlin: build simulator
+	$(NODE) tests/kotlin/run.mjs
 
 # docs/openapi.json against the built Worker: 10,000 requests by schemathesis, good and bad ones.
 test-openapi: build simulator $(TOOLS)/python/.ready

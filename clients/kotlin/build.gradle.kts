@@ -1,0 +1,30 @@
+plugins {
+    kotlin("jvm") version "2.4.20"
+    `java-library`
+}
+
+group = "valetkey"
+version = "0.1.0"
+
+repositories {
+    mavenCentral()
+}
+
+dependencies {
+    testImplementation(kotlin("test-junit"))
+    // For the recipes of README.md; the library itself needs none.
+    testImplementation("org.jetbrains.kotlinx:kotlinx-coroutines-core:1.8.0")
+}
+
+java {
+    sourceCompatibility = JavaVersion.VERSION_1_8
+    targetCompatibility = JavaVersion.VERSION_1_8
+}
+
+kotlin {
+    explicitApi()
+    compilerOptions {
+        jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_1_8
+        allWarningsAsErrors = true
+    }
+}

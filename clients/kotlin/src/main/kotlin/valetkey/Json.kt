@@ -1,0 +1,187 @@
+package valetkey
+
+import java.math.BigDecimal
+import java.math.BigInteger
+
+/** Deeper nesting is not Valetkey's, and would only fill the stack. */
+private const val MAX_DEPTH = 32
+
+/** What is not JSON (RFC 8259). */
+internal class JsonException(message: String, at: Int) : Exception("$message at character $at")
+
+/** Reads `null`, `Boolean`, `Long`, `Double`, `String`, `List` and `Map`. Strict: a member twice is refused too. */
+internal fun parseJson(text: String): Any? = JsonReader(text).document()
+
+/** The text of a `Map` with text keys, and of what may be in it: an `Iterable`, an `Array`, text, numbers, booleans, null. */
+internal fun writeJson(value: Any?): String = StringBuilder().also { write(it, value, 0) }.toString()
+
+private class JsonReader(private val text: String) {
+    private var at = 0
+
+    fun document(): Any? {
+        val value = value(0)
+        skipBlanks()
+        if (at < text.length) fail("text behind the value")
+        return value
+    }
+
+    private fun value(depth: Int): Any? {
+        if (depth > MAX_DEPTH) fail("nested too deep")
+        skipBlanks()
+        return when (peek()) {
+            '{' -> members(depth)
+            '[' -> items(depth)
+            '"' -> string()
+            't' -> word("true", true)
+            'f' -> word("false", false)
+            'n' -> word("null", null)
+            else -> number()
+        }
+    }
+
+    private fun members(depth: Int): Map<String, Any?> {
+        val members = LinkedHashMap<String, Any?>()
+        at += 1
+        if (takeAfterBlanks('}')) return members
+        do {
+            skipBlanks()
+            if (peek() != '"') fail("no name of a member")
+            val name = string()
+            if (!takeAfterBlanks(':')) fail("no colon")
+            if (name in members) fail("a member twice")
+            members[name] = value(depth + 1)
+        } while (takeAfterBlanks(','))
+        if (!takeAfterBlanks('}')) fail("no end of the object")
+        return members
+    }
+
+    private fun items(depth: Int): List<Any?> {
+        val items = ArrayList<Any?>()
+        at += 1
+        if (takeAfterBlanks(']')) return items
+        do items.add(value(depth + 1)) while (takeAfterBlanks(','))
+        if (!takeAfterBlanks(']')) fail("no end of the array")
+        return items
+    }
+
+    private fun string(): String {
+        val out = StringBuilder()
+        at += 1
+        while (true) {
+            val character = peek() ?: fail("no end of the text")
+            at += 1
+            when {
+                character == '"' -> return out.toString()
+                character == '\\' -> out.append(escaped())
+                character < ' ' -> fail("a control character")
+                else -> out.append(character)
+            }
+        }
+    }
+
+    private fun escaped(): Char {
+        val character = peek() ?: fail("no end of the text")
+        at += 1
+        return when (character) {
+            '"', '\\', '/' -> character
+            'b' -> '\b'
+            'f' -> '\u000c'
+            'n' -> '\n'
+            'r' -> '\r'
+            't' -> '\t'
+            'u' -> unit()
+            else -> fail("an unknown escape")
+        }
+    }
+
+    private fun unit(): Char {
+        if (at + 4 > text.length) fail("no four digits")
+        var unit = 0
+        repeat(4) {
+            val digit = HEX_DIGITS.indexOf(text[at].lowercaseChar())
+            if (digit < 0) fail("no four digits")
+            unit = unit * 16 + digit
+            at += 1
+        }
+        return unit.toChar()
+    }
+
+    private fun number(): Number {
+        val match = NUMBER.find(text, at)?.takeIf { it.range.first == at } ?: fail("no value")
+        at = match.range.last + 1
+        val isInteger = match.groupValues[1].isEmpty()
+        // What is too long for a Long is near enough as a Double.
+        return (if (isInteger) match.value.toLongOrNull() else null) ?: match.value.toDouble()
+    }
+
+    private fun word(word: String, value: Boolean?): Boolean? {
+        if (!text.startsWith(word, at)) fail("no value")
+        at += word.length
+        return value
+    }
+
+    private fun skipBlanks() {
+        while (peek().let { it == ' ' || it == '\n' || it == '\r' || it == '\t' }) at += 1
+    }
+
+    private fun takeAfterBlanks(character: Char): Boolean {
+        skipBlanks()
+        val isThere = peek() == character
+        if (isThere) at += 1
+        return isThere
+    }
+
+    private fun peek(): Char? = if (at < text.length) text[at] else null
+
+    private fun fail(what: String): Nothing = throw JsonException(what, at)
+}
+
+private const val HEX_DIGITS = "0123456789abcdef"
+private val NUMBER = Regex("-?(?:0|[1-9][0-9]*)((?:\\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)")
+
+private fun write(out: StringBuilder, value: Any?, depth: Int) {
+    require(depth <= MAX_DEPTH) { "nested too deep" }
+    when (value) {
+        null -> out.append("null")
+        is Boolean -> out.append(value)
+        is CharSequence -> writeText(out, value)
+        is Byte, is Short, is Int, is Long, is BigInteger, is BigDecimal -> out.append(value)
+        is Float -> writeFraction(out, value.toDouble(), value)
+        is Double -> writeFraction(out, value, value)
+        is Map<*, *> -> writeAll(out, '{', value.entries, '}') { (name, member) ->
+            writeText(out, requireNotNull(name as? CharSequence) { "a member's name is a text" })
+            out.append(':')
+            write(out, member, depth + 1)
+        }
+        is Iterable<*> -> writeAll(out, '[', value, ']') { write(out, it, depth + 1) }
+        is Array<*> -> writeAll(out, '[', value.asIterable(), ']') { write(out, it, depth + 1) }
+        else -> throw IllegalArgumentException("${value.javaClass.name} has no form in JSON")
+    }
+}
+
+private fun writeFraction(out: StringBuilder, value: Double, written: Number) {
+    require(!value.isNaN() && !value.isInfinite()) { "$value has no form in JSON" }
+    out.append(written)
+}
+
+private fun <T> writeAll(out: StringBuilder, first: Char, values: Iterable<T>, last: Char, writeOne: (T) -> Unit) {
+    out.append(first)
+    values.forEachIndexed { index, value ->
+        if (index > 0) out.append(',')
+        writeOne(value)
+    }
+    out.append(last)
+}
+
+private fun writeText(out: StringBuilder, text: CharSequence) {
+    out.append('"')
+    for (character in text) {
+        when {
+            character == '"' || character == '\\' -> out.append('\\').append(character)
+            // Half of a pair, as cutting a text may leave it, has no form in UTF-8.
+            character < ' ' || character.isSurrogate() -> out.append("\\u").append(character.code.toString(16).padStart(4, '0'))
+            else -> out.append(character)
+        }
+    }
+    out.append('"')
+}

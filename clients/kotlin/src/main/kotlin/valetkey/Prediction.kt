@@ -1,0 +1,116 @@
+package valetkey
+
+/** `queued` → `processing` → `succeeded`, `failed` or `canceled`. */
+public enum class PredictionStatus(internal val wire: String, internal val isEnd: Boolean) {
+    QUEUED("queued", false),
+    PROCESSING("processing", false),
+    SUCCEEDED("succeeded", true),
+    FAILED("failed", true),
+    CANCELED("canceled", true),
+
+    /** Of a newer API than this client's. */
+    UNKNOWN("", false),
+}
+
+/** The place of a prediction that waits. */
+public data class Queue(public val position: Int, public val etaSeconds: Int)
+
+/** Why a prediction failed. */
+public data class PredictionError(public val code: Code, public val message: String)
+
+public data class Prediction(
+    public val jobId: String,
+    public val status: PredictionStatus,
+    /** `owner/model`. */
+    public val model: String,
+    /** ISO 8601, UTC. */
+    public val createdAt: String,
+    public val completedAt: String? = null,
+    /** URLs of what was made. */
+    public val output: List<String> = emptyList(),
+    public val error: PredictionError? = null,
+    /** A decimal number. */
+    public val creditsUsed: String? = null,
+    public val predictTimeSecs: Double? = null,
+    /** While it is queued. */
+    public val queue: Queue? = null,
+    /** The vendor has not confirmed the end yet. */
+    public val cancelRequested: Boolean = false,
+) {
+    public val hasEnded: Boolean get() = status.isEnd
+}
+
+/** A file of the user's. [fileId] goes into an input whose rule has `"format":"file"`. */
+public data class StoredFile(
+    public val fileId: String,
+    public val contentType: String,
+    public val bytes: Long,
+    public val createdAt: String,
+)
+
+/** What the user's plan allows and what was used of it. Credits are decimal numbers. */
+public data class Account(
+    public val plan: String,
+    public val creditsBalance: String,
+    public val creditsSpent: String,
+    public val creditsReserved: String,
+    public val dailyCredits: String,
+    public val predictions: Int,
+    public val running: Int,
+    public val waiting: Int,
+)
+
+internal fun predictionOf(value: Any?): Prediction {
+    val members = Members(value)
+    val error = members.optional("error")
+    val queue = members.optional("queue")
+    return Prediction(
+        jobId = members.text("job_id"),
+        status = members.text("status").let { wire -> PredictionStatus.entries.find { it.wire == wire } ?: PredictionStatus.UNKNOWN },
+        model = members.text("model"),
+        createdAt = members.text("created_at"),
+        completedAt = members.optionalText("completed_at"),
+        output = members.texts("output"),
+        error = error?.run { PredictionError(Code.of(text("code")), text("message")) },
+        creditsUsed = members.optionalText("credits_used"),
+        predictTimeSecs = members.optional("metrics")?.optionalNumber("predict_time")?.toDouble(),
+        queue = queue?.run { Queue(number("position").toInt(), number("eta_seconds").toInt()) },
+        cancelRequested = members.flag("cancel_requested"),
+    )
+}
+
+internal fun storedFileOf(value: Any?): StoredFile = Members(value).run {
+    StoredFile(text("file_id"), text("content_type"), number("bytes").toLong(), text("created_at"))
+}
+
+internal fun accountOf(value: Any?): Account {
+    val members = Members(value)
+    val usage = members.required("usage")
+    return Account(
+        plan = members.text("plan"),
+        creditsBalance = members.text("credits_balance"),
+        creditsSpent = usage.text("credits_spent"),
+        creditsReserved = usage.text("credits_reserved"),
+        dailyCredits = members.required("limits").text("daily_credits"),
+        predictions = usage.number("predictions").toInt(),
+        running = usage.number("running").toInt(),
+        waiting = usage.number("waiting").toInt(),
+    )
+}
+
+/** An answer that lacks what every one of its kind has. */
+internal class ShapeException(name: String) : Exception("no $name in the answer")
+
+/** A parsed object; unknown members are ignored. */
+private class Members(value: Any?) {
+    private val members = value as? Map<*, *> ?: throw ShapeException("object")
+
+    fun text(name: String): String = optionalText(name) ?: throw ShapeException(name)
+    fun optionalText(name: String): String? = members[name] as? String
+    fun texts(name: String): List<String> = (members[name] as? List<*>)?.filterIsInstance<String>() ?: throw ShapeException(name)
+    fun number(name: String): Number = optionalNumber(name) ?: throw ShapeException(name)
+    fun optionalNumber(name: String): Number? = members[name] as? Number
+    fun flag(name: String): Boolean = members[name] == true
+    fun required(name: String): Members = optional(name) ?: throw ShapeException(name)
+    fun optional(name: String): Members? = members[name]?.let(::Members)
+}

@@ -1,0 +1,146 @@
+package valetkey
+
+import java.io.Closeable
+import java.util.concurrent.CountDownLatch
+import java.util.concurrent.TimeUnit
+import kotlin.math.min
+import kotlin.math.pow
+import kotlin.random.Random
+
+/** The API sends a comment every 15 s: a stream that is silent for longer than two of them is dead. */
+private const val SILENCE_MS = 35_000L
+
+/** How long without any answer until nobody is there: a lift, a tunnel, a change of networks. */
+private const val PATIENCE_MS = 180_000L
+private const val FIRST_LOOK_MS = 1_000.0
+private const val LOOK_GROWTH = 1.3
+private const val MAX_LOOK_MS = 5_000.0
+private const val TOO_MANY = 429
+
+/**
+ * A prediction as it changes: the present state, then each change until the end. Read from its event stream, or by looking where no
+ * stream can be had; a connection that is lost is opened again where it was left, also with a new token.
+ *
+ * One thread reads; any thread may [close]. To stop reading does not cancel the prediction.
+ */
+public class PredictionEvents internal constructor(
+    private val transport: Transport,
+    private val path: String,
+) : Closeable {
+    private class Stream(val answer: OpenAnswer) {
+        val parser = SseParser()
+        val waiting = ArrayDeque<ServerEvent>()
+    }
+
+    private val closed = CountDownLatch(1)
+
+    @Volatile
+    private var exchange: Closeable? = null
+    private var stream: Stream? = null
+    private var lastId: String? = null
+    private var last: Prediction? = null
+    private var canStream = true
+    private var heard = Deadline(PATIENCE_MS)
+    private var rounds = 0
+    private var failures = 0
+
+    /**
+     * Waits for the next state; null after the last one and after [close]. An interrupt ends the waiting.
+     *
+     * @throws ValetkeyException when the API refuses, or when nobody answered for three minutes.
+     */
+    @Throws(ValetkeyException::class, InterruptedException::class)
+    public fun next(): Prediction? {
+        // What the caller did meanwhile was no silence of the API's.
+        hear()
+        while (last?.hasEnded != true && !isClosed) {
+            try {
+                val prediction = if (canStream) streamed() else looked()
+                if (prediction == null || prediction == last) continue
+                last = prediction
+                if (prediction.hasEnded) close()
+                return prediction
+            } catch (error: ValetkeyException) {
+                if (!isClosed) recover(error)
+            }
+        }
+        return null
+    }
+
+    /** Ends the reading. */
+    override fun close() {
+        closed.countDown()
+        exchange?.close()
+    }
+
+    private val isClosed: Boolean get() = closed.count == 0L
+
+    /** The state that the stream tells next; null at its end, which comes after five minutes and with the token. */
+    private fun streamed(): Prediction? {
+        val stream = stream ?: open().also { stream = it }
+        while (true) {
+            val event = stream.waiting.removeFirstOrNull()
+            if (event == null) {
+                val piece = stream.answer.read(Deadline(SILENCE_MS))
+                if (piece == null) {
+                    letGo()
+                    pause(lookMs())
+                    return null
+                }
+                hear()
+                stream.waiting.addAll(explained { stream.parser.push(piece) })
+            } else if (event.type == "status") {
+                val prediction = explained { predictionOf(parseJson(event.data)) }
+                // Only now: what was not understood is asked for again.
+                lastId = event.id
+                return prediction
+            }
+        }
+    }
+
+    private fun open(): Stream {
+        val resumed = lastId?.takeIf { it.isNotEmpty() }?.let { mapOf("Last-Event-ID" to it) }.orEmpty()
+        val headers = mapOf("Accept" to "text/event-stream") + resumed
+        val call = Call("GET", "$path/events", headers, silenceMs = SILENCE_MS)
+        return Stream(transport.open(call, Deadline(DEFAULT_TIMEOUT_MS), ::watch))
+    }
+
+    private fun looked(): Prediction {
+        if (rounds > 0) pause(lookMs())
+        rounds += 1
+        return explained { predictionOf(transport.once(Call("GET", path), ::watch)) }.also { hear() }
+    }
+
+    private fun lookMs(): Long = min(MAX_LOOK_MS, FIRST_LOOK_MS * LOOK_GROWTH.pow(rounds)).toLong()
+
+    private fun recover(error: ValetkeyException) {
+        letGo()
+        if (!mayRepeat(error, isRepeatable = true) || heard.leftMs <= 0) throw error
+        failures += 1
+        // Four streams are open already, or something on the way keeps streams back: look instead.
+        if (error.status == TOO_MANY || error.code == Code.TIMEOUT) canStream = false
+        pause(backoffMs(failures, Random.nextDouble(), error.retryAfterSecs))
+    }
+
+    private fun hear() {
+        heard = Deadline(PATIENCE_MS)
+        failures = 0
+    }
+
+    private fun watch(opened: Closeable) {
+        exchange = opened
+        // Whoever closed us meanwhile did not see it.
+        if (isClosed) opened.close()
+    }
+
+    private fun letGo() {
+        stream?.answer?.close()
+        stream = null
+        exchange = null
+    }
+
+    /** Ends early when closed. */
+    private fun pause(ms: Long) {
+        closed.await(ms, TimeUnit.MILLISECONDS)
+    }
+}

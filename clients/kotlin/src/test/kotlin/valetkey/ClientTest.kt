@@ -1,0 +1,171 @@
+package valetkey
+
+import java.io.File
+import kotlin.test.Test
+import kotlin.test.assertContentEquals
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertNull
+import kotlin.test.assertTrue
+
+class ClientTest {
+    private fun <T> scripted(vararg steps: Step, options: Options = Options(), use: (Valetkey, ScriptedApi) -> T): T =
+        ScriptedApi(*steps).use { use(it.client(options), it) }
+
+    private fun failing(vararg steps: Step, options: Options = Options(), call: (Valetkey) -> Unit = { it.create(MODEL, INPUT) }) =
+        scripted(*steps, options = options) { client, api -> assertFailsWith<ValetkeyException> { call(client) } to api }
+
+    @Test
+    fun `create sends what the API wants`() {
+        scripted(answer(201, prediction("processing"))) { client, api ->
+            val made = client.create(MODEL, INPUT, imageCount = 2)
+            assertEquals(Prediction(JOB, PredictionStatus.PROCESSING, MODEL, "2026-01-15T10:30:00Z"), made)
+            val request = api.received.single()
+            assertEquals("POST /v1/$MODEL/predictions", request.line)
+            assertEquals("""{"input":{"prompt":"A serene Japanese garden"},"image_count":2}""", String(request.body))
+            assertEquals("application/json", request.headers["content-type"])
+            assertTrue(Regex("Bearer e30[.].+").matches(request.headers.getValue("authorization")))
+            assertTrue(Regex("[0-9a-f]{32}").matches(request.headers.getValue("idempotency-key")))
+            for (name in listOf("origin", "cookie", "x-firebase-appcheck")) assertNull(request.headers[name], name)
+        }
+    }
+
+    @Test
+    fun `every field of a prediction is read, and members that are new are not in the way`() {
+        val failed = ""","error":{"code":"upstream_lost","message":"gone","new":1}""".replaceFirst(",", "")
+        val body = prediction("failed").replace("\"error\":null", failed).replace("\"predict_time\":null", "\"predict_time\":4")
+            .replace("\"output\":[]", "\"output\":[\"https://a.example/1.png\"]").replace("\"credits_used\":null", "\"credits_used\":\"2.5\"")
+            .replaceFirst("{", """{"new":[{}],"queue":{"position":3,"eta_seconds":40},"cancel_requested":true,""")
+        scripted(answer(200, body)) { client, _ ->
+            val read = client.get(JOB)
+            assertEquals(PredictionError(Code.UPSTREAM_LOST, "gone"), read.error)
+            assertEquals(listOf("https://a.example/1.png"), read.output)
+            assertEquals(Queue(3, 40), read.queue)
+            assertEquals(listOf("2.5", 4.0, true, true), listOf(read.creditsUsed, read.predictTimeSecs, read.cancelRequested, read.hasEnded))
+        }
+    }
+
+    @Test
+    fun `a create without an answer is sent again with the same key`() {
+        scripted(lost, refusal(503, "limiter_unavailable"), answer(201, prediction("processing"))) { client, api ->
+            client.create(MODEL, INPUT, "my key")
+            assertEquals(listOf("my key", "my key", "my key"), api.received.map { it.headers["idempotency-key"] })
+        }
+    }
+
+    @Test
+    fun `gives up after as many tries as may be, and hands out the key`() {
+        val refused = refusal(503, "limiter_unavailable")
+        val (error, api) = failing(refused, refused, options = Options(maxTries = 2))
+        assertEquals(Code.LIMITER_UNAVAILABLE, error.code)
+        assertEquals(api.received.last().headers["idempotency-key"], error.idempotencyKey)
+    }
+
+    @Test
+    fun `a refusal for good is told and not repeated`() {
+        for ((status, code) in listOf(
+            400 to Code.INVALID_PARAMETER, 402 to Code.INSUFFICIENT_CREDITS, 403 to Code.MODEL_NOT_ALLOWED, 404 to Code.NOT_FOUND,
+            413 to Code.BODY_TOO_LARGE, 415 to Code.UNSUPPORTED_MEDIA_TYPE, 422 to Code.IDEMPOTENCY_MISMATCH,
+        )) {
+            val (error, _) = failing(refusal(status, code.wire, details = """{"param":"input.prompt"}"""))
+            assertEquals(listOf(code, status, "req_1", "input.prompt", "m"), listOf(error.code, error.status, error.requestId, error.param, error.message))
+        }
+    }
+
+    @Test
+    fun `waits as long as Retry-After says, but no longer than a minute`() {
+        scripted(refusal(429, "rate_limited", "Retry-After: 1"), answer(200, prediction("processing"))) { client, _ ->
+            val startedAt = System.nanoTime()
+            client.get(JOB)
+            assertTrue(System.nanoTime() - startedAt in 1_000_000_000L..2_500_000_000L)
+        }
+        val (error, _) = failing(refusal(503, "upstream_unavailable", "Retry-After: 61"))
+        assertEquals(61L, error.retryAfterSecs)
+    }
+
+    @Test
+    fun `a create that is in progress is asked for until it is done`() {
+        val steps = Array(5) { refusal(409, "idempotency_in_progress") } + answer(201, prediction("processing"))
+        scripted(*steps, options = Options(maxTries = 1)) { client, _ -> assertEquals(JOB, client.create(MODEL, INPUT).jobId) }
+    }
+
+    @Test
+    fun `a create that failed behind the API is followed, not sent again`() {
+        val failed = refusal(504, "upstream_timeout", details = """{"job_id":"$JOB"}""")
+        scripted(failed, answer(200, prediction("processing"))) { client, api ->
+            assertEquals(JOB, client.create(MODEL, INPUT).jobId)
+            assertEquals("GET /v1/predictions/$JOB", api.received[1].line)
+        }
+        val (error, _) = failing(failed, answer(200, prediction("failed")))
+        assertEquals(listOf(Code.UPSTREAM_TIMEOUT, JOB), listOf(error.code, error.jobId))
+    }
+
+    @Test
+    fun `a refused token is replaced once, with the same key`() {
+        val refused = refusal(401, "invalid_token", "WWW-Authenticate: Bearer error=\"invalid_token\"")
+        scripted(refused, answer(201, prediction("processing"))) { client, api ->
+            client.create(MODEL, INPUT)
+            assertEquals(2, api.received.map { it.headers["authorization"] }.toSet().size)
+            assertEquals(1, api.received.map { it.headers["idempotency-key"] }.toSet().size)
+        }
+        val (error, api) = failing(refused, refused)
+        assertEquals(listOf(Code.INVALID_TOKEN, 2), listOf(error.code, api.tokens))
+    }
+
+    @Test
+    fun `an answer that is not Valetkey's has a code of its own`() {
+        for (step in listOf(answer(403, "<html>"), answer(404, ""), answer(302, "", "Location: https://elsewhere.example/"))) {
+            assertEquals(Code.UNREADABLE_ANSWER, failing(step).first.code)
+        }
+        val once = Options(maxTries = 1)
+        for (body in listOf("", "<html>", "[]", "{}", "{\"job_id\":", "\"${"a".repeat(5_000_000)}\"")) {
+            assertEquals(Code.UNREADABLE_ANSWER, failing(answer(200, body), options = once).first.code, body.take(20))
+        }
+        assertEquals(Code.UNKNOWN, failing(refusal(418, "of_next_year")).first.code)
+    }
+
+    @Test
+    fun `an attestation goes along where there is one`() {
+        scripted(answer(200, prediction("queued")), options = Options(appCheck = { "attested" })) { client, api ->
+            client.get(JOB)
+            assertEquals("attested", api.received.single().headers["x-firebase-appcheck"])
+        }
+    }
+
+    @Test
+    fun `a file goes up as it is, a second time with a new token, and not again when its answer is lost`() {
+        val file = File.createTempFile("valetkey", ".png")
+        try {
+            file.writeBytes(ByteArray(3_000_000) { it.toByte() })
+            val stored = """{"file_id":"file_1","content_type":"image/png","bytes":3000000,"created_at":"2026-01-15T10:30:00Z"}"""
+            scripted(refusal(401, "invalid_token", "WWW-Authenticate: Bearer"), answer(201, stored)) { client, api ->
+                assertEquals(3_000_000L, client.upload(file, "image/png").bytes)
+                assertContentEquals(file.readBytes(), api.received[1].body)
+                assertEquals("image/png", api.received[1].headers["content-type"])
+            }
+            assertEquals(Code.NETWORK, failing(lost) { it.upload(file, "image/png") }.first.code)
+        } finally {
+            file.delete()
+        }
+    }
+
+    @Test
+    fun `run throws what became of it`() {
+        val failed = prediction("failed").replace("\"error\":null", """"error":{"code":"timed_out","message":"too long"}""")
+        assertEquals(Code.TIMED_OUT, failing(answer(201, failed)) { it.run(MODEL, INPUT) }.first.code)
+        val (error, _) = failing(answer(201, prediction("canceled"))) { it.run(MODEL, INPUT) }
+        assertEquals(listOf(Code.CANCELED, PredictionStatus.CANCELED), listOf(error.code, error.prediction?.status))
+    }
+
+    @Test
+    fun `sends nothing to an address without encryption, nor what could lead elsewhere`() {
+        val safe = listOf("https://a.example", "https://a.example/api/", "http://localhost:8787", "http://127.0.0.1:1", "http://[::1]", "http://10.0.2.2:8787")
+        for (base in safe) Valetkey(base) { "t" }
+        val unsafe = listOf("", "http://a.example", "http://localhost.example", "http://10.0.2.2.example", "https://u@a.example", "https://a.example?x", "ftp://a", "http://127.0.0.1@a.example")
+        for (base in unsafe) assertFailsWith<IllegalArgumentException>(base) { Valetkey(base) { "t" } }
+        val client = Valetkey("https://a.example") { error("no token is asked for") }
+        for (model in listOf("", "a", "a/b/c", "../x", "a/..", "a/b?c", "a/b\r\n")) assertFailsWith<IllegalArgumentException>(model) { client.create(model, INPUT) }
+        for (id in listOf("", "..", "a/b", "a?b")) assertFailsWith<IllegalArgumentException>(id) { client.get(id) }
+        for (key in listOf("", "a\nb", "ä", "a".repeat(256))) assertFailsWith<IllegalArgumentException>(key) { client.create(MODEL, INPUT, key) }
+    }
+}

@@ -1,0 +1,64 @@
+package valetkey
+
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+
+class JsonTest {
+    @Test
+    fun `reads every kind of value`() {
+        val text = """ {"text":"a\"\\\/\b\f\n\r\tß\ud83d\ude00","whole":-12,"part":-1.5e2,"list":[true,false,null,[]],"empty":{}} """
+        val expected = mapOf(
+            "text" to "a\"\\/\b\u000c\n\r\tß😀",
+            "whole" to -12L,
+            "part" to -150.0,
+            "list" to listOf(true, false, null, emptyList<Any>()),
+            "empty" to emptyMap<String, Any>(),
+        )
+        assertEquals(expected, parseJson(text))
+    }
+
+    @Test
+    fun `refuses what is not JSON`() {
+        val texts = listOf(
+            "", " ", "{", "[", "\"", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "[1,]", "[1 2]", "{a:1}", "{'a':1}", "01", "1.", ".5", "+1", "1e", "-",
+            "NaN", "nul", "tru e", "1 1", "{} x", "\"\\x\"", "\"\\u12g4\"", "\"\\u+123\"", "\"\n\"", "\"\\\"", "{\"a\":1,\"a\":2}", "\uFEFF1",
+        )
+        for (text in texts) assertFailsWith<JsonException>(text) { parseJson(text) }
+    }
+
+    @Test
+    fun `refuses nesting without end instead of filling the stack`() {
+        val deepest = "[".repeat(33) + "]".repeat(33)
+        assertEquals(deepest, writeJson(parseJson(deepest)))
+        assertFailsWith<JsonException> { parseJson("[".repeat(34) + "]".repeat(34)) }
+        assertFailsWith<JsonException> { parseJson("{\"a\":".repeat(1_000_000)) }
+        val endless = ArrayList<Any?>().also { it.add(it) }
+        assertFailsWith<IllegalArgumentException> { writeJson(endless) }
+    }
+
+    @Test
+    fun `numbers beyond a Long become a Double`() {
+        assertEquals(Long.MAX_VALUE, parseJson("9223372036854775807"))
+        assertEquals(9.223372036854775808e18, parseJson("9223372036854775808"))
+    }
+
+    @Test
+    fun `what it writes it reads again`() {
+        val value = mapOf("quotes \" \\" to "\u0000\u001f\n ß😀", "n" to listOf(1L, -2.5, true, null), "m" to mapOf("a" to emptyList<Any>()))
+        assertEquals(value, parseJson(writeJson(value)))
+        assertEquals("""{"a":[1,2.5,"x"]}""", writeJson(mapOf("a" to arrayOf<Any>(1, 2.5f, StringBuilder("x")))))
+    }
+
+    @Test
+    fun `half of a surrogate pair is written as an escape`() {
+        assertEquals("\"\\ud83d\"", writeJson("😀".take(1)))
+    }
+
+    @Test
+    fun `refuses to write what has no form in JSON`() {
+        for (value in listOf(Double.NaN, Float.POSITIVE_INFINITY, Any(), mapOf(1 to 2))) {
+            assertFailsWith<IllegalArgumentException>("$value") { writeJson(value) }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+package valetkey
+
+import kotlin.test.Test
+import kotlin.test.assertEquals
+
+class RetryTest {
+    @Test
+    fun `the pause doubles to eight seconds, half of it by chance`() {
+        assertEquals(listOf(250L, 500L, 1000L, 2000L, 4000L, 4000L), (1..6).map { backoffMs(it, 0.0, null) })
+        assertEquals(listOf(500L, 1000L, 2000L, 4000L, 8000L, 8000L), (1..6).map { backoffMs(it, 1.0, null) })
+        assertEquals(8000L, backoffMs(Int.MAX_VALUE, 1.0, null))
+    }
+
+    @Test
+    fun `a Retry-After is waited for, and up to a fifth longer`() {
+        assertEquals(10_000L, backoffMs(1, 0.0, 10))
+        assertEquals(12_000L, backoffMs(1, 1.0, 10))
+        assertEquals(8_000L, backoffMs(5, 1.0, 1))
+    }
+
+    @Test
+    fun `repeats what was refused for now, and what may have arrived if that is safe`() {
+        val repeated = Code.entries.filter { mayRepeat(ValetkeyException(it, "m"), isRepeatable = true) }
+        val refused = Code.entries.filter { mayRepeat(ValetkeyException(it, "m"), isRepeatable = false) }
+        val forNow = setOf(Code.RATE_LIMITED, Code.TOO_MANY_PREDICTIONS, Code.QUEUE_FULL, Code.LIMITER_UNAVAILABLE, Code.UPSTREAM_UNAVAILABLE)
+        val unsure = setOf(
+            Code.NETWORK, Code.TIMEOUT, Code.UNREADABLE_ANSWER, Code.IDEMPOTENCY_IN_PROGRESS, Code.UPSTREAM_ERROR, Code.UPSTREAM_TIMEOUT,
+        )
+        assertEquals(forNow + unsure, repeated.toSet())
+        assertEquals(forNow, refused.toSet())
+    }
+
+    @Test
+    fun `does not send again what left a prediction, nor to an address that is wrong`() {
+        assertEquals(false, mayRepeat(ValetkeyException(Code.UPSTREAM_TIMEOUT, "m", 504, jobId = "pred_1"), isRepeatable = true))
+        val repeated = listOf(200, 302, 403, 404, 429, 500, 502).filter { mayRepeat(ValetkeyException(Code.UNREADABLE_ANSWER, "m", it), true) }
+        assertEquals(listOf(200, 429, 500, 502), repeated)
+    }
+}

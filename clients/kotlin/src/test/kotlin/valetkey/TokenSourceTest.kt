@@ -1,0 +1,138 @@
+package valetkey
+
+import java.io.IOException
+import java.util.concurrent.CountDownLatch
+import java.util.concurrent.Executors
+import java.util.concurrent.atomic.AtomicInteger
+import kotlin.io.encoding.Base64
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertNull
+import kotlin.test.assertSame
+
+private const val NOW = 1_768_473_000L
+
+internal fun jwt(iat: Long, exp: Long, more: String = ""): String {
+    val claims = """{"iat":$iat,"exp":$exp$more}"""
+    return "e30.${Base64.UrlSafe.encode(claims.toByteArray()).trimEnd('=')}.c2ln"
+}
+
+class TokenSourceTest {
+    private var elapsed = 0L
+    private val asked = ArrayList<Boolean>()
+
+    private fun source(deviceNow: Long = NOW, token: (Int) -> String): TokenSource {
+        val provider = TokenProvider { forceRefresh ->
+            asked.add(forceRefresh)
+            token(asked.size)
+        }
+        return TokenSource(provider, { elapsed }, { deviceNow })
+    }
+
+    /** Milliseconds after which another token is asked for, counted in steps of a second. */
+    private fun lifeOf(tokens: TokenSource): Long {
+        tokens.get()
+        while (asked.size == 1) {
+            elapsed += 1000
+            tokens.get()
+        }
+        return elapsed
+    }
+
+    @Test
+    fun `a token is replaced 30 s before its end`() {
+        assertEquals(270_000, lifeOf(source { jwt(NOW, NOW + 300, ",\"jti\":\"$it\"") }))
+    }
+
+    @Test
+    fun `one that lives shorter than a minute is replaced at half of it`() {
+        assertEquals(20_000, lifeOf(source { jwt(NOW, NOW + 40) }))
+    }
+
+    @Test
+    fun `one out of a cache has only what is left of it`() {
+        assertEquals(70_000, lifeOf(source(deviceNow = NOW + 200) { jwt(NOW, NOW + 300) }))
+    }
+
+    @Test
+    fun `a device whose clock is wrong counts the whole life`() {
+        for (wrong in listOf(-86_400L, -1L, 300L, 86_400L)) {
+            elapsed = 0
+            asked.clear()
+            assertEquals(270_000, lifeOf(source(deviceNow = NOW + wrong) { jwt(NOW, NOW + 300) }), "$wrong s")
+        }
+    }
+
+    @Test
+    fun `one that cannot be read is kept for half a minute`() {
+        assertEquals(30_000, lifeOf(source { "opaque" }))
+        for (token in listOf("", "a", "a.b.c", "e30.e30.c2ln", "e30.!!!.c2ln", jwt(5, 5), jwt(5, 4))) assertNull(readTimes(token), token)
+    }
+
+    @Test
+    fun `a refused one is asked for anew, once, and another one stays`() {
+        val tokens = source { jwt(NOW, NOW + 300, ",\"jti\":\"$it\"") }
+        val first = tokens.get()
+        tokens.refuse(first)
+        val second = tokens.get()
+        tokens.refuse(first)
+        assertEquals(second, tokens.get())
+        assertEquals(listOf(false, true), asked)
+    }
+
+    @Test
+    fun `twenty threads share one request, also one that fails`() {
+        for (isGood in listOf(true, false)) {
+            val calls = AtomicInteger()
+            val begun = CountDownLatch(1)
+            val tokens = TokenSource({
+                calls.incrementAndGet()
+                begun.await()
+                Thread.sleep(100)
+                if (isGood) jwt(NOW, NOW + 300) else throw IOException("offline")
+            })
+            val pool = Executors.newFixedThreadPool(20)
+            val results = List(20) { pool.submit<Result<String>> { runCatching { tokens.get() } } }
+            Thread.sleep(100)
+            begun.countDown()
+            assertEquals(setOf(isGood), results.map { it.get().isSuccess }.toSet())
+            assertEquals(1, calls.get())
+            pool.shutdown()
+        }
+    }
+
+    @Test
+    fun `when the one who asked is interrupted, another one asks`() {
+        val calls = AtomicInteger()
+        val begun = CountDownLatch(1)
+        val tokens = TokenSource({
+            if (calls.incrementAndGet() == 1) {
+                begun.countDown()
+                Thread.sleep(60_000)
+            }
+            jwt(NOW, NOW + 300)
+        })
+        val first = Thread { runCatching { tokens.get() } }.apply { start() }
+        begun.await()
+        val pool = Executors.newSingleThreadExecutor()
+        val second = pool.submit<String> { tokens.get() }
+        Thread.sleep(100)
+        first.interrupt()
+        assertEquals(jwt(NOW, NOW + 300), second.get())
+        assertEquals(2, calls.get())
+        pool.shutdown()
+    }
+
+    @Test
+    fun `says why there is no token, and takes none that could end a header`() {
+        val broken = IllegalStateException("signed out")
+        val failure = assertFailsWith<ValetkeyException> { source { throw broken }.get() }
+        assertEquals(Code.NO_TOKEN, failure.code)
+        assertSame(broken, failure.cause)
+        assertEquals(Code.NETWORK, assertFailsWith<ValetkeyException> { source { throw IOException() }.get() }.code)
+        for (token in listOf("", " ", "a\r\nX: y", "ä")) {
+            assertEquals(Code.NO_TOKEN, assertFailsWith<ValetkeyException>(token) { source { token }.get() }.code)
+        }
+    }
+}

@@ -1,0 +1,62 @@
+// clients/kotlin beside the API's description and the TypeScript client; what README shows beside what is run.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+import { ValetkeyError } from "../../clients/web/src/index.ts";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const KOTLIN = join(ROOT, "clients/kotlin");
+const read = (path) => readFileSync(join(KOTLIN, path), "utf8");
+const main = (name) => read(`src/main/kotlin/valetkey/${name}.kt`);
+const { schemas } = JSON.parse(readFileSync(join(ROOT, "docs/openapi.json"), "utf8")).components;
+
+const CLIENT_CODES = ["network", "timeout", "unreadable_answer", "no_token", "canceled"];
+const codes = [...main("ValetkeyException").matchAll(/^ {4}([A-Z_]+)\("(\w+)", Advice\.(\w+)\)[,;]$/gm)];
+
+test("its codes are the API's, those of predictions and the clients' own", () => {
+  const expected = new Set([...schemas.ErrorCode.enum, ...schemas.PredictionErrorCode.enum, ...CLIENT_CODES]);
+  assert.deepEqual(codes.map(([, , wire]) => wire).sort(), [...expected].sort());
+  for (const [, name, wire] of codes) assert.equal(name, wire.toUpperCase());
+});
+
+test("each code has the advice that it has in the TypeScript client", () => {
+  for (const [, , wire, advice] of codes) assert.equal(advice.toLowerCase(), new ValetkeyError(wire, "").advice, wire);
+});
+
+test("it knows every status", () => {
+  const statuses = [...main("Prediction").matchAll(/^ {4}[A-Z]+\("(\w+)", (?:true|false)\),$/gm)].map(([, wire]) => wire);
+  assert.deepEqual(statuses, schemas.PredictionStatus.enum);
+});
+
+test("what it reads is there, and always where it is required", () => {
+  const { Prediction, File, Account } = schemas;
+  const { queue, error, metrics } = Prediction.properties;
+  const parts = [Prediction, queue, error.oneOf?.find(({ properties }) => properties) ?? error, metrics, File, Account, Account.properties.usage, Account.properties.limits];
+  for (const [, kind, name] of main("Prediction").matchAll(/\b(text|texts|number|required|optional|optionalText|optionalNumber|flag)\("(\w+)"\)/g)) {
+    const holders = parts.filter(({ properties = {} }) => name in properties);
+    assert.ok(holders.length > 0, name);
+    if (/^(text|texts|number|required)$/.test(kind)) assert.ok(holders.some(({ required = [] }) => required.includes(name)), `${name} may be absent`);
+  }
+});
+
+test("README shows the recipes that are run", () => {
+  const [, recipes] = /all that it takes:\n\n```kotlin\n([^]+?)```/.exec(read("README.md"));
+  assert.ok(read("src/test/kotlin/valetkey/RecipesTest.kt").includes(recipes));
+});
+
+test("README says what is not run", () => {
+  assert.match(read("README.md"), /\*\*Not run by this project's tests: Android, and the Gradle build\.\*\*/);
+});
+
+test("Gradle has the compiler that the tests use", () => {
+  const { devDependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  assert.ok(read("build.gradle.kts").includes(`kotlin("jvm") version "${devDependencies["kotlin-compiler"]}"`));
+});
+
+test("the library imports only what Android 5, Java 8 and Kotlin's own library have", () => {
+  const known = /^(java\.(io|math|net|security)\.|java\.nio\.(ByteBuffer$|charset\.)|java\.util\.concurrent\.(?!CompletableFuture)|kotlin\.)/;
+  for (const file of readdirSync(join(KOTLIN, "src/main/kotlin/valetkey"))) {
+    for (const [, path] of main(file.replace(/\.kt$/, "")).matchAll(/^import (\S+)/gm)) assert.match(path, known, file);
+  }
+});

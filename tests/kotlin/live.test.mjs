@@ -1,0 +1,174 @@
+// clients/kotlin on Java, against the built Worker on real workerd, over a network that loses answers and connections.
+// tests/kotlin/run.mjs compiles it and says where.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, test } from "node:test";
+import { Proxy } from "../clients/proxy.mjs";
+import { startClientStack } from "../clients/stack.mjs";
+
+const FAR_AWAY = { timeout: 60_000 };
+let stack;
+let proxy;
+let people = 0;
+
+before(async () => {
+  stack = await startClientStack();
+  proxy = await Proxy.start(stack.origin);
+}, FAR_AWAY);
+
+after(async () => {
+  await proxy?.stop();
+  await stack?.stop();
+});
+
+/** The app's own backend: a GET is answered with what `give(times)` makes. */
+async function backend(give) {
+  let times = 0;
+  const server = createServer(async (_, answer) => answer.end(await give((times += 1))));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return server;
+}
+
+/**
+ * Runs a scenario of Live.kt as somebody new; `onLine` is awaited before the next line is read. Returns what it told, as
+ * `[what, value]`, and the vendor's requests meanwhile.
+ */
+async function play(scenario, argument, { baseUrl = proxy.origin, plan, give, onLine = () => {} } = {}) {
+  const subject = `kotlin-${(people += 1)}`;
+  const token = (as = subject) => stack.simulator.token(as, plan);
+  const server = await backend((times) => (give === undefined ? token() : give(times, token)));
+  const { next } = await stack.simulator.requests();
+  const tokenUrl = `http://127.0.0.1:${server.address().port}/token`;
+  const args = ["-cp", process.env.KOTLIN_CLASSES, "valetkey.live.LiveKt", scenario, baseUrl, tokenUrl, argument];
+  const child = spawn(process.env.JAVA, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const told = [];
+  try {
+    const exited = once(child, "exit");
+    for await (const line of createInterface({ input: child.stdout })) {
+      const [what, ...value] = line.split(" ");
+      told.push([what, value.join(" ")]);
+      await onLine(line);
+    }
+    assert.equal((await exited)[0], 0);
+  } finally {
+    child.kill();
+    server.closeAllConnections();
+    server.close();
+  }
+  const creates = (await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create");
+  const of = (what) => told.filter(([name]) => name === what).map(([, value]) => value);
+  return { of, creates: creates.length };
+}
+
+/** An API that gives `answers` in turn, for what the Worker cannot be brought to say. */
+async function otherApi(...answers) {
+  const server = createServer((_, response) => {
+    const { status, headers = {}, body } = answers.shift() ?? { status: 500, body: "one request too many" };
+    response.writeHead(status, headers).end(body);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const baseUrl = `http://127.0.0.1:${server.address().port}`;
+  const stop = () => {
+    server.closeAllConnections();
+    server.close();
+    return answers.length;
+  };
+  return { baseUrl, stop };
+}
+
+test("a prompt becomes a picture", FAR_AWAY, async () => {
+  const { of, creates } = await play("run", "A serene Japanese garden");
+  assert.deepEqual(of("ended"), ["SUCCEEDED 1"]);
+  assert.deepEqual([...new Set(of("state"))], ["PROCESSING", "SUCCEEDED"]);
+  assert.deepEqual([creates, of("token").length], [1, 1]);
+});
+
+test("a create whose answer is lost is made once", FAR_AWAY, async () => {
+  proxy.loseAnswer(/^POST \S+\/predictions /);
+  // The JVM repeats a request once by itself: that is lost too, so that the client has to.
+  proxy.loseAnswer(/^POST \S+\/predictions /);
+  const { of, creates } = await play("run", "A garden behind a wall");
+  assert.deepEqual(of("ended"), ["SUCCEEDED 1"]);
+  assert.equal(creates, 1);
+});
+
+test("events go on after a cut connection, and nothing is told twice", FAR_AWAY, async () => {
+  let cuts = 0;
+  const onLine = (line) => {
+    if (line === "state PROCESSING") cuts += proxy.cut();
+  };
+  const { of } = await play("events", "A garden in all four seasons", { onLine });
+  assert.deepEqual(of("state"), ["PROCESSING", "SUCCEEDED"]);
+  assert.ok(cuts > 0);
+});
+
+test("cancel ends it", FAR_AWAY, async () => {
+  const { of } = await play("cancel", "A garden that takes long [slow]");
+  assert.match(of("state")[0], /^(PROCESSING true|CANCELED \w+)$/);
+  assert.deepEqual(of("ended"), ["CANCELED"]);
+});
+
+test("a failure says why", FAR_AWAY, async () => {
+  const { of } = await play("run", "A garden [fail]");
+  assert.match(of("error")[0], /^upstream_failed /);
+});
+
+test("more waits at once than streams may be open: the others look", FAR_AWAY, async () => {
+  const { of, creates } = await play("waits", "garden");
+  assert.deepEqual(of("ended"), Array(6).fill("SUCCEEDED"));
+  assert.equal(creates, 6);
+});
+
+test("a refused token is replaced once, and then it is an error", FAR_AWAY, async () => {
+  const spoiled = async (token) => (await token()).replace(/.{4}$/, "AAAA");
+  const mended = await play("create", "A garden", { give: (times, token) => (times === 1 ? spoiled(token) : token()) });
+  assert.deepEqual([mended.of("state"), mended.of("token").length, mended.creates], [["PROCESSING"], 2, 1]);
+  const refused = await play("create", "A garden", { give: (_, token) => spoiled(token) });
+  assert.deepEqual([refused.of("error"), refused.of("token").length, refused.creates], [["invalid_token 401 null"], 2, 0]);
+});
+
+test("who spent the allowance is told, and nothing is repeated", FAR_AWAY, async () => {
+  const subject = `kotlin-poor-${Date.now()}`;
+  const give = () => stack.simulator.token(subject, "poor");
+  assert.equal((await play("create", "one", { give })).creates, 1);
+  const { of, creates } = await play("create", "two", { give });
+  assert.match(of("error")[0], /^insufficient_credits 402 /);
+  assert.equal(creates, 0);
+});
+
+test("a file goes up", FAR_AWAY, async () => {
+  const file = join(tmpdir(), `valetkey-kotlin-${process.pid}.png`);
+  writeFileSync(file, Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), Buffer.alloc(2_000_000)]));
+  try {
+    assert.deepEqual((await play("upload", file)).of("stored"), ["2000008"]);
+    const spoiled = async (token) => (await token()).replace(/.{4}$/, "AAAA");
+    const mended = await play("upload", file, { give: (times, token) => (times === 1 ? spoiled(token) : token()) });
+    assert.deepEqual([mended.of("stored"), mended.of("token").length], [["2000008"], 2]);
+  } finally {
+    rmSync(file);
+  }
+});
+
+test("the account can be asked for", FAR_AWAY, async () => {
+  assert.deepEqual((await play("account", "-")).of("account"), ["default 0 0"]);
+});
+
+test("a Retry-After is waited for, and a page of somebody else's is told from an answer", FAR_AWAY, async () => {
+  const error = { type: "rate_limit_error", message: "slower", code: "rate_limited", request_id: "req_1" };
+  const limited = { status: 429, headers: { "retry-after": "2" }, body: JSON.stringify({ error }) };
+  const portal = { status: 403, headers: { "content-type": "text/html" }, body: "<html>Sign in to the hotel's network</html>" };
+  const { baseUrl, stop } = await otherApi(limited, portal);
+  const startedAt = performance.now();
+  const { of } = await play("get", "pred_01jh0000000000000000000000", { baseUrl });
+  assert.deepEqual(of("error"), ["unreadable_answer 403 null"]);
+  assert.ok(performance.now() - startedAt > 2_000);
+  assert.equal(stop(), 0);
+});
