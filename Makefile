@@ -145,7 +145,7 @@ capacity:
 
 # --- checking -----------------------------------------------------------------------------------------------------
 
-test: build simulator client test-rust test-js test-openapi test-clients test-browser test-migration test-examples deploy-check
+test: build simulator client test-rust test-js test-openapi test-clients test-kotlin test-browser test-migration test-examples deploy-check
 
 # The model of Dispatcher and Ledgers tries 100,000 interleavings, optimized; the workspace's run a few.
 MODEL_CASES ?= 100000
