@@ -34,7 +34,7 @@ const POLICY = {
       credits: "2.5",
       input: {
         prompt: { type: "string", required: true, max_length: 4000 },
-        input_image: { type: "string", format: "https-url", max_length: 2048 },
+        input_image: { type: "string", format: "file" },
         aspect_ratio: { type: "string", enum: ["1:1", "16:9", "9:16", "match_input_image"] },
       },
     },

@@ -1,0 +1,119 @@
+// The person's pictures as a list of thumbnails.
+import { hasEnded, type Prediction } from "../../../clients/web/src/index.ts";
+import { element } from "./dom.ts";
+import type { Problem } from "./problem.ts";
+import { showProblem } from "./stage-view.ts";
+
+/** What a thumbnail shows in place of a picture. */
+const STATES: Readonly<Record<Prediction["status"], string>> = {
+  queued: "Waiting",
+  processing: "Making",
+  succeeded: "Not available",
+  failed: "Failed",
+  canceled: "Canceled",
+};
+
+export interface Entry {
+  prediction: Prediction;
+  description: string;
+}
+
+interface Item {
+  row: HTMLLIElement;
+  show: HTMLButtonElement;
+  picture: HTMLImageElement;
+  state: HTMLElement;
+  remove: HTMLButtonElement;
+}
+
+export class GalleryView {
+  readonly #section = element("gallery", HTMLElement);
+  readonly #heading = element("gallery-heading", HTMLElement);
+  readonly #list = element("gallery-list", HTMLUListElement);
+  readonly #empty = element("gallery-empty", HTMLElement);
+  readonly #more = element("more", HTMLButtonElement);
+  readonly #problem = element("gallery-problem", HTMLElement);
+  readonly #template = element("gallery-item", HTMLTemplateElement);
+  readonly #items = new Map<string, Item>();
+  #onShow: (jobId: string) => void = () => {};
+  #onRemove: (jobId: string) => void = () => {};
+
+  onShow(handler: (jobId: string) => void): void {
+    this.#onShow = handler;
+  }
+
+  onRemove(handler: (jobId: string) => void): void {
+    this.#onRemove = handler;
+  }
+
+  onMore(handler: () => void): void {
+    this.#more.addEventListener("click", handler);
+  }
+
+  setLoading(isLoading: boolean): void {
+    this.#section.setAttribute("aria-busy", String(isLoading));
+  }
+
+  setProblem(problem: Problem | undefined): void {
+    showProblem(this.#problem, problem);
+  }
+
+  /** Shows these, newest first. Those that were there keep their elements, and so the focus and the loaded picture. */
+  show(entries: readonly Entry[], shownId: string | undefined, hasMore: boolean): void {
+    const gone = new Set(this.#items.keys());
+    let before: Element | null = null;
+    for (const { prediction, description } of entries) {
+      gone.delete(prediction.job_id);
+      const item = this.#items.get(prediction.job_id) ?? this.#add(prediction.job_id);
+      fill(item, prediction, description, prediction.job_id === shownId);
+      const place: Element | null = before === null ? this.#list.firstElementChild : before.nextElementSibling;
+      if (place !== item.row) this.#list.insertBefore(item.row, place);
+      before = item.row;
+    }
+    for (const jobId of gone) this.#drop(jobId);
+    this.#empty.hidden = entries.length > 0;
+    this.#more.hidden = !hasMore;
+  }
+
+  #add(jobId: string): Item {
+    const row = this.#template.content.firstElementChild?.cloneNode(true) as HTMLLIElement;
+    const find = <T extends Element>(selector: string): T => row.querySelector<T>(selector) as T;
+    const item: Item = { row, show: find(".thumb"), picture: find("img"), state: find(".state"), remove: find(".remove") };
+    item.show.addEventListener("click", () => this.#onShow(jobId));
+    item.remove.addEventListener("click", () => this.#onRemove(jobId));
+    // A picture that the vendor keeps no longer.
+    item.picture.addEventListener("error", () => {
+      item.picture.hidden = true;
+    });
+    this.#items.set(jobId, item);
+    return item;
+  }
+
+  /** The focus goes on to the next one's button, so that somebody who works by keyboard is not thrown to the top. */
+  #drop(jobId: string): void {
+    const row = this.#items.get(jobId)?.row;
+    if (row?.contains(document.activeElement)) {
+      const next = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector<HTMLElement>(".thumb");
+      (next ?? this.#heading).focus();
+    }
+    row?.remove();
+    this.#items.delete(jobId);
+  }
+}
+
+function fill({ row, show, picture, state, remove }: Item, prediction: Prediction, description: string, isShown: boolean): void {
+  const [url] = prediction.output;
+  row.dataset["status"] = prediction.status;
+  state.textContent = STATES[prediction.status];
+  // The button's name: the description, and the state where there is no picture.
+  show.setAttribute("aria-label", url === undefined ? `${STATES[prediction.status]}: ${description}` : description);
+  show.title = description;
+  if (isShown) show.setAttribute("aria-current", "true");
+  else show.removeAttribute("aria-current");
+  remove.setAttribute("aria-label", `Remove: ${description}`);
+  remove.hidden = !hasEnded(prediction);
+  if (url !== undefined && picture.getAttribute("src") !== url) {
+    picture.src = url;
+    picture.hidden = false;
+  }
+}
