@@ -42,17 +42,17 @@ const POLICY = {
 };
 
 /**
- * The text of a .dev.vars file. `simulator` is its origin: the vendor and the app's backend in one. `plans` are added to the policy;
- * `changes` replace settings, or are more of them.
+ * The text of a .dev.vars file. `simulator` is its origin: the vendor and the app's backend in one. `plans` are added to the policy,
+ * `key` is its part about the vendor's key; `changes` replace settings, or are more of them.
  */
-export function developmentVars({ vendorKey, sessionSecret, simulator, demo = "on", plans = {}, changes = {} }) {
+export function developmentVars({ vendorKey, sessionSecret, simulator, demo = "on", plans = {}, key, changes = {} }) {
   const settings = {
     DEEPCREATIVE_API_KEY: vendorKey,
     SESSION_SECRET: sessionSecret,
     UPSTREAM_URL: `${simulator}/v1`,
     ALLOWED_ORIGINS: simulator,
     ISSUERS: JSON.stringify([ISSUER]),
-    POLICY: JSON.stringify({ ...POLICY, plans: { ...POLICY.plans, ...plans } }),
+    POLICY: JSON.stringify({ ...POLICY, plans: { ...POLICY.plans, ...plans }, key }),
     DEMO: demo,
     ...changes,
   };

@@ -49,11 +49,11 @@ export class ComposerView {
   }
 
   /** While something is made, Cancel stands beside Create. */
-  setBusy(isBusy: boolean): void {
+  setBusy({ canCreate, canCancel }: { canCreate: boolean; canCancel: boolean }): void {
     const focusWasOnCancel = document.activeElement === this.#cancel;
-    setEnabled(this.#create, !isBusy);
-    this.#cancel.hidden = !isBusy;
-    if (!isBusy && focusWasOnCancel) this.#create.focus();
+    setEnabled(this.#create, canCreate);
+    this.#cancel.hidden = !canCancel;
+    if (!canCancel && focusWasOnCancel) this.#create.focus();
   }
 
   setCancelable(isCancelable: boolean): void {

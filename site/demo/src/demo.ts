@@ -41,6 +41,7 @@ composer.onCancel(() => void stage.cancel());
 // The empty frame shows what the choice means; a picture keeps its own shape.
 composer.onShape(() => stage.preview(composer.aspectRatio));
 stage.onSeen = (prediction) => gallery.see(prediction);
+stage.onFailed = () => void gallery.refresh();
 stage.onShown = (jobId) => gallery.mark(jobId);
 gallery.onSelect = (prediction) => void stage.show(prediction);
 gallery.onRemoved = (jobId) => stage.clear(jobId);

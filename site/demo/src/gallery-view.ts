@@ -4,7 +4,7 @@ import { element } from "./dom.ts";
 import type { Problem } from "./problem.ts";
 import { showProblem } from "./stage-view.ts";
 
-/** What a thumbnail shows in place of a picture. */
+/** What a thumbnail says in place of a picture. */
 const STATES: Readonly<Record<Prediction["status"], string>> = {
   queued: "Waiting",
   processing: "Making",
@@ -24,6 +24,7 @@ interface Item {
   picture: HTMLImageElement;
   state: HTMLElement;
   remove: HTMLButtonElement;
+  description: string;
 }
 
 export class GalleryView {
@@ -78,13 +79,11 @@ export class GalleryView {
   #add(jobId: string): Item {
     const row = this.#template.content.firstElementChild?.cloneNode(true) as HTMLLIElement;
     const find = <T extends Element>(selector: string): T => row.querySelector<T>(selector) as T;
-    const item: Item = { row, show: find(".thumb"), picture: find("img"), state: find(".state"), remove: find(".remove") };
+    const item: Item = { row, show: find(".thumb"), picture: find("img"), state: find(".state"), remove: find(".remove"), description: "" };
     item.show.addEventListener("click", () => this.#onShow(jobId));
     item.remove.addEventListener("click", () => this.#onRemove(jobId));
     // A picture that the vendor keeps no longer.
-    item.picture.addEventListener("error", () => {
-      item.picture.hidden = true;
-    });
+    item.picture.addEventListener("error", () => name(item, true));
     this.#items.set(jobId, item);
     return item;
   }
@@ -101,19 +100,25 @@ export class GalleryView {
   }
 }
 
-function fill({ row, show, picture, state, remove }: Item, prediction: Prediction, description: string, isShown: boolean): void {
+function fill(item: Item, prediction: Prediction, description: string, isShown: boolean): void {
+  const { row, show, picture, state, remove } = item;
   const [url] = prediction.output;
   row.dataset["status"] = prediction.status;
   state.textContent = STATES[prediction.status];
-  // The button's name: the description, and the state where there is no picture.
-  show.setAttribute("aria-label", url === undefined ? `${STATES[prediction.status]}: ${description}` : description);
   show.title = description;
   if (isShown) show.setAttribute("aria-current", "true");
   else show.removeAttribute("aria-current");
   remove.setAttribute("aria-label", `Remove: ${description}`);
   remove.hidden = !hasEnded(prediction);
-  if (url !== undefined && picture.getAttribute("src") !== url) {
-    picture.src = url;
-    picture.hidden = false;
-  }
+  item.description = description;
+  const isNew = url !== undefined && picture.getAttribute("src") !== url;
+  if (isNew) picture.src = url;
+  name(item, url === undefined || (picture.hidden && !isNew));
+}
+
+/** Shows the picture, or its state in words, and calls the button so. */
+function name({ show, picture, state, description }: Item, isMissing: boolean): void {
+  picture.hidden = isMissing;
+  state.hidden = !isMissing;
+  show.setAttribute("aria-label", isMissing ? `${state.textContent}: ${description}` : description);
 }

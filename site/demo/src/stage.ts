@@ -21,6 +21,8 @@ interface Run {
   startedAt: number;
   jobId: string | undefined;
   isCanceling: boolean;
+  /** Whether it was begun here, and not found in the gallery. */
+  isOwn: boolean;
   /** Whether somebody waits for it. */
   isNews: boolean;
   /** Ends an upload. */
@@ -45,6 +47,8 @@ export class Stage {
   #ticking: ReturnType<typeof setInterval> | undefined;
   #shownId: string | undefined;
   onSeen: (prediction: Prediction) => void = () => {};
+  /** One that failed before it was seen may be among the person's pictures. */
+  onFailed: () => void = () => {};
   onShown: (jobId: string | undefined) => void = () => {};
 
   constructor(parts: Parts) {
@@ -62,11 +66,12 @@ export class Stage {
     if (view.isEmpty) view.setRatio(RATIOS[aspectRatio] ?? field.ratio);
   }
 
-  /** Makes a new one, unless one is being made here. */
+  /** Makes a new one, unless one that was begun here is not ready yet: a second press is a mistake. */
   async create(request: Request): Promise<void> {
-    if (this.#run !== undefined) return;
+    if (this.#run?.isOwn) return;
+    this.#leave();
     const { client, creator, person, field } = this.#parts;
-    const run = this.#begin({ kind: "sending" }, performance.now(), RATIOS[request.aspectRatio] ?? field.ratio);
+    const run = this.#begin({ kind: "sending" }, performance.now(), RATIOS[request.aspectRatio] ?? field.ratio, true);
     await this.#guard(run, async () => {
       const progress = {
         uploading: (sent: number, total: number) => this.#work(run, { kind: "uploading", sent, total }),
@@ -111,16 +116,17 @@ export class Stage {
     this.#parts.view.setProblem(undefined);
   }
 
-  #begin(work: Work, startedAt: number, ratio: number): Run {
+  #begin(work: Work, startedAt: number, ratio: number, isOwn = false): Run {
     const isNews = work.kind !== "loading";
-    const run: Run = { work, startedAt, jobId: undefined, isCanceling: false, isNews, sending: new AbortController(), watching: new AbortController() };
+    const begun = { jobId: undefined, isCanceling: false, sending: new AbortController(), watching: new AbortController() };
+    const run: Run = { work, startedAt, isOwn, isNews, ...begun };
     const { composer, connection, view } = this.#parts;
     this.#run = run;
     connection.reset();
     view.setProblem(undefined);
     view.setRatio(ratio);
     view.setFrame("busy");
-    composer.setBusy(isNews);
+    composer.setBusy({ canCreate: !isOwn, canCancel: isNews });
     this.#mark(run, undefined);
     this.#ticking = setInterval(() => this.#render(), 1000);
     this.#render();
@@ -186,7 +192,7 @@ export class Stage {
   #see(run: Run, prediction: Prediction): void {
     run.isCanceling ||= prediction.cancel_requested === true;
     this.#mark(run, prediction.job_id);
-    this.#work(run, { kind: "making", prediction, toldAt: performance.now() });
+    if (!hasEnded(prediction)) this.#work(run, { kind: "making", prediction, toldAt: performance.now() });
     this.onSeen(prediction);
   }
 
@@ -237,6 +243,7 @@ export class Stage {
   #fail(run: Run, problem: Problem): void {
     if (this.#run === run) this.#end("failed", "No picture this time.");
     this.#parts.view.setProblem(problem);
+    if (run.jobId === undefined && problem.jobId !== undefined) this.onFailed();
   }
 
   #end(frame: FrameState, status: string): void {
@@ -249,6 +256,6 @@ export class Stage {
       view.setFrame(frame);
     }
     view.setStatus(status);
-    composer.setBusy(false);
+    composer.setBusy({ canCreate: true, canCancel: false });
   }
 }
