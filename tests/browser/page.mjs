@@ -74,7 +74,10 @@ export class DemoPage {
   /** Waits until the gallery has so many, and returns their names. */
   async gallery(count) {
     await this.page.waitForFunction((wanted) => document.querySelectorAll("#gallery-list li").length === wanted, count, { timeout: PICTURE_TIMEOUT_MS });
-    return this.thumbs.evaluateAll((thumbs) => thumbs.map((thumb) => thumb.getAttribute("aria-label")));
+    return this.thumbs.evaluateAll((thumbs) => thumbs.map((thumb) => {
+      const picture = thumb.querySelector("img");
+      return picture.hidden ? thumb.innerText.replace(/\s+/g, " ") : picture.alt;
+    }));
   }
 
   /** The name under which this browser asks for tokens. */

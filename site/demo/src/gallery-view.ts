@@ -22,9 +22,10 @@ interface Item {
   row: HTMLLIElement;
   show: HTMLButtonElement;
   picture: HTMLImageElement;
+  /** In place of a picture: the state, and what was asked for. */
   state: HTMLElement;
+  words: HTMLElement;
   remove: HTMLButtonElement;
-  description: string;
 }
 
 export class GalleryView {
@@ -79,11 +80,11 @@ export class GalleryView {
   #add(jobId: string): Item {
     const row = this.#template.content.firstElementChild?.cloneNode(true) as HTMLLIElement;
     const find = <T extends Element>(selector: string): T => row.querySelector<T>(selector) as T;
-    const item: Item = { row, show: find(".thumb"), picture: find("img"), state: find(".state"), remove: find(".remove"), description: "" };
+    const item: Item = { row, show: find(".thumb"), picture: find("img"), state: find(".state"), words: find(".words"), remove: find(".remove") };
     item.show.addEventListener("click", () => this.#onShow(jobId));
     item.remove.addEventListener("click", () => this.#onRemove(jobId));
     // A picture that the vendor keeps no longer.
-    item.picture.addEventListener("error", () => name(item, true));
+    item.picture.addEventListener("error", () => choose(item, true));
     this.#items.set(jobId, item);
     return item;
   }
@@ -101,24 +102,25 @@ export class GalleryView {
 }
 
 function fill(item: Item, prediction: Prediction, description: string, isShown: boolean): void {
-  const { row, show, picture, state, remove } = item;
+  const { row, show, picture, state, words, remove } = item;
   const [url] = prediction.output;
   row.dataset["status"] = prediction.status;
   state.textContent = STATES[prediction.status];
+  words.textContent = description;
+  picture.alt = description;
   show.title = description;
   if (isShown) show.setAttribute("aria-current", "true");
   else show.removeAttribute("aria-current");
   remove.setAttribute("aria-label", `Remove: ${description}`);
   remove.hidden = !hasEnded(prediction);
-  item.description = description;
   const isNew = url !== undefined && picture.getAttribute("src") !== url;
   if (isNew) picture.src = url;
-  name(item, url === undefined || (picture.hidden && !isNew));
+  choose(item, url === undefined || (picture.hidden && !isNew));
 }
 
-/** Shows the picture, or its state in words, and calls the button so. */
-function name({ show, picture, state, description }: Item, isMissing: boolean): void {
+/** Shows the picture or the words, which are the button's name either way. */
+function choose({ picture, state, words }: Item, isMissing: boolean): void {
   picture.hidden = isMissing;
   state.hidden = !isMissing;
-  show.setAttribute("aria-label", isMissing ? `${state.textContent}: ${description}` : description);
+  words.hidden = !isMissing;
 }

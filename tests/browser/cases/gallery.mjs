@@ -51,7 +51,7 @@ export default [
       await demo.waitUntilMaking();
       await demo.cancelAndWait();
       assert.equal(await demo.status.innerText(), "Canceled.");
-      assert.deepEqual(await demo.gallery(2), [`Canceled: ${SLOW}`, "A garden at noon"]);
+      assert.deepEqual(await demo.gallery(2), [`Canceled ${SLOW}`, "A garden at noon"]);
       assert.equal((await creates(stack, next)).length, 2);
     }),
   ],
@@ -65,10 +65,10 @@ export default [
       await demo.page.getByRole("button", { name: "A finished garden", exact: true }).click();
       await demo.picture.waitFor();
       assert.equal(await demo.cancel.isVisible(), false);
-      await demo.page.getByRole("button", { name: `Making: ${SLOW}` }).click();
+      await demo.page.getByRole("button", { name: `Making ${SLOW}` }).click();
       await demo.waitUntilMaking();
       await demo.cancelAndWait();
-      assert.deepEqual(await demo.gallery(2), [`Canceled: ${SLOW}`, "A finished garden"]);
+      assert.deepEqual(await demo.gallery(2), [`Canceled ${SLOW}`, "A finished garden"]);
     }),
   ],
   [
@@ -82,7 +82,7 @@ export default [
       const { next } = await stack.simulator.requests();
       await other.submit("A second garden");
       await other.waitUntilMaking();
-      assert.equal((await demo.gallery(2))[0], "Making: A second garden");
+      assert.equal((await demo.gallery(2))[0], "Making A second garden");
       await other.pictureWidth();
       await demo.page.getByRole("button", { name: "A second garden", exact: true }).waitFor();
       assert.equal((await creates(stack, next)).length, 1);
@@ -103,7 +103,7 @@ export default [
       assert.deepEqual(await demo.gallery(1), ["One"]);
       assert.equal(await demo.picture.isVisible(), false);
       assert.equal(await demo.status.innerText(), "Removed.");
-      assert.equal(await demo.page.evaluate(() => document.activeElement?.getAttribute("aria-label")), "One");
+      assert.equal(await demo.page.evaluate(() => document.activeElement?.title), "One");
       await demo.page.reload();
       assert.deepEqual(await demo.gallery(1), ["One"]);
     }),

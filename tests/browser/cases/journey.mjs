@@ -120,7 +120,7 @@ export default [
       await other.waitUntilSaid("Waiting: ");
       await other.cancelAndWait();
       assert.equal(await other.status.innerText(), "Canceled.");
-      assert.deepEqual(await demo.gallery(2), ["Canceled: Never made", `Making: ${SLOW}`]);
+      assert.deepEqual(await demo.gallery(2), ["Canceled Never made", `Making ${SLOW}`]);
       await demo.cancelAndWait();
       assert.deepEqual((await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create"), []);
     }),

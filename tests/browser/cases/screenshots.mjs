@@ -5,7 +5,10 @@ import { SLOW } from "../page.mjs";
 import { oneAtATime } from "./journey.mjs";
 
 const DIRECTORY = resolve(import.meta.dirname, "../../../dist/screenshots");
-const SCREENS = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 900 } };
+const SCREENS = {
+  phone: { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
+  desktop: { viewport: { width: 1280, height: 900 } },
+};
 const LONG = "A lighthouse in the fog, oil on canvas, with the keeper’s boat pulled up on the shingle, gulls over the breakers and one lit window. ".repeat(3);
 
 function shoot(screen, colorScheme) {
@@ -13,6 +16,11 @@ function shoot(screen, colorScheme) {
     mkdirSync(DIRECTORY, { recursive: true });
     const save = async ({ page }, state) => {
       await page.mouse.move(0, 0);
+      // Pictures below the window are loaded when somebody scrolls there.
+      await page.evaluate(() => Promise.all([...document.images].filter(({ hidden, src }) => src && !hidden).map((image) => {
+        image.loading = "eager";
+        return image.decode();
+      })));
       await page.screenshot({ path: join(DIRECTORY, `demo-${screen}-${colorScheme}-${state}.png`), fullPage: true });
     };
     await save(demo, "1-empty");
@@ -45,7 +53,7 @@ function shoot(screen, colorScheme) {
     await demo.create.click();
     await demo.problemText();
     await save(demo, "7-error");
-  }, { viewport: SCREENS[screen], colorScheme });
+  }, { ...SCREENS[screen], colorScheme });
 }
 
 export default Object.keys(SCREENS).flatMap((screen) =>
