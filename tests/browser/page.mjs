@@ -14,7 +14,7 @@ export class DemoPage {
     this.context = context;
     this.page = page;
     this.recorder = recorder;
-    this.prompt = page.getByLabel("Description");
+    this.prompt = page.getByRole("textbox", { name: "Description" });
     this.create = page.getByRole("button", { name: "Create", exact: true });
     this.cancel = page.getByRole("button", { name: "Cancel", exact: true });
     this.file = page.getByLabel("Start from a picture");

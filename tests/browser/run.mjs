@@ -26,9 +26,10 @@ const KEY = { requests_per_minute: 6000, concurrent_predictions: 50 };
 
 /** Tests wait more than they compute: each lane has a stack of its own, and they share the browser. */
 const LANES = [
-  [...demo, ...journey, ...screenshots],
-  [...gallery, ...errors, ...secrets, ...origins],
-  [...network, ...accessibility],
+  [...demo, ...journey, ...origins],
+  [...gallery, ...errors, ...secrets],
+  network,
+  [...accessibility, ...screenshots],
 ];
 
 const suite = new Suite();

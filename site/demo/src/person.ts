@@ -19,13 +19,11 @@ export class Person {
 
   constructor(storage: () => Storage) {
     this.#storage = storage;
-    const known = this.#read(SUBJECT_KEY);
-    if (known !== null && SUBJECT.test(known)) this.#subject = known;
   }
 
   /** Whether there may be pictures of theirs. */
   get isKnown(): boolean {
-    return this.#subject !== undefined;
+    return this.#known() !== undefined;
   }
 
   /**
@@ -33,11 +31,16 @@ export class Person {
    * thing: its backend knows who signed in.
    */
   subject(): string {
-    // Another tab may have been first.
-    const stored = this.#subject ?? this.#read(SUBJECT_KEY);
-    this.#subject = stored !== null && SUBJECT.test(stored) ? stored : `demo-${randomHex(8)}`;
-    this.#write(SUBJECT_KEY, this.#subject);
-    return this.#subject;
+    const subject = this.#known() ?? `demo-${randomHex(8)}`;
+    if (this.#subject === undefined) this.#write(SUBJECT_KEY, subject);
+    this.#subject = subject;
+    return subject;
+  }
+
+  /** Another tab may have been first. */
+  #known(): string | undefined {
+    const stored = this.#read(SUBJECT_KEY);
+    return this.#subject ?? (stored !== null && SUBJECT.test(stored) ? stored : undefined);
   }
 
   order(jobId: string): Order | undefined {

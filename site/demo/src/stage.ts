@@ -5,31 +5,16 @@ import { backOnline, type Connection } from "./connection.ts";
 import type { Creator, Request } from "./creation.ts";
 import { describe } from "./describe.ts";
 import { loadPicture } from "./loading.ts";
-import type { Person } from "./person.ts";
+import type { Order, Person } from "./person.ts";
 import type { PictureField } from "./picture-field.ts";
 import { failureOf, type Problem, problemOf } from "./problem.ts";
+import { newRun, type Run } from "./run.ts";
 import type { FrameState, StageView } from "./stage-view.ts";
 import { predictionText, type Situation, statusText, timeText, type Work } from "./status.ts";
 
 const RATIOS: Readonly<Record<string, number>> = { "1:1": 1, "16:9": 16 / 9, "9:16": 9 / 16 };
 
 const OFFLINE = "You are offline.";
-
-/** One prediction on the stage. It goes on by itself when the person looks at another one. */
-interface Run {
-  work: Work;
-  startedAt: number;
-  jobId: string | undefined;
-  isCanceling: boolean;
-  /** Whether it was begun here, and not found in the gallery. */
-  isOwn: boolean;
-  /** Whether somebody waits for it. */
-  isNews: boolean;
-  /** Ends an upload. */
-  sending: AbortController;
-  /** Ends the watching. */
-  watching: AbortController;
-}
 
 export interface Parts {
   client: Client;
@@ -68,18 +53,18 @@ export class Stage {
 
   /** Makes a new one, unless one that was begun here is not ready yet: a second press is a mistake. */
   async create(request: Request): Promise<void> {
-    if (this.#run?.isOwn) return;
+    if (this.#run?.order !== undefined) return;
     this.#leave();
-    const { client, creator, person, field } = this.#parts;
-    const run = this.#begin({ kind: "sending" }, performance.now(), RATIOS[request.aspectRatio] ?? field.ratio, true);
+    const { client, creator, field } = this.#parts;
+    const { prompt, aspectRatio } = request;
+    const run = this.#begin({ kind: "sending" }, performance.now(), RATIOS[aspectRatio] ?? field.ratio, { prompt, aspectRatio });
     await this.#guard(run, async () => {
       const progress = {
         uploading: (sent: number, total: number) => this.#work(run, { kind: "uploading", sent, total }),
         sending: () => this.#work(run, { kind: "sending" }),
       };
-      const { prompt, aspectRatio } = request;
       const created = await creator.create(request, progress, run.sending.signal);
-      person.remember(created.job_id, { prompt, aspectRatio });
+      this.#remember(run, created.job_id);
       this.#see(run, created);
       if (run.isCanceling && !hasEnded(created)) await this.#sendCancel(run, client, created.job_id);
       await this.#follow(run, created);
@@ -116,17 +101,15 @@ export class Stage {
     this.#parts.view.setProblem(undefined);
   }
 
-  #begin(work: Work, startedAt: number, ratio: number, isOwn = false): Run {
-    const isNews = work.kind !== "loading";
-    const begun = { jobId: undefined, isCanceling: false, sending: new AbortController(), watching: new AbortController() };
-    const run: Run = { work, startedAt, isOwn, isNews, ...begun };
+  #begin(work: Work, startedAt: number, ratio: number, order?: Order): Run {
+    const run = newRun(work, startedAt, order);
     const { composer, connection, view } = this.#parts;
     this.#run = run;
     connection.reset();
     view.setProblem(undefined);
     view.setRatio(ratio);
     view.setFrame("busy");
-    composer.setBusy({ canCreate: !isOwn, canCancel: isNews });
+    composer.setBusy({ canCreate: order === undefined, canCancel: run.isNews });
     this.#mark(run, undefined);
     this.#ticking = setInterval(() => this.#render(), 1000);
     this.#render();
@@ -157,6 +140,7 @@ export class Stage {
   }
 
   async #finish(run: Run, prediction: Prediction): Promise<void> {
+    if (this.#run !== run) return;
     const { connection, person, view } = this.#parts;
     const { job_id: jobId, status } = prediction;
     if (status === "succeeded") {
@@ -228,7 +212,8 @@ export class Stage {
     try {
       await work();
     } catch (thrown) {
-      if (run.watching.signal.aborted) return;
+      // Nobody looks any more; a refusal is told all the same.
+      if (run.watching.signal.aborted && !(thrown instanceof ValetkeyError)) return;
       if (run.sending.signal.aborted && !(thrown instanceof ValetkeyError)) {
         this.#end("empty", "Canceled.");
         return;
@@ -243,7 +228,13 @@ export class Stage {
   #fail(run: Run, problem: Problem): void {
     if (this.#run === run) this.#end("failed", "No picture this time.");
     this.#parts.view.setProblem(problem);
-    if (run.jobId === undefined && problem.jobId !== undefined) this.onFailed();
+    if (run.jobId !== undefined || problem.jobId === undefined) return;
+    this.#remember(run, problem.jobId);
+    this.onFailed();
+  }
+
+  #remember({ order }: Run, jobId: string): void {
+    if (order !== undefined) this.#parts.person.remember(jobId, order);
   }
 
   #end(frame: FrameState, status: string): void {

@@ -74,9 +74,9 @@ export default [
   [
     "two tabs show the same pictures, and what happens in one is seen in the other",
     onDemo(async (demo, { stack }) => {
+      const other = await demo.anotherTab();
       await demo.submit("A garden for two");
       await demo.pictureWidth();
-      const other = await demo.anotherTab();
       assert.deepEqual(await other.gallery(1), ["A garden for two"]);
       assert.equal(await other.subject(), await demo.subject());
       const { next } = await stack.simulator.requests();

@@ -23,6 +23,11 @@ function shoot(screen, colorScheme) {
       })));
       await page.screenshot({ path: join(DIRECTORY, `demo-${screen}-${colorScheme}-${state}.png`), fullPage: true });
     };
+    if (screen === "phone") {
+      // Playwright's phones have a finger, and yet something that hovers.
+      const protocol = await demo.context.newCDPSession(demo.page);
+      await protocol.send("Emulation.setEmulatedMedia", { features: [{ name: "hover", value: "none" }, { name: "prefers-color-scheme", value: colorScheme }] });
+    }
     await save(demo, "1-empty");
     await demo.page.getByLabel("Wide").check();
     await demo.submit("A serene Japanese garden");

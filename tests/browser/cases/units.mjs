@@ -158,6 +158,7 @@ export default [
     assert.equal(first.isKnown, false);
     assert.equal(first.subject(), second.subject());
     assert.equal(new Person(storage).isKnown, true);
+    assert.equal(first.isKnown, true);
     const order = { prompt: "A garden", aspectRatio: "9:16" };
     first.remember("pred_a", order);
     assert.deepEqual(second.order("pred_a"), order);
