@@ -37,7 +37,7 @@ const POLICY = {
       credits: "2.5",
       input: {
         prompt: { type: "string", required: true, max_length: 4000 },
-        input_image: { type: "string", format: "https-url", max_length: 2048 },
+        input_image: { type: "string", format: "file" },
         aspect_ratio: { type: "string", enum: ["1:1", "16:9", "9:16", "match_input_image"] },
       },
     },
@@ -45,17 +45,17 @@ const POLICY = {
 };
 
 /**
- * The text of a .dev.vars file. `simulator` is its origin: the vendor and the app's backend in one. `plans` are added to the policy;
- * `changes` replace settings, or are more of them.
+ * The text of a .dev.vars file. `simulator` is its origin: the vendor and the app's backend in one. `plans` are added to the policy,
+ * `key` is its part about the vendor's key; `changes` replace settings, or are more of them.
  */
-export function developmentVars({ vendorKey, sessionSecret, simulator, demo = "on", plans = {}, changes = {} }) {
+export function developmentVars({ vendorKey, sessionSecret, simulator, demo = "on", plans = {}, key, changes = {} }) {
   const settings = {
     DEEPCREATIVE_API_KEY: vendorKey,
     SESSION_SECRET: sessionSecret,
     UPSTREAM_URL: `${simulator}/v1`,
     ALLOWED_ORIGINS: `${simulator},${EXAMPLE_PAGES}`,
     ISSUERS: JSON.stringify([ISSUER]),
-    POLICY: JSON.stringify({ ...POLICY, plans: { ...POLICY.plans, ...plans } }),
+    POLICY: JSON.stringify({ ...POLICY, plans: { ...POLICY.plans, ...plans }, key }),
     DEMO: demo,
     ...changes,
   };

@@ -26,9 +26,15 @@ export function launch(executablePath) {
   return chromium.launch({ executablePath, args: FLAGS });
 }
 
-/** Opens a page of its own context, recorded from its first request on. */
-export async function openRecorded(browser, url, options = {}) {
+/** Opens a page of its own context, recorded from its first request on. `prepare` gets the context before. */
+export async function openRecorded(browser, url, options = {}, prepare = () => {}) {
   const context = await browser.newContext(options);
+  await prepare(context);
+  return record(context, url);
+}
+
+/** Opens one more page of `context`. */
+export async function record(context, url) {
   const page = await context.newPage();
   const recorder = new Recorder(context, page);
   await recorder.start();
@@ -42,6 +48,7 @@ export class Recorder {
   #protocol;
   #records = [];
   #pending = [];
+  #streams = new Map();
   /** Console errors, uncaught exceptions and violations of the content security policy. */
   complaints = [];
   /** `{url, status, headers}` of every answer as it came over the wire, preflights included. */
@@ -78,7 +85,26 @@ export class Recorder {
       this.answers.push({ url, status: statusCode, headers });
       this.#add(`raw headers of ${url}`, JSON.stringify(headers));
     });
+    this.#keepStreams(urls);
     await this.#protocol.send("Network.enable");
+  }
+
+  /** An event stream has no body to ask for when its reader has left: its pieces are kept as they come. */
+  #keepStreams(urls) {
+    const keep = (requestId, data) => {
+      const { content = Buffer.alloc(0) } = this.#streams.get(requestId) ?? {};
+      this.#streams.set(requestId, { what: `body of ${urls.get(requestId)}`, content: Buffer.concat([content, Buffer.from(data, "base64")]) });
+    };
+    this.#protocol.on("Network.responseReceived", ({ requestId, response }) => {
+      if (response.mimeType !== "text/event-stream") return;
+      keep(requestId, "");
+      const early = this.#protocol.send("Network.streamResourceContent", { requestId });
+      // One that ended meanwhile has a body like any other answer.
+      this.#pending.push(early.then(({ bufferedData }) => keep(requestId, bufferedData), () => {}));
+    });
+    this.#protocol.on("Network.dataReceived", ({ requestId, data }) => {
+      if (data && this.#streams.has(requestId)) keep(requestId, data);
+    });
   }
 
   async #keep(response) {
@@ -104,15 +130,15 @@ export class Recorder {
       "form fields": JSON.stringify([...document.querySelectorAll("input, textarea")].map((field) => field.value)),
       "localStorage": JSON.stringify({ ...localStorage }),
       "sessionStorage": JSON.stringify({ ...sessionStorage }),
-      "IndexedDB": JSON.stringify(await indexedDB.databases()),
       "Cache Storage": JSON.stringify(await caches.keys()),
       "document.cookie": document.cookie,
       "window.name": window.name,
     }));
     const records = Object.entries(kept).map(([what, content]) => ({ what, content }));
+    records.push({ what: "IndexedDB", content: await this.#page.evaluate(readDatabases) });
     records.push({ what: "cookies", content: JSON.stringify(await this.#context.cookies()) });
     records.push({ what: "heap", content: await this.#heap() });
-    return [...this.#records, ...records];
+    return [...this.#records, ...this.#streams.values(), ...records];
   }
 
   async #heap() {
@@ -123,4 +149,18 @@ export class Recorder {
     this.#protocol.off("HeapProfiler.addHeapSnapshotChunk", keep);
     return chunks.join("");
   }
+}
+
+/** Runs in the page: everything in every database, as text. */
+async function readDatabases() {
+  const done = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const contents = (await indexedDB.databases()).map(async ({ name }) => {
+    const database = await done(indexedDB.open(name));
+    const stores = [...database.objectStoreNames].map((store) => done(database.transaction(store).objectStore(store).getAll()));
+    return [name, await Promise.all(stores)];
+  });
+  return JSON.stringify(await Promise.all(contents));
 }

@@ -1,25 +1,37 @@
 // The demo page as a person sees it: what the tests do on it and read from it.
 import assert from "node:assert/strict";
-import { openRecorded } from "./browser.mjs";
+import { openRecorded, record } from "./browser.mjs";
 
-/** Long enough for a prediction, the Worker's polls (from 2 s) and the page's own. */
-const PICTURE_TIMEOUT_MS = 30_000;
+/** Long enough for a prediction of 15 s, the Worker's polls (from 2 s) and the page's own. */
+const PICTURE_TIMEOUT_MS = 40_000;
+const SUBJECT_KEY = "valetkey-demo-subject";
+
+/** A prompt that the simulator takes ten times as long for. */
+export const SLOW = "A garden in all four seasons [slow]";
 
 export class DemoPage {
   constructor({ context, page, recorder }) {
     this.context = context;
     this.page = page;
     this.recorder = recorder;
-    this.prompt = page.getByLabel("Description");
-    this.create = page.getByRole("button", { name: "Create" });
-    this.cancel = page.getByRole("button", { name: "Cancel" });
+    this.prompt = page.getByRole("textbox", { name: "Description" });
+    this.create = page.getByRole("button", { name: "Create", exact: true });
+    this.cancel = page.getByRole("button", { name: "Cancel", exact: true });
+    this.file = page.getByLabel("Start from a picture");
     this.status = page.getByRole("status");
-    this.problem = page.getByRole("alert");
+    this.problem = page.locator("#problem");
     this.picture = page.locator("figure img");
+    this.thumbs = page.locator("#gallery-list .thumb");
   }
 
-  static async open({ stack, browser }, options) {
-    return new DemoPage(await openRecorded(browser, `${stack.origin}/`, options));
+  static async open({ stack, browser }, options = {}) {
+    const { origin = stack.origin, prepare, ...more } = options;
+    return new DemoPage(await openRecorded(browser, `${origin}/`, more, prepare));
+  }
+
+  /** Another tab of the same browser. */
+  async anotherTab() {
+    return new DemoPage(await record(this.context, this.page.url()));
   }
 
   async submit(prompt) {
@@ -34,14 +46,23 @@ export class DemoPage {
     return this.picture.evaluate((picture) => picture.naturalWidth);
   }
 
-  /** Waits until nothing is running: the Create button can be pressed again. */
+  /** Waits until nothing is made on the stage: there is nothing to cancel, and the picture is loaded. */
   async waitUntilEnded() {
-    await this.page.locator("#create:not([aria-disabled])").waitFor({ timeout: PICTURE_TIMEOUT_MS });
+    await this.cancel.waitFor({ state: "hidden", timeout: PICTURE_TIMEOUT_MS });
   }
 
   /** Waits until a prediction has an id, so that the vendor has it. */
   async waitUntilMaking() {
-    await this.page.getByText("Making your picture…").waitFor({ timeout: PICTURE_TIMEOUT_MS });
+    await this.waitUntilSaid("Making your picture…");
+  }
+
+  async waitUntilSaid(text) {
+    await this.status.filter({ hasText: text }).waitFor({ timeout: PICTURE_TIMEOUT_MS });
+  }
+
+  async cancelAndWait() {
+    await this.cancel.click();
+    await this.waitUntilEnded();
   }
 
   /** Waits for the error message and returns its text. */
@@ -50,12 +71,36 @@ export class DemoPage {
     return this.problem.innerText();
   }
 
+  /** Waits until the gallery has so many, and returns their names. */
+  async gallery(count) {
+    await this.page.waitForFunction((wanted) => document.querySelectorAll("#gallery-list li").length === wanted, count, { timeout: PICTURE_TIMEOUT_MS });
+    return this.thumbs.evaluateAll((thumbs) => thumbs.map((thumb) => {
+      const picture = thumb.querySelector("img");
+      return picture.hidden ? thumb.innerText.replace(/\s+/g, " ") : picture.alt;
+    }));
+  }
+
+  /** The name under which this browser asks for tokens. */
+  subject() {
+    return this.page.evaluate((key) => localStorage.getItem(key), SUBJECT_KEY);
+  }
+
   async says() {
-    return `${await this.status.innerText()} ${await this.page.locator("#problem").textContent()}`;
+    return `${await this.status.innerText()} ${await this.problem.textContent()}`;
   }
 
   close() {
     return this.context.close();
+  }
+}
+
+/** While `use` runs, the vendor takes `ms` for a picture. */
+export async function withPace({ simulator, predictionMs }, ms, use) {
+  await simulator.settings({ prediction_ms: ms });
+  try {
+    await use();
+  } finally {
+    await simulator.settings({ prediction_ms: predictionMs });
   }
 }
 

@@ -28,9 +28,9 @@ function required(path, what) {
 
 /**
  * Starts both. `settings(origin)` are settings of the Worker at `origin` that replace those of `make dev`; `plans` are added to its
- * policy; a prediction takes `predictionMs`.
+ * policy, `key` is that policy's part about the vendor's key; a prediction takes `predictionMs`.
  */
-export async function startStack({ settings = () => ({}), plans = {}, predictionMs = PREDICTION_MS } = {}) {
+export async function startStack({ settings = () => ({}), plans = {}, key, predictionMs = PREDICTION_MS } = {}) {
   const worker = required(join(ROOT, "build/index.js"), "the built Worker");
   const binary = required(resolve(ROOT, process.env.SIMULATOR_BIN || "target/debug/valetkey-simulator"), "the simulator");
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-browser-")));
@@ -42,6 +42,7 @@ export async function startStack({ settings = () => ({}), plans = {}, prediction
   process.once("exit", killAll);
   const stack = {
     vendorKey: newVendorKey(),
+    predictionMs,
     logs: () => services.map((service) => service.log).join("\n"),
     stop: async () => {
       await Promise.all(services.map((service) => service.stop()));
@@ -52,7 +53,7 @@ export async function startStack({ settings = () => ({}), plans = {}, prediction
   try {
     stack.session = { ...SESSION, SESSION_SECRET: randomBytes(48).toString("base64url") };
     stack.simulator = await startSimulator(services, binary, stack, predictionMs);
-    stack.origin = await startWorker(services, worker, directory, stack, { settings, plans });
+    stack.origin = await startWorker(services, worker, directory, stack, { settings, plans, key });
     return stack;
   } catch (error) {
     console.error(stack.logs());
@@ -82,7 +83,7 @@ async function freePort() {
   return port;
 }
 
-async function startWorker(services, worker, directory, { simulator, vendorKey, session }, { settings, plans }) {
+async function startWorker(services, worker, directory, { simulator, vendorKey, session }, { settings, plans, key }) {
   const site = join(directory, "site");
   execFileSync(process.execPath, [join(ROOT, "site/build.mjs")], {
     env: { ...process.env, SITE_OUT: site, SESSION_URL: `${simulator.origin}/session` },
@@ -95,7 +96,7 @@ async function startWorker(services, worker, directory, { simulator, vendorKey, 
   writeFileSync(config, JSON.stringify({ ...wranglerConfig(ROOT, site), main: join(build, basename(worker)) }));
   const port = await freePort();
   const changes = settings(`http://127.0.0.1:${port}`);
-  const vars = developmentVars({ vendorKey, sessionSecret: session.SESSION_SECRET, simulator: simulator.origin, plans, changes });
+  const vars = developmentVars({ vendorKey, sessionSecret: session.SESSION_SECRET, simulator: simulator.origin, plans, key, changes });
   writeFileSync(join(directory, ".dev.vars"), vars, { mode: 0o600 });
 
   const wrangler = join(ROOT, "node_modules/wrangler/bin/wrangler.js");

@@ -1,119 +1,76 @@
-// One picture, from the press of the button to its end. Knows no page: news go out by callbacks, time comes in.
-import type { Order, PredictionApi } from "./api.ts";
-import { MAX_FAILED_LOOKS, nextDelayMs } from "./polling.ts";
-import { isTerminal, type Prediction } from "./prediction.ts";
-import { Problem } from "./problem.ts";
+// From the press of the button to a prediction with an id: the upload, the create, and both again after a lost connection.
+import { type Client, ValetkeyError } from "../../../clients/web/src/index.ts";
+import { type Order, randomHex } from "./person.ts";
 
-/** A repeated create is told so while the first is on its way; it is asked again this often. */
-const MAX_IN_PROGRESS = 5;
+const MODEL = "black-forest-labs/flux-kontext-max";
 
-export type Outcome =
-  | { kind: "ended"; prediction: Prediction }
-  /** The create failed, or nobody can say how the prediction goes on. */
-  | { kind: "problem"; problem: Problem };
-
-export interface News {
-  /** The prediction as it is now. */
-  seen(prediction: Prediction): void;
-  /** A look failed and will be repeated. */
-  lookFailed(problem: Problem): void;
-  /** The request to cancel failed; the prediction goes on. */
-  cancelFailed(problem: Problem): void;
+export interface Request extends Order {
+  picture: File | undefined;
 }
 
-export interface Clock {
-  now(): number;
-  /** Ends early when something happens that makes waiting pointless. */
-  sleep(ms: number): Promise<void>;
+/** How it goes on until there is a prediction. */
+export interface Progress {
+  uploading(sent: number, total: number): void;
+  sending(): void;
 }
 
-export class Creation {
-  readonly #api: PredictionApi;
-  readonly #order: Order;
-  readonly #idempotencyKey: string;
-  readonly #news: News;
-  readonly #clock: Clock;
-  #jobId: string | undefined;
-  #cancelWanted = false;
+type Api = Pick<Client, "create"> & { files: Pick<Client["files"], "upload"> };
 
-  constructor(api: PredictionApi, order: Order, idempotencyKey: string, news: News, clock: Clock) {
+export class Creator {
+  readonly #api: Api;
+  readonly #backOnline: (signal: AbortSignal) => Promise<void>;
+  readonly #isOnline: () => boolean;
+  /** A picture is uploaded once, however often its file is used. */
+  readonly #fileIds = new WeakMap<File, string>();
+  /** The request to repeat under the same key: nobody knows whether the last one arrived. */
+  #unanswered: { request: Request; key: string } | undefined;
+
+  constructor(api: Api, backOnline: (signal: AbortSignal) => Promise<void>, isOnline: () => boolean) {
     this.#api = api;
-    this.#order = order;
-    this.#idempotencyKey = idempotencyKey;
-    this.#news = news;
-    this.#clock = clock;
+    this.#backOnline = backOnline;
+    this.#isOnline = isOnline;
   }
 
-  /** Creates, and looks until the end. Never rejects with a `Problem`: it is an outcome. */
-  async run(): Promise<Outcome> {
-    let refusal: Problem | undefined;
-    try {
-      let prediction: Prediction;
+  /**
+   * Gives the new prediction's state. Offline, it waits and goes on. The signal ends an upload and the wait to be back online; a create
+   * that is on its way is not hung up on, since that would not stop the vendor.
+   */
+  async create(request: Request, progress: Progress, signal: AbortSignal): ReturnType<Api["create"]> {
+    const key = this.#keyFor(request);
+    for (;;) {
       try {
-        prediction = await this.#create();
+        const input = await this.#input(request, progress, signal);
+        signal.throwIfAborted();
+        progress.sending();
+        const prediction = await this.#api.create(MODEL, input, { idempotencyKey: key });
+        this.#unanswered = undefined;
+        return prediction;
       } catch (thrown) {
-        if (!(thrown instanceof Problem) || thrown.details.jobId === undefined) throw thrown;
-        // 502 and 504 name the prediction: it exists, and may yet go on.
-        refusal = thrown;
-        prediction = await this.#api.get(thrown.details.jobId);
-      }
-      prediction = await this.#follow(prediction);
-      // The refusal of the create says more than the failed row that it left.
-      if (prediction.status === "failed" && refusal !== undefined) return { kind: "problem", problem: refusal };
-      return { kind: "ended", prediction };
-    } catch (thrown) {
-      if (!(thrown instanceof Problem)) throw thrown;
-      return { kind: "problem", problem: refusal ?? thrown };
-    }
-  }
-
-  /** Asks for its end. Before the prediction has a name, the wish is remembered: to hang up would not stop the vendor. */
-  async cancel(): Promise<void> {
-    this.#cancelWanted = true;
-    if (this.#jobId === undefined) return;
-    try {
-      this.#news.seen(await this.#api.cancel(this.#jobId));
-    } catch (thrown) {
-      if (!(thrown instanceof Problem)) throw thrown;
-      this.#cancelWanted = false;
-      this.#news.cancelFailed(thrown);
-    }
-  }
-
-  async #create(): Promise<Prediction> {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await this.#api.create(this.#order, this.#idempotencyKey);
-      } catch (thrown) {
-        const again = thrown instanceof Problem && thrown.code === "idempotency_in_progress" && tries < MAX_IN_PROGRESS;
-        if (!again) throw thrown;
-        await this.#clock.sleep(nextDelayMs(0, 0, thrown.details.retryAfterSecs));
+        // Its file is gone: the next try uploads it again.
+        if (request.picture && thrown instanceof ValetkeyError && thrown.param === "input.input_image") this.#fileIds.delete(request.picture);
+        const isUnknown = thrown instanceof ValetkeyError && thrown.advice === "repeat";
+        this.#unanswered = isUnknown ? { request, key } : undefined;
+        if (!isUnknown || this.#isOnline()) throw thrown;
+        await this.#backOnline(signal);
       }
     }
   }
 
-  async #follow(first: Prediction): Promise<Prediction> {
-    this.#jobId = first.jobId;
-    this.#news.seen(first);
-    if (this.#cancelWanted && !isTerminal(first.status)) await this.cancel();
-    const startedAt = this.#clock.now();
-    let prediction = first;
-    let failures = 0;
-    let retryAfterSecs: number | undefined;
-    while (!isTerminal(prediction.status)) {
-      await this.#clock.sleep(nextDelayMs(this.#clock.now() - startedAt, failures, retryAfterSecs));
-      try {
-        prediction = await this.#api.get(first.jobId);
-        failures = 0;
-        retryAfterSecs = undefined;
-        this.#news.seen(prediction);
-      } catch (thrown) {
-        failures += 1;
-        if (!(thrown instanceof Problem) || !thrown.isPassing || failures >= MAX_FAILED_LOOKS) throw thrown;
-        retryAfterSecs = thrown.details.retryAfterSecs;
-        this.#news.lookFailed(thrown);
-      }
+  async #input({ prompt, aspectRatio, picture }: Request, progress: Progress, signal: AbortSignal): Promise<Record<string, string>> {
+    if (picture === undefined) return { prompt, aspect_ratio: aspectRatio };
+    let fileId = this.#fileIds.get(picture);
+    if (fileId === undefined) {
+      progress.uploading(0, picture.size);
+      const onProgress = progress.uploading.bind(progress);
+      fileId = (await this.#api.files.upload(picture, { onProgress, signal })).file_id;
+      this.#fileIds.set(picture, fileId);
     }
-    return prediction;
+    return { prompt, aspect_ratio: aspectRatio, input_image: fileId };
+  }
+
+  #keyFor({ prompt, aspectRatio, picture }: Request): string {
+    const last = this.#unanswered?.request;
+    const isSame = last?.prompt === prompt && last.aspectRatio === aspectRatio && last.picture === picture;
+    return isSame && this.#unanswered !== undefined ? this.#unanswered.key : randomHex(16);
   }
 }

@@ -1,9 +1,10 @@
-// Every sentence that a person can meet here, by code. Pure: codes in, text out.
-import type { Prediction } from "./prediction.ts";
-import type { LocalCode, Problem } from "./problem.ts";
+// Every sentence about something that went wrong, by code. Pure: codes in, text out.
+import type { Code } from "../../../clients/web/src/index.ts";
+import type { PageCode, Problem } from "./problem.ts";
+import { inTime } from "./times.ts";
 
-/** Refusals of the API (`error.code`). */
-const API: Readonly<Record<string, string>> = {
+const SENTENCES: Readonly<Record<Code | PageCode, string>> = {
+  // Refusals of the API.
   invalid_json: "The service could not read this request. Reload the page and try again.",
   invalid_parameter: "One of the settings was not accepted. Change it and try again.",
   unsupported_parameter: "This page asked for something that the service does not offer. Reload the page and try again.",
@@ -16,8 +17,8 @@ const API: Readonly<Record<string, string>> = {
   origin_not_allowed: "Pages at this address may not use the service.",
   not_found: "This picture is not there any more.",
   method_not_allowed: "This page and the service do not fit together. Reload the page and try again.",
-  body_too_large: "Your description is too long. Shorten it and try again.",
-  unsupported_media_type: "This page and the service do not fit together. Reload the page and try again.",
+  body_too_large: "That is more than the service takes. Choose a smaller picture or shorten the description.",
+  unsupported_media_type: "The service does not take this kind of picture. Choose a PNG, JPEG, WebP or GIF.",
   idempotency_in_progress: "The same request is already on its way.",
   idempotency_mismatch: "The description changed while it was being sent. Press Create once more.",
   not_ended: "This picture is still being made. Cancel it first.",
@@ -30,25 +31,25 @@ const API: Readonly<Record<string, string>> = {
   misconfigured: "This service is not set up correctly. Only its operator can fix that.",
   limiter_unavailable: "The service could not check your limits just now.",
   upstream_unavailable: "The picture service cannot be used for now.",
-};
-
-/** Why a prediction failed (`prediction.error.code`), where the API's list has no such word or means another thing. */
-const PREDICTION: Readonly<Record<string, string>> = {
+  // Why a prediction failed.
   outcome_unknown: "The picture service never said whether it took this request, so it was not sent again.",
   queue_timeout: "No place became free in time. Nothing was spent.",
   upstream_failed: "The picture service could not finish this picture. Try other words.",
-  upstream_rejected: "The picture service refused this request. Try other words.",
   upstream_lost: "The picture service lost track of this picture.",
   timed_out: "This picture took too long and was given up.",
-};
-
-const LOCAL: Readonly<Record<LocalCode, string>> = {
-  empty_prompt: "Describe the picture first.",
+  // What the client met.
   network: "The service cannot be reached. Check your connection and try again.",
-  offline: "You are offline. Connect to the internet and try again.",
-  no_answer_in_time: "The service took too long to answer. Try again.",
+  timeout: "The service took too long to answer. Try again.",
   unreadable_answer: "The service gave an answer that this page does not understand.",
+  no_token: "The app’s own server did not hand out a session token. Try again in a moment.",
+  canceled: "This picture was canceled.",
+  // What this page met.
+  empty_prompt: "Describe the picture first.",
+  offline: "You are offline. Connect to the internet and try again.",
   no_session: "The app’s own server did not hand out a session token. Try again in a moment.",
+  picture_type: "This is not a picture that the service takes. Choose a PNG, JPEG, WebP or GIF.",
+  picture_empty: "This file is empty. Choose another one.",
+  picture_size: "This picture has more than 90 MB. Choose a smaller one.",
   picture_unavailable: "The picture was made, but it could not be loaded.",
   page_error: "This page made a mistake. Reload it and try again.",
 };
@@ -57,63 +58,19 @@ const LOCAL: Readonly<Record<LocalCode, string>> = {
 const PARAMETERS: Readonly<Record<string, string>> = {
   "input.prompt": "This description was not accepted. Shorten it or put it differently.",
   "input.aspect_ratio": "This shape is not offered. Choose another one.",
+  "input.input_image": "The picture to start from is not there any more. Press Create to upload it again.",
 };
 
-const ALL: Readonly<Record<string, string>> = { ...PREDICTION, ...API, ...LOCAL };
-
 /** Codes that have a sentence, for the tests. */
-export const KNOWN_CODES = { api: Object.keys(API), prediction: Object.keys(PREDICTION), local: Object.keys(LOCAL) };
+export const KNOWN_CODES = Object.keys(SENTENCES) as (Code | PageCode)[];
+
+/** The sentence for a problem, and when to try again where the API says so. A newer API may have codes that are not known here. */
+export function problemText({ code, param, retryAfterSecs }: Problem): string {
+  const parameter = code === "invalid_parameter" ? own(PARAMETERS, param ?? "") : undefined;
+  const sentence = parameter ?? own(SENTENCES, code) ?? "Something went wrong that this page does not know.";
+  return retryAfterSecs === undefined ? sentence : `${sentence} Try again ${inTime(retryAfterSecs)}.`;
+}
 
 function own(table: Readonly<Record<string, string>>, key: string): string | undefined {
   return Object.hasOwn(table, key) ? table[key] : undefined;
-}
-
-/** The sentence for a problem, and when to try again where the API says so. */
-export function problemText(problem: Problem): string {
-  const { param, retryAfterSecs } = problem.details;
-  const parameter = problem.code === "invalid_parameter" ? own(PARAMETERS, param ?? "") : undefined;
-  const sentence = parameter ?? own(ALL, problem.code) ?? "Something went wrong that this page does not know.";
-  return retryAfterSecs === undefined ? sentence : `${sentence} Try again ${duration(retryAfterSecs)}.`;
-}
-
-/** The sentence for a prediction that failed. */
-export function failureText(code: string): string {
-  return own(PREDICTION, code) ?? "The picture could not be made.";
-}
-
-/** What a prediction is doing, for the status line. */
-export function progressText(prediction: Prediction, canceling: boolean): string {
-  if (canceling && (prediction.status === "queued" || prediction.status === "processing")) return "Canceling…";
-  switch (prediction.status) {
-    case "queued":
-      return prediction.queue === undefined ? "Waiting for a free place…" : queueText(prediction.queue);
-    case "processing":
-      return "Making your picture…";
-    case "succeeded":
-      return "Your picture is ready.";
-    case "failed":
-      return "No picture this time.";
-    case "canceled":
-      return "Canceled.";
-  }
-}
-
-function queueText(queue: { position: number; etaSeconds: number }): string {
-  const place = queue.position <= 1 ? "You are next" : `You are number ${queue.position} in line`;
-  return `${place}, ${duration(queue.etaSeconds).replace(/^in /, "")} to go.`;
-}
-
-/** `in 1 second`, `in 40 seconds`, `in about 3 minutes`, `in about 2 hours`. */
-export function duration(seconds: number): string {
-  const whole = Math.max(1, Math.ceil(seconds));
-  if (whole === 1) return "in 1 second";
-  if (whole < 100) return `in ${whole} seconds`;
-  const minutes = Math.round(whole / 60);
-  return minutes < 100 ? `in about ${minutes} minutes` : `in about ${Math.round(minutes / 60)} hours`;
-}
-
-/** `0:07`, `12:30`. */
-export function clock(elapsedMs: number): string {
-  const seconds = Math.floor(elapsedMs / 1000);
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }

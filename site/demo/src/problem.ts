@@ -1,57 +1,45 @@
-// What can go wrong, as one value: the API's own refusals and what happens before an answer is there.
+// What a person can be told about: what the client met, and what this page meets itself.
+import { type Code, type Prediction, ValetkeyError } from "../../../clients/web/src/index.ts";
 
-/** Codes that this page gives itself. They share one name space with the API's codes and never collide with them. */
-export type LocalCode =
+/** Codes that this page gives itself. */
+export type PageCode =
   | "empty_prompt"
-  | "network"
   | "offline"
-  | "no_answer_in_time"
-  | "unreadable_answer"
   | "no_session"
+  | "picture_type"
+  | "picture_empty"
+  | "picture_size"
   | "picture_unavailable"
   | "page_error";
 
-export interface ProblemDetails {
-  /** `X-Request-Id` or `error.request_id`: what a user can quote to the operator. */
+export interface Problem {
+  code: Code | PageCode;
+  /** What a person can quote to the operator. */
   requestId?: string | undefined;
-  /** `Retry-After`, seconds. */
-  retryAfterSecs?: number | undefined;
-  /** `error.details.param`, such as `input.prompt`. */
-  param?: string | undefined;
-  /** `error.details.job_id`: the prediction exists although its create failed. */
+  /** The prediction that it is about. */
   jobId?: string | undefined;
-  /** HTTP status; absent where there was no answer. */
-  status?: number | undefined;
+  /** Seconds. */
+  retryAfterSecs?: number | undefined;
+  /** The parameter that is wrong, such as `input.prompt`. */
+  param?: string | undefined;
 }
 
-export class Problem extends Error {
-  readonly code: string;
-  readonly details: ProblemDetails;
+/** The app's own backend cannot be reached: another server than the API, with a sentence of its own. */
+export class BackendUnreachable extends Error {}
 
-  constructor(code: LocalCode | (string & {}), details: ProblemDetails = {}) {
-    super(code);
-    this.name = "Problem";
-    this.code = code;
-    this.details = details;
-  }
-
-  /** Whether reading the same thing again later may help. */
-  get isPassing(): boolean {
-    const status = this.details.status ?? 0;
-    return this.gaveNoAnswer || status === 429 || status >= 500;
-  }
-
-  /** Whether the request may have been carried out although nobody told us so. */
-  get gaveNoAnswer(): boolean {
-    return ["network", "offline", "no_answer_in_time", "unreadable_answer"].includes(this.code);
-  }
+/** Puts whatever was thrown into a problem; `undefined` for a mistake of this page's own. */
+export function problemOf(thrown: unknown, isOnline: boolean): Problem | undefined {
+  if (!(thrown instanceof ValetkeyError)) return undefined;
+  const { requestId, jobId, retryAfterSecs, param } = thrown;
+  return { code: codeOf(thrown, isOnline), requestId, jobId, retryAfterSecs, param };
 }
 
-/** Turns whatever was thrown into a problem; `fetch` reports every failure of the network as a `TypeError`. */
-export function toProblem(thrown: unknown, online: boolean): Problem {
-  if (thrown instanceof Problem) return thrown;
-  if (thrown instanceof DOMException && (thrown.name === "TimeoutError" || thrown.name === "AbortError")) {
-    return new Problem("no_answer_in_time");
-  }
-  return new Problem(online ? "network" : "offline");
+function codeOf(error: ValetkeyError, isOnline: boolean): Problem["code"] {
+  if (error.code === "network" && !isOnline) return "offline";
+  return error.code === "no_token" || error.cause instanceof BackendUnreachable ? "no_session" : error.code;
+}
+
+/** Why a prediction ended without a picture, as the sentence's code. */
+export function failureOf({ error, job_id: jobId }: Prediction, requestId: string | undefined): Problem {
+  return { code: error?.code ?? "upstream_failed", jobId, requestId };
 }

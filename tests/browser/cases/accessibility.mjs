@@ -2,39 +2,57 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { onDemo } from "../page.mjs";
+import { onDemo, SLOW } from "../page.mjs";
+import { oneAtATime, PIXEL } from "./journey.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const SCREENS = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 900 }, small: { width: 320, height: 568 } };
 
-async function assertAccessible(demo, state) {
-  const { violations } = await demo.page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+async function assertAccessible({ page }, state) {
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`);
   assert.deepEqual(found, [], state);
-  const overflow = await demo.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert.ok(overflow <= 0, `${state}: wider than the screen by ${overflow} px`);
 }
 
 function everyState(screen, colorScheme) {
   // The policy of the page must not let axe in; it is no part of what is tested here.
   const options = { viewport: SCREENS[screen], colorScheme, bypassCSP: true, reducedMotion: "reduce" };
-  return onDemo(async (demo, { stack }) => {
-    await demo.page.evaluate(AXE);
+  return oneAtATime(async (demo, { stack }) => {
     await assertAccessible(demo, "empty");
     await demo.create.click();
     await assertAccessible(demo, "no prompt");
-    await demo.submit("A garden in all four seasons [slow]");
+    await demo.file.setInputFiles({ ...PIXEL, mimeType: "text/plain" });
+    await assertAccessible(demo, "no picture");
+
+    const upload = new Promise((resolve) => demo.page.route((url) => url.pathname === "/v1/files", resolve));
+    await demo.file.setInputFiles(PIXEL);
+    await demo.submit(SLOW);
+    await demo.waitUntilSaid("Uploading your picture…");
+    await assertAccessible(demo, "uploading");
+    await (await upload).continue();
     await demo.waitUntilMaking();
     await assertAccessible(demo, "making");
-    await demo.cancel.click();
-    await demo.waitUntilEnded();
+
+    const other = await demo.anotherTab();
+    await other.submit("A picture with a very long description ".repeat(12));
+    await other.waitUntilSaid("Waiting: ");
+    await assertAccessible(other, "queued");
+    await other.context.setOffline(true);
+    await other.waitUntilSaid("You are offline.");
+    await assertAccessible(other, "offline");
+    await other.context.setOffline(false);
+    await demo.cancelAndWait();
+    await other.pictureWidth();
+    await assertAccessible(other, "picture");
+
     await stack.simulator.failOnce("create", { status: 409 });
     await demo.submit("A garden");
     await demo.problemText();
-    await assertAccessible(demo, "error");
-    await demo.submit("A serene Japanese garden");
-    await demo.pictureWidth();
-    await assertAccessible(demo, "picture");
+    await demo.gallery(3);
+    await assertAccessible(demo, "error, and a gallery of every kind");
   }, options);
 }
 
@@ -47,7 +65,8 @@ export default [
     `motion while a picture is made follows the person's wish (${reducedMotion})`,
     onDemo(async (demo) => {
       await demo.submit("A serene Japanese garden");
-      await demo.cancel.waitFor();
+      await demo.waitUntilMaking();
+      await demo.gallery(1);
       const moving = await demo.page.evaluate(() => document.getAnimations().length > 0);
       assert.equal(moving, reducedMotion === "no-preference");
       await demo.waitUntilEnded();

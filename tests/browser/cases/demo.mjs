@@ -1,12 +1,12 @@
 // What the demo is for: a prompt becomes a picture.
 import assert from "node:assert/strict";
-import { onDemo } from "../page.mjs";
+import { onDemo, SLOW } from "../page.mjs";
 
 const PROMPT = "A serene Japanese garden";
 
 /** Presses Tab until the element that matches `selector` has the focus. */
 async function tabTo(page, selector) {
-  for (let presses = 0; presses < 12; presses += 1) {
+  for (let presses = 0; presses < 16; presses += 1) {
     await page.keyboard.press("Tab");
     if (await page.evaluate((wanted) => document.activeElement?.matches(wanted) ?? false, selector)) return;
   }
@@ -45,10 +45,11 @@ export default [
       const { page } = demo;
       await tabTo(page, "#prompt");
       await page.keyboard.type(PROMPT);
+      await tabTo(page, "#picture-file");
       await tabTo(page, "[name=aspect_ratio]");
       await page.keyboard.press("ArrowRight");
       assert.equal(await page.getByLabel("Wide").isChecked(), true);
-      await page.keyboard.press("Shift+Tab");
+      for (const _ of ["file", "prompt"]) await page.keyboard.press("Shift+Tab");
       await page.keyboard.press("Control+Enter");
       await demo.cancel.waitFor();
       await tabTo(page, "#cancel");
@@ -56,13 +57,18 @@ export default [
       // Cancel had the focus and is gone; the focus is on the page and not lost.
       assert.equal(await page.evaluate(() => document.activeElement?.id), "create");
       await tabTo(page, "#open");
+      await tabTo(page, ".thumb");
+      await tabTo(page, ".remove");
+      await page.keyboard.press("Enter");
+      await demo.gallery(0);
+      assert.equal(await page.evaluate(() => document.activeElement?.id), "gallery-heading");
     }),
   ],
   [
     "Cancel ends a picture that is being made",
     onDemo(async (demo, { stack }) => {
       const { next } = await stack.simulator.requests();
-      await demo.submit("A garden in all four seasons [slow]");
+      await demo.submit(SLOW);
       await demo.waitUntilMaking();
       await demo.cancel.click();
       await demo.waitUntilEnded();

@@ -7,7 +7,6 @@ const REQUEST_ID = /Request id\s+\S{10,}/;
 
 const isSession = (url) => url.pathname === "/session";
 const isCreate = (url) => url.pathname.endsWith("/predictions");
-const isLook = (url) => /^\/v1\/predictions\/pred_[0-9a-z]+$/.test(url.pathname);
 
 export default [
   [
@@ -80,59 +79,11 @@ export default [
     }),
   ],
   [
-    "Retry-After becomes words",
-    onDemo(async (demo) => {
-      await demo.page.route(isCreate, (route) =>
-        route.fulfill({
-          status: 429,
-          headers: { "retry-after": "12" },
-          body: JSON.stringify({ error: { code: "queue_full", request_id: "req_of_this_test" } }),
-        }),
-      );
-      await demo.submit(PROMPT);
-      assert.match(await demo.problemText(), /^Every place is taken at the moment\. Try again in 12 seconds\./);
-    }),
-  ],
-  [
     "an app backend that is down is told apart from the service",
     onDemo(async (demo) => {
       await demo.page.route(isSession, (route) => route.abort());
       await demo.submit(PROMPT);
       assert.match(await demo.problemText(), /own server did not hand out a session token/);
-    }),
-  ],
-  [
-    "offline is called offline, and pressing again sends the same request under the same key",
-    onDemo(async (demo) => {
-      await demo.submit(PROMPT);
-      await demo.pictureWidth();
-      const keys = [];
-      demo.page.on("request", async (request) => {
-        if (isCreate(new URL(request.url()))) keys.push((await request.allHeaders())["idempotency-key"]);
-      });
-      await demo.context.setOffline(true);
-      await demo.create.click();
-      assert.match(await demo.problemText(), /^You are offline\./);
-      await demo.context.setOffline(false);
-      await demo.create.click();
-      assert.ok((await demo.pictureWidth()) > 0);
-      assert.equal(keys.length, 2);
-      assert.match(keys[0], /^[0-9a-f]{32}$/);
-      assert.equal(keys[0], keys[1]);
-    }),
-  ],
-  [
-    "looks that fail are repeated until the picture is there",
-    onDemo(async (demo) => {
-      let failures = 0;
-      await demo.page.route(isLook, (route) => {
-        failures += 1;
-        return failures === 1 ? route.abort() : route.fulfill({ status: 503, headers: { "retry-after": "1" }, body: "{}" });
-      }, { times: 2 });
-      await demo.submit(PROMPT);
-      await demo.page.getByText("No connection to the service. Looking again…").waitFor();
-      assert.ok((await demo.pictureWidth()) > 0);
-      assert.equal(failures, 2);
     }),
   ],
   [

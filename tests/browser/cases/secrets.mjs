@@ -1,7 +1,8 @@
 // Nothing of the vendor's key reaches the browser.
 import assert from "node:assert/strict";
 import { scan } from "../key-scan.mjs";
-import { onDemo } from "../page.mjs";
+import { onDemo, SLOW } from "../page.mjs";
+import { PIXEL } from "./journey.mjs";
 
 export default [
   [
@@ -10,10 +11,11 @@ export default [
       const { simulator, vendorKey } = stack;
       const { next } = await simulator.requests();
 
-      // A picture, a canceled one, a failed one, and a vendor that sends our Authorization header back.
+      // A picture from an upload, a canceled one, a failed one, a removed one, and a vendor that sends our Authorization header back.
+      await demo.file.setInputFiles(PIXEL);
       await demo.submit("A serene Japanese garden");
       await demo.pictureWidth();
-      await demo.submit("A garden in all four seasons [slow]");
+      await demo.submit(SLOW);
       await demo.waitUntilMaking();
       await demo.cancel.click();
       await demo.waitUntilEnded();
@@ -28,6 +30,10 @@ export default [
       await simulator.failOnce("get", { headers: { "x-echo": "{{authorization}}" }, merge: { note: "{{key}}" } });
       await demo.submit("A garden with an echo");
       await demo.waitUntilEnded();
+      await demo.page.getByRole("button", { name: "Remove: A garden [fail]" }).click();
+      await demo.gallery(4);
+      await demo.page.reload();
+      await demo.gallery(4);
       await demo.page.evaluate(() => fetch("/v1/account").then((answer) => answer.text()));
 
       const records = await demo.recorder.everything();
@@ -44,7 +50,7 @@ export default [
       assert.ok(requests.some(({ status, route }) => route === "create" && status !== 200 && status !== 201));
       // … the record holds the page, its script, its picture and the API's answers …
       const holds = (pattern, bytes) => records.some(({ what, content }) => pattern.test(what) && content.length >= bytes);
-      for (const pattern of [/^body of GET \S+\/$/, /^body of GET \S+demo\.js$/, /^body of GET \S+\.png$/, /^body of POST \S+predictions$/, /^heap$/]) {
+      for (const pattern of [/^body of GET \S+\/$/, /^body of GET \S+demo\.js$/, /^body of GET \S+\.png$/, /^body of POST \S+predictions$/, /^body of POST \S+files$/, /^body of GET \S+events$/, /^body of GET \S+limit=12$/, /^heap$/]) {
         assert.ok(holds(pattern, 100), `nothing was recorded for ${pattern}`);
       }
       // … and whatever record the key is put into, it is found there.

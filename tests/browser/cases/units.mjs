@@ -2,143 +2,179 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { Creation } from "../../../site/demo/src/creation.ts";
-import { clock, duration, failureText, KNOWN_CODES, problemText, progressText } from "../../../site/demo/src/messages.ts";
-import { MAX_FAILED_LOOKS, nextDelayMs } from "../../../site/demo/src/polling.ts";
-import { parsePrediction, parseProblem, parseRetryAfter } from "../../../site/demo/src/prediction.ts";
-import { Problem } from "../../../site/demo/src/problem.ts";
-import { readLifetimeMs, Session } from "../../../site/demo/src/session.ts";
-import { tabSubject } from "../../../site/demo/src/settings.ts";
+import { ValetkeyError } from "../../../clients/web/src/index.ts";
+import { Creator } from "../../../site/demo/src/creation.ts";
+import { KNOWN_CODES, problemText } from "../../../site/demo/src/messages.ts";
+import { Person } from "../../../site/demo/src/person.ts";
+import { pictureProblem, size } from "../../../site/demo/src/picture-rules.ts";
+import { extended, NONE, refreshed, running, updated, without } from "../../../site/demo/src/pictures.ts";
+import { BackendUnreachable, problemOf } from "../../../site/demo/src/problem.ts";
+import { statusText, timeText } from "../../../site/demo/src/status.ts";
+import { about, clock, inTime } from "../../../site/demo/src/times.ts";
 import { scan } from "../key-scan.mjs";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
-const ID = "pred_01jh0000000000000000000000";
 const KEY = "sk_live_Qm8vT2xLr5YbN7cZ0wKd3PfHs6JgUe9A";
 
-const prediction = (members) => parsePrediction({ job_id: ID, status: "processing", output: [], error: null, ...members });
 const jwt = (claims) => `e30.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.c2ln`;
 const sourceText = (path) => readFileSync(join(ROOT, path), "utf8");
+const prediction = (id, members) => ({ job_id: `pred_${id}`, status: "succeeded", output: [], error: null, ...members });
+const ids = ({ shown }) => shown.map(({ job_id: id }) => id.slice(5));
+const page = (letters, nextCursor = null) => ({ data: [...letters].map((letter) => prediction(letter)), next_cursor: nextCursor });
 
-/** A `Creation` whose API gives these answers in turn, and whose clock does not wait. */
-function creationOf(answers) {
-  const calls = [];
-  const next = (name) => async () => {
-    calls.push(name);
+/** The page in the middle of something, on a clock that stands at 10 s. */
+const situation = (work, members) => ({ work, network: { kind: "fine" }, isCanceling: false, startedAt: 3_000, now: 10_000, ...members });
+const making = (members) => ({ kind: "making", toldAt: 8_000, prediction: prediction("a", members) });
+
+/** A `Creator` whose API gives these answers in turn; `steps` has what was done. */
+function creatorOf(answers, { isOnline = true } = {}) {
+  const steps = [];
+  const next = (step) => async (...call) => {
+    steps.push(step(...call));
     const answer = answers.shift();
-    if (answer instanceof Problem) throw answer;
+    if (answer instanceof Error) throw answer;
     return answer;
   };
-  const api = { create: next("create"), get: next("get"), cancel: next("cancel") };
-  const news = { seen: () => {}, lookFailed: () => calls.push("lookFailed"), cancelFailed: () => calls.push("cancelFailed") };
-  const waits = [];
-  const still = { now: () => 0, sleep: async (ms) => void waits.push(ms) };
-  return { creation: new Creation(api, { prompt: "x", aspectRatio: "1:1" }, "key", news, still), calls, waits };
+  const api = {
+    create: next((_, input, { idempotencyKey }) => ["create", idempotencyKey, input.input_image]),
+    files: { upload: next(({ name }) => ["upload", name]) },
+  };
+  const creator = new Creator(api, async () => void steps.push(["back online"]), () => isOnline);
+  const request = { prompt: "x", aspectRatio: "1:1", picture: undefined };
+  const progress = { uploading: () => {}, sending: () => {} };
+  const create = (changes = {}, signal = new AbortController().signal) => creator.create({ ...request, ...changes }, progress, signal);
+  return { create, steps };
+}
+
+function memory(items = new Map()) {
+  return () => ({ getItem: (name) => items.get(name) ?? null, setItem: (name, value) => items.set(name, value) });
 }
 
 export default [
-  ["every code of the API has a sentence", () => {
+  ["every code has a sentence", () => {
     const wire = [...sourceText("src/rejection.rs").matchAll(/wire\(\d{3}, [^,]+, "([a-z_]+)"/g)].map(([, code]) => code);
     const failures = [...sourceText("src/prediction.rs").matchAll(/Self::\w+ => "([a-z]+_[a-z]+)"/g)].map(([, code]) => code);
     assert.ok(wire.length >= 21 && failures.length >= 6, `read ${wire.length} and ${failures.length} codes`);
-    assert.deepEqual(wire.filter((code) => !KNOWN_CODES.api.includes(code)), []);
-    assert.deepEqual(failures.filter((code) => !KNOWN_CODES.prediction.includes(code)), []);
-    const all = [...KNOWN_CODES.api, ...KNOWN_CODES.local].map((code) => problemText(new Problem(code)));
-    for (const sentence of [...all, ...KNOWN_CODES.prediction.map(failureText)]) assert.match(sentence, /^[A-Z].*\.$/);
+    assert.deepEqual([...wire, ...failures].filter((code) => !KNOWN_CODES.includes(code)), []);
+    for (const code of KNOWN_CODES) assert.match(problemText({ code }), /^[A-Z].*\.$/);
   }],
   ["an unknown code, and the name of an inherited member, get the general sentence", () => {
-    for (const code of ["unknown", "constructor", "__proto__"]) {
-      assert.match(problemText(new Problem(code)), /^Something went wrong/);
-      assert.equal(failureText(code), "The picture could not be made.");
-    }
+    for (const code of ["unknown", "constructor", "__proto__"]) assert.match(problemText({ code }), /^Something went wrong/);
   }],
   ["a parameter and a time to wait are put into words", () => {
-    assert.match(problemText(new Problem("invalid_parameter", { param: "input.prompt" })), /^This description/);
-    assert.match(problemText(new Problem("rate_limited", { retryAfterSecs: 1 })), /Try again in 1 second\.$/);
-    assert.deepEqual([duration(0), duration(99), duration(180), duration(36_000)], ["in 1 second", "in 99 seconds", "in about 3 minutes", "in about 10 hours"]);
-    assert.deepEqual([clock(7_400), clock(750_000)], ["0:07", "12:30"]);
+    assert.match(problemText({ code: "invalid_parameter", param: "input.prompt" }), /^This description/);
+    assert.match(problemText({ code: "rate_limited", retryAfterSecs: 1 }), /Try again in 1 second\.$/);
+    assert.deepEqual([0, 99, 180, 36_000].map(inTime), ["in 1 second", "in 99 seconds", "in about 3 minutes", "in about 10 hours"]);
+    assert.deepEqual([0.2, 7.1, 15, 16, 38, 99.9, 100, 3_600].map(about), ["1 s", "8 s", "15 s", "20 s", "40 s", "100 s", "2 min", "60 min"].map((time) => `about ${time}`));
+    assert.deepEqual([clock(7_400), clock(750_000), clock(-5)], ["0:07", "12:30", "0:00"]);
   }],
-  ["the queue is told with place and time", () => {
-    const queued = prediction({ status: "queued", queue: { position: 3, eta_seconds: 40 } });
-    assert.equal(progressText(queued, false), "You are number 3 in line, 40 seconds to go.");
-    assert.equal(progressText(prediction({ status: "queued" }), false), "Waiting for a free place…");
-    assert.equal(progressText(queued, true), "Canceling…");
+  ["what the client met is told apart: offline, the service, the app's own backend", () => {
+    const network = new ValetkeyError("network", "-");
+    assert.deepEqual([problemOf(network, true).code, problemOf(network, false).code], ["network", "offline"]);
+    const backend = new ValetkeyError("network", "-", {}, new BackendUnreachable());
+    assert.deepEqual([problemOf(backend, true).code, problemOf(backend, false).code], ["no_session", "offline"]);
+    assert.equal(problemOf(new ValetkeyError("rate_limited", "-", { requestId: "req_1", retryAfterSecs: 3 }), true).requestId, "req_1");
+    assert.equal(problemOf(new TypeError("a mistake of ours"), true), undefined);
   }],
-  ["a prediction is read strictly", () => {
-    for (const value of [null, [], "x", {}, { job_id: "pred_../../x", status: "queued" }, { job_id: ID, status: "done" }]) {
-      assert.equal(parsePrediction(value), undefined, JSON.stringify(value));
+  ["the line is told with place and time, which counts down by itself", () => {
+    const third = making({ status: "queued", queue: { position: 3, eta_seconds: 40 } });
+    assert.deepEqual([statusText(situation(third)), timeText(situation(third))], ["Waiting: place 3", "about 40 s"]);
+    assert.equal(timeText(situation(third, { now: 30_000 })), "about 20 s");
+    assert.equal(timeText(situation(third, { now: 60_000 })), "any moment now");
+    assert.equal(statusText(situation(making({ status: "queued", queue: { position: 1, eta_seconds: 2 } }))), "Waiting: you are next");
+    assert.equal(statusText(situation(making({ status: "queued" }))), "Waiting for a free place…");
+    assert.equal(statusText(situation(third, { isCanceling: true })), "Canceling…");
+    assert.equal(timeText(situation(making({ status: "processing" }))), "0:07");
+  }],
+  ["a connection that is lost is told in place of what would go on", () => {
+    const told = (kind, work) => statusText(situation(work, { network: { kind, retryAfterSecs: 3 } }));
+    assert.match(told("offline", making({ status: "processing" })), /^You are offline\. Your picture is still/);
+    assert.match(told("offline", { kind: "sending" }), /^You are offline\. This goes on/);
+    assert.match(told("unreachable", { kind: "sending" }), /^No connection/);
+    assert.match(told("busy", { kind: "sending" }), /^The service is busy/);
+  }],
+  ["a new first page keeps older ones, and drops what was removed", () => {
+    const all = extended(refreshed(NONE, page("dc", "after c")), page("ba"));
+    assert.deepEqual([ids(all), all.nextCursor], [["d", "c", "b", "a"], null]);
+    assert.deepEqual(ids(refreshed(all, page("ed", "after d"))), ["e", "d", "c", "b", "a"]);
+    assert.deepEqual(ids(refreshed(all, page("db", "after b"))), ["d", "b", "a"]);
+    assert.deepEqual(ids(refreshed(all, page("d"))), ["d", "c", "b", "a"]);
+    const apart = refreshed(all, page("hg", "after g"));
+    assert.deepEqual([ids(apart), apart.nextCursor], [["h", "g"], "after g"], "others were made between them");
+    assert.deepEqual(ids(refreshed(all, page(""))), []);
+  }],
+  ["one picture is added, replaced, removed; the newest that goes on is found", () => {
+    const two = refreshed(NONE, page("ba"));
+    const three = updated(two, prediction("c", { status: "processing" }));
+    assert.deepEqual([ids(three), running(three).job_id, running(two)], [["c", "b", "a"], "pred_c", undefined]);
+    assert.equal(running(updated(three, prediction("c"))), undefined);
+    assert.deepEqual(ids(without(three, "pred_b")), ["c", "a"]);
+    assert.deepEqual(ids(extended(two, page("a"))), ["b", "a"]);
+  }],
+  ["a request that nobody answered keeps its key, and only that one", async () => {
+    const lost = new ValetkeyError("timeout", "-");
+    const { create, steps } = creatorOf([lost, prediction("a"), prediction("b"), lost, prediction("c")]);
+    await assert.rejects(create(), lost);
+    await create();
+    await create();
+    await assert.rejects(create(), lost);
+    await create({ prompt: "y" });
+    const keys = steps.map(([, key]) => key);
+    assert.equal(keys[0], keys[1]);
+    assert.equal(new Set(keys).size, 4);
+  }],
+  ["offline it waits and goes on under the same key, and uploads a picture once", async () => {
+    const down = new ValetkeyError("network", "-");
+    const { create, steps } = creatorOf([down, { file_id: "file_1" }, down, prediction("a"), prediction("b")], { isOnline: false });
+    const picture = new File(["x"], "a.png");
+    await create({ picture });
+    await create({ picture });
+    assert.deepEqual(steps.map(([step]) => step), ["upload", "back online", "upload", "create", "back online", "create", "create"]);
+    assert.equal(steps[3][1], steps[5][1]);
+    assert.ok(steps.filter(([step]) => step === "create").every(([, , image]) => image === "file_1"));
+  }],
+  ["a file that the API has no more is uploaded again", async () => {
+    const gone = new ValetkeyError("invalid_parameter", "-", { param: "input.input_image" });
+    const { create, steps } = creatorOf([{ file_id: "file_1" }, gone, { file_id: "file_2" }, prediction("a")]);
+    const picture = new File(["x"], "a.png");
+    await assert.rejects(create({ picture }), gone);
+    await create({ picture });
+    assert.equal(steps.at(-1)[2], "file_2");
+  }],
+  ["who cancels during the upload sends no create", async () => {
+    const { create, steps } = creatorOf([{ file_id: "file_1" }]);
+    await assert.rejects(create({ picture: new File(["x"], "a.png") }, AbortSignal.abort()), { name: "AbortError" });
+    assert.deepEqual(steps.map(([step]) => step), ["upload"]);
+  }],
+  ["files are checked before they are sent", () => {
+    const of = (type, bytes) => pictureProblem({ type, size: bytes });
+    assert.deepEqual([of("image/png", 1), of("image/gif", 90_000_000), of("image/webp", 5), of("image/jpeg", 5)], Array(4).fill(undefined));
+    assert.deepEqual([of("image/png", 90_000_001), of("image/png", 0), of("image/svg+xml", 5), of("", 5)], ["picture_size", "picture_empty", "picture_type", "picture_type"]);
+    assert.deepEqual([5, 12_400, 999_499, 999_500, 3_400_000].map(size), ["1 KB", "12 KB", "999 KB", "1.0 MB", "3.4 MB"]);
+  }],
+  ["a browser remembers one name for all its tabs, and what was asked for", () => {
+    const storage = memory();
+    const [first, second] = [new Person(storage), new Person(storage)];
+    assert.equal(first.isKnown, false);
+    assert.equal(first.subject(), second.subject());
+    assert.equal(new Person(storage).isKnown, true);
+    assert.equal(first.isKnown, true);
+    const order = { prompt: "A garden", aspectRatio: "9:16" };
+    first.remember("pred_a", order);
+    assert.deepEqual(second.order("pred_a"), order);
+    for (let index = 0; index < 100; index += 1) first.remember(`pred_${index}`, order);
+    assert.equal(second.order("pred_a"), undefined, "a hundred are enough");
+    first.forget("pred_7");
+    assert.deepEqual([second.order("pred_7"), second.order("pred_8")], [undefined, order]);
+  }],
+  ["a storage that refuses, or that somebody else wrote, does no harm", () => {
+    const blocked = new Person(() => { throw new Error("blocked"); });
+    assert.match(blocked.subject(), /^demo-[0-9a-f]{16}$/);
+    assert.equal(blocked.subject(), blocked.subject());
+    for (const junk of ["", "{", "null", "[1]", '[["pred_a"]]', '[["pred_a",{"prompt":1}]]']) {
+      const person = new Person(memory(new Map([["valetkey-demo-orders", junk], ["valetkey-demo-subject", "somebody else"]])));
+      assert.deepEqual([person.isKnown, person.order("pred_a")], [false, undefined], junk);
     }
-    assert.deepEqual(prediction({ output: ["https://a.example/1.png", 7, null] }).output, ["https://a.example/1.png"]);
-    assert.equal(prediction({ status: "failed", error: { code: "timed_out" } }).errorCode, "timed_out");
-  }],
-  ["an error is read whatever its form", () => {
-    const envelope = { error: { code: "upstream_error", request_id: "req_1", details: { job_id: ID, param: "input" } } };
-    const problem = parseProblem(502, new Headers({ "retry-after": "3" }), envelope);
-    assert.deepEqual([problem.code, problem.details.requestId, problem.details.jobId, problem.details.retryAfterSecs], ["upstream_error", "req_1", ID, 3]);
-    for (const body of [undefined, null, "<html>", [], { error: "x" }, { error: { details: { job_id: "../x" } } }]) {
-      const bare = parseProblem(500, new Headers({ "x-request-id": "req_2" }), body);
-      assert.deepEqual([bare.code, bare.details.requestId, bare.details.jobId], ["unknown", "req_2", undefined]);
-    }
-    assert.deepEqual([parseRetryAfter("0"), parseRetryAfter("Wed, 21 Oct 2026 07:28:00 GMT"), parseRetryAfter("-1")], [0, undefined, undefined]);
-  }],
-  ["looks come less often with age and failures, and never before Retry-After", () => {
-    assert.deepEqual([0, 14_999, 15_000, 60_000].map((age) => nextDelayMs(age, 0)), [1_000, 1_000, 2_000, 4_000]);
-    assert.deepEqual([1, 2, 9].map((failures) => nextDelayMs(0, failures)), [2_000, 4_000, 15_000]);
-    assert.deepEqual([nextDelayMs(0, 0, 7), nextDelayMs(0, 9, 1), nextDelayMs(0, 0, 86_400)], [7_000, 15_000, 60_000]);
-  }],
-  ["a create that fails but names its prediction is followed", async () => {
-    const refused = new Problem("upstream_timeout", { status: 504, jobId: ID });
-    const good = creationOf([refused, prediction({}), prediction({ status: "succeeded" })]);
-    assert.equal((await good.creation.run()).prediction.status, "succeeded");
-    const bad = creationOf([refused, prediction({ status: "failed", error: { code: "outcome_unknown" } })]);
-    assert.deepEqual(await bad.creation.run(), { kind: "problem", problem: refused });
-  }],
-  ["a cancel before there is an id is sent as soon as there is one", async () => {
-    const { creation, calls } = creationOf([prediction({}), prediction({ cancel_requested: true }), prediction({ status: "canceled" })]);
-    await creation.cancel();
-    assert.equal((await creation.run()).prediction.status, "canceled");
-    assert.deepEqual(calls, ["create", "cancel", "get"]);
-  }],
-  ["failed looks are repeated so often and no more; a refusal is not repeated", async () => {
-    const down = new Problem("network");
-    const { creation, calls } = creationOf([prediction({}), ...Array.from({ length: MAX_FAILED_LOOKS }, () => down)]);
-    assert.deepEqual(await creation.run(), { kind: "problem", problem: down });
-    assert.equal(calls.filter((call) => call === "get").length, MAX_FAILED_LOOKS);
-    const gone = creationOf([prediction({}), new Problem("not_found", { status: 404 })]);
-    assert.equal((await gone.creation.run()).problem.code, "not_found");
-  }],
-  ["the same request under way is asked for again", async () => {
-    const busy = new Problem("idempotency_in_progress", { status: 409, retryAfterSecs: 1 });
-    const { creation, waits } = creationOf([busy, busy, prediction({ status: "succeeded" })]);
-    assert.equal((await creation.run()).kind, "ended");
-    assert.deepEqual(waits, [1_000, 1_000]);
-  }],
-  ["a token is kept until shortly before its end and shared by all who ask", async () => {
-    let now = 0;
-    let asked = 0;
-    const answer = async () => ((asked += 1), Response.json({ token: jwt({ iat: 100, exp: 400, n: asked }) }));
-    const session = new Session(async () => ({ sessionUrl: "/session", subject: "demo" }), answer, () => now);
-    const [first, second] = await Promise.all([session.token(), session.token()]);
-    assert.equal(first, second);
-    now = 269_999;
-    assert.equal(await session.token(), first);
-    now = 270_000;
-    const third = await session.token();
-    assert.notEqual(third, first);
-    session.discard(first);
-    assert.equal(await session.token(), third);
-    session.discard(third);
-    assert.notEqual(await session.token(), third);
-    assert.equal(asked, 3);
-  }],
-  ["a lifetime is read from a token or not at all", () => {
-    assert.equal(readLifetimeMs(jwt({ iat: 100, exp: 400 })), 300_000);
-    for (const token of ["", "a.b", jwt({ exp: 1 }), jwt({ iat: 2, exp: 1 }), jwt(null)]) assert.equal(readLifetimeMs(token), undefined, token);
-  }],
-  ["a tab's subject survives a reload, and a storage that refuses", () => {
-    const items = new Map();
-    const store = { getItem: (name) => items.get(name) ?? null, setItem: (name, value) => items.set(name, value) };
-    assert.equal(tabSubject(() => store), tabSubject(() => store));
-    assert.match(tabSubject(() => { throw new Error("blocked"); }), /^demo-[0-9a-f]{16}$/);
   }],
   ["the key scan finds the key, its tail and any piece, however it is written", () => {
     const encodings = {

@@ -1,0 +1,40 @@
+// The person's predictions as the gallery has them: newest first, page after page. Pure.
+import { hasEnded, type Prediction, type PredictionList } from "../../../clients/web/src/index.ts";
+
+export interface Pictures {
+  readonly shown: readonly Prediction[];
+  /** Where older ones begin; `null` when all are here. */
+  readonly nextCursor: string | null;
+}
+
+export const NONE: Pictures = { shown: [], nextCursor: null };
+
+/** The first page as it is now, before older ones that were loaded already. What is missing from the page was removed. */
+export function refreshed(old: Pictures, page: PredictionList): Pictures {
+  const last = page.data.at(-1)?.job_id;
+  // Where the two do not meet, others were made between them.
+  const older = old.shown.slice(old.shown.findIndex(({ job_id: id }) => id === last) + 1 || old.shown.length);
+  return older.length === 0 ? { shown: page.data, nextCursor: page.next_cursor } : { shown: [...page.data, ...older], nextCursor: old.nextCursor };
+}
+
+/** With the next page of older ones. */
+export function extended({ shown }: Pictures, page: PredictionList): Pictures {
+  const known = new Set(shown.map(({ job_id: id }) => id));
+  return { shown: [...shown, ...page.data.filter(({ job_id: id }) => !known.has(id))], nextCursor: page.next_cursor };
+}
+
+/** With one that is new, or has a new state. */
+export function updated({ shown, nextCursor }: Pictures, prediction: Prediction): Pictures {
+  const isKnown = shown.some(({ job_id: id }) => id === prediction.job_id);
+  const next = isKnown ? shown.map((old) => (old.job_id === prediction.job_id ? prediction : old)) : [prediction, ...shown];
+  return { shown: next, nextCursor };
+}
+
+export function without({ shown, nextCursor }: Pictures, jobId: string): Pictures {
+  return { shown: shown.filter(({ job_id: id }) => id !== jobId), nextCursor };
+}
+
+/** The newest that goes on. */
+export function running({ shown }: Pictures): Prediction | undefined {
+  return shown.find((prediction) => !hasEnded(prediction));
+}

@@ -1,0 +1,252 @@
+// What is on the stage: one prediction, from the press of the button or from the gallery, until its picture is there.
+import { type Client, hasEnded, type Prediction, ValetkeyError } from "../../../clients/web/src/index.ts";
+import type { ComposerView } from "./composer-view.ts";
+import { backOnline, type Connection } from "./connection.ts";
+import type { Creator, Request } from "./creation.ts";
+import { describe } from "./describe.ts";
+import { loadPicture } from "./loading.ts";
+import type { Order, Person } from "./person.ts";
+import type { PictureField } from "./picture-field.ts";
+import { failureOf, type Problem, problemOf } from "./problem.ts";
+import { newRun, type Run } from "./run.ts";
+import type { FrameState, StageView } from "./stage-view.ts";
+import { predictionText, type Situation, statusText, timeText, type Work } from "./status.ts";
+
+const RATIOS: Readonly<Record<string, number>> = { "1:1": 1, "16:9": 16 / 9, "9:16": 9 / 16 };
+
+const OFFLINE = "You are offline.";
+
+export interface Parts {
+  client: Client;
+  creator: Creator;
+  connection: Connection;
+  person: Person;
+  view: StageView;
+  composer: ComposerView;
+  field: PictureField;
+}
+
+export class Stage {
+  readonly #parts: Parts;
+  #run: Run | undefined;
+  #ticking: ReturnType<typeof setInterval> | undefined;
+  #shownId: string | undefined;
+  onSeen: (prediction: Prediction) => void = () => {};
+  /** One that failed before it was seen may be among the person's pictures. */
+  onFailed: () => void = () => {};
+  onShown: (jobId: string | undefined) => void = () => {};
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    parts.connection.onChange = () => this.#render();
+  }
+
+  get isFree(): boolean {
+    return this.#run === undefined && this.#shownId === undefined;
+  }
+
+  /** Gives the empty frame the shape that was chosen; a picture keeps its own. */
+  preview(aspectRatio: string): void {
+    const { field, view } = this.#parts;
+    if (view.isEmpty) view.setRatio(RATIOS[aspectRatio] ?? field.ratio);
+  }
+
+  /** Makes a new one, unless one that was begun here is not ready yet: a second press is a mistake. */
+  async create(request: Request): Promise<void> {
+    if (this.#run?.order !== undefined) return;
+    this.#leave();
+    const { client, creator, field } = this.#parts;
+    const { prompt, aspectRatio } = request;
+    const run = this.#begin({ kind: "sending" }, performance.now(), RATIOS[aspectRatio] ?? field.ratio, { prompt, aspectRatio });
+    await this.#guard(run, async () => {
+      const progress = {
+        uploading: (sent: number, total: number) => this.#work(run, { kind: "uploading", sent, total }),
+        sending: () => this.#work(run, { kind: "sending" }),
+      };
+      const created = await creator.create(request, progress, run.sending.signal);
+      this.#remember(run, created.job_id);
+      this.#see(run, created);
+      if (run.isCanceling && !hasEnded(created)) await this.#sendCancel(run, client, created.job_id);
+      await this.#follow(run, created);
+    });
+  }
+
+  /** Shows one of the gallery, and follows it while it goes on. */
+  async show(prediction: Prediction): Promise<void> {
+    this.#leave();
+    const { person } = this.#parts;
+    const startedAt = performance.now() - Math.max(0, Date.now() - Date.parse(prediction.created_at));
+    const work: Work = hasEnded(prediction) ? { kind: "loading" } : { kind: "making", prediction, toldAt: performance.now() };
+    const run = this.#begin(work, startedAt, RATIOS[person.order(prediction.job_id)?.aspectRatio ?? ""] ?? 1);
+    this.#mark(run, prediction.job_id);
+    await this.#guard(run, () => this.#follow(run, prediction));
+  }
+
+  async cancel(): Promise<void> {
+    const run = this.#run;
+    if (run === undefined || run.isCanceling || run.work.kind === "loading") return;
+    run.isCanceling = true;
+    this.#render();
+    // Before the prediction has an id, the wish is kept until it has one.
+    if (run.jobId === undefined) run.sending.abort();
+    else await this.#sendCancel(run, this.#parts.client, run.jobId);
+  }
+
+  /** Takes a removed picture off the stage. */
+  clear(jobId: string): void {
+    if (this.#shownId !== jobId) return;
+    this.#leave();
+    this.#mark(undefined, undefined);
+    this.#end("empty", "Removed.");
+    this.#parts.view.setProblem(undefined);
+  }
+
+  #begin(work: Work, startedAt: number, ratio: number, order?: Order): Run {
+    const run = newRun(work, startedAt, order);
+    const { composer, connection, view } = this.#parts;
+    this.#run = run;
+    connection.reset();
+    view.setProblem(undefined);
+    view.setRatio(ratio);
+    view.setFrame("busy");
+    composer.setBusy({ canCreate: order === undefined, canCancel: run.isNews });
+    this.#mark(run, undefined);
+    this.#ticking = setInterval(() => this.#render(), 1000);
+    this.#render();
+    return run;
+  }
+
+  /** Looks away. What is being sent is sent; what is being made is made. */
+  #leave(): void {
+    this.#run?.watching.abort();
+    this.#run = undefined;
+    clearInterval(this.#ticking);
+  }
+
+  async #follow(run: Run, first: Prediction): Promise<void> {
+    let prediction = first;
+    while (!hasEnded(prediction)) {
+      try {
+        const { signal } = run.watching;
+        signal.throwIfAborted();
+        for await (prediction of this.#parts.client.events(first.job_id, { signal })) this.#see(run, prediction);
+      } catch (thrown) {
+        // Minutes without a connection: as soon as there is one again, it goes on.
+        if (!(thrown instanceof ValetkeyError) || navigator.onLine) throw thrown;
+        await backOnline(run.watching.signal);
+      }
+    }
+    await this.#finish(run, prediction);
+  }
+
+  async #finish(run: Run, prediction: Prediction): Promise<void> {
+    if (this.#run !== run) return;
+    const { connection, person, view } = this.#parts;
+    const { job_id: jobId, status } = prediction;
+    if (status === "succeeded") {
+      this.#work(run, { kind: "loading" });
+      const picture = await loadPicture(prediction.output[0]);
+      if (this.#run !== run) return;
+      if (picture === undefined) {
+        this.#fail(run, { code: "picture_unavailable", jobId, requestId: connection.requestId(jobId) });
+      } else {
+        view.setPicture(picture, describe(prediction, person));
+        // One of the gallery is not news.
+        this.#end("done", run.isNews ? predictionText(prediction) : "");
+      }
+    } else if (status === "failed") {
+      this.#fail(run, failureOf(prediction, connection.requestId(jobId)));
+    } else {
+      this.#end("empty", predictionText(prediction));
+    }
+  }
+
+  async #sendCancel(run: Run, client: Client, jobId: string): Promise<void> {
+    try {
+      this.#see(run, await client.cancel(jobId));
+    } catch (thrown) {
+      const problem = problemOf(thrown, navigator.onLine);
+      if (problem === undefined) throw thrown;
+      run.isCanceling = false;
+      this.#render();
+      this.#parts.view.setProblem(problem);
+    }
+  }
+
+  #see(run: Run, prediction: Prediction): void {
+    run.isCanceling ||= prediction.cancel_requested === true;
+    this.#mark(run, prediction.job_id);
+    if (!hasEnded(prediction)) this.#work(run, { kind: "making", prediction, toldAt: performance.now() });
+    this.onSeen(prediction);
+  }
+
+  #mark(run: Run | undefined, jobId: string | undefined): void {
+    if (run !== undefined) run.jobId = jobId;
+    if (this.#run !== run || this.#shownId === jobId) return;
+    this.#shownId = jobId;
+    this.onShown(jobId);
+  }
+
+  #work(run: Run, work: Work): void {
+    run.work = work;
+    if (this.#run === run) this.#render();
+  }
+
+  #render(): void {
+    const { composer, connection, field, view } = this.#parts;
+    const { network } = connection;
+    if (this.#run === undefined) {
+      if (network.kind === "offline") view.setStatus(OFFLINE);
+      else if (view.status === OFFLINE) view.setStatus("");
+      return;
+    }
+    const { work, startedAt, isCanceling } = this.#run;
+    const situation: Situation = { work, network, isCanceling, startedAt, now: performance.now() };
+    view.setStatus(statusText(situation));
+    view.setTime(this.#run.isNews ? timeText(situation) : "");
+    composer.setCancelable(!isCanceling && work.kind !== "loading");
+    field.setProgress(work.kind === "uploading" && !isCanceling ? work.sent / work.total : undefined);
+  }
+
+  async #guard(run: Run, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (thrown) {
+      // Nobody looks any more; a refusal is told all the same.
+      if (run.watching.signal.aborted && !(thrown instanceof ValetkeyError)) return;
+      if (run.sending.signal.aborted && !(thrown instanceof ValetkeyError)) {
+        this.#end("empty", "Canceled.");
+        return;
+      }
+      const problem = problemOf(thrown, navigator.onLine);
+      this.#fail(run, problem ?? { code: "page_error" });
+      // A mistake of our own belongs in the console too.
+      if (problem === undefined) throw thrown;
+    }
+  }
+
+  #fail(run: Run, problem: Problem): void {
+    if (this.#run === run) this.#end("failed", "No picture this time.");
+    this.#parts.view.setProblem(problem);
+    if (run.jobId !== undefined || problem.jobId === undefined) return;
+    this.#remember(run, problem.jobId);
+    this.onFailed();
+  }
+
+  #remember({ order }: Run, jobId: string): void {
+    if (order !== undefined) this.#parts.person.remember(jobId, order);
+  }
+
+  #end(frame: FrameState, status: string): void {
+    const { composer, field, view } = this.#parts;
+    clearInterval(this.#ticking);
+    this.#run = undefined;
+    field.setProgress(undefined);
+    if (frame !== "done") {
+      view.setTime("");
+      view.setFrame(frame);
+    }
+    view.setStatus(status);
+    composer.setBusy({ canCreate: true, canCancel: false });
+  }
+}

@@ -1,0 +1,192 @@
+// A connection that comes and goes, refusals that pass, tokens that end: the page goes on by itself.
+import assert from "node:assert/strict";
+import { Proxy } from "../../clients/proxy.mjs";
+import { DemoPage, onDemo, SLOW } from "../page.mjs";
+import { signFor } from "../tokens.mjs";
+
+const PROMPT = "A serene Japanese garden";
+const OFFLINE_MS = 10_000;
+/** The page renews a token after half of its life; the API refuses it 5 s after its end. */
+const TOKEN_SECS = 4;
+
+const isCreate = (url) => url.pathname.endsWith("/predictions");
+const isEvents = (url) => url.pathname.endsWith("/events");
+
+/** The headers of each request whose address fits, as they are sent. */
+function watch(page, fits) {
+  const seen = [];
+  page.on("request", (request) => {
+    if (request.method() !== "OPTIONS" && fits(new URL(request.url()))) seen.push(request.headers());
+  });
+  return seen;
+}
+
+function refuse(code, retryAfterSecs) {
+  const error = { type: "rate_limit_error", message: "-", code, request_id: "req_of_this_test" };
+  return (route) => route.fulfill({ status: 429, headers: { "retry-after": String(retryAfterSecs) }, json: { error } });
+}
+
+/** The demo behind a network that can be cut. */
+async function withProxy({ stack, browser }, use) {
+  const proxy = await Proxy.start(stack.origin);
+  const demo = await DemoPage.open({ stack, browser }, { origin: proxy.origin });
+  try {
+    await use(demo, proxy);
+  } finally {
+    await demo.close();
+    await proxy.stop();
+  }
+}
+
+async function survivesTenSecondsOffline(world) {
+  const { simulator } = world.stack;
+  await withProxy(world, async (demo, proxy) => {
+    const { next } = await simulator.requests();
+    const streams = watch(demo.page, isEvents);
+    const opened = demo.page.waitForResponse((response) => isEvents(new URL(response.url())));
+    await demo.submit(SLOW);
+    await demo.waitUntilMaking();
+    await opened;
+    // Chromium's own switch leaves open streams alone: they are cut for real.
+    await demo.context.setOffline(true);
+    await Promise.all([proxy.downFor(OFFLINE_MS), demo.waitUntilSaid("You are offline. Your picture is still being made.")]);
+    assert.equal(await demo.problem.isVisible(), false);
+    const before = streams.length;
+    await demo.context.setOffline(false);
+    await demo.waitUntilMaking();
+    assert.ok((await demo.pictureWidth()) > 0);
+    assert.ok(streams.length > before, "no stream was opened again");
+    assert.equal(streams[0]["last-event-id"], undefined);
+    assert.match(streams.at(-1)["last-event-id"], /^\d+$/, "the stream was not resumed");
+    const creates = (await simulator.vendorRequests(next)).filter(({ route }) => route === "create");
+    assert.equal(creates.length, 1);
+  });
+}
+
+export default [
+  ["ten seconds offline in the middle of the events change nothing", survivesTenSecondsOffline],
+  [
+    "a server that is gone for a moment is told, and the page goes on",
+    (world) => withProxy(world, async (demo, proxy) => {
+      await demo.submit(SLOW);
+      await demo.waitUntilMaking();
+      await Promise.all([proxy.downFor(3_000), demo.waitUntilSaid("No connection to the service. Trying again…")]);
+      await demo.waitUntilMaking();
+      await demo.cancelAndWait();
+      assert.equal(await demo.status.innerText(), "Canceled.");
+    }),
+  ],
+  [
+    "what is created offline is sent when the connection is back, once",
+    onDemo(async (demo, { stack }) => {
+      await demo.submit(PROMPT);
+      await demo.pictureWidth();
+      const { next } = await stack.simulator.requests();
+      const sent = watch(demo.page, isCreate);
+      await demo.context.setOffline(true);
+      await demo.waitUntilSaid("You are offline.");
+      await demo.create.click();
+      await demo.waitUntilSaid("You are offline. This goes on when you are back.");
+      await demo.page.waitForTimeout(1_000);
+      await demo.context.setOffline(false);
+      assert.ok((await demo.pictureWidth()) > 0);
+      const keys = sent.map((headers) => headers["idempotency-key"]).filter((key) => key !== undefined);
+      assert.ok(keys.length >= 2, String(keys));
+      assert.equal(new Set(keys).size, 1);
+      assert.equal((await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create").length, 1);
+    }),
+  ],
+  [
+    "a wish to cancel while offline is kept to",
+    onDemo(async (demo, { stack }) => {
+      await demo.submit(PROMPT);
+      await demo.pictureWidth();
+      const { next } = await stack.simulator.requests();
+      await demo.context.setOffline(true);
+      await demo.create.click();
+      await demo.waitUntilSaid("You are offline. This goes on when you are back.");
+      await demo.cancelAndWait();
+      assert.equal(await demo.status.innerText(), "Canceled.");
+      await demo.context.setOffline(false);
+      await demo.page.waitForTimeout(1_000);
+      assert.deepEqual((await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create"), []);
+    }),
+  ],
+  [
+    "no answer at all is told, and pressing again sends the same request under the same key",
+    onDemo(async (demo) => {
+      const keys = [];
+      await demo.page.route(isCreate, (route) => {
+        if (route.request().method() !== "POST") return route.fallback();
+        keys.push(route.request().headers()["idempotency-key"]);
+        return keys.length <= 4 ? route.abort() : route.continue();
+      });
+      await demo.submit(PROMPT);
+      await demo.waitUntilSaid("No connection to the service. Trying again…");
+      assert.match(await demo.problemText(), /^The service cannot be reached\./);
+      await demo.create.click();
+      assert.ok((await demo.pictureWidth()) > 0);
+      assert.match(keys[0], /^[0-9a-f]{32}$/);
+      assert.deepEqual([keys.length, new Set(keys).size], [5, 1]);
+      await demo.create.click();
+      await demo.waitUntilEnded();
+      assert.equal(new Set(keys).size, 2, "what was answered is not repeated");
+    }),
+  ],
+  [
+    "tokens of four seconds are replaced in the middle, and nobody sees it",
+    async (world) => {
+      let given;
+      const prepare = async (context) => {
+        given = await signFor(context, world.stack, { lifetimeSecs: TOKEN_SECS });
+      };
+      await onDemo(async (demo) => {
+        const streams = watch(demo.page, isEvents);
+        const said = new Set();
+        await demo.page.exposeFunction("say", (text) => said.add(text));
+        await demo.page.evaluate(() => {
+          const status = document.getElementById("status");
+          new MutationObserver(() => globalThis.say(status.textContent)).observe(status, { childList: true, characterData: true, subtree: true });
+        });
+        await demo.submit(SLOW);
+        assert.ok((await demo.pictureWidth()) > 0);
+        assert.ok(given.length >= 3 && new Set(given).size === given.length, `${given.length} tokens`);
+        assert.ok(streams.length >= 3, `${streams.length} streams`);
+        assert.deepEqual(demo.recorder.answers.filter(({ status }) => status >= 400), []);
+        assert.deepEqual([...said], ["Sending your description…", "Making your picture…", "Loading your picture…", "Your picture is ready."]);
+        assert.deepEqual(demo.recorder.complaints, []);
+      }, { prepare })(world);
+    },
+  ],
+  [
+    "a short Retry-After is waited for",
+    onDemo(async (demo) => {
+      await demo.page.route(isCreate, refuse("queue_full", 2), { times: 1 });
+      await demo.submit(PROMPT);
+      await demo.waitUntilSaid("The service is busy. Trying again soon…");
+      assert.ok((await demo.pictureWidth()) > 0);
+      assert.equal(await demo.problem.isVisible(), false);
+    }),
+  ],
+  [
+    "a long Retry-After becomes words, and nothing is sent meanwhile",
+    onDemo(async (demo) => {
+      const sent = watch(demo.page, isCreate);
+      await demo.page.route(isCreate, refuse("queue_full", 180));
+      await demo.submit(PROMPT);
+      const text = await demo.problemText();
+      assert.match(text, /^Every place is taken at the moment\. Try again in about 3 minutes\./);
+      assert.match(text, /req_of_this_test/);
+      assert.equal(sent.length, 1);
+    }),
+  ],
+  [
+    "the limit of the person's own plan is told with its time",
+    (world) => onDemo(async (demo) => {
+      await demo.submit(PROMPT);
+      await demo.pictureWidth();
+      await demo.create.click();
+      assert.match(await demo.problemText(), /^That was a little fast\. Try again in [3-6]\d seconds\.\n+Request id req_/);
+    }, { prepare: (context) => signFor(context, world.stack, { plan: "slow" }) })(world),
+  ],
+];
