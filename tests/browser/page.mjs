@@ -4,6 +4,8 @@ import { openRecorded, record } from "./browser.mjs";
 
 /** Long enough for a prediction of 15 s, the Worker's polls (from 2 s) and the page's own. */
 const PICTURE_TIMEOUT_MS = 40_000;
+/** However slow the machine is. */
+const LONG_MS = 120_000;
 const SUBJECT_KEY = "valetkey-demo-subject";
 
 /** A prompt that the simulator takes ten times as long for. */
@@ -102,6 +104,14 @@ export async function withPace({ simulator, predictionMs }, ms, use) {
   } finally {
     await simulator.settings({ prediction_ms: predictionMs });
   }
+}
+
+/** Begins a picture that is not ready before the test ends: somebody cancels it. */
+export async function beginLong(demo, { stack }, prompt = SLOW) {
+  await withPace(stack, LONG_MS / 10, async () => {
+    await demo.submit(prompt);
+    await demo.waitUntilMaking();
+  });
 }
 
 /** Opens the demo, hands it to `use`, and closes it whatever happens. */

@@ -6,6 +6,7 @@ import type { Problem } from "./problem.ts";
 export type FrameState = "empty" | "busy" | "done" | "failed";
 
 export class StageView {
+  readonly #figure = element("figure", HTMLElement);
   readonly #frame = element("frame", HTMLElement);
   readonly #empty = element("empty", HTMLElement);
   readonly #picture = element("picture", HTMLImageElement);
@@ -18,7 +19,7 @@ export class StageView {
 
   /** Width to height. */
   setRatio(ratio: number): void {
-    this.#frame.style.setProperty("--ratio", String(ratio));
+    this.#figure.style.setProperty("--ratio", String(ratio));
   }
 
   get isEmpty(): boolean {

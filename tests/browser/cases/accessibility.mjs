@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { onDemo, SLOW } from "../page.mjs";
+import { onDemo, SLOW, withPace } from "../page.mjs";
 import { oneAtATime, PIXEL } from "./journey.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -32,8 +32,10 @@ function everyState(screen, colorScheme) {
     await demo.submit(SLOW);
     await demo.waitUntilSaid("Uploading your picture…");
     await assertAccessible(demo, "uploading");
-    await (await upload).continue();
-    await demo.waitUntilMaking();
+    await withPace(stack, 12_000, async () => {
+      await (await upload).continue();
+      await demo.waitUntilMaking();
+    });
     await assertAccessible(demo, "making");
 
     const other = await demo.anotherTab();

@@ -1,6 +1,6 @@
 // What the demo is for: a prompt becomes a picture.
 import assert from "node:assert/strict";
-import { onDemo, SLOW } from "../page.mjs";
+import { beginLong, onDemo } from "../page.mjs";
 
 const PROMPT = "A serene Japanese garden";
 
@@ -68,8 +68,7 @@ export default [
     "Cancel ends a picture that is being made",
     onDemo(async (demo, { stack }) => {
       const { next } = await stack.simulator.requests();
-      await demo.submit(SLOW);
-      await demo.waitUntilMaking();
+      await beginLong(demo, { stack });
       await demo.cancel.click();
       await demo.waitUntilEnded();
       assert.equal(await demo.status.innerText(), "Canceled.");

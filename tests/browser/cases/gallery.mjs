@@ -1,6 +1,6 @@
 // The person's pictures: kept, shown again, removed, the same in every tab, and picked up again after a reload.
 import assert from "node:assert/strict";
-import { onDemo, SLOW, withPace } from "../page.mjs";
+import { beginLong, onDemo, SLOW, withPace } from "../page.mjs";
 
 const creates = async ({ simulator }, next) => (await simulator.vendorRequests(next)).filter(({ route }) => route === "create");
 
@@ -37,7 +37,7 @@ export default [
     "a reload in the middle finds the picture that is being made, and Cancel still works",
     onDemo(async (demo, { stack }) => {
       const { next } = await stack.simulator.requests();
-      await withPace(stack, 5_000, async () => {
+      await withPace(stack, 8_000, async () => {
         await demo.submit("A garden at noon");
         await demo.waitUntilMaking();
       });
@@ -45,8 +45,7 @@ export default [
       await demo.waitUntilMaking();
       assert.ok((await demo.pictureWidth()) > 0);
       assert.equal(await demo.picture.getAttribute("alt"), "A garden at noon");
-      await demo.submit(SLOW);
-      await demo.waitUntilMaking();
+      await beginLong(demo, { stack });
       await demo.page.reload();
       await demo.waitUntilMaking();
       await demo.cancelAndWait();
@@ -57,11 +56,10 @@ export default [
   ],
   [
     "one picture is looked at while another is being made",
-    onDemo(async (demo) => {
+    onDemo(async (demo, { stack }) => {
       await demo.submit("A finished garden");
       await demo.pictureWidth();
-      await demo.submit(SLOW);
-      await demo.waitUntilMaking();
+      await beginLong(demo, { stack });
       await demo.page.getByRole("button", { name: "A finished garden", exact: true }).click();
       await demo.picture.waitFor();
       assert.equal(await demo.cancel.isVisible(), false);
@@ -119,6 +117,9 @@ export default [
         const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
         const answer = await fetch(`${stack.origin}/v1/predictions/batch`, { method: "POST", headers, body: JSON.stringify({ predictions }) });
         assert.equal(answer.status, 202, await answer.clone().text());
+        // None is left to the next test.
+        const goesOn = async () => (await (await fetch(`${stack.origin}/v1/predictions`, { headers })).json()).data.some(({ completed_at: end }) => end === null);
+        while (await goesOn()) await demo.page.waitForTimeout(200);
         await demo.page.reload();
         await demo.gallery(12);
         await demo.page.getByRole("button", { name: "Show more" }).click();

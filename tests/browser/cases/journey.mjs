@@ -1,6 +1,6 @@
 // From a picture to start from to a new one, through the line; what the person is told on the way.
 import assert from "node:assert/strict";
-import { onDemo, SLOW, withPace } from "../page.mjs";
+import { beginLong, onDemo, SLOW } from "../page.mjs";
 import { signFor } from "../tokens.mjs";
 
 /** The smallest PNG: one pixel. */
@@ -94,15 +94,13 @@ export default [
     "who waits is told the place and about how long, then it is made",
     oneAtATime(async (demo, { stack }) => {
       const { next } = await stack.simulator.requests();
-      await withPace(stack, 6_000, async () => {
-        await demo.submit("The first in line");
-        await demo.waitUntilMaking();
-      });
+      await beginLong(demo, { stack });
       const other = await demo.anotherTab();
       await other.submit("The second in line");
       await other.waitUntilSaid("Waiting: ");
       assert.match(await other.status.innerText(), /^Waiting: (you are next|place \d+)$/);
       assert.match(await other.page.locator("#time").innerText(), /^(about \d+ (s|min)|any moment now)$/);
+      await demo.cancelAndWait();
       await other.waitUntilMaking();
       assert.match(await other.page.locator("#time").innerText(), /^\d+:\d\d$/);
       assert.ok((await other.pictureWidth()) > 0);
@@ -112,8 +110,7 @@ export default [
   [
     "who waits can cancel, and nothing reaches the vendor",
     oneAtATime(async (demo, { stack }) => {
-      await demo.submit(SLOW);
-      await demo.waitUntilMaking();
+      await beginLong(demo, { stack });
       const { next } = await stack.simulator.requests();
       const other = await demo.anotherTab();
       await other.submit("Never made");
@@ -128,8 +125,7 @@ export default [
   [
     "a wish to cancel is shown until the vendor confirmed it",
     onDemo(async (demo, { stack }) => {
-      await demo.submit(SLOW);
-      await demo.waitUntilMaking();
+      await beginLong(demo, { stack });
       await stack.simulator.failOnce("cancel", { delay_ms: 1_500 });
       await demo.cancel.click();
       await demo.waitUntilSaid("Canceling…");

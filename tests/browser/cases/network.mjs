@@ -1,7 +1,7 @@
 // A connection that comes and goes, refusals that pass, tokens that end: the page goes on by itself.
 import assert from "node:assert/strict";
 import { Proxy } from "../../clients/proxy.mjs";
-import { DemoPage, onDemo, SLOW } from "../page.mjs";
+import { beginLong, DemoPage, onDemo, SLOW } from "../page.mjs";
 import { signFor } from "../tokens.mjs";
 
 const PROMPT = "A serene Japanese garden";
@@ -68,8 +68,7 @@ export default [
   [
     "a server that is gone for a moment is told, and the page goes on",
     (world) => withProxy(world, async (demo, proxy) => {
-      await demo.submit(SLOW);
-      await demo.waitUntilMaking();
+      await beginLong(demo, world);
       await Promise.all([proxy.downFor(3_000), demo.waitUntilSaid("No connection to the service. Trying again…")]);
       await demo.waitUntilMaking();
       await demo.cancelAndWait();

@@ -64,7 +64,8 @@ async function refusesForeignPage({ stack, browser }, foreign) {
   assert.deepEqual(corsHeaders(Object.fromEntries(refused.headers)), []);
   const { error } = await refused.json();
   assert.equal(error.code, "origin_not_allowed");
-  assert.deepEqual(await simulator.vendorRequests(next), [], "something went upstream");
+  const creates = (await simulator.vendorRequests(next)).filter(({ route }) => route === "create");
+  assert.deepEqual(creates, [], "something went upstream");
 
   const allowed = await send(simulator.origin);
   assert.equal(allowed.status, 201, "the token was not the reason");

@@ -1,7 +1,7 @@
 // Pictures of the page for people to look at, in dist/screenshots/.
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { SLOW } from "../page.mjs";
+import { beginLong } from "../page.mjs";
 import { oneAtATime } from "./journey.mjs";
 
 const DIRECTORY = resolve(import.meta.dirname, "../../../dist/screenshots");
@@ -23,11 +23,6 @@ function shoot(screen, colorScheme) {
       })));
       await page.screenshot({ path: join(DIRECTORY, `demo-${screen}-${colorScheme}-${state}.png`), fullPage: true });
     };
-    if (screen === "phone") {
-      // Playwright's phones have a finger, and yet something that hovers.
-      const protocol = await demo.context.newCDPSession(demo.page);
-      await protocol.send("Emulation.setEmulatedMedia", { features: [{ name: "hover", value: "none" }, { name: "prefers-color-scheme", value: colorScheme }] });
-    }
     await save(demo, "1-empty");
     await demo.page.getByLabel("Wide").check();
     await demo.submit("A serene Japanese garden");
@@ -44,8 +39,7 @@ function shoot(screen, colorScheme) {
     await (await upload).continue();
     await demo.pictureWidth();
     await save(demo, "4-long");
-    await demo.submit(SLOW);
-    await demo.waitUntilMaking();
+    await beginLong(demo, { stack });
     await save(demo, "5-making");
     const other = await demo.anotherTab();
     await other.submit("The same garden, seen from above");

@@ -1,7 +1,7 @@
 // Nothing of the vendor's key reaches the browser.
 import assert from "node:assert/strict";
 import { scan } from "../key-scan.mjs";
-import { onDemo, SLOW } from "../page.mjs";
+import { beginLong, onDemo } from "../page.mjs";
 import { PIXEL } from "./journey.mjs";
 
 export default [
@@ -15,8 +15,7 @@ export default [
       await demo.file.setInputFiles(PIXEL);
       await demo.submit("A serene Japanese garden");
       await demo.pictureWidth();
-      await demo.submit(SLOW);
-      await demo.waitUntilMaking();
+      await beginLong(demo, { stack });
       await demo.cancel.click();
       await demo.waitUntilEnded();
       await demo.submit("A garden [fail]");
