@@ -26,15 +26,20 @@ actor TokenStore {
         let force = forceRefresh
         let askedAt = Self.uptime
         // Not a child of the caller's task: who is canceled must not take the token away from the others.
-        let task = Task { [provider] in try await provider(force) }
+        let task = Task { [provider] in try await Self.ask(provider, forceRefresh: force) }
         pending = task
         defer { pending = nil }
+        let token = try await task.value
+        let left = Self.secondsLeft(of: token) ?? Self.assumedLifetime
+        held = (token, askedAt + max(left - Self.renewBeforeEnd, left / 2))
+        forceRefresh = false
+        return token
+    }
+
+    /// Every caller that waits for it gets the same error.
+    private static func ask(_ provider: TokenProvider, forceRefresh: Bool) async throws -> String {
         do {
-            let token = try await task.value
-            let left = Self.secondsLeft(of: token) ?? Self.assumedLifetime
-            held = (token, askedAt + max(left - Self.renewBeforeEnd, left / 2))
-            forceRefresh = false
-            return token
+            return try await provider(forceRefresh)
         } catch let error as ValetkeyError {
             throw error
         } catch let error as URLError {

@@ -30,13 +30,7 @@ public final class Valetkey: Sendable {
     ) async throws -> Prediction {
         var prediction = try await create(model, input: input, idempotencyKey: idempotencyKey)
         onUpdate(prediction)
-        if !prediction.hasEnded {
-            for try await state in events(prediction.jobID) {
-                onUpdate(state)
-                prediction = state
-            }
-            try Task.checkCancellation()
-        }
+        if !prediction.hasEnded { prediction = try await wait(prediction.jobID, onUpdate: onUpdate) }
         guard prediction.status == .succeeded else { throw ValetkeyError(failed: prediction) }
         return prediction
     }
@@ -64,6 +58,17 @@ public final class Valetkey: Sendable {
 
     public func get(_ jobID: String) async throws -> Prediction {
         try await connection.send(.init(path: Self.path(ofPrediction: jobID)), as: Prediction.self)
+    }
+
+    /// The prediction when it has ended, however it ended.
+    public func wait(_ jobID: String, onUpdate: @Sendable (Prediction) -> Void = { _ in }) async throws -> Prediction {
+        for try await prediction in events(jobID) {
+            onUpdate(prediction)
+            if prediction.hasEnded { return prediction }
+        }
+        // The stream of a canceled task ends without an error.
+        try Task.checkCancellation()
+        throw ValetkeyError(.unreadableAnswer, "The events ended too early.")
     }
 
     /// The present state, then each change until the end. Lost connections are resumed.

@@ -114,14 +114,23 @@ class ClientTest {
 
     @Test
     fun `an answer that is not Valetkey's has a code of its own`() {
-        for (step in listOf(answer(403, "<html>"), answer(404, ""), answer(302, "", "Location: https://elsewhere.example/"))) {
+        for (step in listOf(answer(403, "<html>"), answer(404, ""))) {
             assertEquals(Code.UNREADABLE_ANSWER, failing(step).first.code)
         }
         val once = Options(maxTries = 1)
-        for (body in listOf("", "<html>", "[]", "{}", "{\"job_id\":", "\"${"a".repeat(5_000_000)}\"")) {
+        val endless = prediction("processing", ",\"new\":\"${"a".repeat(5_000_000)}\"")
+        for (body in listOf("", "<html>", "[]", "{}", "{\"job_id\":", endless)) {
             assertEquals(Code.UNREADABLE_ANSWER, failing(answer(200, body), options = once).first.code, body.take(20))
         }
         assertEquals(Code.UNKNOWN, failing(refusal(418, "of_next_year")).first.code)
+    }
+
+    @Test
+    fun `a redirect is not followed, so that the token goes nowhere else`() {
+        for (status in listOf(301, 302, 303, 307, 308)) {
+            val (error, api) = failing(answer(status, "", "Location: /elsewhere")) { it.get(JOB) }
+            assertEquals(listOf(Code.UNREADABLE_ANSWER, status, 1), listOf(error.code, error.status, api.received.size))
+        }
     }
 
     @Test
