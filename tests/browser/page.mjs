@@ -1,6 +1,6 @@
 // The demo page as a person sees it: what the tests do on it and read from it.
 import assert from "node:assert/strict";
-import { openRecorded, record } from "./browser.mjs";
+import { openRecorded, record } from "../support/browser.mjs";
 
 /** Long enough for a prediction of 15 s, the Worker's polls (from 2 s) and the page's own. */
 const PICTURE_TIMEOUT_MS = 40_000;

@@ -3,7 +3,7 @@
 //   CHROMIUM_BIN   the browser; default: where Debian's chromium is
 //   SIMULATOR_BIN  the simulator; default target/debug/valetkey-simulator
 //   ONLY           run only the tests whose name contains this
-import { findChromium, launch } from "./browser.mjs";
+import { findChromium, launch } from "../support/browser.mjs";
 import accessibility from "./cases/accessibility.mjs";
 import demo from "./cases/demo.mjs";
 import errors from "./cases/errors.mjs";
@@ -15,7 +15,7 @@ import screenshots from "./cases/screenshots.mjs";
 import secrets from "./cases/secrets.mjs";
 import units from "./cases/units.mjs";
 import { Suite } from "../support/suite.mjs";
-import { startStack } from "./stack.mjs";
+import { startStack } from "../support/stack.mjs";
 
 /** For people who wait in line, and for those who are told to wait. */
 const PLAN = { requests_per_minute: 240, predictions_per_minute: 20, concurrent_predictions: 5, daily_credits: "500" };

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
-import { findChromium, launch } from "../browser/browser.mjs";
+import { findChromium, launch } from "../support/browser.mjs";
 import { MODEL, startClientStack } from "./stack.mjs";
 
 const SCRIPT = readFileSync(join(resolve(import.meta.dirname, "../.."), "clients/web/dist/valetkey.min.js"));

@@ -1,6 +1,6 @@
 // The stack that the clients' tests run against: tokens of its own for proofs of possession, files as input, no tight limits.
 import { generateKeyPairSync } from "node:crypto";
-import { startStack } from "../browser/stack.mjs";
+import { startStack } from "../support/stack.mjs";
 
 export const MODEL = "black-forest-labs/flux-kontext-max";
 

@@ -9,8 +9,8 @@
 //   ONLY           run only the tests whose name contains this
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { findChromium, launch } from "../browser/browser.mjs";
-import { startStack } from "../browser/stack.mjs";
+import { findChromium, launch } from "../support/browser.mjs";
+import { startStack } from "../support/stack.mjs";
 import { Suite } from "../support/suite.mjs";
 import { Pages } from "./pages.mjs";
 import { PLANS } from "./plans.mjs";

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
-import { openRecorded } from "../browser/browser.mjs";
-import { scan } from "../browser/key-scan.mjs";
+import { openRecorded } from "../support/browser.mjs";
+import { scan } from "../support/key-scan.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const SCREENSHOTS = resolve(import.meta.dirname, "../../dist/screenshots");

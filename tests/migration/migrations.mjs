@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { scan } from "../browser/key-scan.mjs";
+import { scan } from "../support/key-scan.mjs";
 import { run } from "../support/program.mjs";
 import { Recorder } from "../support/recorder.mjs";
 import { CASES } from "./cases.mjs";

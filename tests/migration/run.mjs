@@ -4,7 +4,7 @@
 //   PYTHON_BIN     a Python with the packages of tests/requirements.txt; default: the Makefile's, else python3
 //   SIMULATOR_BIN  the simulator; default target/debug/valetkey-simulator
 //   ONLY           run only the tests whose name contains this
-import { startStack } from "../browser/stack.mjs";
+import { startStack } from "../support/stack.mjs";
 import { findCurl, findPython } from "../support/program.mjs";
 import { Suite } from "../support/suite.mjs";
 import { CASES, PLANS } from "./cases.mjs";

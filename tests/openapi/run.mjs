@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { startStack } from "../browser/stack.mjs";
+import { startStack } from "../support/stack.mjs";
 import { Deployment } from "./deployment.mjs";
 import { REVOCABLE_UNTIL, narrow } from "./narrow.mjs";
 import { Tally } from "./tally.mjs";

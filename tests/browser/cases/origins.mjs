@@ -1,7 +1,7 @@
 // A page on an origin that is not listed gets nothing, whatever token it holds.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { openRecorded } from "../browser.mjs";
+import { openRecorded } from "../../support/browser.mjs";
 
 const CREATE = "/v1/black-forest-labs/flux-kontext-max/predictions";
 const BODY = JSON.stringify({ input: { prompt: "A garden of somebody else" } });

@@ -1,6 +1,6 @@
 // Nothing of the vendor's key reaches the browser.
 import assert from "node:assert/strict";
-import { scan } from "../key-scan.mjs";
+import { scan } from "../../support/key-scan.mjs";
 import { beginLong, onDemo } from "../page.mjs";
 import { PIXEL } from "./journey.mjs";
 

@@ -11,7 +11,7 @@ import { extended, NONE, refreshed, running, updated, without } from "../../../s
 import { BackendUnreachable, problemOf } from "../../../site/demo/src/problem.ts";
 import { statusText, timeText } from "../../../site/demo/src/status.ts";
 import { about, clock, inTime } from "../../../site/demo/src/times.ts";
-import { scan } from "../key-scan.mjs";
+import { scan } from "../../support/key-scan.mjs";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const KEY = "sk_live_Qm8vT2xLr5YbN7cZ0wKd3PfHs6JgUe9A";

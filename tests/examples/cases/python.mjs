@@ -1,7 +1,7 @@
 // examples/python: a picture from the command line, and what it says where there is none.
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { scan } from "../../browser/key-scan.mjs";
+import { scan } from "../../support/key-scan.mjs";
 import { findPython, run } from "../../support/program.mjs";
 import { Recorder } from "../../support/recorder.mjs";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { join, resolve } from "node:path";
-import { findChromium } from "../../browser/browser.mjs";
+import { findChromium } from "../../support/browser.mjs";
 import { install } from "../pages.mjs";
 import { journeys, Studio } from "../studio.mjs";
 

@@ -1,7 +1,7 @@
 // examples/web: the plain page, in Chromium.
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { findChromium } from "../../browser/browser.mjs";
+import { findChromium } from "../../support/browser.mjs";
 import { install } from "../pages.mjs";
 import { journeys, Studio } from "../studio.mjs";
 
