@@ -13,6 +13,8 @@ const FLAGS = [
   "--disable-sync",
 ];
 
+const ANSWERS_TIMEOUT_MS = 5_000;
+
 const CANDIDATES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/usr/bin/google-chrome-stable"];
 
 /** The path of Chromium; `undefined` where there is none. */
@@ -105,6 +107,15 @@ export class Recorder {
     this.#protocol.on("Network.dataReceived", ({ requestId, data }) => {
       if (data && this.#streams.has(requestId)) keep(requestId, data);
     });
+  }
+
+  /** The answers to URLs that hold `text`, once there are `count`: the protocol tells of them after the page has them. */
+  async answersTo(text, count) {
+    const found = () => this.answers.filter(({ url }) => url.includes(text));
+    for (const until = performance.now() + ANSWERS_TIMEOUT_MS; found().length < count && performance.now() < until; ) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return found();
   }
 
   async #keep(response) {

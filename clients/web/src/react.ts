@@ -64,7 +64,11 @@ export function usePrediction(client: Client): UsePrediction {
       setState({ ...IDLE, prediction });
       return prediction;
     } catch (thrown) {
-      if (signal.aborted) return undefined;
+      if (signal.aborted) {
+        // The component went, and may be shown again with its state.
+        setState((last) => ({ ...last, isRunning: false }));
+        return undefined;
+      }
       const error = thrown as ValetkeyError;
       const wasWanted = now.cancelWanted && error.code === "canceled";
       setState((last) => ({ isRunning: false, prediction: error.prediction ?? last.prediction, error: wasWanted ? undefined : error }));

@@ -42,7 +42,7 @@ async function refusesForeignPage({ stack, browser }, foreign) {
     // An opaque answer: sent without asking, and nothing of it can be read.
     assert.equal(await outcome({ method: "POST", mode: "no-cors", body: BODY }), "opaque 0");
 
-    const answers = recorder.answers.filter(({ url }) => url.includes(CREATE));
+    const answers = await recorder.answersTo(CREATE, 3);
     assert.deepEqual(answers.map(({ url }) => url.split(" ")[0]).sort(), ["OPTIONS", "POST", "POST"]);
     for (const { url, status, headers: received } of answers) {
       assert.equal(status, 403, url);
