@@ -34,8 +34,13 @@ async function main(prompt, idempotencyKey) {
   const controller = new AbortController();
   process.once("SIGINT", () => controller.abort());
   try {
-    const picture = await client.run(MODEL, { prompt }, { idempotencyKey, onUpdate: report, signal: controller.signal });
-    console.log(picture.output[0]);
+    const { output, job_id } = await client.run(MODEL, { prompt }, { idempotencyKey, onUpdate: report, signal: controller.signal });
+    if (output.length === 0) {
+      // An address that is not https is left out.
+      console.error(`It was made, but there is no picture (${job_id})`);
+      return 1;
+    }
+    console.log(output[0]);
     return 0;
   } catch (error) {
     if (controller.signal.aborted) {

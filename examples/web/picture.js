@@ -16,11 +16,26 @@ async function getToken() {
 
 const client = valetkey({ baseUrl: BASE_URL, getToken });
 const [form, create, cancel, status, problem, picture] = ["form", "create", "cancel", "status", "problem", "picture"].map((id) => document.getElementById(id));
+let isRunning = false;
 let jobId;
+/** The prompt whose answer was lost, and the key with which it is sent again: nothing is made twice. */
+let unanswered;
+
+/** What has the focus is neither disabled nor hidden: whoever uses the keyboard would be sent to the top of the page. */
+function setRunning(on) {
+  isRunning = on;
+  create.ariaDisabled = on;
+  if (on) return;
+  if (document.activeElement === cancel) create.focus();
+  cancel.hidden = true;
+}
 
 function show({ status: state, queue, job_id, cancel_requested: isCanceling }) {
+  // The answer to a cancel may come after the end.
+  if (!isRunning) return;
   jobId = job_id;
-  cancel.hidden = isCanceling === true;
+  cancel.hidden = false;
+  cancel.ariaDisabled = isCanceling === true;
   if (isCanceling) status.textContent = "Canceling…";
   else status.textContent = queue ? `Waiting: place ${queue.position}, about ${queue.eta_seconds} s` : { processing: "Making your picture…" }[state] ?? "";
 }
@@ -43,23 +58,29 @@ function tell(error) {
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
+  if (isRunning) return;
+  setRunning(true);
   problem.hidden = picture.hidden = true;
-  create.disabled = true;
   status.textContent = "Sending…";
   const prompt = form.elements.prompt.value;
+  const idempotencyKey = unanswered?.prompt === prompt ? unanswered.idempotencyKey : undefined;
+  unanswered = undefined;
   try {
-    const { output } = await client.run(MODEL, { prompt }, { onUpdate: show });
-    picture.src = output[0];
+    const { output } = await client.run(MODEL, { prompt }, { idempotencyKey, onUpdate: show });
+    // An address that is not https is left out.
+    picture.hidden = output.length === 0;
+    picture.src = output[0] ?? "";
     picture.alt = prompt;
-    picture.hidden = false;
-    status.textContent = "Done.";
+    status.textContent = picture.hidden ? "It was made, but there is no picture." : "Your picture is ready.";
   } catch (error) {
+    if (error.advice === "repeat") unanswered = { prompt, idempotencyKey: error.idempotencyKey };
     status.textContent = error.code === "canceled" ? "Canceled." : "";
     if (error.code !== "canceled") tell(error);
   } finally {
-    create.disabled = false;
-    cancel.hidden = true;
+    setRunning(false);
   }
 });
 
-cancel.addEventListener("click", () => client.cancel(jobId).then(show, tell));
+cancel.addEventListener("click", () => {
+  if (cancel.ariaDisabled !== "true") client.cancel(jobId).then(show, tell);
+});

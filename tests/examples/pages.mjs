@@ -42,14 +42,15 @@ export class Pages {
 }
 
 /**
- * A copy of an example in which `npm install` has happened: `valetkey` is clients/web, everything else comes from the repository's
- * own node_modules, further up.
+ * A copy of an example in which `npm install` has happened: `valetkey` is clients/web, `packages` are the copy's own, and everything
+ * else comes from the repository's own node_modules, further up.
  */
-export function install(name) {
+export function install(name, packages = []) {
   const copy = join(ROOT, "dist/examples", name);
   rmSync(copy, { recursive: true, force: true });
   cpSync(join(ROOT, "examples", name), copy, { recursive: true, filter: (path) => !path.includes("node_modules") });
   mkdirSync(join(copy, "node_modules"));
   symlinkSync(join(ROOT, "clients/web"), join(copy, "node_modules/valetkey"));
+  for (const own of packages) cpSync(join(ROOT, "node_modules", own), join(copy, "node_modules", own), { recursive: true });
   return copy;
 }

@@ -44,6 +44,10 @@ export class Studio {
     return this.picture.evaluate((picture) => picture.naturalWidth);
   }
 
+  focused() {
+    return this.page.evaluate(() => document.activeElement.textContent);
+  }
+
   async problemText() {
     await this.problem.waitFor({ timeout: PATIENCE_MS });
     return this.problem.innerText();
@@ -98,6 +102,42 @@ export function journeys(name, open) {
         await studio.waitFor("Canceled.");
         assert.equal(await studio.problem.isVisible(), false);
         assert.equal(await studio.create.isEnabled(), true);
+      }),
+    ],
+    [
+      `${name}: a lost answer is said to be lost, and the next press makes nothing twice`,
+      on(async (studio, { stack }) => {
+        const { next } = await stack.simulator.requests();
+        let isSent = false;
+        await studio.page.route(/\/v1\/.*\/predictions$/, async (route) => {
+          if (!isSent) await route.fetch();
+          isSent = true;
+          await route.abort();
+        });
+        await studio.submit("A garden whose answer is lost");
+        assert.equal(await studio.problemText(), "There was no answer. Try again: nothing is made twice.");
+        await studio.page.unrouteAll({ behavior: "wait" });
+        await studio.create.click();
+        assert.ok((await studio.pictureWidth()) > 0);
+        assert.equal(await studio.status.innerText(), "Your picture is ready.");
+        await studio.submit("A garden whose answer is lost");
+        await studio.waitFor("Making your picture…");
+        assert.ok((await studio.pictureWidth()) > 0);
+        // The third press is another picture: what was answered is not repeated.
+        const creates = (await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create");
+        assert.equal(creates.length, 2);
+      }),
+    ],
+    [
+      `${name}: the keyboard's focus is never lost`,
+      on(async (studio) => {
+        await studio.prompt.fill("A garden in all four seasons [slow]");
+        await studio.create.press("Enter");
+        await studio.waitFor("Making your picture…");
+        assert.equal(await studio.focused(), "Create");
+        await studio.cancel.press("Enter");
+        await studio.waitFor("Canceled.");
+        assert.equal(await studio.focused(), "Create");
       }),
     ],
     [

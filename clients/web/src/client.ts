@@ -88,17 +88,17 @@ export function valetkey(options: Options): Client {
       signal,
       timeoutMs: CREATE_TIMEOUT_MS + waits * 1000,
     };
-    try {
-      return await post(`/v1/${modelPath(model)}/predictions`, { input, image_count: imageCount }, more);
-    } catch (error) {
-      if (!(error instanceof ValetkeyError)) throw error;
-      error.idempotencyKey = idempotencyKey;
-      // 502 and 504 name the prediction: it exists, and may go on. If it failed, the refusal says more.
-      if (error.jobId === undefined) throw error;
-      const prediction = await get(error.jobId, { signal });
-      if (prediction.status === "failed") throw error;
-      return prediction;
-    }
+    return keyed(idempotencyKey, async () => {
+      try {
+        return await post(`/v1/${modelPath(model)}/predictions`, { input, image_count: imageCount }, more);
+      } catch (error) {
+        // 502 and 504 name the prediction: it exists, and may go on. If it failed, the refusal says more.
+        if (!(error instanceof ValetkeyError) || error.jobId === undefined) throw error;
+        const prediction = await get(error.jobId, { signal });
+        if (prediction.status === "failed") throw error;
+        return prediction;
+      }
+    });
   }
 
   async function wait(jobId: string, { onUpdate, signal }: WaitOptions = {}): Promise<schema.Prediction> {
@@ -115,9 +115,10 @@ export function valetkey(options: Options): Client {
 
   return {
     async run(model, input, options = {}) {
-      const created = await create(model, input, options);
-      options.onUpdate?.(created);
-      const ended = hasEnded(created) ? created : await wait(created.job_id, options);
+      const { idempotencyKey = randomId(), onUpdate } = options;
+      const created = await create(model, input, { ...options, idempotencyKey });
+      onUpdate?.(created);
+      const ended = hasEnded(created) ? created : await keyed(idempotencyKey, () => wait(created.job_id, options), created.job_id);
       if (ended.status !== "succeeded") throw failureOf(ended);
       return ended;
     },
@@ -131,11 +132,11 @@ export function valetkey(options: Options): Client {
     batch: (items, { idempotencyKey = randomId(), signal } = {}) => {
       const predictions = items.map(({ imageCount, ...item }) => ({ ...item, image_count: imageCount }));
       const more = { headers: { "idempotency-key": idempotencyKey }, signal, timeoutMs: CREATE_TIMEOUT_MS };
-      return post("/v1/predictions/batch", { predictions }, more);
+      return keyed(idempotencyKey, () => post("/v1/predictions/batch", { predictions }, more));
     },
     getBatch: (batchId) => read(`/v1/predictions/batch/${encodeURIComponent(batchId)}`),
     models: () => read("/v1/models"),
-    model: (model) => read(`/v1/models/${modelPath(model)}`),
+    model: async (model) => read(`/v1/models/${modelPath(model)}`),
     estimate: (model, input, imageCount) => post("/v1/estimate", { model, input, image_count: imageCount }),
     files: files(connection),
     account: () => read("/v1/account"),
@@ -145,12 +146,22 @@ export function valetkey(options: Options): Client {
   };
 }
 
+/** Whoever repeats what failed needs its key, also when the create was answered and what came after it failed. */
+async function keyed<T>(idempotencyKey: string, work: () => Promise<T>, jobId?: string): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ValetkeyError) Object.assign(error, { idempotencyKey, jobId: error.jobId ?? jobId });
+    throw error;
+  }
+}
+
 function predictionPath(jobId: string): string {
   return `/v1/predictions/${encodeURIComponent(jobId)}`;
 }
 
 /** `owner/model` as a path. A name of dots would lead to another route. */
 function modelPath(model: string): string {
-  if (!/^[\w.-]+\/[\w.-]+$/.test(model) || /(^|\/)\.+(\/|$)/.test(model)) throw new TypeError(`a model is "owner/model", not ${JSON.stringify(model)}`);
-  return model;
+  if (/^(?!\.+\/)[\w.-]+\/(?!\.+$)[\w.-]+$/.test(model)) return model;
+  throw new ValetkeyError("model_not_allowed", "A model is `owner/model`.");
 }

@@ -75,7 +75,7 @@ export interface ErrorDetails {
   retryAfterSecs?: number | undefined;
   /** The parameter that is wrong, such as `input.prompt`. */
   param?: string | undefined;
-  /** The prediction that exists although its create failed. */
+  /** The prediction that it is about: it exists, although something failed. */
   jobId?: string | undefined;
   /** Repeat the create with this key, and nothing is made twice. */
   idempotencyKey?: string | undefined;
@@ -93,7 +93,7 @@ export class ValetkeyError extends Error implements ErrorDetails {
   declare readonly retryAfterSecs?: number | undefined;
   declare readonly param?: string | undefined;
   declare readonly jobId?: string | undefined;
-  declare idempotencyKey?: string | undefined;
+  declare readonly idempotencyKey?: string | undefined;
   declare readonly prediction?: Prediction | undefined;
 
   constructor(code: Code, message: string, details: ErrorDetails = {}, cause?: unknown) {

@@ -59,8 +59,9 @@ export function files({ call }: Transport): Files {
 
 /** `?a=b`, without what is not set. */
 export function query(members: Record<string, string | number | undefined>): string {
-  const set = Object.entries(members).filter(([, value]) => value !== undefined);
-  return set.length === 0 ? "" : `?${set.map(([name, value]) => `${name}=${encodeURIComponent(value as string)}`).join("&")}`;
+  const set = new URLSearchParams();
+  for (const [name, value] of Object.entries(members)) if (value !== undefined) set.append(name, `${value}`);
+  return `${set}` && `?${set}`;
 }
 
 /** XMLHttpRequest in the clothes of `fetch`. */

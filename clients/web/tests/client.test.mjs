@@ -44,6 +44,34 @@ test("after four tries the error comes, with the key for another one", async () 
   await assert.rejects(failing, (error) => error instanceof ValetkeyError && error.code === "network" && error.idempotencyKey === "k1" && error.advice === "repeat");
 });
 
+test("what fails after the create has its key too: to run it again makes nothing twice", async () => {
+  const lost = [answer(201, prediction()), refusal(403, "insufficient_permissions")];
+  const { requests } = await scripted([...lost, answer(200, prediction(SUCCEEDED))], async (client) => {
+    const error = await client.run(MODEL, {}).catch((thrown) => thrown);
+    assert.deepEqual([error.code, error.jobId], ["insufficient_permissions", JOB]);
+    await client.run(MODEL, {}, { idempotencyKey: error.idempotencyKey });
+  });
+  const [first, again] = requests.filter(({ method }) => method === "POST").map(({ headers }) => headers["idempotency-key"]);
+  assert.match(first, /^[0-9a-f]{32}$/);
+  assert.equal(again, first);
+});
+
+test("a look at what a failed create left that fails as well has the key", async () => {
+  const steps = [refusal(504, "upstream_timeout", { job_id: JOB }), offline, offline, offline, offline];
+  const failing = scripted(steps, (client) => client.create(MODEL, {}, { idempotencyKey: "k1" }));
+  await assert.rejects(failing, (error) => error.code === "network" && error.idempotencyKey === "k1");
+});
+
+test("a batch without an answer has its key", async () => {
+  const { requests } = await scripted([offline, offline, offline, offline, answer(201, {})], async (client) => {
+    const items = [{ model: MODEL, input: {} }];
+    const { code, advice, idempotencyKey } = await client.batch(items).catch((thrown) => thrown);
+    assert.deepEqual([code, advice], ["network", "repeat"]);
+    await client.batch(items, { idempotencyKey });
+  });
+  assert.equal(new Set(requests.map(({ headers }) => headers["idempotency-key"])).size, 1);
+});
+
 test("a create whose first answer takes long is asked for until it is there", async () => {
   const busy = () => refusal(409, "idempotency_in_progress", { headers: { "retry-after": "1" } });
   const { requests } = await scripted([...Array.from({ length: 12 }, () => busy), answer(201, prediction())], (client) => client.create(MODEL, {}));
@@ -164,7 +192,7 @@ test("each route has its method and path", async () => {
     await client.balance();
   });
   assert.deepEqual(requests.map(({ method, path }) => `${method} ${path}`), [
-    `POST /v1/predictions/${JOB}/cancel`, `DELETE /v1/predictions/${JOB}`, "GET /v1/predictions?limit=5&cursor=a%20b&status=queued", "GET /v1/predictions",
+    `POST /v1/predictions/${JOB}/cancel`, `DELETE /v1/predictions/${JOB}`, "GET /v1/predictions?limit=5&cursor=a+b&status=queued", "GET /v1/predictions",
     "POST /v1/predictions/batch", "GET /v1/predictions/batch/batch_1", "GET /v1/models", `GET /v1/models/${MODEL}`, "POST /v1/estimate",
     "GET /v1/files?limit=1", "GET /v1/files/file_1", "DELETE /v1/files/file_1", "GET /v1/account", "GET /v1/account/usage",
     "GET /v1/account/rate-limits", "GET /v1/account/balance",
@@ -181,8 +209,8 @@ test("an empty answer is no error", async () => {
 test("names cannot lead to other routes", async () => {
   await scripted([], async (client) => {
     for (const model of ["../auth/token", "a/..", "../..", "a", "a/b/c", "a/b?x=1", "a/%2e%2e", "", "a b/c"]) {
-      await assert.rejects(client.create(model, {}), TypeError, model);
-      assert.throws(() => client.model(model), TypeError, model);
+      await assert.rejects(client.create(model, {}), { name: "ValetkeyError", code: "model_not_allowed" }, model);
+      await assert.rejects(client.model(model), { name: "ValetkeyError", code: "model_not_allowed" }, model);
     }
   });
   const { requests } = await scripted([answer(200, {})], (client) => client.get("../../auth/token?x"));

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { Prediction, ValetkeyError } from "valetkey";
 import { usePrediction } from "valetkey/react";
 import { client } from "./client";
@@ -19,20 +19,35 @@ export function App() {
 function Studio() {
   const { run, cancel, isRunning, prediction, error } = usePrediction(client);
   const [prompt, setPrompt] = useState("A serene Japanese garden");
+  const [asked, setAsked] = useState("");
+  const createButton = useRef<HTMLButtonElement>(null);
+
+  // When the button that has the focus goes, whoever uses the keyboard would be sent to the top of the page.
+  useEffect(() => {
+    if (!isRunning && asked !== "" && document.activeElement === document.body) createButton.current?.focus();
+  }, [isRunning, asked]);
+
+  function submit(): void {
+    // Where the answer was lost, the same prompt goes with the same key: nothing is made twice.
+    const idempotencyKey = error?.advice === "repeat" && prompt === asked ? error.idempotencyKey : undefined;
+    setAsked(prompt);
+    void run(MODEL, { prompt }, { idempotencyKey });
+  }
+
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        void run(MODEL, { prompt });
+        if (!isRunning) submit();
       }}
     >
       <label htmlFor="prompt">Description</label>
       <textarea id="prompt" rows={3} maxLength={4000} required value={prompt} onChange={(event) => setPrompt(event.target.value)} />
-      <button disabled={isRunning}>Create</button>
-      {isRunning && <button type="button" disabled={prediction?.cancel_requested === true} onClick={cancel}>Cancel</button>}
+      <button ref={createButton} aria-disabled={isRunning}>Create</button>
+      {isRunning && <button type="button" aria-disabled={prediction?.cancel_requested === true} onClick={cancel}>Cancel</button>}
       <p role="status">{isRunning ? progressOf(prediction) : endOf(prediction)}</p>
       {error !== undefined && <p role="alert">{explain(error)}</p>}
-      {prediction?.status === "succeeded" && <img src={prediction.output[0]} alt={prompt} />}
+      {prediction?.output[0] !== undefined && <img src={prediction.output[0]} alt={asked} />}
     </form>
   );
 }
@@ -45,7 +60,10 @@ function progressOf(prediction: Prediction | undefined): string {
 }
 
 function endOf(prediction: Prediction | undefined): string {
-  return prediction?.status === "canceled" ? "Canceled." : "";
+  if (prediction?.status === "canceled") return "Canceled.";
+  if (prediction?.status !== "succeeded") return "";
+  // An address that is not https is left out.
+  return prediction.output.length === 0 ? "It was made, but there is no picture." : "Your picture is ready.";
 }
 
 /** A sentence for whoever looks at the page; the request id is what the operator can look up. */

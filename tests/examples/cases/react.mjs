@@ -13,7 +13,8 @@ export const missing = () => (findChromium() === undefined ? "no Chromium (set C
 let built;
 
 function build({ stack }) {
-  const directory = install("react");
+  // Its own React beside the one that clients/web finds further up, as on a user's machine.
+  const directory = install("react", ["react", "react-dom"]);
   const env = { ...process.env, VITE_VALETKEY_URL: stack.origin, VITE_SESSION_URL: `${stack.simulator.origin}/session` };
   const run = (script, ...args) => execFileSync(process.execPath, [join(MODULES, script), ...args], { cwd: directory, env, stdio: ["ignore", "ignore", "inherit"] });
   run("typescript/bin/tsc", "--noEmit");

@@ -30,7 +30,16 @@ public final class Valetkey: Sendable {
     ) async throws -> Prediction {
         var prediction = try await create(model, input: input, idempotencyKey: idempotencyKey)
         onUpdate(prediction)
-        if !prediction.hasEnded { prediction = try await wait(prediction.jobID, onUpdate: onUpdate) }
+        if !prediction.hasEnded {
+            do {
+                prediction = try await wait(prediction.jobID, onUpdate: onUpdate)
+            } catch var error as ValetkeyError {
+                // Whoever repeats what failed needs its key, also when the create was answered and what came after it failed.
+                error.idempotencyKey = idempotencyKey
+                error.jobID = prediction.jobID
+                throw error
+            }
+        }
         guard prediction.status == .succeeded else { throw ValetkeyError(failed: prediction) }
         return prediction
     }
@@ -50,7 +59,13 @@ public final class Valetkey: Sendable {
             error.idempotencyKey = idempotencyKey
             // 502 and 504 name the prediction: it exists, and may go on. If it failed, the refusal says more.
             guard let jobID = error.jobID else { throw error }
-            let prediction = try await get(jobID)
+            let prediction: Prediction
+            do {
+                prediction = try await get(jobID)
+            } catch var lookError as ValetkeyError {
+                lookError.idempotencyKey = idempotencyKey
+                throw lookError
+            }
             if prediction.status == .failed { throw error }
             return prediction
         }

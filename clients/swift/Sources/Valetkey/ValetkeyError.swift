@@ -24,7 +24,7 @@ public struct ValetkeyError: Error, Sendable, LocalizedError {
     public var retryAfter: TimeInterval?
     /// The parameter that is wrong, such as `input.prompt`.
     public var param: String?
-    /// The prediction that exists although its create failed.
+    /// The prediction that it is about: it exists, although something failed.
     public var jobID: String?
     /// Repeat the create with this key, and nothing is made twice.
     public var idempotencyKey: String?

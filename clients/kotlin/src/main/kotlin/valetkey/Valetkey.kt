@@ -36,13 +36,18 @@ public class Valetkey(
 
     public constructor(baseUrl: String, tokenProvider: TokenProvider) : this(baseUrl, Options(), tokenProvider)
 
-    /** Makes a prediction and waits for its end. Throws if it failed or was canceled. */
+    /** Makes a prediction and waits for its end. Throws if it failed or was canceled. [create] says what the arguments are. */
     @JvmOverloads
     @Throws(ValetkeyException::class, InterruptedException::class)
-    public fun run(model: String, input: Map<String, Any?>, onUpdate: (Prediction) -> Unit = {}): Prediction {
-        val created = create(model, input)
+    public fun run(
+        model: String,
+        input: Map<String, Any?>,
+        idempotencyKey: String = newIdempotencyKey(),
+        onUpdate: (Prediction) -> Unit = {},
+    ): Prediction {
+        val created = create(model, input, idempotencyKey)
         onUpdate(created)
-        val ended = if (created.hasEnded) created else wait(created.jobId, onUpdate)
+        val ended = if (created.hasEnded) created else keyed(idempotencyKey, created.jobId) { wait(created.jobId, onUpdate) }
         if (ended.status != PredictionStatus.SUCCEEDED) throw failureOf(ended)
         return ended
     }
@@ -68,12 +73,13 @@ public class Valetkey(
         val body = if (imageCount == null) mapOf("input" to input) else mapOf("input" to input, "image_count" to imageCount)
         val headers = mapOf("Content-Type" to "application/json", "Idempotency-Key" to idempotencyKey)
         val call = Call("POST", "/v1/${modelPath(model)}/predictions", headers, Body.Text(writeJson(body)), CREATE_TIMEOUT_MS)
-        try {
-            return explained { predictionOf(transport.call(call)) }
-        } catch (error: ValetkeyException) {
-            // 502 and 504 name the prediction: it exists, and may go on. If it failed, the refusal says more.
-            val jobId = error.jobId ?: throw error.with(idempotencyKey)
-            return get(jobId).takeIf { it.status != PredictionStatus.FAILED } ?: throw error.with(idempotencyKey)
+        return keyed(idempotencyKey) {
+            try {
+                explained { predictionOf(transport.call(call)) }
+            } catch (error: ValetkeyException) {
+                // 502 and 504 name the prediction: it exists, and may go on. If it failed, the refusal says more.
+                get(error.jobId ?: throw error).takeIf { it.status != PredictionStatus.FAILED } ?: throw error
+            }
         }
     }
 
@@ -129,6 +135,13 @@ public class Valetkey(
             return bytes.joinToString("") { (it.toInt() and 0xff).toString(16).padStart(2, '0') }
         }
     }
+}
+
+/** Whoever repeats what failed needs its key, also when the create was answered and what came after it failed. */
+private inline fun <T> keyed(idempotencyKey: String, jobId: String? = null, work: () -> T): T = try {
+    work()
+} catch (error: ValetkeyException) {
+    throw error.with(idempotencyKey, jobId)
 }
 
 private val KEY = Regex("[\\x20-\\x7e]{1,255}")

@@ -91,7 +91,7 @@ public class ValetkeyException @JvmOverloads constructor(
     public val retryAfterSecs: Long? = null,
     /** The parameter that is wrong, such as `input.prompt`. */
     public val param: String? = null,
-    /** The prediction that exists although its create failed, or the one that did not succeed. */
+    /** The prediction that it is about: it exists, although something failed. */
     public val jobId: String? = null,
     /** Repeat the create with this key, and nothing is made twice. */
     public val idempotencyKey: String? = null,
@@ -101,8 +101,9 @@ public class ValetkeyException @JvmOverloads constructor(
 ) : Exception(message, cause) {
     public val advice: Advice get() = code.advice
 
-    internal fun with(idempotencyKey: String) = ValetkeyException(
-        code, message.orEmpty(), status, requestId, retryAfterSecs, param, jobId, idempotencyKey, prediction, this,
+    /** The same with what the call knows beside it. */
+    internal fun with(idempotencyKey: String, jobId: String?) = ValetkeyException(
+        code, message.orEmpty(), status, requestId, retryAfterSecs, param, this.jobId ?: jobId, idempotencyKey, prediction, this,
     )
 }
 
