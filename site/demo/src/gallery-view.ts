@@ -74,6 +74,8 @@ export class GalleryView {
     }
     for (const jobId of gone) this.#drop(jobId);
     this.#empty.hidden = entries.length > 0;
+    // The button that had the focus goes with the last page.
+    if (!hasMore && document.activeElement === this.#more) this.#list.querySelector<HTMLElement>("li:last-child .thumb")?.focus();
     this.#more.hidden = !hasMore;
   }
 

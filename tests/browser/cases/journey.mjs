@@ -72,6 +72,7 @@ export default [
       await demo.file.setInputFiles(PIXEL);
       assert.equal(await demo.file.getAttribute("aria-invalid"), null);
       assert.equal(await demo.page.getByText("This is not a picture").isVisible(), false);
+      await demo.page.waitForLoadState("networkidle");
       assert.deepEqual(demo.recorder.answers.filter(({ url }) => url.includes("/v1/")), []);
     }),
   ],

@@ -160,10 +160,17 @@ export default [
   [
     "a short Retry-After is waited for",
     onDemo(async (demo) => {
+      const sentAt = [];
+      demo.page.on("request", (request) => {
+        if (request.method() === "POST" && isCreate(new URL(request.url()))) sentAt.push(performance.now());
+      });
       await demo.page.route(isCreate, refuse("queue_full", 2), { times: 1 });
       await demo.submit(PROMPT);
       await demo.waitUntilSaid("The service is busy. Trying again soon…");
       assert.ok((await demo.pictureWidth()) > 0);
+      assert.equal(sentAt.length, 2);
+      // Both are told to this program a little later than they happened.
+      assert.ok(sentAt[1] - sentAt[0] > 1_500, `${sentAt[1] - sentAt[0]} ms`);
       assert.equal(await demo.problem.isVisible(), false);
     }),
   ],

@@ -45,6 +45,10 @@ export default [
       const creates = (await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create");
       assert.equal(creates.length, 2);
       assert.equal((await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "cancel").length, 0);
+      const headers = { authorization: `Bearer ${await stack.simulator.token("alice")}` };
+      const statuses = async () => (await (await fetch(`${stack.origin}/v1/predictions?limit=2`, { headers })).json()).data.map(({ status }) => status);
+      while ((await statuses()).includes("processing")) await studio.page.waitForTimeout(200);
+      assert.deepEqual(await statuses(), ["succeeded", "succeeded"]);
       await studio.assertClean(stack.vendorKey);
       await studio.context.close();
     },
