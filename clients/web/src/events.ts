@@ -8,7 +8,7 @@ import { explain, type Transport } from "./transport.ts";
 /** The API sends a comment every 15 s: a stream that is silent for longer than two of them is dead. */
 const SILENCE_MS = 35_000;
 const OPEN_MS = 20_000;
-/** How long without any answer until nobody is there: a lift, a tunnel, a change of networks. */
+/** How long it may fail until nobody is there: a lift, a tunnel, a change of networks. Time that a device slept is none of it. */
 const PATIENCE_MS = 180_000;
 const FIRST_LOOK_MS = 1_000;
 const MAX_LOOK_MS = 5_000;
@@ -30,14 +30,13 @@ export async function* watch(transport: Transport, path: string, { signal }: Wat
   let { canStream } = transport;
   let lastId: string | undefined;
   let seen = "";
-  let heardAt = performance.now();
+  let failingSince = 0;
   let failures = 0;
   for (let rounds = 0; ; rounds += 1) {
     let delayMs = Math.min(MAX_LOOK_MS, FIRST_LOOK_MS * 1.3 ** rounds);
     let isOffline = false;
     try {
       for await (const { prediction, id } of canStream ? stream(transport, path, lastId, signal) : look(transport, path, signal)) {
-        heardAt = performance.now();
         failures = 0;
         if (prediction === undefined) continue;
         lastId = id ?? lastId;
@@ -49,7 +48,9 @@ export async function* watch(transport: Transport, path: string, { signal }: Wat
       }
       // The stream ends after five minutes and with its token: the next one goes on.
     } catch (error) {
-      if (!(error instanceof ValetkeyError) || !mayRepeat(error, true) || performance.now() - heardAt > PATIENCE_MS) throw error;
+      const now = performance.now();
+      if (failures === 0) failingSince = now;
+      if (!(error instanceof ValetkeyError) || !mayRepeat(error, true) || now - failingSince > PATIENCE_MS) throw error;
       failures += 1;
       // Four streams are open already, or something on the way keeps streams back: look instead.
       if (error.status === 429 || error.code === "timeout") canStream = false;

@@ -74,7 +74,7 @@ export function transport(options: Options): Transport {
         ...(appCheck && { "x-firebase-appcheck": appCheck }),
       };
     } catch (cause) {
-      throw new ValetkeyError("no_token", "The token could not be accompanied.", {}, cause);
+      throw new ValetkeyError("no_token", "There is no token.", {}, cause);
     }
   }
 

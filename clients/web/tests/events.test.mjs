@@ -79,20 +79,38 @@ test("what is no event of ours is passed over or asked for again", async () => {
   assert.deepEqual(result, ["succeeded"]);
 });
 
-test("after three minutes without anybody it is given up", async () => {
+/** Runs `use` with a clock that is `secs` ahead after each call of what it gets. */
+async function withClock(secs, use) {
   const real = performance.now;
   let ahead = 0;
   performance.now = () => real.call(performance) + ahead;
-  const later = () => {
-    ahead += 61_000;
-    return offline();
-  };
   try {
-    await assert.rejects(scripted([streamed(status(1)), later, later, later], statesOf), { code: "network" });
+    return await use(() => (ahead += secs * 1000));
   } finally {
     performance.now = real;
   }
-});
+}
+
+test("after three minutes of failures it is given up", () =>
+  withClock(61, async (advance) => {
+    const later = () => {
+      advance();
+      return offline();
+    };
+    const steps = [streamed(status(1)), later, later, later, later];
+    await assert.rejects(scripted(steps, statesOf), { code: "network" });
+    assert.equal(steps.length, 0);
+  }));
+
+test("a device that slept for an hour goes on", () =>
+  withClock(3_600, async (advance) => {
+    const wakes = () => {
+      advance();
+      return offline();
+    };
+    const { result } = await scripted([streamed(status(1)), wakes, offline, streamed(status(2, DONE))], statesOf);
+    assert.deepEqual(result, ["processing", "succeeded"]);
+  }));
 
 test("to leave the loop closes the connection", async () => {
   let signal;

@@ -85,7 +85,7 @@ export default [
         if (new URL(request.url()).pathname === "/session" && request.method() === "POST") sessions.push(request);
       });
       await demo.page.waitForLoadState("networkidle");
-      assert.deepEqual(demo.recorder.answers.filter(({ url }) => url?.endsWith("/session")), []);
+      assert.deepEqual(demo.recorder.answers.filter(({ url }) => url.endsWith("/session")), []);
       await demo.submit(PROMPT);
       await demo.pictureWidth();
       await demo.submit(PROMPT);

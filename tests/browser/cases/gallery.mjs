@@ -11,7 +11,7 @@ export default [
       assert.equal(await demo.page.getByText("What you make is kept here").isVisible(), true);
       assert.deepEqual(await demo.gallery(0), []);
       await demo.page.waitForLoadState("networkidle");
-      assert.deepEqual(demo.recorder.answers.filter(({ url }) => url?.includes("/v1/") || url?.endsWith("/session")), []);
+      assert.deepEqual(demo.recorder.answers.filter(({ url }) => url.includes("/v1/") || url.endsWith("/session")), []);
       assert.equal(await demo.subject(), null);
     }),
   ],

@@ -29,7 +29,9 @@ final class Connection: Sendable {
     init(baseURL: URL, tokenProvider: @escaping TokenProvider, configuration: URLSessionConfiguration) throws {
         guard let scheme = baseURL.scheme?.lowercased(), let host = baseURL.host else { throw URLError(.badURL) }
         // A token that is sent without encryption is given away: https, or this machine.
-        guard scheme == "https" || (scheme == "http" && ["localhost", "127.0.0.1", "::1"].contains(host)), baseURL.user == nil else {
+        guard scheme == "https" || (scheme == "http" && ["localhost", "127.0.0.1", "::1"].contains(host)),
+            baseURL.user == nil, baseURL.query == nil, baseURL.fragment == nil
+        else {
             throw URLError(.appTransportSecurityRequiresSecureConnection)
         }
         var base = baseURL.absoluteString
@@ -119,11 +121,13 @@ final class Connection: Sendable {
     static func mappingErrors<T>(_ body: () async throws -> T) async throws -> T {
         do {
             return try await body()
-        } catch let error as URLError {
-            if Task.isCancelled || error.code == .cancelled { throw CancellationError() }
-            throw ValetkeyError(error.code == .timedOut ? .timeout : .network, error.localizedDescription)
         } catch is EventParser.TooLong {
             throw ValetkeyError(.unreadableAnswer, "The answer is not Valetkey's.")
+        } catch let error where !(error is ValetkeyError || error is CancellationError) {
+            // A connection that broke comes as a URLError, and at times as an error of POSIX.
+            let code = (error as? URLError)?.code
+            if Task.isCancelled || code == .cancelled { throw CancellationError() }
+            throw ValetkeyError(code == .timedOut ? .timeout : .network, error.localizedDescription)
         }
     }
 

@@ -4,7 +4,7 @@ import Foundation
 struct Events: Sendable {
     /// The API sends a comment every 15 s: a stream that is silent for longer than two of them is dead.
     private static let silence: TimeInterval = 35
-    /// How long without any answer until nobody is there: a lift, a tunnel, a change of networks.
+    /// How long it may fail until nobody is there: a lift, a tunnel, a change of networks. Time that the app was suspended is none of it.
     private static let patience: TimeInterval = 180
 
     let connection: Connection
@@ -29,7 +29,7 @@ struct Events: Sendable {
         var lastID = ""
         var seen: Prediction?
         var canStream = true
-        var heardAt = Date()
+        var failingSince = Date()
         var failures = 0
         var rounds = 0
         // Whether that was the last state.
@@ -48,7 +48,7 @@ struct Events: Sendable {
                     let (bytes, _) = try await connection.open(.init(path: path + "/events", headers: headers, timeout: Self.silence))
                     let hasEnded = try await Connection.mappingErrors {
                         try await read(bytes) { event in
-                            (heardAt, failures) = (Date(), 0)
+                            failures = 0
                             guard let event, event.type == "status" else { return false }
                             lastID = event.id
                             guard let prediction = try? JSONDecoder().decode(Prediction.self, from: Data(event.data.utf8)) else { return false }
@@ -58,11 +58,13 @@ struct Events: Sendable {
                     if hasEnded { return }
                 } else {
                     let prediction = try await connection.send(.init(path: path), as: Prediction.self)
-                    (heardAt, failures) = (Date(), 0)
+                    failures = 0
                     if take(prediction) { return }
                 }
                 // The stream ends after five minutes and with its token: the next one goes on.
-            } catch let error as ValetkeyError where error.mayRepeat(isRepeatable: true) && Date().timeIntervalSince(heardAt) < Self.patience {
+            } catch let error as ValetkeyError where error.mayRepeat(isRepeatable: true) {
+                if failures == 0 { failingSince = Date() }
+                if Date().timeIntervalSince(failingSince) > Self.patience { throw error }
                 failures += 1
                 // Four streams are open already, or something on the way keeps streams back: look instead.
                 if error.status == 429 || error.code == .timeout { canStream = false }

@@ -8,6 +8,9 @@ public final class Valetkey: Sendable {
     /// The API waits up to 45 s for the vendor before it answers a create.
     private static let createTimeout: TimeInterval = 55
 
+    /// After its last byte, a file is still on its way to the vendor.
+    private static let uploadTimeout: TimeInterval = 120
+
     private let connection: Connection
 
     /// - Parameters:
@@ -102,7 +105,7 @@ public final class Valetkey: Sendable {
     ///
     /// - Parameter contentType: image/png, jpeg, webp or gif, video/mp4 or webm, audio/wav.
     public func upload(_ file: URL, contentType: String, onProgress: @escaping @Sendable (Double) -> Void = { _ in }) async throws -> StoredFile {
-        let call = Connection.Call(method: "POST", path: "/v1/files", headers: ["Content-Type": contentType], isRepeatable: false)
+        let call = Connection.Call(method: "POST", path: "/v1/files", headers: ["Content-Type": contentType], timeout: Self.uploadTimeout, isRepeatable: false)
         return try await connection.repeating(isRepeatable: false) {
             try await connection.withToken { token in
                 let request = try connection.request(for: call, token: token)

@@ -32,7 +32,7 @@ final class RetryTests: XCTestCase {
     }
 
     func testATokenGoesOverHTTPSOrStaysOnThisMachine() throws {
-        for url in ["http://example.com", "https://user@example.com"] {
+        for url in ["http://example.com", "https://user@example.com", "https://example.com/?a", "https://example.com/#a"] {
             XCTAssertThrowsError(try Valetkey(baseURL: XCTUnwrap(URL(string: url))) { _ in "t" }, url)
         }
         _ = try Valetkey(baseURL: XCTUnwrap(URL(string: "http://127.0.0.1:8787"))) { _ in "t" }

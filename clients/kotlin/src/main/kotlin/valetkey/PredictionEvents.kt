@@ -10,7 +10,7 @@ import kotlin.random.Random
 /** The API sends a comment every 15 s: a stream that is silent for longer than two of them is dead. */
 private const val SILENCE_MS = 35_000L
 
-/** How long without any answer until nobody is there: a lift, a tunnel, a change of networks. */
+/** How long it may fail until nobody is there: a lift, a tunnel, a change of networks. Time that a device slept is none of it. */
 private const val PATIENCE_MS = 180_000L
 private const val FIRST_LOOK_MS = 1_000.0
 private const val LOOK_GROWTH = 1.3
@@ -40,7 +40,7 @@ public class PredictionEvents internal constructor(
     private var lastId: String? = null
     private var last: Prediction? = null
     private var canStream = true
-    private var heard = Deadline(PATIENCE_MS)
+    private var patience = Deadline(PATIENCE_MS)
     private var rounds = 0
     private var failures = 0
 
@@ -52,7 +52,7 @@ public class PredictionEvents internal constructor(
     @Throws(ValetkeyException::class, InterruptedException::class)
     public fun next(): Prediction? {
         // What the caller did meanwhile was no silence of the API's.
-        hear()
+        failures = 0
         while (last?.hasEnded != true && !isClosed) {
             try {
                 val prediction = if (canStream) streamed() else looked()
@@ -87,7 +87,7 @@ public class PredictionEvents internal constructor(
                     pause(lookMs())
                     return null
                 }
-                hear()
+                failures = 0
                 stream.waiting.addAll(explained { stream.parser.push(piece) })
             } else if (event.type == "status") {
                 val prediction = explained { predictionOf(parseJson(event.data)) }
@@ -108,23 +108,19 @@ public class PredictionEvents internal constructor(
     private fun looked(): Prediction {
         if (rounds > 0) pause(lookMs())
         rounds += 1
-        return explained { predictionOf(transport.once(Call("GET", path), ::watch)) }.also { hear() }
+        return explained { predictionOf(transport.once(Call("GET", path), ::watch)) }.also { failures = 0 }
     }
 
     private fun lookMs(): Long = min(MAX_LOOK_MS, FIRST_LOOK_MS * LOOK_GROWTH.pow(rounds)).toLong()
 
     private fun recover(error: ValetkeyException) {
         letGo()
-        if (!mayRepeat(error, isRepeatable = true) || heard.leftMs <= 0) throw error
+        if (failures == 0) patience = Deadline(PATIENCE_MS)
+        if (!mayRepeat(error, isRepeatable = true) || patience.leftMs <= 0) throw error
         failures += 1
         // Four streams are open already, or something on the way keeps streams back: look instead.
         if (error.status == TOO_MANY || error.code == Code.TIMEOUT) canStream = false
         pause(backoffMs(failures, Random.nextDouble(), error.retryAfterSecs))
-    }
-
-    private fun hear() {
-        heard = Deadline(PATIENCE_MS)
-        failures = 0
     }
 
     private fun watch(opened: Closeable) {
