@@ -20,6 +20,8 @@ export async function clientTypes() {
   const text = readFileSync(join(root, "docs/openapi.json"), "utf8").replaceAll("#/components/schemas/", "#/$defs/");
   const { schemas } = JSON.parse(text).components;
   const $defs = Object.fromEntries(SCHEMAS.map((name) => [name, schemas[name]]));
+  // The generator takes any value for an object.
+  $defs.InputRule.properties.default.tsType = "unknown";
   const types = await compile({ $defs, type: "object", additionalProperties: false }, "Schemas", {
     additionalProperties: false,
     bannerComment: BANNER,

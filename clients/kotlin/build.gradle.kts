@@ -23,7 +23,11 @@ java {
 
 kotlin {
     explicitApi()
+    // What an app with an older compiler can read.
+    coreLibrariesVersion = "2.2.0"
     compilerOptions {
+        languageVersion = org.jetbrains.kotlin.gradle.dsl.KotlinVersion.KOTLIN_2_2
+        apiVersion = org.jetbrains.kotlin.gradle.dsl.KotlinVersion.KOTLIN_2_2
         jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_1_8
         allWarningsAsErrors = true
     }

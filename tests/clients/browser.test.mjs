@@ -1,5 +1,6 @@
 // What clients/web does only in a browser: keys in IndexedDB, progress of uploads, other origins. In Chromium, on real workerd.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -8,15 +9,47 @@ import { after, before, test } from "node:test";
 import { findChromium, launch } from "../support/browser.mjs";
 import { MODEL, startClientStack } from "./stack.mjs";
 
-const SCRIPT = readFileSync(join(resolve(import.meta.dirname, "../.."), "clients/web/dist/valetkey.min.js"));
+const ROOT = resolve(import.meta.dirname, "../..");
+const SCRIPT = readFileSync(join(ROOT, "clients/web/dist/valetkey.min.js"));
 const PATIENT = { timeout: 90_000 };
 
-/** An app's own server: an empty page, and the client as one file. */
+/** The hook in a component that starts by itself, in React's strict mode, which shows each component twice at first. */
+const COMPONENT = `
+import { StrictMode, useEffect } from "react";
+import { createRoot } from "react-dom/client";
+import { usePrediction } from "./clients/web/dist/react.js";
+
+let started = 0;
+const client = {
+  async run(model, input, { signal, onUpdate }) {
+    const number = (started += 1);
+    onUpdate({ job_id: "pred_" + number, status: "processing", output: [] });
+    await new Promise((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+      setTimeout(resolve, 50);
+    });
+    return { job_id: "pred_" + number, status: "succeeded", output: [] };
+  },
+};
+function Studio() {
+  const { run, isRunning, prediction, error } = usePrediction(client);
+  useEffect(() => void run("a/b", {}), [run]);
+  return [started, isRunning, prediction?.job_id, prediction?.status, error?.message].join(" ");
+}
+createRoot(document.body).render(<StrictMode><Studio /></StrictMode>);
+`;
+
+function bundled(source) {
+  const flags = ["--bundle", "--format=esm", "--loader=jsx", "--jsx=automatic", '--define:process.env.NODE_ENV="development"', "--log-level=warning"];
+  return execFileSync(join(ROOT, "node_modules/.bin/esbuild"), flags, { input: source, cwd: ROOT, maxBuffer: 1 << 24 });
+}
+
+/** An app's own server: an empty page, the client as one file, and a component. */
 async function startApp() {
-  const server = createServer((request, response) => {
-    const isScript = request.url === "/valetkey.js";
-    response.setHeader("content-type", isScript ? "text/javascript" : "text/html");
-    response.end(isScript ? SCRIPT : "<!doctype html><title>app</title>");
+  const scripts = { "/valetkey.js": SCRIPT, "/component.js": bundled(COMPONENT) };
+  const server = createServer(({ url }, response) => {
+    response.setHeader("content-type", url in scripts ? "text/javascript" : "text/html");
+    response.end(scripts[url] ?? "<!doctype html><title>app</title>");
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -88,6 +121,25 @@ function defineTests() {
     });
     assert.notEqual(afterwards, thumbprints[0]);
     await context.close();
+  });
+
+  test("a browser that stores no keys has one for as long as the page lives", PATIENT, async () => {
+    const page = await open(await browser.newContext());
+    const thumbprint = await page.evaluate(async () => {
+      IDBObjectStore.prototype.add = () => {
+        throw new DOMException("A key cannot be cloned.", "DataCloneError");
+      };
+      return (await (await import("/valetkey.js")).proofKey()).thumbprint;
+    });
+    assert.match(thumbprint, /^[\w-]{43}$/);
+    await page.context().close();
+  });
+
+  test("the hook starts anew where React shows a component a second time", PATIENT, async () => {
+    const page = await open(await browser.newContext());
+    await page.evaluate(() => void import("/component.js"));
+    await page.getByText("2 false pred_2 succeeded").waitFor();
+    await page.context().close();
   });
 
   test("a page of another origin makes a picture with a bound token; the token alone is worth nothing", PATIENT, async () => {

@@ -16,6 +16,8 @@ const TESTS = join(OUT, "tests");
 const path = (...parts) => parts.join(delimiter);
 const jars = (...names) => path(...names.map((name) => join(JARS, `${name}.jar`)));
 const COMPILER = jars("kotlin-compiler", "kotlin-stdlib", "kotlin-script-runtime", "kotlin-reflect", "kotlinx-coroutines-core-jvm", "annotations-13.0");
+/** As clients/kotlin/build.gradle.kts has it: what an app with an older compiler can read. */
+const LANGUAGE = ["-language-version", "2.2", "-api-version", "2.2"];
 /** The library needs no more than this: coroutines are there for the tests of what README shows. */
 const LIBRARY_NEEDS = jars("kotlin-stdlib");
 const TESTS_NEED = path(LIBRARY, jars("kotlin-stdlib", "kotlin-test", "kotlinx-coroutines-core-jvm"));
@@ -28,7 +30,7 @@ function run(command, args, env = {}) {
 }
 
 function compile(...args) {
-  run(JAVA, ["-cp", COMPILER, "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-no-stdlib", "-no-reflect", "-Werror", ...args]);
+  run(JAVA, ["-cp", COMPILER, "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-no-stdlib", "-no-reflect", "-Werror", ...LANGUAGE, ...args]);
 }
 
 const java = spawnSync(JAVA, ["-XshowSettings:properties", "-version"], { encoding: "utf8" });

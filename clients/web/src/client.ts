@@ -50,7 +50,7 @@ export interface Client {
   events(jobId: string, options?: WatchOptions): AsyncGenerator<schema.Prediction, void, undefined>;
   /** Asks for the end and answers at once; `cancel_requested` until the vendor confirmed. An ended one is unchanged. */
   cancel(jobId: string): Promise<schema.Prediction>;
-  /** Forgets a prediction that has ended. */
+  /** Forgets a prediction that has ended. One that is gone already, after an answer that was lost, is no error. */
   delete(jobId: string): Promise<void>;
   /** The user's own, newest first. */
   list(options?: ListOptions & { status?: schema.PredictionStatus | undefined }): Promise<schema.PredictionList>;
@@ -94,7 +94,8 @@ export function valetkey(options: Options): Client {
       } catch (error) {
         // 502 and 504 name the prediction: it exists, and may go on. If it failed, the refusal says more.
         if (!(error instanceof ValetkeyError) || error.jobId === undefined) throw error;
-        const prediction = await get(error.jobId, { signal });
+        const { jobId } = error;
+        const prediction = await keyed(idempotencyKey, () => get(jobId, { signal }), jobId);
         if (prediction.status === "failed") throw error;
         return prediction;
       }
@@ -106,7 +107,7 @@ export function valetkey(options: Options): Client {
       onUpdate?.(prediction);
       if (hasEnded(prediction)) return prediction;
     }
-    throw new ValetkeyError("unreadable_answer", "The events ended too early.", { jobId });
+    throw new ValetkeyError("unreadable_answer", "The answer is not Valetkey's.", { jobId });
   }
 
   function events(jobId: string, options: WatchOptions = {}): AsyncGenerator<schema.Prediction, void, undefined> {
@@ -151,8 +152,9 @@ async function keyed<T>(idempotencyKey: string, work: () => Promise<T>, jobId?: 
   try {
     return await work();
   } catch (error) {
-    if (error instanceof ValetkeyError) Object.assign(error, { idempotencyKey, jobId: error.jobId ?? jobId });
-    throw error;
+    if (!(error instanceof ValetkeyError)) throw error;
+    // A copy: calls that waited for one token have one error between them.
+    throw new ValetkeyError(error.code, error.message, { ...error, idempotencyKey, jobId: error.jobId ?? jobId }, error.cause);
   }
 }
 

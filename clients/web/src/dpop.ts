@@ -30,7 +30,7 @@ export interface ProofKey {
  */
 export async function proofKey(name = "default"): Promise<ProofKey> {
   const { subtle } = globalThis.crypto ?? {};
-  if (subtle === undefined) throw new Error("Proofs need WebCrypto, which pages have over https only.");
+  if (subtle === undefined) throw new Error("Proofs need WebCrypto: https.");
   const keys = await storedKeys(name);
   const { kty, crv, x, y } = await subtle.exportKey("jwk", keys.publicKey);
   const hash = async (text: string): Promise<string> => base64url(await subtle.digest("SHA-256", bytes(text)));
@@ -42,7 +42,8 @@ export async function proofKey(name = "default"): Promise<ProofKey> {
       const header = { typ: "dpop+jwt", alg: "ES256", jwk: { kty, crv, x, y } };
       const ath = token === undefined ? undefined : await hash(token);
       const htu = new URL(url.replace(/[?#].*/, ""), globalThis.location?.href).href;
-      const claims = { jti: randomId(), htm: method, htu, iat: nowSecs, ath };
+      // The API takes proofs of the last 300 s and the next 60: in the middle, a clock may be wrong both ways.
+      const claims = { jti: randomId(), htm: method, htu, iat: nowSecs - 120, ath };
       const input = `${base64url(bytes(JSON.stringify(header)))}.${base64url(bytes(JSON.stringify(claims)))}`;
       const signature = await subtle.sign({ name: "ECDSA", hash: "SHA-256" }, keys.privateKey, bytes(input));
       return `${input}.${base64url(signature)}`;
@@ -72,15 +73,16 @@ function inStore<T>(mode: IDBTransactionMode, use: (store: IDBObjectStore) => ID
     opening.onerror = () => reject(opening.error);
     opening.onsuccess = () => {
       const transaction = opening.result.transaction(STORE, mode);
-      const request = use(transaction.objectStore(STORE));
-      transaction.oncomplete = () => {
-        opening.result.close();
-        resolve(request.result);
-      };
-      transaction.onabort = () => {
-        opening.result.close();
-        reject(transaction.error);
-      };
+      try {
+        const request = use(transaction.objectStore(STORE));
+        transaction.oncomplete = () => resolve(request.result);
+        transaction.onabort = () => reject(transaction.error);
+      } catch (error) {
+        // Some browsers' private windows cannot store a key.
+        reject(error);
+      }
+      // Once the transaction has ended.
+      opening.result.close();
     };
   });
 }

@@ -26,7 +26,22 @@ export type Code = ErrorCode | PredictionErrorCode | ClientErrorCode;
  */
 export type Advice = "repeat" | "wait" | "ask_user" | "give_up";
 
-const ADVICE: Record<Code, Advice> = {
+/** What `ADVICE` leaves out, to be small: the program or the settings are wrong. So it is with a code of a newer API. */
+type GiveUpCode =
+  | "canceled"
+  | "misconfigured"
+  | "not_ended"
+  | "invalid_json"
+  | "unsupported_parameter"
+  | "invalid_idempotency_key"
+  | "insufficient_permissions"
+  | "model_not_allowed"
+  | "origin_not_allowed"
+  | "not_found"
+  | "method_not_allowed"
+  | "idempotency_mismatch";
+
+const ADVICE: Record<Exclude<Code, GiveUpCode>, Advice> = {
   network: "repeat",
   timeout: "repeat",
   unreadable_answer: "repeat",
@@ -51,18 +66,6 @@ const ADVICE: Record<Code, Advice> = {
   outcome_unknown: "ask_user",
   queue_timeout: "ask_user",
   timed_out: "ask_user",
-  canceled: "give_up",
-  misconfigured: "give_up",
-  not_ended: "give_up",
-  invalid_json: "give_up",
-  unsupported_parameter: "give_up",
-  invalid_idempotency_key: "give_up",
-  insufficient_permissions: "give_up",
-  model_not_allowed: "give_up",
-  origin_not_allowed: "give_up",
-  not_found: "give_up",
-  method_not_allowed: "give_up",
-  idempotency_mismatch: "give_up",
 };
 
 /** What is known beside the code; absent where nobody said. */
@@ -102,7 +105,7 @@ export class ValetkeyError extends Error implements ErrorDetails {
   }
 
   get advice(): Advice {
-    return ADVICE[this.code] ?? "give_up";
+    return (ADVICE as Partial<Record<Code, Advice>>)[this.code] ?? "give_up";
   }
 }
 
@@ -113,15 +116,20 @@ export function errorOf(status: number, headers: Headers, body: unknown): Valetk
   const error = (body as Loose)?.["error"];
   const code = text(error?.["code"]);
   const details = error?.["details"];
-  const retryAfter = headers.get("retry-after") ?? "";
+  const head = detailsOf(status, headers);
   return new ValetkeyError((code ?? "unreadable_answer") as Code, text(error?.["message"]) ?? `HTTP ${status}`, {
-    status,
-    requestId: text(error?.["request_id"]) ?? headers.get("x-request-id") ?? undefined,
-    // The API sends seconds; whatever else stands between may send a date, which is as good as nothing.
-    retryAfterSecs: /^\d{1,9}$/.test(retryAfter) ? Number(retryAfter) : undefined,
+    ...head,
+    requestId: text(error?.["request_id"]) ?? head.requestId,
     param: text(details?.["param"]),
     jobId: text(details?.["job_id"]),
   });
+}
+
+/** What the head of an answer says of an error. */
+export function detailsOf(status: number, headers: Headers): ErrorDetails {
+  const requestId = headers.get("x-request-id") ?? undefined;
+  // The API sends seconds; whatever else stands between may send a date, which is as good as nothing.
+  return { status, requestId, retryAfterSecs: Number(headers.get("retry-after")) || undefined };
 }
 
 /** A prediction that ended without success, as the error that `run` rejects with. */

@@ -50,7 +50,7 @@ export async function* watch(transport: Transport, path: string, { signal }: Wat
     } catch (error) {
       const now = performance.now();
       if (failures === 0) failingSince = now;
-      if (!(error instanceof ValetkeyError) || !mayRepeat(error, true) || now - failingSince > PATIENCE_MS) throw error;
+      if (!(error instanceof ValetkeyError) || !mayRepeat(error, true, transport.longestWaitSecs) || now - failingSince > PATIENCE_MS) throw error;
       failures += 1;
       // Four streams are open already, or something on the way keeps streams back: look instead.
       if (error.status === 429 || error.code === "timeout") canStream = false;
@@ -75,16 +75,21 @@ async function* stream({ open }: Transport, path: string, lastId: string | undef
   const headers = { accept: "text/event-stream", "last-event-id": lastId };
   const { answer, limit } = await open({ method: "GET", path: `${path}/events`, headers, signal, timeoutMs: OPEN_MS });
   try {
-    const reader = answer.body?.getReader();
+    if (!answer.headers.get("content-type")?.startsWith("text/event-stream")) throw new SyntaxError("not an event stream");
+    // Where a wrapped `fetch` cannot stream: look instead.
+    if (!answer.body) throw new ValetkeyError("timeout", "No stream.");
+    const reader = answer.body.getReader();
     const decoder = new TextDecoder();
     const parse = eventParser();
     for (;;) {
-      const { done, value } = (await reader?.read()) ?? { done: true };
+      const { done, value } = await reader.read();
       if (done) return;
       // While the caller is busy with what we yield, nobody is late.
       limit.restart();
-      yield {};
-      for (const { type, data, id } of parse(decoder.decode(value, { stream: true }))) {
+      const text = decoder.decode(value, { stream: true });
+      // A comment is a sign of life; what is not understood is none.
+      if (/^:/m.test(text)) yield {};
+      for (const { type, data, id } of parse(text)) {
         if (type === "status") yield { prediction: JSON.parse(data), id };
       }
       limit.restart(SILENCE_MS);

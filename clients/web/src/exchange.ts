@@ -1,6 +1,6 @@
 // A provider's token, or a visitor's, for one of five minutes (RFC 8693).
 import type { ProofKey } from "./dpop.ts";
-import { ValetkeyError } from "./errors.ts";
+import { detailsOf, ValetkeyError } from "./errors.ts";
 import { checkedBase, FETCH_RULES, type Fetch } from "./transport.ts";
 import type { GetToken, TokenRequest } from "./token.ts";
 
@@ -30,7 +30,7 @@ export function tokenExchange(exchange: Exchange): GetToken {
     const url = `${base}/auth/token`;
     const [subjectToken, key, appCheck] = await Promise.all([exchange.subjectToken(request), exchange.dpop, exchange.appCheck?.()]);
     const form = new URLSearchParams({ grant_type: GRANT, subject_token: subjectToken, subject_token_type: TYPES[exchange.type ?? "jwt"] });
-    if (exchange.scope !== undefined) form.set("scope", exchange.scope);
+    if (exchange.scope !== undefined) form.append("scope", exchange.scope);
     const answer = await fetcher(url, {
       ...FETCH_RULES,
       method: "POST",
@@ -44,10 +44,7 @@ export function tokenExchange(exchange: Exchange): GetToken {
     const body: { access_token?: string; error?: string; error_description?: string } = await answer.json().catch(() => ({}));
     if (answer.ok && body.access_token) return body.access_token;
     const passes = answer.status === 429 || answer.status >= 500;
-    throw new ValetkeyError(passes ? "limiter_unavailable" : "no_token", body.error_description ?? body.error ?? `HTTP ${answer.status}`, {
-      status: answer.status,
-      requestId: answer.headers.get("x-request-id") ?? undefined,
-      retryAfterSecs: Number(answer.headers.get("retry-after")) || undefined,
-    });
+    const message = body.error_description ?? body.error ?? `HTTP ${answer.status}`;
+    throw new ValetkeyError(passes ? "limiter_unavailable" : "no_token", message, detailsOf(answer.status, answer.headers));
   };
 }

@@ -74,12 +74,12 @@ function withProgress(total: number, onProgress: (sent: number, total: number) =
       for (const [name, value] of Object.entries(headers as Record<string, string>)) request.setRequestHeader(name, value);
       request.upload.onprogress = ({ loaded }) => onProgress(Math.min(loaded, total), total);
       request.onload = () => {
-        const lines = request.getAllResponseHeaders().trim().split(/\r?\n/);
-        const answered = lines.map((line): [string, string] => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]);
-        resolve(new Response(request.responseText, { status: request.status, headers: answered }));
+        const lines = request.getAllResponseHeaders().matchAll(/^(.+?): (.*)$/gm);
+        const headers = Array.from(lines, ([, name, value]) => [name, value] as [string, string]);
+        resolve(new Response(request.responseText, { status: request.status, headers }));
       };
-      request.onerror = () => reject(new TypeError("The upload failed."));
-      request.onabort = () => reject(new DOMException("The upload was aborted.", "AbortError"));
+      // Whose signal it was, if it was one, is looked at where this is caught.
+      request.onerror = request.onabort = () => reject(new TypeError("No answer."));
       request.onloadend = () => signal?.removeEventListener("abort", stop);
       signal?.addEventListener("abort", stop);
       request.send(body as XMLHttpRequestBodyInit);

@@ -33,7 +33,12 @@ export function usePrediction(client: Client): UsePrediction {
   const [state, setState] = useState(IDLE);
   const running = useRef<Running>(undefined);
 
-  useEffect(() => () => running.current?.controller.abort(), []);
+  // Also when it is only hidden, and as React's strict mode tries it: whoever shows it again may start anew.
+  useEffect(() => () => {
+    running.current?.controller.abort();
+    running.current = undefined;
+    setState((last) => ({ ...last, isRunning: false }));
+  }, []);
 
   const cancel = useCallback(() => {
     const now = running.current;
@@ -54,6 +59,7 @@ export function usePrediction(client: Client): UsePrediction {
     running.current = now;
     setState({ ...IDLE, isRunning: true });
     const onUpdate = (prediction: Prediction): void => {
+      if (running.current !== now) return;
       const isFirst = now.jobId === undefined;
       now.jobId = prediction.job_id;
       setState((last) => ({ ...last, prediction }));
@@ -61,20 +67,16 @@ export function usePrediction(client: Client): UsePrediction {
     };
     try {
       const prediction = await client.run(model, input, { ...options, signal, onUpdate });
-      setState({ ...IDLE, prediction });
+      if (running.current === now) setState({ ...IDLE, prediction });
       return prediction;
     } catch (thrown) {
-      if (signal.aborted) {
-        // The component went, and may be shown again with its state.
-        setState((last) => ({ ...last, isRunning: false }));
-        return undefined;
-      }
+      if (running.current !== now) return undefined;
       const error = thrown as ValetkeyError;
       const wasWanted = now.cancelWanted && error.code === "canceled";
       setState((last) => ({ isRunning: false, prediction: error.prediction ?? last.prediction, error: wasWanted ? undefined : error }));
       return undefined;
     } finally {
-      running.current = undefined;
+      if (running.current === now) running.current = undefined;
     }
   }, [client, cancel]);
 

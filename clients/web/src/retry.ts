@@ -12,9 +12,13 @@ export function backoffMs(tries: number, random: number, retryAfterSecs = 0): nu
   return Math.max(exponential, retryAfterSecs * 1000 * (1 + RETRY_AFTER_SPREAD * random));
 }
 
-/** Whether to send the same request again by ourselves. `isRepeatable`: to send it twice does no harm. */
-export function mayRepeat(error: ValetkeyError, isRepeatable: boolean): boolean {
-  const { advice, code, jobId, status = 0 } = error;
+/**
+ * Whether to send the same request again by ourselves. `isRepeatable`: to send it twice does no harm. A `Retry-After` above
+ * `longestWaitSecs` is the app's: a person has to be told.
+ */
+export function mayRepeat(error: ValetkeyError, isRepeatable: boolean, longestWaitSecs: number): boolean {
+  const { advice, code, jobId, retryAfterSecs = 0, status = 0 } = error;
+  if (retryAfterSecs > longestWaitSecs) return false;
   if (advice === "wait") return true;
   // A create that failed behind our API has left a prediction, which is followed instead.
   if (advice !== "repeat" || !isRepeatable || jobId !== undefined) return false;

@@ -195,9 +195,7 @@ export interface InputRule {
   /**
    * What is sent where it is absent.
    */
-  default?: {
-    [k: string]: unknown;
-  };
+  default?: unknown;
   /**
    * The only values.
    */

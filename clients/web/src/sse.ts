@@ -1,6 +1,7 @@
 // Server-sent events out of text that comes in any pieces (WHATWG HTML, section 9.2.6).
 
 export interface ServerEvent {
+  /** Empty where the stream names none. */
   type: string;
   data: string;
   /** The last id that was seen, with this event or before. */
@@ -10,13 +11,15 @@ export interface ServerEvent {
 /** A prediction is a few kilobytes; a stream that sends more without an end is not ours. */
 const MAX_PENDING = 1 << 20;
 
-/** Returns a function that takes the next piece and gives the events that it completed. Throws where a line never ends. */
+/**
+ * Returns a function that takes the next piece, without a byte order mark (a `TextDecoder` takes it away), and gives the events that it
+ * completed. Throws where a line never ends.
+ */
 export function eventParser(): (piece: string) => ServerEvent[] {
   let pending = "";
   let type = "";
   let data: string[] = [];
   let id = "";
-  let isStart = true;
 
   const field = (line: string): void => {
     const colon = line.indexOf(":");
@@ -28,19 +31,15 @@ export function eventParser(): (piece: string) => ServerEvent[] {
   };
 
   return (piece) => {
-    if (isStart && piece !== "") {
-      piece = piece.replace(/^\uFEFF/, "");
-      isStart = false;
-    }
     // A CR at the end may be half of a CR LF: it waits for the next piece.
     const lines = (pending + piece).split(/\r\n|\n|\r(?!$)/);
     pending = lines.pop() ?? "";
-    if (pending.length + data.join("").length > MAX_PENDING) throw new RangeError("an event without an end");
+    if (pending.length + data.join("").length > MAX_PENDING) throw new SyntaxError("an event without an end");
     const events: ServerEvent[] = [];
     for (const line of lines) {
       if (line !== "") field(line);
       else {
-        if (data.length > 0) events.push({ type: type || "message", data: data.join("\n"), id });
+        if (data.length > 0) events.push({ type, data: data.join("\n"), id });
         type = "";
         data = [];
       }

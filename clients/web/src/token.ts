@@ -3,8 +3,13 @@ import { ValetkeyError } from "./errors.ts";
 
 /** A token this close to its end is replaced first, so that it does not expire on its way. */
 const RENEW_BEFORE_END_MS = 30_000;
+/** How far the API lets a proof be ahead. */
+const MAX_AHEAD_SECS = 60;
 /** Assumed for a token that cannot be read: the API has the last word. */
 const ASSUMED_LIFETIME_MS = 60_000;
+
+/** As long as a request waits for its answer. */
+const RENEW_TIMEOUT_MS = 20_000;
 
 export interface TokenRequest {
   /** The API refused the last one: do not answer from a cache. Pass it to `getIdToken(forceRefresh)` and the like. */
@@ -40,8 +45,8 @@ export function tokenSource(getToken: GetToken, thumbprint: () => Promise<string
     if (times !== undefined) {
       const { iat, exp } = times;
       const nowSecs = Math.floor(Date.now() / 1000);
-      // By its own times the token is not good now, and yet it was just handed out: our clock is wrong.
-      if (nowSecs < iat || nowSecs >= exp) skewSecs = iat - nowSecs;
+      // By its own times the token is not good now, or not new after a refusal, and yet it was just handed out: our clock is wrong.
+      if (nowSecs < iat || nowSecs >= exp || (forceRefresh && nowSecs > iat + MAX_AHEAD_SECS)) skewSecs = iat - nowSecs;
       // A token out of a cache of the app's has only what is left of it.
       left = (exp - nowSecs - skewSecs) * 1000;
     }
@@ -56,22 +61,26 @@ export function tokenSource(getToken: GetToken, thumbprint: () => Promise<string
     try {
       token = await getToken(request);
     } catch (cause) {
-      if (cause instanceof ValetkeyError) throw cause;
-      // `fetch` reports every failure of the network as a TypeError.
-      throw new ValetkeyError(cause instanceof TypeError ? "network" : "no_token", "There is no token.", {}, cause);
+      throw noToken(cause);
     }
     // A line break here would end up in a header.
-    if (typeof token !== "string" || !/^[\w.~+/=-]+$/.test(token)) throw new ValetkeyError("no_token", "getToken did not answer with a token.");
+    if (typeof token !== "string" || !/^[\w.~+/=-]+$/.test(token)) throw new ValetkeyError("no_token", "getToken gave no token.");
     return token;
   }
 
   return {
     async get() {
       if (held !== undefined && performance.now() < held.renewAt) return held.token;
-      pending ??= renew().finally(() => {
-        pending = undefined;
-      });
-      return pending;
+      if (pending !== undefined) return pending;
+      const asked = renew().finally(() => forget());
+      // One that is never answered does not hold up those who come later.
+      const timer = setTimeout(() => forget(), RENEW_TIMEOUT_MS);
+      const forget = (): void => {
+        clearTimeout(timer);
+        if (pending === asked) pending = undefined;
+      };
+      pending = asked;
+      return asked;
     },
     refuse(token) {
       if (held?.token !== token) return;
@@ -80,6 +89,13 @@ export function tokenSource(getToken: GetToken, thumbprint: () => Promise<string
     },
     nowSecs: () => Math.floor(Date.now() / 1000) + skewSecs,
   };
+}
+
+/** What an app's own function failed with, as an error with a code. Libraries say in their words that there is no network. */
+export function noToken(cause: unknown): ValetkeyError {
+  if (cause instanceof ValetkeyError) return cause;
+  const passes = /network|failed to fetch|fetch failed|load failed/i.test(`${cause}`);
+  return new ValetkeyError(passes ? "network" : "no_token", "There is no token.", {}, cause);
 }
 
 /** `iat` and `exp` of a JWT. Nothing is verified: that is the API's work, and this only plans the next request. */

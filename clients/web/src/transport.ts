@@ -2,14 +2,17 @@
 import type { ProofKey } from "./dpop.ts";
 import { errorOf, ValetkeyError } from "./errors.ts";
 import { backoffMs, type Deadline, deadline, mayRepeat, reasonOf, sleep } from "./retry.ts";
-import { type GetToken, tokenSource } from "./token.ts";
+import { type GetToken, noToken, tokenSource } from "./token.ts";
 
 const DEFAULT_TIMEOUT_MS = 20_000;
 const DEFAULT_TRIES = 4;
 const DEFAULT_LONGEST_WAIT_SECS = 60;
 /** As long as the Worker may wait for the vendor, and a little. */
 const IN_PROGRESS_MS = 60_000;
-/** Nothing is stored, no cookie goes along, and no redirect carries the token away. */
+/**
+ * Nothing is stored, no cookie goes along, and no redirect carries the token away. XMLHttpRequest, which sends an upload whose progress is
+ * told, knows no such rules: to the page's own origin cookies go along.
+ */
 export const FETCH_RULES: RequestInit = { cache: "no-store", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer" };
 
 export interface Options {
@@ -55,11 +58,14 @@ export interface Transport {
   call<T>(call: Call): Promise<T>;
   /** Sends it once; the answer is a success, and not read yet. */
   open(call: Call): Promise<Opened>;
+  /** Of the options. */
+  longestWaitSecs: number;
   /** Whether `fetch` gives answers before they are complete. */
   canStream: boolean;
 }
 
 export function transport(options: Options): Transport {
+  const { maxTries = DEFAULT_TRIES, longestWaitSecs = DEFAULT_LONGEST_WAIT_SECS } = options;
   const base = checkedBase(options.baseUrl);
   const fetcher: Fetch = options.fetch ?? ((url, init) => fetch(url, init));
   const thumbprint = async (): Promise<string | undefined> => (await options.dpop)?.thumbprint;
@@ -74,7 +80,7 @@ export function transport(options: Options): Transport {
         ...(appCheck && { "x-firebase-appcheck": appCheck }),
       };
     } catch (cause) {
-      throw new ValetkeyError("no_token", "There is no token.", {}, cause);
+      throw noToken(cause);
     }
   }
 
@@ -113,24 +119,26 @@ export function transport(options: Options): Transport {
   }
 
   async function call<T>(call: Call): Promise<T> {
-    const { maxTries = DEFAULT_TRIES, longestWaitSecs = DEFAULT_LONGEST_WAIT_SECS } = options;
     const startedAt = performance.now();
     for (let tries = 1; ; tries += 1) {
       try {
         return await once<T>(call);
       } catch (error) {
-        if (!(error instanceof ValetkeyError) || !mayRepeat(error, call.isRepeatable ?? true)) throw error;
+        if (!(error instanceof ValetkeyError)) throw error;
         const { code, retryAfterSecs } = error;
+        // The answer to the first one was lost.
+        if (tries > 1 && call.method === "DELETE" && code === "not_found") return undefined as T;
+        if (!mayRepeat(error, call.isRepeatable ?? true, longestWaitSecs)) throw error;
         // While the first of two is on its way the second is told so each second.
         const isLast = code === "idempotency_in_progress" ? performance.now() - startedAt > IN_PROGRESS_MS : tries >= maxTries;
-        if (isLast || (retryAfterSecs ?? 0) > longestWaitSecs) throw error;
+        if (isLast) throw error;
         await sleep(backoffMs(Math.min(tries, maxTries), Math.random(), retryAfterSecs), call.signal, retryAfterSecs === undefined);
       }
     }
   }
 
   // React Native's own `fetch` answers when all is there: an event stream only after its end.
-  return { call, open, canStream: options.fetch !== undefined || globalThis.navigator?.product !== "ReactNative" };
+  return { call, open, longestWaitSecs, canStream: options.fetch !== undefined || globalThis.navigator?.product !== "ReactNative" };
 }
 
 /** What to reject with: the reason of the caller's own signal, or an error with a code. */
@@ -139,16 +147,14 @@ export function explain(thrown: unknown, limit: Deadline, signal: AbortSignal | 
   if (thrown instanceof ValetkeyError) return thrown;
   if (limit.isOver()) return new ValetkeyError("timeout", "No answer in time.", {}, thrown);
   // `fetch` reports every failure of the network as a TypeError; what cannot be parsed is not Valetkey's.
-  if (thrown instanceof SyntaxError || thrown instanceof RangeError) {
-    return new ValetkeyError("unreadable_answer", "The answer is not Valetkey's.", {}, thrown);
-  }
+  if (thrown instanceof SyntaxError) return new ValetkeyError("unreadable_answer", "The answer is not Valetkey's.", {}, thrown);
   return new ValetkeyError("network", "No answer.", {}, thrown);
 }
 
 /** A token that is sent without encryption is given away: https, or this machine (10.0.2.2 is how an Android emulator calls it). */
 export function checkedBase(baseUrl: string): string {
   const base = baseUrl.replace(/\/+$/, "");
-  const isSafe = /^https:\/\/[^/?#@]+(\/[^?#]*)?$/i.test(base) || /^http:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1\]|10\.0\.2\.2)(:\d+)?$/i.test(base);
-  if (!isSafe && base !== "") throw new TypeError("baseUrl must be an https URL, or http on this machine");
+  const isSafe = /^(https:\/\/[^/?#@]+(\/[^?#]*)?|http:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1]|10\.0\.2\.2)(:\d+)?)?$/i.test(base);
+  if (!isSafe) throw new TypeError("baseUrl must be https, or on this machine");
   return base;
 }

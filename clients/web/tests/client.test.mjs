@@ -59,7 +59,23 @@ test("what fails after the create has its key too: to run it again makes nothing
 test("a look at what a failed create left that fails as well has the key", async () => {
   const steps = [refusal(504, "upstream_timeout", { job_id: JOB }), offline, offline, offline, offline];
   const failing = scripted(steps, (client) => client.create(MODEL, {}, { idempotencyKey: "k1" }));
-  await assert.rejects(failing, (error) => error.code === "network" && error.idempotencyKey === "k1");
+  await assert.rejects(failing, (error) => error.code === "network" && error.idempotencyKey === "k1" && error.jobId === JOB);
+});
+
+test("calls that wait for one token and get none have each its own key", async () => {
+  const getToken = () => Promise.reject(new Error("signed out"));
+  await scripted([], async (client) => {
+    const failures = await Promise.all(["k1", "k2"].map((idempotencyKey) => client.run(MODEL, {}, { idempotencyKey }).catch((error) => error)));
+    assert.deepEqual(failures.map(({ code, idempotencyKey, cause }) => [code, idempotencyKey, cause.message]), [["no_token", "k1", "signed out"], ["no_token", "k2", "signed out"]]);
+  }, { getToken });
+});
+
+test("what is gone when a delete is repeated was deleted", async () => {
+  await scripted([offline, refusal(404, "not_found"), offline, refusal(404, "not_found")], async (client) => {
+    await client.delete(JOB);
+    await client.files.delete("file_1");
+  });
+  await assert.rejects(scripted([refusal(404, "not_found")], (client) => client.delete(JOB)), { code: "not_found" });
 });
 
 test("a batch without an answer has its key", async () => {

@@ -79,6 +79,29 @@ test("what is no event of ours is passed over or asked for again", async () => {
   assert.deepEqual(result, ["succeeded"]);
 });
 
+test("a fetch that is wrapped and cannot stream: it looks instead", async () => {
+  const whole = () => Object.defineProperty(streamed(status(1)), "body", { value: undefined });
+  const { result, requests } = await scripted([whole, answer(200, prediction(DONE))], statesOf);
+  assert.deepEqual(result, ["succeeded"]);
+  assert.equal(requests[1].path, `/v1/predictions/${JOB}`);
+});
+
+test("a Retry-After above the longest wait ends it", async () => {
+  const refused = refusal(503, "upstream_unavailable", { headers: { "retry-after": "3600" } });
+  await assert.rejects(scripted([streamed(status(1)), refused], statesOf), { code: "upstream_unavailable", retryAfterSecs: 3_600 });
+});
+
+test("what is no event stream, and what is never understood, is given up", () =>
+  withClock(61, async (advance) => {
+    for (const answered of [() => new Response("<html>", { headers: { "content-type": "text/html" } }), () => streamed("event: status\ndata: {not json\n\n")]) {
+      const step = () => {
+        advance();
+        return answered();
+      };
+      await assert.rejects(scripted([step, step, step, step], statesOf), { code: "unreadable_answer" });
+    }
+  }));
+
 /** Runs `use` with a clock that is `secs` ahead after each call of what it gets. */
 async function withClock(secs, use) {
   const real = performance.now;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ValetkeyError } from "../src/errors.ts";
-import { backoffMs, deadline, mayRepeat, sleep } from "../src/retry.ts";
+import { backoffMs, deadline, mayRepeat as mayRepeatWithin, sleep } from "../src/retry.ts";
 
 test("waits grow, have a bound, and are never shorter than a Retry-After", () => {
   for (const random of [0, 0.5, 0.999]) {
@@ -23,6 +23,16 @@ const FINAL = [
   "invalid_json", "invalid_parameter", "missing_token", "invalid_token", "insufficient_credits", "insufficient_permissions", "origin_not_allowed",
   "not_found", "not_ended", "body_too_large", "idempotency_mismatch", "upstream_rejected", "misconfigured", "no_token", "canceled", "a_new_code",
 ];
+
+/** As `mayRepeat` with the longest wait that a client has if nobody said another one. */
+const mayRepeat = (error, isRepeatable) => mayRepeatWithin(error, isRepeatable, 60);
+
+test("a Retry-After above the longest wait is not waited for, whatever the code", () => {
+  for (const code of [...REFUSED, ...UNKNOWN]) {
+    assert.equal(mayRepeat(new ValetkeyError(code, "", { retryAfterSecs: 60 }), true), true, code);
+    assert.equal(mayRepeat(new ValetkeyError(code, "", { retryAfterSecs: 61 }), true), false, code);
+  }
+});
 
 test("what was refused may pass later, also where a repetition could do harm", () => {
   for (const code of REFUSED) for (const isRepeatable of [true, false]) assert.equal(mayRepeat(new ValetkeyError(code, ""), isRepeatable), true, code);

@@ -83,6 +83,43 @@ test("a clock that is wrong by hours is noticed by a fresh token", async () => {
   }
 });
 
+test("a clock that is a little ahead is noticed when a fresh token follows a refusal", async () => {
+  const { source } = sourceOf(lasting(300, now() - 120), lasting(300, now() - 120));
+  const token = await source.get();
+  assert.ok(Math.abs(source.nowSecs() - now()) <= 1, "it might be an old one out of a cache");
+  source.refuse(token);
+  await source.get();
+  assert.ok(Math.abs(source.nowSecs() - now() + 120) <= 1);
+});
+
+test("a request for a token that is never answered holds up nobody who comes later", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const token = lasting(300);
+  const { source, requests } = sourceOf(() => new Promise(() => {}), token);
+  void source.get();
+  context.mock.timers.tick(19_999);
+  void source.get();
+  context.mock.timers.tick(1);
+  assert.equal(await source.get(), token);
+  assert.equal(requests.length, 2);
+});
+
+test("libraries say in their own words that there is no network", async () => {
+  const texts = [
+    "TypeError: Failed to fetch", "TypeError: fetch failed", "TypeError: Load failed", "TypeError: NetworkError when attempting to fetch resource.",
+    "TypeError: Network request failed", "AxiosError: Network Error", "FirebaseError: Firebase: Error (auth/network-request-failed).",
+  ];
+  for (const text of texts) {
+    const [name, message] = text.split(/: (.*)/);
+    const fails = () => {
+      throw Object.assign(new Error(message), { name });
+    };
+    await assert.rejects(sourceOf(fails).source.get(), { code: "network" }, text);
+  }
+  // Nobody is signed in, and the app did not look.
+  await assert.rejects(sourceOf(() => null.getIdToken()).source.get(), { code: "no_token" });
+});
+
 test("a failure of the app's is told by code, is not remembered, and carries its cause", async () => {
   const cause = new Error("signed out");
   const fails = () => {

@@ -17,8 +17,6 @@ final class Connection: Sendable {
     /// A prediction is a few kilobytes, a list of a hundred less than this.
     private static let maxAnswerBytes = 4 << 20
     private static let maxTries = 4
-    /// A `Retry-After` above this is the app's business: a person has to be told.
-    private static let longestWait: TimeInterval = 60
     /// As long as the API may wait for the vendor, and a little.
     private static let inProgress: TimeInterval = 60
 
@@ -33,6 +31,10 @@ final class Connection: Sendable {
             baseURL.user == nil, baseURL.query == nil, baseURL.fragment == nil
         else {
             throw URLError(.appTransportSecurityRequiresSecureConnection)
+        }
+        // A background session has no async calls. The caller's own object stays as it is.
+        guard configuration.identifier == nil, let configuration = configuration.copy() as? URLSessionConfiguration else {
+            throw URLError(.unsupportedURL)
         }
         var base = baseURL.absoluteString
         while base.hasSuffix("/") { base.removeLast() }
@@ -75,7 +77,7 @@ final class Connection: Sendable {
             } catch let error as ValetkeyError where error.mayRepeat(isRepeatable: isRepeatable) {
                 // While the first of two is on its way the second is told so each second.
                 let isLast = error.code.rawValue == "idempotency_in_progress" ? Date().timeIntervalSince(startedAt) > Self.inProgress : tries >= Self.maxTries
-                if isLast || (error.retryAfter ?? 0) > Self.longestWait { throw error }
+                if isLast { throw error }
                 try await Self.sleep(Self.backoff(tries: min(tries, Self.maxTries), retryAfter: error.retryAfter))
                 tries += 1
             }
@@ -134,7 +136,8 @@ final class Connection: Sendable {
     /// Seconds before the next try. A `Retry-After` gets up to a fifth more, so that those who were sent away together do not
     /// come back together.
     static func backoff(tries: Int, retryAfter: TimeInterval?, random: Double = .random(in: 0..<1)) -> TimeInterval {
-        let exponential = min(8, 0.5 * pow(2, Double(tries - 1))) * (0.5 + random / 2)
+        let doubled: Double = 0.5 * pow(2.0, Double(tries - 1))
+        let exponential: Double = min(8, doubled) * (0.5 + random / 2)
         return max(exponential, (retryAfter ?? 0) * (1 + 0.2 * random))
     }
 
@@ -143,6 +146,7 @@ final class Connection: Sendable {
     }
 
     private static func read(_ bytes: URLSession.AsyncBytes) async throws -> Data {
+        defer { bytes.task.cancel() }
         var data = Data()
         for try await byte in bytes {
             guard data.count < maxAnswerBytes else { throw EventParser.TooLong() }

@@ -6,6 +6,8 @@ struct Events: Sendable {
     private static let silence: TimeInterval = 35
     /// How long it may fail until nobody is there: a lift, a tunnel, a change of networks. Time that the app was suspended is none of it.
     private static let patience: TimeInterval = 180
+    /// One try with the pause before it takes no longer: what is more was a suspension.
+    private static let longestTry: TimeInterval = 110
 
     let connection: Connection
     let path: String
@@ -29,7 +31,8 @@ struct Events: Sendable {
         var lastID = ""
         var seen: Prediction?
         var canStream = true
-        var failingSince = Date()
+        var failingFor: TimeInterval = 0
+        var failedAt = Date()
         var failures = 0
         var rounds = 0
         // Whether that was the last state.
@@ -45,13 +48,22 @@ struct Events: Sendable {
                 if canStream {
                     var headers = ["Accept": "text/event-stream"]
                     if !lastID.isEmpty { headers["Last-Event-ID"] = lastID }
-                    let (bytes, _) = try await connection.open(.init(path: path + "/events", headers: headers, timeout: Self.silence))
+                    let (bytes, answer) = try await connection.open(.init(path: path + "/events", headers: headers, timeout: Self.silence))
+                    guard answer.value(forHTTPHeaderField: "Content-Type")?.lowercased().hasPrefix("text/event-stream") == true else {
+                        bytes.task.cancel()
+                        throw ValetkeyError(.unreadableAnswer, "The answer is no event stream.")
+                    }
                     let hasEnded = try await Connection.mappingErrors {
                         try await read(bytes) { event in
-                            failures = 0
-                            guard let event, event.type == "status" else { return false }
-                            lastID = event.id
-                            guard let prediction = try? JSONDecoder().decode(Prediction.self, from: Data(event.data.utf8)) else { return false }
+                            guard let event, event.type == "status" else {
+                                failures = 0
+                                return false
+                            }
+                            guard let prediction = try? JSONDecoder().decode(Prediction.self, from: Data(event.data.utf8)) else {
+                                throw ValetkeyError(.unreadableAnswer, "The answer is not Valetkey's.")
+                            }
+                            // Only now: what was not understood is no sign of life, and is asked for again.
+                            (lastID, failures) = (event.id, 0)
                             return take(prediction)
                         }
                     }
@@ -63,8 +75,9 @@ struct Events: Sendable {
                 }
                 // The stream ends after five minutes and with its token: the next one goes on.
             } catch let error as ValetkeyError where error.mayRepeat(isRepeatable: true) {
-                if failures == 0 { failingSince = Date() }
-                if Date().timeIntervalSince(failingSince) > Self.patience { throw error }
+                failingFor = failures == 0 ? 0 : failingFor + min(max(0, Date().timeIntervalSince(failedAt)), Self.longestTry)
+                failedAt = Date()
+                if failingFor > Self.patience { throw error }
                 failures += 1
                 // Four streams are open already, or something on the way keeps streams back: look instead.
                 if error.status == 429 || error.code == .timeout { canStream = false }
@@ -74,13 +87,16 @@ struct Events: Sendable {
         }
     }
 
-    /// Hands on each event, and `nil` for each line as a sign of life, until `take` says that it was the last.
-    private func read(_ bytes: URLSession.AsyncBytes, _ take: (EventParser.Event?) -> Bool) async throws -> Bool {
+    /// Hands on each event, and `nil` for each comment as a sign of life, until `take` says that it was the last.
+    private func read(_ bytes: URLSession.AsyncBytes, _ take: (EventParser.Event?) throws -> Bool) async throws -> Bool {
+        defer { bytes.task.cancel() }
         var lines = LineSplitter()
         var parser = EventParser()
         for try await byte in bytes {
             guard let line = try lines.take(byte) else { continue }
-            if take(try parser.take(line: line)) { return true }
+            let event = try parser.take(line: line)
+            guard event != nil || line.hasPrefix(":") else { continue }
+            if try take(event) { return true }
         }
         return false
     }

@@ -4,6 +4,12 @@ import Foundation
 public struct Prediction: Codable, Sendable, Equatable, Identifiable {
     public enum Status: String, Codable, Sendable {
         case queued, processing, succeeded, failed, canceled
+        /// Of a newer API than this client's.
+        case unknown
+
+        public init(from decoder: Decoder) throws {
+            self = Status(rawValue: try decoder.singleValueContainer().decode(String.self)) ?? .unknown
+        }
     }
 
     /// Why a prediction failed.
@@ -44,7 +50,7 @@ public struct Prediction: Codable, Sendable, Equatable, Identifiable {
 
     public var hasEnded: Bool {
         switch status {
-        case .queued, .processing: return false
+        case .queued, .processing, .unknown: return false
         case .succeeded, .failed, .canceled: return true
         }
     }

@@ -39,7 +39,12 @@ actor TokenStore {
     /// Every caller that waits for it gets the same error.
     private static func ask(_ provider: TokenProvider, forceRefresh: Bool) async throws -> String {
         do {
-            return try await provider(forceRefresh)
+            let token = try await provider(forceRefresh)
+            // A line break would end up in a header.
+            guard !token.isEmpty, token.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+                throw ValetkeyError(.noToken, "The token provider did not answer with a token.")
+            }
+            return token
         } catch let error as ValetkeyError {
             throw error
         } catch let error as URLError {

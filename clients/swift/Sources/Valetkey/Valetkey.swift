@@ -51,11 +51,15 @@ public final class Valetkey: Sendable {
     public func create(
         _ model: String, input: some Encodable & Sendable, idempotencyKey: String = UUID().uuidString, imageCount: Int? = nil
     ) async throws -> Prediction {
-        let call = Connection.Call(
-            method: "POST", path: "/v1/\(try Self.path(of: model))/predictions",
-            headers: ["Content-Type": "application/json", "Idempotency-Key": idempotencyKey],
-            body: try JSONEncoder().encode(CreateRequest(input: input, imageCount: imageCount)), timeout: Self.createTimeout
-        )
+        let body: Data
+        do {
+            body = try JSONEncoder().encode(CreateRequest(input: input, imageCount: imageCount))
+        } catch {
+            throw ValetkeyError(Code(rawValue: "invalid_parameter"), "The input is no JSON: \(error.localizedDescription)")
+        }
+        let path = "/v1/\(try Self.path(of: model))/predictions"
+        let headers = ["Content-Type": "application/json", "Idempotency-Key": idempotencyKey]
+        let call = Connection.Call(method: "POST", path: path, headers: headers, body: body, timeout: Self.createTimeout)
         do {
             return try await connection.send(call, as: Prediction.self)
         } catch var error as ValetkeyError {
@@ -86,7 +90,9 @@ public final class Valetkey: Sendable {
         }
         // The stream of a canceled task ends without an error.
         try Task.checkCancellation()
-        throw ValetkeyError(.unreadableAnswer, "The events ended too early.")
+        var error = ValetkeyError(.unreadableAnswer, "The events ended too early.")
+        error.jobID = jobID
+        throw error
     }
 
     /// The present state, then each change until the end. Lost connections are resumed.
@@ -105,6 +111,9 @@ public final class Valetkey: Sendable {
     ///
     /// - Parameter contentType: image/png, jpeg, webp or gif, video/mp4 or webm, audio/wav.
     public func upload(_ file: URL, contentType: String, onProgress: @escaping @Sendable (Double) -> Void = { _ in }) async throws -> StoredFile {
+        guard file.isFileURL, (try? file.checkResourceIsReachable()) == true else {
+            throw ValetkeyError(Code(rawValue: "invalid_parameter"), "There is no such file.")
+        }
         let call = Connection.Call(method: "POST", path: "/v1/files", headers: ["Content-Type": contentType], timeout: Self.uploadTimeout, isRepeatable: false)
         return try await connection.repeating(isRepeatable: false) {
             try await connection.withToken { token in
@@ -128,7 +137,7 @@ public final class Valetkey: Sendable {
         let isModel = names.count == 2 && names.allSatisfy { name in
             !name.isEmpty && name.unicodeScalars.allSatisfy(nameCharacters.contains) && !name.allSatisfy { $0 == "." }
         }
-        guard isModel else { throw URLError(.badURL) }
+        guard isModel else { throw ValetkeyError(Code(rawValue: "model_not_allowed"), "A model is `owner/model`.") }
         return model
     }
 

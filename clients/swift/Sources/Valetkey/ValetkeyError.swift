@@ -70,8 +70,12 @@ public struct ValetkeyError: Error, Sendable, LocalizedError {
         self.prediction = prediction
     }
 
+    /// A `Retry-After` above this is the app's business: a person has to be told.
+    private static let longestWait: TimeInterval = 60
+
     /// Whether the client sends the same request again by itself. `isRepeatable`: to send it twice does no harm.
     func mayRepeat(isRepeatable: Bool) -> Bool {
+        if (retryAfter ?? 0) > Self.longestWait { return false }
         switch advice {
         case .wait: return true
         case .askUser, .giveUp: return false

@@ -20,7 +20,10 @@ final class RetryTests: XCTestCase {
         var named = ValetkeyError(Code(rawValue: "upstream_timeout"), "")
         named.jobID = "pred_1"
         XCTAssertFalse(named.mayRepeat(isRepeatable: true))
-        XCTAssertTrue(ValetkeyError(Code(rawValue: "rate_limited"), "").mayRepeat(isRepeatable: false))
+        var limited = ValetkeyError(Code(rawValue: "rate_limited"), "")
+        XCTAssertTrue(limited.mayRepeat(isRepeatable: false))
+        limited.retryAfter = 61
+        XCTAssertFalse(limited.mayRepeat(isRepeatable: true))
         XCTAssertFalse(ValetkeyError(Code(rawValue: "a_code_of_tomorrow"), "").mayRepeat(isRepeatable: true))
     }
 

@@ -4,6 +4,7 @@ import java.io.Closeable
 import java.io.File
 import java.io.IOException
 import java.io.InputStream
+import java.io.OutputStream
 import java.net.HttpRetryException
 import java.net.HttpURLConnection
 import java.net.SocketTimeoutException
@@ -95,7 +96,7 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
         pieces.clear()
         pieces.offer(Piece.End)
         // On a thread of its own, since it may wait for the read that is going on.
-        connection?.let { THREADS.execute(it::disconnect) }
+        connection?.let { THREADS.execute { disconnect(it) } }
     }
 
     private fun take(deadline: Deadline): Piece {
@@ -114,6 +115,9 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
         try {
             val connection = open()
             this.connection = connection
+            request.body?.let { announce(connection, it) }
+            connection.connect()
+            // Nothing was sent yet, and nothing is made or paid.
             if (isClosed) return
             request.body?.let { send(connection, it) }
             receive(connection)
@@ -125,12 +129,29 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
             pieces.offer(Piece.Head(HttpHead(refused.responseCode(), emptyMap())))
             pieces.offer(Piece.End)
         } catch (failure: IOException) {
-            pieces.offer(Piece.Failed(failure))
-        } catch (failure: RuntimeException) {
-            // Android's own code is known to throw others than IOException for a broken answer.
-            pieces.offer(Piece.Failed(IOException(failure)))
+            fail(failure)
+        } catch (failure: Throwable) {
+            // Android's own code is known to throw others than IOException for a broken answer; and whatever it is, somebody waits.
+            fail(IOException(failure))
         } finally {
-            if (isClosed) connection?.disconnect()
+            if (isClosed) connection?.let(::disconnect)
+        }
+    }
+
+    /** Behind what came before it, once there is room. */
+    private fun fail(failure: IOException) {
+        try {
+            pieces.put(Piece.Failed(failure))
+        } catch (_: InterruptedException) {
+            // Closed: nobody waits for it.
+        }
+    }
+
+    private fun disconnect(connection: HttpURLConnection) {
+        try {
+            connection.disconnect()
+        } catch (_: RuntimeException) {
+            // It is as good as gone.
         }
     }
 
@@ -147,14 +168,27 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
         return connection
     }
 
-    private fun send(connection: HttpURLConnection, body: Body) {
+    private fun announce(connection: HttpURLConnection, body: Body) {
         connection.doOutput = true
-        when (body) {
-            is Body.Text -> connection.outputStream.use { it.write(body.text.toByteArray()) }
-            is Body.FromFile -> {
-                connection.setFixedLengthStreamingMode(body.file.length())
-                body.file.inputStream().use { file -> connection.outputStream.use { file.copyTo(it) } }
+        if (body is Body.FromFile) connection.setFixedLengthStreamingMode(body.file.length())
+    }
+
+    private fun send(connection: HttpURLConnection, body: Body) {
+        connection.outputStream.use { out ->
+            when (body) {
+                is Body.Text -> out.write(body.text.toByteArray())
+                is Body.FromFile -> body.file.inputStream().use { file -> copy(file, out) }
             }
+        }
+    }
+
+    private fun copy(from: InputStream, to: OutputStream) {
+        val buffer = ByteArray(BUFFER_BYTES)
+        while (true) {
+            val read = from.read(buffer)
+            if (read < 0) return
+            if (isClosed) throw IOException("closed")
+            to.write(buffer, 0, read)
         }
     }
 

@@ -83,6 +83,8 @@ internal fun storedFileOf(value: Any?): StoredFile = Members(value).run {
     StoredFile(text("file_id"), text("content_type"), number("bytes").toLong(), text("created_at"))
 }
 
+internal fun storedFilesOf(value: Any?): List<StoredFile> = Members(value).list("data").map(::storedFileOf)
+
 internal fun accountOf(value: Any?): Account {
     val members = Members(value)
     val usage = members.required("usage")
@@ -107,7 +109,8 @@ private class Members(value: Any?) {
 
     fun text(name: String): String = optionalText(name) ?: throw ShapeException(name)
     fun optionalText(name: String): String? = members[name] as? String
-    fun texts(name: String): List<String> = (members[name] as? List<*>)?.filterIsInstance<String>() ?: throw ShapeException(name)
+    fun list(name: String): List<Any?> = members[name] as? List<*> ?: throw ShapeException(name)
+    fun texts(name: String): List<String> = list(name).filterIsInstance<String>()
     fun number(name: String): Number = optionalNumber(name) ?: throw ShapeException(name)
     fun optionalNumber(name: String): Number? = members[name] as? Number
     fun flag(name: String): Boolean = members[name] == true

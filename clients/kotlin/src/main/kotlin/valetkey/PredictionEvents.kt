@@ -26,6 +26,7 @@ private const val TOO_MANY = 429
 public class PredictionEvents internal constructor(
     private val transport: Transport,
     private val path: String,
+    private val patienceMs: Long = PATIENCE_MS,
 ) : Closeable {
     private class Stream(val answer: OpenAnswer) {
         val parser = SseParser()
@@ -40,7 +41,7 @@ public class PredictionEvents internal constructor(
     private var lastId: String? = null
     private var last: Prediction? = null
     private var canStream = true
-    private var patience = Deadline(PATIENCE_MS)
+    private var patience = Deadline(patienceMs)
     private var rounds = 0
     private var failures = 0
 
@@ -85,13 +86,16 @@ public class PredictionEvents internal constructor(
                 if (piece == null) {
                     letGo()
                     pause(lookMs())
+                    rounds += 1
                     return null
                 }
-                failures = 0
+                val comments = stream.parser.comments
                 stream.waiting.addAll(explained { stream.parser.push(piece) })
+                if (stream.parser.comments > comments) failures = 0
             } else if (event.type == "status") {
                 val prediction = explained { predictionOf(parseJson(event.data)) }
-                // Only now: what was not understood is asked for again.
+                // Only now: what was not understood is no sign of life, and is asked for again.
+                failures = 0
                 lastId = event.id
                 return prediction
             }
@@ -102,7 +106,10 @@ public class PredictionEvents internal constructor(
         val resumed = lastId?.takeIf { it.isNotEmpty() }?.let { mapOf("Last-Event-ID" to it) }.orEmpty()
         val headers = mapOf("Accept" to "text/event-stream") + resumed
         val call = Call("GET", "$path/events", headers, silenceMs = SILENCE_MS)
-        return Stream(transport.open(call, Deadline(DEFAULT_TIMEOUT_MS), ::watch))
+        val answer = transport.open(call, Deadline(DEFAULT_TIMEOUT_MS), ::watch)
+        if (answer.head.header("Content-Type")?.startsWith("text/event-stream") == true) return Stream(answer)
+        answer.close()
+        throw ValetkeyException(Code.UNREADABLE_ANSWER, "The answer is no event stream.", answer.head.status)
     }
 
     private fun looked(): Prediction {
@@ -115,8 +122,8 @@ public class PredictionEvents internal constructor(
 
     private fun recover(error: ValetkeyException) {
         letGo()
-        if (failures == 0) patience = Deadline(PATIENCE_MS)
-        if (!mayRepeat(error, isRepeatable = true) || patience.leftMs <= 0) throw error
+        if (failures == 0) patience = Deadline(patienceMs)
+        if (!transport.mayRepeat(error, isRepeatable = true) || patience.leftMs <= 0) throw error
         failures += 1
         // Four streams are open already, or something on the way keeps streams back: look instead.
         if (error.status == TOO_MANY || error.code == Code.TIMEOUT) canStream = false

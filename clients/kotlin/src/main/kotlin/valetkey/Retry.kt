@@ -21,8 +21,12 @@ internal fun backoffMs(tries: Int, random: Double, retryAfterSecs: Long?): Long 
     return max(exponential, asked).toLong()
 }
 
-/** Whether to send the same request again by ourselves. [isRepeatable]: to send it twice does no harm. */
-internal fun mayRepeat(error: ValetkeyException, isRepeatable: Boolean): Boolean {
+/**
+ * Whether to send the same request again by ourselves. [isRepeatable]: to send it twice does no harm. A `Retry-After` above
+ * [longestWaitSecs] is the app's: a person has to be told.
+ */
+internal fun mayRepeat(error: ValetkeyException, isRepeatable: Boolean, longestWaitSecs: Long): Boolean {
+    if ((error.retryAfterSecs ?: 0) > longestWaitSecs) return false
     if (error.advice == Advice.WAIT) return true
     // A create that failed behind the API has left a prediction, which is followed instead.
     if (error.advice != Advice.REPEAT || !isRepeatable || error.jobId != null) return false

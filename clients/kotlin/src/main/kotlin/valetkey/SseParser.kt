@@ -21,6 +21,10 @@ internal class SseParser {
     private var isFirstLine = true
     private var isAfterCr = false
 
+    /** How many comments there were: signs of life. */
+    var comments = 0
+        private set
+
     /** The events that [piece] completed. */
     fun push(piece: ByteArray): List<ServerEvent> {
         val events = ArrayList<ServerEvent>()
@@ -52,6 +56,7 @@ internal class SseParser {
         val name = text.substringBefore(':')
         val value = text.substringAfter(':', "").removePrefix(" ")
         when (name) {
+            "" -> comments += 1
             "data" -> {
                 data.add(value)
                 dataBytes += text.length

@@ -1,8 +1,13 @@
 package valetkey
 
+import java.io.IOException
+import java.io.InterruptedIOException
+import java.net.SocketTimeoutException
+import java.util.concurrent.CancellationException
 import java.util.concurrent.ExecutionException
 import java.util.concurrent.FutureTask
 import java.util.concurrent.TimeUnit
+import java.util.concurrent.TimeoutException
 import kotlin.io.encoding.Base64
 import kotlin.math.max
 
@@ -11,7 +16,12 @@ import kotlin.math.max
  * no token, shortly before its end, and after a refusal.
  */
 public fun interface TokenProvider {
-    /** With [forceRefresh] the API refused the last one: do not answer from a cache. */
+    /**
+     * With [forceRefresh] the API refused the last one: do not answer from a cache.
+     *
+     * @throws java.io.IOException for a failure that passes, such as no network: it is repeated. So is what has one as its cause, or a
+     *   timeout. After any other exception the user has to sign in.
+     */
     @Throws(Exception::class)
     public fun token(forceRefresh: Boolean): String
 }
@@ -28,13 +38,14 @@ private val TOKEN = Regex("[A-Za-z0-9_.~+/=-]+")
 /** `iat` and `exp`, in Unix seconds. */
 internal class TokenTimes(val iat: Long, val exp: Long)
 
-/** The token, kept in memory and nowhere else. [elapsedMs] is a clock that nobody sets; [nowSecs] is the device's, which may be wrong. */
+/** The token, kept in memory and nowhere else. [elapsedMs] is a clock that nobody sets; [nowSecs] is the device's, which may be wrong, or set. */
 internal class TokenSource(
     private val provider: TokenProvider,
     private val elapsedMs: () -> Long = { TimeUnit.NANOSECONDS.toMillis(System.nanoTime()) },
     private val nowSecs: () -> Long = { System.currentTimeMillis() / 1000 },
 ) {
-    private class Held(val token: String, val renewAtMs: Long)
+    /** Counted on both clocks: Android's monotonic one stands still while the device sleeps. */
+    private class Held(val token: String, val renewAtMs: Long, val renewAtSecs: Long)
 
     private val lock = Any()
     private var held: Held? = null
@@ -47,7 +58,7 @@ internal class TokenSource(
             val own: FutureTask<String>
             val shared: FutureTask<String>?
             synchronized(lock) {
-                held?.let { if (elapsedMs() < it.renewAtMs) return it.token }
+                held?.let { if (elapsedMs() < it.renewAtMs && nowSecs() < it.renewAtSecs) return it.token }
                 own = FutureTask { renew() }
                 shared = pending
                 if (shared == null) pending = own
@@ -74,11 +85,13 @@ internal class TokenSource(
     private fun renew(): String {
         try {
             val askedAtMs = elapsedMs()
+            val askedAtSecs = nowSecs()
             val token = ask(synchronized(lock) { forceRefresh })
-            // Counted from before the request on a clock that nobody sets.
+            // Counted from before the request.
             val leftMs = readTimes(token)?.let(::leftMs) ?: ASSUMED_LIFETIME_MS
+            val goodMs = max(leftMs - RENEW_BEFORE_END_MS, leftMs / 2)
             synchronized(lock) {
-                held = Held(token, askedAtMs + max(leftMs - RENEW_BEFORE_END_MS, leftMs / 2))
+                held = Held(token, askedAtMs + goodMs, askedAtSecs + TimeUnit.MILLISECONDS.toSeconds(goodMs))
                 forceRefresh = false
             }
             return token
@@ -96,21 +109,31 @@ internal class TokenSource(
     }
 
     private fun ask(forceRefresh: Boolean): String {
-        val token = try {
-            provider.token(forceRefresh)
-        } catch (failure: InterruptedException) {
-            throw failure
-        } catch (failure: ValetkeyException) {
-            throw failure
-        } catch (failure: java.io.IOException) {
-            throw ValetkeyException(Code.NETWORK, "There is no token.", cause = failure)
-        } catch (failure: Exception) {
-            throw ValetkeyException(Code.NO_TOKEN, "There is no token.", cause = failure)
-        }
+        val token = asked(provider, forceRefresh)
         if (!TOKEN.matches(token)) throw ValetkeyException(Code.NO_TOKEN, "The token provider did not answer with a token.")
         return token
     }
 }
+
+/** What [provider] answers; its failures as errors with a code. */
+internal fun asked(provider: TokenProvider, forceRefresh: Boolean): String = try {
+    provider.token(forceRefresh)
+} catch (failure: InterruptedException) {
+    throw failure
+} catch (failure: ValetkeyException) {
+    throw failure
+} catch (failure: Exception) {
+    // How libraries say that the thread was interrupted while they read.
+    if (failure is InterruptedIOException && failure !is SocketTimeoutException && Thread.interrupted()) throw InterruptedException()
+    val passes = generateSequence<Throwable>(failure) { it.cause }.take(MAX_CAUSES).any(::isPassing)
+    throw ValetkeyException(if (passes) Code.NETWORK else Code.NO_TOKEN, "There is no token.", cause = failure)
+}
+
+/** A coroutine that ran out of time is canceled. */
+private fun isPassing(cause: Throwable) = cause is IOException || cause is TimeoutException || cause is CancellationException
+
+/** Causes may be a circle. */
+private const val MAX_CAUSES = 8
 
 private val BASE64_URL = Base64.UrlSafe.withPadding(Base64.PaddingOption.ABSENT_OPTIONAL)
 

@@ -17,6 +17,7 @@ private const val IN_PROGRESS_MS = 60_000L
 /** A page of a hundred predictions is a quarter of it. */
 private const val MAX_ANSWER_BYTES = 4 shl 20
 
+private const val NO_CONTENT = 204
 internal const val UNAUTHORIZED = 401
 
 /** A request before the token is added. */
@@ -34,7 +35,7 @@ internal class Call(
 )
 
 /** An answer that is a success and not read yet. */
-internal class OpenAnswer(private val exchange: HttpExchange) : Closeable by exchange {
+internal class OpenAnswer(private val exchange: HttpExchange, val head: HttpHead) : Closeable by exchange {
     /** The next bytes; null at the end. */
     fun read(deadline: Deadline): ByteArray? = explained { exchange.read(deadline) }
 }
@@ -57,11 +58,12 @@ internal class Transport(baseUrl: String, private val options: Options, provider
             }
             // While the first of two is on its way the second is told so each second.
             val isLast = if (error.code == Code.IDEMPOTENCY_IN_PROGRESS) inProgress.leftMs <= 0 else tries >= options.maxTries
-            val isTooLong = (error.retryAfterSecs ?: 0) > options.longestWaitSecs
-            if (isLast || isTooLong || !mayRepeat(error, call.isRepeatable)) throw error
+            if (isLast || !mayRepeat(error, call.isRepeatable)) throw error
             Thread.sleep(backoffMs(min(tries, options.maxTries), Random.nextDouble(), error.retryAfterSecs))
         }
     }
+
+    fun mayRepeat(error: ValetkeyException, isRepeatable: Boolean): Boolean = mayRepeat(error, isRepeatable, options.longestWaitSecs)
 
     /** Sends it once, but for a second time with a new token. [watch] is told of each exchange before it is waited for. */
     fun open(call: Call, deadline: Deadline, watch: (Closeable) -> Unit): OpenAnswer {
@@ -72,7 +74,7 @@ internal class Transport(baseUrl: String, private val options: Options, provider
             watch(exchange)
             val error = closedUnlessKept(exchange) {
                 val head = exchange.head(deadline)
-                if (head.isSuccess) return OpenAnswer(exchange)
+                if (head.isSuccess) return OpenAnswer(exchange, head)
                 errorOf(head, readError(exchange, deadline))
             }
             exchange.close()
@@ -86,17 +88,13 @@ internal class Transport(baseUrl: String, private val options: Options, provider
     /** The parsed answer of a request that is sent once. */
     fun once(call: Call, watch: (Closeable) -> Unit = {}): Any? {
         val deadline = Deadline(call.timeoutMs)
-        return open(call, deadline, watch).use { answer -> explained { parseJson(readText { answer.read(deadline) }) } }
+        return open(call, deadline, watch).use { answer ->
+            if (answer.head.status == NO_CONTENT) null else explained { parseJson(readText { answer.read(deadline) }) }
+        }
     }
 
     private fun headers(call: Call, token: String): Map<String, String> {
-        val appCheck = try {
-            options.appCheck?.token(false)
-        } catch (failure: InterruptedException) {
-            throw failure
-        } catch (failure: Exception) {
-            throw ValetkeyException(Code.NO_TOKEN, "The token could not be accompanied.", cause = failure)
-        }
+        val appCheck = options.appCheck?.let { asked(it, forceRefresh = false) }
         val attestation = if (appCheck == null) emptyMap() else mapOf("X-Firebase-AppCheck" to appCheck)
         return call.headers + attestation + mapOf("Authorization" to "Bearer $token")
     }

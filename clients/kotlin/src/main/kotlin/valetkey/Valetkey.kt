@@ -8,6 +8,7 @@ private const val CREATE_TIMEOUT_MS = 55_000L
 
 /** 90 MB on a slow line. */
 private const val UPLOAD_TIMEOUT_MS = 900_000L
+private const val MAX_UPLOAD_BYTES = 90_000_000L
 private const val KEY_BYTES = 16
 
 /** What rarely differs from the defaults. */
@@ -109,16 +110,28 @@ public class Valetkey(
 
     /**
      * Uploads at most 90,000,000 bytes, read while they are sent. An upload has no idempotency key: when the connection is lost in the
-     * middle it is not repeated by itself.
+     * middle it is not repeated by itself. Look at [files] before you repeat it, whatever the error's advice.
      *
      * @param contentType image/png, jpeg, webp or gif, video/mp4 or webm, audio/wav
      */
     @Throws(ValetkeyException::class, InterruptedException::class)
     public fun upload(file: File, contentType: String): StoredFile {
         require(MEDIA_TYPE.matches(contentType)) { "no media type: $contentType" }
+        require(file.canRead() && file.length() in 1..MAX_UPLOAD_BYTES) { "not a readable file of 1 to $MAX_UPLOAD_BYTES bytes" }
         val headers = mapOf("Content-Type" to contentType)
         val call = Call("POST", "/v1/files", headers, Body.FromFile(file), UPLOAD_TIMEOUT_MS, isRepeatable = false)
         return explained { storedFileOf(transport.call(call)) }
+    }
+
+    /** The user's own files, newest first, at most 25. */
+    @Throws(ValetkeyException::class, InterruptedException::class)
+    public fun files(): List<StoredFile> = explained { storedFilesOf(transport.call(Call("GET", "/v1/files"))) }
+
+    /** Forgets a file. */
+    @Throws(ValetkeyException::class, InterruptedException::class)
+    public fun deleteFile(fileId: String) {
+        require(FILE_ID.matches(fileId)) { "not the id of a file" }
+        transport.call(Call("DELETE", "/v1/files/$fileId"))
     }
 
     /** The user's plan and use. */
@@ -146,6 +159,7 @@ private inline fun <T> keyed(idempotencyKey: String, jobId: String? = null, work
 
 private val KEY = Regex("[\\x20-\\x7e]{1,255}")
 private val MEDIA_TYPE = Regex("[a-z]+/[a-z0-9.+-]+")
+private val FILE_ID = Regex("[A-Za-z0-9_]{1,64}")
 private val JOB_ID = Regex("[A-Za-z0-9_]{1,64}")
 private val MODEL = Regex("[\\w.-]+/[\\w.-]+")
 

@@ -2,7 +2,10 @@ package valetkey
 
 /** What a program does about an error. */
 public enum class Advice {
-    /** Nobody knows whether it arrived: the same request with the same idempotency key, and nothing is made twice. */
+    /**
+     * Nobody knows whether it arrived: the same request with the same idempotency key, and nothing is made twice. An upload has no key: look
+     * at [Valetkey.files] first.
+     */
     REPEAT,
 
     /** It was refused, and may pass later, after [ValetkeyException.retryAfterSecs]. */

@@ -172,6 +172,11 @@ class ClientTest {
                 assertEquals("image/png", api.received[1].headers["content-type"])
             }
             assertEquals(Code.NETWORK, failing(lost) { it.upload(file, "image/png") }.first.code)
+            scripted(answer(200, """{"data":[$stored],"next_cursor":null}"""), { say("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n") }) { client, api ->
+                assertEquals(listOf("file_1"), client.files().map { it.fileId })
+                client.deleteFile("file_1")
+                assertEquals(listOf("GET /v1/files", "DELETE /v1/files/file_1"), api.received.map { it.line })
+            }
         } finally {
             file.delete()
         }
@@ -194,6 +199,8 @@ class ClientTest {
         val client = Valetkey("https://a.example") { error("no token is asked for") }
         for (model in listOf("", "a", "a/b/c", "../x", "a/..", "a/b?c", "a/b\r\n")) assertFailsWith<IllegalArgumentException>(model) { client.create(model, INPUT) }
         for (id in listOf("", "..", "a/b", "a?b")) assertFailsWith<IllegalArgumentException>(id) { client.get(id) }
+        for (id in listOf("", "..", "a/b", "a?b")) assertFailsWith<IllegalArgumentException>(id) { client.deleteFile(id) }
+        for (file in listOf(File("/nonexistent"), File("/dev/null"))) assertFailsWith<IllegalArgumentException>("$file") { client.upload(file, "image/png") }
         for (key in listOf("", "a\nb", "ä", "a".repeat(256))) assertFailsWith<IllegalArgumentException>(key) { client.create(MODEL, INPUT, key) }
     }
 }

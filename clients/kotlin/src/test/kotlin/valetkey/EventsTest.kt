@@ -1,5 +1,8 @@
 package valetkey
 
+import java.net.InetAddress
+import java.net.ServerSocket
+import java.net.Socket
 import kotlin.concurrent.thread
 import kotlin.test.Test
 import kotlin.test.assertEquals
@@ -47,6 +50,26 @@ class EventsTest {
         }
     }
 
+    @Test
+    fun `a Retry-After above the longest wait ends it`() {
+        ScriptedApi(events(status(1, "processing")), refusal(503, "upstream_unavailable", "Retry-After: 61")).use { api ->
+            val error = assertFailsWith<ValetkeyException> { statesOf(api) }
+            assertEquals(listOf(Code.UPSTREAM_UNAVAILABLE, 61L), listOf(error.code, error.retryAfterSecs))
+        }
+    }
+
+    @Test
+    fun `what is no event stream, and what is never understood, is given up`() {
+        for (step in listOf(answer(200, "<html>", "Content-Type: text/html"), events("event: status\nid: 1\ndata: {}\n\n"))) {
+            ScriptedApi(step).use { api ->
+                api.repeat(step)
+                val watching = PredictionEvents(Transport(api.origin, Options(), { "t" }), "/v1/predictions/$JOB", patienceMs = 1_500)
+                assertEquals(Code.UNREADABLE_ANSWER, watching.use { assertFailsWith<ValetkeyException> { it.next() }.code })
+                assertTrue(api.received.size in 2..8, "${api.received.size} times")
+            }
+        }
+    }
+
     /** The JVM can close a stream that it reads only when something comes: here soon after the interrupt. */
     private val streamWithHeartbeat: Step = {
         events(status(1, "processing"))(this)
@@ -74,6 +97,22 @@ class EventsTest {
             val ms = endsAfter({ last = events.next() }, { events.close() })
             assertTrue(ms < AT_ONCE_MS, "$ms ms")
             assertNull(last)
+        }
+    }
+
+    @Test
+    fun `a create that is interrupted while it connects is not sent`() {
+        ServerSocket(0, 1, InetAddress.getByName("127.0.0.1")).use { server ->
+            // As many as wait to be accepted: who comes now is not connected yet.
+            val first = List(2) { Socket(server.inetAddress, server.localPort) }
+            val client = Valetkey("http://127.0.0.1:${server.localPort}") { "t" }
+            assertTrue(endsAfter({ runCatching { client.create(MODEL, INPUT) } }, Thread::interrupt) < AT_ONCE_MS)
+            first.forEach { it.close() }
+            server.soTimeout = 4_000
+            val accepted = generateSequence { runCatching { server.accept() }.getOrNull() }.toList()
+            assertEquals(3, accepted.size)
+            // The end of each connection, and no byte before it.
+            assertEquals(listOf(-1, -1, -1), accepted.map { socket -> socket.use { it.getInputStream().read() } })
         }
     }
 

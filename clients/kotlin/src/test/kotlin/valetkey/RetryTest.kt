@@ -4,6 +4,8 @@ import kotlin.test.Test
 import kotlin.test.assertEquals
 
 class RetryTest {
+    private fun mayRepeat(error: ValetkeyException, isRepeatable: Boolean) = mayRepeat(error, isRepeatable, longestWaitSecs = 60)
+
     @Test
     fun `the pause doubles to eight seconds, half of it by chance`() {
         assertEquals(listOf(250L, 500L, 1000L, 2000L, 4000L, 4000L), (1..6).map { backoffMs(it, 0.0, null) })
@@ -28,6 +30,12 @@ class RetryTest {
         )
         assertEquals(forNow + unsure, repeated.toSet())
         assertEquals(forNow, refused.toSet())
+    }
+
+    @Test
+    fun `does not wait longer than the app wants to`() {
+        val waits = listOf(60L, 61L).map { mayRepeat(ValetkeyException(Code.RATE_LIMITED, "m", 429, retryAfterSecs = it), isRepeatable = true) }
+        assertEquals(listOf(true, false), waits)
     }
 
     @Test

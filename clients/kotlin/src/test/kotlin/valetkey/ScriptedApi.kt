@@ -23,6 +23,7 @@ internal typealias Step = OutputStream.() -> Unit
 /** An API on a socket that answers the first request with the first step, and so on. */
 internal class ScriptedApi(vararg steps: Step) : Closeable {
     private val steps = ArrayDeque(steps.toList())
+    private var last: Step? = null
     private val hanging = HashSet<Step?>()
     private val socket = ServerSocket(0, 50, InetAddress.getByName("127.0.0.1"))
     val received = CopyOnWriteArrayList<Received>()
@@ -60,7 +61,7 @@ internal class ScriptedApi(vararg steps: Step) : Closeable {
         val body = input.readNBytes(headers["content-length"]?.toInt() ?: 0)
         val step = synchronized(steps) {
             received.add(Received(line.removeSuffix(" HTTP/1.1"), headers, body))
-            steps.removeFirstOrNull()
+            steps.removeFirstOrNull() ?: last
         }
         runCatching { (step ?: refusal(500, "one_request_too_many"))(connection.getOutputStream()) }
         if (step in hanging) {
@@ -68,6 +69,9 @@ internal class ScriptedApi(vararg steps: Step) : Closeable {
             released.incrementAndGet()
         }
     }
+
+    /** Whatever comes when all steps are used gets [step]. */
+    fun repeat(step: Step): Unit = synchronized(steps) { last = step }
 
     /** The next request gets [step], then nothing until the other side lets go. */
     fun hangAfter(step: Step): Unit = synchronized(steps) {

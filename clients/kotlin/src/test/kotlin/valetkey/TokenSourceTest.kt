@@ -1,8 +1,13 @@
 package valetkey
 
 import java.io.IOException
+import java.io.InterruptedIOException
+import java.net.SocketTimeoutException
+import java.util.concurrent.CancellationException
 import java.util.concurrent.CountDownLatch
+import java.util.concurrent.ExecutionException
 import java.util.concurrent.Executors
+import java.util.concurrent.TimeoutException
 import java.util.concurrent.atomic.AtomicInteger
 import kotlin.io.encoding.Base64
 import kotlin.test.Test
@@ -62,6 +67,17 @@ class TokenSourceTest {
             asked.clear()
             assertEquals(270_000, lifeOf(source(deviceNow = NOW + wrong) { jwt(NOW, NOW + 300) }), "$wrong s")
         }
+    }
+
+    @Test
+    fun `a device that slept asks for another one, although its steady clock stood still`() {
+        var now = NOW
+        val tokens = TokenSource({ jwt(now, now + 300) }, { elapsed }, { now })
+        val first = tokens.get()
+        now += 269
+        assertEquals(first, tokens.get())
+        now += 1
+        assertEquals(jwt(now, now + 300), tokens.get())
     }
 
     @Test
@@ -125,12 +141,25 @@ class TokenSourceTest {
     }
 
     @Test
+    fun `an interrupt that a library tells in its own way is one`() {
+        val interrupted = source {
+            Thread.currentThread().interrupt()
+            throw InterruptedIOException()
+        }
+        assertFailsWith<InterruptedException> { interrupted.get() }
+        assertEquals(false, Thread.interrupted())
+    }
+
+    @Test
     fun `says why there is no token, and takes none that could end a header`() {
         val broken = IllegalStateException("signed out")
         val failure = assertFailsWith<ValetkeyException> { source { throw broken }.get() }
         assertEquals(Code.NO_TOKEN, failure.code)
         assertSame(broken, failure.cause)
         assertEquals(Code.NETWORK, assertFailsWith<ValetkeyException> { source { throw IOException() }.get() }.code)
+        for (passing in listOf(ExecutionException(IOException()), TimeoutException(), CancellationException("out of time"), SocketTimeoutException())) {
+            assertEquals(Code.NETWORK, assertFailsWith<ValetkeyException> { source { throw passing }.get() }.code, "$passing")
+        }
         for (token in listOf("", " ", "a\r\nX: y", "ä")) {
             assertEquals(Code.NO_TOKEN, assertFailsWith<ValetkeyException>(token) { source { token }.get() }.code)
         }

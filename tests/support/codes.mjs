@@ -1,0 +1,9 @@
+// Every code that a client may meet: those of docs/openapi.json, and the clients' own.
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const { ErrorCode, PredictionErrorCode } = JSON.parse(readFileSync(join(ROOT, "docs/openapi.json"), "utf8")).components.schemas;
+const [own] = /^export type ClientErrorCode =[^]*?";$/m.exec(readFileSync(join(ROOT, "clients/web/src/errors.ts"), "utf8"));
+
+export const CODES = [...new Set([...ErrorCode.enum, ...PredictionErrorCode.enum, ...[...own.matchAll(/^ {2}\| "(\w+)"/gm)].map(([, code]) => code)])].sort();
