@@ -175,7 +175,8 @@ export RUST_TEST_THREADS ?= 4
 
 test-rust: build simulator $(TOOLS)/python/.ready $(if $(CI),go)
 	cargo test --workspace
-	MODEL_CASES=$(MODEL_CASES) cargo test --profile model --test model
+	@# A failing case says more than a backtrace, and is not to be crowded out by one.
+	RUST_BACKTRACE=0 MODEL_CASES=$(MODEL_CASES) cargo test --profile model --test model
 	FUZZ_CASES=$(FUZZ_CASES) cargo test --profile model --package valetkey-fuzz --bins
 	DIFFERENTIAL_TOKENS=$(DIFFERENTIAL_TOKENS) cargo test --profile model --test differential -- --nocapture
 

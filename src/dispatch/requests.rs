@@ -152,12 +152,14 @@ impl Dispatcher {
         whole_seconds(soonest.unwrap_or(now).millis_since(now))
     }
 
-    /// Drops predictions whose create was answered 503, if none of them was sent: a batch goes or stays as a whole. The
-    /// answer names those that stay. `has_tombstone` tells whether one of them ended, or was withdrawn, before.
+    /// Drops predictions whose create was answered 503, if none of them was ever sent: a batch goes or stays as a whole,
+    /// and one that was sent and turned away stays too, for its Ledger may have been told, and told late. So the answer
+    /// never changes once it is given. It names those that stay. `has_tombstone` tells whether one of them ended, or was
+    /// withdrawn, before.
     pub fn withdraw(&mut self, job_ids: &[JobId], has_tombstone: bool, now: UnixMillis) -> DispatcherReply {
         let now = self.advance(now);
         let has_begun = |job_id| match self.jobs.get(job_id) {
-            Some(job) => job.state != JobState::Waiting,
+            Some(job) => job.state != JobState::Waiting || job.returned,
             None => self.is_known(job_id),
         };
         let drops = !has_tombstone && !job_ids.iter().any(has_begun);

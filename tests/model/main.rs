@@ -70,3 +70,25 @@ proptest! {
         world.drain();
     }
 }
+
+/// Found by the test above, once in a million cases: the news that a prediction is being sent overtakes the answer to its
+/// withdrawal. The Dispatcher had dropped it, as it waited again; its Ledger took it for sent, and never asked again.
+#[test]
+fn a_prediction_that_was_sent_and_turned_away_is_not_withdrawn() {
+    let mut world = World::new();
+    for step in [
+        Step::Create { user: 0, count: 1, key: None },
+        // Handed over, without an answer: its client was told 503.
+        Step::Answer { pick: 0, vendor: Vendor::Failed },
+        Step::Answer { pick: 0, vendor: Vendor::Throttled },
+        Step::Answer { pick: 1, vendor: Vendor::Good },
+        Step::Wait { millis: 2_000 },
+        Step::Answer { pick: 1, vendor: Vendor::Throttled },
+        // The withdrawal arrives, and its answer does not.
+        Step::Answer { pick: 0, vendor: Vendor::LostAfterwards },
+    ] {
+        world.take(step);
+        world.check();
+    }
+    world.drain();
+}

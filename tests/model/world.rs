@@ -65,6 +65,10 @@ enum Work {
         user: UserKey,
         job_ids: Vec<JobId>,
     },
+    /// A withdrawal that its Ledger took for lost: it arrives all the same, and nobody waits for the answer.
+    LateWithdraw {
+        job_ids: Vec<JobId>,
+    },
     /// A new instance of a Ledger found a create that was never acknowledged.
     Find {
         user: UserKey,
@@ -246,9 +250,11 @@ impl World {
             return self.ledger(&user).set_withdrawing(&job_ids, false);
         }
         let (arrives, is_answered) = fate.message();
-        let has_tombstone = job_ids.iter().any(|id| self.tombstones.contains(id));
-        let reply = arrives.then(|| self.turn(|machine, now| machine.withdraw(&job_ids, has_tombstone, now)));
-        let Some(DispatcherReply::Jobs(news)) = reply.filter(|_| is_answered) else {
+        let reply = arrives.then(|| self.withdraw_arrives(&job_ids));
+        let Some(news) = reply.filter(|_| is_answered) else {
+            if !arrives {
+                self.pending.push(Work::LateWithdraw { job_ids: job_ids.clone() });
+            }
             // The Ledger's alarm tries again.
             return self.pending.push(Work::Withdraw { user, job_ids });
         };
@@ -257,6 +263,14 @@ impl World {
         }
         self.hear(&user, &news);
         self.ledger(&user).set_withdrawing(&job_ids, false);
+    }
+
+    fn withdraw_arrives(&mut self, job_ids: &[JobId]) -> Vec<JobNews> {
+        let has_tombstone = job_ids.iter().any(|id| self.tombstones.contains(id));
+        match self.turn(|machine, now| machine.withdraw(job_ids, has_tombstone, now)) {
+            DispatcherReply::Jobs(news) => news,
+            reply => panic!("{reply:?}"),
+        }
     }
 
     fn undo(&mut self, user: &UserKey, job_ids: &[JobId]) {
@@ -272,12 +286,15 @@ impl World {
         if let (_, false) = fate.message() {
             return self.pending.push(Work::Find { user, job_ids });
         }
-        for job_id in job_ids {
-            if self.ledger(&user).records.get(&job_id).is_none_or(PredictionRecord::is_acknowledged) {
+        for job_id in &job_ids {
+            if self.ledger(&user).records.get(job_id).is_none_or(PredictionRecord::is_acknowledged) {
                 continue;
             }
-            match self.turn(|machine, now| machine.present(std::slice::from_ref(&job_id), now)) {
-                DispatcherReply::Jobs(news) if news.is_empty() => self.undo(&user, &[job_id]),
+            match self.turn(|machine, now| machine.present(std::slice::from_ref(job_id), now)) {
+                // Withdrawn, so that a message which is still on its way finds a tombstone.
+                DispatcherReply::Jobs(news) if news.is_empty() => {
+                    return self.pending.push(Work::Withdraw { user, job_ids });
+                }
                 DispatcherReply::Jobs(news) => self.hear(&user, &news),
                 reply => panic!("{reply:?}"),
             }
@@ -289,6 +306,7 @@ impl World {
         match self.pending.remove(index) {
             Work::Enqueue { user, orders, deadline } => self.hand_over(user, orders, deadline, vendor),
             Work::Withdraw { user, job_ids } => self.withdraw(user, job_ids, vendor),
+            Work::LateWithdraw { job_ids } => drop(self.withdraw_arrives(&job_ids)),
             Work::Find { user, job_ids } => self.find(user, job_ids, vendor),
             Work::Action(Action::Submit { order }) => {
                 *self.taken.entry(order.job_id.clone()).or_default() += u32::from(vendor.takes_it());
@@ -334,7 +352,7 @@ impl World {
                     let job_ids = orders.into_iter().map(|order| order.job_id).collect();
                     found.push(Work::Find { user, job_ids });
                 }
-                work @ (Work::Withdraw { .. } | Work::Find { .. }) => found.push(work),
+                work @ (Work::Withdraw { .. } | Work::LateWithdraw { .. } | Work::Find { .. }) => found.push(work),
             }
         }
         let (jobs, outbox) = (self.jobs.values().cloned().collect(), self.outbox.values().cloned().collect());
