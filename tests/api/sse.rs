@@ -66,6 +66,12 @@ impl Sse {
         Some(chunk)
     }
 
+    /// The next byte of the connection, framing and all.
+    pub fn byte(&mut self) -> Option<u8> {
+        let mut byte = [0];
+        self.reader.read_exact(&mut byte).ok().map(|()| byte[0])
+    }
+
     /// The next event or comment; `None` when the stream has ended.
     pub fn next(&mut self) -> Option<Event> {
         loop {

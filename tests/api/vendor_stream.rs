@@ -1,8 +1,10 @@
 //! `GET /v1/predictions/{id}/stream`: the vendor's own bytes, for the owner, without its headers and never with the key.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::harness::{Stack, VENDOR_KEY, shared, token, user};
+use crate::harness::{Options, Stack, VENDOR_KEY, shared, token, user};
 use crate::http::Request;
 use crate::sse::Sse;
 use crate::steps::{assert_refused, job_id, policy_with, wait_until};
@@ -159,6 +161,38 @@ fn a_vendor_that_falls_silent_is_given_up() {
     let mut stream = Sse::open(&stack.worker, &path(&id), &token, &[]);
     assert_eq!(stream.next_event().unwrap().data, "one");
     assert_eq!(stream.rest(), "", "it ends without the client's doing");
+}
+
+#[test]
+fn a_client_that_hardly_reads_holds_up_nobody_and_is_held_by_nobody() {
+    let stack = Stack::start(&Options { simulator: vec!["--prediction-ms", "60000"], ..Options::default() });
+    let slow = token(&user("slow"));
+    let id = running(&stack, &slow);
+    // More than any buffer on the way takes: the vendor waits for the client.
+    let fault = json!({"status": 200, "content_type": "text/event-stream", "huge_body": {"bytes": 1_000_000_000_u64}});
+    stack.fault("stream", 1, &fault);
+    let mut stream = Sse::open(&stack.worker, &path(&id), &slow, &[]);
+    for reads in 0..20 {
+        assert!(stream.byte().is_some(), "it ended after {reads} bytes");
+        std::thread::sleep(Duration::from_millis(100));
+        if reads % 10 == 0 {
+            let other = token(&user(&format!("other-{reads}")));
+            assert_eq!(stack.prompt(&other, "beside a slow reader").status, 201);
+        }
+    }
+    drop(stream);
+    // Ten seconds after it was opened, and once the relay has noticed, the prediction has a place for a stream again.
+    let mut again = loop {
+        let again = Sse::open(&stack.worker, &path(&id), &slow, &[]);
+        if again.status() == 200 {
+            break again;
+        }
+        assert_eq!(again.status(), 429);
+        let wait: u64 = again.header("Retry-After").unwrap().parse().unwrap();
+        assert!(wait <= 10, "held by who is gone: {wait} s");
+        std::thread::sleep(Duration::from_secs(wait));
+    };
+    assert_eq!(again.next_event().unwrap().json()["status"], "processing");
 }
 
 #[test]
