@@ -78,14 +78,21 @@ $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION):
 $(TOOLS)/cargo-mutants-$(CARGO_MUTANTS_VERSION):
 	$(call cargo_tool,cargo-mutants,$(CARGO_MUTANTS_VERSION))
 
+# rustup brings what rust-toolchain.toml names only where the toolchain itself was missing.
+.PHONY: wasm-target lint-components
+wasm-target:
+	rustup target add wasm32-unknown-unknown
+
+lint-components:
+	rustup component add clippy rustfmt
+
 BUILD_TOOLS := node_modules/.package-lock.json $(TOOLS)/worker-build-$(WORKER_BUILD_VERSION) $(TOOLS)/wasm-bindgen-$(WASM_BINDGEN_VERSION)
 
 # --- building -----------------------------------------------------------------------------------------------------
 
 build: build/index.js site
 
-build/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/finish-build.mjs scripts/snip.mjs
-	rustup target add wasm32-unknown-unknown
+build/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/finish-build.mjs scripts/snip.mjs | wasm-target
 	$(TOOLS)/bin/worker-build --release
 	$(NODE) scripts/finish-build.mjs
 	@touch $@
@@ -232,13 +239,13 @@ mutants: $(TOOLS)/cargo-mutants-$(CARGO_MUTANTS_VERSION)
 		$(TOOLS)/bin/cargo-mutants mutants --output target $(if $(ONLY),--re '$(ONLY)') \
 		|| case $$? in 2|3) ;; *) exit 1 ;; esac
 
-lint: node_modules/.package-lock.json $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
+lint: node_modules/.package-lock.json $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION) wasm-target lint-components
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package valetkey --lib --target wasm32-unknown-unknown -- -D warnings
 	$(TOOLS)/bin/cargo-deny check bans licenses sources
 
-fmt:
+fmt: lint-components
 	cargo fmt --all
 
 clean:

@@ -146,6 +146,7 @@ fn the_pins_of_the_makefile_are_those_of_the_lock_file() {
     assert_eq!(pin("WASM_BINDGEN_VERSION"), locked("wasm-bindgen"));
     assert_eq!(pin("WORKER_BUILD_VERSION"), locked("worker"));
     assert_eq!(locked("idna_adapter"), "1.0.0", "see docs/decisions/0004-size.md");
+    assert!(read("docs/deploy.md").contains(&format!("fails above {} KB", pin("SIZE_CAP_KB"))));
 }
 
 #[test]
