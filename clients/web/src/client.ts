@@ -96,7 +96,7 @@ export function valetkey(options: Options): Client {
         if (!(error instanceof ValetkeyError) || error.jobId === undefined) throw error;
         const { jobId } = error;
         const prediction = await keyed(idempotencyKey, () => get(jobId, { signal }), jobId);
-        if (prediction.status === "failed") throw error;
+        if (prediction.status === "failed") throw Object.assign(error, { prediction });
         return prediction;
       }
     });

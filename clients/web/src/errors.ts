@@ -105,7 +105,9 @@ export class ValetkeyError extends Error implements ErrorDetails {
   }
 
   get advice(): Advice {
-    return (ADVICE as Partial<Record<Code, Advice>>)[this.code] ?? "give_up";
+    const advice = (ADVICE as Partial<Record<Code, Advice>>)[this.code] ?? "give_up";
+    // The same key would only give the prediction that has failed.
+    return advice === "repeat" && this.prediction !== undefined ? "ask_user" : advice;
   }
 }
 

@@ -121,7 +121,9 @@ test("a create that failed behind the API is followed by its id, not sent again"
   assert.equal(result.status, "succeeded");
   assert.deepEqual(requests.map(({ method }) => method), ["POST", "GET"]);
   const failed = prediction({ status: "failed", error: { code: "outcome_unknown", message: "m" } });
-  await assert.rejects(scripted([lost, answer(200, failed)], (client) => client.run(MODEL, {})), { code: "upstream_timeout", jobId: JOB });
+  const error = await scripted([lost, answer(200, failed)], (client) => client.run(MODEL, {})).catch((thrown) => thrown);
+  assert.deepEqual([error.code, error.jobId, error.prediction.error.code], ["upstream_timeout", JOB, "outcome_unknown"]);
+  assert.equal(error.advice, "ask_user", "the same key would give the failed one again");
 });
 
 test("a refused token is replaced once, and the request repeated with the same key", async () => {
