@@ -36,6 +36,11 @@ export class Simulator {
     return this.#call("POST", "/faults", { route, times: 1, fault });
   }
 
+  /** The faults that met nothing yet. */
+  async faultsLeft() {
+    return (await this.#call("GET", "/faults")).faults;
+  }
+
   clearFaults() {
     return this.#call("DELETE", "/faults");
   }

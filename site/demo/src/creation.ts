@@ -22,8 +22,8 @@ export class Creator {
   readonly #isOnline: () => boolean;
   /** A picture is uploaded once, however often its file is used. */
   readonly #fileIds = new WeakMap<File, string>();
-  /** The request to repeat under the same key: nobody knows whether the last one arrived. */
-  #unanswered: { request: Request; key: string } | undefined;
+  /** By their keys: requests to repeat under the same key, since nobody knows what became of them. */
+  readonly #unanswered = new Map<string, { request: Request; mayHaveArrived: boolean }>();
 
   constructor(api: Api, backOnline: (signal: AbortSignal) => Promise<void>, isOnline: () => boolean) {
     this.#api = api;
@@ -36,23 +36,41 @@ export class Creator {
    * that is on its way is not hung up on, since that would not stop the vendor.
    */
   async create(request: Request, progress: Progress, signal: AbortSignal): ReturnType<Api["create"]> {
-    const key = this.#keyFor(request);
+    const key = this.#keyOf(request) ?? randomHex(16);
     for (;;) {
       try {
         const input = await this.#input(request, progress, signal);
         signal.throwIfAborted();
         progress.sending();
-        const prediction = await this.#api.create(MODEL, input, { idempotencyKey: key });
-        this.#unanswered = undefined;
-        return prediction;
+        return await this.#send(request, key, input);
       } catch (thrown) {
-        // Its file is gone: the next try uploads it again.
-        if (request.picture && thrown instanceof ValetkeyError && thrown.param === "input.input_image") this.#fileIds.delete(request.picture);
-        const isUnknown = thrown instanceof ValetkeyError && thrown.advice === "repeat";
-        this.#unanswered = isUnknown ? { request, key } : undefined;
-        if (!isUnknown || this.#isOnline()) throw thrown;
+        if (!(thrown instanceof ValetkeyError) || thrown.advice !== "repeat" || this.#isOnline()) throw thrown;
         await this.#backOnline(signal);
       }
+    }
+  }
+
+  /** Whether a request that was given up may have arrived all the same. */
+  mayHaveArrived(request: Request): boolean {
+    return this.#unanswered.get(this.#keyOf(request) ?? "")?.mayHaveArrived ?? false;
+  }
+
+  async #send(request: Request, key: string, input: Record<string, string>): ReturnType<Api["create"]> {
+    const attempt = this.#unanswered.get(key) ?? { request, mayHaveArrived: false };
+    this.#unanswered.set(key, attempt);
+    attempt.mayHaveArrived ||= this.#isOnline();
+    try {
+      const prediction = await this.#api.create(MODEL, input, { idempotencyKey: key });
+      this.#unanswered.delete(key);
+      return prediction;
+    } catch (thrown) {
+      // The connection may have come in the middle.
+      attempt.mayHaveArrived ||= this.#isOnline();
+      // Refused for good, or made and failed: the same key would give the same again. Any other refusal leaves the key unused.
+      if (thrown instanceof ValetkeyError && (thrown.advice === "give_up" || thrown.prediction !== undefined)) this.#unanswered.delete(key);
+      // Its file is gone: the next try uploads it again.
+      if (request.picture && thrown instanceof ValetkeyError && thrown.param === "input.input_image") this.#fileIds.delete(request.picture);
+      throw thrown;
     }
   }
 
@@ -68,9 +86,10 @@ export class Creator {
     return { prompt, aspect_ratio: aspectRatio, input_image: fileId };
   }
 
-  #keyFor({ prompt, aspectRatio, picture }: Request): string {
-    const last = this.#unanswered?.request;
-    const isSame = last?.prompt === prompt && last.aspectRatio === aspectRatio && last.picture === picture;
-    return isSame && this.#unanswered !== undefined ? this.#unanswered.key : randomHex(16);
+  #keyOf({ prompt, aspectRatio, picture }: Request): string | undefined {
+    for (const [key, { request }] of this.#unanswered) {
+      if (request.prompt === prompt && request.aspectRatio === aspectRatio && request.picture === picture) return key;
+    }
+    return undefined;
   }
 }

@@ -2,7 +2,7 @@
 import { type Client, hasEnded, type Prediction, ValetkeyError } from "../../../clients/web/src/index.ts";
 import type { GalleryView } from "./gallery-view.ts";
 import type { Person } from "./person.ts";
-import { extended, NONE, type Pictures, refreshed, running, updated, without } from "./pictures.ts";
+import { extended, NONE, type Pictures, refreshed, running, withChanges } from "./pictures.ts";
 import { problemOf } from "./problem.ts";
 import { describe } from "./describe.ts";
 import type { Tabs } from "./tabs.ts";
@@ -17,6 +17,12 @@ export class Gallery {
   readonly #view: GalleryView;
   readonly #tabs: Tabs;
   #pictures: Pictures = NONE;
+  /** What changed since a list was asked for, which may not know it yet; `undefined` for one that was removed. */
+  readonly #changes = new Map<string, Prediction | undefined>();
+  /** One list after the other, so that none overtakes a newer one. */
+  #looked: Promise<void> = Promise.resolve();
+  /** Whether what is told is that pictures could not be loaded, and is over once they are. */
+  #failedToLoad = false;
   /** The one on the stage, which is followed by its events. */
   #shownId: string | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -42,9 +48,7 @@ export class Gallery {
     this.#render();
     // Somebody new has nothing, and needs no token yet.
     if (!this.#person.isKnown) return undefined;
-    await this.#try(async () => {
-      this.#pictures = refreshed(this.#pictures, await this.#client.list({ limit: PAGE }));
-    });
+    this.#failedToLoad = !(await this.#try(() => this.#look()));
     return running(this.#pictures);
   }
 
@@ -52,8 +56,9 @@ export class Gallery {
   async refresh(): Promise<void> {
     if (document.hidden || !this.#person.isKnown) return;
     try {
-      this.#pictures = refreshed(this.#pictures, await this.#client.list({ limit: PAGE }));
-      this.#view.setProblem(undefined);
+      await this.#look();
+      if (this.#failedToLoad) this.#view.setProblem(undefined);
+      this.#failedToLoad = false;
     } catch (thrown) {
       if (!(thrown instanceof ValetkeyError)) throw thrown;
     }
@@ -63,7 +68,7 @@ export class Gallery {
   /** A prediction has a state that the other tabs want to know too. */
   see(prediction: Prediction): void {
     const known = this.#pictures.shown.find(({ job_id: id }) => id === prediction.job_id);
-    this.#pictures = updated(this.#pictures, prediction);
+    this.#change(prediction.job_id, prediction);
     if (known?.status !== prediction.status) this.#tabs.tell();
     this.#render();
   }
@@ -77,7 +82,9 @@ export class Gallery {
     const { nextCursor } = this.#pictures;
     if (nextCursor === null) return;
     await this.#try(async () => {
-      this.#pictures = extended(this.#pictures, await this.#client.list({ limit: PAGE, cursor: nextCursor }));
+      const page = await this.#client.list({ limit: PAGE, cursor: nextCursor });
+      // Unless it was pressed twice, or so much is new that the pages do not meet any more.
+      if (this.#pictures.nextCursor === nextCursor) this.#pictures = extended(this.#pictures, page);
     });
   }
 
@@ -89,23 +96,42 @@ export class Gallery {
         // Another tab was first.
         if (!(thrown instanceof ValetkeyError && thrown.code === "not_found")) throw thrown;
       }
-      this.#pictures = without(this.#pictures, jobId);
+      this.#change(jobId, undefined);
       this.#person.forget(jobId);
       this.onRemoved(jobId);
       this.#tabs.tell();
     });
   }
 
-  /** Does what the person asked for, and tells them when it fails. */
-  async #try(work: () => Promise<void>): Promise<void> {
+  /** Loads the newest, once an earlier look has ended. */
+  #look(): Promise<void> {
+    const look = async (): Promise<void> => {
+      this.#changes.clear();
+      const page = await this.#client.list({ limit: PAGE });
+      this.#pictures = withChanges(refreshed(this.#pictures, page), this.#changes);
+    };
+    this.#looked = this.#looked.then(look, look);
+    return this.#looked;
+  }
+
+  #change(jobId: string, prediction: Prediction | undefined): void {
+    this.#changes.set(jobId, prediction);
+    this.#pictures = withChanges(this.#pictures, [[jobId, prediction]]);
+  }
+
+  /** Does what the person asked for, and tells them when it fails. Gives whether it was done. */
+  async #try(work: () => Promise<void>): Promise<boolean> {
     this.#view.setLoading(true);
     this.#view.setProblem(undefined);
+    this.#failedToLoad = false;
     try {
       await work();
+      return true;
     } catch (thrown) {
       const problem = problemOf(thrown, navigator.onLine);
       this.#view.setProblem(problem ?? { code: "page_error" });
       if (problem === undefined) throw thrown;
+      return false;
     } finally {
       this.#view.setLoading(false);
       this.#render();

@@ -3,12 +3,19 @@
 const TIMEOUT_MS = 60_000;
 
 /** The loaded picture; `undefined` where there is none to be had. */
-export async function loadPicture(url: string | undefined): Promise<HTMLImageElement | undefined> {
-  if (url === undefined) return undefined;
+export function loadPicture(url: string | undefined): Promise<HTMLImageElement | undefined> {
+  if (url === undefined) return Promise.resolve(undefined);
   const picture = new Image();
   picture.referrerPolicy = "no-referrer";
-  picture.src = url;
-  const late = new Promise<undefined>((resolve) => setTimeout(resolve, TIMEOUT_MS));
-  const loaded = picture.decode().then(() => picture, () => undefined);
-  return Promise.race([loaded, late]);
+  return new Promise((resolve) => {
+    const end = (loaded: HTMLImageElement | undefined): void => {
+      clearTimeout(late);
+      resolve(loaded);
+    };
+    const late = setTimeout(end, TIMEOUT_MS, undefined);
+    // Not `decode`: it waits until a tab in the background is looked at.
+    picture.onload = () => end(picture);
+    picture.onerror = () => end(undefined);
+    picture.src = url;
+  });
 }

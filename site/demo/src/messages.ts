@@ -56,6 +56,8 @@ const SENTENCES: Readonly<Record<Code | PageCode, string>> = {
 
 /** What to say about one parameter, by `details.param`. */
 const PARAMETERS: Readonly<Record<string, string>> = {
+  // The vendor's own judgment, which names no member.
+  input: "The picture service did not accept this description or picture. Try others.",
   "input.prompt": "This description was not accepted. Shorten it or put it differently.",
   "input.aspect_ratio": "This shape is not offered. Choose another one.",
   "input.input_image": "The picture to start from is not there any more. Press Create to upload it again.",

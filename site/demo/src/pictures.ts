@@ -12,6 +12,7 @@ export const NONE: Pictures = { shown: [], nextCursor: null };
 /** The first page as it is now, before older ones that were loaded already. What is missing from the page was removed. */
 export function refreshed(old: Pictures, page: PredictionList): Pictures {
   const last = page.data.at(-1)?.job_id;
+  if (page.next_cursor === null) return { shown: page.data, nextCursor: null };
   // Where the two do not meet, others were made between them.
   const older = old.shown.slice(old.shown.findIndex(({ job_id: id }) => id === last) + 1 || old.shown.length);
   return older.length === 0 ? { shown: page.data, nextCursor: page.next_cursor } : { shown: [...page.data, ...older], nextCursor: old.nextCursor };
@@ -32,6 +33,13 @@ export function updated({ shown, nextCursor }: Pictures, prediction: Prediction)
 
 export function without({ shown, nextCursor }: Pictures, jobId: string): Pictures {
   return { shown: shown.filter(({ job_id: id }) => id !== jobId), nextCursor };
+}
+
+/** With several changes: a new state, or `undefined` for one that was removed. */
+export function withChanges(pictures: Pictures, changes: Iterable<[string, Prediction | undefined]>): Pictures {
+  let next = pictures;
+  for (const [jobId, prediction] of changes) next = prediction === undefined ? without(next, jobId) : updated(next, prediction);
+  return next;
 }
 
 /** The newest that goes on. */

@@ -15,6 +15,10 @@ import { predictionText, type Situation, statusText, timeText, type Work } from 
 const RATIOS: Readonly<Record<string, number>> = { "1:1": 1, "16:9": 16 / 9, "9:16": 9 / 16 };
 
 const OFFLINE = "You are offline.";
+const CANCELED = "Canceled.";
+const CANCELED_ON_THE_WAY = "Canceled. If it had arrived already, it appears among your pictures.";
+const PAGE_ERROR: Problem = { code: "page_error" };
+const NOT_WATCHED = "Your picture is still being made. It appears among your pictures.";
 
 export interface Parts {
   client: Client;
@@ -55,15 +59,12 @@ export class Stage {
   async create(request: Request): Promise<void> {
     if (this.#run?.order !== undefined) return;
     this.#leave();
-    const { client, creator, field } = this.#parts;
+    const { client, field } = this.#parts;
     const { prompt, aspectRatio } = request;
     const run = this.#begin({ kind: "sending" }, performance.now(), RATIOS[aspectRatio] ?? field.ratio, { prompt, aspectRatio });
     await this.#guard(run, async () => {
-      const progress = {
-        uploading: (sent: number, total: number) => this.#work(run, { kind: "uploading", sent, total }),
-        sending: () => this.#work(run, { kind: "sending" }),
-      };
-      const created = await creator.create(request, progress, run.sending.signal);
+      const created = await this.#send(run, request);
+      if (created === undefined) return;
       this.#remember(run, created.job_id);
       this.#see(run, created);
       if (run.isCanceling && !hasEnded(created)) await this.#sendCancel(run, client, created.job_id);
@@ -123,6 +124,23 @@ export class Stage {
     clearInterval(this.#ticking);
   }
 
+  /** Gives what was created; nothing where it was canceled before. */
+  async #send(run: Run, request: Request): Promise<Prediction | undefined> {
+    const { creator } = this.#parts;
+    const progress = {
+      uploading: (sent: number, total: number) => this.#work(run, { kind: "uploading", sent, total }),
+      sending: () => this.#work(run, { kind: "sending" }),
+    };
+    try {
+      return await creator.create(request, progress, run.sending.signal);
+    } catch (thrown) {
+      if (!run.sending.signal.aborted || thrown instanceof ValetkeyError) throw thrown;
+      // Not to be asked for any more does not take back what arrived.
+      if (this.#run === run) this.#end("empty", creator.mayHaveArrived(request) ? CANCELED_ON_THE_WAY : CANCELED);
+      return undefined;
+    }
+  }
+
   async #follow(run: Run, first: Prediction): Promise<void> {
     let prediction = first;
     while (!hasEnded(prediction)) {
@@ -141,27 +159,30 @@ export class Stage {
 
   async #finish(run: Run, prediction: Prediction): Promise<void> {
     if (this.#run !== run) return;
-    const { connection, person, view } = this.#parts;
+    const { person, view } = this.#parts;
     const { job_id: jobId, status } = prediction;
-    if (status === "succeeded") {
-      this.#work(run, { kind: "loading" });
-      const picture = await loadPicture(prediction.output[0]);
-      if (this.#run !== run) return;
-      if (picture === undefined) {
-        this.#fail(run, { code: "picture_unavailable", jobId, requestId: connection.requestId(jobId) });
-      } else {
-        view.setPicture(picture, describe(prediction, person));
-        // One of the gallery is not news.
-        this.#end("done", run.isNews ? predictionText(prediction) : "");
-      }
-    } else if (status === "failed") {
-      this.#fail(run, failureOf(prediction, connection.requestId(jobId)));
-    } else {
-      this.#end("empty", predictionText(prediction));
+    if (status === "canceled") return this.#end("empty", predictionText(prediction));
+    if (status === "succeeded") this.#work(run, { kind: "loading" });
+    const picture = await loadPicture(status === "succeeded" ? prediction.output[0] : undefined);
+    if (picture === undefined) {
+      const requestId = await this.#requestId(jobId);
+      if (this.#run === run) this.#fail(run, status === "failed" ? failureOf(prediction, requestId) : { code: "picture_unavailable", jobId, requestId });
+    } else if (this.#run === run) {
+      view.setPicture(picture, describe(prediction, person));
+      // One of the gallery is not news.
+      this.#end("done", run.isNews ? predictionText(prediction) : "");
     }
   }
 
+  /** Of the last request that told about this prediction. Where it was a list, or the create itself, it is asked for once more. */
+  async #requestId(jobId: string): Promise<string | undefined> {
+    const { client, connection } = this.#parts;
+    if (connection.requestId(jobId) === undefined) await client.get(jobId).catch(() => {});
+    return connection.requestId(jobId);
+  }
+
   async #sendCancel(run: Run, client: Client, jobId: string): Promise<void> {
+    if (this.#run === run) this.#parts.view.setProblem(undefined);
     try {
       this.#see(run, await client.cancel(jobId));
     } catch (thrown) {
@@ -214,15 +235,20 @@ export class Stage {
     } catch (thrown) {
       // Nobody looks any more; a refusal is told all the same.
       if (run.watching.signal.aborted && !(thrown instanceof ValetkeyError)) return;
-      if (run.sending.signal.aborted && !(thrown instanceof ValetkeyError)) {
-        this.#end("empty", "Canceled.");
-        return;
-      }
       const problem = problemOf(thrown, navigator.onLine);
-      this.#fail(run, problem ?? { code: "page_error" });
+      if (run.work.kind === "making" && problem?.code !== "not_found") this.#lookAway(run, problem ?? PAGE_ERROR);
+      else this.#fail(run, problem ?? PAGE_ERROR);
       // A mistake of our own belongs in the console too.
       if (problem === undefined) throw thrown;
     }
+  }
+
+  /** Who cannot look does not know how it ends, and the gallery goes on looking. To create again would be to pay again. */
+  #lookAway(run: Run, problem: Problem): void {
+    this.#parts.view.setProblem(problem);
+    if (this.#run !== run) return;
+    this.#end("empty", NOT_WATCHED);
+    this.#mark(undefined, undefined);
   }
 
   #fail(run: Run, problem: Problem): void {

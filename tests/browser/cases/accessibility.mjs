@@ -55,6 +55,11 @@ function everyState(screen, colorScheme) {
     await demo.problemText();
     await demo.gallery(3);
     await assertAccessible(demo, "error, and a gallery of every kind");
+    const error = { type: "api_error", message: "-", code: "limiter_unavailable", request_id: "req_of_this_test" };
+    await demo.page.route((url) => url.pathname.startsWith("/v1/predictions/pred_"), (route) => route.fulfill({ status: 503, headers: { "retry-after": "180" }, json: { error } }));
+    await demo.page.locator("#gallery-list .remove:visible").first().click();
+    await demo.page.locator("#gallery-problem").waitFor();
+    await assertAccessible(demo, "an error of the gallery");
   }, options);
 }
 

@@ -1,6 +1,6 @@
 // What a person is told when something goes wrong.
 import assert from "node:assert/strict";
-import { onDemo } from "../page.mjs";
+import { beginLong, onDemo } from "../page.mjs";
 
 const PROMPT = "A serene Japanese garden";
 const REQUEST_ID = /Request id\s+\S{10,}/;
@@ -38,12 +38,54 @@ export default [
     }),
   ],
   [
-    "a prediction that fails says so",
+    "a create that failed at the vendor is told, and the next press makes another one at once",
+    onDemo(async (demo, { stack }) => {
+      const { next } = await stack.simulator.requests();
+      await stack.simulator.failOnce("create", { status: 500, body: '{"error":{"type":"api_error","code":"OVERLOADED","message":"-"}}' });
+      await demo.submit(PROMPT);
+      const text = await demo.problemText();
+      assert.match(text, /^The picture service failed\./);
+      assert.match(text, REQUEST_ID);
+      await demo.create.click();
+      assert.ok((await demo.pictureWidth()) > 0);
+      assert.equal((await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create").length, 2);
+    }),
+  ],
+  [
+    "a prediction that fails says so, also after a reload",
     onDemo(async (demo) => {
       await demo.submit("A garden [fail]");
       const text = await demo.problemText();
       assert.match(text, /^The picture service could not finish this picture\./);
       assert.match(text, REQUEST_ID);
+      await demo.page.reload();
+      await demo.page.getByRole("button", { name: "Failed A garden [fail]" }).click();
+      const again = await demo.problemText();
+      assert.match(again, /^The picture service could not finish this picture\./);
+      assert.match(again, REQUEST_ID);
+    }),
+  ],
+  [
+    "a vendor that refuses what was asked for is told apart from settings that are wrong",
+    onDemo(async (demo, { stack }) => {
+      await stack.simulator.failOnce("create", { status: 422, body: '{"error":{"type":"invalid_request_error","code":"MODERATED","message":"-"}}' });
+      await demo.submit("A garden that the vendor does not like");
+      const text = await demo.problemText();
+      assert.match(text, /^The picture service did not accept this description or picture\./);
+      assert.match(text, REQUEST_ID);
+    }),
+  ],
+  [
+    "a cancel that failed is told until the next one works",
+    onDemo(async (demo, { stack }) => {
+      await beginLong(demo, { stack });
+      const error = { type: "api_error", message: "-", code: "misconfigured", request_id: "req_of_this_test" };
+      await demo.page.route((url) => url.pathname.endsWith("/cancel"), (route) => route.fulfill({ status: 503, json: { error } }), { times: 1 });
+      await demo.cancel.click();
+      assert.match(await demo.problemText(), /^This service is not set up correctly\.[^]*req_of_this_test/);
+      await demo.cancelAndWait();
+      assert.equal(await demo.problem.isVisible(), false);
+      assert.equal(await demo.status.innerText(), "Canceled.");
     }),
   ],
   [

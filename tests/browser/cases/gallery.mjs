@@ -91,6 +91,20 @@ export default [
     }),
   ],
   [
+    "what is canceled in one tab ends in the other, which watches it",
+    onDemo(async (demo, { stack }) => {
+      await beginLong(demo, { stack });
+      const other = await demo.anotherTab();
+      await other.waitUntilMaking();
+      await other.cancelAndWait();
+      assert.equal(await other.status.innerText(), "Canceled.");
+      await demo.waitUntilEnded();
+      assert.equal(await demo.status.innerText(), "Canceled.");
+      for (const tab of [demo, other]) assert.deepEqual(await tab.gallery(1), [`Canceled ${SLOW}`]);
+      assert.equal(await demo.problem.isVisible(), false);
+    }),
+  ],
+  [
     "a removed picture leaves the stage, is gone after a reload, and the focus is not lost",
     onDemo(async (demo) => {
       for (const prompt of ["One", "Two"]) {

@@ -1,7 +1,7 @@
 // A connection that comes and goes, refusals that pass, tokens that end: the page goes on by itself.
 import assert from "node:assert/strict";
 import { Proxy } from "../../clients/proxy.mjs";
-import { beginLong, DemoPage, onDemo, SLOW } from "../page.mjs";
+import { beginLong, DemoPage, onDemo, SLOW, withPace } from "../page.mjs";
 import { signFor } from "../tokens.mjs";
 
 const PROMPT = "A serene Japanese garden";
@@ -96,6 +96,57 @@ export default [
     }),
   ],
   [
+    "a create whose answer is lost is asked for again, and made once",
+    (world) => withProxy(world, async (demo, proxy) => {
+      const { simulator } = world.stack;
+      const { next } = await simulator.requests();
+      const sent = watch(demo.page, isCreate);
+      proxy.loseAnswer(/^POST \S+predictions /);
+      await demo.submit(PROMPT);
+      assert.ok((await demo.pictureWidth()) > 0);
+      const keys = sent.map((headers) => headers["idempotency-key"]).filter((key) => key !== undefined);
+      assert.deepEqual([keys.length, new Set(keys).size], [2, 1]);
+      assert.equal((await simulator.vendorRequests(next)).filter(({ route }) => route === "create").length, 1);
+      assert.deepEqual(await demo.gallery(1), [PROMPT]);
+    }),
+  ],
+  [
+    "who cancels after the answer was lost is not promised what nobody knows, and finds the picture",
+    (world) => withProxy(world, async (demo, proxy) => {
+      await withPace(world.stack, 8_000, async () => {
+        // The create arrives, and from then on there is no network.
+        proxy.loseAnswer(/^POST \S+predictions /);
+        const lost = demo.page.waitForEvent("requestfailed", (request) => isCreate(new URL(request.url())));
+        await demo.submit(PROMPT);
+        await lost;
+        await Promise.all([demo.context.setOffline(true), demo.waitUntilSaid("You are offline. This goes on when you are back.")]);
+      });
+      await demo.cancelAndWait();
+      assert.match(await demo.status.innerText(), /^Canceled\. If it had arrived already, it appears among your pictures\.$/);
+      await demo.context.setOffline(false);
+      assert.match((await demo.gallery(1))[0], /^(Making )?A picture of /);
+      await demo.thumbs.locator("img").waitFor();
+    }),
+  ],
+  [
+    "who cannot be shown how it goes on is not told that it failed, and gets the picture",
+    onDemo(async (demo, { stack }) => {
+      const { next } = await stack.simulator.requests();
+      const error = { type: "api_error", message: "-", code: "misconfigured", request_id: "req_of_this_test" };
+      await demo.page.route(isEvents, (route) => route.fulfill({ status: 503, json: { error } }), { times: 1 });
+      await demo.submit(PROMPT);
+      const text = await demo.problemText();
+      assert.match(text, /^This service is not set up correctly\.[^]*req_of_this_test/);
+      assert.equal(await demo.status.innerText(), "Your picture is still being made. It appears among your pictures.");
+      const thumb = demo.page.getByRole("button", { name: PROMPT, exact: true });
+      await thumb.locator("img").waitFor();
+      await thumb.click();
+      assert.ok((await demo.pictureWidth()) > 0);
+      assert.equal(await demo.problem.isVisible(), false);
+      assert.equal((await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create").length, 1);
+    }),
+  ],
+  [
     "a wish to cancel while offline is kept to",
     onDemo(async (demo, { stack }) => {
       await demo.submit(PROMPT);
@@ -154,6 +205,25 @@ export default [
         assert.deepEqual(demo.recorder.answers.filter(({ status }) => status >= 400), []);
         assert.deepEqual([...said], ["Sending your description…", "Making your picture…", "Loading your picture…", "Your picture is ready."]);
         assert.deepEqual(demo.recorder.complaints, []);
+      }, { prepare })(world);
+    },
+  ],
+  [
+    "a token that is refused in the middle of the events is replaced, and nobody sees it",
+    async (world) => {
+      let given;
+      const prepare = async (context) => {
+        // Only whoever verifies the second one sees that it is ten minutes old: the client goes by how long tokens live.
+        const claims = (count) => (count === 1 ? { ageSecs: 600 } : { lifetimeSecs: count === 0 ? TOKEN_SECS : 300 });
+        given = await signFor(context, world.stack, claims);
+      };
+      await onDemo(async (demo) => {
+        await demo.submit(SLOW);
+        assert.ok((await demo.pictureWidth()) > 0);
+        const refused = demo.recorder.answers.filter(({ status }) => status === 401);
+        assert.deepEqual(refused.map(({ url }) => new URL(url.split(" ")[1]).pathname.split("/").at(-1)), ["events"]);
+        assert.ok(given.length >= 3, `${given.length} tokens`);
+        assert.equal(await demo.problem.isVisible(), false);
       }, { prepare })(world);
     },
   ],

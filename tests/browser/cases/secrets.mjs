@@ -46,12 +46,15 @@ export default [
         assert.equal(authorization, `Bearer ${vendorKey}`, route);
       }
       // … the faults did fire, so the key was on its way back …
+      assert.deepEqual(await simulator.faultsLeft(), []);
       assert.ok(requests.some(({ status, route }) => route === "create" && status !== 200 && status !== 201));
       // … the record holds the page, its script, its picture and the API's answers …
       const holds = (pattern, bytes) => records.some(({ what, content }) => pattern.test(what) && content.length >= bytes);
       for (const pattern of [/^body of GET \S+\/$/, /^body of GET \S+demo\.js$/, /^body of GET \S+\.png$/, /^body of POST \S+predictions$/, /^body of POST \S+files$/, /^body of GET \S+events$/, /^body of GET \S+limit=12$/, /^heap$/]) {
         assert.ok(holds(pattern, 100), `nothing was recorded for ${pattern}`);
       }
+      const refusals = records.filter(({ what, content }) => /^body of POST \S+predictions$/.test(what) && /"code":"invalid_parameter"/.test(content));
+      assert.equal(refusals.length, 1, "the answer to the create that the vendor refused is not in the record");
       // … and whatever record the key is put into, it is found there.
       for (const { what, content } of records) {
         const planted = Buffer.concat([Buffer.from(content), Buffer.from(vendorKey)]);

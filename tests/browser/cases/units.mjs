@@ -4,10 +4,12 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ValetkeyError } from "../../../clients/web/src/index.ts";
 import { Creator } from "../../../site/demo/src/creation.ts";
+import { Gallery } from "../../../site/demo/src/gallery.ts";
+import { loadPicture } from "../../../site/demo/src/loading.ts";
 import { KNOWN_CODES, problemText } from "../../../site/demo/src/messages.ts";
 import { Person } from "../../../site/demo/src/person.ts";
 import { pictureProblem, size } from "../../../site/demo/src/picture-rules.ts";
-import { extended, NONE, refreshed, running, updated, without } from "../../../site/demo/src/pictures.ts";
+import { extended, NONE, refreshed, running, updated, withChanges, without } from "../../../site/demo/src/pictures.ts";
 import { BackendUnreachable, problemOf } from "../../../site/demo/src/problem.ts";
 import { statusText, timeText } from "../../../site/demo/src/status.ts";
 import { about, clock, inTime } from "../../../site/demo/src/times.ts";
@@ -43,8 +45,31 @@ function creatorOf(answers, { isOnline = true } = {}) {
   const request = { prompt: "x", aspectRatio: "1:1", picture: undefined };
   const progress = { uploading: () => {}, sending: () => {} };
   const create = (changes = {}, signal = new AbortController().signal) => creator.create({ ...request, ...changes }, progress, signal);
-  return { create, steps };
+  return { create, steps, mayHaveArrived: (changes = {}) => creator.mayHaveArrived({ ...request, ...changes }) };
 }
+
+/** A `Gallery` of somebody known. Each of its requests waits in `calls` until the test answers it; `shown()` is what it shows. */
+function galleryOf() {
+  const calls = [];
+  const call = (what) => new Promise((resolve, reject) => calls.push({ what, resolve, reject }));
+  const client = { list: ({ cursor }) => call(cursor ?? "first page"), delete: call };
+  let [handlers, shown, problem] = [{}, [], undefined];
+  const view = {
+    onShow: () => {},
+    onRemove: (handler) => (handlers.remove = handler),
+    onMore: (handler) => (handlers.more = handler),
+    setLoading: () => {},
+    setProblem: (told) => (problem = told),
+    show: (entries) => (shown = entries.map(({ prediction: { job_id: id, status } }) => `${id.slice(5)} ${status}`)),
+  };
+  const person = { isKnown: true, order: () => undefined, forget: () => {} };
+  globalThis.document ??= { hidden: false };
+  const gallery = new Gallery(client, person, view, { tell: () => {}, onChange: () => {} });
+  return { gallery, calls, handlers, shown: () => shown, problem: () => problem };
+}
+
+/** Lets everything go on that waits for nothing. */
+const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 function memory(items = new Map()) {
   return () => ({ getItem: (name) => items.get(name) ?? null, setItem: (name, value) => items.set(name, value) });
@@ -63,6 +88,7 @@ export default [
   }],
   ["a parameter and a time to wait are put into words", () => {
     assert.match(problemText({ code: "invalid_parameter", param: "input.prompt" }), /^This description/);
+    assert.match(problemText({ code: "invalid_parameter", param: "input" }), /^The picture service did not accept/);
     assert.match(problemText({ code: "rate_limited", retryAfterSecs: 1 }), /Try again in 1 second\.$/);
     assert.deepEqual([0, 99, 180, 36_000].map(inTime), ["in 1 second", "in 99 seconds", "in about 3 minutes", "in about 10 hours"]);
     assert.deepEqual([0.2, 7.1, 15, 16, 38, 99.9, 100, 3_600].map(about), ["1 s", "8 s", "15 s", "20 s", "40 s", "100 s", "2 min", "60 min"].map((time) => `about ${time}`));
@@ -98,7 +124,7 @@ export default [
     assert.deepEqual([ids(all), all.nextCursor], [["d", "c", "b", "a"], null]);
     assert.deepEqual(ids(refreshed(all, page("ed", "after d"))), ["e", "d", "c", "b", "a"]);
     assert.deepEqual(ids(refreshed(all, page("db", "after b"))), ["d", "b", "a"]);
-    assert.deepEqual(ids(refreshed(all, page("d"))), ["d", "c", "b", "a"]);
+    assert.deepEqual(ids(refreshed(all, page("d"))), ["d"], "a page that is the last has all that there is");
     const apart = refreshed(all, page("hg", "after g"));
     assert.deepEqual([ids(apart), apart.nextCursor], [["h", "g"], "after g"], "others were made between them");
     assert.deepEqual(ids(refreshed(all, page(""))), []);
@@ -110,6 +136,78 @@ export default [
     assert.equal(running(updated(three, prediction("c"))), undefined);
     assert.deepEqual(ids(without(three, "pred_b")), ["c", "a"]);
     assert.deepEqual(ids(extended(two, page("a"))), ["b", "a"]);
+    assert.deepEqual(ids(withChanges(three, [["pred_d", prediction("d")], ["pred_a", undefined]])), ["d", "c", "b"]);
+  }],
+  ["what changes while a list is on its way is newer than the list", async () => {
+    const { gallery, calls, handlers, shown } = galleryOf();
+    const started = gallery.start();
+    await settle();
+    gallery.see(prediction("c", { status: "processing" }));
+    gallery.see(prediction("b"));
+    handlers.remove("pred_a");
+    calls[1].resolve();
+    await settle();
+    // The list was made before all that.
+    calls[0].resolve({ data: [prediction("b", { status: "processing" }), prediction("a")], next_cursor: null });
+    await started;
+    assert.deepEqual(shown(), ["c processing", "b succeeded"]);
+    gallery.see(prediction("c"));
+  }],
+  ["a list never overtakes a newer one, nor takes back a page of older ones", async () => {
+    const { gallery, calls, handlers, shown } = galleryOf();
+    const started = gallery.start();
+    await settle();
+    calls[0].resolve({ data: [prediction("d"), prediction("c")], next_cursor: "after c" });
+    await started;
+    const looks = [gallery.refresh(), gallery.refresh()];
+    handlers.more();
+    await settle();
+    assert.deepEqual(calls.slice(1).map(({ what }) => what), ["after c", "first page"], "one look at a time");
+    calls[1].resolve({ data: [prediction("b")], next_cursor: null });
+    await settle();
+    calls[2].resolve({ data: [prediction("d"), prediction("c")], next_cursor: "after c" });
+    await settle();
+    calls[3].resolve({ data: [prediction("e"), prediction("d")], next_cursor: "after d" });
+    await Promise.all(looks);
+    assert.deepEqual(shown(), ["e succeeded", "d succeeded", "c succeeded", "b succeeded"]);
+  }],
+  ["a look by itself takes back that pictures could not be loaded, and no other message", async () => {
+    const { gallery, calls, handlers, problem } = galleryOf();
+    const answered = async (index, error) => {
+      await settle();
+      if (error) calls[index].reject(error);
+      else calls[index].resolve(page("a"));
+      await settle();
+    };
+    const refused = new ValetkeyError("limiter_unavailable", "-");
+    void gallery.start();
+    await answered(0, refused);
+    assert.equal(problem().code, "limiter_unavailable");
+    void gallery.refresh();
+    await answered(1);
+    assert.equal(problem(), undefined);
+    handlers.remove("pred_a");
+    await answered(2, refused);
+    void gallery.refresh();
+    await answered(3);
+    assert.equal(problem().code, "limiter_unavailable");
+  }],
+  ["a picture is loaded although its tab is in the background, where nothing is decoded", async () => {
+    const made = [];
+    globalThis.Image = class {
+      constructor() { made.push(this); }
+      decode() { return new Promise(() => {}); }
+    };
+    try {
+      const loads = ["https://cdn.example/a.png", "https://cdn.example/gone.png"].map(loadPicture);
+      assert.deepEqual(made.map(({ src, referrerPolicy }) => [src.slice(-5), referrerPolicy]), [["a.png", "no-referrer"], ["e.png", "no-referrer"]]);
+      made[0].onload();
+      made[1].onerror();
+      assert.deepEqual(await Promise.all(loads), [made[0], undefined]);
+      assert.equal(await loadPicture(undefined), undefined);
+    } finally {
+      delete globalThis.Image;
+    }
   }],
   ["a request that nobody answered keeps its key, and only that one", async () => {
     const lost = new ValetkeyError("timeout", "-");
@@ -123,6 +221,28 @@ export default [
     assert.equal(keys[0], keys[1]);
     assert.equal(new Set(keys).size, 4);
   }],
+  ["two requests without an answer have a key each, whatever becomes of the other", async () => {
+    const lost = new ValetkeyError("timeout", "-");
+    const { create, steps, mayHaveArrived } = creatorOf([lost, lost, prediction("b"), prediction("a")]);
+    await assert.rejects(create({ prompt: "a" }), lost);
+    await assert.rejects(create({ prompt: "b" }), lost);
+    assert.deepEqual([mayHaveArrived({ prompt: "a" }), mayHaveArrived({ prompt: "c" })], [true, false]);
+    await create({ prompt: "b" });
+    await create({ prompt: "a" });
+    const keys = steps.map(([, key]) => key);
+    assert.deepEqual([keys[3], keys[2]], [keys[0], keys[1]]);
+    assert.equal(mayHaveArrived({ prompt: "a" }), false);
+  }],
+  ["a refusal that may pass keeps the key of what may have arrived; a failed prediction takes a new one", async () => {
+    const failed = new ValetkeyError("upstream_error", "-", { prediction: prediction("a", { status: "failed" }) });
+    const answers = [new ValetkeyError("timeout", "-"), new ValetkeyError("no_token", "-"), new ValetkeyError("rate_limited", "-"), failed, prediction("b")];
+    const { create, steps } = creatorOf(answers);
+    for (let tries = 0; tries < 4; tries += 1) await assert.rejects(create());
+    await create();
+    const keys = steps.map(([, key]) => key);
+    assert.equal(new Set(keys.slice(0, 4)).size, 1);
+    assert.notEqual(keys[4], keys[0]);
+  }],
   ["offline it waits and goes on under the same key, and uploads a picture once", async () => {
     const down = new ValetkeyError("network", "-");
     const { create, steps } = creatorOf([down, { file_id: "file_1" }, down, prediction("a"), prediction("b")], { isOnline: false });
@@ -131,6 +251,7 @@ export default [
     await create({ picture });
     assert.deepEqual(steps.map(([step]) => step), ["upload", "back online", "upload", "create", "back online", "create", "create"]);
     assert.equal(steps[3][1], steps[5][1]);
+    assert.notEqual(steps[6][1], steps[5][1]);
     assert.ok(steps.filter(([step]) => step === "create").every(([, , image]) => image === "file_1"));
   }],
   ["a file that the API has no more is uploaded again", async () => {
