@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
@@ -10,7 +10,7 @@ import { findChromium, launch } from "../support/browser.mjs";
 import { MODEL, startClientStack } from "./stack.mjs";
 
 const ROOT = resolve(import.meta.dirname, "../..");
-const SCRIPT = readFileSync(join(ROOT, "clients/web/dist/valetkey.min.js"));
+const DIST = join(ROOT, "clients/web/dist");
 const PATIENT = { timeout: 90_000 };
 
 /** The hook in a component that starts by itself, in React's strict mode, which shows each component twice at first. */
@@ -39,14 +39,52 @@ function Studio() {
 createRoot(document.body).render(<StrictMode><Studio /></StrictMode>);
 `;
 
+/** The hook as a test drives it: `hook` is what it gives now, `show` chooses whose client it has, `log` is what the clients were asked for. */
+const DRIVEN = `
+import { useState } from "react";
+import { flushSync } from "react-dom";
+import { createRoot } from "react-dom/client";
+import { usePrediction } from "./clients/web/dist/react.js";
+
+globalThis.log = [];
+globalThis.runs = {};
+globalThis.cancelError = undefined;
+const clientOf = (name) => ({
+  run: (model, input, { signal, onUpdate }) => new Promise((resolve, reject) => {
+    log.push(name + " run");
+    runs[name] = { update: (id) => onUpdate({ job_id: id, status: "processing" }), end: (id) => resolve({ job_id: id, status: "succeeded" }), fail: reject };
+    signal.addEventListener("abort", () => {
+      log.push(name + " aborted");
+      reject(signal.reason);
+    });
+  }),
+  cancel: async (id) => {
+    log.push(name + " cancel " + id);
+    if (cancelError) throw cancelError;
+  },
+});
+const clients = { alice: clientOf("alice"), bob: clientOf("bob") };
+function Studio({ client }) {
+  globalThis.hook = usePrediction(client);
+  return null;
+}
+function App() {
+  const [who, setWho] = useState("alice");
+  globalThis.show = (name) => flushSync(() => setWho(name));
+  return who && <Studio client={clients[who]} />;
+}
+createRoot(document.body).render(<App />);
+`;
+
 function bundled(source) {
   const flags = ["--bundle", "--format=esm", "--loader=jsx", "--jsx=automatic", '--define:process.env.NODE_ENV="development"', "--log-level=warning"];
   return execFileSync(join(ROOT, "node_modules/.bin/esbuild"), flags, { input: source, cwd: ROOT, maxBuffer: 1 << 24 });
 }
 
-/** An app's own server: an empty page, the client as one file, and a component. */
+/** An app's own server: an empty page, the client as one file and as many, and a component. */
 async function startApp() {
-  const scripts = { "/valetkey.js": SCRIPT, "/component.js": bundled(COMPONENT) };
+  const files = readdirSync(DIST).filter((name) => name.endsWith(".js"));
+  const scripts = { "/component.js": bundled(COMPONENT), "/driven.js": bundled(DRIVEN), ...Object.fromEntries(files.map((name) => [`/${name}`, readFileSync(join(DIST, name))])) };
   const server = createServer(({ url }, response) => {
     response.setHeader("content-type", url in scripts ? "text/javascript" : "text/html");
     response.end(scripts[url] ?? "<!doctype html><title>app</title>");
@@ -94,7 +132,7 @@ function defineTests() {
   test("a key stays in the browser, is the same in every tab, and cannot be taken away", PATIENT, async () => {
     const context = await browser.newContext();
     const tabs = await Promise.all([open(context), open(context), open(context)]);
-    const thumbprintOf = async () => (await (await import("/valetkey.js")).proofKey()).thumbprint;
+    const thumbprintOf = async () => (await (await import("/valetkey.min.js")).proofKey()).thumbprint;
     const thumbprints = await Promise.all(tabs.map((tab) => tab.evaluate(thumbprintOf)));
     assert.equal(new Set(thumbprints).size, 1, "three tabs that start at once");
     await tabs[0].reload();
@@ -115,7 +153,7 @@ function defineTests() {
     assert.deepEqual(taken, { keys: 1, extractable: false, tries: ["InvalidAccessError", "InvalidAccessError"] });
 
     const afterwards = await tabs[2].evaluate(async () => {
-      const { proofKey } = await import("/valetkey.js");
+      const { proofKey } = await import("/valetkey.min.js");
       await (await proofKey()).forget();
       return (await proofKey()).thumbprint;
     });
@@ -129,7 +167,7 @@ function defineTests() {
       IDBObjectStore.prototype.add = () => {
         throw new DOMException("A key cannot be cloned.", "DataCloneError");
       };
-      return (await (await import("/valetkey.js")).proofKey()).thumbprint;
+      return (await (await import("/valetkey.min.js")).proofKey()).thumbprint;
     });
     assert.match(thumbprint, /^[\w-]{43}$/);
     await page.context().close();
@@ -142,11 +180,52 @@ function defineTests() {
     await page.context().close();
   });
 
+  /** Runs steps in a page with the hook, each once React has shown what the last one did; gives what the clients were asked for. */
+  async function drive(...steps) {
+    const page = await open(await browser.newContext());
+    await page.evaluate(() => void import("/driven.js"));
+    await page.waitForFunction(() => "hook" in globalThis);
+    for (const step of steps) {
+      await page.evaluate(step);
+      await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 50)));
+    }
+    const { isRunning, prediction, error } = await page.evaluate(() => ({ ...hook }));
+    const log = await page.evaluate(() => globalThis.log);
+    await page.context().close();
+    return { log, isRunning, jobId: prediction?.job_id, error: error?.message };
+  }
+
+  test("one runs at a time", PATIENT, async () => {
+    const { log, jobId } = await drive("void hook.run()", "void hook.run()", "runs.alice.end('pred_1')", "void hook.run()");
+    assert.deepEqual([log, jobId], [["alice run", "alice run"], undefined]);
+  });
+
+  test("a wish to cancel waits for the id, also after the component has gone", PATIENT, async () => {
+    const staying = await drive("void hook.run()", "hook.cancel()", "runs.alice.update('pred_1')", "runs.alice.fail(Object.assign(new Error('-'), { code: 'canceled' }))");
+    assert.deepEqual(staying, { log: ["alice run", "alice cancel pred_1"], isRunning: false, jobId: "pred_1", error: undefined });
+    const gone = await drive("void hook.run()", "hook.cancel()", "show(undefined)", "runs.alice.update('pred_1')");
+    assert.deepEqual(gone.log, ["alice run", "alice cancel pred_1", "alice aborted"]);
+    const goneWithoutAWish = await drive("void hook.run()", "show(undefined)");
+    assert.deepEqual(goneWithoutAWish.log, ["alice run", "alice aborted"]);
+  });
+
+  test("a cancel that failed is told, and it goes on", PATIENT, async () => {
+    const { log, isRunning, error } = await drive("void hook.run()", "runs.alice.update('pred_1')", "cancelError = new Error('no')", "hook.cancel()");
+    assert.deepEqual([log, isRunning, error], [["alice run", "alice cancel pred_1"], true, "no"]);
+  });
+
+  test("another user's client sees nothing of the last one's, and cancels nothing of theirs", PATIENT, async () => {
+    const running = await drive("void hook.run()", "runs.alice.update('pred_1')", "show('bob')", "hook.cancel()", "void hook.run()", "runs.bob.update('pred_2')");
+    assert.deepEqual(running, { log: ["alice run", "alice aborted", "bob run"], isRunning: true, jobId: "pred_2", error: undefined });
+    const ended = await drive("void hook.run()", "runs.alice.end('pred_1')", "show('bob')");
+    assert.deepEqual([ended.jobId, ended.isRunning], [undefined, false]);
+  });
+
   test("a page of another origin makes a picture with a bound token; the token alone is worth nothing", PATIENT, async () => {
     const context = await browser.newContext();
     const page = await open(context);
     const made = await page.evaluate(async ({ baseUrl, session, subject, model }) => {
-      const { proofKey, tokenExchange, valetkey } = await import("/valetkey.js");
+      const [{ proofKey, valetkey }, { tokenExchange }] = await Promise.all([import("/index.js"), import("/exchange.js")]);
       const dpop = proofKey();
       const tokens = [];
       const subjectToken = async () => (await (await fetch(session, { method: "POST", body: JSON.stringify({ sub: subject }) })).json()).token;
@@ -174,7 +253,7 @@ function defineTests() {
     await protocol.send("Network.enable");
     await throttle(1_000_000);
     const uploaded = await page.evaluate(async ({ baseUrl, session, subject }) => {
-      const { valetkey } = await import("/valetkey.js");
+      const { valetkey } = await import("/valetkey.min.js");
       const getToken = async () => (await (await fetch(session, { method: "POST", body: JSON.stringify({ sub: subject }) })).json()).token;
       const client = valetkey({ baseUrl, getToken });
       const file = new Blob([new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]), new Uint8Array(2_000_000)], { type: "image/png" });
@@ -201,7 +280,7 @@ function defineTests() {
     const page = await open(context, stranger);
     const { next } = await stack.simulator.requests();
     const code = await page.evaluate(async ({ baseUrl, session, subject, model }) => {
-      const { valetkey } = await import("/valetkey.js");
+      const { valetkey } = await import("/valetkey.min.js");
       const getToken = async () => (await (await fetch(session, { method: "POST", body: JSON.stringify({ sub: subject }) })).json()).token;
       return valetkey({ baseUrl, getToken, maxTries: 1 }).create(model, { prompt: "p" }).catch((error) => error.code);
     }, setting());

@@ -1,5 +1,6 @@
 // Run by Deno, with the permission to call this machine and no other: a picture with a bound token. Arguments: as JSON.
-import { proofKey, tokenExchange, valetkey } from "../../clients/web/dist/index.js";
+import { tokenExchange } from "../../clients/web/dist/exchange.js";
+import { proofKey, valetkey } from "../../clients/web/dist/index.js";
 
 const { baseUrl, sessionUrl, subject, model } = JSON.parse(Deno.args[0]);
 const dpop = proofKey();

@@ -1,7 +1,8 @@
 // clients/web in Node, against the built Worker on real workerd, over a network that loses answers and connections.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { proofKey, tokenExchange, valetkey } from "../../clients/web/dist/index.js";
+import { tokenExchange } from "../../clients/web/dist/exchange.js";
+import { proofKey, valetkey } from "../../clients/web/dist/index.js";
 import { Proxy } from "./proxy.mjs";
 import { MODEL, startClientStack } from "./stack.mjs";
 

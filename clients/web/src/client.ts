@@ -1,10 +1,10 @@
 // What an app calls. Each method is one route of the API; `run`, `wait` and `events` put them together.
 import { randomId } from "./dpop.ts";
 import { failureOf, ValetkeyError } from "./errors.ts";
-import { hasEnded, watch, type WatchOptions } from "./events.ts";
+import { hasEnded, watch } from "./events.ts";
 import { type Files, files, type ListOptions, query } from "./files.ts";
 import type * as schema from "./schema.ts";
-import { type Call, type Options, transport } from "./transport.ts";
+import { type Call, type CallOptions, NO_ANSWER, type Options, transport } from "./transport.ts";
 
 /** The Worker waits up to 45 s for the vendor before it answers a create. */
 const CREATE_TIMEOUT_MS = 55_000;
@@ -23,7 +23,7 @@ export interface CreateOptions {
   signal?: AbortSignal | undefined;
 }
 
-export interface WaitOptions extends WatchOptions {
+export interface WaitOptions extends CallOptions {
   /** Called with each state: the place in the queue, and when it starts. */
   onUpdate?: ((prediction: schema.Prediction) => void) | undefined;
 }
@@ -43,42 +43,42 @@ export interface Client {
   run(model: string, input: Input, options?: CreateOptions & WaitOptions): Promise<schema.Prediction>;
   /** Makes a prediction: `queued` or `processing`. */
   create(model: string, input: Input, options?: CreateOptions): Promise<schema.Prediction>;
-  get(jobId: string, options?: WatchOptions): Promise<schema.Prediction>;
+  get(jobId: string, options?: CallOptions): Promise<schema.Prediction>;
   /** The prediction when it has ended, however it ended. */
   wait(jobId: string, options?: WaitOptions): Promise<schema.Prediction>;
   /** The present state, then each change until the end. Lost connections are resumed. */
-  events(jobId: string, options?: WatchOptions): AsyncGenerator<schema.Prediction, void, undefined>;
+  events(jobId: string, options?: CallOptions): AsyncGenerator<schema.Prediction, void, undefined>;
   /** Asks for the end and answers at once; `cancel_requested` until the vendor confirmed. An ended one is unchanged. */
-  cancel(jobId: string): Promise<schema.Prediction>;
+  cancel(jobId: string, options?: CallOptions): Promise<schema.Prediction>;
   /** Forgets a prediction that has ended. One that is gone already, after an answer that was lost, is no error. */
-  delete(jobId: string): Promise<void>;
+  delete(jobId: string, options?: CallOptions): Promise<void>;
   /** The user's own, newest first. */
   list(options?: ListOptions & { status?: schema.PredictionStatus | undefined }): Promise<schema.PredictionList>;
   /** 1 to 20 predictions, admitted together or not at all. */
   batch(items: BatchItem[], options?: Pick<CreateOptions, "idempotencyKey" | "signal">): Promise<schema.Batch>;
-  getBatch(batchId: string): Promise<schema.Batch>;
+  getBatch(batchId: string, options?: CallOptions): Promise<schema.Batch>;
   /** The models of the user's plan, with prices and rules. */
-  models(): Promise<schema.ModelList>;
-  model(model: string): Promise<schema.Model>;
+  models(options?: CallOptions): Promise<schema.ModelList>;
+  model(model: string, options?: CallOptions): Promise<schema.Model>;
   /** What it would cost. */
-  estimate(model: string, input: Input, imageCount?: number): Promise<schema.Estimate>;
+  estimate(model: string, input: Input, options?: Pick<CreateOptions, "imageCount" | "signal">): Promise<schema.Estimate>;
   files: Files;
   /** The user's plan, limits and use. */
-  account(): Promise<schema.Account>;
-  usage(): Promise<schema.Usage>;
-  rateLimits(): Promise<schema.RateLimits>;
-  balance(): Promise<schema.Balance>;
+  account(options?: CallOptions): Promise<schema.Account>;
+  usage(options?: CallOptions): Promise<schema.Usage>;
+  rateLimits(options?: CallOptions): Promise<schema.RateLimits>;
+  balance(options?: CallOptions): Promise<schema.Balance>;
 }
 
 /** A client. It keeps the token in memory, so make one and share it. */
 export function valetkey(options: Options): Client {
   const connection = transport(options);
-  const { call } = connection;
-  const read = <T>(path: string, signal?: AbortSignal): Promise<T> => call({ method: "GET", path, signal });
+  const { call, send } = connection;
+  const read = <T>(path: string, options?: CallOptions): Promise<T> => send("GET", path, options);
   const post = <T>(path: string, body: unknown, { headers, ...more }: Partial<Call> = {}): Promise<T> =>
     call({ method: "POST", path, body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers }, ...more });
 
-  const get = (jobId: string, { signal }: WatchOptions = {}): Promise<schema.Prediction> => read(predictionPath(jobId), signal);
+  const get = (jobId: string, options?: CallOptions): Promise<schema.Prediction> => read(predictionPath(jobId), options);
 
   async function create(model: string, input: Input, options: CreateOptions = {}): Promise<schema.Prediction> {
     const { idempotencyKey = randomId(), imageCount, waitSecs, signal } = options;
@@ -107,10 +107,10 @@ export function valetkey(options: Options): Client {
       onUpdate?.(prediction);
       if (hasEnded(prediction)) return prediction;
     }
-    throw new ValetkeyError("unreadable_answer", "The answer is not Valetkey's.", { jobId });
+    throw new ValetkeyError("unreadable_answer", NO_ANSWER, { jobId });
   }
 
-  function events(jobId: string, options: WatchOptions = {}): AsyncGenerator<schema.Prediction, void, undefined> {
+  function events(jobId: string, options: CallOptions = {}): AsyncGenerator<schema.Prediction, void, undefined> {
     return watch(connection, predictionPath(jobId), options);
   }
 
@@ -127,29 +127,31 @@ export function valetkey(options: Options): Client {
     get,
     wait,
     events,
-    cancel: (jobId) => call({ method: "POST", path: `${predictionPath(jobId)}/cancel` }),
-    delete: (jobId) => call({ method: "DELETE", path: predictionPath(jobId) }),
-    list: ({ limit, cursor, status, signal } = {}) => read(`/v1/predictions${query({ limit, cursor, status })}`, signal),
+    cancel: (jobId, options) => send("POST", `${predictionPath(jobId)}/cancel`, options),
+    delete: (jobId, options) => send("DELETE", predictionPath(jobId), options),
+    list: ({ limit, cursor, status, signal } = {}) => read(`/v1/predictions${query({ limit, cursor, status })}`, { signal }),
     batch: (items, { idempotencyKey = randomId(), signal } = {}) => {
       const predictions = items.map(({ imageCount, ...item }) => ({ ...item, image_count: imageCount }));
       const more = { headers: { "idempotency-key": idempotencyKey }, signal, timeoutMs: CREATE_TIMEOUT_MS };
       return keyed(idempotencyKey, () => post("/v1/predictions/batch", { predictions }, more));
     },
-    getBatch: (batchId) => read(`/v1/predictions/batch/${encodeURIComponent(batchId)}`),
-    models: () => read("/v1/models"),
-    model: async (model) => read(`/v1/models/${modelPath(model)}`),
-    estimate: (model, input, imageCount) => post("/v1/estimate", { model, input, image_count: imageCount }),
+    getBatch: (batchId, options) => read(`/v1/predictions/batch/${encodeURIComponent(batchId)}`, options),
+    models: (options) => read("/v1/models", options),
+    model: async (model, options) => read(`/v1/models/${modelPath(model)}`, options),
+    estimate: (model, input, { imageCount, signal } = {}) => post("/v1/estimate", { model, input, image_count: imageCount }, { signal }),
     files: files(connection),
-    account: () => read("/v1/account"),
-    usage: () => read("/v1/account/usage"),
-    rateLimits: () => read("/v1/account/rate-limits"),
-    balance: () => read("/v1/account/balance"),
+    account: (options) => read("/v1/account", options),
+    usage: (options) => read("/v1/account/usage", options),
+    rateLimits: (options) => read("/v1/account/rate-limits", options),
+    balance: (options) => read("/v1/account/balance", options),
   };
 }
 
 /** Whoever repeats what failed needs its key, also when the create was answered and what came after it failed. */
 async function keyed<T>(idempotencyKey: string, work: () => Promise<T>, jobId?: string): Promise<T> {
   try {
+    // `fetch` would call it a failure of the network.
+    if (!/^[ -~]{1,255}$/.test(idempotencyKey)) throw new ValetkeyError("invalid_idempotency_key", "1 to 255 printable characters.");
     return await work();
   } catch (error) {
     if (!(error instanceof ValetkeyError)) throw error;

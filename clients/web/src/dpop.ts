@@ -19,7 +19,7 @@ export interface ProofKey {
   readonly thumbprint: string;
   /** The value of the header `DPoP`, for one request. */
   prove(proof: Proof): Promise<string>;
-  /** Forgets the key, as when the user signs out: tokens that are bound to it end with it. */
+  /** Forgets the key, as when the user signs out: the next `proofKey` makes another one. This object can prove until it is let go. */
   forget(): Promise<void>;
 }
 
@@ -33,18 +33,19 @@ export async function proofKey(name = "default"): Promise<ProofKey> {
   if (subtle === undefined) throw new Error("Proofs need WebCrypto: https.");
   const keys = await storedKeys(name);
   const { kty, crv, x, y } = await subtle.exportKey("jwk", keys.publicKey);
-  const hash = async (text: string): Promise<string> => base64url(await subtle.digest("SHA-256", bytes(text)));
   // The members of a thumbprint are in this order, without spaces.
-  const thumbprint = await hash(JSON.stringify({ crv, kty, x, y }));
+  const jwk = { crv, kty, x, y };
+  const hash = async (text: string): Promise<string> => base64url(await subtle.digest("SHA-256", bytes(text)));
+  const thumbprint = await hash(JSON.stringify(jwk));
+  const part = (value: object): string => base64url(bytes(JSON.stringify(value)));
   return {
     thumbprint,
     async prove({ method, url, token, nowSecs }) {
-      const header = { typ: "dpop+jwt", alg: "ES256", jwk: { kty, crv, x, y } };
       const ath = token === undefined ? undefined : await hash(token);
       const htu = new URL(url.replace(/[?#].*/, ""), globalThis.location?.href).href;
       // The API takes proofs of the last 300 s and the next 60: in the middle, a clock may be wrong both ways.
       const claims = { jti: randomId(), htm: method, htu, iat: nowSecs - 120, ath };
-      const input = `${base64url(bytes(JSON.stringify(header)))}.${base64url(bytes(JSON.stringify(claims)))}`;
+      const input = `${part({ typ: "dpop+jwt", alg: "ES256", jwk })}.${part(claims)}`;
       const signature = await subtle.sign({ name: "ECDSA", hash: "SHA-256" }, keys.privateKey, bytes(input));
       return `${input}.${base64url(signature)}`;
     },
@@ -55,15 +56,12 @@ export async function proofKey(name = "default"): Promise<ProofKey> {
 }
 
 async function storedKeys(name: string): Promise<CryptoKeyPair> {
-  const make = (): Promise<CryptoKeyPair> => crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
-  if (globalThis.indexedDB === undefined) return make();
-  const get = (store: IDBObjectStore): IDBRequest<CryptoKeyPair | undefined> => store.get(name);
-  const known = await inStore("readonly", get);
-  if (known !== undefined) return known;
-  const fresh = await make();
-  // Another tab may have been faster; `add` fails then, and its key counts.
+  const fresh = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
+  // The first one counts, this page's or another tab's: `add` fails where there is one. Node has no database, and some private windows
+  // have none that can be opened or that keeps a key.
   await inStore("readwrite", (store) => store.add(fresh, name)).catch(() => {});
-  return (await inStore("readonly", get)) ?? fresh;
+  const stored = await inStore("readonly", (store): IDBRequest<CryptoKeyPair> => store.get(name)).catch(() => undefined);
+  return stored ?? fresh;
 }
 
 function inStore<T>(mode: IDBTransactionMode, use: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
@@ -72,13 +70,12 @@ function inStore<T>(mode: IDBTransactionMode, use: (store: IDBObjectStore) => ID
     opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
     opening.onerror = () => reject(opening.error);
     opening.onsuccess = () => {
-      const transaction = opening.result.transaction(STORE, mode);
       try {
+        const transaction = opening.result.transaction(STORE, mode);
         const request = use(transaction.objectStore(STORE));
         transaction.oncomplete = () => resolve(request.result);
         transaction.onabort = () => reject(transaction.error);
       } catch (error) {
-        // Some browsers' private windows cannot store a key.
         reject(error);
       }
       // Once the transaction has ended.

@@ -1,4 +1,4 @@
-// A provider's token, or a visitor's, for one of five minutes (RFC 8693).
+// `valetkey/exchange`: a provider's token, or a visitor's, for a short-lived one of Valetkey's own (RFC 8693).
 import type { ProofKey } from "./dpop.ts";
 import { detailsOf, ValetkeyError } from "./errors.ts";
 import { checkedBase, FETCH_RULES, type Fetch } from "./transport.ts";
@@ -22,7 +22,7 @@ export interface Exchange {
   fetch?: Fetch;
 }
 
-/** A `getToken` that exchanges. Its errors have the code `no_token`, and for what passes `network` or `limiter_unavailable`. */
+/** A `getToken` that exchanges. Its errors have the code `no_token`, and for what passes `network`, `unreadable_answer` or `limiter_unavailable`. */
 export function tokenExchange(exchange: Exchange): GetToken {
   const base = checkedBase(exchange.baseUrl);
   const fetcher: Fetch = exchange.fetch ?? ((url, init) => fetch(url, init));
@@ -45,6 +45,7 @@ export function tokenExchange(exchange: Exchange): GetToken {
     if (answer.ok && body.access_token) return body.access_token;
     const passes = answer.status === 429 || answer.status >= 500;
     const message = body.error_description ?? body.error ?? `HTTP ${answer.status}`;
-    throw new ValetkeyError(passes ? "limiter_unavailable" : "no_token", message, detailsOf(answer.status, answer.headers));
+    const code = answer.ok ? "unreadable_answer" : passes ? "limiter_unavailable" : "no_token";
+    throw new ValetkeyError(code, message, detailsOf(answer.status, answer.headers));
   };
 }

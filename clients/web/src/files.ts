@@ -1,12 +1,12 @@
 // Uploads with progress: `fetch` tells none, so where somebody asks for it and the platform has it, XMLHttpRequest sends.
 import type { FileList, File as StoredFile } from "./schema.ts";
-import type { Fetch, Transport } from "./transport.ts";
+import type { CallOptions, Fetch, Transport } from "./transport.ts";
 
 /** 90 MB on a slow line. */
 const UPLOAD_TIMEOUT_MS = 900_000;
 
 export interface UploadOptions {
-  /** image/png, jpeg, webp or gif, video/mp4 or webm, audio/wav; default: the blob's own type. */
+  /** image/png, jpeg, webp or gif, video/mp4 or webm, audio/wav; default: the blob's own type, without parameters. */
   contentType?: string | undefined;
   /** Bytes that were sent, of how many. Outside of browsers and React Native it is called at the end only. */
   onProgress?: ((sent: number, total: number) => void) | undefined;
@@ -29,14 +29,14 @@ export interface Files {
   upload(file: Blob, options?: UploadOptions): Promise<StoredFile>;
   /** The user's own, newest first. */
   list(options?: ListOptions): Promise<FileList>;
-  get(fileId: string): Promise<StoredFile>;
-  delete(fileId: string): Promise<void>;
+  get(fileId: string, options?: CallOptions): Promise<StoredFile>;
+  delete(fileId: string, options?: CallOptions): Promise<void>;
 }
 
-export function files({ call }: Transport): Files {
+export function files({ call, send }: Transport): Files {
   const path = (fileId: string): string => `/v1/files/${encodeURIComponent(fileId)}`;
   return {
-    async upload(file, { contentType = file.type, onProgress, signal } = {}) {
+    async upload(file, { contentType = file.type.split(";")[0], onProgress, signal } = {}) {
       const canReport = onProgress !== undefined && typeof XMLHttpRequest !== "undefined";
       const stored = await call<StoredFile>({
         method: "POST",
@@ -51,9 +51,9 @@ export function files({ call }: Transport): Files {
       if (!canReport) onProgress?.(file.size, file.size);
       return stored;
     },
-    list: ({ limit, cursor, signal } = {}) => call({ method: "GET", path: `/v1/files${query({ limit, cursor })}`, signal }),
-    get: (fileId) => call({ method: "GET", path: path(fileId) }),
-    delete: (fileId) => call({ method: "DELETE", path: path(fileId) }),
+    list: ({ limit, cursor, signal } = {}) => send("GET", `/v1/files${query({ limit, cursor })}`, { signal }),
+    get: (fileId, options) => send("GET", path(fileId), options),
+    delete: (fileId, options) => send("DELETE", path(fileId), options),
   };
 }
 
@@ -74,14 +74,14 @@ function withProgress(total: number, onProgress: (sent: number, total: number) =
       for (const [name, value] of Object.entries(headers as Record<string, string>)) request.setRequestHeader(name, value);
       request.upload.onprogress = ({ loaded }) => onProgress(Math.min(loaded, total), total);
       request.onload = () => {
-        const lines = request.getAllResponseHeaders().matchAll(/^(.+?): (.*)$/gm);
-        const headers = Array.from(lines, ([, name, value]) => [name, value] as [string, string]);
-        resolve(new Response(request.responseText, { status: request.status, headers }));
+        const headers: [string, string][] = ["x-request-id", "retry-after"].map((name) => [name, request.getResponseHeader(name) ?? ""]);
+        resolve(new Response(request.responseText || null, { status: request.status, headers }));
       };
       // Whose signal it was, if it was one, is looked at where this is caught.
       request.onerror = request.onabort = () => reject(new TypeError("No answer."));
       request.onloadend = () => signal?.removeEventListener("abort", stop);
       signal?.addEventListener("abort", stop);
-      request.send(body as XMLHttpRequestBodyInit);
+      if (signal?.aborted) reject();
+      else request.send(body as XMLHttpRequestBodyInit);
     });
 }

@@ -1,4 +1,4 @@
-// The package's main entry. `valetkey/react` has the hook.
+// The package's main entry. `valetkey/exchange` has the exchange of tokens, `valetkey/react` the hook.
 export { valetkey } from "./client.ts";
 export type { BatchItem, Client, CreateOptions, Input, WaitOptions } from "./client.ts";
 export { proofKey } from "./dpop.ts";
@@ -6,12 +6,9 @@ export type { ProofKey } from "./dpop.ts";
 export { ValetkeyError } from "./errors.ts";
 export type { Advice, ClientErrorCode, Code, ErrorDetails } from "./errors.ts";
 export { hasEnded } from "./events.ts";
-export type { WatchOptions } from "./events.ts";
-export { tokenExchange } from "./exchange.ts";
-export type { Exchange } from "./exchange.ts";
 export type { Files, ListOptions, UploadOptions } from "./files.ts";
 export type { GetToken, TokenRequest } from "./token.ts";
-export type { Fetch, Options } from "./transport.ts";
+export type { CallOptions, Fetch, Options } from "./transport.ts";
 export type {
   Account, Balance, Batch, ErrorCode, Estimate, File as StoredFile, FileList as StoredFileList, InputRule, Model, ModelList, Prediction,
   PredictionErrorCode, PredictionList, PredictionStatus, RateLimits, Usage,

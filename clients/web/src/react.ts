@@ -21,6 +21,8 @@ export interface UsePrediction extends PredictionState {
 }
 
 interface Running {
+  /** Whose prediction it is: another client may be another user's. */
+  client: Client;
   controller: AbortController;
   jobId?: string;
   cancelWanted: boolean;
@@ -30,55 +32,71 @@ const IDLE: PredictionState = { isRunning: false, prediction: undefined, error: 
 
 /** Follows a prediction in a component's state. When the component goes the watching ends, and the prediction goes on. */
 export function usePrediction(client: Client): UsePrediction {
-  const [state, setState] = useState(IDLE);
+  const [state, setState] = useState({ ...IDLE, client });
   const running = useRef<Running>(undefined);
+
+  const leave = useCallback(() => {
+    const now = running.current;
+    running.current = undefined;
+    // A wish to cancel waits for the id: to hang up would not stop the vendor.
+    if (now?.jobId !== undefined || now?.cancelWanted === false) now.controller.abort();
+  }, []);
+
+  useEffect(() => {
+    if (running.current !== undefined && running.current.client !== client) leave();
+  }, [client, leave]);
 
   // Also when it is only hidden, and as React's strict mode tries it: whoever shows it again may start anew.
   useEffect(() => () => {
-    running.current?.controller.abort();
-    running.current = undefined;
+    leave();
     setState((last) => ({ ...last, isRunning: false }));
+  }, [leave]);
+
+  const sendCancel = useCallback(async (now: Running, jobId: string) => {
+    try {
+      await now.client.cancel(jobId);
+    } catch (error) {
+      now.cancelWanted = false;
+      if (running.current === now) setState((last) => ({ ...last, error: error as ValetkeyError }));
+    }
   }, []);
 
   const cancel = useCallback(() => {
     const now = running.current;
     if (now === undefined) return;
     now.cancelWanted = true;
-    // Before it has an id the wish waits: to hang up would not stop the vendor.
-    if (now.jobId === undefined) return;
-    client.cancel(now.jobId).catch((error: ValetkeyError) => {
-      now.cancelWanted = false;
-      if (running.current === now) setState((last) => ({ ...last, error }));
-    });
-  }, [client]);
+    if (now.jobId !== undefined) void sendCancel(now, now.jobId);
+  }, [sendCancel]);
 
   const run = useCallback(async (model: string, input: Input, options: Omit<CreateOptions, "signal"> = {}) => {
-    if (running.current !== undefined) return undefined;
-    const now: Running = { controller: new AbortController(), cancelWanted: false };
+    if (running.current?.client === client) return undefined;
+    leave();
+    const now: Running = { client, controller: new AbortController(), cancelWanted: false };
     const { signal } = now.controller;
     running.current = now;
-    setState({ ...IDLE, isRunning: true });
+    setState({ ...IDLE, client, isRunning: true });
     const onUpdate = (prediction: Prediction): void => {
-      if (running.current !== now) return;
       const isFirst = now.jobId === undefined;
       now.jobId = prediction.job_id;
-      setState((last) => ({ ...last, prediction }));
-      if (isFirst && now.cancelWanted) cancel();
+      if (isFirst && now.cancelWanted) void sendCancel(now, prediction.job_id);
+      if (running.current === now) setState((last) => ({ ...last, prediction }));
+      else now.controller.abort();
     };
     try {
       const prediction = await client.run(model, input, { ...options, signal, onUpdate });
-      if (running.current === now) setState({ ...IDLE, prediction });
+      if (running.current === now) setState({ ...IDLE, client, prediction });
       return prediction;
     } catch (thrown) {
       if (running.current !== now) return undefined;
       const error = thrown as ValetkeyError;
       const wasWanted = now.cancelWanted && error.code === "canceled";
-      setState((last) => ({ isRunning: false, prediction: error.prediction ?? last.prediction, error: wasWanted ? undefined : error }));
+      setState((last) => ({ ...last, isRunning: false, prediction: error.prediction ?? last.prediction, error: wasWanted ? undefined : error }));
       return undefined;
     } finally {
       if (running.current === now) running.current = undefined;
     }
-  }, [client, cancel]);
+  }, [client, leave, sendCancel]);
 
-  return { ...state, run, cancel };
+  const { isRunning, prediction, error } = state.client === client ? state : IDLE;
+  return { isRunning, prediction, error, run, cancel };
 }

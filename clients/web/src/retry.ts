@@ -66,6 +66,9 @@ export function deadline(ms: number, caller: AbortSignal | undefined): Deadline 
   const controller = new AbortController();
   let isOver = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<never>((_, reject) => controller.signal.addEventListener("abort", reject));
+  // Not everybody races.
+  over.catch(() => {});
   const stop = (): void => controller.abort(caller?.reason);
   const restart = (ms?: number): void => {
     clearTimeout(timer);
@@ -82,11 +85,7 @@ export function deadline(ms: number, caller: AbortSignal | undefined): Deadline 
     signal: controller.signal,
     isOver: () => isOver,
     restart,
-    race: (promise) =>
-      new Promise((resolve, reject) => {
-        controller.signal.addEventListener("abort", reject);
-        promise.then(resolve, reject);
-      }),
+    race: (promise) => Promise.race([promise, over]),
     end: () => {
       clearTimeout(timer);
       caller?.removeEventListener("abort", stop);

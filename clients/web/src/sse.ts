@@ -22,9 +22,7 @@ export function eventParser(): (piece: string) => ServerEvent[] {
   let id = "";
 
   const field = (line: string): void => {
-    const colon = line.indexOf(":");
-    const name = colon < 0 ? line : line.slice(0, colon);
-    const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+    const [, name, value = ""] = /^([^:]*):? ?([^]*)$/.exec(line) ?? [];
     if (name === "data") data.push(value);
     else if (name === "event") type = value;
     else if (name === "id" && !value.includes("\0")) id = value;
@@ -34,7 +32,7 @@ export function eventParser(): (piece: string) => ServerEvent[] {
     // A CR at the end may be half of a CR LF: it waits for the next piece.
     const lines = (pending + piece).split(/\r\n|\n|\r(?!$)/);
     pending = lines.pop() ?? "";
-    if (pending.length + data.join("").length > MAX_PENDING) throw new SyntaxError("an event without an end");
+    if (pending.length + data.join("").length > MAX_PENDING) throw new SyntaxError();
     const events: ServerEvent[] = [];
     for (const line of lines) {
       if (line !== "") field(line);

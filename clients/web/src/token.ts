@@ -30,15 +30,21 @@ export interface TokenSource {
   nowSecs(): number;
 }
 
+interface Held {
+  token: string;
+  /** On the monotonic clock, ms. */
+  renewAt: number;
+}
+
 export function tokenSource(getToken: GetToken, thumbprint: () => Promise<string | undefined>): TokenSource {
-  let held: { token: string; renewAt: number } | undefined;
+  let held: Held | undefined;
   let pending: Promise<string> | undefined;
   let forceRefresh = false;
   let skewSecs = 0;
 
-  async function renew(): Promise<string> {
+  async function renew(isForced: boolean): Promise<Held> {
     const askedAt = performance.now();
-    const token = await ask({ forceRefresh, thumbprint: await thumbprint() });
+    const token = await ask(isForced);
     const times = readTimes(token);
     let left = ASSUMED_LIFETIME_MS;
     skewSecs = 0;
@@ -46,33 +52,34 @@ export function tokenSource(getToken: GetToken, thumbprint: () => Promise<string
       const { iat, exp } = times;
       const nowSecs = Math.floor(Date.now() / 1000);
       // By its own times the token is not good now, or not new after a refusal, and yet it was just handed out: our clock is wrong.
-      if (nowSecs < iat || nowSecs >= exp || (forceRefresh && nowSecs > iat + MAX_AHEAD_SECS)) skewSecs = iat - nowSecs;
+      if (nowSecs < iat || nowSecs >= exp || (isForced && nowSecs > iat + MAX_AHEAD_SECS)) skewSecs = iat - nowSecs;
       // A token out of a cache of the app's has only what is left of it.
       left = (exp - nowSecs - skewSecs) * 1000;
     }
     // Counted from before the request on a clock that nobody sets.
-    held = { token, renewAt: askedAt + Math.max(left - RENEW_BEFORE_END_MS, left / 2) };
-    forceRefresh = false;
-    return token;
+    return { token, renewAt: askedAt + Math.max(left - RENEW_BEFORE_END_MS, left / 2) };
   }
 
-  async function ask(request: TokenRequest): Promise<string> {
-    let token: unknown;
+  async function ask(isForced: boolean): Promise<string> {
     try {
-      token = await getToken(request);
+      return checkedToken(await getToken({ forceRefresh: isForced, thumbprint: await thumbprint() }));
     } catch (cause) {
       throw noToken(cause);
     }
-    // A line break here would end up in a header.
-    if (typeof token !== "string" || !/^[\w.~+/=-]+$/.test(token)) throw new ValetkeyError("no_token", "getToken gave no token.");
-    return token;
   }
 
   return {
     async get() {
       if (held !== undefined && performance.now() < held.renewAt) return held.token;
       if (pending !== undefined) return pending;
-      const asked = renew().finally(() => forget());
+      const asked = renew(forceRefresh).then((fresh) => {
+        // One that was asked for before a refusal may be the one that was refused.
+        if (pending === asked) {
+          held = fresh;
+          forceRefresh = false;
+        }
+        return fresh.token;
+      }).finally(() => forget());
       // One that is never answered does not hold up those who come later.
       const timer = setTimeout(() => forget(), RENEW_TIMEOUT_MS);
       const forget = (): void => {
@@ -84,11 +91,17 @@ export function tokenSource(getToken: GetToken, thumbprint: () => Promise<string
     },
     refuse(token) {
       if (held?.token !== token) return;
-      held = undefined;
+      held = pending = undefined;
       forceRefresh = true;
     },
     nowSecs: () => Math.floor(Date.now() / 1000) + skewSecs,
   };
+}
+
+/** A line break here would end up in a header, and the token in the words of who refuses to send it. */
+export function checkedToken(token: unknown): string {
+  if (typeof token === "string" && /^[\w.~+/=-]+$/.test(token)) return token;
+  throw new ValetkeyError("no_token", "There is no token.");
 }
 
 /** What an app's own function failed with, as an error with a code. Libraries say in their words that there is no network. */

@@ -2,11 +2,12 @@
 import type { ProofKey } from "./dpop.ts";
 import { errorOf, ValetkeyError } from "./errors.ts";
 import { backoffMs, type Deadline, deadline, mayRepeat, reasonOf, sleep } from "./retry.ts";
-import { type GetToken, noToken, tokenSource } from "./token.ts";
+import { checkedToken, type GetToken, noToken, tokenSource } from "./token.ts";
 
 const DEFAULT_TIMEOUT_MS = 20_000;
 const DEFAULT_TRIES = 4;
-const DEFAULT_LONGEST_WAIT_SECS = 60;
+/** The limits of a minute say 65 at most. */
+const DEFAULT_LONGEST_WAIT_SECS = 70;
 /** As long as the Worker may wait for the vendor, and a little. */
 const IN_PROGRESS_MS = 60_000;
 /**
@@ -14,6 +15,9 @@ const IN_PROGRESS_MS = 60_000;
  * told, knows no such rules: to the page's own origin cookies go along.
  */
 export const FETCH_RULES: RequestInit = { cache: "no-store", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer" };
+
+/** In words for a developer; what is missing is in the code. */
+export const NO_ANSWER = "No answer of Valetkey's.";
 
 export interface Options {
   /** Where Valetkey answers, such as `https://valetkey.example.workers.dev`; empty on a page that it serves itself. */
@@ -25,10 +29,15 @@ export interface Options {
   appCheck?: (() => string | Promise<string>) | undefined;
   /** How often a request is sent at most; 4. */
   maxTries?: number | undefined;
-  /** A `Retry-After` above this many seconds is not waited for but thrown; 60. */
+  /** A `Retry-After` above this many seconds is not waited for but thrown; 70. */
   longestWaitSecs?: number | undefined;
   /** In place of the platform's, as React Native's `expo/fetch`, which can read streams. */
   fetch?: Fetch | undefined;
+}
+
+export interface CallOptions {
+  /** Ends the waiting for an answer, never a prediction: that is `cancel`. */
+  signal?: AbortSignal | undefined;
 }
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -56,12 +65,16 @@ export interface Opened {
 export interface Transport {
   /** The parsed answer; `undefined` where it has no body. Rejects with a `ValetkeyError`, or the signal's reason. */
   call<T>(call: Call): Promise<T>;
+  /** The same for a request without a body. */
+  send<T>(method: Call["method"], path: string, options?: CallOptions): Promise<T>;
   /** Sends it once; the answer is a success, and not read yet. */
   open(call: Call): Promise<Opened>;
   /** Of the options. */
   longestWaitSecs: number;
   /** Whether `fetch` gives answers before they are complete. */
   canStream: boolean;
+  /** Whoever looks at a prediction again and again, since no stream can be had. */
+  lookers: Set<object>;
 }
 
 export function transport(options: Options): Transport {
@@ -77,7 +90,7 @@ export function transport(options: Options): Transport {
       return {
         authorization: `${key ? "DPoP" : "Bearer"} ${token}`,
         ...(key && { dpop: await key.prove({ method, url, token, nowSecs: tokens.nowSecs() }) }),
-        ...(appCheck && { "x-firebase-appcheck": appCheck }),
+        ...(appCheck && { "x-firebase-appcheck": checkedToken(appCheck) }),
       };
     } catch (cause) {
       throw noToken(cause);
@@ -120,7 +133,7 @@ export function transport(options: Options): Transport {
 
   async function call<T>(call: Call): Promise<T> {
     const startedAt = performance.now();
-    for (let tries = 1; ; tries += 1) {
+    for (let tries = 1; ; ) {
       try {
         return await once<T>(call);
       } catch (error) {
@@ -130,25 +143,32 @@ export function transport(options: Options): Transport {
         if (tries > 1 && call.method === "DELETE" && code === "not_found") return undefined as T;
         if (!mayRepeat(error, call.isRepeatable ?? true, longestWaitSecs)) throw error;
         // While the first of two is on its way the second is told so each second.
-        const isLast = code === "idempotency_in_progress" ? performance.now() - startedAt > IN_PROGRESS_MS : tries >= maxTries;
-        if (isLast) throw error;
-        await sleep(backoffMs(Math.min(tries, maxTries), Math.random(), retryAfterSecs), call.signal, retryAfterSecs === undefined);
+        const isSecond = code === "idempotency_in_progress";
+        if (isSecond ? performance.now() - startedAt > IN_PROGRESS_MS : tries >= maxTries) throw error;
+        await sleep(backoffMs(tries, Math.random(), retryAfterSecs), call.signal, retryAfterSecs === undefined);
+        if (!isSecond) tries += 1;
       }
     }
   }
 
   // React Native's own `fetch` answers when all is there: an event stream only after its end.
-  return { call, open, longestWaitSecs, canStream: options.fetch !== undefined || globalThis.navigator?.product !== "ReactNative" };
+  return {
+    call,
+    send: (method, path, options) => call({ method, path, signal: options?.signal }),
+    open,
+    longestWaitSecs,
+    canStream: options.fetch !== undefined || globalThis.navigator?.product !== "ReactNative",
+    lookers: new Set(),
+  };
 }
 
 /** What to reject with: the reason of the caller's own signal, or an error with a code. */
 export function explain(thrown: unknown, limit: Deadline, signal: AbortSignal | undefined): unknown {
   if (signal?.aborted) return reasonOf(signal);
   if (thrown instanceof ValetkeyError) return thrown;
-  if (limit.isOver()) return new ValetkeyError("timeout", "No answer in time.", {}, thrown);
   // `fetch` reports every failure of the network as a TypeError; what cannot be parsed is not Valetkey's.
-  if (thrown instanceof SyntaxError) return new ValetkeyError("unreadable_answer", "The answer is not Valetkey's.", {}, thrown);
-  return new ValetkeyError("network", "No answer.", {}, thrown);
+  const code = limit.isOver() ? "timeout" : thrown instanceof SyntaxError ? "unreadable_answer" : "network";
+  return new ValetkeyError(code, NO_ANSWER, {}, thrown);
 }
 
 /** A token that is sent without encryption is given away: https, or this machine (10.0.2.2 is how an Android emulator calls it). */

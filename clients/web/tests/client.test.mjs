@@ -105,6 +105,50 @@ test("Retry-After is waited for, up to a bound", async () => {
   await assert.rejects(scripted([limited(7)], (client) => client.get(JOB), { longestWaitSecs: 5 }), { code: "rate_limited" });
 });
 
+test("the longest that the limits of a minute say is waited for: a burst of creates all pass", async () => {
+  const limited = (code, secs) => refusal(429, code, { headers: { "retry-after": String(secs) } });
+  const steps = [limited("rate_limited", 61), limited("rate_limited", 65), limited("too_many_predictions", 65), answer(201, prediction())];
+  const { waits } = await scripted(steps, (client) => client.create(MODEL, {}));
+  assert.ok(waits.every((ms) => ms >= 61_000 && ms <= 78_000), String(waits));
+});
+
+test("a create that another one keeps waiting does not lose the patience that it has with the network", async () => {
+  const busy = () => refusal(409, "idempotency_in_progress", { headers: { "retry-after": "1" } });
+  const { requests } = await scripted([busy, busy, busy, busy, busy, offline, offline, answer(201, prediction())], (client) => client.create(MODEL, {}));
+  assert.equal(requests.length, 8);
+});
+
+test("one that is told for a minute that another one is under way gives up", async () => {
+  const real = performance.now;
+  let ahead = 0;
+  performance.now = () => real.call(performance) + ahead;
+  const busy = () => {
+    ahead += 25_000;
+    return refusal(409, "idempotency_in_progress", { headers: { "retry-after": "1" } });
+  };
+  try {
+    await assert.rejects(scripted([busy, busy, busy], (client) => client.create(MODEL, {})), { code: "idempotency_in_progress", advice: "repeat" });
+  } finally {
+    performance.now = real;
+  }
+});
+
+test("no answer in time is told apart from no answer, and asked for again", async () => {
+  const hang = ({ signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  const { requests } = await scripted([hang, answer(201, prediction())], (client) => client.create(MODEL, {}), { over: 55_000 });
+  assert.equal(requests.length, 2);
+  await assert.rejects(scripted([hang], (client) => client.get(JOB), { over: 20_000, maxTries: 1 }), { code: "timeout", advice: "repeat" });
+});
+
+test("a key that cannot be sent is refused before anything is", async () => {
+  await scripted([], async (client) => {
+    for (const idempotencyKey of ["", "5 \u20ac", "a\nb", "x".repeat(256)]) {
+      await assert.rejects(client.create(MODEL, {}, { idempotencyKey }), { code: "invalid_idempotency_key", advice: "give_up" });
+      await assert.rejects(client.batch([], { idempotencyKey }), { code: "invalid_idempotency_key" });
+    }
+  });
+});
+
 for (const [httpStatus, code] of [
   [400, "invalid_parameter"], [402, "insufficient_credits"], [403, "model_not_allowed"], [404, "not_found"], [413, "body_too_large"],
   [422, "idempotency_mismatch"], [502, "upstream_rejected"], [503, "misconfigured"],
@@ -179,6 +223,64 @@ test("an aborted signal ends the waiting with its reason, and sends nothing more
     await assert.rejects(client.get(JOB, { signal: controller.signal }), (error) => error === reason);
   });
   assert.equal(requests.length, 2);
+});
+
+test("each call can be given up", async () => {
+  const signal = AbortSignal.abort("gone");
+  const given = { signal };
+  await scripted([], async (client) => {
+    const { files } = client;
+    const calls = [
+      client.create(MODEL, {}, given), client.run(MODEL, {}, given), client.get(JOB, given), client.wait(JOB, given), client.cancel(JOB, given),
+      client.delete(JOB, given), client.list(given), client.batch([], given), client.getBatch("batch_1", given), client.models(given),
+      client.model(MODEL, given), client.estimate(MODEL, {}, given), client.account(given), client.usage(given), client.rateLimits(given),
+      client.balance(given), files.upload(new Blob(["x"]), given), files.list(given), files.get("file_1", given), files.delete("file_1", given),
+    ];
+    const reasons = await Promise.all(calls.map((call) => call.then(() => "done", (reason) => reason)));
+    assert.deepEqual(reasons, calls.map(() => "gone"));
+  });
+});
+
+test("a signal that outlives many calls keeps nothing of them", async () => {
+  let listeners = 0;
+  const controller = new AbortController();
+  const { signal } = controller;
+  for (const [name, step] of [["addEventListener", 1], ["removeEventListener", -1]]) {
+    const real = signal[name];
+    signal[name] = function (...args) {
+      listeners += step;
+      return real.apply(this, args);
+    };
+  }
+  const steps = [offline, answer(201, prediction()), offline, streamed(status(1), status(2, SUCCEEDED)), answer(200, prediction())];
+  await scripted(steps, async (client) => {
+    await client.run(MODEL, {}, { signal });
+    await client.get(JOB, { signal });
+  });
+  assert.equal(listeners, 0);
+});
+
+test("React Native's signals have no reason: the call rejects with an AbortError", async () => {
+  const signal = { aborted: true, addEventListener: () => {}, removeEventListener: () => {} };
+  await scripted([], (client) => assert.rejects(client.get(JOB, { signal }), { name: "AbortError" }));
+});
+
+test("the token of App Check goes along, and one with a line break goes nowhere", async () => {
+  const { requests } = await scripted([answer(200, {})], (client) => client.account(), { appCheck: async () => "e30.e30.c2ln" });
+  assert.equal(requests[0].headers["x-firebase-appcheck"], "e30.e30.c2ln");
+  const broken = scripted([], (client) => client.account(), { appCheck: () => "secret\nline" });
+  await assert.rejects(broken, (error) => error.code === "no_token" && !JSON.stringify([error.message, `${error.cause}`]).includes("secret"));
+});
+
+test("a proof key that cannot be had is no failure of the network", async () => {
+  const cause = new Error("Proofs need WebCrypto: https.");
+  const failing = scripted([], (client) => client.account(), { dpop: Promise.reject(cause) });
+  await assert.rejects(failing, (error) => error.code === "no_token" && error.advice === "ask_user" && error.cause === cause);
+});
+
+test("the parameters of a recorder's media type are left out", async () => {
+  const { requests } = await scripted([answer(201, {})], (client) => client.files.upload(new Blob(["x"], { type: "video/webm;codecs=vp9" })));
+  assert.equal(requests[0].headers["content-type"], "video/webm");
 });
 
 test("a getToken that never answers does not hold up who gives up", async () => {

@@ -48,6 +48,70 @@ test("where four streams are open it looks, and tells what changed", async () =>
   assert.deepEqual(requests.slice(1).map(({ path }) => path), Array.from({ length: 4 }, () => `/v1/predictions/${JOB}`));
 });
 
+test("many that are looked at share a minute, and streams are asked for again now and then", async () => {
+  const full = () => refusal(429, "rate_limited", { headers: { "retry-after": "1" } });
+  const jobs = 12;
+  const looks = new Map();
+  let areFull = true;
+  const step = ({ path }) => {
+    looks.set(path, (looks.get(path) ?? 0) + 1);
+    if (path.endsWith("/events")) return areFull ? full() : streamed(status(9, DONE));
+    return answer(200, prediction());
+  };
+  const steps = { shift: () => step, length: 0 };
+  const paths = [];
+  const { waits } = await scripted(steps, async (client) => {
+    // Until each was looked at eight times and refused a stream for the second time.
+    setTimeout(() => (areFull = false), 2_000);
+    await Promise.all(Array.from({ length: jobs }, (_, index) => client.wait(`pred_${index}`)));
+  }, { fetch: async (url) => {
+    paths.push(new URL(url).pathname);
+    return step({ path: paths.at(-1) });
+  } });
+  const shared = waits.filter((ms) => ms === 1_500 * jobs);
+  assert.ok(shared.length >= jobs, `${shared.length} waits for a share of the minute`);
+  for (let index = 0; index < jobs; index += 1) {
+    const refused = looks.get(`/v1/predictions/pred_${index}/events`);
+    assert.ok(refused >= 2, `pred_${index} asked for a stream ${refused} times`);
+    assert.ok(looks.get(`/v1/predictions/pred_${index}`) >= 7 * (refused - 1));
+  }
+});
+
+test("the minute of the limits is waited for in the middle", async () => {
+  const limited = refusal(429, "rate_limited", { headers: { "retry-after": "65" } });
+  const { result, waits } = await scripted([limited, answer(200, prediction(DONE))], statesOf);
+  assert.deepEqual(result, ["succeeded"]);
+  assert.ok(waits[0] >= 65_000, String(waits));
+});
+
+test("a stream that says nothing for half a minute is dead: it looks instead", async () => {
+  const silent = ({ signal }) => {
+    const stream = new ReadableStream({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode(status(1)));
+        signal.addEventListener("abort", () => controller.error(signal.reason));
+      },
+    });
+    return new Response(stream, { headers: { "content-type": "text/event-stream" } });
+  };
+  const { result, requests } = await scripted([silent, answer(200, prediction(DONE))], statesOf, { over: 35_000 });
+  assert.deepEqual(result, ["processing", "succeeded"]);
+  assert.equal(requests[1].path, `/v1/predictions/${JOB}`);
+});
+
+test("a letter that is cut in the middle of its bytes stays a letter", async () => {
+  const bytes = new TextEncoder().encode(status(1, { status: "failed", error: { code: "upstream_failed", message: "\u00e4\u{1f600}" } }));
+  const byByte = new ReadableStream({
+    start(controller) {
+      for (const byte of bytes) controller.enqueue(Uint8Array.of(byte));
+      controller.close();
+    },
+  });
+  const stream = new Response(byByte, { headers: { "content-type": "text/event-stream" } });
+  const { result } = await scripted([stream], async (client) => client.wait(JOB));
+  assert.equal(result.error.message, "\u00e4\u{1f600}");
+});
+
 test("React Native's own fetch cannot stream: it looks from the start", async () => {
   const real = Object.getOwnPropertyDescriptor(globalThis, "navigator");
   Object.defineProperty(globalThis, "navigator", { value: { product: "ReactNative" }, configurable: true });
@@ -133,6 +197,26 @@ test("a device that slept for an hour goes on", () =>
     };
     const { result } = await scripted([streamed(status(1)), wakes, offline, streamed(status(2, DONE))], statesOf);
     assert.deepEqual(result, ["processing", "succeeded"]);
+  }));
+
+test("it goes on although the first failure came before the device slept", () =>
+  withClock(3_600, async (advance) => {
+    const wakes = () => {
+      advance();
+      return offline();
+    };
+    const { result } = await scripted([streamed(status(1)), offline, wakes, offline, streamed(status(2, DONE))], statesOf);
+    assert.deepEqual(result, ["processing", "succeeded"]);
+  }));
+
+test("what was heard in between makes failures few again", () =>
+  withClock(61, async (advance) => {
+    const later = () => {
+      advance();
+      return offline();
+    };
+    const steps = [later, later, later, streamed(": heartbeat\n\n"), later, later, later, streamed(status(2, DONE))];
+    assert.deepEqual((await scripted(steps, statesOf)).result, ["succeeded"]);
   }));
 
 test("to leave the loop closes the connection", async () => {

@@ -98,3 +98,9 @@ test("a deadline tells its own end from the caller's", async () => {
   before.end();
   assert.equal(before.signal.reason, "before");
 });
+
+test("who races with a deadline that is over has lost", async () => {
+  const over = deadline(60_000, AbortSignal.abort("before"));
+  await assert.rejects(over.race(new Promise(() => {})));
+  over.end();
+});

@@ -35,16 +35,17 @@ export const offline = () => {
   throw new TypeError("fetch failed");
 };
 
-/** Waits shorter than the shortest time limit of a request (20 s) are waits between tries. */
-const SHORTEST_LIMIT_MS = 20_000;
+/** The time limits of requests, streams and uploads. Anything else is a wait between tries. */
+const LIMITS_MS = [20_000, 35_000, 55_000, 900_000];
 
 /**
  * Runs `use` with a client that gets `steps` in turn, each a `Response` or a function that makes one. Returns the requests and the waits;
- * fails if a step was not used.
+ * fails if a step was not used, or if there was a request without one. Time limits of `over` ms are over at once.
  */
-export async function scripted(steps, use, options = {}) {
+export async function scripted(steps, use, { over, ...options } = {}) {
   const requests = [];
   const waits = [];
+  const tooMany = [];
   let tokens = 0;
   const client = valetkey({
     baseUrl: "https://valetkey.test",
@@ -53,14 +54,17 @@ export async function scripted(steps, use, options = {}) {
       const { method, headers, body } = init;
       requests.push({ method, path: url.replace("https://valetkey.test", ""), headers, body, init });
       const step = steps.shift();
-      if (step === undefined) throw new Error(`one request too many: ${method} ${url}`);
+      // The client takes what is thrown here for a failure of the network.
+      if (step === undefined) tooMany.push(`one request too many: ${method} ${url}`);
+      if (step === undefined) throw new Error(tooMany.at(-1));
       return typeof step === "function" ? step(init) : step;
     },
     ...options,
   });
   const real = globalThis.setTimeout;
   globalThis.setTimeout = (call, ms, ...rest) => {
-    if (ms >= SHORTEST_LIMIT_MS) return real(call, ms, ...rest);
+    if (ms === over) return real(call, 20, ...rest);
+    if (LIMITS_MS.includes(ms)) return real(call, ms, ...rest);
     waits.push(ms);
     return real(call, 0, ...rest);
   };
@@ -70,5 +74,6 @@ export async function scripted(steps, use, options = {}) {
     return { result, requests, waits, tokens };
   } finally {
     globalThis.setTimeout = real;
+    if (tooMany.length > 0) throw new Error(tooMany.join("; "));
   }
 }

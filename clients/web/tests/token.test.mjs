@@ -65,6 +65,22 @@ test("a refused token is asked for anew without a cache; one that came meanwhile
   assert.deepEqual(requests.map(({ forceRefresh }) => forceRefresh), [false, true]);
 });
 
+test("a refusal in the middle of a renewal is not forgotten: the app's cache is passed by", async () => {
+  const [first, second] = [lasting(300), lasting(300)];
+  let answer;
+  const { source, requests } = sourceOf(first, () => new Promise((resolve) => (answer = resolve)), second);
+  const held = await source.get();
+  const renewing = await later(271_000, async () => [source.get()]);
+  source.refuse(held);
+  const fresh = source.get();
+  // The cache of the app still has the one that was refused.
+  answer(first);
+  assert.equal(await renewing[0], first);
+  assert.equal(await fresh, second);
+  assert.equal(await source.get(), second);
+  assert.deepEqual(requests.map(({ forceRefresh }) => forceRefresh), [false, false, true]);
+});
+
 test("a token that cannot be read is asked for again after half a minute", async () => {
   const { source } = sourceOf("opaque", "opaque2");
   assert.equal(await source.get(), "opaque");

@@ -1,0 +1,50 @@
+// What the exchange of tokens sends, and what it makes of each answer.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { tokenExchange } from "../src/exchange.ts";
+
+const REQUEST = { forceRefresh: false };
+
+/** Exchanges once; `fetch` answers with `answer`. */
+async function exchanged(answer, options = {}) {
+  const requests = [];
+  const fetch = async (url, init) => {
+    requests.push({ url, ...init, form: Object.fromEntries(new URLSearchParams(init.body)) });
+    return answer;
+  };
+  const exchange = tokenExchange({ baseUrl: "https://valetkey.test/", subjectToken: async () => "e30.e30.c2ln", fetch, ...options });
+  return { result: await exchange(REQUEST), requests };
+}
+
+const answer = (status, body, headers) => new Response(typeof body === "string" ? body : JSON.stringify(body), { status, headers });
+const good = () => answer(200, { access_token: "vk" });
+
+test("a provider's token goes in a form, and no cookie with it", async () => {
+  const { result, requests } = await exchanged(good(), { scope: "read", appCheck: () => "app" });
+  assert.equal(result, "vk");
+  const [{ url, method, headers, form, credentials, redirect }] = requests;
+  assert.deepEqual([url, method, credentials, redirect], ["https://valetkey.test/auth/token", "POST", "omit", "error"]);
+  assert.deepEqual([headers["content-type"], headers["x-firebase-appcheck"], headers.dpop], ["application/x-www-form-urlencoded", "app", undefined]);
+  assert.deepEqual(form, {
+    grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+    subject_token: "e30.e30.c2ln",
+    subject_token_type: "urn:ietf:params:oauth:token-type:jwt",
+    scope: "read",
+  });
+});
+
+test("a guest's token is Turnstile's", async () => {
+  const { requests } = await exchanged(good(), { type: "turnstile" });
+  assert.equal(requests[0].form.subject_token_type, "urn:valetkey:token-type:turnstile");
+  assert.equal("scope" in requests[0].form, false);
+});
+
+test("what passes is told apart from what does not", async () => {
+  const refusals = [
+    [answer(400, { error: "invalid_grant", error_description: "The token is not accepted." }), { code: "no_token", status: 400, message: "The token is not accepted." }],
+    [answer(429, {}, { "retry-after": "7" }), { code: "limiter_unavailable", status: 429, retryAfterSecs: 7 }],
+    [answer(503, "", { "x-request-id": "req_1" }), { code: "limiter_unavailable", requestId: "req_1" }],
+    [answer(200, "<html>a captive portal"), { code: "unreadable_answer", advice: "repeat" }],
+  ];
+  for (const [refusal, wanted] of refusals) await assert.rejects(exchanged(refusal), wanted);
+});
