@@ -24,11 +24,12 @@ export function extended({ shown }: Pictures, page: PredictionList): Pictures {
   return { shown: [...shown, ...page.data.filter(({ job_id: id }) => !known.has(id))], nextCursor: page.next_cursor };
 }
 
-/** With one that is new, or has a new state. */
+/** With one that is new, or has a new state. What has ended stays so: the answer to a cancel may come after the end. */
 export function updated({ shown, nextCursor }: Pictures, prediction: Prediction): Pictures {
-  const isKnown = shown.some(({ job_id: id }) => id === prediction.job_id);
-  const next = isKnown ? shown.map((old) => (old.job_id === prediction.job_id ? prediction : old)) : [prediction, ...shown];
-  return { shown: next, nextCursor };
+  const known = shown.find(({ job_id: id }) => id === prediction.job_id);
+  if (known === undefined) return { shown: [prediction, ...shown], nextCursor };
+  if (hasEnded(known) && !hasEnded(prediction)) return { shown, nextCursor };
+  return { shown: shown.map((old) => (old === known ? prediction : old)), nextCursor };
 }
 
 export function without({ shown, nextCursor }: Pictures, jobId: string): Pictures {

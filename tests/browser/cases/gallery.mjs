@@ -78,8 +78,10 @@ export default [
       assert.deepEqual(await other.gallery(1), ["A garden for two"]);
       assert.equal(await other.subject(), await demo.subject());
       const { next } = await stack.simulator.requests();
-      await other.submit("A second garden");
-      await other.waitUntilMaking();
+      await withPace(stack, 8_000, async () => {
+        await other.submit("A second garden");
+        await other.waitUntilMaking();
+      });
       assert.equal((await demo.gallery(2))[0], "Making A second garden");
       await other.pictureWidth();
       await demo.page.getByRole("button", { name: "A second garden", exact: true }).waitFor();

@@ -1,6 +1,6 @@
 // From a picture to start from to a new one, through the line; what the person is told on the way.
 import assert from "node:assert/strict";
-import { beginLong, onDemo, SLOW } from "../page.mjs";
+import { beginLong, onDemo, SLOW, withPace } from "../page.mjs";
 import { signFor } from "../tokens.mjs";
 
 /** The smallest PNG: one pixel. */
@@ -101,8 +101,10 @@ export default [
       await other.waitUntilSaid("Waiting: ");
       assert.match(await other.status.innerText(), /^Waiting: (you are next|place \d+)$/);
       assert.match(await other.page.locator("#time").innerText(), /^(about \d+ (s|min)|any moment now)$/);
-      await demo.cancelAndWait();
-      await other.waitUntilMaking();
+      await withPace(stack, 8_000, async () => {
+        await demo.cancelAndWait();
+        await other.waitUntilMaking();
+      });
       assert.match(await other.page.locator("#time").innerText(), /^\d+:\d\d$/);
       assert.ok((await other.pictureWidth()) > 0);
       assert.equal((await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create").length, 2);

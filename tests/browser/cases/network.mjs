@@ -141,7 +141,7 @@ export default [
       const thumb = demo.page.getByRole("button", { name: PROMPT, exact: true });
       await thumb.locator("img").waitFor();
       await thumb.click();
-      assert.ok((await demo.pictureWidth()) > 0);
+      await demo.picture.waitFor();
       assert.equal(await demo.problem.isVisible(), false);
       assert.equal((await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create").length, 1);
     }),

@@ -134,6 +134,7 @@ export default [
     const three = updated(two, prediction("c", { status: "processing" }));
     assert.deepEqual([ids(three), running(three).job_id, running(two)], [["c", "b", "a"], "pred_c", undefined]);
     assert.equal(running(updated(three, prediction("c"))), undefined);
+    assert.equal(running(updated(two, prediction("b", { status: "processing" }))), undefined, "what has ended stays so");
     assert.deepEqual(ids(without(three, "pred_b")), ["c", "a"]);
     assert.deepEqual(ids(extended(two, page("a"))), ["b", "a"]);
     assert.deepEqual(ids(withChanges(three, [["pred_d", prediction("d")], ["pred_a", undefined]])), ["d", "c", "b"]);
