@@ -69,3 +69,7 @@ test("the library imports only what Android 5, Java 8 and Kotlin's own library h
     for (const [, path] of main(file.replace(/\.kt$/, "")).matchAll(/^import (\S+)/gm)) assert.match(path, known, file);
   }
 });
+
+test("its regular expressions mean the same on Android, where \\w and \\d are Unicode's", () => {
+  for (const file of readdirSync(join(KOTLIN, "src/main/kotlin/valetkey"))) assert.doesNotMatch(main(file.replace(/\.kt$/, "")), /\\\\[wdb]/i, file);
+});
