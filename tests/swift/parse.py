@@ -12,7 +12,7 @@ import tree_sitter_swift
 from tree_sitter import Language, Parser
 
 PARSER = Parser(Language(tree_sitter_swift.language()))
-BLOCK = re.compile(r"^```swift\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^ *```swift\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
 
 def pieces_of(path):
