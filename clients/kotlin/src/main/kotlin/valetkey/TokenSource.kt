@@ -137,11 +137,14 @@ internal fun asked(provider: TokenProvider, forceRefresh: Boolean): String = try
 
 /**
  * Whether a library that read on this thread says that it was interrupted. Android's own HTTP (okio 1) clears the thread's flag and has
- * only its words to tell it by; OkHttp says `timeout` with the same type. What is behind an `ExecutionException` befell another thread.
+ * only its words to tell it by; OkHttp says `timeout` with the same type.
  */
-internal fun saysInterrupted(failure: Throwable): Boolean = generateSequence(failure) { if (it is ExecutionException) null else it.cause }
+internal fun saysInterrupted(failure: Throwable): Boolean = generateSequence(failure) { if (isOfAnotherThread(it)) null else it.cause }
     .take(MAX_CAUSES)
     .any { it is InterruptedException || it is InterruptedIOException && it !is SocketTimeoutException && it.message in INTERRUPTED }
+
+/** What is behind these may have befallen the thread of an executor, or of a coroutine that ran out of time. */
+private fun isOfAnotherThread(failure: Throwable) = failure is ExecutionException || failure is CancellationException
 
 private val INTERRUPTED = setOf("thread interrupted", "interrupted")
 

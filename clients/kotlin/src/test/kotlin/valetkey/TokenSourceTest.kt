@@ -176,7 +176,10 @@ class TokenSourceTest {
 
     @Test
     fun `a time that is over, and an interrupt of another thread, are none`() {
-        val passing = listOf(InterruptedIOException("timeout"), SocketTimeoutException("interrupted"), ExecutionException(InterruptedIOException("interrupted")))
+        val passing = listOf(
+            InterruptedIOException("timeout"), SocketTimeoutException("interrupted"), ExecutionException(InterruptedIOException("interrupted")),
+            CancellationException("out of time").apply { initCause(InterruptedException()) },
+        )
         for (failure in passing) {
             assertEquals(Code.NETWORK, assertFailsWith<ValetkeyException>("$failure") { source { throw failure }.get() }.code)
         }
