@@ -200,12 +200,13 @@ class ClientTest {
     }
 
     @Test
-    fun `a create of a thread that is interrupted already is not sent`() {
+    fun `a thread that is interrupted already begins no exchange`() {
         ScriptedApi().use { api ->
-            val client = api.client()
+            val transport = Transport(api.origin, Options(), { "t" })
+            var begun = 0
             Thread.currentThread().interrupt()
-            assertFailsWith<InterruptedException> { client.create(MODEL, INPUT) }
-            assertEquals(listOf(0, false), listOf(api.received.size, Thread.interrupted()))
+            assertFailsWith<InterruptedException> { transport.open(Call("GET", "/v1/account"), Deadline(1_000), { begun += 1 }) }
+            assertEquals(listOf(0, false), listOf(begun, Thread.interrupted()))
         }
     }
 
