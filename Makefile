@@ -31,7 +31,7 @@ RUST_SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock rust-toolchain.t
 CLIENT_SOURCES := $(shell find clients/web/src -type f) $(wildcard clients/web/*.json clients/web/*.mjs)
 SITE_SOURCES := docs/openapi.json $(shell find site clients/web/src -type f 2>/dev/null)
 
-.PHONY: dev test build site token deploy-check lint fmt fuzz mutants bench timing capacity test-rust test-js test-openapi test-clients test-kotlin test-browser test-migration test-examples chromium go clean help
+.PHONY: dev test build site token deploy-check lint fmt fuzz mutants bench timing capacity test-rust test-js test-openapi test-clients test-kotlin test-swift test-browser test-migration test-examples chromium go clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -152,7 +152,7 @@ capacity:
 
 # --- checking -----------------------------------------------------------------------------------------------------
 
-test: build simulator client test-rust test-js test-openapi test-clients test-kotlin test-browser test-migration test-examples deploy-check
+test: build simulator client test-rust test-js test-openapi test-clients test-kotlin test-swift test-browser test-migration test-examples deploy-check
 
 # The model of Dispatcher and Ledgers tries 100,000 interleavings, optimized; the workspace's run a few.
 MODEL_CASES ?= 100000
@@ -164,7 +164,8 @@ FUZZ_CASES ?= 40000
 DIFFERENTIAL_TOKENS ?= 100000
 
 # PyJWT for that, and for the test of docs/identity.md's code; schemathesis for docs/openapi.json; requests for programs in
-# Python. Without a python3 that can make environments the tests say that they skip, and fail where CI is set.
+# Python; tree-sitter for clients/swift. Without a python3 that can make environments the tests say that they skip, and fail
+# where CI is set.
 $(TOOLS)/python/.ready: tests/requirements.txt
 	@if ! python3 -c "import ensurepip" 2>/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -q && apt-get install -yq --no-install-recommends python3-venv; fi
@@ -197,6 +198,10 @@ test-clients: build simulator client chromium
 # clients/kotlin, compiled by npm's compiler on the machine's Java. Without Java the test says that it skips, and fails where CI is set.
 test-kotlin: build simulator
 	$(NODE) tests/kotlin/run.mjs
+
+# clients/swift, parsed by the grammar: there is no compiler for it here.
+test-swift: node_modules/.package-lock.json $(TOOLS)/python/.ready
+	$(NODE) tests/swift/run.mjs
 
 # docs/openapi.json against the built Worker: 10,000 requests by schemathesis, good and bad ones.
 test-openapi: build simulator $(TOOLS)/python/.ready

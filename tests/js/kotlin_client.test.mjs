@@ -53,9 +53,23 @@ test("Gradle has the compiler that the tests use", () => {
   assert.ok(read("build.gradle.kts").includes(`kotlin("jvm") version "${devDependencies["kotlin-compiler"]}"`));
 });
 
+test("Gradle gives the compiler the flags that the tests give it", () => {
+  const gradle = read("build.gradle.kts");
+  const runner = readFileSync(join(ROOT, "tests/kotlin/run.mjs"), "utf8");
+  const flag = (name) => new RegExp(`"-${name}[=",\\s]+([\\d.]+)"`).exec(runner)?.[1];
+  const versions = [...gradle.matchAll(/(languageVersion|apiVersion) = .*KOTLIN_(\d+)_(\d+)$/gm)].map(([, name, ...digits]) => [name, digits.join(".")]);
+  assert.deepEqual(versions, [["languageVersion", flag("language-version")], ["apiVersion", flag("api-version")]]);
+  assert.ok(gradle.includes(`compilerOptions.freeCompilerArgs.add("-Xjdk-release=${flag("Xjdk-release")}")`));
+  assert.ok(gradle.includes(`jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_${flag("jvm-target").replace(".", "_")}`));
+});
+
 test("the library imports only what Android 5, Java 8 and Kotlin's own library have", () => {
   const known = /^(java\.(io|math|net|security)\.|java\.nio\.(ByteBuffer$|charset\.)|java\.util\.concurrent\.(?!CompletableFuture)|kotlin\.)/;
   for (const file of readdirSync(join(KOTLIN, "src/main/kotlin/valetkey"))) {
     for (const [, path] of main(file.replace(/\.kt$/, "")).matchAll(/^import (\S+)/gm)) assert.match(path, known, file);
   }
+});
+
+test("its regular expressions mean the same on Android, where \\w and \\d are Unicode's", () => {
+  for (const file of readdirSync(join(KOTLIN, "src/main/kotlin/valetkey"))) assert.doesNotMatch(main(file.replace(/\.kt$/, "")), /\\\\[wdb]/i, file);
 });

@@ -1,6 +1,6 @@
-// clients/swift as far as it can be checked without a Swift toolchain: its words are the API's, and README says what is not tested.
+// clients/swift as far as its words go: they are the API's, and README says what is not tested. tests/swift parses it.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { ValetkeyError } from "../../clients/web/src/index.ts";
@@ -30,17 +30,4 @@ test("what it reads of a prediction is there", () => {
 
 test("README says that nothing here compiles it", () => {
   assert.match(read("README.md"), /\*\*Neither compiled nor run by this project's tests\*\*/);
-});
-
-test("brackets are closed in every file", () => {
-  const closing = { "(": ")", "[": "]", "{": "}" };
-  for (const file of ["Package.swift", ...readdirSync(SWIFT, { recursive: true }).filter((name) => name.endsWith(".swift"))]) {
-    const code = read(file).replaceAll(/"""[^]*?"""|"(?:\\.|[^"\\])*"|\/\/.*$/gm, "");
-    const open = [];
-    for (const [bracket] of code.matchAll(/[()[\]{}]/g)) {
-      if (bracket in closing) open.push(closing[bracket]);
-      else assert.equal(bracket, open.pop(), file);
-    }
-    assert.deepEqual(open, [], file);
-  }
 });

@@ -3,7 +3,7 @@ package valetkey.live
 
 import java.io.File
 import java.net.HttpURLConnection
-import java.net.URL
+import java.net.URI
 import valetkey.Valetkey
 import valetkey.ValetkeyException
 
@@ -43,4 +43,4 @@ fun main(arguments: Array<String>) {
 @Synchronized
 private fun tell(what: String, value: Any = "") = println("$what $value".trim())
 
-private fun get(url: String): String = (URL(url).openConnection() as HttpURLConnection).inputStream.use { String(it.readBytes()) }
+private fun get(url: String): String = (URI(url).toURL().openConnection() as HttpURLConnection).inputStream.use { String(it.readBytes()) }

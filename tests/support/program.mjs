@@ -6,10 +6,10 @@ import { join, resolve } from "node:path";
 const ROOT = resolve(import.meta.dirname, "../..");
 const PROGRAM_TIMEOUT_MS = 60_000;
 
-/** The first of these Pythons that has the packages of tests/requirements.txt: PYTHON_BIN, the Makefile's, the machine's. */
-export function findPython() {
+/** The first of these Pythons that has `packages` of tests/requirements.txt: PYTHON_BIN, the Makefile's, the machine's. */
+export function findPython(packages = "jwt, requests") {
   const candidates = [process.env.PYTHON_BIN, join(ROOT, ".tools/python/bin/python"), "python3"].filter(Boolean);
-  return candidates.find((python) => spawnSync(python, ["-c", "import jwt, requests"]).status === 0);
+  return candidates.find((python) => spawnSync(python, ["-c", `import ${packages}`]).status === 0);
 }
 
 /** The machine's curl. */

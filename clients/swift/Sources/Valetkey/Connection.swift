@@ -23,8 +23,12 @@ final class Connection: Sendable {
     let session: URLSession
     private let base: String
     private let tokens: TokenStore
+    private let attestations: TokenStore?
 
-    init(baseURL: URL, tokenProvider: @escaping TokenProvider, configuration: URLSessionConfiguration) throws {
+    init(
+        baseURL: URL, configuration: URLSessionConfiguration, appCheck: (@Sendable () async throws -> String)?,
+        tokenProvider: @escaping TokenProvider
+    ) throws {
         guard let scheme = baseURL.scheme?.lowercased(), let host = baseURL.host else { throw URLError(.badURL) }
         // A token that is sent without encryption is given away: https, or this machine.
         guard scheme == "https" || (scheme == "http" && ["localhost", "127.0.0.1", "::1"].contains(host)),
@@ -40,6 +44,12 @@ final class Connection: Sendable {
         while base.hasSuffix("/") { base.removeLast() }
         self.base = base
         tokens = TokenStore(tokenProvider)
+        if let appCheck {
+            // App Check keeps its own.
+            attestations = TokenStore({ _ in try await appCheck() }, keepsTokens: false)
+        } else {
+            attestations = nil
+        }
         configuration.httpCookieStorage = nil
         configuration.urlCache = nil
         configuration.requestCachePolicy = .reloadIgnoringLocalCacheData
@@ -86,8 +96,7 @@ final class Connection: Sendable {
 
     /// Sends it once, and once more with a new token where the API refused it; the answer is a success and not read yet.
     func open(_ call: Call) async throws -> (URLSession.AsyncBytes, HTTPURLResponse) {
-        try await withToken { token in
-            let request = try self.request(for: call, token: token)
+        try await authorized(call) { request in
             let (bytes, response) = try await self.session.bytes(for: request)
             guard let answer = response as? HTTPURLResponse else { throw ValetkeyError(.unreadableAnswer, "No HTTP.") }
             guard (200..<300).contains(answer.statusCode) else {
@@ -97,25 +106,32 @@ final class Connection: Sendable {
         }
     }
 
-    func withToken<T>(_ use: (String) async throws -> T) async throws -> T {
+    /// Has `send` send the request with its token, and once more with a new token where the API refused it.
+    func authorized<T>(_ call: Call, _ send: (URLRequest) async throws -> T) async throws -> T {
         let token = try await tokens.token()
         do {
-            return try await Self.mappingErrors { try await use(token) }
+            let request = try await self.request(for: call, token: token)
+            return try await Self.mappingErrors { try await send(request) }
         } catch let error as ValetkeyError where error.status == 401 {
             // Revoked, or older than we thought.
             await tokens.refuse(token)
             let fresh = try await tokens.token()
-            return try await Self.mappingErrors { try await use(fresh) }
+            let request = try await self.request(for: call, token: fresh)
+            return try await Self.mappingErrors { try await send(request) }
         }
     }
 
-    func request(for call: Call, token: String) throws -> URLRequest {
-        guard let url = URL(string: base + call.path) else { throw URLError(.badURL) }
+    private func request(for call: Call, token: String) async throws -> URLRequest {
+        guard let url = URL(string: base + call.path) else { throw ValetkeyError(Code(rawValue: "invalid_parameter"), "That is no URL.") }
         var request = URLRequest(url: url, timeoutInterval: call.timeout)
         request.httpMethod = call.method
         request.httpBody = call.body
         request.httpShouldHandleCookies = false
         request.setValue("Bearer \(token)", forHTTPHeaderField: "Authorization")
+        if let attestations {
+            let attestation = try await attestations.token()
+            request.setValue(attestation, forHTTPHeaderField: "X-Firebase-AppCheck")
+        }
         for (name, value) in call.headers { request.setValue(value, forHTTPHeaderField: name) }
         return request
     }

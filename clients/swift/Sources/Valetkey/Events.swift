@@ -55,14 +55,15 @@ struct Events: Sendable {
                     }
                     let hasEnded = try await Connection.mappingErrors {
                         try await read(bytes) { event in
-                            guard let event, event.type == "status" else {
+                            guard let event else {
                                 failures = 0
                                 return false
                             }
+                            guard event.type == "status" else { return false }
                             guard let prediction = try? JSONDecoder().decode(Prediction.self, from: Data(event.data.utf8)) else {
                                 throw ValetkeyError(.unreadableAnswer, "The answer is not Valetkey's.")
                             }
-                            // Only now: what was not understood is no sign of life, and is asked for again.
+                            // Only now: what is not understood is no sign of life, and is asked for again.
                             (lastID, failures) = (event.id, 0)
                             return take(prediction)
                         }

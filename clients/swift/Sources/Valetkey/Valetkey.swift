@@ -15,9 +15,14 @@ public final class Valetkey: Sendable {
 
     /// - Parameters:
     ///   - baseURL: https, or http on this machine. Anything else throws a `URLError`.
+    ///   - appCheck: gives the token of Firebase App Check, where the deployment wants one with each request. What it throws counts as
+    ///     what the token provider throws.
     ///   - tokenProvider: asks the app's own backend for a JWT of the signed-in user.
-    public init(baseURL: URL, configuration: URLSessionConfiguration = .ephemeral, tokenProvider: @escaping TokenProvider) throws {
-        connection = try Connection(baseURL: baseURL, tokenProvider: tokenProvider, configuration: configuration)
+    public init(
+        baseURL: URL, configuration: URLSessionConfiguration = .ephemeral, appCheck: (@Sendable () async throws -> String)? = nil,
+        tokenProvider: @escaping TokenProvider
+    ) throws {
+        connection = try Connection(baseURL: baseURL, configuration: configuration, appCheck: appCheck, tokenProvider: tokenProvider)
     }
 
     /// Makes a prediction and waits until it succeeded: its `output` are URLs.
@@ -51,6 +56,10 @@ public final class Valetkey: Sendable {
     public func create(
         _ model: String, input: some Encodable & Sendable, idempotencyKey: String = UUID().uuidString, imageCount: Int? = nil
     ) async throws -> Prediction {
+        // A line break would end up in a header.
+        guard (1...255).contains(idempotencyKey.utf8.count), idempotencyKey.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) else {
+            throw ValetkeyError(Code(rawValue: "invalid_idempotency_key"), "An idempotency key is 1 to 255 printable characters.")
+        }
         let body: Data
         do {
             body = try JSONEncoder().encode(CreateRequest(input: input, imageCount: imageCount))
@@ -71,9 +80,13 @@ public final class Valetkey: Sendable {
                 prediction = try await get(jobID)
             } catch var lookError as ValetkeyError {
                 lookError.idempotencyKey = idempotencyKey
+                lookError.jobID = jobID
                 throw lookError
             }
-            if prediction.status == .failed { throw error }
+            if prediction.status == .failed {
+                error.prediction = prediction
+                throw error
+            }
             return prediction
         }
     }
@@ -116,8 +129,7 @@ public final class Valetkey: Sendable {
         }
         let call = Connection.Call(method: "POST", path: "/v1/files", headers: ["Content-Type": contentType], timeout: Self.uploadTimeout, isRepeatable: false)
         return try await connection.repeating(isRepeatable: false) {
-            try await connection.withToken { token in
-                let request = try connection.request(for: call, token: token)
+            try await connection.authorized(call) { request in
                 let (data, response) = try await connection.session.upload(for: request, fromFile: file, delegate: UploadProgress(onProgress))
                 guard let answer = response as? HTTPURLResponse else { throw ValetkeyError(.unreadableAnswer, "No HTTP.") }
                 guard answer.statusCode == 201 else { throw ValetkeyError(answer: answer, body: data) }

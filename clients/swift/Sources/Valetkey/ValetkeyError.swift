@@ -32,7 +32,8 @@ public struct ValetkeyError: Error, Sendable, LocalizedError {
     public var prediction: Prediction?
 
     public var errorDescription: String? { message }
-    public var advice: Advice { code.advice }
+    /// What to do about it: what the code says, unless the `prediction` has failed, which is all that the same key would give.
+    public var advice: Advice { code.advice == .repeat && prediction != nil ? .askUser : code.advice }
 
     init(_ code: Code, _ message: String) {
         self.code = code

@@ -27,6 +27,14 @@ final class RetryTests: XCTestCase {
         XCTAssertFalse(ValetkeyError(Code(rawValue: "a_code_of_tomorrow"), "").mayRepeat(isRepeatable: true))
     }
 
+    func testWhoRepeatsWouldOnlyGetThePredictionThatHasFailed() throws {
+        var error = ValetkeyError(Code(rawValue: "upstream_timeout"), "")
+        XCTAssertEqual(error.advice, .repeat)
+        let failed = #"{"job_id":"pred_1","status":"failed","model":"a/b","created_at":"2026-01-15T10:30:00Z","output":[]}"#
+        error.prediction = try JSONDecoder().decode(Prediction.self, from: Data(failed.utf8))
+        XCTAssertEqual(error.advice, .askUser)
+    }
+
     func testNamesCannotLeadToOtherRoutes() {
         for model in ["../auth/token", "a/..", "a", "a/b/c", "a/b?x=1", ""] {
             XCTAssertThrowsError(try Valetkey.path(of: model), model)

@@ -32,6 +32,9 @@ private const val RENEW_BEFORE_END_MS = 30_000L
 /** Assumed for a token that cannot be read: the API has the last word. */
 private const val ASSUMED_LIFETIME_MS = 60_000L
 
+/** As long as a request waits for its answer. */
+private const val WAIT_MS = 20_000L
+
 /** A line break would end up in a header. */
 private val TOKEN = Regex("[A-Za-z0-9_.~+/=-]+")
 
@@ -43,6 +46,7 @@ internal class TokenSource(
     private val provider: TokenProvider,
     private val elapsedMs: () -> Long = { TimeUnit.NANOSECONDS.toMillis(System.nanoTime()) },
     private val nowSecs: () -> Long = { System.currentTimeMillis() / 1000 },
+    private val waitMs: Long = WAIT_MS,
 ) {
     /** Counted on both clocks: Android's monotonic one stands still while the device sleeps. */
     private class Held(val token: String, val renewAtMs: Long, val renewAtSecs: Long)
@@ -55,17 +59,22 @@ internal class TokenSource(
     /** A token that is good for a while. Callers at the same time share one request. */
     fun get(): String {
         while (true) {
-            val own: FutureTask<String>
+            lateinit var own: FutureTask<String>
             val shared: FutureTask<String>?
             synchronized(lock) {
                 held?.let { if (elapsedMs() < it.renewAtMs && nowSecs() < it.renewAtSecs) return it.token }
-                own = FutureTask { renew() }
+                own = FutureTask { renew(own) }
                 shared = pending
                 if (shared == null) pending = own
             }
-            if (shared == null) own.run()
             try {
-                return (shared ?: own).get()
+                if (shared != null) return shared.get(waitMs, TimeUnit.MILLISECONDS)
+                own.run()
+                return own.get()
+            } catch (_: TimeoutException) {
+                // One that is never answered does not hold up those who come later.
+                synchronized(lock) { if (pending === shared) pending = null }
+                throw ValetkeyException(Code.NETWORK, "The token provider did not answer in time.")
             } catch (failure: ExecutionException) {
                 val cause = failure.cause
                 // Whoever asked for all of us was interrupted; we were not.
@@ -82,11 +91,11 @@ internal class TokenSource(
         forceRefresh = true
     }
 
-    private fun renew(): String {
+    private fun renew(request: FutureTask<String>): String {
         try {
             val askedAtMs = elapsedMs()
             val askedAtSecs = nowSecs()
-            val token = ask(synchronized(lock) { forceRefresh })
+            val token = asked(provider, synchronized(lock) { forceRefresh })
             // Counted from before the request.
             val leftMs = readTimes(token)?.let(::leftMs) ?: ASSUMED_LIFETIME_MS
             val goodMs = max(leftMs - RENEW_BEFORE_END_MS, leftMs / 2)
@@ -96,7 +105,7 @@ internal class TokenSource(
             }
             return token
         } finally {
-            synchronized(lock) { pending = null }
+            synchronized(lock) { if (pending === request) pending = null }
         }
     }
 
@@ -107,27 +116,37 @@ internal class TokenSource(
         // A token out of a cache of the app's has only what is left of it.
         return (times.exp - from) * 1000
     }
-
-    private fun ask(forceRefresh: Boolean): String {
-        val token = asked(provider, forceRefresh)
-        if (!TOKEN.matches(token)) throw ValetkeyException(Code.NO_TOKEN, "The token provider did not answer with a token.")
-        return token
-    }
 }
 
-/** What [provider] answers; its failures as errors with a code. */
+/** What [provider] answers, if it can go into a header; its failures as errors with a code. */
 internal fun asked(provider: TokenProvider, forceRefresh: Boolean): String = try {
-    provider.token(forceRefresh)
+    val token = provider.token(forceRefresh)
+    if (!TOKEN.matches(token)) throw ValetkeyException(Code.NO_TOKEN, "The token provider did not answer with a token.")
+    token
 } catch (failure: InterruptedException) {
     throw failure
 } catch (failure: ValetkeyException) {
     throw failure
 } catch (failure: Exception) {
-    // How libraries say that the thread was interrupted while they read.
-    if (failure is InterruptedIOException && failure !is SocketTimeoutException && Thread.interrupted()) throw InterruptedException()
+    // Whoever was interrupted is not to ask again, in whatever words a library says so.
+    val wasInterrupted = Thread.interrupted()
+    if (wasInterrupted || saysInterrupted(failure)) throw InterruptedException()
     val passes = generateSequence<Throwable>(failure) { it.cause }.take(MAX_CAUSES).any(::isPassing)
     throw ValetkeyException(if (passes) Code.NETWORK else Code.NO_TOKEN, "There is no token.", cause = failure)
 }
+
+/**
+ * Whether a library that read on this thread says that it was interrupted. Android's own HTTP (okio 1) clears the thread's flag and has
+ * only its words to tell it by; OkHttp says `timeout` with the same type.
+ */
+internal fun saysInterrupted(failure: Throwable): Boolean = generateSequence(failure) { if (isOfAnotherThread(it)) null else it.cause }
+    .take(MAX_CAUSES)
+    .any { it is InterruptedException || it is InterruptedIOException && it !is SocketTimeoutException && it.message in INTERRUPTED }
+
+/** What is behind these may have befallen the thread of an executor, or of a coroutine that ran out of time. */
+private fun isOfAnotherThread(failure: Throwable) = failure is ExecutionException || failure is CancellationException
+
+private val INTERRUPTED = setOf("thread interrupted", "interrupted")
 
 /** A coroutine that ran out of time is canceled. */
 private fun isPassing(cause: Throwable) = cause is IOException || cause is TimeoutException || cause is CancellationException

@@ -70,7 +70,10 @@ internal class Transport(baseUrl: String, private val options: Options, provider
         var isRefused = false
         while (true) {
             val token = tokens.get()
-            val exchange = HttpExchange(HttpRequest(call.method, base + call.path, headers(call, token), call.body, call.silenceMs.toInt()))
+            val headers = headers(call, token)
+            // An exchange begins on its own thread, and might send before this one notices.
+            if (Thread.interrupted()) throw InterruptedException()
+            val exchange = HttpExchange(HttpRequest(call.method, base + call.path, headers, call.body, call.silenceMs.toInt()))
             watch(exchange)
             val error = closedUnlessKept(exchange) {
                 val head = exchange.head(deadline)
@@ -102,7 +105,8 @@ internal class Transport(baseUrl: String, private val options: Options, provider
     /** What an error says of itself; null where it is not Valetkey's. */
     private fun readError(exchange: HttpExchange, deadline: Deadline): Any? = try {
         parseJson(readText { exchange.read(deadline) })
-    } catch (_: IOException) {
+    } catch (failure: IOException) {
+        if (saysInterrupted(failure)) throw failure
         null
     } catch (_: JsonException) {
         null
@@ -138,6 +142,7 @@ internal inline fun <T> explained(use: () -> T): T = try {
 } catch (failure: CharacterCodingException) {
     throw unreadable(failure)
 } catch (failure: IOException) {
+    if (saysInterrupted(failure)) throw InterruptedException()
     throw ValetkeyException(Code.NETWORK, "No answer.", cause = failure)
 } catch (failure: JsonException) {
     throw unreadable(failure)
@@ -154,7 +159,7 @@ internal fun unreadable(cause: Exception) = ValetkeyException(Code.UNREADABLE_AN
 private val SECURE = Regex("https://[^/?#@\\s]+(/[^?#\\s]*)?", RegexOption.IGNORE_CASE)
 
 /** 10.0.2.2 is how an Android emulator calls the machine that it runs on. */
-private val THIS_MACHINE = Regex("http://(localhost|127\\.\\d+\\.\\d+\\.\\d+|\\[::1]|10\\.0\\.2\\.2)(:\\d+)?", RegexOption.IGNORE_CASE)
+private val THIS_MACHINE = Regex("http://(localhost|127\\.[0-9]+\\.[0-9]+\\.[0-9]+|\\[::1]|10\\.0\\.2\\.2)(:[0-9]+)?", RegexOption.IGNORE_CASE)
 
 /** A token that is sent without encryption is given away: https, or this machine. */
 internal fun checkedBase(baseUrl: String): String {

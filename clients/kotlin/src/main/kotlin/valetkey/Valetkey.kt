@@ -79,7 +79,10 @@ public class Valetkey(
                 explained { predictionOf(transport.call(call)) }
             } catch (error: ValetkeyException) {
                 // 502 and 504 name the prediction: it exists, and may go on. If it failed, the refusal says more.
-                get(error.jobId ?: throw error).takeIf { it.status != PredictionStatus.FAILED } ?: throw error
+                val jobId = error.jobId ?: throw error
+                val left = keyed(idempotencyKey, jobId) { get(jobId) }
+                if (left.status == PredictionStatus.FAILED) throw error.with(prediction = left)
+                left
             }
         }
     }
@@ -127,11 +130,18 @@ public class Valetkey(
     @Throws(ValetkeyException::class, InterruptedException::class)
     public fun files(): List<StoredFile> = explained { storedFilesOf(transport.call(Call("GET", "/v1/files"))) }
 
-    /** Forgets a file. */
+    /**
+     * Forgets a file. One that is not there is no error: where an answer is lost the request is sent again, by this client or, without a
+     * word, by the JVM, and then there is none any more.
+     */
     @Throws(ValetkeyException::class, InterruptedException::class)
     public fun deleteFile(fileId: String) {
         require(FILE_ID.matches(fileId)) { "not the id of a file" }
-        transport.call(Call("DELETE", "/v1/files/$fileId"))
+        try {
+            transport.call(Call("DELETE", "/v1/files/$fileId"))
+        } catch (error: ValetkeyException) {
+            if (error.code != Code.NOT_FOUND) throw error
+        }
     }
 
     /** The user's plan and use. */
@@ -161,7 +171,7 @@ private val KEY = Regex("[\\x20-\\x7e]{1,255}")
 private val MEDIA_TYPE = Regex("[a-z]+/[a-z0-9.+-]+")
 private val FILE_ID = Regex("[A-Za-z0-9_]{1,64}")
 private val JOB_ID = Regex("[A-Za-z0-9_]{1,64}")
-private val MODEL = Regex("[\\w.-]+/[\\w.-]+")
+private val MODEL = Regex("[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 
 /** A name of dots would lead to another route. */
 private val DOTS = Regex("(^|/)\\.+(/|$)")

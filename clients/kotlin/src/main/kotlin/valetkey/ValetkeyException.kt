@@ -102,12 +102,20 @@ public class ValetkeyException @JvmOverloads constructor(
     public val prediction: Prediction? = null,
     cause: Throwable? = null,
 ) : Exception(message, cause) {
-    public val advice: Advice get() = code.advice
+    /** What to do about it: what the code says, unless the [prediction] has failed, which is all that the same key would give. */
+    public val advice: Advice get() = if (code.advice == Advice.REPEAT && prediction != null) Advice.ASK_USER else code.advice
 
-    /** The same with what the call knows beside it. */
-    internal fun with(idempotencyKey: String, jobId: String?) = ValetkeyException(
-        code, message.orEmpty(), status, requestId, retryAfterSecs, param, this.jobId ?: jobId, idempotencyKey, prediction, this,
-    )
+    /** The same with what the call knows beside it. A copy: threads that waited for one token have one error between them. */
+    internal fun with(
+        idempotencyKey: String? = this.idempotencyKey,
+        jobId: String? = null,
+        prediction: Prediction? = this.prediction,
+    ): ValetkeyException {
+        val known = this.jobId ?: jobId
+        val copy = ValetkeyException(code, message.orEmpty(), status, requestId, retryAfterSecs, param, known, idempotencyKey, prediction, cause)
+        copy.stackTrace = stackTrace
+        return copy
+    }
 }
 
 /** The API sends seconds. Whatever else stands between may send a date, which is as good as nothing. */

@@ -1,11 +1,14 @@
 package valetkey
 
 import java.io.File
+import java.io.IOException
+import java.io.InterruptedIOException
 import kotlin.test.Test
 import kotlin.test.assertContentEquals
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertNull
+import kotlin.test.assertSame
 import kotlin.test.assertTrue
 
 class ClientTest {
@@ -66,10 +69,10 @@ class ClientTest {
     }
 
     @Test
-    fun `a look at what a failed create left that fails as well has the key`() {
+    fun `a look at what a failed create left that fails as well has the key and the id`() {
         val steps = arrayOf(refusal(504, "upstream_timeout", details = """{"job_id":"$JOB"}"""), refusal(403, "insufficient_permissions"))
         val (error) = failing(*steps) { it.create(MODEL, INPUT, "k1") }
-        assertEquals(listOf(Code.INSUFFICIENT_PERMISSIONS, "k1"), listOf(error.code, error.idempotencyKey))
+        assertEquals(listOf(Code.INSUFFICIENT_PERMISSIONS, "k1", JOB), listOf(error.code, error.idempotencyKey, error.jobId))
     }
 
     @Test
@@ -116,7 +119,8 @@ class ClientTest {
             assertEquals("GET /v1/predictions/$JOB", api.received[1].line)
         }
         val (error, _) = failing(failed, answer(200, prediction("failed")))
-        assertEquals(listOf(Code.UPSTREAM_TIMEOUT, JOB), listOf(error.code, error.jobId))
+        assertEquals(listOf(Code.UPSTREAM_TIMEOUT, JOB, PredictionStatus.FAILED), listOf(error.code, error.jobId, error.prediction?.status))
+        assertEquals(Advice.ASK_USER, error.advice, "the same key would give the failed one again")
     }
 
     @Test
@@ -158,6 +162,59 @@ class ClientTest {
             client.get(JOB)
             assertEquals("attested", api.received.single().headers["x-firebase-appcheck"])
         }
+    }
+
+    @Test
+    fun `no attestation is no token, and nothing is sent`() {
+        val once = Options(maxTries = 1, appCheck = { throw IOException("offline") })
+        for ((options, code) in listOf(
+            Options(appCheck = { error("not genuine") }) to Code.NO_TOKEN, Options(appCheck = { "a\r\nX: y" }) to Code.NO_TOKEN, once to Code.NETWORK,
+        )) {
+            val (error, api) = failing(options = options)
+            assertEquals(listOf(code, 0), listOf(error.code, api.received.size))
+        }
+    }
+
+    @Test
+    fun `why there is no token is the cause, also of a create`() {
+        val signedOut = IllegalStateException("signed out")
+        val error = assertFailsWith<ValetkeyException> { Valetkey("https://a.example") { throw signedOut }.create(MODEL, INPUT, "k1") }
+        assertEquals(listOf(Code.NO_TOKEN, "k1"), listOf(error.code, error.idempotencyKey))
+        assertSame(signedOut, error.cause)
+    }
+
+    @Test
+    fun `a create that was interrupted while it had no token is not sent, in whatever words that is told`() {
+        for (words in listOf("thread interrupted", "interrupted")) {
+            ScriptedApi().use { api ->
+                var times = 0
+                val client = Valetkey(api.origin) {
+                    // Android's own HTTP has cleared the flag of the thread.
+                    times += 1
+                    if (times == 1) throw InterruptedIOException(words) else "t"
+                }
+                assertFailsWith<InterruptedException>(words) { client.create(MODEL, INPUT) }
+                assertEquals(listOf(1, 0), listOf(times, api.received.size))
+            }
+        }
+    }
+
+    @Test
+    fun `a thread that is interrupted already begins no exchange`() {
+        ScriptedApi().use { api ->
+            val transport = Transport(api.origin, Options(), { "t" })
+            var begun = 0
+            Thread.currentThread().interrupt()
+            assertFailsWith<InterruptedException> { transport.open(Call("GET", "/v1/account"), Deadline(1_000), { begun += 1 }) }
+            assertEquals(listOf(0, false), listOf(begun, Thread.interrupted()))
+        }
+    }
+
+    @Test
+    fun `a file that is gone already is as good as deleted`() {
+        scripted(refusal(404, "not_found")) { client, _ -> client.deleteFile("file_1") }
+        scripted(lost, refusal(404, "not_found")) { client, _ -> client.deleteFile("file_1") }
+        assertEquals(Code.UNREADABLE_ANSWER, failing(answer(404, "<html>")) { it.deleteFile("file_1") }.first.code)
     }
 
     @Test

@@ -141,6 +141,24 @@ class TokenSourceTest {
     }
 
     @Test
+    fun `one that is never answered holds up nobody who comes later`() {
+        val calls = AtomicInteger()
+        val begun = CountDownLatch(1)
+        val tokens = TokenSource({
+            if (calls.incrementAndGet() == 1) {
+                begun.countDown()
+                Thread.sleep(60_000)
+            }
+            jwt(NOW, NOW + 300)
+        }, waitMs = 100)
+        val first = Thread { runCatching { tokens.get() } }.apply { start() }
+        begun.await()
+        assertEquals(Code.NETWORK, assertFailsWith<ValetkeyException> { tokens.get() }.code)
+        assertEquals(jwt(NOW, NOW + 300), tokens.get())
+        first.interrupt()
+    }
+
+    @Test
     fun `an interrupt that a library tells in its own way is one`() {
         val interrupted = source {
             Thread.currentThread().interrupt()
@@ -148,6 +166,24 @@ class TokenSourceTest {
         }
         assertFailsWith<InterruptedException> { interrupted.get() }
         assertEquals(false, Thread.interrupted())
+        val words = InterruptedIOException("thread interrupted")
+        val told = listOf(words, InterruptedIOException("interrupted"), RuntimeException(words), IOException(InterruptedException()))
+        for (failure in told) {
+            assertFailsWith<InterruptedException>("$failure") { source { throw failure }.get() }
+            assertFailsWith<InterruptedException>("$failure") { explained { throw failure as? IOException ?: words } }
+        }
+    }
+
+    @Test
+    fun `a time that is over, and an interrupt of another thread, are none`() {
+        val passing = listOf(
+            InterruptedIOException("timeout"), SocketTimeoutException("interrupted"), ExecutionException(InterruptedIOException("interrupted")),
+            CancellationException("out of time").apply { initCause(InterruptedException()) },
+        )
+        for (failure in passing) {
+            assertEquals(Code.NETWORK, assertFailsWith<ValetkeyException>("$failure") { source { throw failure }.get() }.code)
+        }
+        assertEquals(Code.NETWORK, assertFailsWith<ValetkeyException> { explained { throw InterruptedIOException("timeout") } }.code)
     }
 
     @Test
