@@ -71,8 +71,8 @@ public struct ValetkeyError: Error, Sendable, LocalizedError {
         self.prediction = prediction
     }
 
-    /// A `Retry-After` above this is the app's business: a person has to be told.
-    private static let longestWait: TimeInterval = 60
+    /// A `Retry-After` above this is the app's business: a person has to be told. The limits of a minute say 65 at most.
+    private static let longestWait: TimeInterval = 70
 
     /// Whether the client sends the same request again by itself. `isRepeatable`: to send it twice does no harm.
     func mayRepeat(isRepeatable: Bool) -> Bool {

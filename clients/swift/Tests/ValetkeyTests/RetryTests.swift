@@ -22,7 +22,9 @@ final class RetryTests: XCTestCase {
         XCTAssertFalse(named.mayRepeat(isRepeatable: true))
         var limited = ValetkeyError(Code(rawValue: "rate_limited"), "")
         XCTAssertTrue(limited.mayRepeat(isRepeatable: false))
-        limited.retryAfter = 61
+        limited.retryAfter = 65
+        XCTAssertTrue(limited.mayRepeat(isRepeatable: true))
+        limited.retryAfter = 71
         XCTAssertFalse(limited.mayRepeat(isRepeatable: true))
         XCTAssertFalse(ValetkeyError(Code(rawValue: "a_code_of_tomorrow"), "").mayRepeat(isRepeatable: true))
     }

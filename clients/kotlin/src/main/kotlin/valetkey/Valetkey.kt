@@ -15,8 +15,8 @@ private const val KEY_BYTES = 16
 public class Options @JvmOverloads constructor(
     /** How often a request is sent at most. */
     public val maxTries: Int = 4,
-    /** A `Retry-After` above this many seconds is not waited for but thrown. */
-    public val longestWaitSecs: Long = 60,
+    /** A `Retry-After` above this many seconds is not waited for but thrown. The limits of a minute say 65 at most. */
+    public val longestWaitSecs: Long = 70,
     /** The token of Firebase App Check, where the deployment asks for one. It is asked for with each request. */
     public val appCheck: TokenProvider? = null,
 )
