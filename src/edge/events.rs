@@ -12,6 +12,7 @@ use super::log;
 use super::platform::{self, OpenStream, PlatformError};
 use super::respond::{Reply, stream_lines};
 use crate::constants::{EVENT_EAGER_MILLIS, EVENT_HEARTBEAT_MILLIS, EVENT_LONGEST_MILLIS, EVENT_LOOK_MILLIS};
+use crate::digits::parse_digits;
 use crate::ids::JobId;
 use crate::messages::{LedgerReply, LedgerRequest, StreamId};
 use crate::prediction::{PredictionRecord, QueuePlace};
@@ -52,7 +53,7 @@ pub async fn open(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Repl
 
 /// What the client has already, by its `Last-Event-ID`.
 fn last_seen(last_event_id: Option<&str>, record: &PredictionRecord) -> Option<(u64, Option<QueuePlace>)> {
-    let seen = last_event_id?.parse::<u64>().ok()?;
+    let seen = parse_digits::<u64>(last_event_id?)?;
     (seen >= record.sequence).then_some((record.sequence, record.queue))
 }
 
