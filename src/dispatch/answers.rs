@@ -198,7 +198,11 @@ impl Dispatcher {
             Progress::Failed => (Status::Failed, Some(Failure::UpstreamFailed)),
             Progress::Canceled => (Status::Canceled, None),
         };
-        let output = if status == Status::Succeeded { self.limits.outputs.keep(prediction.output) } else { Vec::new() };
+        let output = if status == Status::Succeeded { prediction.output } else { Vec::new() };
+        if self.limits.outputs.finds_key_in(&output) {
+            self.changes.alerts.push("vendor_key_in_output");
+        }
+        let output = self.limits.outputs.keep(output);
         self.end_job(job_id, JobEnd { status, failure, output, credits, predict_time: prediction.predict_time }, now);
     }
 
