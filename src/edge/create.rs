@@ -54,7 +54,8 @@ pub async fn create(call: &Call<'_>, grant: &Grant, model: &ModelId) -> Result<A
     }
     let location = Some(format!("{}/v1/predictions/{}", call.base, record.job_id));
     let is_replayed = created.is_replayed;
-    Ok(Answer { location, is_replayed, waited_secs, ..Answer::json_text(status, record.render(call.base)) })
+    let body = record.render(call.base);
+    Ok(Answer { location, is_replayed, waited_secs, created: Some(record.job_id), ..Answer::json_text(status, body) })
 }
 
 /// `POST /v1/predictions/batch`: the same steps for all of them together; what becomes of each is the batch's to tell.
