@@ -92,7 +92,7 @@ BUILD_TOOLS := node_modules/.package-lock.json $(TOOLS)/worker-build-$(WORKER_BU
 
 build: build/index.js site
 
-build/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/finish-build.mjs scripts/snip.mjs | wasm-target
+build/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/finish-build.mjs scripts/last-resort.mjs scripts/snip.mjs | wasm-target
 	$(TOOLS)/bin/worker-build --release
 	$(NODE) scripts/finish-build.mjs
 	@touch $@

@@ -7,6 +7,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { lastResort } from "./last-resort.mjs";
 import { snip } from "./snip.mjs";
 
 const build = join(resolve(import.meta.dirname, ".."), "build");
@@ -33,6 +34,7 @@ function rewrite(source) {
   const [callObject] = find(source, "callObject", `callObject:\\(\\)=>${NAME}[,}]`);
   const end = source.lastIndexOf("export{");
   return `${source.slice(0, end)}
+${lastResort}
 const __guard = async (work) => {
   try {
     return await work();
@@ -96,13 +98,14 @@ export const Ledger = __object(${ledger});
 export default {
   // A Response, a promise of one, or a call of an object to make first (src/edge/exchange.rs).
   fetch(request, env, context) {
-    ${check}();
     try {
+      ${check}();
       const step = ${exchange}.begin(request, env, context);
-      return Array.isArray(step) ? __calls(step) : step instanceof Promise ? __guard(() => step) : step;
+      if (Array.isArray(step)) return __calls(step).catch(lastResort);
+      return step instanceof Promise ? __guard(() => step).catch(lastResort) : step;
     } catch (error) {
       ${critical}(error);
-      throw error;
+      return lastResort();
     }
   },
   scheduled(event, env, context) {

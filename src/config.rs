@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use url::{Host, Url};
+use url::Url;
 
 use crate::auth::{GUEST_ISSUER, GUEST_PLAN, Turnstile};
 use crate::constants::TOKEN_LIFETIME_SECS;
+use crate::digits::parse_digits;
+use crate::loopback::{is_loopback, is_loopback_host};
 use crate::policy::{Policy, parse_policy};
 use crate::secret::{Secret, VendorKey, VendorKeyProblem};
+use crate::setting_url::{BaseUrl, ResourceUrl};
 use crate::token::{Issuer, ProofRule, Purpose, SigningKeys, loopback_problems, parse_issuers};
 
 /// One thing that is wrong: which variable, and what about it.
@@ -42,6 +45,8 @@ pub struct Config {
     pub upstream_url: BaseUrl,
     /// The Worker's own origin, where it is known.
     pub public_url: Option<String>,
+    /// Whether that is on a loopback host.
+    public_is_loopback: bool,
     /// Pages that may call, besides those of our own origin.
     pub allowed_origins: Vec<String>,
     /// Who may sign tokens; with signing keys, this deployment too.
@@ -60,77 +65,18 @@ pub struct Config {
     pub log_level: LogLevel,
 }
 
-/// An absolute URL without credentials, query or fragment, and without a slash at its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BaseUrl {
-    text: String,
-    origin: String,
-    is_loopback: bool,
-}
-
-impl BaseUrl {
-    /// Parses an https URL, or an http one on a loopback host.
-    ///
-    /// # Errors
-    /// What is wrong, without the value.
-    pub fn try_new(text: &str) -> Result<Self, &'static str> {
-        let url = Url::parse(text).map_err(|_| "is not a URL")?;
-        let host = url.host().ok_or("has no host")?;
-        let is_loopback = is_loopback(&host);
-        if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback) {
-            return Err("is not https (http only for a loopback host)");
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("has credentials in it");
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err("has a query or a fragment");
-        }
-        let text = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { text, origin: url.origin().ascii_serialization(), is_loopback })
-    }
-
-    /// The URL, without a slash at its end.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Scheme, host and port.
-    #[must_use]
-    pub fn origin(&self) -> &str {
-        &self.origin
-    }
-}
-
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    }
-}
-
-/// Whether a URL's host is this machine: `localhost`, 127.0.0.0/8, `[::1]`.
-#[must_use]
-pub fn is_loopback_host(host: &str) -> bool {
-    Host::parse(host).is_ok_and(|parsed| match parsed {
-        Host::Domain(name) => name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    })
-}
-
 impl Config {
-    /// Checks the settings against the host that the Worker is called by: a vendor or an issuer on a loopback host is
-    /// for development, and an error anywhere else.
+    /// Checks the settings against the host that the Worker is called by: a vendor, an issuer or a `PUBLIC_URL` on a
+    /// loopback host is for development, and an error anywhere else.
     ///
     /// # Errors
     /// The settings that are for development.
     pub fn check_host(&self, host: &str) -> Result<(), Vec<Problem>> {
         let guests_are_local = self.turnstile.as_ref().is_some_and(|turnstile| turnstile.url.is_loopback);
-        let is_loopback_only =
-            self.upstream_url.is_loopback || guests_are_local || self.issuers.iter().any(Issuer::is_loopback);
+        let is_loopback_only = self.upstream_url.is_loopback
+            || self.public_is_loopback
+            || guests_are_local
+            || self.issuers.iter().any(Issuer::is_loopback);
         if !is_loopback_only || is_loopback_host(host) {
             return Ok(());
         }
@@ -138,6 +84,9 @@ impl Config {
             loopback_problems(&self.issuers, false).into_iter().map(|text| problem("ISSUERS", text)).collect();
         if self.upstream_url.is_loopback {
             problems.push(problem("UPSTREAM_URL", "is on a loopback host, and this Worker is not"));
+        }
+        if self.public_is_loopback {
+            problems.push(problem("PUBLIC_URL", "is on a loopback host, and this Worker is not"));
         }
         if guests_are_local {
             problems.push(problem("TURNSTILE_URL", "is on a loopback host, and this Worker is not"));
@@ -161,9 +110,10 @@ pub fn parse(get: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<Problem
         reader.problem("DEEPCREATIVE_API_KEY", "is missing");
     }
     let vendor_key_next = reader.vendor_key("DEEPCREATIVE_API_KEY_NEXT");
-    let upstream_url =
-        reader.url("UPSTREAM_URL").or_else(|| BaseUrl::try_new("https://api.deepcreativelabs.com/v1").ok());
-    let public_url = reader.public_url();
+    let upstream_url = reader
+        .setting("UPSTREAM_URL", BaseUrl::try_new)
+        .or_else(|| BaseUrl::try_new("https://api.deepcreativelabs.com/v1").ok());
+    let (public_url, public_is_loopback) = reader.public_url().unzip();
     let allowed_origins = reader.allowed_origins();
     let issuers = reader.json_setting("ISSUERS", 9, |text| parse_issuers(text, get));
     let policy = reader.json_setting("POLICY", 40, parse_policy);
@@ -175,7 +125,7 @@ pub fn parse(get: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<Problem
     );
     let token_lifetime_secs = reader.token_lifetime();
     for name in ["ALERT_WEBHOOK_URL", "EVENTS_WEBHOOK_URL"] {
-        reader.url(name);
+        reader.setting(name, ResourceUrl::try_new);
     }
     let signing_keys = reader.signing_keys(public_url.as_deref());
     let turnstile = reader.turnstile(signing_keys.is_some(), policy.as_ref(), &allowed_origins, public_url.as_deref());
@@ -190,6 +140,7 @@ pub fn parse(get: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<Problem
             vendor_key_next,
             upstream_url,
             public_url,
+            public_is_loopback: public_is_loopback.unwrap_or_default(),
             allowed_origins,
             issuers,
             policy,
@@ -228,16 +179,16 @@ impl Reader<'_> {
         }
     }
 
-    fn url(&mut self, name: &str) -> Option<BaseUrl> {
+    fn setting<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, &'static str>) -> Option<T> {
         let text = (self.get)(name)?;
-        BaseUrl::try_new(&text).map_err(|wrong| self.problem(name, wrong)).ok()
+        parse(&text).map_err(|wrong| self.problem(name, wrong)).ok()
     }
 
-    /// The Worker's own URL is its origin: every route has its fixed path below it.
-    fn public_url(&mut self) -> Option<String> {
-        let url = self.url("PUBLIC_URL")?;
+    /// The Worker's own URL is its origin: every route has its fixed path below it. And whether it is on loopback.
+    fn public_url(&mut self) -> Option<(String, bool)> {
+        let url = self.setting("PUBLIC_URL", BaseUrl::try_new)?;
         if url.text == url.origin {
-            return Some(url.origin);
+            return Some((url.origin, url.is_loopback));
         }
         self.problem("PUBLIC_URL", "has a path: it must be scheme, host and port alone");
         None
@@ -300,7 +251,7 @@ impl Reader<'_> {
     fn token_lifetime(&mut self) -> u32 {
         let (least, default, most) = TOKEN_LIFETIME_SECS;
         let Some(text) = (self.get)("TOKEN_LIFETIME_SECS") else { return default };
-        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        let number = parse_digits(&text).filter(|number| (least..=most).contains(number));
         number.unwrap_or_else(|| {
             self.problem("TOKEN_LIFETIME_SECS", format!("is not a whole number from {least} to {most}"));
             default
@@ -330,8 +281,8 @@ impl Reader<'_> {
         public_url: Option<&str>,
     ) -> Option<Turnstile> {
         let url = match (self.get)("TURNSTILE_URL") {
-            Some(_) => self.url("TURNSTILE_URL"),
-            None => BaseUrl::try_new(TURNSTILE_URL).ok(),
+            Some(_) => self.setting("TURNSTILE_URL", ResourceUrl::try_new),
+            None => ResourceUrl::try_new(TURNSTILE_URL).ok(),
         };
         let secret = Secret::new((self.get)("TURNSTILE_SECRET")?);
         if secret.expose().is_empty() {

@@ -42,7 +42,7 @@ pub const UPSTREAM_BODY_MAX_BYTES: usize = 1024 * 1024;
 pub const UPSTREAM_MAX_DEPTH: usize = 32;
 
 /// An output URL (contract 2).
-pub const OUTPUT_URL_MAX_BYTES: usize = 2_048;
+pub const OUTPUT_URL_MAX_CHARS: usize = 2_048;
 /// Outputs of one prediction that are kept: the largest `max_image_count` anyone has asked for, with room.
 pub const OUTPUTS_MAX: usize = 64;
 /// A vendor's id of a prediction: job ids seen have 14 characters; more than this is not an id.

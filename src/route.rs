@@ -294,6 +294,8 @@ fn resource(path: &str) -> Option<Resource> {
 
 fn v1(segments: [Option<&str>; 5]) -> Option<Resource> {
     match segments {
+        // The vendor's routes for keys and webhooks: nobody's, and no owner's name either.
+        [Some("api-keys" | "webhooks"), ..] => None,
         [Some("predictions"), None, ..] => Some(Resource::get(Route::List)),
         [Some("predictions"), Some("batch"), None, ..] => Some(Resource::post(Route::CreateBatch)),
         [Some("predictions"), Some("batch"), Some(id), None, _] => {
@@ -474,7 +476,10 @@ mod tests {
             "/v1/predictions/pred_..",
             "/v1/api-keys",
             "/v1/api-keys/1/rotate",
+            "/v1/api-keys/x/predictions",
             "/v1/webhooks",
+            "/v1/webhooks/x",
+            "/v1/webhooks/x/predictions",
             "/v1/account/keys",
             "/v1/predictions/batch/x",
             "/v1/predictions/pred_01jh0000000000000000000000/logs",

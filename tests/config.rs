@@ -138,7 +138,7 @@ fn every_broken_setting_is_refused_by_name_and_never_shown() {
             ],
         ),
         ("DEMO", &[Some(""), Some("true"), Some("ON")]),
-        ("TOKEN_LIFETIME_SECS", &[Some("59"), Some("901"), Some("5m"), Some("-60")]),
+        ("TOKEN_LIFETIME_SECS", &[Some("59"), Some("901"), Some("5m"), Some("-60"), Some("+300"), Some("")]),
         ("LOG_LEVEL", &[Some("warn"), Some("")]),
         (
             "TOKEN_SIGNING_KEYS",
@@ -157,7 +157,9 @@ fn every_broken_setting_is_refused_by_name_and_never_shown() {
     }
     for name in ["TURNSTILE_URL", "ALERT_WEBHOOK_URL", "EVENTS_WEBHOOK_URL"] {
         assert_eq!(with(name, Some("http://hooks.example")).unwrap_err()[0].name, name);
-        assert!(with(name, Some("https://hooks.example/a")).is_ok());
+        for good in ["https://hooks.example/a", "https://hooks.example/a/?token=x"] {
+            assert!(with(name, Some(good)).is_ok(), "{name} {good}");
+        }
     }
 }
 
@@ -209,6 +211,53 @@ fn with_own_tokens(name: &str, value: Option<&str>) -> Result<Config, Vec<Proble
         None => drop(settings.remove(name)),
     }
     parse(&settings)
+}
+
+#[test]
+fn a_public_url_on_loopback_is_an_error_on_any_other_host() {
+    let problem = |config: Config, host: &str| {
+        let problems = config.check_host(host).err().unwrap_or_default();
+        problems.into_iter().map(|problem| problem.name).collect::<Vec<_>>()
+    };
+    for local in ["http://localhost:8787", "https://127.0.0.1", "http://app.localhost", "http://[::ffff:127.0.0.1]:1"] {
+        for config in [with("PUBLIC_URL", Some(local)), with_own_tokens("PUBLIC_URL", Some(local))] {
+            let config = config.unwrap();
+            assert_eq!(problem(config.clone(), "api.example"), ["PUBLIC_URL"], "{local}");
+            assert_eq!(problem(config, "localhost."), [""; 0], "{local}");
+        }
+    }
+    assert_eq!(problem(with_own_tokens("", None).unwrap(), "api.example"), [""; 0]);
+}
+
+#[test]
+fn turnstiles_url_is_called_as_it_is_written() {
+    let url = "https://turnstile.example/siteverify/?region=eu";
+    let config = with_own_tokens("TURNSTILE_URL", Some(url)).unwrap();
+    assert_eq!(config.turnstile.unwrap().url.as_str(), url);
+}
+
+#[test]
+fn no_setting_is_the_secret_of_an_issuer() {
+    let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    let settings = good();
+    let get = |name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        settings.get(name).cloned()
+    };
+    assert!(config::parse(&get).is_ok());
+    // Those that nothing reads yet, or that go on further than any text does.
+    asked.borrow_mut().extend(
+        ["ALERT_WEBHOOK_SECRET", "EVENTS_WEBHOOK_SECRET", "TURNSTILE_SECRET", "ISSUERS_10", "LEDGER"]
+            .map(str::to_owned),
+    );
+    let asked: Vec<String> = asked.into_inner().into_iter().filter(|name| name != "APP_SECRET").collect();
+    assert!(asked.contains(&"POLICY_40".to_owned()) && asked.contains(&"ISSUERS_9".to_owned()), "{asked:?}");
+    for name in asked {
+        let issuers = json!([{"issuer": "https://idp.example/", "audience": ["app"], "keys": {"secret": name},
+            "algorithms": ["HS256"]}]);
+        let problems = with("ISSUERS", Some(&issuers.to_string())).unwrap_err();
+        assert!(problems[0].problem.contains("is not the name of a secret"), "{name}: {problems:?}");
+    }
 }
 
 #[test]
@@ -459,6 +508,17 @@ fn a_batch_names_the_place_of_what_is_wrong() {
             Some("predictions[1].input.prompt"),
         ),
         (json!({"predictions": [good, {"model": "acme/none", "input": {}}]}), Code::ModelNotAllowed, None),
+        // The models of all before the inputs of any (contract 1 step 8).
+        (
+            json!({"predictions": [{"model": "acme/model-x", "input": {}}, {"model": "acme/none", "input": {}}]}),
+            Code::ModelNotAllowed,
+            None,
+        ),
+        (
+            json!({"predictions": [{"model": "acme/model-x", "webhook": "x"}, {"model": "x"}]}),
+            Code::InvalidParameter,
+            Some("predictions[1].model"),
+        ),
     ] {
         let refused = check(body.clone()).unwrap_err();
         assert_eq!((refused.code, refused.param.as_deref()), (code, param), "{body}");

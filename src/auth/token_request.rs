@@ -4,6 +4,7 @@ use super::form::Form;
 use super::oauth_error::{OAuthError, Refused};
 use crate::constants::{FORM_WORDS_MAX, TOKEN_MAX_BYTES, TURNSTILE_TOKEN_MAX_BYTES};
 use crate::credits::MicroCredits;
+use crate::digits::parse_digits;
 use crate::model::ModelId;
 use crate::secret::Secret;
 use crate::token::Scope;
@@ -89,7 +90,7 @@ impl Wanted {
     fn parse(form: &Form) -> Result<Self, Refused> {
         let invalid = |reason| Refused::new(OAuthError::InvalidRequest, reason);
         let invalid_scope = Refused::new(OAuthError::InvalidScope, "scope");
-        let count = |text: &str| text.parse().ok().filter(|count| *count >= 1_u32 && is_decimal(text));
+        let count = |text: &str| parse_digits(text).filter(|count| *count >= 1_u32);
         Ok(Self {
             scopes: form.get("scope").map(|text| words(text, Scope::parse).ok_or(invalid_scope)).transpose()?,
             models: form.get("models").map(|text| words(text, ModelId::parse).ok_or(invalid("models"))).transpose()?,
@@ -113,10 +114,6 @@ fn words<T: PartialEq>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<
         items.push(item);
     }
     Some(items)
-}
-
-fn is_decimal(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_printable(text: &str, max_bytes: usize) -> bool {

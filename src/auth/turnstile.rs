@@ -4,8 +4,8 @@ use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
 use super::oauth_error::{OAuthError, Refused};
-use crate::config::BaseUrl;
 use crate::secret::Secret;
+use crate::setting_url::ResourceUrl;
 
 /// The widget's `action` on pages that ask for a guest's token: a token that was made for another form is refused.
 pub const GUEST_ACTION: &str = "guest";
@@ -19,7 +19,7 @@ pub struct Turnstile {
     /// `TURNSTILE_SECRET`.
     pub secret: Secret,
     /// `TURNSTILE_URL`: where tokens are validated.
-    pub url: BaseUrl,
+    pub url: ResourceUrl,
     /// Hosts of the pages that may have guests: those of `ALLOWED_ORIGINS` and `PUBLIC_URL`.
     pub hosts: Vec<String>,
 }
@@ -77,7 +77,7 @@ mod tests {
         let hosts = vec!["app.example".to_owned()];
         Turnstile {
             secret: Secret::new("a&b=c".to_owned()),
-            url: BaseUrl::try_new("https://t.example").unwrap(),
+            url: ResourceUrl::try_new("https://t.example").unwrap(),
             hosts,
         }
     }

@@ -8,6 +8,7 @@ use crate::constants::{
     POLL_SHORTEST_MILLIS, RETRY_AFTER_MAX_SECS, THROTTLE_DEFAULT_MILLIS,
 };
 use crate::credits::MicroCredits;
+use crate::digits::parse_digits;
 use crate::ids::{JobId, UserKey};
 use crate::limit::poll_plan::next_poll_millis;
 use crate::limit::request_window::VendorCount;
@@ -197,7 +198,11 @@ impl Dispatcher {
             Progress::Failed => (Status::Failed, Some(Failure::UpstreamFailed)),
             Progress::Canceled => (Status::Canceled, None),
         };
-        let output = if status == Status::Succeeded { self.limits.outputs.keep(prediction.output) } else { Vec::new() };
+        let output = if status == Status::Succeeded { prediction.output } else { Vec::new() };
+        if self.limits.outputs.finds_key_in(&output) {
+            self.changes.alerts.push("vendor_key_in_output");
+        }
+        let output = self.limits.outputs.keep(output);
         self.end_job(job_id, JobEnd { status, failure, output, credits, predict_time: prediction.predict_time }, now);
     }
 
@@ -236,7 +241,7 @@ impl Dispatcher {
     /// The vendor's own count wins when it says less than ours, until its reset, and at most for an hour.
     fn note_rate_limit(&mut self, answer: &Answer, now: UnixMillis) {
         let Answer::Response(response) = answer else { return };
-        let number = |text: &Option<String>| text.as_deref().and_then(|text| text.trim().parse::<i64>().ok());
+        let number = |text: &Option<String>| text.as_deref().and_then(|text| parse_digits::<i64>(text.trim()));
         let (remaining, reset) = (number(&response.rate_limit_remaining), number(&response.rate_limit_reset));
         let (Some(remaining), Some(reset)) = (remaining.and_then(|left| u32::try_from(left).ok()), reset) else {
             return;

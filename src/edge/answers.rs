@@ -9,6 +9,7 @@ use worker::Env;
 use super::handler::Call;
 use super::platform::{self, PlatformError};
 use crate::constants::{ACK_TIMEOUT_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, REVOKED_FRESH_MILLIS, REVOKED_RETRY_MILLIS};
+use crate::digits::parse_digits;
 use crate::ids::{JobId, UserKey};
 use crate::messages::{
     Caller, DispatcherReply, DispatcherRequest, LedgerAnswer, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest,
@@ -196,7 +197,7 @@ pub fn vendor_refusal(answer: &VendorAnswer) -> Rejection {
     };
     match response.status {
         429 | 503 => {
-            let secs = response.retry_after.as_deref().and_then(|text| text.trim().parse().ok()).unwrap_or(5_u32);
+            let secs = response.retry_after.as_deref().and_then(|text| parse_digits(text.trim())).unwrap_or(5_u32);
             Rejection::new(Code::UpstreamUnavailable, "vendor_throttled").retry_after(secs.clamp(1, 3_600))
         }
         300..=499 => Rejection::new(Code::UpstreamRejected, "vendor_refused"),

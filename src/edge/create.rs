@@ -10,6 +10,7 @@ use crate::constants::{
     ACK_TIMEOUT_MILLIS, BATCH_BODY_MAX_BYTES, BATCH_MAX_DEPTH, BODY_MAX_DEPTH, CREATE_BODY_MAX_BYTES,
     EVENT_LOOK_MILLIS, MILLIS_PER_SECOND, OTHER_BODY_MAX_BYTES, OUTCOME_WAIT_MILLIS,
 };
+use crate::digits::parse_digits;
 use crate::headers::{is_idempotency_key, is_json_media_type, preferred_wait_secs};
 use crate::ids::{BatchId, JobId, hex_digest};
 use crate::json::parse_strict_object;
@@ -53,7 +54,8 @@ pub async fn create(call: &Call<'_>, grant: &Grant, model: &ModelId) -> Result<A
     }
     let location = Some(format!("{}/v1/predictions/{}", call.base, record.job_id));
     let is_replayed = created.is_replayed;
-    Ok(Answer { location, is_replayed, waited_secs, ..Answer::json_text(status, record.render(call.base)) })
+    let body = record.render(call.base);
+    Ok(Answer { location, is_replayed, waited_secs, created: Some(record.job_id), ..Answer::json_text(status, body) })
 }
 
 /// `POST /v1/predictions/batch`: the same steps for all of them together; what becomes of each is the batch's to tell.
@@ -98,7 +100,7 @@ pub async fn read_json(
         return Err(Rejection::new(Code::UnsupportedMediaType, "media_type"));
     }
     let too_large = || Rejection::new(Code::BodyTooLarge, "body");
-    let announced = call.head.content_length.as_deref().and_then(|length| length.parse::<u64>().ok());
+    let announced = call.head.content_length.as_deref().and_then(parse_digits::<u64>);
     if announced.is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > max_bytes)) {
         return Err(too_large());
     }

@@ -193,7 +193,8 @@ impl Inner {
         let deployment = self.deployment()?;
         let limits = KeyLimits {
             key_fingerprint: deployment.config.vendor_key.fingerprint(),
-            outputs: OutputRule::for_upstream(deployment.config.upstream_url.as_str()),
+            outputs: OutputRule::for_upstream(deployment.config.upstream_url.as_str())
+                .hiding(deployment.key_scan.clone()),
             ..KeyLimits::new(&deployment.config.policy)
         };
         let machine = self.store()?.load(limits, platform::now())?;

@@ -11,8 +11,10 @@ use super::handler::Call;
 use super::log;
 use super::platform::{self, OpenStream, PlatformError};
 use super::respond::{Reply, stream_lines};
-use crate::constants::{EVENT_EAGER_MILLIS, EVENT_HEARTBEAT_MILLIS, EVENT_LONGEST_MILLIS, EVENT_LOOK_MILLIS};
+use crate::constants::{EVENT_HEARTBEAT_MILLIS, EVENT_LONGEST_MILLIS};
+use crate::digits::parse_digits;
 use crate::ids::JobId;
+use crate::ledger::event_wait_millis;
 use crate::messages::{LedgerReply, LedgerRequest, StreamId};
 use crate::prediction::{PredictionRecord, QueuePlace};
 use crate::rejection::{Code, Rejection};
@@ -27,7 +29,7 @@ pub async fn open(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Repl
     let lines = stream_lines(call.rate.get(), call.request_id, call.origin);
     let no_response = |_: PlatformError| limiter_unavailable("no_response");
     if call.head.method == "HEAD" {
-        let _ = tell_ledger(call.env, &grant.user, LedgerRequest::Unwatch { stream }).await;
+        let _ = tell_ledger(call.env, &grant.user, LedgerRequest::Unwatch { stream, unopened: false }).await;
         return Ok(Reply::Open(platform::respond(200, &lines, None).map_err(no_response)?));
     }
     let (response, out) = OpenStream::open(&lines).map_err(no_response)?;
@@ -45,14 +47,14 @@ pub async fn open(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Repl
     wasm_bindgen_futures::spawn_local(async move {
         events.run(*record).await;
         let (env, user, stream) = (&events.env, &events.grant.user, events.stream.clone());
-        let _ = tell_ledger(env, user, LedgerRequest::Unwatch { stream }).await;
+        let _ = tell_ledger(env, user, LedgerRequest::Unwatch { stream, unopened: false }).await;
     });
     Ok(Reply::Open(response))
 }
 
 /// What the client has already, by its `Last-Event-ID`.
 fn last_seen(last_event_id: Option<&str>, record: &PredictionRecord) -> Option<(u64, Option<QueuePlace>)> {
-    let seen = last_event_id?.parse::<u64>().ok()?;
+    let seen = parse_digits::<u64>(last_event_id?)?;
     (seen >= record.sequence).then_some((record.sequence, record.queue))
 }
 
@@ -77,18 +79,20 @@ impl Events {
             if self.show(&record).await.is_err() || record.status.is_terminal() {
                 return;
             }
-            let now = platform::now();
-            if now >= ends_at {
+            platform::sleep(event_wait_millis(platform::now(), self.opened_at, self.written_at, ends_at)).await;
+            if platform::now() >= ends_at {
                 return;
             }
-            let eager = now.millis_since(self.opened_at) < EVENT_EAGER_MILLIS;
-            platform::sleep(if eager { EVENT_LOOK_MILLIS.0 } else { EVENT_LOOK_MILLIS.1 }).await;
             let watch = LedgerRequest::Watch { job_id: record.job_id.clone(), stream: self.stream.clone() };
             match ask_ledger_again(&self.env, &self.grant, watch).await {
                 Ok(LedgerReply::Prediction(present)) => record = *present,
                 // It may answer the next look.
                 Err(rejection) if rejection.code == Code::LimiterUnavailable => {}
                 Ok(_) | Err(_) => return,
+            }
+            // The look took its time: nothing is written once the token has ended.
+            if platform::now() >= ends_at {
+                return;
             }
         }
     }

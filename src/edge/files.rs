@@ -9,6 +9,7 @@ use super::platform;
 use super::reads::{list_limit, list_parameters};
 use super::respond::Answer;
 use crate::constants::FILE_MAX_BYTES;
+use crate::digits::parse_digits;
 use crate::file::{FileRecord, file_type};
 use crate::ids::FileId;
 use crate::messages::{LedgerReply, LedgerRequest};
@@ -53,7 +54,7 @@ pub async fn upload(call: &Call<'_>, grant: &Grant) -> Result<Answer, Rejection>
 }
 
 fn content_length(call: &Call<'_>) -> Result<u64, Rejection> {
-    let length = call.head.content_length.as_deref().and_then(|length| length.parse::<u64>().ok());
+    let length = call.head.content_length.as_deref().and_then(parse_digits::<u64>);
     match length {
         Some(length) if length > FILE_MAX_BYTES => Err(Rejection::new(Code::BodyTooLarge, "file")),
         Some(length) if length > 0 => Ok(length),

@@ -12,12 +12,13 @@ use super::platform::{self, PlatformError};
 use super::respond::{self, Answer, Reply};
 use super::{admin, create, demo, events, files, identity, log, reads, tokens, vendor_stream};
 use crate::auth::{self, Refused};
-use crate::config::{LogLevel, Problem, is_loopback_host};
+use crate::config::{LogLevel, Problem};
 use crate::constants::{ACK_TIMEOUT_MILLIS, MISCONFIGURED_RETRY_SECS, OTHER_BODY_MAX_BYTES};
 use crate::cors::{OriginCheck, check_origin};
 use crate::headers::{self, RequestHead, UrlParts, split_url};
 use crate::hook;
 use crate::ids::RequestId;
+use crate::loopback::is_loopback_host;
 use crate::messages::{DispatcherRequest, ProofUse, Rate};
 use crate::rejection::{Challenge, Code, Rejection};
 use crate::route::{Feature, NoRoute, Route};
@@ -110,18 +111,18 @@ async fn answer(
         Ok(()) => Ok(deployment),
         Err(problems) => Err(Rc::new(problems)),
     });
-    if let Ok(route @ (Route::Health | Route::Ready)) = &route {
-        let answer = probe(route, deployment.as_ref().err().map(Rc::as_ref));
-        return respond::write(&answer, request_id, OriginCheck::None, deployment.ok().as_deref(), is_head);
-    }
     // 1
-    let Ok(deployment) = deployment else {
-        let answer = refuse(
-            Rejection::new(Code::Misconfigured, "configuration").retry_after(MISCONFIGURED_RETRY_SECS),
-            request_id,
-            trace,
-        );
-        return respond::write(&answer, request_id, OriginCheck::None, None, is_head);
+    let deployment = match deployment {
+        Ok(deployment) => deployment,
+        Err(problems) => {
+            let misconfigured = Rejection::new(Code::Misconfigured, "configuration");
+            let answer = match route.ok().as_ref().and_then(|route| probe(route, Some(&problems))) {
+                // Whatever the origin: which ones may ask is not known.
+                Some(answer) => answer,
+                None => refuse(misconfigured.retry_after(MISCONFIGURED_RETRY_SECS), request_id, trace),
+            };
+            return respond::write(&answer, request_id, OriginCheck::None, None, is_head);
+        }
     };
     let config = &deployment.config;
     let public_origin = config.public_url.as_deref();
@@ -170,8 +171,8 @@ async fn answer(
     if let Route::Hook(capability) = &route {
         return write(&called_back(env, &deployment, capability, request_id, trace).await);
     }
-    if let Some(document) = published(&route, &deployment) {
-        return write(&document);
+    if let Some(answer) = probe(&route, None).or_else(|| published(&route, &deployment)) {
+        return write(&answer);
     }
     let challenge = if public_origin.is_some() { Challenge::BearerOrProof } else { Challenge::Bearer };
     let call = Call {
@@ -238,12 +239,14 @@ fn published(route: &Route, deployment: &Deployment) -> Option<Answer> {
     Some(Answer { cache_control: respond::PUBLIC_CACHE, ..Answer::json(200, &document) })
 }
 
-fn probe(route: &Route, problems: Option<&Vec<Problem>>) -> Answer {
-    match (route, problems) {
-        (Route::Ready, Some(problems)) => Answer::json(503, &json!({"status": "misconfigured", "errors": problems})),
-        (Route::Ready, None) => Answer::json(200, &json!({"status": "ready"})),
-        _ => Answer::json(200, &json!({"status": "ok"})),
-    }
+fn probe(route: &Route, problems: Option<&[Problem]>) -> Option<Answer> {
+    let (status, body) = match (route, problems) {
+        (Route::Ready, Some(problems)) => (503, json!({"status": "misconfigured", "errors": problems})),
+        (Route::Ready, None) => (200, json!({"status": "ready"})),
+        (Route::Health, _) => (200, json!({"status": "ok"})),
+        _ => return None,
+    };
+    Some(Answer::json(status, &body))
 }
 
 fn refuse(rejection: Rejection, request_id: &RequestId, trace: &mut Trace) -> Answer {

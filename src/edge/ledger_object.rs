@@ -184,8 +184,8 @@ impl Inner {
             LedgerRequest::Delete { job_id } => self.delete(&job_id),
             LedgerRequest::Account { predictions_per_minute } => self.account(predictions_per_minute, now),
             LedgerRequest::Watch { job_id, stream } => self.watch(&job_id, &stream, now).await,
-            LedgerRequest::Unwatch { stream } => {
-                self.streams.borrow_mut().close(&stream);
+            LedgerRequest::Unwatch { stream, unopened } => {
+                self.streams.borrow_mut().close(&stream, unopened);
                 Ok(LedgerReply::Done)
             }
             LedgerRequest::PutFile { file } => self.store()?.store(&[Write::File(&file)]).map(|()| LedgerReply::Done),

@@ -224,7 +224,7 @@ async function inTime(promise, ms) {
  * Opens the vendor's own stream and relays it, scanned for the key. Resolves to "timed_out", "broken", [status] of a
  * refusal, or [200, response, done, stop]: `done` resolves to "ended" or "leaked", `stop()` ends it.
  */
-export async function relayStream(url, authorization, userAgent, needles, firstByteMs, silenceMs, headerLines) {
+export async function relayStream(url, authorization, userAgent, forms, firstByteMs, silenceMs, headerLines) {
   const abort = new AbortController();
   const firstByte = setTimeout(() => abort.abort(), firstByteMs);
   const headers = { Authorization: authorization, Accept: "text/event-stream", "User-Agent": userAgent };
@@ -241,7 +241,7 @@ export async function relayStream(url, authorization, userAgent, needles, firstB
     return [upstream.status];
   }
   const { readable, writable } = new IdentityTransformStream();
-  const done = pump(upstream.body.getReader(), writable.getWriter(), keyScanner(JSON.parse(needles)), silenceMs);
+  const done = pump(upstream.body.getReader(), writable.getWriter(), keyScanner(JSON.parse(forms)), silenceMs);
   return [200, respond(200, headerLines, readable), done, () => abort.abort()];
 }
 

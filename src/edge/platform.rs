@@ -27,7 +27,7 @@ mod key_scanner {
     #[wasm_bindgen(module = "/src/edge/key_scanner.js")]
     extern "C" {
         #[wasm_bindgen(js_name = keyScanner)]
-        pub fn key_scanner(needles: &JsValue) -> JsValue;
+        pub fn key_scanner(forms: &JsValue) -> JsValue;
     }
 }
 
@@ -93,7 +93,7 @@ mod js {
             url: &str,
             authorization: &str,
             user_agent: &str,
-            needles: &str,
+            forms: &str,
             first_byte: u32,
             silence: u32,
             header_lines: &str,
@@ -315,13 +315,13 @@ impl Relay {
 pub async fn relay_stream(
     request: &UpstreamRequest,
     key: &VendorKey,
-    needles: &str,
+    forms: &str,
     header_lines: &str,
 ) -> Result<Relay, Answer> {
     let authorization = format!("Bearer {}", key.expose());
     let (first_byte, silence) = (UPSTREAM_FIRST_BYTE_MILLIS, STREAM_SILENCE_MILLIS);
     let relayed =
-        js::relay_stream(&request.url, &authorization, USER_AGENT, needles, first_byte, silence, header_lines).await;
+        js::relay_stream(&request.url, &authorization, USER_AGENT, forms, first_byte, silence, header_lines).await;
     let relayed = relayed.map_err(|_| Answer::Broken)?;
     let Some(parts) = relayed.dyn_ref::<Array>().filter(|parts| parts.length() == 4) else {
         return Err(read_answer(&relayed));

@@ -11,6 +11,7 @@ use super::handler::Call;
 use super::respond::Answer;
 use crate::constants::{ACK_TIMEOUT_MILLIS, LIST_DEFAULT, LIST_MAX, MILLIS_PER_SECOND, MODELS_MEMORY_MILLIS};
 use crate::credits::MicroCredits;
+use crate::digits::parse_digits;
 use crate::ids::{BatchId, JobId};
 use crate::messages::{AccountUsage, DayUsage, DispatcherReply, DispatcherRequest, LedgerReply, LedgerRequest};
 use crate::model::ModelId;
@@ -91,7 +92,7 @@ pub fn list_parameters<const N: usize>(query: &str, names: [&str; N]) -> Result<
 /// The rows of a page.
 pub fn list_limit(value: Option<String>) -> Result<u32, Rejection> {
     let Some(value) = value else { return Ok(LIST_DEFAULT) };
-    let limit = value.parse::<u32>().ok().filter(|limit| (1..=LIST_MAX).contains(limit));
+    let limit = parse_digits(&value).filter(|limit| (1..=LIST_MAX).contains(limit));
     limit.ok_or_else(|| Rejection::parameter(Code::InvalidParameter, "list_parameter", "limit"))
 }
 

@@ -6,7 +6,7 @@ use super::deployment::Deployment;
 use super::log;
 use super::platform::{self, PlatformError};
 use crate::cors::{self, OriginCheck};
-use crate::ids::RequestId;
+use crate::ids::{JobId, RequestId};
 use crate::messages::Rate;
 use crate::rejection::{Code, Rejection};
 
@@ -35,6 +35,8 @@ pub struct Answer {
     pub is_replayed: bool,
     /// `Preference-Applied: wait`, seconds.
     pub waited_secs: Option<u32>,
+    /// The prediction that a create has made: for what is sent instead, if this cannot be.
+    pub created: Option<JobId>,
 }
 
 /// What a route answers: something to write, or a stream that is open already.
@@ -76,6 +78,7 @@ impl Answer {
             rate: None,
             is_replayed: false,
             waited_secs: None,
+            created: None,
         }
     }
 
@@ -86,6 +89,7 @@ impl Answer {
             retry_after_secs: rejection.retry_after_secs,
             allow: rejection.allow,
             challenge: rejection.challenge.header(rejection.code),
+            created: rejection.job_id.clone(),
             ..Self::empty(rejection.code.wire().status)
         }
     }
@@ -99,18 +103,24 @@ pub fn write(
     deployment: Option<&Deployment>,
     is_head: bool,
 ) -> Result<web_sys::Response, PlatformError> {
-    let headers = header_lines(answer, request_id, origin);
     let leaks = |text: &str| deployment.is_some_and(|deployment| deployment.key_scan.finds_in(text));
-    if leaks(&headers) || answer.body.as_deref().is_some_and(leaks) {
-        log::alert("vendor_key_in_answer");
-        let safe = Answer::rejection(&Rejection::new(Code::UpstreamError, "vendor_key_in_answer"), request_id);
-        return platform::respond(
-            safe.status,
-            &header_lines(&safe, request_id, OriginCheck::None),
-            safe.body.as_deref(),
-        );
+    let headers = header_lines(answer, request_id, origin);
+    if !leaks(&headers) && !answer.body.as_deref().is_some_and(leaks) {
+        return platform::respond(answer.status, &headers, answer.body.as_deref().filter(|_| !is_head));
     }
-    platform::respond(answer.status, &headers, answer.body.as_deref().filter(|_| !is_head))
+    log::alert("vendor_key_in_answer");
+    let safe = instead_of(answer, request_id);
+    // A page that may read the answer may read this one, unless its own name is what must not be said.
+    let headers = Some(header_lines(&safe, request_id, origin)).filter(|headers| !leaks(headers));
+    let headers = headers.unwrap_or_else(|| header_lines(&safe, request_id, OriginCheck::None));
+    platform::respond(safe.status, &headers, safe.body.as_deref().filter(|_| !is_head))
+}
+
+/// A 502 that says of an answer what is ours alone: the prediction that exists (contract 2), and the caller's minute.
+fn instead_of(answer: &Answer, request_id: &RequestId) -> Answer {
+    let rejection = Rejection::new(Code::UpstreamError, "vendor_key_in_answer");
+    let rejection = Rejection { job_id: answer.created.clone(), ..rejection };
+    Answer { rate: answer.rate, ..Answer::rejection(&rejection, request_id) }
 }
 
 fn header_lines(answer: &Answer, request_id: &RequestId, origin: OriginCheck<'_>) -> String {

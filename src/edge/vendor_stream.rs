@@ -9,6 +9,7 @@ use super::respond::{Reply, stream_lines};
 use crate::constants::EVENT_LOOK_MILLIS;
 use crate::ids::JobId;
 use crate::messages::{LedgerReply, LedgerRequest, StreamId};
+use crate::prediction::Status;
 use crate::rejection::{Code, Rejection};
 use crate::token::Grant;
 use crate::upstream::request;
@@ -21,21 +22,32 @@ pub async fn open(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Repl
     let LedgerReply::Prediction(record) = ask_ledger(call, grant, watch.clone()).await? else {
         return Err(unexpected());
     };
+    let nothing = || Rejection::new(Code::NotFound, "stream");
     if call.head.method == "HEAD" {
-        // The platform would read the vendor's stream to its end, for nobody.
-        let _ = tell_ledger(call.env, &grant.user, LedgerRequest::Unwatch { stream }).await;
+        // Nothing is opened: the platform would read the vendor's stream to its end, for nobody.
+        unwatch(call, grant, stream, true).await;
+        if record.status != Status::Processing {
+            return Err(nothing());
+        }
         let lines = stream_lines(call.rate.get(), call.request_id, call.origin);
         return Ok(Reply::Open(platform::respond(200, &lines, None).map_err(|_| unexpected())?));
     }
-    let opened = if record.status.is_terminal() {
-        Err(Rejection::new(Code::NotFound, "stream"))
-    } else {
-        open_relay(call, job_id).await
+    // 10
+    let permit =
+        if record.status.is_terminal() { Err(nothing()) } else { ask_permit(call, Some(job_id.clone())).await };
+    let permit = permit.and_then(|(vendor_id, key)| Ok((vendor_id.ok_or_else(nothing)?, key)));
+    let (vendor_id, key) = match permit {
+        Ok(permit) => permit,
+        Err(rejection) => {
+            unwatch(call, grant, stream, true).await;
+            return Err(rejection);
+        }
     };
-    let relay = match opened {
+    // 11
+    let relay = match open_relay(call, &vendor_id, key.as_deref()).await {
         Ok(relay) => relay,
         Err(rejection) => {
-            let _ = tell_ledger(call.env, &grant.user, LedgerRequest::Unwatch { stream }).await;
+            unwatch(call, grant, stream, false).await;
             return Err(rejection);
         }
     };
@@ -56,7 +68,7 @@ pub async fn open(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Repl
                 relay.stop();
             }
         }
-        let _ = tell_ledger(&env, &grant.user, LedgerRequest::Unwatch { stream }).await;
+        let _ = tell_ledger(&env, &grant.user, LedgerRequest::Unwatch { stream, unopened: false }).await;
     });
     Ok(Reply::Open(response))
 }
@@ -66,14 +78,15 @@ fn ends(rejection: &Rejection) -> bool {
     rejection.code != Code::LimiterUnavailable
 }
 
-async fn open_relay(call: &Call<'_>, job_id: &JobId) -> Result<Relay, Rejection> {
-    // 10
-    let (vendor_id, key) = ask_permit(call, Some(job_id.clone())).await?;
-    let vendor_id = vendor_id.ok_or_else(|| Rejection::new(Code::NotFound, "stream"))?;
-    // 11
-    let request = request::stream(call.deployment.config.upstream_url.as_str(), &vendor_id);
+async fn open_relay(call: &Call<'_>, vendor_id: &str, key: Option<&str>) -> Result<Relay, Rejection> {
+    let request = request::stream(call.deployment.config.upstream_url.as_str(), vendor_id);
     let lines = stream_lines(call.rate.get(), call.request_id, call.origin);
-    let needles = serde_json::to_string(&call.deployment.key_scan.needles()).map_err(|_| unexpected())?;
-    let key = call.deployment.key(key.as_deref());
-    platform::relay_stream(&request, key, &needles, &lines).await.map_err(|answer| vendor_refusal(&answer))
+    let forms = call.deployment.key_scan.forms().to_string();
+    let key = call.deployment.key(key);
+    platform::relay_stream(&request, key, &forms, &lines).await.map_err(|answer| vendor_refusal(&answer))
+}
+
+/// The stream's place is free again: at once if it is `unopened`, because the vendor was not asked for it.
+async fn unwatch(call: &Call<'_>, grant: &Grant, stream: StreamId, unopened: bool) {
+    let _ = tell_ledger(call.env, &grant.user, LedgerRequest::Unwatch { stream, unopened }).await;
 }

@@ -9,7 +9,7 @@ mod streams;
 pub use admission::{Admission, JtiUsage, decide_admission, undo_admission};
 pub use life::{apply_news, batch_status, lose, settle, wakes_at, wants_poke};
 pub use repeat::{KnownKey, Repeat, decide_repeat};
-pub use streams::OpenStreams;
+pub use streams::{OpenStreams, event_wait_millis};
 
 use crate::messages::{Caller, EnqueueRefusal, LedgerRefusal};
 use crate::time::UnixSeconds;

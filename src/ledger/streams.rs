@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::constants::{EVENT_STREAMS_MAX, LEASE_MILLIS, STREAM_REOPEN_MILLIS};
+use crate::constants::{
+    EVENT_EAGER_MILLIS, EVENT_HEARTBEAT_MILLIS, EVENT_LOOK_MILLIS, EVENT_STREAMS_MAX, LEASE_MILLIS,
+    STREAM_REOPEN_MILLIS,
+};
 use crate::ids::{JobId, RequestId};
 use crate::limit::minute::whole_seconds;
 use crate::messages::{LedgerRefusal, StreamId};
@@ -55,15 +58,29 @@ impl OpenStreams {
         Ok(())
     }
 
-    /// A stream has ended. A vendor stream's prediction is remembered for as long as it may not be opened again.
-    pub fn close(&mut self, stream: &StreamId) {
+    /// A stream has ended. A vendor stream's prediction is remembered for as long as it may not be opened again; one that
+    /// was `unopened`, because nothing was asked of the vendor for it, is forgotten.
+    pub fn close(&mut self, stream: &StreamId, unopened: bool) {
         self.events.remove(&stream.id);
-        if let Some((holder, opened, at)) = stream.vendor.as_ref().and_then(|job_id| self.vendor.get_mut(job_id))
-            && *holder == stream.id
-        {
-            *at = opened.plus_millis(LEASE_MILLIS.saturating_neg());
+        let Some(job_id) = &stream.vendor else { return };
+        match self.vendor.get_mut(job_id) {
+            Some((holder, ..)) if *holder == stream.id && unopened => drop(self.vendor.remove(job_id)),
+            Some((holder, opened, at)) if *holder == stream.id => {
+                *at = opened.plus_millis(LEASE_MILLIS.saturating_neg());
+            }
+            _ => {}
         }
     }
+}
+
+/// How long an open event stream waits before it looks again: for the next look, the next heartbeat or its end, whichever
+/// is first. At least a millisecond.
+#[must_use]
+pub fn event_wait_millis(now: UnixMillis, opened: UnixMillis, written: UnixMillis, ends: UnixMillis) -> i32 {
+    let is_eager = now.millis_since(opened) < EVENT_EAGER_MILLIS;
+    let look = if is_eager { EVENT_LOOK_MILLIS.0 } else { EVENT_LOOK_MILLIS.1 };
+    let due = written.plus_millis(EVENT_HEARTBEAT_MILLIS).min(ends).millis_since(now);
+    i32::try_from(due).unwrap_or(i32::MAX).clamp(1, look)
 }
 
 fn wait(millis: i64) -> LedgerRefusal {
@@ -87,7 +104,7 @@ mod tests {
         let refused = LedgerRefusal::RateLimited { retry_after_secs: 10 };
         assert_eq!(open.look(&stream(4, None), UnixMillis(0)), Err(refused));
         assert!(open.look(&stream(0, None), UnixMillis(5_000)).is_ok());
-        open.close(&stream(1, None));
+        open.close(&stream(1, None), false);
         assert!(open.look(&stream(4, None), UnixMillis(5_000)).is_ok());
         // The two that never looked again are gone after their leases.
         assert!(open.look(&stream(5, None), UnixMillis(10_000)).is_ok());
@@ -101,11 +118,34 @@ mod tests {
         assert!(open.look(&first, UnixMillis(0)).is_ok());
         assert!(open.look(&first, UnixMillis(9_000)).is_ok());
         assert_eq!(open.look(&second, UnixMillis(12_000)), Err(LedgerRefusal::RateLimited { retry_after_secs: 7 }));
-        open.close(&first);
+        open.close(&first, false);
         assert!(open.look(&second, UnixMillis(12_000)).is_ok());
-        open.close(&second);
+        open.close(&second, false);
         assert_eq!(open.look(&first, UnixMillis(13_000)), Err(LedgerRefusal::RateLimited { retry_after_secs: 9 }));
         let other = JobId::new(UnixMillis(0), [2; 10]);
+        open.close(&first, true);
+        let wait = Err(LedgerRefusal::RateLimited { retry_after_secs: 9 });
+        assert_eq!(open.look(&first, UnixMillis(13_000)), wait, "another stream's end changes nothing");
         assert!(open.look(&stream(3, Some(&other)), UnixMillis(13_000)).is_ok());
+    }
+
+    #[test]
+    fn a_vendor_stream_that_the_vendor_was_not_asked_for_does_not_count_as_opened() {
+        let job_id = JobId::new(UnixMillis(0), [1; 10]);
+        let mut open = OpenStreams::default();
+        assert!(open.look(&stream(1, Some(&job_id)), UnixMillis(0)).is_ok());
+        open.close(&stream(1, Some(&job_id)), true);
+        assert!(open.look(&stream(2, Some(&job_id)), UnixMillis(1)).is_ok());
+    }
+
+    #[test]
+    fn an_event_stream_waits_for_whatever_is_due_first() {
+        let [opened, written, ends] = [UnixMillis(0), UnixMillis(100_000), UnixMillis(300_000)];
+        let wait = |now: i64| event_wait_millis(UnixMillis(now), opened, written, ends);
+        assert_eq!(wait(100_000), 3_000);
+        assert_eq!(event_wait_millis(UnixMillis(1_000), opened, UnixMillis(1_000), ends), 1_000, "eager at first");
+        assert_eq!(wait(113_500), 1_500, "the heartbeat");
+        assert_eq!(event_wait_millis(UnixMillis(299_200), opened, UnixMillis(299_000), ends), 800, "its end");
+        assert_eq!((wait(115_000), wait(400_000)), (1, 1), "never without a pause");
     }
 }

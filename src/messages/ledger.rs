@@ -131,6 +131,9 @@ pub enum LedgerRequest {
     Unwatch {
         /// The stream.
         stream: StreamId,
+        /// Nothing was asked of the vendor for it: it does not count as opened.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unopened: bool,
     },
     /// Only count the request and check for revocation.
     Check,

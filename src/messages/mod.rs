@@ -145,6 +145,16 @@ mod tests {
         pinned(&LedgerRequest::Get { job_id: job_id() }, json!({"get": {"job_id": job_id().as_str()}}));
         pinned(&LedgerRequest::Check, json!("check"));
         let request = RequestId::new(UnixMillis(0), [0; 10]);
+        let stream = StreamId { id: request.clone(), vendor: Some(job_id()) };
+        let stream_json = json!({"id": request.as_str(), "vendor": job_id().as_str()});
+        pinned(
+            &LedgerRequest::Unwatch { stream: stream.clone(), unopened: false },
+            json!({"unwatch": {"stream": stream_json}}),
+        );
+        pinned(
+            &LedgerRequest::Unwatch { stream, unopened: true },
+            json!({"unwatch": {"stream": stream_json, "unopened": true}}),
+        );
         pinned(
             &ProofUse { id: "p".into(), request: request.clone(), ends_at: UnixSeconds(4) },
             json!({"id": "p", "request": request.as_str(), "ends_at": 4}),

@@ -39,8 +39,7 @@ pub fn check_create(
     model: &ModelId,
     mut body: Map<String, Value>,
 ) -> Result<CreateOrder, Rejection> {
-    let refused = || Rejection::new(Code::ModelNotAllowed, "model");
-    let rules = policy.models.get(model).filter(|_| policy.allows(grant, model)).ok_or_else(refused)?;
+    let rules = rules_for(policy, grant, model)?;
     check_members(&body, model)?;
     let image_count = image_count(&body, rules)?;
     let credits = rules.credits.checked_mul(image_count).ok_or_else(|| invalid("image_count"))?;
@@ -60,15 +59,14 @@ pub fn check_create(
 /// # Errors
 /// Those of [`check_create`], and 400 `invalid_parameter` where `model` is not `owner/model`.
 pub fn check_named_create(policy: &Policy, grant: &Grant, body: Map<String, Value>) -> Result<CreateOrder, Rejection> {
-    let model = body.get("model").and_then(Value::as_str).and_then(ModelId::parse).ok_or_else(|| invalid("model"))?;
-    check_create(policy, grant, &model, body)
+    check_create(policy, grant, &named_model(&body)?, body)
 }
 
 /// Checks a batch: 1 to 20 creates and nothing else. A parameter is named with its place, such as
 /// `predictions[1].input.prompt`.
 ///
 /// # Errors
-/// Those of [`check_named_create`], of the first create that is not acceptable.
+/// Those of [`check_named_create`], of the first create whose model, else whose rest, is not acceptable.
 pub fn check_batch(
     policy: &Policy,
     grant: &Grant,
@@ -84,15 +82,32 @@ pub fn check_batch(
     if !(1..=most).contains(&items.len()) {
         return Err(invalid("predictions"));
     }
-    let check = |(index, item): (usize, Value)| {
-        let place = format!("predictions[{index}]");
-        let Value::Object(item) = item else { return Err(invalid(place)) };
-        check_named_create(policy, grant, item).map_err(|rejection| Rejection {
-            param: rejection.param.as_ref().map(|param| format!("{place}.{param}")),
-            ..rejection
-        })
+    let placed = |index: usize, rejection: Rejection| Rejection {
+        param: rejection.param.as_ref().map(|param| format!("predictions[{index}].{param}")),
+        ..rejection
     };
-    items.into_iter().enumerate().map(check).collect()
+    // The models of all before the inputs of any (contract 1 step 8).
+    let model = |(index, item): (usize, Value)| {
+        let Value::Object(item) = item else { return Err(invalid(format!("predictions[{index}]"))) };
+        let model = named_model(&item).map_err(|rejection| placed(index, rejection))?;
+        rules_for(policy, grant, &model)?;
+        Ok((index, model, item))
+    };
+    let items: Vec<_> = items.into_iter().enumerate().map(model).collect::<Result<_, _>>()?;
+    let check = |(index, model, item): (usize, ModelId, Map<String, Value>)| {
+        check_create(policy, grant, &model, item).map_err(|rejection| placed(index, rejection))
+    };
+    items.into_iter().map(check).collect()
+}
+
+fn named_model(body: &Map<String, Value>) -> Result<ModelId, Rejection> {
+    body.get("model").and_then(Value::as_str).and_then(ModelId::parse).ok_or_else(|| invalid("model"))
+}
+
+/// The same 403 for a model that is unknown, not in the plan, or not in the token.
+fn rules_for<'a>(policy: &'a Policy, grant: &Grant, model: &ModelId) -> Result<&'a ModelRules, Rejection> {
+    let rules = policy.models.get(model).filter(|_| policy.allows(grant, model));
+    rules.ok_or_else(|| Rejection::new(Code::ModelNotAllowed, "model"))
 }
 
 fn invalid(param: impl Into<String>) -> Rejection {

@@ -173,9 +173,10 @@ impl Issuer {
 }
 
 /// Problems of issuers on loopback hosts, where the Worker is not on one: anybody on the Worker's own machine, or
-/// nobody, could be that issuer.
+/// nobody, could be that issuer. Our own has no entry in `ISSUERS`: `PUBLIC_URL` is what is wrong there.
 #[must_use]
 pub fn loopback_problems(issuers: &[Issuer], worker_is_on_loopback: bool) -> Vec<String> {
-    let wrong = issuers.iter().enumerate().filter(|(_, issuer)| issuer.is_loopback && !worker_is_on_loopback);
+    let is_wrong = |issuer: &Issuer| issuer.is_loopback && !issuer.is_own() && !worker_is_on_loopback;
+    let wrong = issuers.iter().enumerate().filter(|(_, issuer)| is_wrong(issuer));
     wrong.map(|(index, _)| format!("[{index}] is on a loopback host, and this Worker is not")).collect()
 }

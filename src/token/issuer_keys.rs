@@ -84,22 +84,44 @@ fn parse_secret_keys(
     noted(settings, KeySet::parse_secret(&text, algorithms), &place, &format!("keys.secret names {name}, whose keys"))
 }
 
-/// Secrets that have another use: whoever knows one of them must not be able to sign tokens as well.
-const TAKEN_SECRETS: [&str; 6] = [
+/// Names of the deployment's own settings and bindings. Whoever knows what is in one, and variables are no secret at
+/// all, must not be able to sign tokens with it.
+const TAKEN_NAMES: [&str; 20] = [
     "DEEPCREATIVE_API_KEY",
     "DEEPCREATIVE_API_KEY_NEXT",
     "TOKEN_SIGNING_KEYS",
     "TURNSTILE_SECRET",
     "ALERT_WEBHOOK_SECRET",
     "EVENTS_WEBHOOK_SECRET",
+    "UPSTREAM_URL",
+    "PUBLIC_URL",
+    "ALLOWED_ORIGINS",
+    "ISSUERS",
+    "POLICY",
+    "DEMO",
+    "TOKEN_LIFETIME_SECS",
+    "TURNSTILE_URL",
+    "ALERT_WEBHOOK_URL",
+    "EVENTS_WEBHOOK_URL",
+    "LOG_LEVEL",
+    "LEDGER",
+    "DISPATCHER",
+    "ASSETS",
 ];
+
+/// `ISSUERS_2`, `POLICY_40` and so on: where a long setting goes on, and where it might.
+fn is_continuation(name: &str) -> bool {
+    let number = name.strip_prefix("ISSUERS_").or_else(|| name.strip_prefix("POLICY_"));
+    number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+}
 
 /// Whether `text` is the name of a secret and not, by mistake, the secret: only then it may be shown.
 fn is_secret_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
         && text.bytes().next().is_some_and(|first| !first.is_ascii_digit())
-        && !TAKEN_SECRETS.contains(&text)
+        && !TAKEN_NAMES.contains(&text)
+        && !is_continuation(text)
 }
 
 fn noted(

@@ -105,6 +105,8 @@ const KNOWN_MEMBERS: [&str; 16] =
     ["kty", "use", "key_ops", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256", "n", "e", "crv", "x", "y", "k", "ext"];
 /// Private parts of RSA, EC and OKP keys (RFC 7518 section 6.3.2, RFC 8037 section 2), and of AKP keys.
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "priv"];
+/// What every PEM block starts with (RFC 7468 section 2).
+const PEM_START: &[u8] = b"-----BEGIN";
 /// The exponent 65537 as RFC 7518 section 6.3.1.2 writes it.
 const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
 
@@ -221,6 +223,10 @@ fn secret_material(bytes: &[u8], algorithm: Algorithm) -> Result<(VerifyingKey, 
         Algorithm::Hs512 => 64,
         _ => return Err(KeyProblem::WrongAlgorithm),
     };
+    // Decoded, too: a public key is as public inside a JWK.
+    if bytes.windows(PEM_START.len()).any(|piece| piece == PEM_START) {
+        return Err(KeyProblem::Pem);
+    }
     if bytes.len() < least {
         return Err(KeyProblem::TooShort);
     }

@@ -48,6 +48,10 @@ fn a_pem_block_is_no_secret_wherever_it_starts() {
     }
     let in_jwk = json!({"keys": [{"kty": "oct", "k": pem}]}).to_string();
     assert_eq!(secret_problems(&in_jwk, &HS256), [KeyProblem::Pem]);
+    for text in [pem.to_owned(), format!("\n{pem}")] {
+        let encoded = set(&[json!({"kty": "oct", "k": encode(text)})]);
+        assert_eq!(secret_problems(&encoded, &HS256), [KeyProblem::Pem], "behind base64url");
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::header::{TokenTypes, is_key_id};
 use super::issuer::{AudienceClaim, Issuer, IssuerKeys, ProofRule, Purpose};
 use super::key_set::{KeySet, KeySetProblem};
 use super::thumbprint::JwkThumbprint;
+use super::web_url::{Query, parse_web_url};
 use crate::constants::{ISSUER_LEEWAY_DEFAULT_SECS, KEY_SET_MAX_DEPTH, TOKEN_LIFETIME_SECS};
 use crate::json::parse_strict;
 use crate::model::ModelId;
@@ -107,7 +108,7 @@ impl SigningKeys {
         settings.update(format!("valetkey own issuer\0{}\0{}", self.issuer, origins.join("\n")));
         Issuer {
             name: self.issuer.clone(),
-            is_loopback: false,
+            is_loopback: parse_web_url(&self.issuer, Query::Refused).unwrap_or_default(),
             audience: vec![self.issuer.clone()],
             audience_claim: AudienceClaim::Aud,
             keys: IssuerKeys::Written(Arc::clone(&self.set)),

@@ -1,8 +1,9 @@
 //! URLs of issuers and of their key sets.
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::constants::ISSUER_NAME_MAX_BYTES;
+use crate::loopback::is_loopback;
 
 /// Whether a URL may have a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +20,7 @@ pub(super) fn parse_web_url(text: &str, query: Query) -> Option<bool> {
         return None;
     }
     let url = Url::parse(text).ok()?;
-    let is_loopback = match url.host()? {
-        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    };
+    let is_loopback = is_loopback(&url.host()?);
     let scheme = text.starts_with("https://") || (is_loopback && text.starts_with("http://"));
     let is_plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     let query = query == Query::Allowed || url.query().is_none();

@@ -105,12 +105,14 @@ fn first_id(object: &Map<String, Value>, names: [&str; 2]) -> Option<String> {
         Value::Number(number) if number.is_u64() => Some(number.to_string()),
         _ => None,
     };
-    names
-        .iter()
-        .find_map(|name| object.get(*name).and_then(text))
-        // Dots alone would be another path, percent-encoded or not.
-        .filter(|id| id != "." && id != "..")
-        .filter(|id| (1..=VENDOR_ID_MAX_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))
+    // One that cannot be used does not hide the other.
+    names.iter().find_map(|name| object.get(*name).and_then(text).filter(|id| is_usable_id(id)))
+}
+
+fn is_usable_id(id: &str) -> bool {
+    // Dots alone would be another path, percent-encoded or not.
+    let is_path = id == "." || id == "..";
+    !is_path && (1..=VENDOR_ID_MAX_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn progress(word: &str) -> Progress {
@@ -224,6 +226,16 @@ mod tests {
         for bad in ["", "a b", "a\\n", "é", &long] {
             assert_eq!(read(&format!(r#"{{"id":"{bad}","status":"x"}}"#)).unwrap().id, None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_job_id_that_is_none_does_not_hide_the_id() {
+        for bad in ["\"\"", "\"a b\"", "\"..\"", "null", "{}", "-1"] {
+            let text = format!(r#"{{"job_id":{bad},"id":789}}"#);
+            assert_eq!(read(&text).unwrap().id.as_deref(), Some("789"), "{text}");
+        }
+        assert_eq!(read(r#"{"job_id":"a","id":"b"}"#).unwrap().id.as_deref(), Some("a"));
+        assert_eq!(read_file_id(br#"{"file_id":"","id":"f"}"#).as_deref(), Some("f"));
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use url::Url;
 
-use crate::constants::{OUTPUT_URL_MAX_BYTES, OUTPUTS_MAX};
+use super::key_scan::KeyScan;
+use crate::constants::{OUTPUT_URL_MAX_CHARS, OUTPUTS_MAX};
 
-/// Which output URLs pass: `https` ones, and in development those of a vendor that itself is on loopback.
+/// Which output URLs pass: `https` ones, and in development those of a vendor that itself is on loopback; never one that
+/// holds the vendor's key, which would be stored and keep every answer with it from being sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutputRule {
     loopback_host: Option<String>,
+    key_scan: KeyScan,
 }
 
 impl OutputRule {
@@ -16,17 +19,36 @@ impl OutputRule {
     #[must_use]
     pub fn for_upstream(upstream: &str) -> Self {
         let url = Url::parse(upstream).ok().filter(|url| url.scheme() == "http");
-        Self { loopback_host: url.and_then(|url| url.host_str().map(str::to_owned)) }
+        Self { loopback_host: url.and_then(|url| url.host_str().map(str::to_owned)), key_scan: KeyScan::default() }
     }
 
-    /// The outputs that may be shown: absolute URLs of at most 2,048 bytes without credentials (contract 2).
+    /// The same, without outputs in which `key_scan` finds a key.
+    #[must_use]
+    pub fn hiding(self, key_scan: KeyScan) -> Self {
+        Self { key_scan, ..self }
+    }
+
+    /// Whether an output holds a key, which an operator must hear of.
+    #[must_use]
+    pub fn finds_key_in(&self, outputs: &[String]) -> bool {
+        outputs.iter().any(|output| self.key_scan.finds_in(output))
+    }
+
+    /// The outputs that may be shown: absolute URLs of at most 2,048 characters without credentials (contract 2).
     #[must_use]
     pub fn keep(&self, outputs: Vec<String>) -> Vec<String> {
         outputs.into_iter().filter(|output| self.passes(output)).take(OUTPUTS_MAX).collect()
     }
 
     fn passes(&self, output: &str) -> bool {
-        if output.len() > OUTPUT_URL_MAX_BYTES || output.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
+        // As it is written, which is what a client reads: the parser drops line ends, and takes `https:host`,
+        // `https:\\host` and `https:///host` for `https://host`. What ends an attribute or a tag has no place either.
+        let rest = output.strip_prefix("https://").or_else(|| output.strip_prefix("http://"));
+        let has_host = rest.is_some_and(|rest| !rest.starts_with('/'));
+        let is_odd = |character: char| {
+            character.is_whitespace() || character.is_control() || matches!(character, '\\' | '"' | '\'' | '<' | '>')
+        };
+        if !has_host || output.chars().count() > OUTPUT_URL_MAX_CHARS || output.contains(is_odd) {
             return false;
         }
         let Ok(url) = Url::parse(output) else { return false };
@@ -36,13 +58,14 @@ impl OutputRule {
             "http" => self.loopback_host.as_deref() == Some(host),
             _ => false,
         };
-        scheme && url.username().is_empty() && url.password().is_none()
+        scheme && url.username().is_empty() && url.password().is_none() && !self.key_scan.finds_in(output)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::VendorKey;
 
     fn kept(upstream: &str, output: &str) -> bool {
         !OutputRule::for_upstream(upstream).keep(vec![output.to_owned()]).is_empty()
@@ -62,6 +85,20 @@ mod tests {
             "https://cdn.example/a b",
             "https://cdn.example/a\n",
             "//cdn.example/a",
+            "https:cdn.example/a",
+            "https:/cdn.example/a",
+            "https:///cdn.example/a",
+            "https:\\\\cdn.example\\a",
+            "https://cdn.example\\a",
+            "HTTPS://cdn.example/a",
+            " https://cdn.example/a",
+            "https://cdn.example/\"onload=x",
+            "https://cdn.example/'onload=x",
+            "https://cdn.example/<b>",
+            "https://cdn.example/a\u{a0}b",
+            "https://cdn.example/a\u{2028}b",
+            "https://cdn.example/a\u{85}b",
+            "https://cdn.example/a\u{7f}b",
             "ftp://a/b",
             // Found by fuzzing: an upper-case letter behind one that is not ASCII, where no table maps it.
             "https://\u{e9}.EXAMPLE/a.png",
@@ -69,7 +106,33 @@ mod tests {
         ] {
             assert!(!kept(vendor, bad), "{bad}");
         }
-        assert!(!kept(vendor, &format!("https://cdn.example/{}", "a".repeat(2_048))));
+    }
+
+    #[test]
+    fn the_limit_is_in_characters() {
+        let vendor = "https://api.vendor.example/v1";
+        let of_length = |length: usize, character: &str| {
+            let start = "https://cdn.example/";
+            format!("{start}{}", character.repeat(length - start.len()))
+        };
+        for character in ["a", "\u{e9}", "\u{1f600}"] {
+            assert!(kept(vendor, &of_length(2_048, character)));
+            assert!(!kept(vendor, &of_length(2_049, character)));
+        }
+    }
+
+    #[test]
+    fn an_output_that_holds_the_key_is_dropped_and_the_others_stay() {
+        let tail = "Zk3_9-Qw7ErT5yUi1OpA2sDf";
+        let scan = KeyScan::new([&VendorKey::try_new(&format!("sk_live_{tail}")).unwrap()]);
+        let rule = OutputRule::for_upstream("https://api.vendor.example/v1").hiding(scan);
+        let good = "https://cdn.vendor.example/a.png".to_owned();
+        for leak in [tail.to_owned(), tail.replace('_', "%5F"), format!("a?sig={}", &tail[2..18])] {
+            let outputs = vec![format!("https://cdn.vendor.example/{leak}"), good.clone()];
+            assert!(rule.finds_key_in(&outputs), "{leak}");
+            assert_eq!(rule.keep(outputs), [good.as_str()], "{leak}");
+        }
+        assert!(!rule.finds_key_in(&[good]));
     }
 
     #[test]

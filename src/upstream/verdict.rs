@@ -1,6 +1,7 @@
 //! What each vendor answer means: the tables of docs/architecture.md as exhaustive matches.
 
 use crate::constants::{RETRY_AFTER_MAX_SECS, THROTTLE_DEFAULT_MILLIS};
+use crate::digits::parse_digits;
 use crate::upstream::answer::{Answer, Progress, VendorPrediction, VendorResponse, is_error_envelope, read_prediction};
 
 /// What the vendor said to a create.
@@ -103,7 +104,7 @@ pub fn of_poll(answer: &Answer) -> PollVerdict {
 /// Milliseconds of a `Retry-After` in seconds (RFC 9110 section 10.2.3), from 1 s to an hour. The vendor documents
 /// seconds; a date is not read.
 fn wait_millis(response: &VendorResponse) -> Option<i64> {
-    let secs: i64 = response.retry_after.as_deref()?.trim().parse().ok().filter(|secs| *secs >= 0)?;
+    let secs: i64 = parse_digits(response.retry_after.as_deref()?.trim())?;
     Some(secs.clamp(1, RETRY_AFTER_MAX_SECS).saturating_mul(1_000))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{MODEL, shared, token, user};
+use crate::harness::{MODEL, Options, Stack, shared, token, user};
 use crate::http::{Request, Response};
 
 const APP: &str = "https://app.example";
@@ -87,6 +87,30 @@ fn an_origin_that_is_not_listed_gets_no_cors_headers() {
         &Request::get("/v1/predictions").bearer(&token).header("Origin", APP).header("Origin", "https://evil.example"),
     );
     assert_eq!((two.status, cors_headers(&two)), (403, Vec::new()));
+}
+
+#[test]
+fn the_probes_hold_to_origins_like_every_route() {
+    let stack = shared();
+    for path in ["/healthz", "/readyz"] {
+        let allowed = stack.send(&Request::get(path).header("Origin", APP));
+        assert_eq!((allowed.status, allowed.header("access-control-allow-origin")), (200, Some(APP)), "{path}");
+        let foreign = stack.send(&Request::get(path).header("Origin", "https://evil.example"));
+        assert_eq!((foreign.error().2.as_str(), cors_headers(&foreign)), ("origin_not_allowed", Vec::new()), "{path}");
+        let preflight = stack.send(&Request::new("OPTIONS", path).header("Origin", APP));
+        assert_eq!(preflight.status, 204, "{path}");
+        assert_eq!(stack.send(&Request::new("HEAD", path)).status, 200, "{path}");
+    }
+}
+
+#[test]
+fn a_broken_configuration_is_told_whatever_the_origin() {
+    let settings = vec![("DEMO", Some("yes".to_owned()))];
+    let stack = Stack::start(&Options { settings, ..Options::default() });
+    for (path, status) in [("/healthz", 200), ("/readyz", 503), ("/v1/predictions", 503)] {
+        let answer = stack.send(&Request::get(path).header("Origin", "https://evil.example"));
+        assert_eq!((answer.status, cors_headers(&answer)), (status, Vec::new()), "{path}");
+    }
 }
 
 #[test]

@@ -60,6 +60,12 @@ fn every_refusal_before_the_vendor_is_exact_and_sends_nothing_upstream() {
         assert_eq!(answer.json()["error"]["details"]["param"], param);
     }
 
+    for limit in ["%2B5", "+5", "-5", "0", "101", "5.0", ""] {
+        let answer = stack.get(&token, &format!("/v1/predictions?limit={limit}"));
+        expect(&answer, 400, REQUEST, "invalid_parameter");
+        assert_eq!(answer.json()["error"]["details"]["param"], "limit");
+    }
+
     let missing = stack.send(&Request::get("/v1/predictions"));
     expect(&missing, 401, "authentication_error", "missing_token");
     assert_eq!(missing.header("www-authenticate"), Some("Bearer"));
@@ -87,7 +93,11 @@ fn every_refusal_before_the_vendor_is_exact_and_sends_nothing_upstream() {
     let evil = stack.send(&Request::post(MODEL).bearer(&token).header("Origin", "https://evil.example").json(&body));
     expect(&evil, 403, "permission_error", "origin_not_allowed");
 
-    expect(&stack.get(&token, "/v1/api-keys"), 404, "not_found_error", "not_found");
+    for path in ["/v1/api-keys", "/v1/api-keys/x/predictions", "/v1/webhooks/x/predictions"] {
+        expect(&stack.get(&token, path), 404, "not_found_error", "not_found");
+        let create = stack.send(&Request::post(path).bearer(&token).json(&body));
+        expect(&create, 404, "not_found_error", "not_found");
+    }
     let wrong_method = stack.send(&Request::new("PUT", MODEL).bearer(&token));
     expect(&wrong_method, 405, REQUEST, "method_not_allowed");
     assert_eq!(wrong_method.header("allow"), Some("POST"));
@@ -124,4 +134,17 @@ fn without_the_objects_everything_that_needs_them_is_refused() {
         }
         assert!(stack.vendor_requests().is_empty());
     }
+}
+
+#[test]
+fn where_no_answer_can_be_made_there_is_one_in_our_words() {
+    let settings = vec![("DEMO", Some("on".to_owned()))];
+    let stack = Stack::start(&Options { settings, unbound: Some("ASSETS"), ..Options::default() });
+    for path in ["/openapi.json", "/"] {
+        let answer = stack.send(&Request::get(path));
+        expect(&answer, 503, "api_error", "limiter_unavailable");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    stack.assert_logged("no_answer");
+    assert_eq!(stack.send(&Request::get("/healthz")).status, 200, "the next one is answered");
 }

@@ -101,6 +101,25 @@ fn events_of_what_is_not_ones_own_are_not_found() {
 }
 
 #[test]
+fn nothing_is_told_after_the_token_has_ended() {
+    let stack = Stack::start(&Default::default());
+    stack.control_put("/settings", &json!({"manual": true}));
+    let name = user("expiring");
+    let token = token(&name);
+    let id = job_id(&stack.prompt(&token, "stopped too late"));
+    let exp = crate::harness::now() + 3;
+    let mut stream = open(&stack, &token_with(&name, json!({"exp": exp})), &id);
+    // Just after `exp`, and long before the next look of a stream that looks every second or three.
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let end = std::time::Duration::from_secs(exp.unsigned_abs()) + std::time::Duration::from_millis(20);
+    std::thread::sleep(end.saturating_sub(since_epoch));
+    let canceled = stack.send(&Request::post(&format!("/v1/predictions/{id}/cancel")).bearer(&token));
+    assert_eq!(canceled.status, 200);
+    let seen = stream.rest();
+    assert!(seen.contains("processing") && !seen.contains("cancel_requested") && !seen.contains("canceled"), "{seen}");
+}
+
+#[test]
 fn a_stream_ends_with_its_token_and_a_silent_one_says_that_it_lives() {
     let stack = shared();
     let name = user("expiring");

@@ -33,7 +33,7 @@ pub struct Options {
     pub settings: Vec<(&'static str, Option<String>)>,
     /// Further flags of the simulator.
     pub simulator: Vec<&'static str>,
-    /// A binding that is left out, as if its objects could not be reached.
+    /// A binding that is left out, as if what is behind it could not be reached.
     pub unbound: Option<&'static str>,
 }
 
@@ -405,6 +405,7 @@ fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path, unbound: 
         settings.iter().map(|(name, value)| format!("(name = {}, text = {}),", quote(name), quote(value))).collect();
     let path = |path: PathBuf| quote(&path.to_string_lossy());
     let (storage, assets) = (path(directory.join("storage")), path(root().join("dist/site")));
+    let assets_binding = if unbound == Some("ASSETS") { "" } else { r#"(name = "ASSETS", service = "assets"),"# };
     let objects: String = [("LEDGER", "Ledger"), ("DISPATCHER", "Dispatcher")]
         .into_iter()
         .filter(|(binding, _)| unbound != Some(binding))
@@ -420,7 +421,7 @@ const config :Workerd.Config = (
       compatibilityFlags = ["enable_request_signal"],
       bindings = [{texts}
         {objects}
-        (name = "ASSETS", service = "assets"),
+        {assets_binding}
       ],
       durableObjectNamespaces = [
         (className = "Ledger", uniqueKey = "ledger", enableSql = true),

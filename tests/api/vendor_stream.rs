@@ -61,6 +61,10 @@ fn head_opens_no_stream_at_the_vendor() {
     let head = stack.send(&Request::new("HEAD", &path(&id)).bearer(&token));
     assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")));
     assert_eq!(streams_sent(&stack), 0);
+    // Nor does it count as one.
+    assert_eq!(stack.send(&Request::new("HEAD", &path(&id)).bearer(&token)).status, 200);
+    assert_eq!(Sse::open(&stack.worker, &path(&id), &token, &[]).status(), 200);
+    assert_eq!(stack.send(&Request::new("HEAD", &path(&id)).bearer(&token)).status, 429);
 }
 
 #[test]
@@ -69,14 +73,21 @@ fn there_is_no_stream_of_what_waits_has_ended_or_is_not_ones_own() {
     stack.control_put("/settings", &json!({"manual": true}));
     let token = token(&user("streamer"));
     let (first, second) = (job_id(&stack.prompt(&token, "first")), job_id(&stack.prompt(&token, "second")));
-    let refused =
-        |token: &str, id: &str| assert_refused(&stack.get(token, &path(id)), 404, "not_found_error", "not_found");
+    let refused = |token: &str, id: &str| {
+        // What is not there does not count as opened: the next one is not told to wait.
+        for _ in 0..2 {
+            assert_refused(&stack.get(token, &path(id)), 404, "not_found_error", "not_found");
+            assert_eq!(stack.send(&Request::new("HEAD", &path(id)).bearer(token)).status, 404);
+        }
+    };
     refused(&token, &second);
     refused(&crate::harness::token(&user("other")), &first);
     stack.finish("first", &json!({}));
     stack.ended(&token, &first);
     refused(&token, &first);
     assert_eq!(streams_sent(&stack), 0);
+    stack.until(&token, &second, |prediction| prediction["status"] == "processing");
+    assert_eq!(Sse::open(&stack.worker, &path(&second), &token, &[]).status(), 200, "seconds after it was not there");
 }
 
 #[test]

@@ -2,15 +2,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { keyScanner } from "../../src/edge/key_scanner.js";
+import { formsOf } from "../support/key-forms.mjs";
 
 const KEY = "Zk3_9-Qw7ErT5yUi";
-const NEEDLES = [KEY, Buffer.from(KEY).toString("hex"), Buffer.from(KEY).toString("base64"), "nTail-of-a-key-0"];
+const FORMS = [KEY, "nTail-of-a-key-0", "a1_3456789bcdefg", "Long3-Tail5_of7-a9_Key1"].flatMap(formsOf);
+const HEX = Buffer.from(KEY).toString("hex");
+const BASE64 = Buffer.from(KEY).toString("base64");
 const bytes = (text) => new TextEncoder().encode(text);
 const escaped = (text) => [...text].map((character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`).join("");
 
 /** What comes out of a scan of `chunks`, and whether the key was found. */
 function scan(chunks) {
-  const scanner = keyScanner(NEEDLES);
+  const scanner = keyScanner(FORMS);
   const out = [];
   for (const step of [...chunks.map((chunk) => () => scanner.push(chunk)), () => scanner.end()]) {
     const safe = step();
@@ -26,8 +29,18 @@ function cut(whole, at) {
 
 for (const [name, leak] of [
   ["plain", KEY],
-  ["hex", NEEDLES[1]],
-  ["base64", NEEDLES[2]],
+  ["in hex", HEX],
+  ["in hex of both cases", `${HEX.slice(0, 9).toUpperCase()}${HEX.slice(9)}`],
+  ["in base64", BASE64],
+  ["in base64 behind a byte", Buffer.from(`x${KEY}y`).toString("base64url")],
+  ["in base64 behind two bytes", Buffer.from(`xy${KEY}z`).toString("base64")],
+  ["the middle of a longer one", "ng3-Tail5_of7-a9"],
+  ["percent-encoded", HEX.replace(/../g, "%$&")],
+  ["percent-encoded here and there", KEY.replace("_", "%5F").replace("Q", "%51")],
+  ["behind an odd percent sign", `%%4${KEY.replace("_", "%5f")}`],
+  ["percent-encoded and escaped", escaped(KEY.replace("_", "%5F"))],
+  ["percent-encoded with escapes", KEY.replace("_", "\\u00255F").replace("-", "%2\\u0064")],
+  ["hex that is percent-encoded", HEX.replace("3", "%33")],
   ["escaped", escaped(KEY)],
   ["half escaped", `${escaped(KEY.slice(0, 5))}${KEY.slice(5)}`],
   ["after a backslash", "\\nTail-of-a-key-0"],
@@ -59,14 +72,14 @@ test("a key is found behind any number of escaped backslashes, although a cut in
 });
 
 test("what only reads as a key when an escape is cut passes unchanged", () => {
-  for (const text of [`\\u0065${escaped(NEEDLES[1].slice(1))}`, `\\\\u005a${escaped(KEY.slice(1))}`]) {
+  for (const text of [`\\u0065${escaped(HEX.slice(1))}`, `\\\\u005a${escaped(KEY.slice(1))}`, "%4a1%5F3456789bcdefg", "\\u00254a1\\u00255F3456789bcdefg"]) {
     const whole = bytes(text);
     for (let at = 0; at <= whole.length; at += 1) assert.deepEqual(scan(cut(whole, at)), { found: false, out: text });
   }
 });
 
 test("what is no key passes unchanged, whatever its bytes and cuts", () => {
-  const texts = ["", "data: x\n\n", "\u{1f600}\u00e9\\u00e9", KEY.slice(0, 15), `${KEY.slice(0, 15)}!${KEY.slice(1)}`, "\\", "\\u", "\\u00", "a\\u004", NEEDLES[1].slice(2)];
+  const texts = ["", "data: x\n\n", "\u{1f600}\u00e9\\u00e9", KEY.slice(0, 15), `${KEY.slice(0, 15)}!${KEY.slice(1)}`, "\\", "\\u", "\\u00", "a\\u004", "%", "%5", "%5F", "%%%41", "\\u0130".repeat(9), HEX.slice(2)];
   for (const text of texts) {
     const whole = bytes(text);
     for (let at = 0; at <= whole.length; at += 1) assert.deepEqual(scan(cut(whole, at)), { found: false, out: text });
@@ -75,11 +88,17 @@ test("what is no key passes unchanged, whatever its bytes and cuts", () => {
 
 test("bytes that are no text pass unchanged", () => {
   const whole = Uint8Array.from({ length: 50_000 }, (_, index) => (index * 7) % 256);
-  const scanner = keyScanner(NEEDLES);
+  const scanner = keyScanner(FORMS);
   assert.deepEqual(Buffer.concat([scanner.push(whole), scanner.end()]), Buffer.from(whole));
 });
 
+test("the forms are those of the Worker", () => {
+  // src/upstream/key_scan.rs has the same line.
+  const pinned = '[["Zk3_9-Qw7ErT5yUi1OpA2sDf",16,"exact"],["5a6b335f392d51773745725435795569314f704132734466",32,"hex"],["WmszXzktUXc3RXJUNXlVaTFPcEEyc0Rm",20,"base64"],["prM185LVF3N0VyVDV5VWkxT3BBMnNEZ",20,"base64"],["aazNfOS1RdzdFclQ1eVVpMU9wQTJzRG",20,"base64"]]';
+  assert.equal(JSON.stringify(formsOf("Zk3_9-Qw7ErT5yUi1OpA2sDf")), pinned);
+});
+
 test("the end of an event is not held back", () => {
-  const scanner = keyScanner(NEEDLES);
+  const scanner = keyScanner(FORMS);
   assert.equal(Buffer.from(scanner.push(bytes('data: {"status":"processing"}\n\n'))).toString(), 'data: {"status":"processing"}\n\n');
 });

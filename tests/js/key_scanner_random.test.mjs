@@ -4,23 +4,28 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { keyScanner } from "../../src/edge/key_scanner.js";
+import { formsOf } from "../support/key-forms.mjs";
 
 const SEED = Number(process.env.FUZZ_SEED ?? 0);
 const CASES = Number(process.env.FUZZ_CASES ?? 2000);
 
-const PIECES = ["Zk3_9-Qw7ErT5yUi", "7ErT5yUi1OpA2sDf"];
+const TAIL = "Zk3_9-Qw7ErT5yUi1OpA2sDf";
+const FORMS = formsOf(TAIL);
+const windows = ([text, length]) => Array.from({ length: text.length - length + 1 }, (_, at) => text.slice(at, at + length));
+const [PLAIN, HEX, ...BASE64] = FORMS.map(windows);
 const hex = (text) => Buffer.from(text).toString("hex");
 const percent = (text) => hex(text).replace(/../g, "%$&");
-// Those of `KeyScan::needles`: plain, hexadecimal, percent-encoded, base64 in three alignments and two alphabets.
-const NEEDLES = PIECES.flatMap((piece) => [
+// Pieces of the tail as an echo would have them.
+const NEEDLES = [PLAIN[0], PLAIN[3], PLAIN[8]].flatMap((piece) => [
   piece,
   hex(piece),
   hex(piece).toUpperCase(),
   percent(piece),
   percent(piece).toUpperCase(),
-  ...[0, 1, 2].flatMap((skip) => {
-    const aligned = Buffer.from(piece.slice(skip, skip + Math.floor((piece.length - skip) / 3) * 3));
-    return [aligned.toString("base64"), aligned.toString("base64url")];
+  piece.replace("Q", "%51").replace("T", "%54"),
+  ...[0, 1, 2].flatMap((before) => {
+    const bytes = Buffer.from(`${"x".repeat(before)}${piece}yz`);
+    return [bytes.toString("base64"), bytes.toString("base64url")];
   }),
 ]);
 
@@ -55,7 +60,7 @@ function part(choose) {
     case 5:
       return "\\".repeat(choose(5));
     case 6:
-      return ["\\u", "\\u0", "\\u00e9", "\\ud83d\\ude00", "\\n", '\\"', "\\x", "\\/"][choose(8)];
+      return ["\\u", "\\u0", "\\u00e9", "\\ud83d\\ude00", "\\n", '\\"', "\\x", "\\/", "%", "%4", "%4a", "\\u0025"][choose(12)];
     case 7:
       return Buffer.from(Array.from({ length: choose(40) }, () => choose(256))).toString("latin1");
     case 8:
@@ -75,7 +80,13 @@ function stream(choose) {
   return text;
 }
 
-const holds = (text) => NEEDLES.some((needle) => text.includes(needle));
+function holds(text) {
+  const [lower, urlSafe] = [text.toLowerCase(), text.replaceAll("+", "-").replaceAll("/", "_")];
+  const has = (pieces, where) => pieces.some((piece) => where.includes(piece));
+  return has(PLAIN, text) || has(HEX, lower) || BASE64.some((pieces) => has(pieces, urlSafe));
+}
+
+const unpercent = (text) => text.replace(/%([0-9a-fA-F]{2})/g, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
 
 // As JSON reads escapes, from left to right: another way to the same text than the scanner's.
 function decoded(text) {
@@ -96,7 +107,7 @@ function decoded(text) {
   return plain;
 }
 
-const holdsKey = (text) => holds(text) || holds(decoded(text));
+const holdsKey = (text) => [text, decoded(text)].some((view) => holds(view) || holds(unpercent(view)));
 
 /** The stream in chunks, sometimes empty, sometimes of one byte. */
 function cut(whole, choose) {
@@ -112,7 +123,7 @@ function cut(whole, choose) {
 
 /** What goes on, step by step, and whether the key was found. */
 function scan(chunks) {
-  const scanner = keyScanner(NEEDLES);
+  const scanner = keyScanner(FORMS);
   const out = [];
   for (const chunk of [...chunks, undefined]) {
     const safe = chunk === undefined ? scanner.end() : scanner.push(chunk);

@@ -1,6 +1,8 @@
 // What the edge does in JavaScript, where a platform that misbehaves can be played.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { readFileSync } from "node:fs";
+import { lastResort } from "../../scripts/last-resort.mjs";
 import { callObject, fetchBytes, fetchUpstream, readBody } from "../../src/edge/platform.js";
 
 /** A namespace whose objects answer with these in turn; what was asked, of which stub. */
@@ -101,4 +103,22 @@ test("nothing follows a redirect", async () => {
   assert.equal(status, 302);
   assert.equal(await withFetch(fake, () => fetchBytes("https://keys.test/", {}, 1_000, 100)), undefined);
   assert.deepEqual(inits.map(({ redirect }) => redirect), ["manual", "manual"]);
+});
+
+test("where no answer could be made, there is one in the API's own shape", async (context) => {
+  const logged = context.mock.method(console, "error", () => {});
+  // As the shim has it: nothing but its own text.
+  const response = new Function(`${lastResort}; return lastResort;`)()(new Error("a secret"));
+  const { error } = await response.json();
+  assert.equal(response.status, 503);
+  assert.deepEqual(Object.keys(error), ["type", "message", "code", "request_id"]);
+  assert.match(error.request_id, /^req_0[0-9a-hjkmnp-tv-z]{25}$/);
+  for (const [name, value] of Object.entries({ "x-request-id": error.request_id, "cache-control": "no-store", "retry-after": "1", vary: "Origin" })) {
+    assert.equal(response.headers.get(name), value);
+  }
+  const rejections = readFileSync(new URL("../../src/rejection.rs", import.meta.url), "utf8");
+  assert.ok(rejections.includes(`wire(503, API, "${error.code}", "${error.message}")`), "the words of src/rejection.rs");
+  const [line] = logged.mock.calls[0].arguments;
+  assert.equal(JSON.parse(line).alert, "no_answer");
+  assert.ok(!line.includes("secret"));
 });

@@ -1,11 +1,12 @@
-//! Bytes in which 0x01 stands for the key and 0x02 … 0x06 for pieces of it, as they are or encoded as a whole: the scan
+//! Bytes in which 0x01 stands for the key and 0x02 … 0x08 for pieces of it, as they are or encoded as a whole: the scan
 //! finds the key exactly where another search does. (Where a stream is cut is `tests/js/key_scanner.test.mjs`.)
 
 #![cfg_attr(fuzzing, no_main)]
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use ct_codecs::{Base64NoPadding, Base64UrlSafeNoPadding, Encoder};
+use ct_codecs::{Base64NoPadding, Base64UrlSafeNoPadding, Encoder, Hex};
 use serde_json::Value;
 use valetkey::secret::VendorKey;
 use valetkey::upstream::key_scan::KeyScan;
@@ -15,8 +16,25 @@ use valetkey_fuzz::settings::VENDOR_KEY;
 valetkey_fuzz::target!(check);
 
 const TAIL: &str = "Zk3_9-Qw7ErT5yUi1OpA2sDf";
-/// Any 16 bytes of the tail in a row are too many; these are looked for.
-const PIECES: [&str; 2] = ["Zk3_9-Qw7ErT5yUi", "7ErT5yUi1OpA2sDf"];
+/// Any 16 bytes of the tail in a row are too many: the first ones, the last ones, and some between.
+const PIECES: [&str; 3] = ["Zk3_9-Qw7ErT5yUi", "7ErT5yUi1OpA2sDf", "_9-Qw7ErT5yUi1Op"];
+
+/// 16 bytes in a row, plain; 32 digits; 20 characters of base64 that no neighbor of the tail changes.
+static FORMS: LazyLock<HashSet<Vec<u8>>> = LazyLock::new(|| {
+    let pieces = |text: &[u8], length: usize| text.windows(length).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let mut forms = pieces(TAIL.as_bytes(), 16);
+    forms.extend(pieces(Hex::encode_to_string(TAIL).unwrap().as_bytes(), 32));
+    for before in 0..3 {
+        let between = |byte: u8| {
+            let bytes = [&vec![byte; before], TAIL.as_bytes(), &[byte; 3]].concat();
+            Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap()
+        };
+        let (zeros, ones) = (between(0), between(255));
+        let fixed = zeros.bytes().zip(ones.bytes()).filter(|(zero, one)| zero == one).map(|(zero, _)| zero);
+        forms.extend(pieces(&fixed.collect::<Vec<u8>>(), 20));
+    }
+    forms.into_iter().collect()
+});
 
 static SCAN: LazyLock<KeyScan> = LazyLock::new(|| KeyScan::new([&VendorKey::try_new(VENDOR_KEY).unwrap()]));
 
@@ -37,6 +55,8 @@ fn check(data: &[u8]) {
             4 => bytes.extend(escaped(PIECES[0]).bytes()),
             5 => bytes.extend(TAIL[..15].bytes()),
             6 => bytes.extend(TAIL[9..].bytes()),
+            7 => bytes.extend(PIECES[2].bytes()),
+            8 => bytes.extend(PIECES[2].replace('_', "%5F").replace('Q', "%51").bytes()),
             other => bytes.push(*other),
         }
     }
@@ -59,14 +79,49 @@ fn check(data: &[u8]) {
     check_found_exactly(&whole);
 }
 
-/// Another search of the same needles: in the text and in each string that it holds as JSON.
+/// Another search: for each piece of each form of the tail, in the text and in each string that it holds as JSON.
 fn check_found_exactly(text: &str) {
-    let needles = SCAN.needles();
-    let holds = |text: &str| needles.iter().any(|needle| text.contains(needle));
     let decoded = serde_json::from_str::<Value>(text).unwrap_or_default();
     let expected = holds(text) || json::strings(&decoded).into_iter().any(holds);
     assert_eq!(SCAN.finds_in(text), expected, "{text}");
     assert!(!PIECES.iter().any(|piece| text.contains(piece)) || expected, "{text}");
+}
+
+/// As it is, and with percent-encoding undone.
+fn holds(text: &str) -> bool {
+    let text = text.as_bytes();
+    holds_piece(text) || holds_piece(&without_percent(text))
+}
+
+fn holds_piece(text: &[u8]) -> bool {
+    let url_safe: Vec<u8> = text
+        .iter()
+        .map(|byte| match byte {
+            b'+' => b'-',
+            b'/' => b'_',
+            other => *other,
+        })
+        .collect();
+    let has = |text: &[u8], length: usize| text.windows(length).any(|piece| FORMS.contains(piece));
+    has(text, 16) || has(&text.to_ascii_lowercase(), 32) || has(&url_safe, 20)
+}
+
+fn without_percent(mut text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    while let Some(first) = text.first() {
+        let digits = text.get(1..3).filter(|digits| *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        match digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).ok()) {
+            Some(byte) => {
+                plain.push(byte);
+                text = &text[3..];
+            }
+            None => {
+                plain.push(*first);
+                text = &text[1..];
+            }
+        }
+    }
+    plain
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use url::Url;
-use valetkey::config::{self, BaseUrl, Config, is_loopback_host};
+use valetkey::config::{self, Config};
+use valetkey::loopback::is_loopback_host;
+use valetkey::setting_url::BaseUrl;
 use valetkey_fuzz::settings::{SECRET, VENDOR_KEY, policy};
 
 valetkey_fuzz::target!(check);
@@ -71,6 +73,11 @@ fn secrets(settings: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
         .filter(|secret| secret.len() >= 16 && !secret.contains(' '))
 }
 
+fn has_loopback_public_url(config: &Config) -> bool {
+    let url = config.public_url.as_deref().and_then(|url| Url::parse(url).ok());
+    url.is_some_and(|url| url.host_str().is_some_and(is_loopback_host))
+}
+
 fn check_config(config: &Config, settings: &BTreeMap<String, String>) {
     assert_eq!(settings["DEEPCREATIVE_API_KEY"], config.vendor_key.expose());
     let shown = format!("{config:?}");
@@ -87,7 +94,7 @@ fn check_config(config: &Config, settings: &BTreeMap<String, String>) {
     assert!(config.check_host("localhost").is_ok());
     assert_eq!(
         config.check_host("api.example.com").is_err(),
-        is_loopback_host(host) || config.issuers[0].is_loopback()
+        is_loopback_host(host) || has_loopback_public_url(config) || config.issuers[0].is_loopback()
     );
 
     for (index, origin) in config.allowed_origins.iter().enumerate() {
