@@ -42,11 +42,12 @@ impl OutputRule {
 
     fn passes(&self, output: &str) -> bool {
         // As it is written, which is what a client reads: the parser drops line ends, and takes `https:host`,
-        // `https:\\host` and `https:///host` for `https://host`. What ends an attribute or a tag has no place either.
+        // `https:\\host` and `https:///host` for `https://host`. What RFC 3986 has no place for and a page might stumble
+        // over is out too.
         let rest = output.strip_prefix("https://").or_else(|| output.strip_prefix("http://"));
         let has_host = rest.is_some_and(|rest| !rest.starts_with('/'));
         let is_odd = |character: char| {
-            character.is_whitespace() || character.is_control() || matches!(character, '\\' | '"' | '\'' | '<' | '>')
+            character.is_whitespace() || character.is_control() || matches!(character, '\\' | '"' | '<' | '>')
         };
         if !has_host || output.chars().count() > OUTPUT_URL_MAX_CHARS || output.contains(is_odd) {
             return false;
@@ -75,6 +76,7 @@ mod tests {
     fn https_passes_and_nothing_else() {
         let vendor = "https://api.vendor.example/v1";
         assert!(kept(vendor, "https://cdn.vendor.example/a.png?x=1"));
+        assert!(kept(vendor, "https://cdn.vendor.example/a's%20(1).png"));
         for bad in [
             "http://cdn.vendor.example/a.png",
             "javascript:alert(1)",
@@ -93,7 +95,6 @@ mod tests {
             "HTTPS://cdn.example/a",
             " https://cdn.example/a",
             "https://cdn.example/\"onload=x",
-            "https://cdn.example/'onload=x",
             "https://cdn.example/<b>",
             "https://cdn.example/a\u{a0}b",
             "https://cdn.example/a\u{2028}b",
