@@ -97,7 +97,8 @@ pub fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(start.elapsed() < Duration::from_mins(1), "not in time: {what}");
+        // Longer than a minute of the limits lasts.
+        assert!(start.elapsed() < Duration::from_mins(3), "not in time: {what}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }
