@@ -43,6 +43,7 @@ pub mod secret;
 pub mod time;
 pub mod token;
 pub mod upstream;
+mod vocabulary;
 
 #[cfg(target_arch = "wasm32")]
 mod edge;
