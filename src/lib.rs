@@ -46,6 +46,7 @@ pub mod setting_url;
 pub mod time;
 pub mod token;
 pub mod upstream;
+mod vocabulary;
 
 #[cfg(target_arch = "wasm32")]
 mod edge;

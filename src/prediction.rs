@@ -6,27 +6,27 @@ use crate::credits::MicroCredits;
 use crate::ids::{BatchId, JobId};
 use crate::model::ModelId;
 use crate::time::{UnixMillis, UtcDay};
+use crate::vocabulary::vocabulary;
 
-/// `status` of a prediction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Not submitted to the vendor yet.
-    Queued,
-    /// Submitted, or being submitted.
-    Processing,
-    /// Ended with an output.
-    Succeeded,
-    /// Ended with an error.
-    Failed,
-    /// Ended because the client asked for it.
-    Canceled,
+vocabulary! {
+    /// `status` of a prediction.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Status {
+        /// Not submitted to the vendor yet.
+        Queued,
+        /// Submitted, or being submitted.
+        Processing,
+        /// Ended with an output.
+        Succeeded,
+        /// Ended with an error.
+        Failed,
+        /// Ended because the client asked for it.
+        Canceled,
+    }
 }
 
 impl Status {
-    /// Every status.
-    pub const ALL: [Self; 5] = [Self::Queued, Self::Processing, Self::Succeeded, Self::Failed, Self::Canceled];
-
     /// The word in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -55,35 +55,27 @@ impl Status {
     }
 }
 
-/// `error.code` of a failed prediction (contract 2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Failure {
-    /// The vendor may have taken the create, and nobody can tell: never sent again.
-    OutcomeUnknown,
-    /// It waited too long for a slot.
-    QueueTimeout,
-    /// The vendor says that it failed.
-    UpstreamFailed,
-    /// The vendor refused the create.
-    UpstreamRejected,
-    /// The vendor no longer knows it.
-    UpstreamLost,
-    /// It ran far longer than its model may.
-    TimedOut,
+vocabulary! {
+    /// `error.code` of a failed prediction (contract 2).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Failure {
+        /// The vendor may have taken the create, and nobody can tell: never sent again.
+        OutcomeUnknown,
+        /// It waited too long for a slot.
+        QueueTimeout,
+        /// The vendor says that it failed.
+        UpstreamFailed,
+        /// The vendor refused the create.
+        UpstreamRejected,
+        /// The vendor no longer knows it.
+        UpstreamLost,
+        /// It ran far longer than its model may.
+        TimedOut,
+    }
 }
 
 impl Failure {
-    /// Every one.
-    pub const ALL: [Self; 6] = [
-        Self::OutcomeUnknown,
-        Self::QueueTimeout,
-        Self::UpstreamFailed,
-        Self::UpstreamRejected,
-        Self::UpstreamLost,
-        Self::TimedOut,
-    ];
-
     /// The word in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -6,62 +6,65 @@
 use serde_json::{Map, Value, json};
 
 use crate::ids::{JobId, RequestId};
+use crate::vocabulary::vocabulary;
 
-/// The `code` of an error answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Code {
-    /// The body is not one JSON object, or has a member twice.
-    InvalidJson,
-    /// A parameter's value is not acceptable; `details.param` names it.
-    InvalidParameter,
-    /// A parameter that this API does not have; `details.param` names it.
-    UnsupportedParameter,
-    /// The idempotency key is not 1 to 255 printable characters.
-    InvalidIdempotencyKey,
-    /// No token.
-    MissingToken,
-    /// A token that is refused, whatever the reason.
-    InvalidToken,
-    /// The caller's own allowance, or that of the plan's pool or of the token, is spent.
-    InsufficientCredits,
-    /// The token lacks the scope.
-    InsufficientPermissions,
-    /// The plan or token does not include the model, or there is none of that name.
-    ModelNotAllowed,
-    /// A browser page on an origin that is not listed.
-    OriginNotAllowed,
-    /// No such route, or no such thing of the caller's.
-    NotFound,
-    /// The route exists with other methods.
-    MethodNotAllowed,
-    /// The body exceeds the route's limit.
-    BodyTooLarge,
-    /// The body is not plain JSON by its headers.
-    UnsupportedMediaType,
-    /// The prediction has not ended.
-    NotEnded,
-    /// The first create with this idempotency key was not acknowledged yet.
-    IdempotencyInProgress,
-    /// The idempotency key was used for another path or body.
-    IdempotencyMismatch,
-    /// The plan's requests or creates of this minute, or streams that are open.
-    RateLimited,
-    /// The plan's waiting predictions.
-    TooManyPredictions,
-    /// The queue, or the plan's share of it, is full.
-    QueueFull,
-    /// The vendor refused what we sent.
-    UpstreamRejected,
-    /// The vendor failed or answered something unreadable.
-    UpstreamError,
-    /// The vendor did not answer in time.
-    UpstreamTimeout,
-    /// The deployment's configuration is wrong.
-    Misconfigured,
-    /// The limiter gave no answer in time: fail closed.
-    LimiterUnavailable,
-    /// The vendor's key cannot be used for now.
-    UpstreamUnavailable,
+vocabulary! {
+    /// The `code` of an error answer.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Code {
+        /// The body is not one JSON object, or has a member twice.
+        InvalidJson,
+        /// A parameter's value is not acceptable; `details.param` names it.
+        InvalidParameter,
+        /// A parameter that this API does not have; `details.param` names it.
+        UnsupportedParameter,
+        /// The idempotency key is not 1 to 255 printable characters.
+        InvalidIdempotencyKey,
+        /// No token.
+        MissingToken,
+        /// A token that is refused, whatever the reason.
+        InvalidToken,
+        /// The caller's own allowance, or that of the plan's pool or of the token, is spent.
+        InsufficientCredits,
+        /// The token lacks the scope.
+        InsufficientPermissions,
+        /// The plan or token does not include the model, or there is none of that name.
+        ModelNotAllowed,
+        /// A browser page on an origin that is not listed.
+        OriginNotAllowed,
+        /// No such route, or no such thing of the caller's.
+        NotFound,
+        /// The route exists with other methods.
+        MethodNotAllowed,
+        /// The body exceeds the route's limit.
+        BodyTooLarge,
+        /// The body is not plain JSON by its headers.
+        UnsupportedMediaType,
+        /// The prediction has not ended.
+        NotEnded,
+        /// The first create with this idempotency key was not acknowledged yet.
+        IdempotencyInProgress,
+        /// The idempotency key was used for another path or body.
+        IdempotencyMismatch,
+        /// The plan's requests or creates of this minute, or streams that are open.
+        RateLimited,
+        /// The plan's waiting predictions.
+        TooManyPredictions,
+        /// The queue, or the plan's share of it, is full.
+        QueueFull,
+        /// The vendor refused what we sent.
+        UpstreamRejected,
+        /// The vendor failed or answered something unreadable.
+        UpstreamError,
+        /// The vendor did not answer in time.
+        UpstreamTimeout,
+        /// The deployment's configuration is wrong.
+        Misconfigured,
+        /// The limiter gave no answer in time: fail closed.
+        LimiterUnavailable,
+        /// The vendor's key cannot be used for now.
+        UpstreamUnavailable,
+    }
 }
 
 /// What a [`Code`] looks like on the wire.
@@ -89,36 +92,6 @@ const IDEMPOTENCY: &str = "idempotency_error";
 const RATE: &str = "rate_limit_error";
 
 impl Code {
-    /// Every code, for tests and documents that must know them all.
-    pub const ALL: [Self; 26] = [
-        Self::InvalidJson,
-        Self::InvalidParameter,
-        Self::UnsupportedParameter,
-        Self::InvalidIdempotencyKey,
-        Self::MissingToken,
-        Self::InvalidToken,
-        Self::InsufficientCredits,
-        Self::InsufficientPermissions,
-        Self::ModelNotAllowed,
-        Self::OriginNotAllowed,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::BodyTooLarge,
-        Self::UnsupportedMediaType,
-        Self::NotEnded,
-        Self::IdempotencyInProgress,
-        Self::IdempotencyMismatch,
-        Self::RateLimited,
-        Self::TooManyPredictions,
-        Self::QueueFull,
-        Self::UpstreamRejected,
-        Self::UpstreamError,
-        Self::UpstreamTimeout,
-        Self::Misconfigured,
-        Self::LimiterUnavailable,
-        Self::UpstreamUnavailable,
-    ];
-
     /// The one map from refusal to wire.
     #[must_use]
     pub const fn wire(self) -> Wire {

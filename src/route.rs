@@ -123,6 +123,9 @@ pub enum NoRoute {
     Options(&'static str),
 }
 
+/// The most segments of a path.
+const SEGMENTS_MAX: usize = 5;
+
 /// What a deployment may have, or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feature {
@@ -269,81 +272,83 @@ fn resource(path: &str) -> Option<Resource> {
     if let Some((_, asset)) = DEMO_FILES.iter().find(|(public, _)| *public == path) {
         return Some(Resource::get(Route::Demo(asset)));
     }
-    let mut segments = path.strip_prefix('/')?.split('/');
-    let first = [(); 6].map(|()| segments.next());
-    if segments.next().is_some() {
+    let mut segments = [""; SEGMENTS_MAX];
+    let mut count = 0;
+    for (index, segment) in path.strip_prefix('/')?.split('/').enumerate() {
+        *segments.get_mut(index)? = segment;
+        count = index.saturating_add(1);
+    }
+    let segments = segments.get(..count)?;
+    // The vendor's routes for keys and webhooks: nobody's, and no owner's name either.
+    if let ["v1", "api-keys" | "webhooks", ..] = segments {
         return None;
     }
-    let [Some(root), rest @ ..] = first else { return None };
-    match (root, rest) {
-        ("healthz", [None, ..]) => Some(Resource::get(Route::Health)),
-        ("readyz", [None, ..]) => Some(Resource::get(Route::Ready)),
-        ("openapi.json", [None, ..]) => Some(Resource::get(Route::OpenApi)),
-        ("hooks", [Some(capability), None, ..]) if !capability.is_empty() => {
-            Some(Resource::post(Route::Hook((*capability).to_owned())))
-        }
-        ("auth", [Some("token"), None, ..]) => Some(Resource::post(Route::Token)),
-        ("auth", [Some("revoke"), None, ..]) => Some(Resource::post(Route::Revoke)),
-        (".well-known", [Some("jwks.json"), None, ..]) => Some(Resource::get(Route::KeySet)),
-        (".well-known", [Some("oauth-authorization-server"), None, ..]) => Some(Resource::get(Route::ServerMetadata)),
-        ("admin", [Some("api"), Some("revocations"), None, ..]) => Some(Resource::post(Route::AdminRevocations)),
-        ("v1", rest) => v1(rest),
-        _ => None,
-    }
+    find(segments)
 }
 
-fn v1(segments: [Option<&str>; 5]) -> Option<Resource> {
-    match segments {
-        // The vendor's routes for keys and webhooks: nobody's, and no owner's name either.
-        [Some("api-keys" | "webhooks"), ..] => None,
-        [Some("predictions"), None, ..] => Some(Resource::get(Route::List)),
-        [Some("predictions"), Some("batch"), None, ..] => Some(Resource::post(Route::CreateBatch)),
-        [Some("predictions"), Some("batch"), Some(id), None, _] => {
-            Some(Resource::get(Route::Batch(BatchId::parse(id)?)))
-        }
-        [Some("predictions"), Some(id), Some("events"), None, _] => {
-            Some(Resource::get(Route::Events(JobId::parse(id)?)))
-        }
-        [Some("predictions"), Some(id), Some("stream"), None, _] => {
-            Some(Resource::get(Route::Stream(JobId::parse(id)?)))
-        }
-        [Some("estimate"), None, ..] => Some(Resource::post(Route::Estimate)),
-        [Some("files"), None, ..] => {
-            Some(Resource { get: Some(Route::Files), post: Some(Route::Upload), ..Resource::NONE })
-        }
-        [Some("files"), Some(id), None, ..] => {
-            let id = FileId::parse(id)?;
-            Some(Resource { get: Some(Route::File(id.clone())), delete: Some(Route::DeleteFile(id)), ..Resource::NONE })
-        }
-        [Some("predictions"), Some(id), None, ..] => {
-            let id = JobId::parse(id)?;
-            Some(Resource { get: Some(Route::Get(id.clone())), delete: Some(Route::Delete(id)), ..Resource::NONE })
-        }
-        [Some("predictions"), Some(id), Some("cancel"), None, ..] | [Some("cancel"), Some(id), None, ..] => {
-            Some(Resource::post(Route::Cancel(JobId::parse(id)?)))
-        }
-        [Some("status"), Some(id), None, ..] => Some(Resource::get(Route::Get(JobId::parse(id)?))),
-        [Some("models"), None, ..] => Some(Resource::get(Route::Models)),
-        [Some("models"), Some(owner), Some(model), None, _] => {
-            Some(Resource::get(Route::Model(ModelId::try_new(owner, model)?)))
-        }
-        [Some("account"), view, None, ..] => Some(Resource::get(Route::Account(account_view(view)?))),
-        [Some("models"), Some(owner), Some(model), Some("predictions"), None]
-        | [Some(owner), Some(model), Some("predictions"), None, None] => {
-            Some(Resource::post(Route::Create(ModelId::try_new(owner, model)?)))
-        }
-        _ => None,
-    }
+/// A segment as [`PATHS`] writes it.
+macro_rules! segment {
+    ($word:literal) => {
+        $word
+    };
+    ($variable:ident) => {
+        concat!("{", stringify!($variable), "}")
+    };
 }
 
-fn account_view(segment: Option<&str>) -> Option<AccountView> {
-    match segment {
-        None => Some(AccountView::Summary),
-        Some("usage") => Some(AccountView::Usage),
-        Some("rate-limits") => Some(AccountView::RateLimits),
-        Some("balance") => Some(AccountView::Balance),
-        Some(_) => None,
-    }
+/// The search for a path's resource and [`PATHS`] from the same lines: no path is found that is not listed.
+macro_rules! paths {
+    ($($([$($segment:tt),+])|+ $(if $guard:expr)? => $resource:expr,)+) => {
+        /// Every path of the API, as docs/openapi.json writes it. A test takes [`OPERATIONS`] from here.
+        pub const PATHS: &[&str] = &[$($(concat!($("/", segment!($segment)),+),)+)+];
+
+        fn find(segments: &[&str]) -> Option<Resource> {
+            match segments {
+                $($([$($segment),+])|+ $(if $guard)? => Some($resource),)+
+                _ => None,
+            }
+        }
+    };
+}
+
+paths! {
+    ["healthz"] => Resource::get(Route::Health),
+    ["readyz"] => Resource::get(Route::Ready),
+    ["openapi.json"] => Resource::get(Route::OpenApi),
+    ["hooks", capability] if !capability.is_empty() => Resource::post(Route::Hook((*capability).to_owned())),
+    ["auth", "token"] => Resource::post(Route::Token),
+    ["auth", "revoke"] => Resource::post(Route::Revoke),
+    [".well-known", "jwks.json"] => Resource::get(Route::KeySet),
+    [".well-known", "oauth-authorization-server"] => Resource::get(Route::ServerMetadata),
+    ["admin", "api", "revocations"] => Resource::post(Route::AdminRevocations),
+    ["v1", "predictions"] => Resource::get(Route::List),
+    ["v1", "predictions", "batch"] => Resource::post(Route::CreateBatch),
+    ["v1", "predictions", "batch", batch_id] => Resource::get(Route::Batch(BatchId::parse(batch_id)?)),
+    ["v1", "predictions", job_id, "events"] => Resource::get(Route::Events(JobId::parse(job_id)?)),
+    ["v1", "predictions", job_id, "stream"] => Resource::get(Route::Stream(JobId::parse(job_id)?)),
+    ["v1", "estimate"] => Resource::post(Route::Estimate),
+    ["v1", "files"] => Resource { get: Some(Route::Files), post: Some(Route::Upload), ..Resource::NONE },
+    ["v1", "files", file_id] => {
+        let id = FileId::parse(file_id)?;
+        Resource { get: Some(Route::File(id.clone())), delete: Some(Route::DeleteFile(id)), ..Resource::NONE }
+    },
+    ["v1", "predictions", job_id] => {
+        let id = JobId::parse(job_id)?;
+        Resource { get: Some(Route::Get(id.clone())), delete: Some(Route::Delete(id)), ..Resource::NONE }
+    },
+    ["v1", "predictions", job_id, "cancel"] | ["v1", "cancel", job_id] => {
+        Resource::post(Route::Cancel(JobId::parse(job_id)?))
+    },
+    ["v1", "status", job_id] => Resource::get(Route::Get(JobId::parse(job_id)?)),
+    ["v1", "models"] => Resource::get(Route::Models),
+    ["v1", "models", owner, model] => Resource::get(Route::Model(ModelId::try_new(owner, model)?)),
+    ["v1", "account"] => Resource::get(Route::Account(AccountView::Summary)),
+    ["v1", "account", "usage"] => Resource::get(Route::Account(AccountView::Usage)),
+    ["v1", "account", "rate-limits"] => Resource::get(Route::Account(AccountView::RateLimits)),
+    ["v1", "account", "balance"] => Resource::get(Route::Account(AccountView::Balance)),
+    ["v1", "models", owner, model, "predictions"] | ["v1", owner, model, "predictions"] => {
+        Resource::post(Route::Create(ModelId::try_new(owner, model)?))
+    },
 }
 
 #[cfg(test)]
@@ -443,8 +448,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn each_operation_leads_to_its_route() {
+    /// A path of a template.
+    fn path_of(template: &str) -> String {
         let values = [
             ("{owner}", "acme"),
             ("{model}", "model-x"),
@@ -453,14 +458,38 @@ mod tests {
             ("{file_id}", FILE),
             ("{capability}", "abc"),
         ];
+        values.iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value))
+    }
+
+    #[test]
+    fn each_operation_leads_to_its_route() {
         let mut seen = std::collections::BTreeSet::<&(&str, &str)>::new();
         for (method, template) in OPERATIONS {
-            let path = values.iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value));
-            let route = Route::parse(&method.to_uppercase(), &path).unwrap_or_else(|_| panic!("{method} {template}"));
+            let route = Route::parse(&method.to_uppercase(), &path_of(template));
+            let route = route.unwrap_or_else(|_| panic!("{method} {template}"));
             assert!(operations(&route).contains(&(method, template)), "{method} {template} is {route:?}");
             seen.extend(operations(&route));
         }
         assert_eq!(seen.len(), OPERATIONS.len(), "a path of a route is missing");
+    }
+
+    #[test]
+    fn each_path_and_method_that_is_found_is_an_operation() {
+        let mut found = std::collections::BTreeSet::new();
+        for template in PATHS {
+            let Err(NoRoute::Options(allow)) = Route::parse("OPTIONS", &path_of(template)) else {
+                panic!("{template} is not found")
+            };
+            let methods = allow.split(", ").filter(|method| *method != "HEAD");
+            found.extend(methods.map(|method| (method.to_lowercase(), *template)));
+        }
+        assert_eq!(found, OPERATIONS.map(|(method, template)| (method.to_owned(), template)).into());
+    }
+
+    #[test]
+    fn no_path_has_more_segments_than_are_looked_at() {
+        let most = PATHS.iter().map(|template| template.matches('/').count()).max();
+        assert_eq!(most, Some(SEGMENTS_MAX));
     }
 
     #[test]

@@ -13,10 +13,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use valetkey::auth::OAuthError;
+use valetkey::constants::{BATCH_BODY_MAX_BYTES, CREATE_BODY_MAX_BYTES, FILE_MAX_BYTES, OTHER_BODY_MAX_BYTES};
+use valetkey::ids::{JobId, RequestId};
 use valetkey::prediction::{Failure, Status};
-use valetkey::rejection::Code;
-use valetkey::route::OPERATIONS;
+use valetkey::rejection::{Code, Rejection};
+use valetkey::route::{OPERATIONS, Route};
+use valetkey::time::UnixMillis;
 use valetkey::token::Scope;
+
+#[path = "openapi/answers.rs"]
+mod answers;
 
 fn document() -> Value {
     serde_json::from_str(include_str!("../docs/openapi.json")).unwrap()
@@ -66,48 +72,153 @@ fn each_operation_has_a_name_of_its_own_and_the_parameters_of_its_path() {
     }
 }
 
-#[test]
-fn the_error_codes_are_those_of_the_code_each_with_its_status_type_and_message() {
-    let document = document();
-    let real: BTreeSet<_> = Code::ALL.map(|code| code.wire().code.to_owned()).into();
-    assert_eq!(words(&document["components"]["schemas"]["ErrorCode"]["enum"]), real);
-    for code in Code::ALL {
-        let wire = code.wire();
-        let error = &document["components"]["examples"][wire.code]["value"]["error"];
-        assert_eq!((error["type"].as_str(), error["code"].as_str()), (Some(wire.kind), Some(wire.code)));
-        assert_eq!(error["message"], wire.message);
+/// What a reference leads to.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(target) => document.pointer(target.trim_start_matches('#')).unwrap_or_else(|| panic!("{target}")),
+        None => value,
     }
-    let mut used = BTreeSet::new();
-    for ((method, path), operation) in operations(&document) {
-        for (status, response) in operation["responses"].as_object().unwrap() {
-            let response = match response["$ref"].as_str() {
-                Some(target) => document.pointer(target.trim_start_matches('#')).unwrap(),
-                None => response,
-            };
-            let examples = response.pointer("/content/application~1json/examples").and_then(Value::as_object);
-            let codes = examples.into_iter().flatten().filter(|(_, example)| example.get("$ref").is_some());
-            for (code, _) in codes {
-                let known = Code::ALL.into_iter().find(|known| known.wire().code == code);
-                let known = known.unwrap_or_else(|| panic!("{method} {path}: {code}"));
-                assert_eq!(known.wire().status.to_string(), *status, "{method} {path}: {code}");
-                used.insert(code.clone());
-            }
-        }
-    }
-    // That of any path with another method than its own.
-    used.insert(Code::MethodNotAllowed.wire().code.to_owned());
-    assert_eq!(used, real, "a code that no operation answers");
+}
+
+/// The examples of an answer, by name.
+fn examples<'a>(document: &'a Value, response: &'a Value) -> BTreeMap<&'a str, &'a Value> {
+    let examples = response.pointer("/content/application~1json/examples").and_then(Value::as_object);
+    examples
+        .into_iter()
+        .flatten()
+        .map(|(name, example)| (name.as_str(), &resolved(document, example)["value"]))
+        .collect()
+}
+
+/// The code of an error answer, in either envelope.
+fn code_of(body: &Value) -> Option<&str> {
+    body["error"]["code"].as_str().or_else(|| body["error"].as_str())
+}
+
+/// The route of an operation.
+fn route_of(method: &str, template: &str) -> Route {
+    let id = "01jh0000000000000000000000";
+    let values = [("job", "pred"), ("batch", "batch"), ("file", "file")]
+        .map(|(name, prefix)| (format!("{{{name}_id}}"), format!("{prefix}_{id}")));
+    let path = values.iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value));
+    let path = path.replace("{owner}", "acme").replace("{model}", "model-x");
+    Route::parse(&method.to_uppercase(), &path).unwrap_or_else(|_| panic!("{method} {template}"))
 }
 
 #[test]
-fn the_errors_of_the_token_endpoint_are_those_of_the_code() {
+fn each_operation_has_the_answers_that_the_code_gives_and_no_other() {
+    let document = document();
+    for ((method, path), operation) in operations(&document) {
+        let mut documented = BTreeSet::new();
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let status: u16 = status.parse().unwrap();
+            let bodies = examples(&document, resolved(&document, response)).into_values();
+            documented.extend(bodies.map(|body| (status, code_of(body))));
+            // Some success has no body.
+            if status < 300 {
+                documented.insert((status, None));
+            }
+        }
+        assert_eq!(documented, answers::answers(&route_of(&method, &path), &path), "{method} {path}");
+    }
+}
+
+#[test]
+fn each_code_is_answered_by_some_operation() {
+    let all: BTreeSet<_> = OPERATIONS
+        .iter()
+        .flat_map(|(method, path)| answers::answers(&route_of(method, path), path))
+        .filter_map(|(_, code)| code)
+        .collect();
+    let codes = Code::ALL.into_iter().map(|code| code.wire().code);
+    let errors = OAuthError::ALL.into_iter().map(|error| error.wire().error);
+    // That of any path with another method than its own.
+    let elsewhere = Code::MethodNotAllowed.wire().code;
+    assert_eq!(all, codes.chain(errors).filter(|code| *code != elsewhere).collect());
+}
+
+#[test]
+fn the_error_codes_are_those_of_the_code_each_with_an_example_that_the_code_writes() {
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(words(&schemas["ErrorCode"]["enum"]), Code::ALL.map(|code| code.wire().code.to_owned()).into());
+    let kinds = &schemas["Error"]["properties"]["error"]["properties"]["type"]["enum"];
+    assert_eq!(words(kinds), Code::ALL.map(|code| code.wire().kind.to_owned()).into());
+    let examples = document["components"]["examples"].as_object().unwrap();
+    for code in Code::ALL {
+        assert_eq!(code_of(&examples[code.wire().code]["value"]), Some(code.wire().code));
+    }
+    for (name, example) in examples {
+        let body = &example["value"];
+        let code = Code::ALL.into_iter().find(|code| Some(code.wire().code) == code_of(body)).unwrap();
+        let details = &body["error"]["details"];
+        let rejection = Rejection {
+            param: details["param"].as_str().map(str::to_owned),
+            job_id: details["job_id"].as_str().and_then(JobId::parse),
+            ..Rejection::new(code, "example")
+        };
+        let mut written: Value =
+            serde_json::from_str(&rejection.body(&RequestId::new(UnixMillis(0), [0; 10]))).unwrap();
+        written["error"]["request_id"] = body["error"]["request_id"].clone();
+        assert_eq!(*body, written, "{name}");
+        // A parameter that is not acceptable is always named.
+        assert!(code != Code::InvalidParameter || rejection.param.is_some(), "{name}");
+    }
+}
+
+#[test]
+fn a_failed_create_names_the_prediction_that_exists() {
+    let document = document();
+    let create = &document["paths"]["/v1/{owner}/{model}/predictions"]["post"]["responses"];
+    for status in ["502", "504"] {
+        for (name, body) in examples(&document, resolved(&document, &create[status])) {
+            assert!(body["error"]["details"]["job_id"].is_string(), "{status} {name}");
+        }
+    }
+}
+
+#[test]
+fn the_errors_of_the_token_endpoint_are_those_of_the_code_each_with_its_description() {
     let document = document();
     let real: BTreeSet<_> = OAuthError::ALL.map(|error| error.wire().error.to_owned()).into();
     assert_eq!(words(&document["components"]["schemas"]["OAuthError"]["properties"]["error"]["enum"]), real);
-    let responses = &document["paths"]["/auth/token"]["post"]["responses"];
-    for error in OAuthError::ALL {
-        assert!(responses[error.wire().status.to_string()].is_object(), "{error:?}");
+    let known: BTreeSet<_> = OAuthError::ALL
+        .map(|error| error.wire())
+        .map(|wire| (wire.status.to_string(), wire.error, wire.description))
+        .into();
+    let mut shown = BTreeSet::new();
+    for path in ["/auth/token", "/auth/revoke"] {
+        for (status, response) in document["paths"][path]["post"]["responses"].as_object().unwrap() {
+            for body in examples(&document, resolved(&document, response)).into_values() {
+                let text = |name: &str| body[name].as_str();
+                shown.extend(text("error").map(|error| (status.clone(), error, text("error_description").unwrap())));
+            }
+        }
     }
+    assert_eq!(shown, known);
+}
+
+#[test]
+fn each_body_says_how_long_it_may_be() {
+    let document = document();
+    let mut seen = 0;
+    for ((method, path), operation) in operations(&document) {
+        let limit = match route_of(&method, &path) {
+            Route::Create(_) => format!("{} KiB", CREATE_BODY_MAX_BYTES / 1024),
+            Route::CreateBatch => format!("{} MiB", BATCH_BODY_MAX_BYTES / 1024 / 1024),
+            Route::Upload => format!("{},000,000 bytes", FILE_MAX_BYTES / 1_000_000),
+            _ => format!("{} KiB", OTHER_BODY_MAX_BYTES / 1024),
+        };
+        let body = &operation["requestBody"];
+        let refused = &operation["responses"]["413"];
+        assert!(body.is_null() || refused.is_object(), "{method} {path}");
+        let texts = [body, resolved(&document, refused)].into_iter().filter_map(|part| part["description"].as_str());
+        for text in texts {
+            assert!(text.contains(&limit), "{method} {path}: {text}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 16, "only {seen} texts");
 }
 
 #[test]

@@ -3,31 +3,35 @@
 
 use serde_json::json;
 
-/// The `error` of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OAuthError {
-    /// A parameter is missing, repeated or malformed, or the subject token is refused, whatever the reason.
-    InvalidRequest,
-    /// The body is not a form.
-    NotAForm,
-    /// The body is too large.
-    BodyTooLarge,
-    /// Another grant type than token exchange.
-    UnsupportedGrantType,
-    /// More than the subject token grants, or nothing that exists.
-    InvalidScope,
-    /// A token for somebody else.
-    InvalidTarget,
-    /// A proof of possession that is missing or refused.
-    InvalidProof,
-    /// The app has not shown that it is genuine.
-    InvalidClient,
-    /// A token that cannot be revoked.
-    UnsupportedTokenType,
-    /// The user's requests of this minute.
-    TooManyRequests,
-    /// What is needed to decide does not answer.
-    Unavailable,
+use crate::vocabulary::vocabulary;
+
+vocabulary! {
+    /// The `error` of an answer.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum OAuthError {
+        /// A parameter is missing, repeated or malformed, or the subject token is refused, whatever the reason.
+        InvalidRequest,
+        /// The body is not a form.
+        NotAForm,
+        /// The body is too large.
+        BodyTooLarge,
+        /// Another grant type than token exchange.
+        UnsupportedGrantType,
+        /// More than the subject token grants, or nothing that exists.
+        InvalidScope,
+        /// A token for somebody else.
+        InvalidTarget,
+        /// A proof of possession that is missing or refused.
+        InvalidProof,
+        /// The app has not shown that it is genuine.
+        InvalidClient,
+        /// A token that cannot be revoked.
+        UnsupportedTokenType,
+        /// The user's requests of this minute.
+        TooManyRequests,
+        /// What is needed to decide does not answer.
+        Unavailable,
+    }
 }
 
 /// What an [`OAuthError`] looks like on the wire.
@@ -46,21 +50,6 @@ const fn wire(status: u16, error: &'static str, description: &'static str) -> OA
 }
 
 impl OAuthError {
-    /// Every error, for tests and documents.
-    pub const ALL: [Self; 11] = [
-        Self::InvalidRequest,
-        Self::NotAForm,
-        Self::BodyTooLarge,
-        Self::UnsupportedGrantType,
-        Self::InvalidScope,
-        Self::InvalidTarget,
-        Self::InvalidProof,
-        Self::InvalidClient,
-        Self::UnsupportedTokenType,
-        Self::TooManyRequests,
-        Self::Unavailable,
-    ];
-
     /// The one map from error to wire.
     #[must_use]
     pub const fn wire(self) -> OAuthWire {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
 use super::oauth_error::{OAuthError, Refused};
+use crate::constants::PROVIDER_RETRY_SECS;
 use crate::secret::Secret;
 use crate::setting_url::ResourceUrl;
 
@@ -51,11 +52,10 @@ pub fn turnstile_form(turnstile: &Turnstile, token: &str) -> String {
 /// [`OAuthError::InvalidRequest`] for anything else; [`OAuthError::Unavailable`] for an answer that nobody can read.
 pub fn check_guest(turnstile: &Turnstile, answer: &[u8]) -> Result<(), Refused> {
     let refuse = |reason| Err(Refused::new(OAuthError::InvalidRequest, reason));
-    let Ok(verdict) = serde_json::from_slice::<Verdict>(answer) else {
-        return Err(Refused::new(OAuthError::Unavailable, "turnstile_answer"));
-    };
+    let unavailable = |reason| Err(Refused::new(OAuthError::Unavailable, reason).retry_after(PROVIDER_RETRY_SECS));
+    let Ok(verdict) = serde_json::from_slice::<Verdict>(answer) else { return unavailable("turnstile_answer") };
     if verdict.error_codes.iter().any(|code| code.ends_with("-input-secret")) {
-        return Err(Refused::new(OAuthError::Unavailable, SECRET_REFUSED));
+        return unavailable(SECRET_REFUSED);
     }
     if !verdict.success {
         return refuse("turnstile_refused");
@@ -85,6 +85,14 @@ mod tests {
     #[test]
     fn secret_and_token_cannot_add_parameters() {
         assert_eq!(turnstile_form(&turnstile(), "x&secret=y"), "secret=a%26b%3Dc&response=x%26secret%3Dy");
+    }
+
+    #[test]
+    fn an_answer_that_decides_nothing_says_when_to_come_again() {
+        for answer in ["", r#"{"success":false,"error-codes":["invalid-input-secret"]}"#] {
+            let refused = check_guest(&turnstile(), answer.as_bytes()).unwrap_err();
+            assert_eq!(refused.retry_after_secs, Some(PROVIDER_RETRY_SECS), "{answer}");
+        }
     }
 
     #[test]

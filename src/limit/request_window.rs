@@ -6,27 +6,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::constants::{CANCEL_RESERVE_REQUESTS, LANE_PERCENT, VENDOR_EXACT_REQUESTS, VENDOR_WINDOW_MILLIS};
 use crate::time::UnixMillis;
+use crate::vocabulary::vocabulary;
 
-/// What a vendor request is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Lane {
-    /// Creates.
-    #[serde(rename = "c")]
-    Create,
-    /// Polls.
-    #[serde(rename = "s")]
-    Status,
-    /// Cancels, which always find room.
-    #[serde(rename = "x")]
-    Cancel,
-    /// The model list, streams, files.
-    #[serde(rename = "o")]
-    Other,
+vocabulary! {
+    /// What a vendor request is for.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub enum Lane {
+        /// Creates.
+        #[serde(rename = "c")]
+        Create,
+        /// Polls.
+        #[serde(rename = "s")]
+        Status,
+        /// Cancels, which always find room.
+        #[serde(rename = "x")]
+        Cancel,
+        /// The model list, streams, files.
+        #[serde(rename = "o")]
+        Other,
+    }
 }
 
 impl Lane {
-    const ALL: [Self; 4] = [Self::Create, Self::Status, Self::Cancel, Self::Other];
-
     const fn index(self) -> usize {
         match self {
             Self::Create => 0,

@@ -1,34 +1,38 @@
 //! The signature algorithms that an issuer may use: a closed list, matched by exact name (RFC 8725 section 3.1).
 
-/// A JWS algorithm. There is no `none`, nothing that encrypts, and nothing with a key that the token brings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    /// HMAC with SHA-256.
-    Hs256,
-    /// HMAC with SHA-384.
-    Hs384,
-    /// HMAC with SHA-512.
-    Hs512,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// ECDSA on P-384 with SHA-384.
-    Es384,
-    /// Ed25519 under its old name (RFC 8037).
-    EdDsa,
-    /// Ed25519 under its own name (RFC 9864). The signature is the same; the name in the token must be the key's.
-    Ed25519,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Rs256,
-    /// RSASSA-PKCS1-v1_5 with SHA-384.
-    Rs384,
-    /// RSASSA-PKCS1-v1_5 with SHA-512.
-    Rs512,
-    /// RSASSA-PSS with SHA-256 and a salt of 32 bytes.
-    Ps256,
-    /// RSASSA-PSS with SHA-384 and a salt of 48 bytes.
-    Ps384,
-    /// RSASSA-PSS with SHA-512 and a salt of 64 bytes.
-    Ps512,
+use crate::vocabulary::vocabulary;
+
+vocabulary! {
+    /// A JWS algorithm. There is no `none`, nothing that encrypts, and nothing with a key that the token brings.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Algorithm {
+        /// HMAC with SHA-256.
+        Hs256,
+        /// HMAC with SHA-384.
+        Hs384,
+        /// HMAC with SHA-512.
+        Hs512,
+        /// ECDSA on P-256 with SHA-256.
+        Es256,
+        /// ECDSA on P-384 with SHA-384.
+        Es384,
+        /// Ed25519 under its old name (RFC 8037).
+        EdDsa,
+        /// Ed25519 under its own name (RFC 9864). The signature is the same; the name in the token must be the key's.
+        Ed25519,
+        /// RSASSA-PKCS1-v1_5 with SHA-256.
+        Rs256,
+        /// RSASSA-PKCS1-v1_5 with SHA-384.
+        Rs384,
+        /// RSASSA-PKCS1-v1_5 with SHA-512.
+        Rs512,
+        /// RSASSA-PSS with SHA-256 and a salt of 32 bytes.
+        Ps256,
+        /// RSASSA-PSS with SHA-384 and a salt of 48 bytes.
+        Ps384,
+        /// RSASSA-PSS with SHA-512 and a salt of 64 bytes.
+        Ps512,
+    }
 }
 
 /// What kind of key an algorithm needs.
@@ -47,23 +51,6 @@ pub enum KeyFamily {
 }
 
 impl Algorithm {
-    /// Every algorithm of contract 4.
-    pub const ALL: [Self; 13] = [
-        Self::Hs256,
-        Self::Hs384,
-        Self::Hs512,
-        Self::Es256,
-        Self::Es384,
-        Self::EdDsa,
-        Self::Ed25519,
-        Self::Rs256,
-        Self::Rs384,
-        Self::Rs512,
-        Self::Ps256,
-        Self::Ps384,
-        Self::Ps512,
-    ];
-
     /// The name in a token's header, a JWK's `alg` and an issuer's `algorithms`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -4,24 +4,24 @@ use crate::credits::MicroCredits;
 use crate::ids::UserKey;
 use crate::model::ModelId;
 use crate::time::UnixSeconds;
+use crate::vocabulary::vocabulary;
 
-/// What a token lets its bearer do (contract 1, the scope column).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Create predictions.
-    Create,
-    /// Read one's predictions, the models and one's account.
-    Read,
-    /// Cancel and delete one's predictions.
-    Cancel,
-    /// Upload and manage one's files.
-    Files,
+vocabulary! {
+    /// What a token lets its bearer do (contract 1, the scope column).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Scope {
+        /// Create predictions.
+        Create,
+        /// Read one's predictions, the models and one's account.
+        Read,
+        /// Cancel and delete one's predictions.
+        Cancel,
+        /// Upload and manage one's files.
+        Files,
+    }
 }
 
 impl Scope {
-    /// Every scope; a token without `vk.scope` has all of them.
-    pub const ALL: [Self; 4] = [Self::Create, Self::Read, Self::Cancel, Self::Files];
-
     /// The word in `vk.scope`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

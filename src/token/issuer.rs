@@ -9,24 +9,24 @@ use super::key_set::KeySet;
 use super::refusal::Refusal;
 use super::remote_keys::RemoteKeys;
 use crate::time::UnixSeconds;
+use crate::vocabulary::vocabulary;
 
-/// What a token is presented for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Purpose {
-    /// Calling the API.
-    Access,
-    /// Getting a token of our own in exchange.
-    Exchange,
-    /// Operating the deployment.
-    Admin,
-    /// Showing that an app is genuine.
-    Attest,
+vocabulary! {
+    /// What a token is presented for.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Purpose {
+        /// Calling the API.
+        Access,
+        /// Getting a token of our own in exchange.
+        Exchange,
+        /// Operating the deployment.
+        Admin,
+        /// Showing that an app is genuine.
+        Attest,
+    }
 }
 
 impl Purpose {
-    /// Every purpose.
-    pub const ALL: [Self; 4] = [Self::Access, Self::Exchange, Self::Admin, Self::Attest];
-
     /// The word in an issuer's `use`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

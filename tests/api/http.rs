@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::documented;
+
 /// A request as it is written to the socket.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -70,7 +72,9 @@ impl Request {
             (Err(error), _) if bytes.is_empty() => return Err(error),
             (Err(_), _) => {}
         }
-        parse(&bytes).ok_or_else(|| std::io::Error::other("not an HTTP answer"))
+        let answer = parse(&bytes).ok_or_else(|| std::io::Error::other("not an HTTP answer"))?;
+        documented::check(&self.method, &self.target, &answer);
+        Ok(answer)
     }
 
     /// Sends it and hangs up after `patience`, whatever has come by then.
@@ -128,7 +132,8 @@ impl Response {
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<Response> {
+/// An answer as it is read from a socket.
+pub fn parse(bytes: &[u8]) -> Option<Response> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let mut lines = head.split("\r\n");

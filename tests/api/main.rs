@@ -26,6 +26,7 @@ mod batch;
 mod configuration;
 mod cors;
 mod creates;
+mod documented;
 mod errors;
 mod events;
 mod files;

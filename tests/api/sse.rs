@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::documented;
+use crate::http;
+
 /// An open stream.
 pub struct Sse {
     reader: BufReader<TcpStream>,
@@ -43,6 +46,8 @@ impl Sse {
         while !head.ends_with("\r\n\r\n") {
             assert!(reader.read_line(&mut head).unwrap() > 0, "closed in the head: {head}");
         }
+        let answer = http::parse(head.as_bytes()).expect("an answer");
+        documented::check("GET", target, &answer);
         Self { reader, head, text: String::new() }
     }
 

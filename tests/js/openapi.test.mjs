@@ -73,15 +73,17 @@ function mediaTypes() {
   );
 }
 
+// OpenAPI's own formats and words are no errors; whatever else is not known is one.
+const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, formats: { binary: true } });
+addFormats(ajv);
+const rooted = (schema) => JSON.parse(JSON.stringify(schema).replaceAll("#/components/schemas/", "openapi#/$defs/"));
+ajv.addSchema({ $id: "openapi", $defs: rooted(document.components.schemas) });
+const compiled = (schema) => ajv.compile(rooted(schema));
+
 test("each example is what its schema says", () => {
-  // OpenAPI's own formats and words are no errors; whatever else is not known is one.
-  const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, formats: { binary: true } });
-  addFormats(ajv);
-  const rooted = (schema) => JSON.parse(JSON.stringify(schema).replaceAll("#/components/schemas/", "openapi#/$defs/"));
-  ajv.addSchema({ $id: "openapi", $defs: rooted(document.components.schemas) });
   let checked = 0;
   for (const { place, schema, examples = {} } of mediaTypes()) {
-    const validate = ajv.compile(rooted(schema));
+    const validate = compiled(schema);
     for (const [name, example] of Object.entries(examples)) {
       assert.ok(validate(resolved(example).value), `${place} ${name}: ${ajv.errorsText(validate.errors)}`);
       checked += 1;
@@ -90,9 +92,23 @@ test("each example is what its schema says", () => {
   assert.ok(checked > 100, `only ${checked} examples`);
 });
 
-test("each answer in JSON has an example, and each property of a schema a description", () => {
+test("an event's example holds a prediction", () => {
+  const { schema, examples } = document.paths["/v1/predictions/{job_id}/events"].get.responses[200].content["text/event-stream"];
+  const validate = compiled(resolved(schema).properties.data.contentSchema);
+  for (const { value } of Object.values(examples)) assert.ok(validate(JSON.parse(value.data)), value.data);
+});
+
+test("an idempotency key may be what src/headers.rs takes: printable, and one", () => {
+  const { pattern, minLength, maxLength } = document.components.parameters.IdempotencyKey.schema;
+  const all = Array.from({ length: 95 }, (_, index) => String.fromCharCode(0x20 + index)).join("").trim();
+  for (const good of ["k", "550e8400-e29b-41d4-a716-446655440000", "a,b", "a ,b", "a,", ",,", "a  b", all]) assert.match(good, new RegExp(pattern, "u"), good);
+  for (const bad of ["", "a, b", "a,  b", ", b", "a\tb", "a\0b", "é", " a", "a "]) assert.doesNotMatch(bad, new RegExp(pattern, "u"), bad);
+  assert.deepEqual([minLength, maxLength], [1, 255]);
+});
+
+test("each answer has an example, and each property of a schema a description", () => {
   const JSON_OF_NO_SHAPE = "getOpenApi 200 application/json";
-  const bare = mediaTypes().filter(({ place, examples }) => /\d{3} application\/json$/.test(place) && examples === undefined);
+  const bare = mediaTypes().filter(({ place, examples }) => / \d{3} /.test(place) && examples === undefined);
   assert.deepEqual(bare.map(({ place }) => place), [JSON_OF_NO_SHAPE]);
   const silent = [];
   const visit = (schema, path) => {

@@ -75,7 +75,9 @@ export class Deployment {
       .sign(Buffer.from(this.#secret));
   }
 
-  operatorToken() {
-    return this.token(OPERATOR);
+  /** Two users and the operator, as schemathesis reads them (Web Fuzzing Commons). */
+  async callers() {
+    const caller = async (name) => ({ name, fixedHeaders: [{ name: "Authorization", value: `Bearer ${await this.token(name)}` }] });
+    return { auth: await Promise.all(["alice", OPERATOR, "bob"].map(caller)) };
   }
 }

@@ -19,12 +19,19 @@ export function narrow(document, { origin, issuer, subjectToken }) {
   const exchange = narrowed.paths["/auth/token"].post;
   exchange.parameters = exchange.parameters.filter(({ $ref }) => $ref !== "#/components/parameters/DPoP");
   narrowRevocations(schemas, issuer);
-  // Their issuers and tokens are none of this deployment's.
-  for (const path of ["/auth/token", "/admin/api/revocations"]) {
-    for (const content of Object.values(narrowed.paths[path].post.requestBody.content)) delete content.examples;
-  }
-  for (const response of Object.values(responses)) narrowCodes(response, schemas.Error);
+  narrowExamples(exchange, { subject_token: subjectToken });
+  narrowExamples(narrowed.paths["/admin/api/revocations"].post, { issuer, issued_by: REVOCABLE_UNTIL });
+  for (const response of Object.values(responses)) narrowCodes(response, narrowed.components);
   return narrowed;
+}
+
+/** Issuers and tokens of the document are none of this deployment's. */
+function narrowExamples({ requestBody }, own) {
+  for (const { examples } of Object.values(requestBody.content)) {
+    for (const { value } of Object.values(examples)) {
+      for (const name of Object.keys(own).filter((name) => name in value)) value[name] = own[name];
+    }
+  }
 }
 
 function narrowCreates({ CreateRequest, NamedCreateRequest }) {
@@ -73,10 +80,11 @@ function narrowRevocations({ Revocation }, issuer) {
   ofEverybody.properties.issued_by.maximum = REVOCABLE_UNTIL;
 }
 
-/** An error answer has one of the codes that its examples are named by. */
-function narrowCodes(response, error) {
+/** An error answer has one of the codes of its examples. */
+function narrowCodes(response, { examples, schemas }) {
   const content = response.content["application/json"];
   if (content.schema.$ref !== "#/components/schemas/Error") return;
-  content.schema = structuredClone(error);
-  content.schema.properties.error.properties.code = { enum: Object.keys(content.examples) };
+  content.schema = structuredClone(schemas.Error);
+  const shown = Object.values(content.examples).map(({ $ref }) => examples[$ref.split("/").pop()].value);
+  content.schema.properties.error.properties.code = { enum: [...new Set(shown.map(({ error }) => error.code))] };
 }
