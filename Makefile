@@ -93,7 +93,8 @@ BUILD_TOOLS := node_modules/.package-lock.json $(TOOLS)/worker-build-$(WORKER_BU
 build: build/index.js site
 
 build/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/finish-build.mjs scripts/last-resort.mjs scripts/snip.mjs | wasm-target
-	$(TOOLS)/bin/worker-build --release
+	@# Optimized once, by finish-build, when all that is to be left out is out.
+	$(TOOLS)/bin/worker-build --release --no-opt
 	$(NODE) scripts/finish-build.mjs
 	@touch $@
 
