@@ -179,8 +179,8 @@ go:
 	@if ! command -v go >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -q && apt-get install -yq --no-install-recommends golang-go; fi
 
-# Tests on workerd wait more than they compute: two for each core.
-export RUST_TEST_THREADS ?= 4
+# Tests on workerd wait more than they compute: three for each core.
+export RUST_TEST_THREADS ?= 6
 
 test-rust: build simulator $(TOOLS)/python/.ready $(if $(CI),go)
 	cargo test --workspace
