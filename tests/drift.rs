@@ -189,3 +189,16 @@ fn readme_lists_every_route() {
         assert!(readme.contains(&route), "README does not say {route}");
     }
 }
+
+#[test]
+fn the_last_resort_in_javascript_says_what_the_code_says() {
+    let (wire, script) = (Code::LimiterUnavailable.wire(), read("scripts/last-resort.mjs"));
+    for said in [
+        format!("status: {}", wire.status),
+        format!("type: \"{}\"", wire.kind),
+        format!("code: \"{}\"", wire.code),
+        format!("message = \"{}\"", wire.message),
+    ] {
+        assert!(script.contains(&said), "scripts/last-resort.mjs does not say {said}");
+    }
+}

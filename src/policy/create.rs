@@ -37,9 +37,13 @@ pub fn check_create(
     policy: &Policy,
     grant: &Grant,
     model: &ModelId,
-    mut body: Map<String, Value>,
+    body: Map<String, Value>,
 ) -> Result<CreateOrder, Rejection> {
-    let rules = rules_for(policy, grant, model)?;
+    check_body(rules_for(policy, grant, model)?, model, body)
+}
+
+/// What [`check_create`] does once the model is known to be allowed.
+fn check_body(rules: &ModelRules, model: &ModelId, mut body: Map<String, Value>) -> Result<CreateOrder, Rejection> {
     check_members(&body, model)?;
     let image_count = image_count(&body, rules)?;
     let credits = rules.credits.checked_mul(image_count).ok_or_else(|| invalid("image_count"))?;
@@ -90,12 +94,11 @@ pub fn check_batch(
     let model = |(index, item): (usize, Value)| {
         let Value::Object(item) = item else { return Err(invalid(format!("predictions[{index}]"))) };
         let model = named_model(&item).map_err(|rejection| placed(index, rejection))?;
-        rules_for(policy, grant, &model)?;
-        Ok((index, model, item))
+        Ok((index, rules_for(policy, grant, &model)?, model, item))
     };
     let items: Vec<_> = items.into_iter().enumerate().map(model).collect::<Result<_, _>>()?;
-    let check = |(index, model, item): (usize, ModelId, Map<String, Value>)| {
-        check_create(policy, grant, &model, item).map_err(|rejection| placed(index, rejection))
+    let check = |(index, rules, model, item): (usize, &ModelRules, ModelId, Map<String, Value>)| {
+        check_body(rules, &model, item).map_err(|rejection| placed(index, rejection))
     };
     items.into_iter().map(check).collect()
 }
