@@ -1,4 +1,4 @@
-//! Settings: one good configuration, one mutation a case; and policy's answers to what a client may send.
+//! Settings: one valid configuration and one mutation per case. Also: how a policy judges a client's request.
 
 #![allow(
     clippy::expect_used,
@@ -79,7 +79,7 @@ fn the_defaults_are_those_of_the_contract() {
 }
 
 #[test]
-fn every_broken_setting_is_refused_by_name_and_never_shown() {
+fn each_invalid_setting_is_reported_by_name_and_never_by_value() {
     let cases: [(&str, &[Option<&str>]); 12] = [
         (
             "DEEPCREATIVE_API_KEY",
@@ -172,7 +172,7 @@ fn all_errors_are_reported_at_once() {
 }
 
 #[test]
-fn good_variants_are_accepted() {
+fn valid_variants_are_accepted() {
     for (name, value) in [
         ("UPSTREAM_URL", "http://127.0.0.1:8788/v1/"),
         ("UPSTREAM_URL", "http://[::1]:1/v1"),
@@ -190,7 +190,8 @@ fn good_variants_are_accepted() {
     }
 }
 
-/// Settings of a deployment with tokens of its own and guests; the private key is RFC 8037's example.
+/// Parses the settings of a deployment that issues its own tokens and admits guests, with one setting replaced or
+/// removed. The private key is the example of RFC 8037, appendix A.1.
 fn with_own_tokens(name: &str, value: Option<&str>) -> Result<Config, Vec<Problem>> {
     let keys = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k1",
         "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]});
@@ -230,14 +231,14 @@ fn a_public_url_on_loopback_is_an_error_on_any_other_host() {
 }
 
 #[test]
-fn turnstiles_url_is_called_as_it_is_written() {
+fn the_turnstile_url_is_used_as_written() {
     let url = "https://turnstile.example/siteverify/?region=eu";
     let config = with_own_tokens("TURNSTILE_URL", Some(url)).unwrap();
     assert_eq!(config.turnstile.unwrap().url.as_str(), url);
 }
 
 #[test]
-fn no_setting_is_the_secret_of_an_issuer() {
+fn an_issuer_secret_cannot_have_the_name_of_a_setting() {
     let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
     let settings = good();
     let get = |name: &str| {
@@ -245,7 +246,7 @@ fn no_setting_is_the_secret_of_an_issuer() {
         settings.get(name).cloned()
     };
     assert!(config::parse(&get).is_ok());
-    // Those that nothing reads yet, or that go on further than any text does.
+    // Reserved names too: the webhook secrets, a binding, and the part after the last part of ISSUERS.
     asked.borrow_mut().extend(
         ["ALERT_WEBHOOK_SECRET", "EVENTS_WEBHOOK_SECRET", "TURNSTILE_SECRET", "ISSUERS_10", "LEDGER"]
             .map(str::to_owned),
@@ -261,7 +262,7 @@ fn no_setting_is_the_secret_of_an_issuer() {
 }
 
 #[test]
-fn tokens_of_our_own_make_this_deployment_an_issuer() {
+fn signing_keys_make_the_deployment_an_issuer() {
     let config = with_own_tokens("DEMO", Some("off")).unwrap();
     assert!(config.signing_keys.is_some() && config.issuers.last().unwrap().is_own());
     assert_eq!(config.issuers.last().unwrap().name(), "https://api.example");
@@ -272,7 +273,7 @@ fn tokens_of_our_own_make_this_deployment_an_issuer() {
 }
 
 #[test]
-fn what_tokens_of_our_own_and_guests_need_is_asked_for() {
+fn missing_settings_for_own_tokens_and_guests_are_reported() {
     let issuers = |issuer: Value| json!([issuer]).to_string();
     let own_name = json!({"issuer": "https://api.example", "audience": ["app"], "keys": {"secret": "APP_SECRET"}, "algorithms": ["HS256"]});
     for (name, value, reported) in [
@@ -287,7 +288,7 @@ fn what_tokens_of_our_own_and_guests_need_is_asked_for() {
         let problems = with_own_tokens(name, value.as_deref()).unwrap_err();
         assert!(problems.iter().any(|problem| problem.name == reported), "{name}: {problems:?}");
     }
-    // Without a widget there are no guests, and nothing to complain about.
+    // Without a Turnstile secret there are no guests, so nothing is reported.
     assert!(with_own_tokens("TURNSTILE_SECRET", None).unwrap().turnstile.is_none());
     let local = with_own_tokens("TURNSTILE_URL", Some("http://127.0.0.1:1/verify")).unwrap();
     assert_eq!(local.check_host("api.example").unwrap_err()[0].name, "TURNSTILE_URL");
@@ -306,7 +307,7 @@ fn proofs_of_possession_need_a_public_url() {
 }
 
 #[test]
-fn a_long_setting_goes_on_in_numbered_parts_without_a_gap() {
+fn a_long_setting_continues_in_numbered_parts_without_a_gap() {
     let text = policy().to_string();
     let (first, rest) = text.split_at(40);
     let mut settings = good();
@@ -330,7 +331,7 @@ fn settings_for_development_need_a_loopback_host() {
     assert!(parse(&good()).unwrap().check_host("api.example").is_ok());
 }
 
-/// POLICY with one change.
+/// Parses POLICY with the member at `pointer` set to `value`.
 fn policy_with(pointer: &str, value: Value) -> Result<Policy, Vec<String>> {
     let mut policy = policy();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -339,7 +340,7 @@ fn policy_with(pointer: &str, value: Value) -> Result<Policy, Vec<String>> {
 }
 
 #[test]
-fn every_broken_rule_of_a_policy_is_refused() {
+fn each_invalid_policy_rule_is_refused() {
     let model = "/models/acme~1model-x";
     let prompt = format!("{model}/input/prompt");
     let cases = [
@@ -394,14 +395,14 @@ fn check(body: Value) -> Result<valetkey::policy::CreateOrder, Rejection> {
 }
 
 #[test]
-fn a_good_create_has_its_defaults_and_its_price() {
+fn a_valid_create_gets_its_defaults_and_its_price() {
     let order = check(json!({"input": {"prompt": "p", "seed": 9, "tags": ["a"]}, "image_count": 4, "model": "acme/model-x", "provider": "acme"})).unwrap();
     assert_eq!(order.credits, MicroCredits::parse("10").unwrap());
     assert_eq!(Value::Object(order.input), json!({"prompt": "p", "seed": 9, "tags": ["a"], "strength": 0.5}));
 }
 
 #[test]
-fn every_broken_input_is_refused_by_its_name() {
+fn each_invalid_input_is_refused_by_name() {
     for (input, param) in [
         (json!({}), "input.prompt"),
         (json!({"prompt": "12345678901"}), "input.prompt"),
@@ -430,7 +431,7 @@ fn every_broken_input_is_refused_by_its_name() {
 }
 
 #[test]
-fn plans_and_tokens_narrow_the_models() {
+fn plans_and_tokens_restrict_the_models() {
     let mut narrow = policy();
     narrow["models"]["acme/model-y"] = narrow["models"]["acme/model-x"].clone();
     narrow["plans"]["small"] = narrow["plans"]["default"].clone();
@@ -449,7 +450,7 @@ fn plans_and_tokens_narrow_the_models() {
 
 const FILE: &str = "file_01jh0000000000000000000000";
 
-/// The usual policy, in which a model takes a file and a list of files.
+/// Returns the policy with two more inputs: `mask`, a file, and `layers`, a list of files.
 fn with_files() -> Value {
     let mut policy = policy();
     let input = &mut policy["models"]["acme/model-x"]["input"];
@@ -459,7 +460,7 @@ fn with_files() -> Value {
 }
 
 #[test]
-fn files_in_an_input_are_found_where_they_stand() {
+fn files_in_an_input_are_listed_by_json_pointer() {
     let policy = parse_policy(&with_files().to_string()).unwrap();
     let check = |input: Value| {
         let body = json!({"input": input}).as_object().cloned().unwrap();
@@ -478,7 +479,7 @@ fn files_in_an_input_are_found_where_they_stand() {
 }
 
 #[test]
-fn a_file_belongs_to_a_user_and_is_no_default() {
+fn a_file_cannot_be_a_default_or_an_enum_value() {
     for (member, value) in [("default", json!(FILE)), ("enum", json!([FILE]))] {
         let mut policy = with_files();
         policy["models"]["acme/model-x"]["input"]["mask"][member] = value;
@@ -488,7 +489,7 @@ fn a_file_belongs_to_a_user_and_is_no_default() {
 }
 
 #[test]
-fn a_batch_names_the_place_of_what_is_wrong() {
+fn a_batch_error_names_the_invalid_member() {
     let policy = parse_policy(&policy().to_string()).unwrap();
     let good = json!({"model": "acme/model-x", "input": {"prompt": "p"}});
     let check = |body: Value| check_batch(&policy, &grant(), body.as_object().cloned().unwrap());
@@ -508,7 +509,7 @@ fn a_batch_names_the_place_of_what_is_wrong() {
             Some("predictions[1].input.prompt"),
         ),
         (json!({"predictions": [good, {"model": "acme/none", "input": {}}]}), Code::ModelNotAllowed, None),
-        // The models of all before the inputs of any (contract 1 step 8).
+        // Every model is checked before any input (contract 1, step 8).
         (
             json!({"predictions": [{"model": "acme/model-x", "input": {}}, {"model": "acme/none", "input": {}}]}),
             Code::ModelNotAllowed,
@@ -552,7 +553,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn whatever_is_accepted_has_rules_for_all_of_it(prompt in any_json(), seed in any_json(), extra in any_json()) {
+    fn every_accepted_input_satisfies_its_rules(prompt in any_json(), seed in any_json(), extra in any_json()) {
         if let Ok(order) = check(json!({"input": {"prompt": prompt, "seed": seed}})) {
             prop_assert!(order.input["prompt"].as_str().is_some_and(|text| text.chars().count() <= 10));
             prop_assert!(order.input["seed"].as_u64().is_some_and(|seed| seed <= 9));

@@ -1,6 +1,7 @@
-//! The Dispatcher's state machine in single steps, where a random walk (tests/model) would not look closely enough.
+//! The Dispatcher's state machine step by step, with exact times and counts that the random walk (tests/model) does
+//! not check.
 
-// Clippy allows these in `#[test]` functions only, not in the helpers that they share.
+// Clippy allows these in `#[test]` functions only, not in the helpers they share.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
@@ -66,7 +67,7 @@ fn answer(status: u16, body: &str) -> Answer {
 
 const RUNNING: &str = r#"{"job_id":"v","status":"processing"}"#;
 
-/// A machine with so many running predictions.
+/// Returns a machine with `count` running predictions, and their ids.
 fn running(count: u8) -> (Dispatcher, Vec<JobId>) {
     let mut machine = machine(limits());
     let mut ids = Vec::new();
@@ -85,7 +86,7 @@ fn cancels(actions: &[Action]) -> usize {
 }
 
 #[test]
-fn without_a_connection_the_alarm_does_not_ring_for_what_needs_one() {
+fn without_a_free_connection_the_alarm_does_not_fire_for_vendor_requests() {
     let (mut machine, ids) = running(7);
     let later = NOW.plus_millis(60_000);
     let polls = machine.due(later).iter().filter(|action| matches!(action, Action::Poll { .. })).count();
@@ -96,7 +97,7 @@ fn without_a_connection_the_alarm_does_not_ring_for_what_needs_one() {
 }
 
 #[test]
-fn a_cancel_that_the_vendor_has_taken_is_not_repeated() {
+fn a_cancel_with_a_final_response_is_not_repeated() {
     for (status, body) in [(204, ""), (200, "{}"), (200, r#"{"success":true}"#), (400, ""), (409, "")] {
         let (mut machine, ids) = running(1);
         machine.cancel(&ids[0], NOW);
@@ -107,7 +108,7 @@ fn a_cancel_that_the_vendor_has_taken_is_not_repeated() {
 }
 
 #[test]
-fn a_cancel_that_fails_is_repeated_less_and_less_often() {
+fn a_failed_cancel_is_retried_with_back_off() {
     let (mut machine, ids) = running(1);
     machine.cancel(&ids[0], NOW);
     let mut sent = 0;
@@ -127,7 +128,7 @@ fn a_cancel_that_fails_is_repeated_less_and_less_often() {
 }
 
 #[test]
-fn a_batch_of_which_one_has_ended_stays() {
+fn a_batch_with_an_ended_prediction_is_not_withdrawn() {
     let mut machine = machine(limits());
     enqueue(&mut machine, vec![order(1, "p"), order(2, "p")]).unwrap();
     let ids = [order(1, "p").job_id, order(2, "p").job_id];
@@ -138,7 +139,7 @@ fn a_batch_of_which_one_has_ended_stays() {
 }
 
 #[test]
-fn what_waits_is_bounded_in_bytes() {
+fn the_queue_is_bounded_in_bytes() {
     let mut machine = machine(KeyLimits { concurrent_predictions: 1, ..limits() });
     let long = "p".repeat(1_000_000);
     let mut taken = 0;
@@ -154,7 +155,7 @@ fn what_waits_is_bounded_in_bytes() {
 }
 
 #[test]
-fn a_webhook_that_comes_during_a_poll_brings_the_next_one_forward() {
+fn a_webhook_during_a_poll_makes_the_next_poll_earlier() {
     let (mut machine, ids) = running(1);
     let asked = NOW.plus_millis(400_000);
     assert!(machine.due(asked).iter().any(|action| matches!(action, Action::Poll { .. })));
@@ -164,7 +165,7 @@ fn a_webhook_that_comes_during_a_poll_brings_the_next_one_forward() {
 }
 
 #[test]
-fn a_401_ends_no_prediction_whose_time_is_up() {
+fn a_401_does_not_end_an_overdue_prediction() {
     for (status, ends) in [(401, false), (404, true)] {
         let (mut machine, ids) = running(1);
         let late = NOW.plus_millis(601_000);
@@ -174,10 +175,10 @@ fn a_401_ends_no_prediction_whose_time_is_up() {
 }
 
 #[test]
-fn the_alarm_rings_when_a_model_has_rested() {
+fn the_alarm_fires_when_the_pause_of_a_model_expires() {
     let mut machine = machine(limits());
     enqueue(&mut machine, vec![order(1, "p"), order(2, "p")]).unwrap();
-    // One that waited before its model was refused: the second is held back by a full key.
+    // The second prediction is in flight when the first one's 404 pauses the model. A 429 returns it to the queue.
     let mut full = machine.clone();
     let _ = full.due(NOW);
     full.submit_finished(&order(1, "p").job_id, &answer(404, ""), NOW);
@@ -197,7 +198,7 @@ fn the_alarm_rings_when_a_model_has_rested() {
 }
 
 #[test]
-fn a_state_that_cannot_be_read_is_made_anew_from_the_rows() {
+fn an_unreadable_state_is_rebuilt_from_the_rows() {
     let (machine, ids) = running(2);
     let jobs: Vec<_> = ids.iter().map(|id| machine.job(id).unwrap().clone()).collect();
     let state = StoredState::rebuilt(&jobs, &BTreeMap::new(), NOW);
@@ -207,7 +208,7 @@ fn a_state_that_cannot_be_read_is_made_anew_from_the_rows() {
 }
 
 #[test]
-fn what_is_under_way_outlives_a_turn_that_could_not_be_stored() {
+fn requests_in_flight_survive_a_turn_that_could_not_be_stored() {
     let mut before = machine(limits());
     enqueue(&mut before, vec![order(1, "p")]).unwrap();
     let _ = before.due(NOW);

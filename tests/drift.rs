@@ -1,4 +1,4 @@
-//! What is said in one place and must be true in another: README, settings, routes, pins, and the border of the edge.
+//! Drift tests: README, settings, routes and version pins agree with the code, and only the edge names the platform.
 
 #![allow(
     clippy::expect_used,
@@ -20,7 +20,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|_| panic!("{path} is missing"))
 }
 
-/// The cells of the table under a heading of README.
+/// Returns the rows of the README table under `heading`, each as a list of cells.
 fn table(heading: &str) -> Vec<Vec<String>> {
     let readme = read("README.md");
     let section = readme
@@ -35,6 +35,7 @@ fn table(heading: &str) -> Vec<Vec<String>> {
     rows.skip(1).map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
 }
 
+/// Returns each text between backticks.
 fn words(cell: &str) -> Vec<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
@@ -49,7 +50,7 @@ fn readme_lists_every_error_with_its_status_and_no_other() {
 }
 
 #[test]
-fn every_route_of_readme_is_a_route() {
+fn every_readme_route_is_a_route() {
     for row in table("Routes") {
         let route = words(&row[0])[0]
             .replace("{owner}", "acme")
@@ -91,7 +92,7 @@ fn the_settings_that_readme_shows_are_accepted() {
 }
 
 #[test]
-fn what_is_shipped_as_an_example_is_refused() {
+fn the_example_settings_are_refused() {
     for file in ["wrangler.toml", ".dev.vars.example"] {
         let text = read(file);
         let value = |name: &str| {
@@ -110,7 +111,7 @@ fn what_is_shipped_as_an_example_is_refused() {
 }
 
 #[test]
-fn wrangler_binds_what_the_edge_asks_for() {
+fn wrangler_binds_what_the_edge_uses() {
     let wrangler = read("wrangler.toml");
     let edge: String = sources("src/edge").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
     for (binding, class) in [("LEDGER", "Ledger"), ("DISPATCHER", "Dispatcher")] {
@@ -122,7 +123,7 @@ fn wrangler_binds_what_the_edge_asks_for() {
 }
 
 #[test]
-fn the_platform_is_named_in_the_edge_alone() {
+fn only_the_edge_names_the_platform() {
     for path in sources("src") {
         if path.components().any(|part| part.as_os_str() == "edge") {
             continue;
@@ -135,7 +136,7 @@ fn the_platform_is_named_in_the_edge_alone() {
 }
 
 #[test]
-fn the_pins_of_the_makefile_are_those_of_the_lock_file() {
+fn makefile_pins_match_the_lock_file() {
     let (makefile, lock) = (read("Makefile"), read("Cargo.lock"));
     let pin =
         |name: &str| makefile.lines().find_map(|line| line.strip_prefix(&format!("{name} := "))).unwrap().to_owned();
@@ -150,7 +151,7 @@ fn the_pins_of_the_makefile_are_those_of_the_lock_file() {
 }
 
 #[test]
-fn nothing_that_git_knows_looks_like_a_key_or_settings_of_a_checkout() {
+fn gitignore_covers_local_settings_and_no_source_holds_a_vendor_key() {
     let ignored = read(".gitignore");
     for name in [".dev.vars", "/.dev/", "/build/", "/node_modules/", "/.tools/"] {
         assert!(ignored.lines().any(|line| line == name), "{name}");
@@ -191,7 +192,7 @@ fn readme_lists_every_route() {
 }
 
 #[test]
-fn the_last_resort_in_javascript_says_what_the_code_says() {
+fn the_last_resort_script_matches_the_wire_error() {
     let (wire, script) = (Code::LimiterUnavailable.wire(), read("scripts/last-resort.mjs"));
     for said in [
         format!("status: {}", wire.status),

