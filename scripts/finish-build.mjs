@@ -8,7 +8,6 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { lastResort } from "./last-resort.mjs";
-import { snip } from "./snip.mjs";
 
 const build = join(resolve(import.meta.dirname, ".."), "build");
 // A short reply of an object travels in a header: src/edge/platform.js reads it.
@@ -119,25 +118,7 @@ export default {
 const bundle = join(build, "index.js");
 writeFileSync(bundle, rewrite(readFileSync(bundle, "utf8")));
 
-// What nothing calls: traps, so that a mistake here is a panic and not a wrong answer. And std's own hook, which formats a
-// panic and a backtrace for a standard error that does not exist here; the hook of `worker` logs the panic.
-const SNIPPED = {
-  trap: [
-    ["name", /rustc_demangle\[/],
-    ["name", /std\[\w+\]::(sys::)?backtrace/],
-    // Errors of the crates below tokens: every one becomes BadKey or BadSignature, and none is printed.
-    ["name", /^<(anyhow|jwt_simple|const_oid|der|rsa)::.* as core::fmt::(Debug|Display)>/],
-    // The shim hands texts to `handle`.
-    ["export", /^(dispatcher|ledger)_fetch$/],
-    // Classes of the `worker` crate that we make none of.
-    ["export", /^__wbg_[gs]et_(containerstartupoptions|minifyconfig|r2range)_/],
-    ["export", /^__wbg_(containerstartupoptions|minifyconfig|r2range|intounderlying\w+)_free$/],
-    ["export", /^intounderlying(bytesource|sink|source)_/],
-  ],
-  skip: [["name", /^<std\[\w+\]::panicking::default_hook as core\[/]],
-};
 const wasm = join(build, "index_bg.wasm");
-writeFileSync(wasm, snip(readFileSync(wasm), SNIPPED));
 
 // The names of functions are a tenth of the deployed size, and wasm-bindgen needs them before this point. KEEP_NAMES=1
 // leaves them in for a profile. Below address 1,024 is the end of the stack, which grows down to 0: no object lies there.

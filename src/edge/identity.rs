@@ -7,12 +7,16 @@ use crate::constants::PROVIDER_RETRY_SECS;
 use crate::headers::{self, Credentials};
 use crate::messages::ProofUse;
 use crate::rejection::{Challenge, Code, Rejection};
-use crate::token::{self, BadProof, Grant, Possession, Proof, ProofTarget, Purpose, Refusal, Verified};
+use crate::token::{self, BadProof, Grant, Possession, Proof, ProofTarget, Purpose, Refusal, SignedToken, Verified};
 
 /// The grant of a request's token. One that was verified before is not verified again; its times and its proof are.
 ///
-/// 1 the header · 2 the proof, of a token that comes with one · 3 the token · 4 the attestation, where the deployment
-/// asks for one and the token is not our own. All 401, but 503 where an issuer's keys cannot be had.
+/// 1. the header
+/// 2. the token: form, issuer, signature, claims
+/// 3. the proof of possession of a token that comes with one, never before: its key is the sender's own choice
+/// 4. the attestation, where the deployment asks for one and the token is not our own
+///
+/// All 401, but 503 where an issuer's keys cannot be had.
 pub async fn verify_token(call: &Call<'_>) -> Result<Grant, Rejection> {
     // 1
     let (text, is_bound) = match headers::parse_authorization(call.head.authorization.as_deref()) {
@@ -25,31 +29,26 @@ pub async fn verify_token(call: &Call<'_>) -> Result<Grant, Rejection> {
         Credentials::Missing => return Err(call.unauthorized(Code::MissingToken, "token_missing")),
         Credentials::Unusable(reason) => return Err(call.unauthorized(Code::InvalidToken, reason)),
     };
-    // 2
-    let proof = if is_bound {
+    if is_bound {
         call.challenge.set(Challenge::Proof);
-        Some(
-            read_proof(call)
-                .map_err(|bad| Rejection::new(Code::InvalidToken, bad.as_str()).challenge(Challenge::NewProof))?,
-        )
-    } else {
-        None
-    };
-    let possession = proof.as_ref().map_or(Possession::None, Possession::Proved);
-    // 3
+    }
+    // 2
     let issuers = &call.deployment.config.issuers;
-    let now = call.now.seconds();
-    let known = with_tokens(|tokens| tokens.get(text, issuers, Purpose::Access, possession, now));
-    let grant = match known {
-        Some(grant) => grant,
-        None => {
-            let verified = verify_new(call, text, Purpose::Access, possession).await;
-            let verified = verified.map_err(|refusal| refused(call, refusal))?;
-            with_tokens(|tokens| tokens.insert(text, &verified));
-            verified.grant
-        }
+    let known = with_tokens(|tokens| tokens.get_signed(text, issuers, Purpose::Access, call.now.seconds()));
+    let (signed, is_new) = match known {
+        Some(signed) => (signed, false),
+        None => (verify_signed(call, text, Purpose::Access).await.map_err(|refusal| refused(call, refusal))?, true),
     };
+    // 3
+    let bad_proof = |bad: BadProof| Rejection::new(Code::InvalidToken, bad.as_str()).challenge(Challenge::NewProof);
+    let proof = is_bound.then(|| read_proof(call).map_err(bad_proof)).transpose()?;
+    let possession = proof.as_ref().map_or(Possession::None, Possession::Proved);
+    let verified = signed.held_with(possession).map_err(|refusal| refused(call, refusal))?;
+    if is_new {
+        with_tokens(|tokens| tokens.insert(text, &verified));
+    }
     // 4
+    let grant = verified.grant;
     if !grant.is_own {
         check_attestation(call).await.map_err(|bad| match bad {
             BadAttestation::Unavailable => keys_unavailable(),
@@ -60,18 +59,23 @@ pub async fn verify_token(call: &Call<'_>) -> Result<Grant, Rejection> {
     Ok(grant)
 }
 
-/// Verifies a token that this isolate does not remember, with its issuer's keys.
+/// Verifies a token that this isolate does not remember, with its issuer's keys: all but its possession.
+pub async fn verify_signed(call: &Call<'_>, text: &str, purpose: Purpose) -> Result<SignedToken, Refusal> {
+    let issuers = &call.deployment.config.issuers;
+    if let Some((keys, kid)) = token::remote_keys_of(text, issuers, purpose) {
+        key_sets::have(call, keys, kid).await;
+    }
+    token::verify_signed(text, issuers, purpose, call.now.seconds())
+}
+
+/// The same for a token whose possession needs no proof of this request, or is waived.
 pub async fn verify_new(
     call: &Call<'_>,
     text: &str,
     purpose: Purpose,
     possession: Possession<'_>,
 ) -> Result<Verified, Refusal> {
-    let issuers = &call.deployment.config.issuers;
-    if let Some((keys, kid)) = token::remote_keys_of(text, issuers, purpose) {
-        key_sets::have(call, keys, kid).await;
-    }
-    token::verify(text, issuers, purpose, possession, call.now.seconds())
+    verify_signed(call, text, purpose).await?.held_with(possession)
 }
 
 /// The proof of possession of this request. There can be none without `PUBLIC_URL`, which it must name.

@@ -25,20 +25,22 @@ const UNAVAILABLE: Refused = Refused::new(OAuthError::Unavailable, "limiter_unav
 
 /// `POST /auth/token` (RFC 8693).
 ///
-/// 1 the form 413, 415, 400 · 2 the proof, if there is one 400 · 3 who asks: a provider's token with the app's
-/// attestation, or a guest 400, 503 · 4 what is given 400 · 5 the user's Ledger: revoked 400, requests 429, proof used
-/// before 400. Nothing is given before all of it.
+/// 1. the form 413, 415, 400
+/// 2. the subject: a provider's token with the app's attestation 400, 503
+/// 3. the proof of possession, if there is one 400
+/// 4. the token that is asked for 400
+/// 5. the user's Ledger: revoked 400, requests 429, proof used before 400
+///
+/// A guest has no token: steps 3 and 4 come before Turnstile is asked (2), whose token counts once. No token is
+/// returned before all of it.
 pub async fn token(call: &Call<'_>) -> Result<Answer, Refused> {
     let config = &call.deployment.config;
     let (Some(keys), Some(public_url)) = (&config.signing_keys, &config.public_url) else { return Err(UNAVAILABLE) };
     // 1
     let request = TokenRequest::parse(&read_form(call).await?, public_url)?;
-    // 2
-    let proof = call.head.proof.is_some().then(|| identity::read_proof(call)).transpose();
-    let proof = proof.map_err(|bad| Refused::new(OAuthError::InvalidProof, bad.as_str()))?;
     let issued = match request.subject {
-        SubjectToken::Jwt(text) => exchange(call, keys, text.expose(), &request.wanted, proof.as_ref()).await?,
-        SubjectToken::Turnstile(text) => welcome(call, keys, text.expose(), &request.wanted, proof.as_ref()).await?,
+        SubjectToken::Jwt(text) => exchange(call, keys, text.expose(), &request.wanted).await?,
+        SubjectToken::Turnstile(text) => welcome(call, keys, text.expose(), &request.wanted).await?,
     };
     Ok(Answer::json(
         200,
@@ -50,27 +52,17 @@ pub async fn token(call: &Call<'_>) -> Result<Answer, Refused> {
     ))
 }
 
-async fn exchange(
-    call: &Call<'_>,
-    keys: &SigningKeys,
-    text: &str,
-    wanted: &Wanted,
-    proof: Option<&Proof>,
-) -> Result<Issued, Refused> {
-    // 3
+async fn exchange(call: &Call<'_>, keys: &SigningKeys, text: &str, wanted: &Wanted) -> Result<Issued, Refused> {
+    // 2
     identity::check_attestation(call).await.map_err(|bad| match bad {
         BadAttestation::Unavailable => unavailable(bad.as_str()),
         _ => Refused::new(OAuthError::InvalidClient, bad.as_str()),
     })?;
-    let possession = proof.map_or(Possession::None, Possession::Proved);
-    let subject = identity::verify_new(call, text, Purpose::Exchange, possession).await;
-    let subject = subject.map_err(|refusal| match refusal {
-        Refusal::KeysUnavailable => unavailable(refusal.as_str()),
-        Refusal::ProofRequired | Refusal::BoundTokenWithoutProof | Refusal::ProofOfAnotherKey => {
-            Refused::new(OAuthError::InvalidProof, refusal.as_str())
-        }
-        _ => Refused::new(OAuthError::InvalidRequest, refusal.as_str()),
-    })?;
+    let signed = identity::verify_signed(call, text, Purpose::Exchange).await.map_err(refuse_subject)?;
+    // 3
+    let proof = read_proof_if_sent(call)?;
+    let proof = proof.as_ref();
+    let subject = signed.held_with(proof.map_or(Possession::None, Possession::Proved)).map_err(refuse_subject)?;
     call.subject.replace(Some(subject.grant.user.log_pseudonym().to_owned()));
     // 4
     let id = TokenId::new(call.now, platform::random());
@@ -79,6 +71,22 @@ async fn exchange(
     // 5
     admit(call, &subject, proof).await?;
     Ok(issued)
+}
+
+/// The request's proof of possession; none where it has no `DPoP` header.
+fn read_proof_if_sent(call: &Call<'_>) -> Result<Option<Proof>, Refused> {
+    let proof = call.head.proof.is_some().then(|| identity::read_proof(call)).transpose();
+    proof.map_err(|bad| Refused::new(OAuthError::InvalidProof, bad.as_str()))
+}
+
+fn refuse_subject(refusal: Refusal) -> Refused {
+    match refusal {
+        Refusal::KeysUnavailable => unavailable(refusal.as_str()),
+        Refusal::ProofRequired | Refusal::BoundTokenWithoutProof | Refusal::ProofOfAnotherKey => {
+            Refused::new(OAuthError::InvalidProof, refusal.as_str())
+        }
+        _ => Refused::new(OAuthError::InvalidRequest, refusal.as_str()),
+    }
 }
 
 async fn admit(call: &Call<'_>, subject: &Verified, proof: Option<&Proof>) -> Result<(), Refused> {
@@ -103,19 +111,15 @@ async fn admit(call: &Call<'_>, subject: &Verified, proof: Option<&Proof>) -> Re
 
 /// A guest: somebody whom Turnstile takes for a person, on one of our pages. The token counts once, at Turnstile, so that a
 /// proof beside it needs no memory of its own.
-async fn welcome(
-    call: &Call<'_>,
-    keys: &SigningKeys,
-    text: &str,
-    wanted: &Wanted,
-    proof: Option<&Proof>,
-) -> Result<Issued, Refused> {
+async fn welcome(call: &Call<'_>, keys: &SigningKeys, text: &str, wanted: &Wanted) -> Result<Issued, Refused> {
     let config = &call.deployment.config;
     let turnstile = config.turnstile.as_ref().ok_or(Refused::new(OAuthError::InvalidRequest, "guests_off"))?;
-    // 4, before Turnstile's token is spent
-    let (name, id) = (GuestId::new(call.now, platform::random()), TokenId::new(call.now, platform::random()));
-    let issued = guest(&name, wanted, proof, keys, config.token_lifetime_secs, &id, call.now.seconds())?;
     // 3
+    let proof = read_proof_if_sent(call)?;
+    // 4
+    let (name, id) = (GuestId::new(call.now, platform::random()), TokenId::new(call.now, platform::random()));
+    let issued = guest(&name, wanted, proof.as_ref(), keys, config.token_lifetime_secs, &id, call.now.seconds())?;
+    // 2
     let form = turnstile_form(turnstile, text);
     let answer =
         platform::post_form(turnstile.url.as_str(), &form, TURNSTILE_TIMEOUT_MILLIS, TURNSTILE_ANSWER_MAX_BYTES).await;

@@ -14,7 +14,7 @@ use std::collections::{HashMap, VecDeque};
 use super::grant::Grant;
 use super::issuer::{Issuer, Purpose};
 use super::refusal::Refusal;
-use super::verify::{Possession, TokenHash, Verified, hash_token};
+use super::verify::{Possession, SignedToken, TokenHash, Verified, hash_token};
 use crate::constants::{TOKEN_CACHE_ENTRIES, TOKEN_CACHE_LOOKS, TOKEN_MAX_BYTES};
 use crate::time::UnixSeconds;
 
@@ -50,6 +50,18 @@ impl TokenCache {
         possession: Possession<'_>,
         now: UnixSeconds,
     ) -> Option<Grant> {
+        let signed = self.get_signed(token, issuers, purpose, now)?;
+        signed.held_with(possession).ok().map(|verified| verified.grant)
+    }
+
+    /// The same for a caller whose proof of possession is not read yet.
+    pub fn get_signed(
+        &mut self,
+        token: &str,
+        issuers: &[Issuer],
+        purpose: Purpose,
+        now: UnixSeconds,
+    ) -> Option<SignedToken> {
         if token.len() > TOKEN_MAX_BYTES {
             return None;
         }
@@ -63,12 +75,11 @@ impl TokenCache {
         let keys = issuer.keys.current(now).ok()?;
         let key = keys.find(verified.kid()).ok()?;
         let same = verified.purpose == purpose && key.thumbprint == verified.thumbprint;
-        let held = possession.check(verified.binding.as_ref(), issuer, purpose, &verified.token_hash);
-        if !same || held.is_err() || verified.times.check(now).is_err() {
+        if !same || verified.times.check(now).is_err() {
             return None;
         }
         entry.used = true;
-        Some(verified.grant.clone())
+        Some(verified.clone().without_possession(issuer))
     }
 
     /// Remembers that `token` was verified. Nothing happens if it was another one that `verified` is about.

@@ -60,4 +60,4 @@ pub use signature::{BadSignature, VerifyingKey, verify_signature};
 pub use signing::{NewToken, SigningKeys};
 pub use subject::is_plain_text;
 pub use thumbprint::{JwkThumbprint, KeyThumbprint};
-pub use verify::{Possession, Verified, remote_keys_of, verify};
+pub use verify::{Possession, SignedToken, Verified, remote_keys_of, verify, verify_signed};

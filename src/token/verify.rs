@@ -22,7 +22,27 @@ pub(super) fn hash_token(token: &str) -> TokenHash {
     hmac_sha256::Hash::hash(token.as_bytes())
 }
 
-/// A token that passed every check, and by whom and what it did. Only [`verify`] makes one.
+/// A token whose form, issuer, signature and claims are good. It grants nothing yet: [`SignedToken::held_with`] is the
+/// only way to its grant, so that nobody can forget a bound token's proof of possession.
+#[derive(Clone, Debug)]
+pub struct SignedToken {
+    verified: Verified,
+    proof_rule: ProofRule,
+}
+
+impl SignedToken {
+    /// Accepts the token from a caller that shows `possession` of its key (step 8 of [`verify`]).
+    ///
+    /// # Errors
+    /// The [`Refusal`] of a bound token without its key's proof, and of a proof that does not belong to the token.
+    pub fn held_with(self, possession: Possession<'_>) -> Result<Verified, Refusal> {
+        let Self { verified, proof_rule } = self;
+        possession.check(&verified, proof_rule)?;
+        Ok(verified)
+    }
+}
+
+/// A token that passed every check. Only [`verify`] and [`SignedToken::held_with`] make one.
 #[derive(Clone, Debug)]
 pub struct Verified {
     /// What the token grants.
@@ -41,6 +61,11 @@ pub struct Verified {
 }
 
 impl Verified {
+    /// A verified token again as one whose possession is to be shown: what the cache hands out.
+    pub(super) fn without_possession(self, issuer: &Issuer) -> SignedToken {
+        SignedToken { verified: self, proof_rule: issuer.proof }
+    }
+
     /// The configured issuer that made it.
     #[must_use]
     pub fn issuer(&self) -> &str {
@@ -88,23 +113,18 @@ impl Possession<'_> {
     ///
     /// A bound token without its key's proof is worth nothing, whatever else is right about it. A proof for the API names
     /// the token (`ath`); one for an exchange may come with a token that is not bound, and then binds the new one.
-    pub(super) fn check(
-        self,
-        binding: Option<&JwkThumbprint>,
-        issuer: &Issuer,
-        purpose: Purpose,
-        token_hash: &TokenHash,
-    ) -> Result<(), Refusal> {
-        match (self, binding) {
+    fn check(self, verified: &Verified, proof_rule: ProofRule) -> Result<(), Refusal> {
+        let is_exchange = verified.purpose == Purpose::Exchange;
+        match (self, verified.binding.as_ref()) {
             (Self::Waived, _) => Ok(()),
             (Self::None, Some(_)) => Err(Refusal::BoundTokenWithoutProof),
-            (Self::None, None) if issuer.proof == ProofRule::Required => Err(Refusal::ProofRequired),
+            (Self::None, None) if proof_rule == ProofRule::Required => Err(Refusal::ProofRequired),
             (Self::None, None) => Ok(()),
-            (Self::Proved(_), None) if purpose == Purpose::Exchange => Ok(()),
+            (Self::Proved(_), None) if is_exchange => Ok(()),
             (Self::Proved(_), None) => Err(Refusal::ProofForUnboundToken),
             (Self::Proved(proof), Some(key)) if proof.key != *key => Err(Refusal::ProofOfAnotherKey),
-            (Self::Proved(_), Some(_)) if purpose == Purpose::Exchange => Ok(()),
-            (Self::Proved(proof), Some(_)) if proof.token_hash.as_ref() == Some(token_hash) => Ok(()),
+            (Self::Proved(_), Some(_)) if is_exchange => Ok(()),
+            (Self::Proved(proof), Some(_)) if proof.token_hash.as_ref() == Some(&verified.token_hash) => Ok(()),
             (Self::Proved(_), Some(_)) => Err(Refusal::ProofOfAnotherToken),
         }
     }
@@ -122,7 +142,8 @@ impl Possession<'_> {
 /// 5. the key that `kid` names, and its one algorithm ([`Refusal::KeysUnavailable`], [`Refusal::UnknownKey`],
 ///    [`Refusal::MissingKeyId`], [`Refusal::WrongAlgorithm`])
 /// 6. the signature ([`Refusal::BadSignature`])
-/// 7. the claims: times, audience, subject, id, narrowing, and the binding against `possession` (every other [`Refusal`])
+/// 7. the claims: times, audience, subject, id, narrowing (every other [`Refusal`], but those of step 8)
+/// 8. the binding against `possession` ([`SignedToken::held_with`])
 ///
 /// Nothing of the token is believed before step 6, and nothing in it can choose an algorithm, a key from outside
 /// the configuration, or a way around a step.
@@ -136,6 +157,20 @@ pub fn verify(
     possession: Possession<'_>,
     now: UnixSeconds,
 ) -> Result<Verified, Refusal> {
+    verify_signed(token, issuers, purpose, now)?.held_with(possession)
+}
+
+/// Steps 1 to 7 of [`verify`], for a caller that reads a proof of possession only beside a good token: a proof's key is
+/// the sender's own choice, and reading it costs a signature.
+///
+/// # Errors
+/// The first [`Refusal`].
+pub fn verify_signed(
+    token: &str,
+    issuers: &[Issuer],
+    purpose: Purpose,
+    now: UnixSeconds,
+) -> Result<SignedToken, Refusal> {
     // 1
     let compact = Compact::parse(token)?;
     // 2
@@ -164,9 +199,7 @@ pub fn verify(
     verify_signature(&key.verifying, compact.signing_input, &compact.signature).map_err(|_| Refusal::BadSignature)?;
     // 7
     let Checked { grant, times, subject, email, binding } = claims.check(issuer, now)?;
-    let token_hash = hash_token(token);
-    possession.check(binding.as_ref(), issuer, purpose, &token_hash)?;
-    Ok(Verified {
+    let verified = Verified {
         grant,
         issuer: issuer.name.clone(),
         subject,
@@ -177,9 +210,10 @@ pub fn verify(
         times,
         thumbprint: key.thumbprint,
         settings_hash: issuer.settings_hash,
-        token_hash,
+        token_hash: hash_token(token),
         verified_at: now,
-    })
+    };
+    Ok(SignedToken { verified, proof_rule: issuer.proof })
 }
 
 /// The keys at a URL that `token` names one of, and that one's `kid`: what to have before [`verify`] is asked. Nothing of

@@ -300,3 +300,23 @@ fn an_issuer_that_insists_has_its_exchanges_bound() {
     let answer = stack.send(&request.header("DPoP", &prover.proof("POST", "/auth/token", &json!({}))));
     assert_eq!((answer.status, &answer.json()["token_type"]), (200, &json!("DPoP")), "{}", answer.text());
 }
+
+#[test]
+fn a_proof_whose_key_is_no_key_is_refused_and_ends_no_instance() {
+    let stack = stack();
+    let answer = stack.send(&Request::get("/v1/models").header("Authorization", "DPoP x").header(
+        "DPoP",
+        "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVkRFNBIiwiandrIjp7Imt0eSI6Ik9LUCIsImNydiI6IkVkMjU1MTkiLCJ4IjoiIn19.e30.AA",
+    ));
+    refused(&answer, &bad_token());
+    // Beside a good token the proof is read, and refused.
+    let prover = Prover::new();
+    let token = bound_to(&prover, &user("no-key"));
+    let answer = stack.send(&Request::get("/v1/models").header("Authorization", &format!("DPoP {token}")).header(
+        "DPoP",
+        "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVkRFNBIiwiandrIjp7Imt0eSI6Ik9LUCIsImNydiI6IkVkMjU1MTkiLCJ4IjoiIn19.e30.AA",
+    ));
+    refused(&answer, &bad_proof());
+    stack.assert_logged("proof_key");
+    assert!(!stack.worker_log().contains("RuntimeError"));
+}
