@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::clock::utc_day;
 use crate::credits::Credits;
-use crate::rate_window::{RateWindow, Standing};
+use crate::rate_window::{RateWindow, WindowStatus};
 
 /// The account of a key that names none.
 pub const DEFAULT_ACCOUNT: &str = "acct_1";
@@ -17,14 +17,14 @@ const KEY_PREFIX: &str = "sk_live_";
 
 /// A key and the account it opens. No `Debug`, so that no key gets into a log.
 #[derive(Clone)]
-pub struct KeyGrant {
+pub struct AccountKey {
     /// The whole key.
     pub key: String,
     /// The account's id.
     pub account: String,
 }
 
-impl KeyGrant {
+impl AccountKey {
     /// Reads `sk_live_…` or `sk_live_…@account`; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let (key, account) = text.split_once('@').unwrap_or((text, DEFAULT_ACCOUNT));
@@ -76,7 +76,7 @@ impl Account {
     }
 
     /// Replaces what was paid for a prediction created at `created_ms`.
-    pub fn correct(&mut self, created_ms: u64, paid: Credits, due: Credits) {
+    pub fn settle(&mut self, created_ms: u64, paid: Credits, due: Credits) {
         self.balance = self.balance.plus(paid).minus(due);
         let day = self.days.entry(utc_day(created_ms)).or_default();
         day.spent = day.spent.plus(due).minus(paid);
@@ -103,7 +103,7 @@ pub struct Accounts {
 
 impl Accounts {
     /// Accepts a key from now on; its account is opened if it is new.
-    pub fn add_key(&mut self, grant: KeyGrant) {
+    pub fn add_key(&mut self, grant: AccountKey) {
         self.accounts.entry(grant.account.clone()).or_default();
         self.keys.insert(grant.key, grant.account);
     }
@@ -131,18 +131,18 @@ impl Accounts {
 
     /// Counts a request. `Err` with the standing when the account made `limit` in the last minute already; a
     /// refused request is not counted.
-    pub fn admit_request(&mut self, id: &str, limit: u64, now_ms: u64) -> Result<Standing, Standing> {
+    pub fn admit_request(&mut self, id: &str, limit: u64, now_ms: u64) -> Result<WindowStatus, WindowStatus> {
         let window = &mut self.account(id).window;
-        let before = window.standing(limit, now_ms);
+        let before = window.status(limit, now_ms);
         if before.remaining == 0 {
             return Err(before);
         }
         window.add(now_ms);
-        Ok(window.standing(limit, now_ms))
+        Ok(window.status(limit, now_ms))
     }
 
     /// Forgets what accounts did: windows, idempotency keys, days. Keys and balances stay.
-    pub fn forget_history(&mut self) {
+    pub fn clear_history(&mut self) {
         for account in self.accounts.values_mut() {
             *account = Account { balance: account.balance, ..Account::default() };
         }
@@ -164,11 +164,11 @@ mod tests {
 
     #[test]
     fn a_key_names_its_account_or_opens_the_first() {
-        let grant = KeyGrant::parse("sk_live_test_a@acct_2").unwrap();
+        let grant = AccountKey::parse("sk_live_test_a@acct_2").unwrap();
         assert_eq!((grant.key.as_str(), grant.account.as_str()), ("sk_live_test_a", "acct_2"));
-        assert_eq!(KeyGrant::parse("sk_live_test_a").unwrap().account, DEFAULT_ACCOUNT);
+        assert_eq!(AccountKey::parse("sk_live_test_a").unwrap().account, DEFAULT_ACCOUNT);
         for text in ["", "sk_live_", "sk_test_a", "sk_live_a b", "sk_live_a@", "sk_live_a@b@c"] {
-            assert!(KeyGrant::parse(text).is_none(), "{text}");
+            assert!(AccountKey::parse(text).is_none(), "{text}");
         }
     }
 
@@ -177,7 +177,7 @@ mod tests {
         let mut account = Account::default();
         let (paid, due) = (Credits::from_micros(2_500_000), Credits::from_micros(1_000_000));
         account.charge(paid, 1_000);
-        account.correct(1_000, paid, due);
+        account.settle(1_000, paid, due);
         assert_eq!(account.spent_today(1_000), due);
         assert_eq!(account.balance, OPENING_BALANCE.minus(due));
     }

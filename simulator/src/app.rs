@@ -1,4 +1,4 @@
-//! What handlers share: the world behind its lock, and the timers that end predictions.
+//! The state that handlers share: the world behind its lock, and the timers that end predictions.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,15 +8,17 @@ use tokio::sync::watch;
 
 use crate::clock::now_ms;
 use crate::config::SessionConfig;
-use crate::connection::Gauge;
 use crate::credits::Credits;
-use crate::identity::{Keys, Spent};
+use crate::gauge::Gauge;
+use crate::identity::signing_keys::SigningKeys;
+use crate::identity::used_tokens::UsedTokens;
 use crate::ids::random_u64;
 use crate::prediction::{Prediction, Status};
+use crate::recorder::WebhookDelivery;
 use crate::webhook;
 use crate::world::World;
 
-/// How much longer a prompt with `[slow]` takes.
+/// How many times as long a prediction runs when its prompt contains `[slow]`.
 const SLOW_FACTOR: u64 = 10;
 
 /// The shared state of all handlers.
@@ -25,12 +27,12 @@ pub struct App {
     changes: watch::Sender<u64>,
     /// `http://127.0.0.1:port` of the main port.
     pub base_url: String,
-    /// How session tokens are signed.
+    /// How session tokens are signed; `None` makes `POST /session` respond with 503.
     pub session: Option<SessionConfig>,
-    /// What the identity providers sign with.
-    pub keys: Keys,
-    /// Visitors' Turnstile tokens that were used.
-    pub spent_guests: Spent,
+    /// The keys that the identity providers sign with.
+    pub signing_keys: SigningKeys,
+    /// Turnstile tokens that were validated: each is valid once.
+    pub used_turnstile_tokens: UsedTokens,
     /// Open connections of the main port.
     pub connections: Gauge,
     /// Open SSE streams.
@@ -38,34 +40,34 @@ pub struct App {
 }
 
 impl App {
-    /// A new state.
+    /// Creates the state.
     pub fn new(world: World, base_url: String, session: Option<SessionConfig>) -> Arc<Self> {
         let (changes, _) = watch::channel(0);
         let (connections, streams) = (Gauge::default(), Gauge::default());
-        let (keys, spent_guests) = (Keys::default(), Spent::default());
+        let (signing_keys, used_turnstile_tokens) = (SigningKeys::default(), UsedTokens::default());
         Arc::new(Self {
             world: Mutex::new(world),
             changes,
             base_url,
             session,
-            keys,
-            spent_guests,
+            signing_keys,
+            used_turnstile_tokens,
             connections,
             streams,
         })
     }
 
-    /// The world. Never held across an `await`.
+    /// Locks the world. The guard is never held across an `await`.
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reports every change of any prediction.
+    /// Returns a receiver that is notified when any prediction ends.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// The prediction in the shape that is due.
+    /// Renders a prediction in the shape of the next response.
     pub fn render(&self, prediction: &Prediction) -> Value {
         let mut world = self.world();
         let shape = world.next_shape();
@@ -73,12 +75,12 @@ impl App {
         prediction.to_json(shape, &self.base_url, outputs_base)
     }
 
-    /// Lets a prediction that runs end in time.
+    /// Starts the timer that ends a running prediction. Does nothing for one that does not run.
     pub fn run(self: &Arc<Self>, prediction: &Prediction) {
         if prediction.status != Status::Processing {
             return;
         }
-        let (number, prompt) = (prediction.number, prediction.order.prompt());
+        let (number, prompt) = (prediction.number, prediction.spec.prompt());
         let status = if prompt.contains("[fail]") { Status::Failed } else { Status::Succeeded };
         let factor = if prompt.contains("[slow]") { SLOW_FACTOR } else { 1 };
         let app = Arc::clone(self);
@@ -98,16 +100,26 @@ impl App {
         Duration::from_millis(world.settings.prediction_ms.saturating_mul(factor).saturating_add(jitter_ms))
     }
 
-    /// Ends a prediction now, tells those who wait for it, and starts the next; `None` if it is unknown or ended.
+    /// Ends a prediction now: notifies its streams, calls its webhook and starts the next queued prediction. Returns
+    /// `None` if the prediction is unknown or has ended before.
     pub fn end(self: &Arc<Self>, number: u64, status: Status, credits_used: Option<Credits>) -> Option<Prediction> {
         let ended = self.world().end(number, status, credits_used, now_ms())?;
         self.changes.send_modify(|version| *version += 1);
         if let Some(started) = &ended.started {
             self.run(started);
         }
-        if let Some(url) = ended.prediction.order.webhook.clone() {
-            tokio::spawn(webhook::report(Arc::clone(self), url, ended.prediction.clone()));
+        if let Some(url) = ended.prediction.spec.webhook.clone() {
+            tokio::spawn(Arc::clone(self).call_webhook(url, ended.prediction.clone()));
         }
         Some(ended.prediction)
+    }
+
+    /// Posts the prediction, as the API shows it, to `url` once, and records the outcome. The vendor documents no
+    /// payload, signature or retry.
+    async fn call_webhook(self: Arc<Self>, url: String, prediction: Prediction) {
+        let body = self.render(&prediction).to_string();
+        let status = webhook::deliver(&url, body).await.map(|status| status.as_u16());
+        let delivery = WebhookDelivery { time_ms: now_ms(), id: prediction.id, url, status };
+        self.world().recorder.webhooks.push(delivery);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::accounts::KeyGrant;
+use crate::accounts::AccountKey;
 
 /// The least bytes of an HS256 secret: the Worker refuses a shorter one.
 const MIN_SECRET_BYTES: usize = 32;
@@ -118,7 +118,7 @@ impl Reader {
             "--prediction-ms" => value.parse().map(|ms| self.config.prediction_ms = ms).is_ok(),
             "--key" => {
                 self.config.keys.push(value.to_owned());
-                KeyGrant::parse(value).is_some()
+                AccountKey::parse(value).is_some()
             }
             _ => {
                 self.problems.push(format!("{name} is not a flag; see --help"));

@@ -1,9 +1,7 @@
-//! Serves connections so that a handler can take over its own socket: what a fault needs, since HTTP libraries
-//! refuse to write a broken answer.
+//! Serves HTTP/1 connections and lets a handler take over its own socket. Faults need the socket because HTTP libraries
+//! refuse to write a broken response.
 
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -19,8 +17,9 @@ use tokio::sync::mpsc;
 use tower_service::Service;
 
 use crate::faults::Script;
+use crate::gauge::{Gauge, GaugeGuard};
 
-/// Pause after a failed accept (too many open files, mostly), so that the loop does not spin.
+/// Pause after a failed accept, which is mostly "too many open files", so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// A handler's way to its socket; an extension of every request.
@@ -30,53 +29,12 @@ pub struct Takeover {
 }
 
 impl Takeover {
-    /// Stops HTTP on this connection and plays `script` on the bare socket, which is closed afterwards. Never
-    /// returns: the connection ends, and this handler with it.
+    /// Stops HTTP on this connection, plays `script` on the bare socket and closes it. Never returns: the handler is
+    /// dropped together with the connection.
     pub async fn play(&self, script: Script) -> Response {
-        // An error means that the connection is gone already, and so is whoever waits for an answer.
+        // An error means that the connection is closed already, so no client waits for a response.
         let _ = self.scripts.send(script).await;
         std::future::pending().await
-    }
-}
-
-/// How many of something are open now, and were at most.
-#[derive(Clone, Debug, Default)]
-pub struct Gauge {
-    counts: Arc<Counts>,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    open: AtomicU64,
-    max: AtomicU64,
-}
-
-/// Counts as one open thing until it is dropped.
-#[derive(Debug)]
-pub struct Open(Arc<Counts>);
-
-impl Gauge {
-    /// Opens one.
-    pub fn open(&self) -> Open {
-        let open = self.counts.open.fetch_add(1, Ordering::SeqCst) + 1;
-        self.counts.max.fetch_max(open, Ordering::SeqCst);
-        Open(Arc::clone(&self.counts))
-    }
-
-    /// Open now, and at most.
-    pub fn read(&self) -> (u64, u64) {
-        (self.counts.open.load(Ordering::SeqCst), self.counts.max.load(Ordering::SeqCst))
-    }
-
-    /// Starts the maximum anew from what is open now.
-    pub fn reset_max(&self) {
-        self.counts.max.store(self.counts.open.load(Ordering::SeqCst), Ordering::SeqCst);
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -90,8 +48,8 @@ pub async fn serve(listener: TcpListener, router: Router, connections: Gauge) {
     }
 }
 
-async fn serve_one(socket: TcpStream, router: Router, _open: Open) {
-    // Without it, small chunks of a stream would wait for the peer's acknowledgement.
+async fn serve_one(socket: TcpStream, router: Router, _open: GaugeGuard) {
+    // Nagle's algorithm would hold small chunks of a stream back until the peer acknowledges the previous one.
     let _ = socket.set_nodelay(true);
     let (scripts, mut takeovers) = mpsc::channel(1);
     let takeover = Takeover { scripts };
@@ -102,7 +60,7 @@ async fn serve_one(socket: TcpStream, router: Router, _open: Open) {
     });
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
     tokio::select! {
-        // A peer that vanished or sent nonsense: nothing to do about it.
+        // An error means that the peer vanished or sent malformed HTTP. Nothing is left to do.
         _ = &mut connection => {}
         Some(script) = takeovers.recv() => script.play(connection.into_parts().io.into_inner()).await,
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::catalog::Model;
 use crate::clock::iso8601;
 use crate::credits::Credits;
-use crate::settings::Shape;
+use crate::settings::ResponseShape;
 
 /// Where a prediction is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,11 +16,11 @@ pub enum Status {
     Queued,
     /// Runs.
     Processing,
-    /// Ended with outputs.
+    /// Completion with outputs.
     Succeeded,
-    /// Ended with an error.
+    /// Completion with an error.
     Failed,
-    /// Ended by its owner.
+    /// Completion by its owner.
     Canceled,
 }
 
@@ -33,7 +33,7 @@ impl Status {
 
 /// What a client asked for.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct JobSpec {
     /// The model in the path.
     pub model: &'static Model,
     /// The `input` object.
@@ -44,7 +44,7 @@ pub struct Order {
     pub webhook: Option<String>,
 }
 
-impl Order {
+impl JobSpec {
     /// The price.
     pub fn cost(&self) -> Credits {
         self.model.credits.times(self.image_count)
@@ -61,12 +61,12 @@ impl Order {
 pub struct Prediction {
     /// `pred_…`, shape 1's `job_id`.
     pub id: String,
-    /// Shape 2's integer `id`; higher is newer.
+    /// ResponseShape 2's integer `id`; higher is newer.
     pub number: u64,
     /// The account that pays.
     pub account: String,
     /// What was asked for.
-    pub order: Order,
+    pub spec: JobSpec,
     /// Where it is in its life.
     pub status: Status,
     /// When it was created.
@@ -85,16 +85,16 @@ impl Prediction {
         match (self.credits_used, self.status) {
             (Some(credits), _) => credits,
             (None, Status::Failed | Status::Canceled) => Credits::default(),
-            (None, _) => self.order.cost(),
+            (None, _) => self.spec.cost(),
         }
     }
 
     /// The answer in the given shape; `Mixed` shows shape 1. `base` is this server's `http://host:port`, and
     /// `outputs_base` what output URLs start with.
-    pub fn to_json(&self, shape: Shape, base: &str, outputs_base: &str) -> Value {
+    pub fn to_json(&self, shape: ResponseShape, base: &str, outputs_base: &str) -> Value {
         match shape {
-            Shape::Rest | Shape::Mixed => self.rest(base, outputs_base),
-            Shape::Flux => self.flux(outputs_base),
+            ResponseShape::Rest | ResponseShape::Mixed => self.rest(base, outputs_base),
+            ResponseShape::Flux => self.flux(outputs_base),
         }
     }
 
@@ -102,7 +102,7 @@ impl Prediction {
         let mut answer = json!({
             "job_id": self.id,
             "status": self.status,
-            "model": self.order.model.name,
+            "model": self.spec.model.name,
             "created_at": iso8601(self.created_ms),
             "urls": {"get": format!("{base}/v1/status/{}", self.id), "cancel": format!("{base}/v1/cancel/{}", self.id)},
         });
@@ -129,9 +129,9 @@ impl Prediction {
         let mut answer = json!({
             "id": self.number,
             "user_id": self.account,
-            "model": self.order.model.owner,
-            "model_version": self.order.model.name,
-            "input_parameters": self.order.input,
+            "model": self.spec.model.owner,
+            "model_version": self.spec.model.name,
+            "input_parameters": self.spec.input,
             "output_data": {"urls": urls},
             "status": self.status,
             "credits_used": self.credits(),
@@ -149,7 +149,7 @@ impl Prediction {
     /// One URL for each output: `…/outputs/<id>.png`, then `…/outputs/<id>-2.png` and so on.
     fn outputs(&self, outputs_base: &str) -> Vec<String> {
         let name = |number| if number == 1 { self.id.clone() } else { format!("{}-{number}", self.id) };
-        (1..=self.order.image_count).map(|number| format!("{outputs_base}/outputs/{}.png", name(number))).collect()
+        (1..=self.spec.image_count).map(|number| format!("{outputs_base}/outputs/{}.png", name(number))).collect()
     }
 
     /// The vendor does not document a failed prediction's error; an object is one of the two likely forms.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::credits::Credits;
 use crate::ids::{new_id, random_u64};
-use crate::prediction::{Order, Prediction, Status};
+use crate::prediction::{JobSpec, Prediction, Status};
 
 /// Numbers start at random in this many, so that a restart hardly repeats one, and stay integers for JavaScript.
 const FIRST_NUMBERS: u64 = 1 << 40;
@@ -38,14 +38,14 @@ impl Default for Predictions {
 
 impl Predictions {
     /// Adds a prediction in `status`, which is `Queued` or `Processing`.
-    pub fn add(&mut self, account: &str, order: Order, status: Status, now_ms: u64) -> Prediction {
+    pub fn add(&mut self, account: &str, spec: JobSpec, status: Status, now_ms: u64) -> Prediction {
         let number = self.next_number;
         self.next_number += 1;
         let prediction = Prediction {
             id: new_id("pred"),
             number,
             account: account.to_owned(),
-            order,
+            spec,
             status,
             created_ms: now_ms,
             started_ms: now_ms,

@@ -14,7 +14,7 @@ pub struct RateWindow {
 
 /// What a window says about its limit at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct WindowStatus {
     /// Requests that would pass now.
     pub remaining: u64,
     /// When the next request leaves the window; now, for an empty one. Milliseconds since the epoch.
@@ -41,10 +41,10 @@ impl RateWindow {
     }
 
     /// How this window stands to `limit`.
-    pub fn standing(&mut self, limit: u64, now_ms: u64) -> Standing {
+    pub fn status(&mut self, limit: u64, now_ms: u64) -> WindowStatus {
         let used = u64::try_from(self.count(now_ms)).unwrap_or(u64::MAX);
         let next_free_ms = self.times_ms.front().map_or(now_ms, |oldest| oldest + WINDOW_MS);
-        Standing { remaining: limit.saturating_sub(used), next_free_ms }
+        WindowStatus { remaining: limit.saturating_sub(used), next_free_ms }
     }
 
     /// Drops what is a minute old: a request at `t` counts until just before `t + WINDOW_MS`.
@@ -64,8 +64,8 @@ mod tests {
         let mut window = RateWindow::default();
         window.add(1_000);
         window.add(2_000);
-        assert_eq!(window.standing(2, 60_999), Standing { remaining: 0, next_free_ms: 61_000 });
-        assert_eq!(window.standing(2, 61_000), Standing { remaining: 1, next_free_ms: 62_000 });
+        assert_eq!(window.status(2, 60_999), WindowStatus { remaining: 0, next_free_ms: 61_000 });
+        assert_eq!(window.status(2, 61_000), WindowStatus { remaining: 1, next_free_ms: 62_000 });
         assert_eq!(window.count(62_000), 0);
         assert_eq!(window.max(), 2);
     }

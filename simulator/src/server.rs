@@ -7,13 +7,14 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::accounts::KeyGrant;
+use crate::accounts::AccountKey;
 use crate::app::App;
 use crate::config::Config;
-use crate::connection::{self, Gauge};
+use crate::connection;
+use crate::gauge::Gauge;
 use crate::settings::Settings;
 use crate::world::World;
-use crate::{control, observe};
+use crate::{control, main_port};
 
 /// A running simulator. Dropping it stops accepting connections.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl Drop for Simulator {
 pub async fn start(config: Config) -> io::Result<Simulator> {
     let mut world = World::new(Settings::new(config.prediction_ms));
     for key in &config.keys {
-        let grant = KeyGrant::parse(key);
+        let grant = AccountKey::parse(key);
         world.accounts.add_key(grant.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a malformed key"))?);
     }
     let main = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port)).await?;
@@ -66,7 +67,7 @@ pub async fn start(config: Config) -> io::Result<Simulator> {
     let (address, control_address) = (main.local_addr()?, control.local_addr()?);
     let app = App::new(world, url(address), config.session);
     let tasks = [
-        tokio::spawn(connection::serve(main, observe::router(Arc::clone(&app)), app.connections.clone())),
+        tokio::spawn(connection::serve(main, main_port::router(Arc::clone(&app)), app.connections.clone())),
         tokio::spawn(connection::serve(control, control::router(app), Gauge::default())),
     ];
     Ok(Simulator { address, control_address, tasks })

@@ -17,9 +17,9 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::config::SessionConfig;
-use crate::cors::is_loopback_origin;
 use crate::ids::new_token_id;
-use crate::vendor::json_response;
+use crate::loopback::is_loopback_origin;
+use crate::response::{json_response, json_response_with};
 
 /// How long a token lives.
 const TOKEN_SECS: u64 = 300;
@@ -117,7 +117,5 @@ fn foreign_origin() -> Response {
 }
 
 fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
-    let mut response = json_response(&json!({"error": {"code": code, "message": message}}));
-    *response.status_mut() = status;
-    response
+    json_response_with(status, &json!({"error": {"code": code, "message": message}}))
 }

@@ -7,12 +7,12 @@ use crate::credits::Credits;
 /// Which of the vendor's two documented answer shapes to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Shape {
-    /// Shape 1: `job_id`, `output`, `urls`, `metrics`.
+pub enum ResponseShape {
+    /// ResponseShape 1: `job_id`, `output`, `urls`, `metrics`.
     #[default]
     #[serde(alias = "1")]
     Rest,
-    /// Shape 2: an integer `id`, `output_data.urls`, `credits_used`.
+    /// ResponseShape 2: an integer `id`, `output_data.urls`, `credits_used`.
     #[serde(alias = "2")]
     Flux,
     /// The two in turn, from answer to answer: a prediction is found by either id.
@@ -22,7 +22,7 @@ pub enum Shape {
 /// Which of the vendor's two documented error envelopes to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Envelope {
+pub enum ErrorEnvelope {
     /// `type`, `message`, `code` in upper case, `details` where there is something.
     #[default]
     Typed,
@@ -37,9 +37,9 @@ pub enum Envelope {
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The shape of prediction answers.
-    pub shape: Shape,
+    pub shape: ResponseShape,
     /// The shape of errors.
-    pub error_envelope: Envelope,
+    pub error_envelope: ErrorEnvelope,
     /// How long a prediction runs.
     pub prediction_ms: u64,
     /// Up to this much is added at random to each prediction's time.
@@ -64,8 +64,8 @@ impl Settings {
     /// The vendor's documented limits, and predictions of `prediction_ms`.
     pub fn new(prediction_ms: u64) -> Self {
         Self {
-            shape: Shape::default(),
-            error_envelope: Envelope::default(),
+            shape: ResponseShape::default(),
+            error_envelope: ErrorEnvelope::default(),
             prediction_ms,
             jitter_ms: 0,
             manual: false,

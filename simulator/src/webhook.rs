@@ -1,6 +1,5 @@
-//! Reports the end of a prediction to the URL that its create named.
+//! Posts an ended prediction to the webhook URL of its create request.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{Request, StatusCode, Uri, header};
@@ -10,34 +9,24 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::app::App;
-use crate::clock::now_ms;
-use crate::cors::is_loopback_host;
-use crate::prediction::Prediction;
-use crate::record::Delivery;
+use crate::loopback::is_loopback_host;
 
-/// How long a receiver may take.
+/// Time-out of one delivery, from connect to response.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Reads a webhook URL. Only `http` to this machine: the simulator calls nobody else.
+/// Parses a webhook URL. Accepts only `http` on loopback, so that the simulator never calls another machine.
 pub fn parse_url(text: &str) -> Option<Uri> {
     let uri = text.parse::<Uri>().ok()?;
     (uri.scheme_str() == Some("http") && is_loopback_host(&uri)).then_some(uri)
 }
 
-/// POSTs the prediction as the API shows it, once, and records how that went. The vendor documents neither
-/// payload nor signature nor retries.
-pub async fn report(app: Arc<App>, url: String, prediction: Prediction) {
-    let body = app.render(&prediction).to_string();
-    let status = match parse_url(&url) {
-        Some(uri) => tokio::time::timeout(TIMEOUT, post(&uri, body)).await.ok().flatten(),
-        None => None,
-    };
-    let status = status.map(|status| status.as_u16());
-    app.world().record.webhooks.push(Delivery { time_ms: now_ms(), id: prediction.id, url, status });
+/// Posts `body` to `url` once. Returns the response's status; `None` without a response, or for a URL that
+/// [`parse_url`] refuses.
+pub async fn deliver(url: &str, body: String) -> Option<StatusCode> {
+    let uri = parse_url(url)?;
+    tokio::time::timeout(TIMEOUT, post(&uri, body)).await.ok().flatten()
 }
 
-/// The answer's status; `None` if there was no answer.
 async fn post(uri: &Uri, body: String) -> Option<StatusCode> {
     let authority = uri.authority()?;
     let host = authority.host().trim_matches(['[', ']']);
@@ -49,7 +38,7 @@ async fn post(uri: &Uri, body: String) -> Option<StatusCode> {
         .header(header::CONNECTION, "close")
         .body(Full::new(Bytes::from(body)))
         .ok()?;
-    let answer = async move { sender.send_request(request).await.ok().map(|response| response.status()) };
-    let (status, _) = tokio::join!(answer, connection);
+    let response = async move { sender.send_request(request).await.ok().map(|response| response.status()) };
+    let (status, _) = tokio::join!(response, connection);
     status
 }

@@ -7,10 +7,10 @@ use crate::credits::Credits;
 use crate::faults::FaultList;
 use crate::files::Files;
 use crate::ids::new_id;
-use crate::prediction::{Order, Prediction, Status};
+use crate::prediction::{JobSpec, Prediction, Status};
 use crate::predictions::Predictions;
-use crate::record::{Created, Record};
-use crate::settings::{Envelope, Settings, Shape};
+use crate::recorder::{RecordedCreate, Recorder};
+use crate::settings::{ErrorEnvelope, ResponseShape, Settings};
 
 /// Why an account may not create a prediction now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Batch {
 
 /// What follows from the end of a prediction.
 #[derive(Debug)]
-pub struct Ended {
+pub struct Completion {
     /// The prediction as it is now.
     pub prediction: Prediction,
     /// A queued one that took its place.
@@ -60,7 +60,7 @@ pub struct World {
     /// Faults that wait for a request.
     pub faults: FaultList,
     /// What was received.
-    pub record: Record,
+    pub recorder: Recorder,
     initial_settings: Settings,
     shape_turn: bool,
     envelope_turn: bool,
@@ -77,37 +77,37 @@ impl World {
             batches: BTreeMap::new(),
             files: Files::default(),
             faults: FaultList::default(),
-            record: Record::default(),
+            recorder: Recorder::default(),
             shape_turn: false,
             envelope_turn: false,
         }
     }
 
-    /// Creates all `orders` or none.
+    /// Creates all `specs` or none.
     ///
     /// # Errors
     /// The first reason against it; nothing is paid or remembered then.
     pub fn create(
         &mut self,
         account: &str,
-        orders: Vec<Order>,
+        specs: Vec<JobSpec>,
         idempotency_key: Option<&str>,
         now_ms: u64,
     ) -> Result<Vec<Prediction>, Refusal> {
-        self.check_funds(account, &orders, idempotency_key, now_ms)?;
+        self.check_funds(account, &specs, idempotency_key, now_ms)?;
         let limit = self.settings.concurrent_limit.unwrap_or(u64::MAX);
         let free = limit.saturating_sub(self.predictions.running(account));
-        if orders.len() as u64 > free && !self.settings.queue {
-            self.record.refused.concurrency += 1;
+        if specs.len() as u64 > free && !self.settings.queue {
+            self.recorder.refused.concurrency += 1;
             return Err(Refusal::TooManyRunning);
         }
         if let Some(key) = idempotency_key {
             self.accounts.account(account).idempotency_keys.insert(key.to_owned());
         }
         let starts = |place: usize| if (place as u64) < free { Status::Processing } else { Status::Queued };
-        let mut created = Vec::with_capacity(orders.len());
-        for (place, order) in orders.into_iter().enumerate() {
-            created.push(self.add(account, order, starts(place), idempotency_key, now_ms));
+        let mut created = Vec::with_capacity(specs.len());
+        for (place, spec) in specs.into_iter().enumerate() {
+            created.push(self.add(account, spec, starts(place), idempotency_key, now_ms));
         }
         Ok(created)
     }
@@ -115,11 +115,11 @@ impl World {
     fn check_funds(
         &mut self,
         account: &str,
-        orders: &[Order],
+        specs: &[JobSpec],
         idempotency_key: Option<&str>,
         now_ms: u64,
     ) -> Result<(), Refusal> {
-        let cost = orders.iter().fold(Credits::default(), |sum, order| sum.plus(order.cost()));
+        let cost = specs.iter().fold(Credits::default(), |sum, spec| sum.plus(spec.cost()));
         let daily_limit = self.settings.daily_limit;
         let account = self.accounts.account(account);
         if idempotency_key.is_some_and(|key| account.idempotency_keys.contains(key)) {
@@ -127,7 +127,7 @@ impl World {
         }
         let over_day = daily_limit.is_some_and(|limit| account.spent_today(now_ms).plus(cost) > limit);
         if account.balance < cost || over_day {
-            self.record.refused.payment += 1;
+            self.recorder.refused.payment += 1;
             return Err(if over_day { Refusal::DailyLimit } else { Refusal::OutOfCredits });
         }
         Ok(())
@@ -136,22 +136,22 @@ impl World {
     fn add(
         &mut self,
         account: &str,
-        order: Order,
+        spec: JobSpec,
         status: Status,
         idempotency_key: Option<&str>,
         now_ms: u64,
     ) -> Prediction {
-        self.accounts.account(account).charge(order.cost(), now_ms);
-        let prediction = self.predictions.add(account, order, status, now_ms);
-        self.record.creates.push(Created {
+        self.accounts.account(account).charge(spec.cost(), now_ms);
+        let prediction = self.predictions.add(account, spec, status, now_ms);
+        self.recorder.creates.push(RecordedCreate {
             time_ms: now_ms,
             id: prediction.id.clone(),
             number: prediction.number,
             account: account.to_owned(),
-            model: prediction.order.model.full_name(),
-            input: prediction.order.input.clone(),
-            image_count: prediction.order.image_count,
-            webhook: prediction.order.webhook.clone(),
+            model: prediction.spec.model.full_name(),
+            input: prediction.spec.input.clone(),
+            image_count: prediction.spec.image_count,
+            webhook: prediction.spec.webhook.clone(),
             idempotency_key: idempotency_key.map(str::to_owned),
         });
         prediction
@@ -166,26 +166,32 @@ impl World {
     }
 
     /// Ends a prediction, settles its cost, and starts one that waited; `None` if it is unknown or ended before.
-    pub fn end(&mut self, number: u64, status: Status, credits_used: Option<Credits>, now_ms: u64) -> Option<Ended> {
+    pub fn end(
+        &mut self,
+        number: u64,
+        status: Status,
+        credits_used: Option<Credits>,
+        now_ms: u64,
+    ) -> Option<Completion> {
         let prediction = self.predictions.end(number, status, credits_used, now_ms)?;
         let account = self.accounts.account(&prediction.account);
-        account.correct(prediction.created_ms, prediction.order.cost(), prediction.credits());
+        account.settle(prediction.created_ms, prediction.spec.cost(), prediction.credits());
         let limit = self.settings.concurrent_limit.unwrap_or(u64::MAX);
         let has_room = self.predictions.running(&prediction.account) < limit;
         let started = has_room.then(|| self.predictions.start_next(&prediction.account, now_ms)).flatten();
-        Some(Ended { prediction, started })
+        Some(Completion { prediction, started })
     }
 
     /// Forgets faults, what was recorded, and what accounts did.
-    pub fn forget_history(&mut self) {
+    pub fn clear_history(&mut self) {
         self.faults.clear();
-        self.record.clear();
-        self.accounts.forget_history();
+        self.recorder.clear();
+        self.accounts.clear_history();
         self.predictions.reset_max();
     }
 
     /// Forgets predictions, batches and files.
-    pub fn forget_predictions(&mut self) {
+    pub fn clear_predictions(&mut self) {
         self.predictions.clear();
         self.batches.clear();
         self.files.clear();
@@ -198,25 +204,25 @@ impl World {
     }
 
     /// An account's prediction, by either id.
-    pub fn own(&self, account: &str, id: &str) -> Option<&Prediction> {
+    pub fn find_owned(&self, account: &str, id: &str) -> Option<&Prediction> {
         self.predictions.find(id).filter(|prediction| prediction.account == account)
     }
 
     /// The shape of the next answer: the setting, or the two in turn.
-    pub fn next_shape(&mut self) -> Shape {
-        if self.settings.shape != Shape::Mixed {
+    pub fn next_shape(&mut self) -> ResponseShape {
+        if self.settings.shape != ResponseShape::Mixed {
             return self.settings.shape;
         }
         self.shape_turn = !self.shape_turn;
-        if self.shape_turn { Shape::Rest } else { Shape::Flux }
+        if self.shape_turn { ResponseShape::Rest } else { ResponseShape::Flux }
     }
 
     /// The envelope of the next error: the setting, or the two in turn.
-    pub fn next_envelope(&mut self) -> Envelope {
-        if self.settings.error_envelope != Envelope::Mixed {
+    pub fn next_envelope(&mut self) -> ErrorEnvelope {
+        if self.settings.error_envelope != ErrorEnvelope::Mixed {
             return self.settings.error_envelope;
         }
         self.envelope_turn = !self.envelope_turn;
-        if self.envelope_turn { Envelope::Typed } else { Envelope::Rest }
+        if self.envelope_turn { ErrorEnvelope::Typed } else { ErrorEnvelope::Rest }
     }
 }

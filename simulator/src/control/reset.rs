@@ -8,11 +8,12 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Problem, parse_optional};
+use super::body::parse_optional;
+use super::error::ControlError;
 use crate::app::App;
-use crate::vendor::json_response;
+use crate::response::json_response;
 
-/// What to forget beside what is always forgotten.
+/// The state to clear in addition to what every reset clears.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Extent {
@@ -20,15 +21,15 @@ struct Extent {
     settings: bool,
 }
 
-/// Forgets faults, recorded requests, counts, and what accounts did (rate windows, idempotency keys, usage). With
-/// `"predictions":true` also predictions, batches and files; with `"settings":true` the settings and balances are as
-/// at the start. Keys stay.
-pub async fn reset(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, Problem> {
+/// Clears faults, recorded requests, counts, rate windows, idempotency keys and usage. `"predictions":true` also deletes
+/// predictions, batches and files; `"settings":true` also restores the settings and balances of the start. Vendor keys,
+/// signing keys and used Turnstile tokens stay.
+pub async fn reset(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, ControlError> {
     let extent: Extent = parse_optional(&body)?;
     let mut world = app.world();
-    world.forget_history();
+    world.clear_history();
     if extent.predictions {
-        world.forget_predictions();
+        world.clear_predictions();
     }
     if extent.settings {
         world.restore_settings();

@@ -8,14 +8,14 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Problem;
-use crate::accounts::KeyGrant;
+use super::error::ControlError;
+use crate::accounts::AccountKey;
 use crate::app::App;
 use crate::credits::Credits;
+use crate::response::json_response;
 use crate::settings::Settings;
-use crate::vendor::json_response;
 
-/// The members of `PUT /settings` that are no settings of their own.
+/// The member `keys` of `PUT /settings`, which changes the accounts and not the settings.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Keys {
@@ -23,19 +23,19 @@ struct Keys {
     revoke: Vec<String>,
 }
 
-/// The settings, without keys.
+/// Returns the settings, without keys.
 pub async fn read(State(app): State<Arc<App>>) -> Response {
     show(&app.world().settings)
 }
 
-/// Changes the settings that are named, all or none → the settings. Beside them: `"balance":"100"` for every
+/// Changes the named settings, all or none → the settings. Also accepts `"balance":"100"`, which sets the balance of every
 /// account, and `"keys":{"add":["sk_live_…@acct_2"],"revoke":["sk_live_…"]}`.
-pub async fn change(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, Problem> {
-    let mut members: Map<String, Value> = serde_json::from_slice(&body).map_err(Problem::bad_request)?;
+pub async fn change(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, ControlError> {
+    let mut members: Map<String, Value> = serde_json::from_slice(&body).map_err(ControlError::bad_request)?;
     let keys: Keys = take(&mut members, "keys")?.unwrap_or_default();
     let balance: Option<Credits> = take(&mut members, "balance")?;
-    let grants: Option<Vec<KeyGrant>> = keys.add.iter().map(|key| KeyGrant::parse(key)).collect();
-    let grants = grants.ok_or_else(|| Problem::bad_request("a key to add is malformed"))?;
+    let grants: Option<Vec<AccountKey>> = keys.add.iter().map(|key| AccountKey::parse(key)).collect();
+    let grants = grants.ok_or_else(|| ControlError::bad_request("a key to add is malformed"))?;
 
     let mut world = app.world();
     world.settings = merge(&world.settings, members)?;
@@ -51,14 +51,14 @@ fn show(settings: &Settings) -> Response {
     json_response(&serde_json::to_value(settings).unwrap_or_default())
 }
 
-fn take<T: for<'de> Deserialize<'de>>(members: &mut Map<String, Value>, name: &str) -> Result<Option<T>, Problem> {
-    members.remove(name).map(serde_json::from_value).transpose().map_err(Problem::bad_request)
+fn take<T: for<'de> Deserialize<'de>>(members: &mut Map<String, Value>, name: &str) -> Result<Option<T>, ControlError> {
+    members.remove(name).map(serde_json::from_value).transpose().map_err(ControlError::bad_request)
 }
 
-fn merge(settings: &Settings, changes: Map<String, Value>) -> Result<Settings, Problem> {
-    let mut merged = serde_json::to_value(settings).map_err(Problem::bad_request)?;
+fn merge(settings: &Settings, changes: Map<String, Value>) -> Result<Settings, ControlError> {
+    let mut merged = serde_json::to_value(settings).map_err(ControlError::bad_request)?;
     if let Some(members) = merged.as_object_mut() {
         members.extend(changes);
     }
-    serde_json::from_value(merged).map_err(Problem::bad_request)
+    serde_json::from_value(merged).map_err(ControlError::bad_request)
 }

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::prediction::Prediction;
-use crate::vendor::json_response;
+use crate::response::json_response;
 
-/// Everything that was counted, and every prediction's status.
+/// Returns every count, and the status of every prediction.
 pub async fn read(State(app): State<Arc<App>>) -> Response {
     let now_ms = now_ms();
     let ((connections, max_connections), (streams, max_streams)) = (app.connections.read(), app.streams.read());
     let mut world = app.world();
-    let mut state = world.record.report(now_ms);
+    let mut state = world.recorder.report(now_ms);
     let rest = json!({
         "now_ms": now_ms,
         "in_flight": world.predictions.in_flight(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::answer::Answer;
+use super::raw_response::RawResponse;
 use super::script::Script;
 use super::template::{Encoding, expand};
 
@@ -181,7 +181,7 @@ impl Fault {
     }
 
     /// What to write to the socket. `real` is the handler's answer where it ran, `authorization` the request's.
-    pub fn script(&self, real: Option<Answer>, authorization: &str) -> Script {
+    pub fn script(&self, real: Option<RawResponse>, authorization: &str) -> Script {
         if self.close_before || self.close_after {
             return Script::default();
         }
@@ -200,7 +200,7 @@ impl Fault {
         self.deliver(&answer)
     }
 
-    fn deliver(&self, answer: &Answer) -> Script {
+    fn deliver(&self, answer: &RawResponse) -> Script {
         if let Some(bytes) = self.close_mid_body.and_then(|cut| cut.place(answer.body.len())) {
             return Script::cut(answer, bytes);
         }
@@ -212,29 +212,29 @@ impl Fault {
         }
     }
 
-    fn made_up(&self, authorization: &str) -> Answer {
+    fn made_up(&self, authorization: &str) -> RawResponse {
         if let Some(redirect) = &self.redirect {
             let location = ("location".to_owned(), expand(&redirect.location, authorization));
-            return Answer { status: redirect.status, headers: vec![location], body: Vec::new() };
+            return RawResponse { status: redirect.status, headers: vec![location], body: Vec::new() };
         }
         if let Some(echo) = &self.echo_authorization {
             let value = echo.encoding.encode(authorization);
             return match echo.r#in {
-                Place::Body => Answer::json(format!(r#"{{"detail":"{value}"}}"#)),
+                Place::Body => RawResponse::json(format!(r#"{{"detail":"{value}"}}"#)),
                 Place::Header => {
-                    let mut answer = Answer::json(r#"{"detail":"echo"}"#.to_owned());
+                    let mut answer = RawResponse::json(r#"{"detail":"echo"}"#.to_owned());
                     answer.headers.push((echo.header.clone(), value));
                     answer
                 }
             };
         }
         if self.invalid_json {
-            return Answer::json(r#"{"job_id":"#.to_owned());
+            return RawResponse::json(r#"{"job_id":"#.to_owned());
         }
         match (&self.body, self.status) {
-            (Some(body), _) => Answer::json(expand(body, authorization)),
-            (None, Some(400..)) => Answer::json(ENVELOPE.to_owned()),
-            (None, _) => Answer::json(String::new()),
+            (Some(body), _) => RawResponse::json(expand(body, authorization)),
+            (None, Some(400..)) => RawResponse::json(ENVELOPE.to_owned()),
+            (None, _) => RawResponse::json(String::new()),
         }
     }
 }

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::answer::Answer;
+use super::raw_response::RawResponse;
 
 /// How long a hanging answer is held open.
 const HANG: Duration = Duration::from_secs(120);
@@ -31,30 +31,30 @@ enum Step {
 
 impl Script {
     /// The whole answer.
-    pub fn whole(answer: &Answer) -> Self {
+    pub fn whole(answer: &RawResponse) -> Self {
         let mut bytes = head(answer, answer.body.len() as u64);
         bytes.extend(&answer.body);
         Self { steps: vec![Step::Write(bytes)] }
     }
 
     /// The head, `bytes` of the body, and the end, although the head promised more.
-    pub fn cut(answer: &Answer, bytes: usize) -> Self {
+    pub fn cut(answer: &RawResponse, bytes: usize) -> Self {
         Self { steps: vec![Step::Write(partial(answer, bytes))] }
     }
 
     /// The head, `bytes` of the body, and silence, although the head promised more.
-    pub fn hang(answer: &Answer, bytes: usize) -> Self {
+    pub fn hang(answer: &RawResponse, bytes: usize) -> Self {
         Self { steps: vec![Step::Write(partial(answer, bytes)), Step::Hang] }
     }
 
     /// The head, then the body a byte at a time.
-    pub fn drip(answer: &Answer, pause: Duration) -> Self {
+    pub fn drip(answer: &RawResponse, pause: Duration) -> Self {
         let head = head(answer, answer.body.len() as u64);
         Self { steps: vec![Step::Write(head), Step::Drip(answer.body.clone(), pause)] }
     }
 
     /// A body of `bytes` letters A, or a JSON object that has them as a text.
-    pub fn huge(answer: &Answer, bytes: u64, json: bool) -> Self {
+    pub fn huge(answer: &RawResponse, bytes: u64, json: bool) -> Self {
         let (before, after): (&[u8], &[u8]) = if json { (br#"{"padding":""#, br#""}"#) } else { (b"", b"") };
         let length = bytes + (before.len() + after.len()) as u64;
         let mut start = head(answer, length);
@@ -108,7 +108,7 @@ async fn hang(socket: &mut TcpStream) -> std::io::Result<()> {
 }
 
 /// The head, promising more than the `bytes` of the body that follow; spaces, harmless in JSON, fill a short body.
-fn partial(answer: &Answer, bytes: usize) -> Vec<u8> {
+fn partial(answer: &RawResponse, bytes: usize) -> Vec<u8> {
     let mut body = answer.body.clone();
     body.resize(bytes, b' ');
     let promised = answer.body.len().max(bytes + 1);
@@ -118,7 +118,7 @@ fn partial(answer: &Answer, bytes: usize) -> Vec<u8> {
 }
 
 /// Status line and headers. `Content-Length` unless the answer sets its own framing, or has no body by its status.
-fn head(answer: &Answer, length: u64) -> Vec<u8> {
+fn head(answer: &RawResponse, length: u64) -> Vec<u8> {
     let reason = StatusCode::from_u16(answer.status).ok().and_then(|status| status.canonical_reason());
     let mut head = format!("HTTP/1.1 {} {}\r\n", answer.status, reason.unwrap_or("Unknown"));
     for (name, value) in &answer.headers {

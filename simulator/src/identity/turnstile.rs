@@ -1,8 +1,8 @@
-//! Cloudflare's Turnstile as its documentation describes it: `POST /turnstile/v0/siteverify`. **For tests only**: a
-//! visitor's token says itself on which page it was made, and for what.
+//! Cloudflare Turnstile as its documentation describes it: `POST /turnstile/v0/siteverify`
+//! (<https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>). **For tests only**: a visitor's
+//! token itself names the page that it was made on, and the action.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -11,37 +11,33 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::app::App;
-use crate::vendor::json_response;
+use crate::response::json_response;
 
-/// The only secret that it knows.
+/// The only accepted secret.
 const SECRET: &str = "turnstile-secret-of-the-simulator";
 
-/// Tokens that were validated: each counts once.
-#[derive(Debug, Default)]
-pub struct Spent(Mutex<BTreeSet<String>>);
-
+/// Returns the route of `siteverify`, for the main port.
 pub fn router() -> Router<Arc<App>> {
     Router::new().route("/turnstile/v0/siteverify", post(verify))
 }
 
 #[derive(Debug, Deserialize)]
-struct Question {
+struct SiteverifyRequest {
     #[serde(default)]
     secret: String,
     #[serde(default)]
     response: String,
 }
 
-/// `response` is `guest:{hostname}:{action}:{anything}`.
-async fn verify(State(app): State<Arc<App>>, Form(question): Form<Question>) -> Response {
+/// Validates a visitor's token once. `response` is `guest:{hostname}:{action}:{anything}`.
+async fn verify(State(app): State<Arc<App>>, Form(request): Form<SiteverifyRequest>) -> Response {
     let refused = |code: &str| json_response(&json!({"success": false, "error-codes": [code]}));
-    if question.secret != SECRET {
+    if request.secret != SECRET {
         return refused("invalid-input-secret");
     }
-    let parts: Vec<&str> = question.response.splitn(4, ':').collect();
+    let parts: Vec<&str> = request.response.splitn(4, ':').collect();
     let ["guest", hostname, action, _] = parts[..] else { return refused("invalid-input-response") };
-    let mut spent = app.spent_guests.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if !spent.insert(question.response.clone()) {
+    if !app.used_turnstile_tokens.insert(request.response.clone()) {
         return refused("timeout-or-duplicate");
     }
     json_response(&json!({

@@ -51,16 +51,16 @@ struct Hill {
 impl Landscape {
     /// The scene that `seed` stands for.
     pub fn new(seed: u64, width: u32, height: u32) -> Self {
-        let mut dice = Dice(seed);
+        let mut random = SplitMix64(seed);
         let aspect = f64::from(width) / f64::from(height);
-        let [zenith, horizon, ground] = dice.pick(&PALETTES).map(|tone| dice.tint(tone));
+        let [zenith, horizon, ground] = random.pick(&PALETTES).map(|tone| random.tint(tone));
         let sun = Sun {
-            x: dice.roll(0.2, 0.8) * aspect,
-            y: dice.roll(0.18, 0.5),
-            radius: dice.roll(0.05, 0.1),
-            color: dice.tint([1.0, 0.92, 0.78]),
+            x: random.uniform(0.2, 0.8) * aspect,
+            y: random.uniform(0.18, 0.5),
+            radius: random.uniform(0.05, 0.1),
+            color: random.tint([1.0, 0.92, 0.78]),
         };
-        let hills = (0..HILL_ROWS).map(|row| Hill::new(&mut dice, row, horizon, ground)).collect();
+        let hills = (0..HILL_ROWS).map(|row| Hill::new(&mut random, row, horizon, ground)).collect();
         Self { width, height, zenith, horizon, sun, hills }
     }
 
@@ -93,11 +93,11 @@ impl Landscape {
 }
 
 impl Hill {
-    fn new(dice: &mut Dice, row: u32, far: Color, near: Color) -> Self {
+    fn new(random: &mut SplitMix64, row: u32, far: Color, near: Color) -> Self {
         let depth = f64::from(row + 1) / f64::from(HILL_ROWS);
         let wave = |number: u32| {
-            let frequency = dice.roll(0.7, 1.3) * f64::from(1 << number);
-            [0.09 / f64::from(1 << number), frequency.round().max(1.0), dice.roll(0.0, TAU)]
+            let frequency = random.uniform(0.7, 1.3) * f64::from(1 << number);
+            [0.09 / f64::from(1 << number), frequency.round().max(1.0), random.uniform(0.0, TAU)]
         };
         let waves = (0..WAVES).map(wave).collect();
         Self { level: 0.45 + 0.4 * depth, waves, color: blend(far, near, depth.powf(0.7)) }
@@ -125,11 +125,11 @@ impl Hill {
 }
 
 /// Pseudo-random numbers (SplitMix64): the same seed makes the same scene.
-struct Dice(u64);
+struct SplitMix64(u64);
 
-impl Dice {
+impl SplitMix64 {
     /// A number from `low` to `high`.
-    fn roll(&mut self, low: f64, high: f64) -> f64 {
+    fn uniform(&mut self, low: f64, high: f64) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -140,13 +140,13 @@ impl Dice {
 
     /// One of the palettes.
     fn pick(&mut self, palettes: &[[Color; 3]; 6]) -> [Color; 3] {
-        let place = self.roll(0.0, palettes.len() as f64) as usize;
+        let place = self.uniform(0.0, palettes.len() as f64) as usize;
         palettes.get(place).copied().unwrap_or_default()
     }
 
     /// Nearly the same color.
     fn tint(&mut self, color: Color) -> Color {
-        color.map(|channel| (channel * self.roll(0.86, 1.12)).min(1.0))
+        color.map(|channel| (channel * self.uniform(0.86, 1.12)).min(1.0))
     }
 }
 

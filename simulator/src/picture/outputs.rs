@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::Value;
 
-use super::Sketch;
+use super::spec::PictureSpec;
 use crate::app::App;
 use crate::prediction::{Prediction, Status};
 
@@ -38,7 +38,7 @@ fn with_cors(mut response: Response) -> Response {
 }
 
 /// Reads `pred_….png` and `pred_…-2.png`.
-fn find(app: &App, name: &str) -> Option<Sketch> {
+fn find(app: &App, name: &str) -> Option<PictureSpec> {
     let stem = name.strip_suffix(".png")?;
     let (id, number) = match stem.split_once('-') {
         Some((id, number)) => (id, number.parse().ok()?),
@@ -46,11 +46,16 @@ fn find(app: &App, name: &str) -> Option<Sketch> {
     };
     let world = app.world();
     let prediction = world.predictions.find(id).filter(|prediction| prediction.status == Status::Succeeded)?;
-    (1..=prediction.order.image_count).contains(&number).then(|| sketch(prediction, number))
+    (1..=prediction.spec.image_count).contains(&number).then(|| sketch(prediction, number))
 }
 
-fn sketch(prediction: &Prediction, number: u64) -> Sketch {
-    let order = &prediction.order;
-    let aspect_ratio = order.input.get("aspect_ratio").and_then(Value::as_str).unwrap_or_default();
-    Sketch { prompt: order.prompt().to_owned(), number, aspect_ratio: aspect_ratio.to_owned(), kind: order.model.kind }
+fn sketch(prediction: &Prediction, number: u64) -> PictureSpec {
+    let spec = &prediction.spec;
+    let aspect_ratio = spec.input.get("aspect_ratio").and_then(Value::as_str).unwrap_or_default();
+    PictureSpec {
+        prompt: spec.prompt().to_owned(),
+        number,
+        aspect_ratio: aspect_ratio.to_owned(),
+        kind: spec.model.kind,
+    }
 }

@@ -6,14 +6,17 @@ use axum::Extension;
 use axum::extract::State;
 use serde_json::json;
 
-use super::Answer;
-use super::error::json_response;
-use super::guard::Payer;
+use super::error::HandlerResult;
+use super::guard::CallerAccount;
 use crate::app::App;
 use crate::clock::now_ms;
+use crate::response::json_response;
 
 /// `GET /v1/account`.
-pub async fn account(State(app): State<Arc<App>>, Extension(Payer(account)): Extension<Payer>) -> Answer {
+pub async fn account(
+    State(app): State<Arc<App>>,
+    Extension(CallerAccount(account)): Extension<CallerAccount>,
+) -> HandlerResult {
     let mut world = app.world();
     let balance = world.accounts.account(&account).balance;
     let settings = &world.settings;
@@ -27,23 +30,32 @@ pub async fn account(State(app): State<Arc<App>>, Extension(Payer(account)): Ext
 }
 
 /// `GET /v1/account/balance`.
-pub async fn balance(State(app): State<Arc<App>>, Extension(Payer(account)): Extension<Payer>) -> Answer {
+pub async fn balance(
+    State(app): State<Arc<App>>,
+    Extension(CallerAccount(account)): Extension<CallerAccount>,
+) -> HandlerResult {
     let balance = app.world().accounts.account(&account).balance;
     Ok(json_response(&json!({"credits_balance": balance})))
 }
 
 /// `GET /v1/account/usage`: `{"data":[{"day","credits_spent","predictions"}]}`.
-pub async fn usage(State(app): State<Arc<App>>, Extension(Payer(account)): Extension<Payer>) -> Answer {
+pub async fn usage(
+    State(app): State<Arc<App>>,
+    Extension(CallerAccount(account)): Extension<CallerAccount>,
+) -> HandlerResult {
     let usage = app.world().accounts.account(&account).usage();
     Ok(json_response(&json!({"data": usage})))
 }
 
 /// `GET /v1/account/rate-limits`. Limits that are off are `null`.
-pub async fn rate_limits(State(app): State<Arc<App>>, Extension(Payer(account)): Extension<Payer>) -> Answer {
+pub async fn rate_limits(
+    State(app): State<Arc<App>>,
+    Extension(CallerAccount(account)): Extension<CallerAccount>,
+) -> HandlerResult {
     let mut world = app.world();
     let now_ms = now_ms();
     let limit = world.settings.requests_per_minute;
-    let standing = limit.map(|limit| world.accounts.account(&account).window.standing(limit, now_ms));
+    let standing = limit.map(|limit| world.accounts.account(&account).window.status(limit, now_ms));
     Ok(json_response(&json!({
         "rate_limit_per_minute": limit,
         "remaining": standing.map(|standing| standing.remaining),

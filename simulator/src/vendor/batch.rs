@@ -1,5 +1,5 @@
-//! `POST /v1/predictions/batch` and `GET /v1/predictions/batch/:id`. The vendor documents no body; this is the one
-//! that Valetkey's own contract has.
+//! `POST /v1/predictions/batch` and `GET /v1/predictions/batch/:id`. The vendor documents no body; the simulator uses the
+//! body of Valetkey's own contract.
 
 use std::sync::Arc;
 
@@ -7,49 +7,46 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::create::{check_json, idempotency_key};
-use super::error::{VendorError, json_response};
-use super::guard::Payer;
-use super::order::parse_order;
-use super::{Answer, parse_object};
+use super::error::{HandlerResult, VendorError};
+use super::guard::CallerAccount;
+use super::job_spec::parse_job_spec;
+use super::request::{check_json, idempotency_key, parse_object};
 use crate::app::App;
 use crate::catalog;
 use crate::clock::now_ms;
-use crate::prediction::{Order, Prediction, Status};
+use crate::prediction::{JobSpec, Prediction, Status};
+use crate::response::{json_response, json_response_with};
 use crate::world::Batch;
 
 /// The most predictions of a batch.
 const MAX_BATCH: usize = 20;
 
-/// Creates all of `{"predictions":[{"model":"owner/model","input":{…}}]}` or none: 201 with the batch.
+/// Creates all predictions of `{"predictions":[{"model":"owner/model","input":{…}}]}` or none: 201 with the batch.
 pub async fn create(
     State(app): State<Arc<App>>,
-    Extension(Payer(account)): Extension<Payer>,
+    Extension(CallerAccount(account)): Extension<CallerAccount>,
     headers: HeaderMap,
     body: Bytes,
-) -> Answer {
+) -> HandlerResult {
     check_json(&headers)?;
-    let orders = parse_orders(&body)?;
+    let specs = parse_batch(&body)?;
     let (batch, created) = {
         let mut world = app.world();
-        let created = world.create(&account, orders, idempotency_key(&headers), now_ms())?;
+        let created = world.create(&account, specs, idempotency_key(&headers), now_ms())?;
         (world.add_batch(&account, &created), created)
     };
     created.iter().for_each(|prediction| app.run(prediction));
-    let mut response = show(&app, &batch, &created);
-    *response.status_mut() = StatusCode::CREATED;
-    Ok(response)
+    Ok(json_response_with(StatusCode::CREATED, &show(&app, &batch, &created)))
 }
 
-/// The batch as it is now; 404 for another account's as for a missing one.
+/// Returns the batch as it is now; 404 for a missing batch and for another account's.
 pub async fn read(
     State(app): State<Arc<App>>,
-    Extension(Payer(account)): Extension<Payer>,
+    Extension(CallerAccount(account)): Extension<CallerAccount>,
     Path(id): Path<String>,
-) -> Answer {
+) -> HandlerResult {
     let (batch, predictions) = {
         let world = app.world();
         let batch = world.batches.get(&id).filter(|batch| batch.account == account);
@@ -57,10 +54,10 @@ pub async fn read(
         let predictions: Vec<_> = batch.numbers.iter().filter_map(|id| world.predictions.get(*id).cloned()).collect();
         (batch, predictions)
     };
-    Ok(show(&app, &batch, &predictions))
+    Ok(json_response(&show(&app, &batch, &predictions)))
 }
 
-fn parse_orders(body: &[u8]) -> Result<Vec<Order>, VendorError> {
+fn parse_batch(body: &[u8]) -> Result<Vec<JobSpec>, VendorError> {
     let body = parse_object(body)?;
     let wrong = || VendorError::invalid_request("predictions must be a list of 1 to 20 creates.", Some("predictions"));
     let items = body.get("predictions").and_then(Value::as_array).ok_or_else(wrong)?;
@@ -70,18 +67,18 @@ fn parse_orders(body: &[u8]) -> Result<Vec<Order>, VendorError> {
     items.iter().map(|item| parse_item(item.as_object().ok_or_else(wrong)?)).collect()
 }
 
-fn parse_item(item: &serde_json::Map<String, Value>) -> Result<Order, VendorError> {
+fn parse_item(item: &serde_json::Map<String, Value>) -> Result<JobSpec, VendorError> {
     let name = item.get("model").and_then(Value::as_str).unwrap_or_default();
     let model = catalog::find_by_id(name).ok_or_else(|| VendorError::not_found("There is no such model."))?;
-    parse_order(model, item)
+    parse_job_spec(model, item)
 }
 
-fn show(app: &App, batch: &Batch, predictions: &[Prediction]) -> Response {
+fn show(app: &App, batch: &Batch, predictions: &[Prediction]) -> Value {
     let shown: Vec<Value> = predictions.iter().map(|prediction| app.render(prediction)).collect();
-    json_response(&json!({"batch_id": batch.id, "status": status(predictions), "predictions": shown}))
+    json!({"batch_id": batch.id, "status": status(predictions), "predictions": shown})
 }
 
-/// `processing` until all ended; then `succeeded` if all did, `failed` if none did, else `partial`.
+/// Returns `processing` until all predictions ended; then `succeeded` if all succeeded, `failed` if none did, or `partial`.
 fn status(predictions: &[Prediction]) -> &'static str {
     let succeeded = predictions.iter().filter(|prediction| prediction.status == Status::Succeeded).count();
     match succeeded {

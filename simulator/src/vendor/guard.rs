@@ -7,14 +7,15 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::error::{VendorError, json_response};
+use super::error::VendorError;
 use crate::app::App;
 use crate::clock::now_ms;
-use crate::rate_window::Standing;
+use crate::rate_window::WindowStatus;
+use crate::response::json_response;
 
 /// The account whose key a request carries; an extension of every request that passed the guard.
 #[derive(Clone, Debug)]
-pub struct Payer(pub String);
+pub struct CallerAccount(pub String);
 
 /// 1. The key: 401.
 /// 2. The minute's limit: 429 with `Retry-After`.
@@ -25,12 +26,12 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let account = app.world().accounts.authenticate(authorization).map(str::to_owned);
     let Some(account) = account else {
-        app.world().record.refused.unauthorized += 1;
+        app.world().recorder.refused.unauthorized += 1;
         return finish(&app, VendorError::unauthorized().into_response());
     };
     // 2.
     let admission = count_request(&app, &account);
-    request.extensions_mut().insert(Payer(account));
+    request.extensions_mut().insert(CallerAccount(account));
     // 3.
     let mut response = match &admission {
         Some((_, Err(standing))) => VendorError::rate_limited(retry_after_secs(*standing)).into_response(),
@@ -44,20 +45,20 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
 }
 
 /// The limit and how the account stands to it; `None` while the limit is off.
-fn count_request(app: &App, account: &str) -> Option<(u64, Result<Standing, Standing>)> {
+fn count_request(app: &App, account: &str) -> Option<(u64, Result<WindowStatus, WindowStatus>)> {
     let mut world = app.world();
     let limit = world.settings.requests_per_minute?;
     let admission = world.accounts.admit_request(account, limit, now_ms());
-    world.record.refused.rate_limited += u64::from(admission.is_err());
+    world.recorder.refused.rate_limited += u64::from(admission.is_err());
     Some((limit, admission))
 }
 
 /// Whole seconds until the next request passes, at least one.
-fn retry_after_secs(standing: Standing) -> u64 {
+fn retry_after_secs(standing: WindowStatus) -> u64 {
     standing.next_free_ms.saturating_sub(now_ms()).div_ceil(1000).max(1)
 }
 
-fn set_limit_headers(headers: &mut HeaderMap, limit: u64, standing: Standing) {
+fn set_limit_headers(headers: &mut HeaderMap, limit: u64, standing: WindowStatus) {
     headers.insert("x-ratelimit-limit", HeaderValue::from(limit));
     headers.insert("x-ratelimit-remaining", HeaderValue::from(standing.remaining));
     headers.insert("x-ratelimit-reset", HeaderValue::from(standing.next_free_ms.div_ceil(1000)));

@@ -1,14 +1,15 @@
-//! The vendor's API, `/v1/…`, as its public documentation shows it. Where its pages contradict each other, both
-//! readings are served.
+//! The vendor's API, `/v1/…`, as its public documentation describes it. Where its pages contradict each other, the
+//! simulator serves both readings.
 
 mod account;
 mod batch;
 mod create;
 mod error;
 mod guard;
+mod job_spec;
 mod models;
-mod order;
 mod predictions;
+mod request;
 mod stream;
 mod uploads;
 
@@ -17,19 +18,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::response::Response;
 use axum::routing::{get, post};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use error::VendorError;
-pub use error::json_response;
+use error::{HandlerResult, VendorError};
 
 use crate::app::App;
+use crate::response::json_response;
 
-/// What a handler answers.
-type Answer = Result<Response, VendorError>;
-
-/// All of `/v1`. Every route, unknown ones too, needs a key and counts against the limit.
+/// Returns all routes under `/v1`. Every request, even to an unknown route, needs a key and counts against the rate limit.
 pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
     let api = Router::new()
         .route("/{owner}/{model}/predictions", post(create::create))
@@ -55,13 +52,13 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/health", get(health))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        // The body was read, and bounded, before (crate::observe).
+        // The main port has read and bounded the body already (`crate::main_port`).
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(Arc::clone(app), guard::guard));
     Router::new().nest("/v1", api)
 }
 
-async fn health() -> Answer {
+async fn health() -> HandlerResult {
     Ok(json_response(&json!({"status": "ok"})))
 }
 
@@ -71,12 +68,4 @@ async fn unknown() -> VendorError {
 
 async fn wrong_method() -> VendorError {
     VendorError::method_not_allowed()
-}
-
-/// Reads a JSON object from a body.
-///
-/// # Errors
-/// 400.
-fn parse_object(body: &[u8]) -> Result<serde_json::Map<String, Value>, VendorError> {
-    serde_json::from_slice(body).map_err(|_| VendorError::invalid_request("The body is not a JSON object.", None))
 }

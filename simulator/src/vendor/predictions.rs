@@ -8,11 +8,11 @@ use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Answer;
-use super::error::{VendorError, json_response};
-use super::guard::Payer;
+use super::error::{HandlerResult, VendorError};
+use super::guard::CallerAccount;
 use crate::app::App;
 use crate::prediction::{Prediction, Status};
+use crate::response::json_response;
 
 /// Rows of a page that names no limit.
 const DEFAULT_ROWS: usize = 25;
@@ -22,11 +22,11 @@ const MAX_ROWS: usize = 100;
 /// `GET /v1/predictions/:id` and `GET /v1/status/:id`.
 pub async fn read(
     State(app): State<Arc<App>>,
-    Extension(Payer(account)): Extension<Payer>,
+    Extension(CallerAccount(account)): Extension<CallerAccount>,
     Path(id): Path<String>,
-) -> Answer {
+) -> HandlerResult {
     let prediction = find(&app, &account, &id)?;
-    *app.world().record.status_polls.entry(prediction.id.clone()).or_default() += 1;
+    *app.world().recorder.status_polls.entry(prediction.id.clone()).or_default() += 1;
     Ok(json_response(&app.render(&prediction)))
 }
 
@@ -34,11 +34,11 @@ pub async fn read(
 /// is returned unchanged.
 pub async fn cancel(
     State(app): State<Arc<App>>,
-    Extension(Payer(account)): Extension<Payer>,
+    Extension(CallerAccount(account)): Extension<CallerAccount>,
     Path(id): Path<String>,
-) -> Answer {
+) -> HandlerResult {
     let prediction = find(&app, &account, &id)?;
-    *app.world().record.cancels.entry(prediction.id.clone()).or_default() += 1;
+    *app.world().recorder.cancels.entry(prediction.id.clone()).or_default() += 1;
     let canceled = app.end(prediction.number, Status::Canceled, None).unwrap_or(prediction);
     Ok(json_response(&app.render(&canceled)))
 }
@@ -54,9 +54,9 @@ pub struct Page {
 /// neither the envelope nor the cursor's field.
 pub async fn list(
     State(app): State<Arc<App>>,
-    Extension(Payer(account)): Extension<Payer>,
+    Extension(CallerAccount(account)): Extension<CallerAccount>,
     page: Result<Query<Page>, QueryRejection>,
-) -> Answer {
+) -> HandlerResult {
     let Query(page) = page.map_err(|_| VendorError::invalid_request("Invalid limit or cursor.", None))?;
     let rows = page.limit.unwrap_or(DEFAULT_ROWS).clamp(1, MAX_ROWS);
     let before = page.cursor.unwrap_or(u64::MAX);
@@ -75,5 +75,5 @@ pub async fn list(
 /// 404, for another account's as for a missing one.
 pub fn find(app: &App, account: &str, id: &str) -> Result<Prediction, VendorError> {
     let missing = || VendorError::not_found("There is no such prediction.");
-    app.world().own(account, id).cloned().ok_or_else(missing)
+    app.world().find_owned(account, id).cloned().ok_or_else(missing)
 }

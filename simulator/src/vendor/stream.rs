@@ -11,11 +11,11 @@ use axum::response::Response;
 use futures_util::stream;
 use tokio::sync::watch;
 
-use super::Answer;
-use super::guard::Payer;
+use super::error::HandlerResult;
+use super::guard::CallerAccount;
 use super::predictions::find;
 use crate::app::App;
-use crate::connection::Open;
+use crate::gauge::GaugeGuard;
 
 /// What a stream needs from event to event.
 struct Watcher {
@@ -25,16 +25,16 @@ struct Watcher {
     id: String,
     first: bool,
     ended: bool,
-    _open: Open,
+    _open: GaugeGuard,
 }
 
 /// `event: status` with the prediction as JSON: at once, at each change, and every `stream_interval_ms` while it
 /// runs. The stream ends after the terminal state.
 pub async fn stream(
     State(app): State<Arc<App>>,
-    Extension(Payer(account)): Extension<Payer>,
+    Extension(CallerAccount(account)): Extension<CallerAccount>,
     Path(id): Path<String>,
-) -> Answer {
+) -> HandlerResult {
     find(&app, &account, &id)?;
     let (changes, open) = (app.changes(), app.streams.open());
     let watcher = Watcher { app, changes, account, id, first: true, ended: false, _open: open };

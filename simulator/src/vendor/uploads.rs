@@ -1,4 +1,4 @@
-//! `/v1/files`. The vendor documents neither the upload's form nor the answer; a raw body is the simplest reading.
+//! `/v1/files`. The vendor documents neither the upload's format nor the response; a raw body is the simplest reading.
 
 use std::sync::Arc;
 
@@ -9,20 +9,20 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use serde_json::json;
 
-use super::Answer;
-use super::error::{VendorError, json_response};
-use super::guard::Payer;
+use super::error::{HandlerResult, VendorError};
+use super::guard::CallerAccount;
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::files::MEDIA_TYPES;
+use crate::response::{json_response, json_response_with};
 
-/// `POST /v1/files` with a raw body of a known media type: 201 `{"id","content_type","bytes","created_at"}`.
+/// `POST /v1/files`: stores what is known of a raw body of a known media type → 201 `{"id","content_type","bytes","created_at"}`.
 pub async fn create(
     State(app): State<Arc<App>>,
-    Extension(Payer(account)): Extension<Payer>,
+    Extension(CallerAccount(account)): Extension<CallerAccount>,
     headers: HeaderMap,
     body: Bytes,
-) -> Answer {
+) -> HandlerResult {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !MEDIA_TYPES.contains(&content_type) {
         return Err(VendorError::invalid_request("This media type is not accepted.", Some("content_type")));
@@ -31,22 +31,23 @@ pub async fn create(
         return Err(VendorError::invalid_request("The file is empty.", Some("file")));
     }
     let file = app.world().files.add(&account, content_type, body.len(), now_ms());
-    let mut response = json_response(&json!(file));
-    *response.status_mut() = StatusCode::CREATED;
-    Ok(response)
+    Ok(json_response_with(StatusCode::CREATED, &json!(file)))
 }
 
 /// `GET /v1/files`: `{"data":[…]}`.
-pub async fn list(State(app): State<Arc<App>>, Extension(Payer(account)): Extension<Payer>) -> Answer {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Extension(CallerAccount(account)): Extension<CallerAccount>,
+) -> HandlerResult {
     Ok(json_response(&json!({"data": app.world().files.of(&account), "next_cursor": null})))
 }
 
 /// `GET /v1/files/:id`.
 pub async fn read(
     State(app): State<Arc<App>>,
-    Extension(Payer(account)): Extension<Payer>,
+    Extension(CallerAccount(account)): Extension<CallerAccount>,
     Path(id): Path<String>,
-) -> Answer {
+) -> HandlerResult {
     let world = app.world();
     world.files.get(&account, &id).map(|file| json_response(&json!(file))).ok_or_else(missing)
 }
@@ -54,9 +55,9 @@ pub async fn read(
 /// `DELETE /v1/files/:id`: 204.
 pub async fn delete(
     State(app): State<Arc<App>>,
-    Extension(Payer(account)): Extension<Payer>,
+    Extension(CallerAccount(account)): Extension<CallerAccount>,
     Path(id): Path<String>,
-) -> Answer {
+) -> HandlerResult {
     let removed = app.world().files.remove(&account, &id);
     if removed { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(missing()) }
 }

@@ -15,7 +15,7 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// One request. No `Debug`: its headers hold a key.
 #[derive(Serialize)]
-pub struct Received {
+pub struct RecordedRequest {
     /// Its place in the order of arrival, from 1.
     pub seq: u64,
     /// When it was complete.
@@ -38,7 +38,7 @@ pub struct Received {
     pub status: Option<u16>,
 }
 
-impl Received {
+impl RecordedRequest {
     /// Sets the body, cut to what is kept.
     pub fn with_body(mut self, body: &[u8]) -> Self {
         self.body_bytes = body.len();
@@ -49,12 +49,12 @@ impl Received {
 
 /// A create that was accepted.
 #[derive(Debug, Serialize)]
-pub struct Created {
+pub struct RecordedCreate {
     /// When.
     pub time_ms: u64,
     /// `pred_…`.
     pub id: String,
-    /// Shape 2's integer id.
+    /// ResponseShape 2's integer id.
     pub number: u64,
     /// Who pays.
     pub account: String,
@@ -72,7 +72,7 @@ pub struct Created {
 
 /// A report of an ended prediction.
 #[derive(Debug, Serialize)]
-pub struct Delivery {
+pub struct WebhookDelivery {
     /// When it was answered or given up.
     pub time_ms: u64,
     /// `pred_…`.
@@ -85,7 +85,7 @@ pub struct Delivery {
 
 /// Why requests were refused.
 #[derive(Debug, Default, Serialize)]
-pub struct Refused {
+pub struct RefusalCounts {
     /// 401.
     pub unauthorized: u64,
     /// 402.
@@ -98,29 +98,29 @@ pub struct Refused {
 
 /// Everything recorded.
 #[derive(Default)]
-pub struct Record {
-    requests: VecDeque<Received>,
+pub struct Recorder {
+    requests: VecDeque<RecordedRequest>,
     last_seq: u64,
     by_route: BTreeMap<RouteName, u64>,
     vendor: RateWindow,
     vendor_total: u64,
     /// Refusals.
-    pub refused: Refused,
+    pub refused: RefusalCounts,
     /// Accepted creates, oldest first.
-    pub creates: Vec<Created>,
+    pub creates: Vec<RecordedCreate>,
     /// Status reads by `pred_…`.
     pub status_polls: BTreeMap<String, u64>,
     /// Cancel requests by `pred_…`.
     pub cancels: BTreeMap<String, u64>,
     /// Webhook calls.
-    pub webhooks: Vec<Delivery>,
+    pub webhooks: Vec<WebhookDelivery>,
     /// Faults that answered.
     pub faults_fired: u64,
 }
 
-impl Record {
+impl Recorder {
     /// Keeps a request and gives it its place in the order.
-    pub fn add(&mut self, mut received: Received) -> u64 {
+    pub fn add(&mut self, mut received: RecordedRequest) -> u64 {
         self.last_seq += 1;
         received.seq = self.last_seq;
         *self.by_route.entry(received.route).or_default() += 1;
@@ -136,7 +136,7 @@ impl Record {
     }
 
     /// Notes what a request was answered with.
-    pub fn answered(&mut self, seq: u64, status: u16) {
+    pub fn set_status(&mut self, seq: u64, status: u16) {
         let place = self.requests.binary_search_by_key(&seq, |received| received.seq);
         if let Some(received) = place.ok().and_then(|place| self.requests.get_mut(place)) {
             received.status = Some(status);
@@ -146,7 +146,7 @@ impl Record {
     /// `{"requests":[…],"next":seq}`: those after `since`, and what to ask for next.
     pub fn requests_after(&self, since: u64) -> Value {
         let from = self.requests.partition_point(|received| received.seq <= since);
-        let requests: Vec<&Received> = self.requests.range(from..).collect();
+        let requests: Vec<&RecordedRequest> = self.requests.range(from..).collect();
         json!({"requests": requests, "next": self.last_seq})
     }
 

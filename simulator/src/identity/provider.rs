@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::keys::{Keys, Signing};
+use super::signing_keys::{Signing, SigningKeys};
 
 /// A provider that is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -48,7 +48,7 @@ impl Provider {
     }
 
     /// Its key set, with what it adds.
-    pub fn key_set(self, keys: &Keys) -> Value {
+    pub fn key_set(self, keys: &SigningKeys) -> Value {
         let mut set = keys.published(self.as_str(), self.algorithm());
         for jwk in &mut set {
             jwk.extend(match self {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 const MAX_REAL_BYTES: usize = 16 * 1024 * 1024;
 
 /// Status, headers and body.
-pub struct Answer {
+pub struct RawResponse {
     /// 100–599.
     pub status: u16,
     /// In the order in which they are written. Without `Content-Length`, unless a test sets a wrong one.
@@ -18,7 +18,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl RawResponse {
     /// A 200 with `application/json`, whatever `body` is.
     pub fn json(body: String) -> Self {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];

@@ -22,20 +22,20 @@ pub enum Signing {
 
 /// RSA keys take seconds to make: all providers share them, under names of their own.
 #[derive(Default)]
-pub struct Keys(Mutex<Store>);
+pub struct SigningKeys(Mutex<KeyPairs>);
 
 #[derive(Default)]
-struct Store {
+struct KeyPairs {
     rsa: Vec<RS256KeyPair>,
     ec: Vec<ES256KeyPair>,
     /// How often each provider has rotated.
-    turns: BTreeMap<String, usize>,
+    rotations: BTreeMap<String, usize>,
 }
 
 /// Different RSA keys: one more than a provider publishes at a time.
 const KEYS: usize = 3;
 
-impl Store {
+impl KeyPairs {
     fn make(&mut self, signing: Signing, number: usize) -> Option<()> {
         let index = number % KEYS;
         match signing {
@@ -53,8 +53,8 @@ impl Store {
         Some(())
     }
 
-    fn turn(&self, provider: &str) -> usize {
-        self.turns.get(provider).copied().unwrap_or_default()
+    fn rotations(&self, provider: &str) -> usize {
+        self.rotations.get(provider).copied().unwrap_or_default()
     }
 
     fn public(&mut self, provider: &str, signing: Signing, number: usize) -> Option<Map<String, Value>> {
@@ -74,21 +74,21 @@ fn name(provider: &str, number: usize) -> String {
     format!("{provider}-{number}")
 }
 
-impl Keys {
-    fn store(&self) -> MutexGuard<'_, Store> {
+impl SigningKeys {
+    fn pairs(&self) -> MutexGuard<'_, KeyPairs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The newest key of a provider and the one before.
     pub fn published(&self, provider: &str, signing: Signing) -> Vec<Map<String, Value>> {
-        let mut store = self.store();
-        let newest = store.turn(provider);
-        (newest.saturating_sub(1)..=newest).filter_map(|number| store.public(provider, signing, number)).collect()
+        let mut pairs = self.pairs();
+        let newest = pairs.rotations(provider);
+        (newest.saturating_sub(1)..=newest).filter_map(|number| pairs.public(provider, signing, number)).collect()
     }
 
     /// The next key signs.
     pub fn rotate(&self, provider: &str) {
-        *self.store().turns.entry(provider.to_owned()).or_default() += 1;
+        *self.pairs().rotations.entry(provider.to_owned()).or_default() += 1;
     }
 
     /// A token with the newest key; `alg` and, where the header does not say otherwise, `kid` are added to the header.
@@ -99,13 +99,13 @@ impl Keys {
         mut header: Map<String, Value>,
         claims: &Map<String, Value>,
     ) -> Option<String> {
-        let mut store = self.store();
-        let number = store.turn(provider);
-        store.make(signing, number)?;
+        let mut pairs = self.pairs();
+        let number = pairs.rotations(provider);
+        pairs.make(signing, number)?;
         let kid = name(provider, number);
         match signing {
             Signing::Es256 => {
-                let bytes = store.ec.get(number % KEYS)?.to_bytes();
+                let bytes = pairs.ec.get(number % KEYS)?.to_bytes();
                 ES256KeyPair::from_bytes(&bytes).ok()?.with_key_id(&kid).sign(bare(claims)).ok()
             }
             Signing::Rs256 => {
@@ -115,7 +115,7 @@ impl Keys {
                     Base64UrlSafeNoPadding::encode_to_string(Value::from(members.clone()).to_string()).ok()
                 };
                 let input = format!("{}.{}", encode(&header)?, encode(claims)?);
-                let key = PKey::from_rsa(store.rsa.get(number % KEYS)?.key_pair().as_ref().clone()).ok()?;
+                let key = PKey::from_rsa(pairs.rsa.get(number % KEYS)?.key_pair().as_ref().clone()).ok()?;
                 let mut signer = Signer::new(MessageDigest::sha256(), &key).ok()?;
                 signer.set_rsa_padding(Padding::PKCS1).ok()?;
                 signer.update(input.as_bytes()).ok()?;

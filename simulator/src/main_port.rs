@@ -15,8 +15,8 @@ use futures_util::future::OptionFuture;
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::connection::Takeover;
-use crate::faults::{Answer, Fault};
-use crate::record::Received;
+use crate::faults::{Fault, RawResponse};
+use crate::recorder::RecordedRequest;
 use crate::route_name::RouteName;
 use crate::{identity, picture, session, vendor};
 
@@ -58,11 +58,11 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     // 6.
     match (worked, takeover) {
         (Some(response), _) if !fault.changes_answer() => {
-            app.world().record.answered(seq, response.status().as_u16());
+            app.world().recorder.set_status(seq, response.status().as_u16());
             response
         }
         (worked, Some(takeover)) => {
-            let real = OptionFuture::from(worked.map(Answer::read)).await;
+            let real = OptionFuture::from(worked.map(RawResponse::read)).await;
             takeover.play(fault.script(real, &authorization)).await
         }
         // No connection of ours (crate::connection): nothing can be faked on it.
@@ -81,7 +81,7 @@ fn record(app: &App, parts: &Parts, body: &Bytes) -> (u64, Fault) {
     let path = parts.uri.path();
     let route = RouteName::of(&parts.method, path);
     let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let mut received = Received {
+    let mut received = RecordedRequest {
         seq: 0,
         time_ms: now_ms(),
         route,
@@ -95,8 +95,8 @@ fn record(app: &App, parts: &Parts, body: &Bytes) -> (u64, Fault) {
     };
     received = received.with_body(body);
     let mut world = app.world();
-    let seq = world.record.add(received);
+    let seq = world.recorder.add(received);
     let fault = world.faults.take(route, path);
-    world.record.faults_fired += u64::from(fault.is_some());
+    world.recorder.faults_fired += u64::from(fault.is_some());
     (seq, fault.unwrap_or_default())
 }

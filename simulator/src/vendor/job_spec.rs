@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::error::VendorError;
 use crate::catalog::{ASPECT_RATIOS, Model};
-use crate::prediction::Order;
+use crate::prediction::JobSpec;
 use crate::webhook;
 
 /// The most outputs of one prediction.
@@ -15,14 +15,14 @@ const MAX_IMAGE_COUNT: u64 = 10;
 /// # Errors
 /// 400 that names the member which is wrong. Unknown members, and unknown inputs, are ignored: the vendor does not
 /// say that it refuses them.
-pub fn parse_order(model: &'static Model, body: &Map<String, Value>) -> Result<Order, VendorError> {
+pub fn parse_job_spec(model: &'static Model, body: &Map<String, Value>) -> Result<JobSpec, VendorError> {
     let Some(Value::Object(input)) = body.get("input") else {
         return Err(wrong("input", "It must be an object."));
     };
     check_input(input)?;
     check_same(body, "model", &[model.name.to_owned(), model.full_name()])?;
     check_same(body, "provider", &[model.owner.to_owned()])?;
-    Ok(Order { model, input: input.clone(), image_count: image_count(body)?, webhook: webhook(body)? })
+    Ok(JobSpec { model, input: input.clone(), image_count: image_count(body)?, webhook: webhook(body)? })
 }
 
 fn check_input(input: &Map<String, Value>) -> Result<(), VendorError> {
