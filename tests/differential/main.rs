@@ -1,7 +1,7 @@
-//! Tokens as Valetkey, `jose` (npm) and `PyJWT` see them: what both of the others refuse is never accepted here, and what is
-//! refused here and accepted by one of them is explained in docs/identity.md, reason by reason.
+//! Compares Valetkey's verdict on generated tokens with those of `jose` (npm) and `PyJWT`. Valetkey never accepts a
+//! token that both libraries refuse; docs/identity.md explains, reason by reason, each verdict that differs from one.
 //!
-//! `DIFFERENTIAL_TOKENS` says how many tokens are made (2,000; `make test` makes 100,000), `DIFFERENTIAL_SEED` which.
+//! `DIFFERENTIAL_TOKENS` is the number of tokens (2,000; `make test` sets 100,000), `DIFFERENTIAL_SEED` their seed.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -50,14 +50,15 @@ fn ours(token: &str, issuers: &[Issuer]) -> &'static str {
     }
 }
 
-/// What another library says of each token of a file, a line each: `accepted`, or its own word.
+/// Returns another library's verdict on each token of the file: `accepted`, or its own error. `None` if the program
+/// cannot run.
 fn theirs(program: &Path, script: &str, input: &Path) -> Option<Vec<String>> {
     let script = root().join("tests/differential").join(script);
     let output = Command::new(program).arg(script).arg(input).stderr(Stdio::inherit()).output().ok()?;
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect())
 }
 
-/// The reasons that docs/identity.md explains: the first column of the table under this heading.
+/// Returns the reasons that docs/identity.md explains: the first column of the table under `heading`.
 fn explained(heading: &str) -> BTreeSet<String> {
     let page = std::fs::read_to_string(root().join("docs/identity.md")).unwrap();
     let section = page.split(&format!("\n{heading}\n")).nth(1).unwrap_or_else(|| panic!("no section {heading}"));
@@ -67,7 +68,7 @@ fn explained(heading: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_both_of_the_others_refuse_is_refused_and_every_other_difference_is_explained() {
+fn no_token_is_accepted_here_alone_and_every_other_difference_is_explained() {
     let keys = Keys::generate();
     let secret = |name: &str| (name == SECRET_NAME).then(|| keys.secret());
     let issuers = parse_issuers(&issuers(&keys).to_string(), &secret).unwrap();
@@ -134,7 +135,7 @@ fn what_both_of_the_others_refuse_is_refused_and_every_other_difference_is_expla
     println!("refused here, accepted by one of them: {stricter:?}");
     println!("accepted here, refused by one of them: {laxer:?}");
     assert!(wrong.is_empty(), "{} differences, the first of them: {:#?}", wrong.len(), &wrong[..wrong.len().min(8)]);
-    // A comparison in which nobody accepts anything, or in which nothing differs, would show nothing.
+    // Guards against a comparison that proves nothing: some tokens must be accepted, and some verdicts must differ.
     assert!(u64::from(accepted) * 100 > count && u64::from(agreed) * 2 > count && !stricter.is_empty());
     if count >= 100_000 {
         let idle: Vec<_> = on_page.iter().filter(|reason| !stricter.contains_key(reason.as_str())).collect();
@@ -142,9 +143,9 @@ fn what_both_of_the_others_refuse_is_refused_and_every_other_difference_is_expla
     }
 }
 
-/// Where a test of Cargo's runs, the scripts are beside it.
+/// Without its script, the comparison would skip as if the library were missing.
 #[test]
-fn the_scripts_are_there() {
+fn the_scripts_exist() {
     for script in ["with_jose.mjs", "with_pyjwt.py"] {
         assert!(PathBuf::from(root()).join("tests/differential").join(script).exists());
     }

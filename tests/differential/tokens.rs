@@ -1,11 +1,11 @@
-//! Tokens with something wrong, or nothing: from a seed, so that a difference can be found again.
+//! Generates valid and broken tokens from a seed, so that a difference can be reproduced.
 
 use serde_json::json;
 
 use crate::hostile::keys::{Keys, encode};
 use crate::hostile::{AUDIENCE, HS_ISSUER, PUBLIC_ISSUER};
 
-/// The generator splitmix64: small, and the same everywhere.
+/// The splitmix64 generator: small, and the same on every platform.
 pub struct Dice(u64);
 
 impl Dice {
@@ -29,7 +29,8 @@ impl Dice {
     }
 }
 
-/// Name, algorithm, issuer, and how many of a hundred tokens are signed anew with it: RSA takes milliseconds.
+/// Key, algorithm, issuer, and the percentage of built tokens that the key signs. It is 0 for slow keys, which sign one
+/// valid token only: an RSA signature takes milliseconds.
 const SIGNERS: [(&str, &str, &str, usize); 7] = [
     ("k1", "HS256", HS_ISSUER, 55),
     ("k512", "HS512", HS_ISSUER, 15),
@@ -42,7 +43,7 @@ const SIGNERS: [(&str, &str, &str, usize); 7] = [
 
 type Members = Vec<(String, String)>;
 
-/// `count` tokens, good ones among them.
+/// Returns `count` tokens: a valid one per key, then changed copies of these and tokens that were built with changes.
 pub fn make(keys: &Keys, now: i64, count: usize, seed: u64) -> Vec<String> {
     let mut dice = Dice(seed);
     let good: Vec<String> = SIGNERS
@@ -85,7 +86,7 @@ fn signed(keys: &Keys, how: &str, header: &[u8], claims: &[u8]) -> String {
     format!("{input}.{}", encode(signature))
 }
 
-/// A token whose JSON has changed before it was signed, by the right key or another.
+/// Returns a token whose JSON was changed before it was signed, by the right key or another.
 fn built(keys: &Keys, now: i64, dice: &mut Dice) -> String {
     let mut at = dice.below(100);
     let (kid, alg, issuer, _) = SIGNERS
@@ -132,7 +133,7 @@ fn built(keys: &Keys, now: i64, dice: &mut Dice) -> String {
     signed(keys, how, &header, &claims)
 }
 
-/// A member more, another value, or one less; text for the end of the object.
+/// Adds, replaces, duplicates or removes a member. Returns text for the end of the object, usually none.
 fn change(members: &mut Members, name: &str, values: &[&str], dice: &mut Dice) -> &'static str {
     let place = members.iter().position(|(member, _)| member == name);
     match (dice.below(10), place) {
@@ -280,7 +281,7 @@ fn object(members: &Members, tail: &str) -> Vec<u8> {
     format!("{{{}{tail}}}", texts.join(",")).into_bytes()
 }
 
-/// JSON as nobody writes it, now and then.
+/// Makes one JSON text in 15 unusual or invalid: a byte order mark, white space, escapes, trailing bytes, cut short.
 fn odd_json(text: Vec<u8>, dice: &mut Dice) -> Vec<u8> {
     if !dice.once_in(15) {
         return text;
@@ -303,7 +304,7 @@ fn odd_json(text: Vec<u8>, dice: &mut Dice) -> Vec<u8> {
     }
 }
 
-/// Another text of a token that is signed already.
+/// Changes the text of a token that is already signed.
 fn changed_text(token: &str, others: &[String], dice: &mut Dice) -> String {
     let mut characters: Vec<char> = token.chars().collect();
     if characters.is_empty() {
@@ -338,7 +339,7 @@ fn changed_text(token: &str, others: &[String], dice: &mut Dice) -> String {
     if segments.join(".") == token { characters.into_iter().collect() } else { segments.join(".") }
 }
 
-/// The same bytes with other bits behind the last one, where there are such bits.
+/// Flips the lowest bit of the last character. Where that bit is padding, the segment decodes to the same bytes.
 fn last_character_twin(segment: &str) -> String {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let Some(place) = segment.chars().last().and_then(|last| ALPHABET.find(last)) else { return segment.to_owned() };

@@ -1,4 +1,4 @@
-//! Keys of the hostile tokens, made when the test runs, and signatures by them, good and malformed.
+//! Keys of the hostile tokens, generated when the test runs, and their signatures, valid and malformed.
 
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use jwt_simple::algorithms::{
@@ -17,7 +17,7 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap()
 }
 
-/// Every key that a hostile token is signed with: the issuers' own, and those of an attacker.
+/// Every key that signs a hostile token: the issuers' keys and an attacker's (`evil_…`).
 pub struct Keys {
     k1: HS256Key,
     k512: HS512Key,
@@ -43,7 +43,7 @@ impl Keys {
         }
     }
 
-    /// The secret of the issuer with HMAC keys: a JWK set with `k1` (HS256) and `k512` (HS512).
+    /// Returns the secret of the issuer with HMAC keys: a JWK set with `k1` (HS256) and `k512` (HS512).
     pub fn secret(&self) -> String {
         let oct =
             |kid: &str, alg: &str, bytes: Vec<u8>| json!({"kty": "oct", "kid": kid, "alg": alg, "k": encode(bytes)});
@@ -51,8 +51,8 @@ impl Keys {
         json!({ "keys": keys }).to_string()
     }
 
-    /// The public keys of the other issuer: `ec1` (ES256), `ec2` (ES384), `ed1` (EdDSA), `rsa1` (RS256) and `pss1`,
-    /// the same RSA key under another name for PS256.
+    /// Returns the key set of the issuer with public keys: `ec1` (ES256), `ec2` (ES384), `ed1` (EdDSA), `rsa1` (RS256)
+    /// and `pss1`, the same RSA key under another `kid` for PS256.
     pub fn public_set(&self) -> Value {
         let jwk = |kid: &str, alg: &str, text: String| {
             let mut value: Value = serde_json::from_str(&text).unwrap();
@@ -68,7 +68,7 @@ impl Keys {
         ]})
     }
 
-    /// The signature over `input` that `how` describes: a key's name, or a key's name and a way to spoil it.
+    /// Returns the signature over `input` that `how` names: a key, or a key and a way to corrupt its signature.
     pub fn sign(&self, how: &str, input: &[u8]) -> Vec<u8> {
         let (kind, detail) = how.split_once(':').unwrap_or((how, ""));
         match kind {
@@ -105,7 +105,8 @@ impl Keys {
         signer.sign_to_vec().unwrap()
     }
 
-    /// Congruent modulo n, and so "valid" to whoever forgets that a signature is below n.
+    /// Returns an RSA signature plus n, which is congruent modulo n. A verifier without the range check of RFC 8017
+    /// section 5.2.2 accepts it.
     fn rsa_plus_modulus(&self, input: &[u8]) -> Vec<u8> {
         let modulus = self.rsa1.public_key().public_key().to_components().n;
         let mut sum = self.rsa(MessageDigest::sha256(), Padding::PKCS1, input);
@@ -121,7 +122,7 @@ impl Keys {
         sum
     }
 
-    /// A public key in a form that has been taken for a secret.
+    /// Returns a public key as bytes that a confused verifier could use as an HMAC secret (RFC 8725 section 2.1).
     fn public_bytes(&self, form: &str) -> Vec<u8> {
         let pem = self.rsa1.public_key().to_pem().unwrap();
         match form {
@@ -139,7 +140,7 @@ impl Keys {
     }
 }
 
-/// The uncompressed point, as SEC 1 writes it.
+/// A public key as an uncompressed point (SEC 1).
 trait PointBytes {
     fn public_key_bytes(&self) -> Vec<u8>;
 }
@@ -156,14 +157,14 @@ fn ecdsa(key: &ES256KeyPair, input: &[u8]) -> Vec<u8> {
     signature.to_bytes().to_vec()
 }
 
-/// The other `s` that verifies: n − s.
+/// Returns the other signature that verifies: the same `r`, with n − s.
 fn twin(signature: &[u8]) -> Vec<u8> {
     let signature = p256::ecdsa::Signature::from_slice(signature).unwrap();
     let (r, s) = signature.split_scalars();
     p256::ecdsa::Signature::from_scalars(r, -*s).unwrap().to_bytes().to_vec()
 }
 
-/// As X9.62 and most crypto libraries write it, which a JWS never does.
+/// Returns the signature in DER, as X9.62 and most crypto libraries encode it. A JWS never does (RFC 7518 section 3.4).
 fn der(signature: &[u8]) -> Vec<u8> {
     let integer = |half: &[u8]| {
         let start = half.iter().position(|byte| *byte != 0).unwrap();
@@ -175,7 +176,7 @@ fn der(signature: &[u8]) -> Vec<u8> {
     [&[0x30, body.len().try_into().unwrap()], body.as_slice()].concat()
 }
 
-/// `s` plus the group's order: congruent, and refused by RFC 8032 section 5.1.7.
+/// Returns the signature with the group order added to `s`: congruent, but out of range (RFC 8032 section 5.1.7).
 fn ed25519_plus_order(signature: &[u8]) -> Vec<u8> {
     let mut order = from_hex("edd3f55c1a631258d69cf7a2def9de14");
     order.extend([0; 15]);

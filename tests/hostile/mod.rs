@@ -1,13 +1,18 @@
-//! Hostile tokens, from `jwt.jsonl`: each line is a good token with one thing wrong, and the reason it is refused for.
+//! Hostile tokens from `jwt.jsonl`. Each line describes a valid token with one defect, and the reason for its refusal:
 //!
-//! A line's `header` and `claims` replace members of a good header and good claims by *literal text* (`null` removes
-//! one), so that a line can say what no JSON writer would write. `header_tail`, `claims_tail` put text before the closing
-//! brace; `header_raw`, `claims_raw` are the whole text. In all of them `{{now+N}}` is a time, `{{repeat:X:N}}` a
-//! repetition, `{{bytes:HEX}}` bytes that need not be UTF-8. `sign` names a key or a way to spoil a signature
-//! (`keys.rs`), `mutate` changes the finished token. `issuer` is `hs` (the default) or `public`.
-//! `expect` is `accepted`, or the reason in the log. Whatever the reason, the caller gets the same 401.
+//! - `header`, `claims`: replacements for members of a valid header and valid claims. Each value is *literal text*, so
+//!   that a line can contain what no JSON writer produces; `null` removes the member.
+//! - `header_tail`, `claims_tail`: text before the closing brace.
+//! - `header_raw`, `claims_raw`: the whole text.
+//! - `sign`: a key, or a way to corrupt a signature (`keys.rs`).
+//! - `mutate`: changes to the finished token.
+//! - `issuer`: `hs` (the default) or `public`.
+//! - `expect`: `accepted`, or the reason in the log. The caller gets the same 401 for every reason.
+//!
+//! In the texts, `{{now+N}}` stands for a time, `{{repeat:X:N}}` for a repetition, and `{{bytes:HEX}}` for bytes that
+//! need not be UTF-8.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, reason = "each test binary uses a part of this module")]
 
 pub mod keys;
 
@@ -22,7 +27,7 @@ pub const AUDIENCE: &str = "hostile-test";
 pub const HS_ISSUER: &str = "https://hs.issuer.example";
 /// The issuer whose keys are public.
 pub const PUBLIC_ISSUER: &str = "https://public.issuer.example";
-/// The secret that [`issuers`] names.
+/// The name of the secret in [`issuers`].
 pub const SECRET_NAME: &str = "HOSTILE_TEST_SECRET";
 
 /// A line of `jwt.jsonl`.
@@ -50,13 +55,13 @@ pub struct Line {
     mutate: Vec<String>,
 }
 
-/// Every line of the file.
+/// Returns every line of the file.
 pub fn lines() -> Vec<Line> {
     let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     include_str!("jwt.jsonl").lines().map(parse).collect()
 }
 
-/// The variable `ISSUERS` for which the lines are written. The secret [`SECRET_NAME`] is [`Keys::secret`].
+/// Returns the value of `ISSUERS` that the lines assume. The secret [`SECRET_NAME`] is [`Keys::secret`].
 pub fn issuers(keys: &Keys) -> Value {
     json!([
         {"issuer": HS_ISSUER, "audience": [AUDIENCE], "algorithms": ["HS256", "HS512"], "keys": {"secret": SECRET_NAME}},
@@ -65,10 +70,10 @@ pub fn issuers(keys: &Keys) -> Value {
     ])
 }
 
-/// The token that `line` describes, at the Unix time `now`.
+/// Returns the token that `line` describes, at the Unix time `now`.
 ///
-/// It need not be UTF-8 inside its segments, and a header field may not be able to carry it (line ends): who sends it
-/// decides what to do then.
+/// Its decoded segments need not be UTF-8. It may contain line ends, which an HTTP header field cannot carry: the
+/// sender decides how to handle such a token.
 pub fn build_jwt(line: &Line, keys: &Keys, now: i64) -> String {
     let public = line.issuer.as_deref() == Some("public");
     let (issuer, alg, kid) = if public { (PUBLIC_ISSUER, "ES256", "ec1") } else { (HS_ISSUER, "HS256", "k1") };
@@ -89,7 +94,7 @@ pub fn build_jwt(line: &Line, keys: &Keys, now: i64) -> String {
     line.mutate.iter().fold(token, |token, mutation| mutate(&token, mutation))
 }
 
-/// A JSON object as text: the members, those that are replaced or removed, and a tail.
+/// Returns a JSON object as text: the members after `changes` (a text replaces or adds, `null` removes), then the tail.
 fn object(members: &[(&str, String)], changes: &Map<String, Value>, tail: &str) -> String {
     let mut texts: Vec<(String, String)> =
         members.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect();
@@ -106,7 +111,7 @@ fn object(members: &[(&str, String)], changes: &Map<String, Value>, tail: &str) 
     format!("{{{}{tail}}}", texts.join(","))
 }
 
-/// Fills the places in `text`.
+/// Replaces the placeholders in `text`.
 fn fill(text: &str, now: i64) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text;
@@ -150,7 +155,7 @@ fn mutate(token: &str, mutation: &str) -> String {
         "noncanonical" => {
             let segment = &mut segments[detail.parse::<usize>().unwrap()];
             let last = segment.pop().unwrap();
-            // The next letter has the same leading bits wherever bits are left over.
+            // Padding bits are zero in canonical base64url, so the next letter decodes to the same bytes.
             segment.push(char::from_u32(u32::from(last) + 1).unwrap());
         }
         "segment_append" => {

@@ -69,7 +69,7 @@ impl Crowd {
             if let Action::Submit { order } = &action {
                 let owner = self.machine.job(&order.job_id).unwrap().user.clone();
                 // Those who stood in line when it was picked: not those whose last job has just left it.
-                let mut line = in_line(&waiting);
+                let mut line = waiting_users(&waiting);
                 line.insert(owner.clone());
                 waiting.retain(|job| job.order.job_id != order.job_id);
                 self.starts.push((owner, line));
@@ -147,7 +147,7 @@ impl Crowd {
     }
 }
 
-fn in_line(jobs: &[Job]) -> BTreeSet<UserKey> {
+fn waiting_users(jobs: &[Job]) -> BTreeSet<UserKey> {
     jobs.iter().filter(|job| job.state == JobState::Waiting).map(|job| job.user.clone()).collect()
 }
 
@@ -156,7 +156,7 @@ proptest! {
     #![proptest_config(cases(100))]
 
     #[test]
-    fn nobody_in_line_falls_more_than_one_start_behind(
+    fn no_waiting_user_falls_more_than_one_start_behind(
         weights in proptest::collection::vec(1_u32..6, 2..6),
         steps in proptest::collection::vec((0_usize..100, any::<usize>()), 100..250),
     ) {

@@ -108,7 +108,7 @@ impl Ledger {
     }
 
     /// Whether nothing of a create was sent yet, as far as is known here.
-    pub fn may_go(&self, job_ids: &[JobId]) -> bool {
+    pub fn is_unsent(&self, job_ids: &[JobId]) -> bool {
         job_ids.iter().all(|id| self.records.get(id).is_some_and(|record| record.status == Status::Queued))
     }
 

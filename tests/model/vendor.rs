@@ -21,7 +21,7 @@ pub enum Vendor {
 
 impl Vendor {
     /// Whether the vendor has the prediction after a create.
-    pub fn takes_it(self) -> bool {
+    pub fn accepts_create(self) -> bool {
         matches!(self, Self::Good | Self::Ended | Self::EndedDearer | Self::Canceled | Self::LostAfterwards)
     }
 

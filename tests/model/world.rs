@@ -233,20 +233,20 @@ impl World {
                     self.ledger(&user).undo(job_id);
                 }
             }
-            None => self.give_up(user, job_ids),
+            None => self.start_withdrawal(user, job_ids),
         }
     }
 
     /// The client was told 503: what was not sent is withdrawn, now and until that is answered.
-    fn give_up(&mut self, user: UserKey, job_ids: Vec<JobId>) {
-        if self.ledger(&user).may_go(&job_ids) {
+    fn start_withdrawal(&mut self, user: UserKey, job_ids: Vec<JobId>) {
+        if self.ledger(&user).is_unsent(&job_ids) {
             self.ledger(&user).set_withdrawing(&job_ids, true);
             self.pending.push(Work::Withdraw { user, job_ids });
         }
     }
 
     fn withdraw(&mut self, user: UserKey, job_ids: Vec<JobId>, fate: Vendor) {
-        if !self.ledger(&user).may_go(&job_ids) {
+        if !self.ledger(&user).is_unsent(&job_ids) {
             return self.ledger(&user).set_withdrawing(&job_ids, false);
         }
         let (arrives, is_answered) = fate.message();
@@ -309,7 +309,7 @@ impl World {
             Work::LateWithdraw { job_ids } => drop(self.withdraw_arrives(&job_ids)),
             Work::Find { user, job_ids } => self.find(user, job_ids, vendor),
             Work::Action(Action::Submit { order }) => {
-                *self.taken.entry(order.job_id.clone()).or_default() += u32::from(vendor.takes_it());
+                *self.taken.entry(order.job_id.clone()).or_default() += u32::from(vendor.accepts_create());
                 let answer = vendor::to_create(vendor);
                 self.turn(|machine, now| machine.submit_finished(&order.job_id, &answer, now));
             }

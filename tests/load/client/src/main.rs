@@ -1,8 +1,8 @@
-//! `valetkey-load run ADDRESS SECONDS CONNECTIONS STATUS FILE`: a closed loop of HTTP/1.1 requests, one thread for each
-//! connection. FILE holds requests, one a line of JSON text as it goes on the wire; they are sent in turn. Every answer
-//! must have one of STATUS, such as `201,202`. Prints `{"rps":…,"p50_us":…,"p99_us":…,"requests":…}`.
+//! `valetkey-load run ADDRESS SECONDS CONNECTIONS STATUS FILE`: a closed loop of HTTP/1.1 requests, one thread per
+//! connection. FILE has one request per line, which the connections send in turn. Every response must have one of
+//! STATUS, such as `201,202`. Prints `{"rps":…,"p50_us":…,"p99_us":…,"requests":…}`.
 //!
-//! `valetkey-load upstream PORT`: answers each GET with an ended prediction and each POST with 201 and the same.
+//! `valetkey-load upstream PORT`: responds to each GET with an ended prediction, to each POST with 201 and the same.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -23,7 +23,7 @@ fn main() -> Result<(), Failure> {
     }
 }
 
-/// A line is a request with `\r\n` written as `\\r\\n`.
+/// Reads the requests. Each line is one raw HTTP request in which the four characters `\r\n` stand for CR LF.
 fn read_requests(file: &str) -> Result<Vec<Vec<u8>>, Failure> {
     let text = std::fs::read_to_string(file)?;
     Ok(text.lines().map(|line| line.replace("\\r\\n", "\r\n").into_bytes()).collect())
@@ -64,7 +64,7 @@ fn one_connection(
             break;
         }
         writer.write_all(request)?;
-        let line = read_answer(&mut reader, &mut body)?;
+        let line = read_message(&mut reader, &mut body)?;
         if !line.split(' ').nth(1).is_some_and(|seen| status.split(',').any(|known| known == seen)) {
             return Err(format!("not {status}: {line}{}", String::from_utf8_lossy(&body)).into());
         }
@@ -73,8 +73,8 @@ fn one_connection(
     Ok(latencies)
 }
 
-/// Reads one answer and returns its status line.
-fn read_answer(reader: &mut BufReader<TcpStream>, body: &mut Vec<u8>) -> Result<String, Failure> {
+/// Reads one HTTP message with its body, and returns its first line.
+fn read_message(reader: &mut BufReader<TcpStream>, body: &mut Vec<u8>) -> Result<String, Failure> {
     let (first, length, chunked) = read_head(reader)?;
     body.clear();
     if !chunked {
@@ -129,7 +129,7 @@ fn serve(mut writer: TcpStream) -> Result<(), Failure> {
     let mut reader = BufReader::new(writer.try_clone()?);
     let mut body = Vec::new();
     loop {
-        let first = read_answer(&mut reader, &mut body)?;
+        let first = read_message(&mut reader, &mut body)?;
         let status = if first.starts_with("POST") { "201 Created" } else { "200 OK" };
         let length = PREDICTION.len();
         let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
