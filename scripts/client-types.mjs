@@ -1,4 +1,4 @@
-// Writes clients/web/src/schema.ts from docs/openapi.json: `make client-types`. A test compares the two.
+// `make client-types`: generates clients/web/src/schema.ts from docs/openapi.json. A test fails when the two differ.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,20 +7,20 @@ import { compile } from "json-schema-to-typescript";
 const root = resolve(import.meta.dirname, "..");
 export const TYPES_PATH = join(root, "clients/web/src/schema.ts");
 
-/** What a client of `/v1` meets; the rest of the document is for operators and for `/auth`. */
+/** The schemas that a client of `/v1` sends or receives. The document's other schemas are for `/admin` and `/auth`. */
 const SCHEMAS = [
   "ErrorCode", "PredictionStatus", "PredictionErrorCode", "Prediction", "PredictionList", "NamedCreateRequest", "Batch", "InputRule", "Model",
   "ModelList", "Estimate", "File", "FileList", "UsageDay", "Usage", "Account", "MinuteLimit", "RateLimits", "Balance",
 ];
 const BANNER = "// Made from docs/openapi.json by `make client-types`. Do not edit.\n";
-/** What the generator says about where a definition came from: of no use to a reader of the types. */
+/** The generator's note about the definition behind a type. Removed: it tells a reader of the types nothing. */
 const ORIGIN = /\n? \*(?: \*)?\n \* This interface was referenced by `Schemas`'s JSON-Schema\n \* via the `definition` "\w+"\.|\/\*\*\n \* This interface was referenced by `Schemas`'s JSON-Schema\n \* via the `definition` "\w+"\.\n \*\/\n/g;
 
 export async function clientTypes() {
   const text = readFileSync(join(root, "docs/openapi.json"), "utf8").replaceAll("#/components/schemas/", "#/$defs/");
   const { schemas } = JSON.parse(text).components;
   const $defs = Object.fromEntries(SCHEMAS.map((name) => [name, schemas[name]]));
-  // The generator takes any value for an object.
+  // `default` may be any JSON value, but the generator types a schema without `type` as an object.
   $defs.InputRule.properties.default.tsType = "unknown";
   const types = await compile({ $defs, type: "object", additionalProperties: false }, "Schemas", {
     additionalProperties: false,

@@ -1,6 +1,7 @@
-// `make dev`: the Worker on workerd, the simulator as vendor and app backend, and the address of the demo page.
+// `make dev`: starts the Worker on workerd and the simulator, which is the vendor and the app's backend in one. Prints
+// the URL of the demo page.
 //
-// Its settings are made afresh for each checkout and live in .dev/, which git ignores.
+// Each checkout generates its own secrets once. Secrets and settings are in .dev/, which git ignores.
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -15,7 +16,7 @@ const simulatorPort = process.env.SIM_PORT ?? "8788";
 const controlPort = process.env.CONTROL_PORT ?? "8789";
 const children = [];
 
-/** The secrets of this checkout: made once, kept in .dev/secrets.json. */
+/** Returns this checkout's secrets. The first run generates them and stores them in .dev/secrets.json. */
 function secrets() {
   const path = join(dev, "secrets.json");
   if (!existsSync(path)) {
@@ -28,7 +29,7 @@ function secrets() {
   return JSON.parse(readFileSync(path, "utf8"));
 }
 
-/** Starts a child in its own process group, so that all of it can be ended, and resolves once `ready` appears. */
+/** Starts a child and resolves once it prints `ready`. It leads a process group, so that `stop` ends its children. */
 function start(command, args, env, ready) {
   return new Promise((started, failed) => {
     const child = spawn(command, args, { env: { ...process.env, ...env }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
@@ -42,7 +43,7 @@ function start(command, args, env, ready) {
     child.stdout.on("data", show);
     child.stderr.on("data", show);
     child.on("exit", (code) => {
-      failed(new Error(`${command} ended with ${code}`));
+      failed(new Error(`${command} exited with code ${code}`));
       stop(1);
     });
   });
@@ -54,7 +55,7 @@ function stop(code) {
     try {
       process.kill(-child.pid, "SIGTERM");
     } catch {
-      // It has ended already.
+      // The process group has already exited.
     }
   }
   process.exit(code);
@@ -88,8 +89,8 @@ await start(
 console.log(`
 Valetkey is running.
 
-  The demo            http://127.0.0.1:${port}/
-  A token for curl    make token SUB=alice
-  The vendor's side   http://127.0.0.1:${controlPort}/state
+  Demo page           http://127.0.0.1:${port}/
+  Token for curl      make token SUB=alice
+  Simulator state     http://127.0.0.1:${controlPort}/state
 
-Ctrl+C ends it.`);
+Press Ctrl+C to stop.`);

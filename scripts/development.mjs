@@ -1,6 +1,6 @@
-// The settings of a Worker that runs against the simulator on this machine: for `make dev` and the browser test.
+// Settings of a Worker that runs against the simulator on this machine, for `make dev` and for tests/support/stack.mjs.
 
-/** A wrangler configuration for the built Worker, with assets from `site`. */
+/** Returns a wrangler configuration of the built Worker. `site` is the folder of its static assets. */
 export function wranglerConfig(root, site) {
   return {
     name: "valetkey-dev",
@@ -18,7 +18,7 @@ export function wranglerConfig(root, site) {
   };
 }
 
-/** Where the pages of examples/ are served. */
+/** The origin that serves the pages of examples/; their READMEs name it. */
 const EXAMPLE_PAGES = "http://127.0.0.1:5173";
 
 const ISSUER = {
@@ -45,8 +45,12 @@ const POLICY = {
 };
 
 /**
- * The text of a .dev.vars file. `simulator` is its origin: the vendor and the app's backend in one. `plans` are added to the policy,
- * `key` is its part about the vendor's key; `changes` replace settings, or are more of them.
+ * Returns the text of a .dev.vars file.
+ *
+ * - `simulator`: origin of the simulator, which is the vendor and the app's backend in one
+ * - `plans`: added to the policy's plans
+ * - `key`: the policy's `key`, the limits of the vendor key
+ * - `changes`: settings that replace or extend the others
  */
 export function developmentVars({ vendorKey, sessionSecret, simulator, demo = "on", plans = {}, key, changes = {} }) {
   const settings = {

@@ -1,4 +1,5 @@
-// What clients/web does only in a browser: keys in IndexedDB, progress of uploads, other origins. In Chromium, on real workerd.
+// The parts of clients/web that only a browser runs: keys in IndexedDB, upload progress, CORS, the React hook. In
+// Chromium, against the built Worker on real workerd.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
@@ -13,7 +14,7 @@ const ROOT = resolve(import.meta.dirname, "../..");
 const DIST = join(ROOT, "clients/web/dist");
 const PATIENT = { timeout: 90_000 };
 
-/** The hook in a component that starts by itself, in React's strict mode, which shows each component twice at first. */
+/** A component that starts a prediction when it mounts, in React's strict mode, which mounts each component twice. */
 const COMPONENT = `
 import { StrictMode, useEffect } from "react";
 import { createRoot } from "react-dom/client";
@@ -39,7 +40,13 @@ function Studio() {
 createRoot(document.body).render(<StrictMode><Studio /></StrictMode>);
 `;
 
-/** The hook as a test drives it: `hook` is what it gives now, `show` chooses whose client it has, `log` is what the clients were asked for. */
+/**
+ * A component through which a test drives the hook, with globals:
+ *
+ * - `hook`: the hook's current value
+ * - `show(name)`: selects the user whose client the hook gets; `undefined` unmounts the component
+ * - `log`: the calls that the clients got
+ */
 const DRIVEN = `
 import { useState } from "react";
 import { flushSync } from "react-dom";
@@ -81,7 +88,7 @@ function bundled(source) {
   return execFileSync(join(ROOT, "node_modules/.bin/esbuild"), flags, { input: source, cwd: ROOT, maxBuffer: 1 << 24 });
 }
 
-/** An app's own server: an empty page, the client as one file and as many, and a component. */
+/** Starts an app's server, with an empty page, the client (bundled and as modules) and both components. */
 async function startApp() {
   const files = readdirSync(DIST).filter((name) => name.endsWith(".js"));
   const scripts = { "/component.js": bundled(COMPONENT), "/driven.js": bundled(DRIVEN), ...Object.fromEntries(files.map((name) => [`/${name}`, readFileSync(join(DIST, name))])) };
@@ -120,7 +127,7 @@ function defineTests() {
     for (const { server } of [app, stranger].filter(Boolean)) server.close();
   });
 
-  /** A page of the app's in `context`, and what its functions need to know. */
+  /** Opens a page of the app in `context`. */
   async function open(context, { origin } = app) {
     const page = await context.newPage();
     await page.goto(origin);
@@ -129,7 +136,7 @@ function defineTests() {
 
   const setting = () => ({ baseUrl: stack.origin, session: `${stack.simulator.origin}/session`, subject: `browser-${(people += 1)}`, model: MODEL });
 
-  test("a key stays in the browser, is the same in every tab, and cannot be taken away", PATIENT, async () => {
+  test("a proof key is the same in every tab, survives a reload, and cannot be exported", PATIENT, async () => {
     const context = await browser.newContext();
     const tabs = await Promise.all([open(context), open(context), open(context)]);
     const thumbprintOf = async () => (await (await import("/valetkey.min.js")).proofKey()).thumbprint;
@@ -161,7 +168,7 @@ function defineTests() {
     await context.close();
   });
 
-  test("a browser that stores no keys has one for as long as the page lives", PATIENT, async () => {
+  test("in a browser that cannot store keys, a key lives as long as the page", PATIENT, async () => {
     const page = await open(await browser.newContext());
     const thumbprint = await page.evaluate(async () => {
       IDBObjectStore.prototype.add = () => {
@@ -173,14 +180,14 @@ function defineTests() {
     await page.context().close();
   });
 
-  test("the hook starts anew where React shows a component a second time", PATIENT, async () => {
+  test("the hook starts again when React mounts a component a second time", PATIENT, async () => {
     const page = await open(await browser.newContext());
     await page.evaluate(() => void import("/component.js"));
     await page.getByText("2 false pred_2 succeeded").waitFor();
     await page.context().close();
   });
 
-  /** Runs steps in a page with the hook, each once React has shown what the last one did; gives what the clients were asked for. */
+  /** Runs `steps` in a page with the hook, each after React rendered the last. Returns `log` and the hook's state. */
   async function drive(...steps) {
     const page = await open(await browser.newContext());
     await page.evaluate(() => void import("/driven.js"));
@@ -195,12 +202,12 @@ function defineTests() {
     return { log, isRunning, jobId: prediction?.job_id, error: error?.message };
   }
 
-  test("one runs at a time", PATIENT, async () => {
+  test("the hook runs one prediction at a time", PATIENT, async () => {
     const { log, jobId } = await drive("void hook.run()", "void hook.run()", "runs.alice.end('pred_1')", "void hook.run()");
     assert.deepEqual([log, jobId], [["alice run", "alice run"], undefined]);
   });
 
-  test("a wish to cancel waits for the id, also after the component has gone", PATIENT, async () => {
+  test("a cancel before the job id is known is sent once it is, even after the component has unmounted", PATIENT, async () => {
     const staying = await drive("void hook.run()", "hook.cancel()", "runs.alice.update('pred_1')", "runs.alice.fail(Object.assign(new Error('-'), { code: 'canceled' }))");
     assert.deepEqual(staying, { log: ["alice run", "alice cancel pred_1"], isRunning: false, jobId: "pred_1", error: undefined });
     const gone = await drive("void hook.run()", "hook.cancel()", "show(undefined)", "runs.alice.update('pred_1')");
@@ -209,19 +216,19 @@ function defineTests() {
     assert.deepEqual(goneWithoutAWish.log, ["alice run", "alice aborted"]);
   });
 
-  test("a cancel that failed is told, and it goes on", PATIENT, async () => {
+  test("a failed cancel is reported, and the prediction continues", PATIENT, async () => {
     const { log, isRunning, error } = await drive("void hook.run()", "runs.alice.update('pred_1')", "cancelError = new Error('no')", "hook.cancel()");
     assert.deepEqual([log, isRunning, error], [["alice run", "alice cancel pred_1"], true, "no"]);
   });
 
-  test("another user's client sees nothing of the last one's, and cancels nothing of theirs", PATIENT, async () => {
+  test("after a change of user, the hook shows and cancels nothing of the last user's", PATIENT, async () => {
     const running = await drive("void hook.run()", "runs.alice.update('pred_1')", "show('bob')", "hook.cancel()", "void hook.run()", "runs.bob.update('pred_2')");
     assert.deepEqual(running, { log: ["alice run", "alice aborted", "bob run"], isRunning: true, jobId: "pred_2", error: undefined });
     const ended = await drive("void hook.run()", "runs.alice.end('pred_1')", "show('bob')");
     assert.deepEqual([ended.jobId, ended.isRunning], [undefined, false]);
   });
 
-  test("a page of another origin makes a picture with a bound token; the token alone is worth nothing", PATIENT, async () => {
+  test("a page of another origin makes a picture with a DPoP-bound token, which is worthless without its key", PATIENT, async () => {
     const context = await browser.newContext();
     const page = await open(context);
     const made = await page.evaluate(async ({ baseUrl, session, subject, model }) => {
@@ -245,7 +252,7 @@ function defineTests() {
     await context.close();
   });
 
-  test("an upload tells its progress, and can be aborted in the middle", PATIENT, async () => {
+  test("an upload reports its progress and can be aborted", PATIENT, async () => {
     const context = await browser.newContext();
     const page = await open(context);
     const protocol = await context.newCDPSession(page);
@@ -275,7 +282,7 @@ function defineTests() {
     await context.close();
   });
 
-  test("a page whose preflight is refused is told that there is no answer", PATIENT, async () => {
+  test("a page whose preflight is refused gets the error `network`", PATIENT, async () => {
     const context = await browser.newContext();
     const page = await open(context, stranger);
     const { next } = await stack.simulator.requests();

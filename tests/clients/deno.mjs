@@ -1,4 +1,5 @@
-// Run by Deno, with the permission to call this machine and no other: a picture with a bound token. Arguments: as JSON.
+// Makes a picture with a DPoP-bound token. deno.test.mjs runs this in Deno, which may connect to 127.0.0.1 only.
+// The argument is JSON, `{baseUrl, sessionUrl, subject, model}`. Prints the results as JSON.
 import { tokenExchange } from "../../clients/web/dist/exchange.js";
 import { proofKey, valetkey } from "../../clients/web/dist/index.js";
 

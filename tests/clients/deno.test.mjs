@@ -15,7 +15,7 @@ before(async () => {
 
 after(() => stack?.stop());
 
-test("Deno makes a picture with a bound token, and needs no permission but the network's", PATIENT, async () => {
+test("Deno makes a picture with a DPoP-bound token, and needs only the network permission", PATIENT, async () => {
   const told = { baseUrl: stack.origin, sessionUrl: `${stack.simulator.origin}/session`, subject: "deno", model: MODEL };
   const args = ["run", "--no-prompt", "--no-remote", "--allow-net=127.0.0.1", join(import.meta.dirname, "deno.mjs"), JSON.stringify(told)];
   const env = { PATH: process.env.PATH, HOME: process.env.HOME, DENO_NO_UPDATE_CHECK: "1" };

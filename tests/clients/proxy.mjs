@@ -1,4 +1,4 @@
-// A network that misbehaves on request, between a client and the Worker.
+// A TCP proxy between a client and the Worker that loses responses and cuts connections on request.
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 
@@ -9,7 +9,7 @@ export class Proxy {
   #losses = [];
   #isDown = false;
 
-  /** Listens on a free port in front of `origin`. */
+  /** Starts a proxy in front of `origin`, on a free port. */
   static async start(origin) {
     const proxy = new Proxy(new URL(origin));
     proxy.#server.listen(0, "127.0.0.1");
@@ -26,19 +26,19 @@ export class Proxy {
     return `http://127.0.0.1:${this.#server.address().port}`;
   }
 
-  /** The next request whose first line matches arrives; its answer does not. */
+  /** Loses one response: that to the next request whose first line matches `pattern`. The request arrives. */
   loseAnswer(pattern) {
     this.#losses.push(pattern);
   }
 
-  /** Ends every connection that is open. Returns how many. */
+  /** Cuts every open connection. Returns how many there were. */
   cut() {
     const { size } = this.#pairs;
     for (const pair of this.#pairs) pair.forEach((socket) => socket.destroy());
     return size;
   }
 
-  /** No connection for `ms`. */
+  /** Cuts every connection and refuses new ones for `ms` milliseconds. */
   async downFor(ms) {
     this.#isDown = true;
     this.cut();
@@ -61,7 +61,7 @@ export class Proxy {
     const pair = [client, worker];
     this.#pairs.add(pair);
     let isLost = false;
-    // A request's first line comes in a piece of its own: these clients do not pipeline.
+    // Every request starts a new chunk: these clients do not pipeline.
     client.on("data", (piece) => {
       const line = piece.toString("latin1").split("\r\n", 1)[0];
       const loss = this.#losses.findIndex((pattern) => pattern.test(line));

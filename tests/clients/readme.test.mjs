@@ -1,4 +1,4 @@
-// The code that README and docs/clients.md show for pages runs as it stands there, but for its addresses.
+// Runs the page code of README.md and docs/clients.md as it is printed there; only its addresses are replaced.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -25,7 +25,7 @@ after(async () => {
   await stack?.stop();
 });
 
-/** The one block of JavaScript under a heading. */
+/** Returns the only block of JavaScript under a heading. */
 function block(file, heading) {
   const part = readFileSync(join(ROOT, file), "utf8").split(`\n${heading}\n`)[1].split(/\n## /)[0];
   const blocks = [...part.matchAll(/^```js\n([^]*?)^```$/gm)];
@@ -33,13 +33,13 @@ function block(file, heading) {
   return blocks[0][1];
 }
 
-/** Replaces an address, which must be there. */
+/** Replaces an address, and fails if the code does not have it. */
 function moved(code, from, to) {
   assert.ok(code.includes(from), `${from} is not in the code`);
   return code.replace(from, to);
 }
 
-/** Runs code as a module that has `valetkey` installed. */
+/** Runs `code` as a module in a folder where `valetkey` is installed. */
 async function run(name, code) {
   const directory = join(ROOT, "dist/readme");
   rmSync(directory, { recursive: true, force: true });

@@ -1,4 +1,5 @@
-// The stack that the clients' tests run against: tokens of its own for proofs of possession, files as input, no tight limits.
+// Starts the stack for the tests of the clients. Unlike in `make dev`, the Worker signs tokens of its own, which can be
+// bound to a DPoP key, and the limits are high.
 import { generateKeyPairSync } from "node:crypto";
 import { startStack } from "../support/stack.mjs";
 
@@ -17,7 +18,7 @@ const PLAN = { requests_per_minute: 6000, predictions_per_minute: 1000, concurre
 const POLICY = {
   plans: {
     default: PLAN,
-    // For a client that is told to wait.
+    // For tests in which a client has to wait.
     narrow: { ...PLAN, predictions_per_minute: 60, concurrent_predictions: 1 },
     poor: { ...PLAN, daily_credits: "2.5" },
   },
@@ -38,7 +39,7 @@ function signingKeys() {
   return JSON.stringify({ keys: [{ kty, crv, kid: "test-1", x, d }] });
 }
 
-/** `publicUrl` is what clients call, where that is not the Worker's own address; `origins` are those of pages. */
+/** `origins` are allowed for CORS. `publicUrl` is the URL that clients call, if it is not the Worker's own. */
 export function startClientStack({ origins = [], publicUrl } = {}) {
   return startStack({
     settings: (origin) => ({

@@ -1,4 +1,4 @@
-// clients/web in Node, against the built Worker on real workerd, over a network that loses answers and connections.
+// clients/web in Node, against the built Worker on real workerd, over a network that loses responses and connections.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { tokenExchange } from "../../clients/web/dist/exchange.js";
@@ -6,7 +6,7 @@ import { proofKey, valetkey } from "../../clients/web/dist/index.js";
 import { Proxy } from "./proxy.mjs";
 import { MODEL, startClientStack } from "./stack.mjs";
 
-/** Of Capacitor (iOS, Android), Ionic and Tauri (macOS and Linux, Windows with https). */
+/** Origins of pages in Capacitor (iOS, Android), Ionic, and Tauri (macOS and Linux; Windows with https). */
 const APP_ORIGINS = ["capacitor://localhost", "https://localhost", "ionic://localhost", "tauri://localhost", "https://tauri.localhost"];
 const FAR_AWAY = { timeout: 60_000 };
 let stack;
@@ -23,7 +23,7 @@ after(async () => {
   await stack?.stop();
 });
 
-/** Somebody new, and how often a token was asked for them. */
+/** Creates a client for a new user. `asked.times` counts the calls of its `getToken`. */
 function somebody({ baseUrl = proxy.origin, plan, ...options } = {}) {
   const subject = `somebody-${(people += 1)}`;
   const asked = { times: 0 };
@@ -34,7 +34,7 @@ function somebody({ baseUrl = proxy.origin, plan, ...options } = {}) {
   return { subject, asked, client: valetkey({ baseUrl, getToken, ...options }) };
 }
 
-/** What `use` made the vendor do, by route. */
+/** Runs `use`. Returns its result, and `of(route)`: the requests to that route of the vendor meanwhile. */
 async function vendorWork(use) {
   const { next } = await stack.simulator.requests();
   const result = await use();
@@ -53,7 +53,7 @@ test("a prompt becomes a picture", FAR_AWAY, async () => {
   assert.equal(image.headers.get("content-type"), "image/png");
 });
 
-test("a create whose answer is lost is made once", FAR_AWAY, async () => {
+test("a create whose response is lost is made once", FAR_AWAY, async () => {
   const { client } = somebody();
   const { result, of } = await vendorWork(() => {
     proxy.loseAnswer(/^POST \S+\/predictions /);
@@ -65,7 +65,7 @@ test("a create whose answer is lost is made once", FAR_AWAY, async () => {
   assert.equal((await client.account()).usage.credits_spent, "2.5");
 });
 
-test("events go on after a cut connection and ten seconds without a network, and nothing is told twice", FAR_AWAY, async () => {
+test("events resume after a cut connection and ten seconds without a network, and none comes twice", FAR_AWAY, async () => {
   const { client } = somebody();
   const { job_id: jobId } = await client.create(MODEL, { prompt: "A garden in all four seasons [slow]" });
   const states = [];
@@ -81,7 +81,7 @@ test("events go on after a cut connection and ten seconds without a network, and
   assert.equal(new Set(states).size, states.length, String(states));
 });
 
-test("cancel ends it, and run says so", FAR_AWAY, async () => {
+test("`cancel` ends a prediction, and `run` rejects with `canceled`", FAR_AWAY, async () => {
   const { client } = somebody();
   const onUpdate = ({ status, job_id: jobId }) => {
     if (status === "processing") client.cancel(jobId);
@@ -90,7 +90,7 @@ test("cancel ends it, and run says so", FAR_AWAY, async () => {
   await assert.rejects(running, (error) => error.code === "canceled" && error.prediction.status === "canceled");
 });
 
-test("a failure has its code, its advice and the prediction", FAR_AWAY, async () => {
+test("a failed prediction is an error with its code, its advice and the prediction", FAR_AWAY, async () => {
   const { client } = somebody();
   await assert.rejects(client.run(MODEL, { prompt: "A garden [fail]" }), (error) => {
     assert.deepEqual([error.code, error.advice, error.prediction.status], ["upstream_failed", "ask_user", "failed"]);
@@ -98,7 +98,7 @@ test("a failure has its code, its advice and the prediction", FAR_AWAY, async ()
   });
 });
 
-test("refusals have code, status, request id and parameter, and reach nobody", FAR_AWAY, async () => {
+test("a refusal has code, status, request id and parameter, and nothing reaches the vendor", FAR_AWAY, async () => {
   const { client } = somebody();
   const { of } = await vendorWork(async () => {
     await assert.rejects(client.create(MODEL, { prompt: 5 }), (error) => {
@@ -114,7 +114,7 @@ test("refusals have code, status, request id and parameter, and reach nobody", F
   assert.equal(of("create").length, 0);
 });
 
-test("who has one place waits, is told the place, and both pictures come", FAR_AWAY, async () => {
+test("with one concurrent prediction allowed, the second waits, reports its queue position, and both succeed", FAR_AWAY, async () => {
   const { client } = somebody({ plan: "narrow" });
   const places = [];
   const onUpdate = ({ queue }) => queue && places.push(queue.position);
@@ -123,13 +123,13 @@ test("who has one place waits, is told the place, and both pictures come", FAR_A
   assert.equal(places[0], 1);
 });
 
-test("twenty calls at the same time ask for one token", FAR_AWAY, async () => {
+test("twenty concurrent calls fetch one token", FAR_AWAY, async () => {
   const { client, asked } = somebody();
   await Promise.all(Array.from({ length: 20 }, () => client.account()));
   assert.equal(asked.times, 1);
 });
 
-test("a token that was revoked is replaced without a word", FAR_AWAY, async () => {
+test("a revoked token is replaced without an error", FAR_AWAY, async () => {
   const provider = somebody();
   const given = [];
   const exchange = tokenExchange({ baseUrl: stack.origin, subjectToken: () => stack.simulator.token(provider.subject) });
@@ -145,12 +145,12 @@ test("a token that was revoked is replaced without a word", FAR_AWAY, async () =
   assert.equal(given.length, 2);
 });
 
-test("a token that cannot be exchanged is an error with the reason", FAR_AWAY, async () => {
+test("a token exchange that is refused is the error `no_token` with the status", FAR_AWAY, async () => {
   const getToken = tokenExchange({ baseUrl: stack.origin, subjectToken: () => "e30.e30.c2ln" });
   await assert.rejects(valetkey({ baseUrl: stack.origin, getToken }).account(), { code: "no_token", status: 400 });
 });
 
-test("a batch is made once and read to its end", FAR_AWAY, async () => {
+test("a batch whose response is lost is made once and read to its end", FAR_AWAY, async () => {
   const { client } = somebody();
   const { result: batch, of } = await vendorWork(async () => {
     proxy.loseAnswer(/^POST \S+\/batch /);
@@ -162,7 +162,7 @@ test("a batch is made once and read to its end", FAR_AWAY, async () => {
   assert.equal((await client.getBatch(batch.batch_id)).status, "succeeded");
 });
 
-test("more waits at once than streams may be open: the others look", FAR_AWAY, async () => {
+test("when more predictions are waited for than streams may be open, the others are polled", FAR_AWAY, async () => {
   const { client } = somebody();
   const items = Array.from({ length: 8 }, (_, index) => ({ model: MODEL, input: { prompt: `garden ${index}` } }));
   const { predictions } = await client.batch(items);
@@ -170,7 +170,7 @@ test("more waits at once than streams may be open: the others look", FAR_AWAY, a
   assert.deepEqual(new Set(ended.map(({ status }) => status)), new Set(["succeeded"]));
 });
 
-test("a file goes up, into a prediction, and away", FAR_AWAY, async () => {
+test("a file is uploaded, used in a prediction and deleted", FAR_AWAY, async () => {
   const { client } = somebody();
   const progress = [];
   const file = new Blob([Buffer.from("89504e470d0a1a0a", "hex"), new Uint8Array(2_000_000)], { type: "image/png" });
@@ -185,7 +185,7 @@ test("a file goes up, into a prediction, and away", FAR_AWAY, async () => {
   assert.equal((await client.files.list()).data.length, 0);
 });
 
-test("the list has pages, and what is deleted is gone", FAR_AWAY, async () => {
+test("the list has pages, and a deleted prediction is no longer in it", FAR_AWAY, async () => {
   const { client } = somebody();
   for (const prompt of ["one", "two", "three"]) await client.run(MODEL, { prompt });
   const first = await client.list({ limit: 2 });
@@ -196,7 +196,7 @@ test("the list has pages, and what is deleted is gone", FAR_AWAY, async () => {
   assert.equal((await client.usage()).data[0].predictions, 3);
 });
 
-test("what can be asked has its answer", FAR_AWAY, async () => {
+test("estimate, models, balance, rate limits and a create that waits return their results", FAR_AWAY, async () => {
   const { client } = somebody();
   assert.equal((await client.estimate(MODEL, { prompt: "p" })).credits, "2.5");
   assert.equal((await client.models()).data[0].id, MODEL);
@@ -207,11 +207,11 @@ test("what can be asked has its answer", FAR_AWAY, async () => {
   assert.equal(waited.status, "succeeded");
 });
 
-test("a bound token comes by exchange, needs its key, and each request its proof", FAR_AWAY, async () => {
+test("a DPoP-bound token comes from an exchange and is refused without a proof by its key", FAR_AWAY, async () => {
   const dpop = proofKey();
   const { subject } = somebody();
   const tokens = [];
-  // Proofs name the Worker's own address, so this one goes without the proxy.
+  // A proof names the URL that it is for, so this client calls the Worker without the proxy.
   const exchange = tokenExchange({ baseUrl: stack.origin, subjectToken: () => stack.simulator.token(subject), dpop });
   const getToken = async (request) => {
     tokens.push(await exchange(request));
@@ -231,7 +231,7 @@ test("a bound token comes by exchange, needs its key, and each request its proof
 });
 
 for (const origin of APP_ORIGINS) {
-  test(`a page of ${origin} may send what the client sends and read what it reads`, FAR_AWAY, async () => {
+  test(`CORS lets a page of ${origin} send and read every header that the client uses`, FAR_AWAY, async () => {
     const sent = ["authorization", "content-type", "dpop", "idempotency-key", "last-event-id", "prefer", "x-firebase-appcheck"];
     const url = `${stack.origin}/v1/account`;
     const preflight = await fetch(url, {

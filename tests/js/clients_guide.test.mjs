@@ -1,4 +1,4 @@
-// docs/clients.md: its table is the client's, and its code compiles.
+// docs/clients.md: its table of codes matches the TypeScript client, and its code samples compile.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -12,17 +12,17 @@ const GUIDE = readFileSync(join(ROOT, "docs/clients.md"), "utf8");
 const { components } = JSON.parse(readFileSync(join(ROOT, "docs/openapi.json"), "utf8"));
 const WORDS = { repeat: /^repeat with the same key$/, wait: /^wait$/, ask_user: /^ask the user/, give_up: /^give up$/ };
 
-test("the table has every code, with the status and the advice that it has", () => {
+test("the table lists every code with its status and advice", () => {
   const rows = new Map([...GUIDE.matchAll(/^\| (\S+) \| `(\w+)` \| .* \| (.*) \|$/gm)].map(([, status, code, what]) => [code, { status, what }]));
   assert.deepEqual([...rows.keys()].sort(), CODES);
   for (const [code, { what }] of rows) assert.match(what, WORDS[new ValetkeyError(code, "").advice], code);
   const readme = readFileSync(join(ROOT, "README.md"), "utf8");
   for (const code of components.schemas.ErrorCode.enum) {
-    assert.match(readme, new RegExp(`^\\| ${rows.get(code).status} \\| \`${code}\``, "m"), `README has another status for ${code}`);
+    assert.match(readme, new RegExp(`^\\| ${rows.get(code).status} \\| \`${code}\``, "m"), `README.md gives ${code} another status`);
   }
 });
 
-/** What the guide's pieces of code take for granted. */
+/** Declarations of the names that the guide's code samples use but do not define. */
 const GIVEN = `
 import type { Client } from "valetkey";
 declare global {
@@ -34,7 +34,7 @@ declare global {
 }
 `;
 
-test("its code compiles", () => {
+test("the code samples compile", () => {
   const directory = join(ROOT, "dist/clients-guide");
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(join(directory, "node_modules"), { recursive: true });
@@ -42,7 +42,7 @@ test("its code compiles", () => {
   const blocks = [...GUIDE.matchAll(/^```(tsx?)\n([^]*?)^```$/gm)];
   assert.ok(blocks.length >= 10);
   writeFileSync(join(directory, "given.d.ts"), GIVEN);
-  // `export {}` makes each a module, so that names do not meet.
+  // `export {}` makes each sample a module, so that the samples' names do not collide.
   blocks.forEach(([, kind, code], index) => writeFileSync(join(directory, `block-${index}.${kind}`), `${code}\nexport {};\n`));
   const flags = ["--noEmit", "--strict", "--target", "ES2022", "--module", "ESNext", "--moduleResolution", "bundler", "--jsx", "react-jsx", "--exactOptionalPropertyTypes"];
   const files = ["given.d.ts", ...blocks.map(([, kind], index) => `block-${index}.${kind}`)];

@@ -1,6 +1,11 @@
-// The scan of a relayed stream against a plain search of the whole, on random streams cut at random: the finding is the
-// same however a stream is cut, what goes on is its untouched beginning, before the first byte of a key, and without a
-// key all of it goes on. FUZZ_SEED and FUZZ_CASES choose other streams.
+// Compares the key scan of a relayed stream with a plain search of the whole stream, on random streams that are split
+// at random:
+//
+// - both find a key, or neither does
+// - the bytes that are passed on are an unchanged prefix of the stream, which ends before the first byte of a key
+// - a stream without a key is passed on whole
+//
+// FUZZ_SEED and FUZZ_CASES choose other streams.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { keyScanner } from "../../src/edge/key_scanner.js";
@@ -15,7 +20,7 @@ const windows = ([text, length]) => Array.from({ length: text.length - length + 
 const [PLAIN, HEX, ...BASE64] = FORMS.map(windows);
 const hex = (text) => Buffer.from(text).toString("hex");
 const percent = (text) => hex(text).replace(/../g, "%$&");
-// Pieces of the tail as an echo would have them.
+// Pieces of the key's tail in the encodings that an echo could have.
 const NEEDLES = [PLAIN[0], PLAIN[3], PLAIN[8]].flatMap((piece) => [
   piece,
   hex(piece),
@@ -29,7 +34,7 @@ const NEEDLES = [PLAIN[0], PLAIN[3], PLAIN[8]].flatMap((piece) => [
   }),
 ]);
 
-/** Numbers that are the same for the same seed (mulberry32). */
+/** Returns a function that returns random numbers below its argument, the same ones for the same seed (mulberry32). */
 function random(seed) {
   let state = seed >>> 0;
   return (below) => {
@@ -43,7 +48,7 @@ function random(seed) {
 const escaped = (text, choose) =>
   [...text].map((character) => (choose(2) === 0 ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)).join("");
 
-/** A piece of a stream: text, bytes, escapes, keys, parts of keys. */
+/** Returns a random piece of a stream: text, bytes, escapes, a key or a part of a key. */
 function part(choose) {
   const needle = NEEDLES[choose(NEEDLES.length)];
   switch (choose(12)) {
@@ -70,7 +75,10 @@ function part(choose) {
   }
 }
 
-/** A stream as text of one character a byte. A key is in every second one at most, so that both findings come often. */
+/**
+ * Returns a random stream as text, one character for each byte. Half of the pieces that hold a key are dropped, so that
+ * streams with a key and streams without one are both frequent.
+ */
 function stream(choose) {
   let text = "";
   for (let count = 1 + choose(6); count > 0; count -= 1) {
@@ -88,7 +96,7 @@ function holds(text) {
 
 const unpercent = (text) => text.replace(/%([0-9a-fA-F]{2})/g, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
 
-// As JSON reads escapes, from left to right: another way to the same text than the scanner's.
+// Decodes JSON escapes from left to right, and not by the scanner's algorithm, so that a mistake in that one shows.
 function decoded(text) {
   let plain = "";
   for (let at = 0; at < text.length; ) {
@@ -109,7 +117,7 @@ function decoded(text) {
 
 const holdsKey = (text) => [text, decoded(text)].some((view) => holds(view) || holds(unpercent(view)));
 
-/** The stream in chunks, sometimes empty, sometimes of one byte. */
+/** Splits a stream into chunks of random length. Some are empty, some have one byte. */
 function cut(whole, choose) {
   const chunks = [];
   const longest = [1, 2, 7, 40, whole.length + 1][choose(5)];
@@ -121,7 +129,7 @@ function cut(whole, choose) {
   return chunks;
 }
 
-/** What goes on, step by step, and whether the key was found. */
+/** Scans `chunks`. Returns `out`, the bytes that were passed on, as Latin-1, and whether the key was `found`. */
 function scan(chunks) {
   const scanner = keyScanner(FORMS);
   const out = [];
@@ -133,7 +141,7 @@ function scan(chunks) {
   return { found: false, out: Buffer.concat(out).toString("latin1") };
 }
 
-test(`random streams, cut at random, are scanned as if they were whole (FUZZ_SEED=${SEED})`, () => {
+test(`random streams, split at random, are scanned as if they were whole (FUZZ_SEED=${SEED})`, () => {
   const choose = random(SEED);
   let leaks = 0;
   for (let index = 0; index < CASES; index += 1) {
@@ -147,7 +155,7 @@ test(`random streams, cut at random, are scanned as if they were whole (FUZZ_SEE
       const what = () => JSON.stringify({ index, chunks: chunks.map((chunk) => chunk.toString("latin1")) });
       assert.equal(found, expected, what());
       assert.ok(text.startsWith(out), what());
-      if (found) assert.ok(holdsKey(text.slice(out.length)), `a part of the key went on: ${what()}`);
+      if (found) assert.ok(holdsKey(text.slice(out.length)), `a part of the key was passed on: ${what()}`);
       if (!expected) assert.equal(out, text, what());
     }
   }

@@ -1,4 +1,4 @@
-// clients/kotlin beside the API's description and the TypeScript client; what README shows beside what is run.
+// Compares clients/kotlin with docs/openapi.json and the TypeScript client, and its README with code that tests run.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -14,12 +14,12 @@ const { schemas } = JSON.parse(readFileSync(join(ROOT, "docs/openapi.json"), "ut
 
 const codes = [...main("ValetkeyException").matchAll(/^ {4}([A-Z_]+)\("(\w+)", Advice\.(\w+)\)[,;]$/gm)];
 
-test("its codes are the API's, those of predictions and the clients' own", () => {
+test("its codes are those of the API, of predictions and of the clients themselves", () => {
   assert.deepEqual(codes.map(([, , wire]) => wire).sort(), CODES);
   for (const [, name, wire] of codes) assert.equal(name, wire.toUpperCase());
 });
 
-test("each code has the advice that it has in the TypeScript client", () => {
+test("each code has the same advice as in the TypeScript client", () => {
   for (const [, , wire, advice] of codes) assert.equal(advice.toLowerCase(), new ValetkeyError(wire, "").advice, wire);
 });
 
@@ -28,7 +28,7 @@ test("it knows every status", () => {
   assert.deepEqual(statuses, schemas.PredictionStatus.enum);
 });
 
-test("what it reads is there, and always where it is required", () => {
+test("every member that it reads is in the API, and is required there if the client requires it", () => {
   const { Prediction, File, Account } = schemas;
   const { queue, error, metrics } = Prediction.properties;
   const parts = [Prediction, queue, error.oneOf?.find(({ properties }) => properties) ?? error, metrics, File, Account, Account.properties.usage, Account.properties.limits];
@@ -39,21 +39,21 @@ test("what it reads is there, and always where it is required", () => {
   }
 });
 
-test("README shows the recipes that are run", () => {
+test("README shows the recipes that the tests run", () => {
   const [, recipes] = /all that it takes:\n\n```kotlin\n([^]+?)```/.exec(read("README.md"));
   assert.ok(read("src/test/kotlin/valetkey/RecipesTest.kt").includes(recipes));
 });
 
-test("README says what is not run", () => {
+test("README says what no test runs", () => {
   assert.match(read("README.md"), /\*\*Not run by this project's tests: Android, and the Gradle build\.\*\*/);
 });
 
-test("Gradle has the compiler that the tests use", () => {
+test("Gradle uses the same compiler version as the tests", () => {
   const { devDependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   assert.ok(read("build.gradle.kts").includes(`kotlin("jvm") version "${devDependencies["kotlin-compiler"]}"`));
 });
 
-test("Gradle gives the compiler the flags that the tests give it", () => {
+test("Gradle passes the same compiler flags as the tests", () => {
   const gradle = read("build.gradle.kts");
   const runner = readFileSync(join(ROOT, "tests/kotlin/run.mjs"), "utf8");
   const flag = (name) => new RegExp(`"-${name}[=",\\s]+([\\d.]+)"`).exec(runner)?.[1];
@@ -63,13 +63,13 @@ test("Gradle gives the compiler the flags that the tests give it", () => {
   assert.ok(gradle.includes(`jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_${flag("jvm-target").replace(".", "_")}`));
 });
 
-test("the library imports only what Android 5, Java 8 and Kotlin's own library have", () => {
+test("the library imports only what Android 5, Java 8 and Kotlin's standard library provide", () => {
   const known = /^(java\.(io|math|net|security)\.|java\.nio\.(ByteBuffer$|charset\.)|java\.util\.concurrent\.(?!CompletableFuture)|kotlin\.)/;
   for (const file of readdirSync(join(KOTLIN, "src/main/kotlin/valetkey"))) {
     for (const [, path] of main(file.replace(/\.kt$/, "")).matchAll(/^import (\S+)/gm)) assert.match(path, known, file);
   }
 });
 
-test("its regular expressions mean the same on Android, where \\w and \\d are Unicode's", () => {
+test("its regular expressions avoid \\w, \\d and \\b, which match Unicode on Android", () => {
   for (const file of readdirSync(join(KOTLIN, "src/main/kotlin/valetkey"))) assert.doesNotMatch(main(file.replace(/\.kt$/, "")), /\\\\[wdb]/i, file);
 });

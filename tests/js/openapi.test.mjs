@@ -1,5 +1,5 @@
-// docs/openapi.json by itself: the rules of redocly.yaml, and each example against its schema. tests/openapi.rs compares the
-// document with the code, tests/openapi/ with a running Worker.
+// Checks docs/openapi.json by itself: the rules of redocly.yaml, and each example against its schema. tests/openapi.rs
+// compares the document with the code, tests/openapi/ with a running Worker.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -13,7 +13,7 @@ const ROOT = resolve(import.meta.dirname, "../..");
 const FILE = join(ROOT, "docs/openapi.json");
 const document = JSON.parse(readFileSync(FILE, "utf8"));
 
-/** What redocly says of a document, by the rules of redocly.yaml; exceptions are for docs/openapi.json alone. */
+/** Lints a document by redocly.yaml. The exceptions in .redocly.lint-ignore.yaml apply to docs/openapi.json alone. */
 function lint(file) {
   const command = join(ROOT, "node_modules/@redocly/cli/bin/cli.js");
   const flags = ["lint", file, "--config", join(ROOT, "redocly.yaml"), "--format", "json"];
@@ -36,13 +36,13 @@ function lintChanged(change) {
   }
 }
 
-test("the document keeps redocly's strict rules", () => {
+test("the document follows redocly's strict rules", () => {
   const { status, problems } = lint("docs/openapi.json");
   assert.deepEqual(problems, []);
   assert.equal(status, 0);
 });
 
-test("redocly notices an example that is not of its schema, and a reference to nothing", () => {
+test("redocly finds an example that violates its schema, and a reference that does not resolve", () => {
   const rules = lintChanged((changed) => {
     changed.components.examples.not_found.value.error.code = "no_such_code";
     changed.paths["/v1/account"].get.responses["401"].$ref = "#/components/responses/NoSuchResponse";
@@ -51,14 +51,14 @@ test("redocly notices an example that is not of its schema, and a reference to n
   assert.ok(rules.includes("no-unresolved-refs"), rules.join());
 });
 
-/** What a reference leads to. */
+/** Resolves a `$ref`. Returns any other value unchanged. */
 function resolved(value) {
   if (value?.$ref === undefined) return value;
   const steps = value.$ref.slice(2).split("/").map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"));
   return steps.reduce((place, step) => place[step], document);
 }
 
-/** Every media type of a request or an answer, with its place. */
+/** Returns every media type of every request and response. `place` is the operation, `request` or status, and type. */
 function mediaTypes() {
   return Object.values(document.paths).flatMap((item) =>
     Object.values(item).flatMap((operation) => {
@@ -73,14 +73,14 @@ function mediaTypes() {
   );
 }
 
-// OpenAPI's own formats and words are no errors; whatever else is not known is one.
+// Strict: an unknown keyword or format is an error. `binary` is OpenAPI's own format.
 const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, formats: { binary: true } });
 addFormats(ajv);
 const rooted = (schema) => JSON.parse(JSON.stringify(schema).replaceAll("#/components/schemas/", "openapi#/$defs/"));
 ajv.addSchema({ $id: "openapi", $defs: rooted(document.components.schemas) });
 const compiled = (schema) => ajv.compile(rooted(schema));
 
-test("each example is what its schema says", () => {
+test("each example matches its schema", () => {
   let checked = 0;
   for (const { place, schema, examples = {} } of mediaTypes()) {
     const validate = compiled(schema);
@@ -92,13 +92,13 @@ test("each example is what its schema says", () => {
   assert.ok(checked > 100, `only ${checked} examples`);
 });
 
-test("an event's example holds a prediction", () => {
+test("the data of an event's example is a prediction", () => {
   const { schema, examples } = document.paths["/v1/predictions/{job_id}/events"].get.responses[200].content["text/event-stream"];
   const validate = compiled(resolved(schema).properties.data.contentSchema);
   for (const { value } of Object.values(examples)) assert.ok(validate(JSON.parse(value.data)), value.data);
 });
 
-test("an idempotency key may be what src/headers.rs takes: printable, and one", () => {
+test("the pattern of Idempotency-Key accepts what src/headers.rs accepts: one printable value", () => {
   const { pattern, minLength, maxLength } = document.components.parameters.IdempotencyKey.schema;
   const all = Array.from({ length: 95 }, (_, index) => String.fromCharCode(0x20 + index)).join("").trim();
   for (const good of ["k", "550e8400-e29b-41d4-a716-446655440000", "a,b", "a ,b", "a,", ",,", "a  b", all]) assert.match(good, new RegExp(pattern, "u"), good);
@@ -106,7 +106,7 @@ test("an idempotency key may be what src/headers.rs takes: printable, and one", 
   assert.deepEqual([minLength, maxLength], [1, 255]);
 });
 
-test("each answer has an example, and each property of a schema a description", () => {
+test("each response has an example, and each property of a schema has a description", () => {
   const JSON_OF_NO_SHAPE = "getOpenApi 200 application/json";
   const bare = mediaTypes().filter(({ place, examples }) => / \d{3} /.test(place) && examples === undefined);
   assert.deepEqual(bare.map(({ place }) => place), [JSON_OF_NO_SHAPE]);

@@ -1,5 +1,5 @@
-// `make bench`: requests a second of Valetkey beside a null relay and beside Hono with jose, in one run, with one load
-// tool, under plain workerd. README.md says how to read it.
+// `make bench`: compares Valetkey's requests per second with those of its peers (README.md), in one run, with one load
+// tool, under plain workerd. README.md says how to read the output.
 import { execFileSync, spawn } from "node:child_process";
 import { createHmac, generateKeyPairSync, sign } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -11,7 +11,8 @@ const root = resolve(import.meta.dirname, "../..");
 const seconds = Number(process.env.BENCH_SECONDS ?? "3");
 const rounds = Number(process.env.BENCH_ROUNDS ?? "5");
 const connections = 16;
-// As many vendor connections as creates may have open: more would wait in our queue, and nobody else has one.
+// Concurrent creates: as many vendor connections as the Dispatcher uses for them (VENDOR_CONNECTIONS_MAX less
+// VENDOR_CONNECTIONS_KEPT). More would wait in Valetkey's queue; the peers have none.
 const creating = 4;
 const secret = "a-secret-of-the-benchmark-alone-0123456789";
 const vendorKey = "sk_live_BenchBenchBenchBench0";
@@ -53,7 +54,7 @@ function load(worker, status, requests, time = seconds, open = connections) {
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** Rounds in turn over all cells of a row, and the median of each figure. */
+/** Measures cells `[worker, status, requests]` in alternating rounds. Returns each one's median rps, p50, p99 (us). */
 function measure(cells, open = connections) {
   const results = cells.map(() => []);
   for (const [worker, status, requests] of cells) load(worker, status, requests, 1, open);
@@ -97,7 +98,7 @@ async function startAll(upstream) {
   const settings = {
     ...bindings,
     ALLOWED_ORIGINS: "none",
-    // The peers write no log either.
+    // The peers do not log either.
     LOG_LEVEL: "error",
     ISSUERS: JSON.stringify([
       { issuer: "https://issuer.example", audience: ["bench"], keys: { secret: "TEST_SECRET" }, algorithms: ["HS256"] },
@@ -132,7 +133,7 @@ async function endedPrediction(ours, bearer) {
   const headers = { Authorization: `Bearer ${bearer}`, "Content-Type": "application/json" };
   const created = await fetch(`http://${ours.address}/v1/acme/model-x/predictions`, { method: "POST", headers, body: createBody });
   const { job_id: id, status } = await created.json();
-  if (status !== "succeeded") throw new Error(`the prediction did not end at once: ${created.status} ${status}`);
+  if (status !== "succeeded") throw new Error(`the prediction is not terminal at once: ${created.status} ${status}`);
   return id;
 }
 
@@ -162,13 +163,13 @@ async function main() {
 
   const get = [wire("GET", `/v1/predictions/${id}`, good)];
   const [nullGet, honoGet, oursGet] = measure([[nullRelay, 200, get], [hono, 200, get], [ours, 200, get]]);
-  print("GET of an ended prediction (peers relay, we read our record)", [["null relay", nullGet], ["Hono + jose", honoGet], ["Valetkey", oursGet]]);
+  print("GET of an ended prediction (the peers relay, Valetkey reads the user's Ledger)", [["null relay", nullGet], ["Hono + jose", honoGet], ["Valetkey", oursGet]]);
 
-  // The same user's record would need the same issuer: each reads one of its own.
+  // A record belongs to a user of one issuer, so each token reads a prediction of its own.
   const signed = es256Token("alice");
   const signedGet = [wire("GET", `/v1/predictions/${await endedPrediction(ours, signed)}`, signed)];
   const [hs256, es256] = measure([[ours, 200, get], [ours, 200, signedGet]]);
-  print("GET with a token that was seen before, by its algorithm", [["HS256", hs256], ["ES256", es256]]);
+  print("GET with a token that the isolate has verified before, by algorithm", [["HS256", hs256], ["ES256", es256]]);
   const targetSigned = () => target("ES256 warm, to HS256", es256.rps / hs256.rps, 0.95);
 
   const creates = Array.from({ length: 256 }, (_, user) => wire("POST", "/v1/acme/model-x/predictions", token(`user-${user}`), createBody));
@@ -180,7 +181,7 @@ async function main() {
   const [nullCreate, honoCreate, objectsCreate, oursCreate] = measure([
     [nullRelay, 201, creates], [hono, 201, creates], [objects, 201, creates], [ours, 201, creates],
   ], creating);
-  print(`create, ${creating} at a time (relays keep nothing; we and our like in JavaScript reserve, submit, settle in two objects)`, [
+  print(`create, ${creating} at a time (the relays keep no state; Valetkey and the two objects reserve, submit and settle)`, [
     ["null relay", nullCreate], ["Hono + jose", honoCreate], ["JavaScript, two objects", objectsCreate], ["Valetkey", oursCreate],
   ]);
 
@@ -192,7 +193,7 @@ async function main() {
   memory(ours, id, good, bad);
 }
 
-/** Resident memory before and after 100,000 requests more, of several kinds and many tokens. */
+/** Prints resident memory after 50,000 requests, and after 100,000 more, of several kinds and with many tokens. */
 function memory(ours, id, good, bad) {
   const mixed = [
     wire("GET", `/v1/predictions/${id}`, good),

@@ -1,7 +1,7 @@
-// `node tests/load/bench.mjs --profile`: where the isolate's time goes during GETs, by self time, through workerd's
-// inspector. Build with KEEP_NAMES=1 to see the names of wasm functions.
+// `node tests/load/bench.mjs --profile`: profiles the isolate during GETs through workerd's inspector. Build with
+// KEEP_NAMES=1 to see the names of wasm functions.
 
-/** Profiles the Worker behind the inspector at `address` while `work` runs, and prints the top of it. */
+/** Profiles the Worker behind the inspector at `address` while `work` runs. Prints the top 45 by self time. */
 export async function profile(address, work) {
   const targets = await (await fetch(`http://${address}/json`)).json();
   const socket = new WebSocket(targets[0].webSocketDebuggerUrl);

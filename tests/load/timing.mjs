@@ -1,5 +1,6 @@
-// `make timing`: what the time of a refusal tells. Tokens that are refused for different reasons come in turn, in random
-// order, over one connection, one at a time; README.md says how to read what is printed.
+// `make timing`: measures what the response time of a 401 reveals about its reason (a timing attack). Tokens that are
+// refused for different reasons are sent in random order, one at a time, over one connection. README.md says how to
+// read the output.
 import { createHmac, generateKeyPairSync, randomBytes, randomInt, sign as signWith } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
@@ -10,7 +11,7 @@ import { startWorker } from "./workerd.mjs";
 const root = resolve(import.meta.dirname, "../..");
 const rounds = Number(process.env.TIMING_ROUNDS ?? "5000");
 const warmUp = Math.min(500, rounds);
-// Of each kind: what verifying an ECDSA signature takes differs a little from one to the next.
+// Tokens of each kind: the time to verify an ECDSA signature differs a little from one signature to the next.
 const tokens = 64;
 const secret = randomBytes(32).toString("base64url");
 const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -36,7 +37,10 @@ const signers = {
   ES256: (input) => signWith("sha256", input, { key: privateKey, dsaEncoding: "ieee-p1363" }),
 };
 
-/** A token that is good but for what is given: its issuer, `kid`, age in seconds, the byte `spoiled` of its signature. */
+/**
+ * Returns a token that is valid except for what is given: `iss`, `kid`, `age` in seconds, or `spoiled`, the index of a
+ * wrong byte in its signature.
+ */
 function token(alg, { iss = issuers[alg].issuer, kid = "key-1", age = 0, spoiled } = {}) {
   const encode = (part) => Buffer.from(JSON.stringify(part)).toString("base64url");
   const now = Math.floor(Date.now() / 1000) - age;
@@ -47,7 +51,7 @@ function token(alg, { iss = issuers[alg].issuer, kid = "key-1", age = 0, spoiled
   return `${input}.${signature.toString("base64url")}`;
 }
 
-/** What is compared; the first is what the others are compared with. All tokens of an algorithm are equally long. */
+/** Returns the kinds of tokens. The first is the baseline of the others. All tokens of an algorithm have one length. */
 const kindsOf = (alg, last) => ({
   "bad signature, first byte": () => token(alg, { spoiled: 0 }),
   "bad signature, last byte": () => token(alg, { spoiled: last }),
@@ -57,7 +61,7 @@ const kindsOf = (alg, last) => ({
   "no token": () => undefined,
 });
 
-/** A connection that stays open; `ask` resolves to the nanoseconds until the whole answer was there, and its status. */
+/** Opens a keep-alive connection. `ask` resolves to `took`, nanoseconds to the end of the response, and `status`. */
 async function open(address) {
   const [host, port] = address.split(":");
   const socket = connect(Number(port), host).setNoDelay(true);
@@ -102,7 +106,7 @@ const quantile = (sorted, part) => sorted[Math.min(sorted.length - 1, Math.floor
 const ascending = (values) => values.toSorted((a, b) => a - b);
 const us = (nanoseconds, width) => (nanoseconds / 1000).toFixed(1).padStart(width);
 
-/** Median of the differences within a round and its 95 % interval by the sign test, which assumes no distribution. */
+/** Returns the median difference within a round and its 95 % interval by the sign test, which needs no distribution. */
 function difference(times, base) {
   const sorted = ascending(times.map((time, round) => time - base[round]));
   const reach = (1.96 * Math.sqrt(sorted.length)) / 2 / sorted.length;

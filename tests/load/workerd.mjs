@@ -1,4 +1,4 @@
-// Starts Workers under plain `workerd serve`, one process each, and ends them.
+// Starts Workers under plain `workerd serve`, one process each, and stops them.
 import { spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -33,14 +33,17 @@ const config :Workerd.Config = (
 `;
 }
 
-/** Starts a Worker from `files` (name in the module graph → path); resolves to its address, process and stop. */
+/**
+ * Starts a Worker from `files` (module name → path). Resolves to its `address`, `stop()`, `residentMegabytes()` and
+ * `errors()`, the end of its stderr.
+ */
 export async function startWorker(root, directory, { files, bindings, objects = [], flags = [] }) {
   mkdirSync(join(directory, "storage"), { recursive: true });
   for (const [name, path] of Object.entries(files)) copyFileSync(path, join(directory, name));
   writeFileSync(join(directory, "workerd.capnp"), config({ modules: Object.keys(files), bindings, objects }));
   const child = spawn(workerdBinary(root), ["serve", "--control-fd=3", ...flags, "workerd.capnp"], {
     cwd: directory,
-    // The Worker's log goes nowhere: writing it is not what is measured, for nobody.
+    // The log is discarded for every Worker: the benchmark does not measure writing it.
     stdio: ["ignore", "ignore", "pipe", "pipe"],
   });
   let errors = "";
@@ -50,7 +53,7 @@ export async function startWorker(root, directory, { files, bindings, objects = 
       const found = /"event":"listen".*"port":(\d+)/.exec(String(chunk));
       if (found !== null) resolve(found[1]);
     });
-    child.on("exit", (code) => reject(new Error(`workerd ended with ${code}: ${errors}`)));
+    child.on("exit", (code) => reject(new Error(`workerd exited with ${code}: ${errors}`)));
   });
   const stop = () => {
     child.removeAllListeners("exit");

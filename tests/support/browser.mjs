@@ -1,8 +1,8 @@
-// Chromium, and a record of everything that a page received.
+// Launches Chromium and records everything that a page receives.
 import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 
-/** Beside headless: no sandbox for root, who has none, and nothing that Chromium would fetch for itself. */
+/** As root, Chromium starts only without its sandbox. The other flags keep it from sending requests of its own. */
 const FLAGS = [
   ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
   "--disable-gpu",
@@ -17,7 +17,7 @@ const ANSWERS_TIMEOUT_MS = 5_000;
 
 const CANDIDATES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/usr/bin/google-chrome-stable"];
 
-/** The path of Chromium; `undefined` where there is none. */
+/** Returns the path of Chromium, or `undefined`: CHROMIUM_BIN if set, else the first of `CANDIDATES` that exists. */
 export function findChromium() {
   const named = process.env.CHROMIUM_BIN;
   if (named) return existsSync(named) ? named : undefined;
@@ -28,14 +28,14 @@ export function launch(executablePath) {
   return chromium.launch({ executablePath, args: FLAGS });
 }
 
-/** Opens a page of its own context, recorded from its first request on. `prepare` gets the context before. */
+/** Opens a page in a new context and records it from its first request on. `prepare` gets the context before that. */
 export async function openRecorded(browser, url, options = {}, prepare = () => {}) {
   const context = await browser.newContext(options);
   await prepare(context);
   return record(context, url);
 }
 
-/** Opens one more page of `context`. */
+/** Opens and records one more page in `context`. */
 export async function record(context, url) {
   const page = await context.newPage();
   const recorder = new Recorder(context, page);
@@ -53,7 +53,7 @@ export class Recorder {
   #streams = new Map();
   /** Console errors, uncaught exceptions and violations of the content security policy. */
   complaints = [];
-  /** `{url, status, headers}` of every answer as it came over the wire, preflights included. */
+  /** `{url, status, headers}` of every response as it arrived, CORS preflights included. `url` is "METHOD URL". */
   answers = [];
 
   constructor(context, page) {
@@ -78,7 +78,7 @@ export class Recorder {
         globalThis.reportViolation(`${event.effectiveDirective} ${event.blockedURI}`);
       });
     });
-    // Playwright shows a page's requests, the protocol below it also the preflights and the headers as they came.
+    // Playwright reports only the page's own requests. The DevTools protocol also reports preflights and raw headers.
     this.#protocol = await this.#context.newCDPSession(page);
     const urls = new Map();
     this.#protocol.on("Network.requestWillBeSent", ({ requestId, request }) => urls.set(requestId, `${request.method} ${request.url}`));
@@ -91,7 +91,7 @@ export class Recorder {
     await this.#protocol.send("Network.enable");
   }
 
-  /** An event stream has no body to ask for when its reader has left: its pieces are kept as they come. */
+  /** Keeps the chunks of event streams as they arrive: once the page closes a stream, its body cannot be fetched. */
   #keepStreams(urls) {
     const keep = (requestId, data) => {
       const { content = Buffer.alloc(0) } = this.#streams.get(requestId) ?? {};
@@ -101,7 +101,7 @@ export class Recorder {
       if (response.mimeType !== "text/event-stream") return;
       keep(requestId, "");
       const early = this.#protocol.send("Network.streamResourceContent", { requestId });
-      // One that ended meanwhile has a body like any other answer.
+      // This fails if the stream has ended; then `#keep` gets its body, as of any other response.
       this.#pending.push(early.then(({ bufferedData }) => keep(requestId, bufferedData), () => {}));
     });
     this.#protocol.on("Network.dataReceived", ({ requestId, data }) => {
@@ -109,7 +109,10 @@ export class Recorder {
     });
   }
 
-  /** The answers to URLs that hold `text`, once there are `count`: the protocol tells of them after the page has them. */
+  /**
+   * Returns the responses to URLs that contain `text`, once there are `count` or after 5 s. The DevTools protocol
+   * reports a response later than the page receives it.
+   */
   async answersTo(text, count) {
     const found = () => this.answers.filter(({ url }) => url.includes(text));
     for (const until = performance.now() + ANSWERS_TIMEOUT_MS; found().length < count && performance.now() < until; ) {
@@ -125,7 +128,7 @@ export class Recorder {
       this.#add(`headers of ${what}`, JSON.stringify(await response.headersArray()));
       this.#add(`body of ${what}`, await response.body());
     } catch {
-      // An answer without a body, or of a request that the page gave up.
+      // The response has no body, or the page aborted the request.
     }
   }
 
@@ -133,7 +136,7 @@ export class Recorder {
     this.#records.push({ what, content });
   }
 
-  /** Everything received so far, and everything that the page keeps now: storage, document, the script engine's heap. */
+  /** Returns everything received so far, and everything that the page holds now: storage, document, cookies, heap. */
   async everything() {
     await Promise.all(this.#pending);
     const kept = await this.#page.evaluate(async () => ({
@@ -162,7 +165,7 @@ export class Recorder {
   }
 }
 
-/** Runs in the page: everything in every database, as text. */
+/** Runs in the page. Returns the contents of all IndexedDB databases as JSON. */
 async function readDatabases() {
   const done = (request) => new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);

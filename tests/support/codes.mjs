@@ -1,4 +1,4 @@
-// Every code that a client may meet: those of docs/openapi.json, and the clients' own.
+// Every error code that a client can report: those of docs/openapi.json, and the clients' own (`ClientErrorCode`).
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 

@@ -1,7 +1,7 @@
-// What `KeyScan::forms` hands to the scan of a relayed stream, for a tail of the tests' own; src/upstream/key_scan.rs pins
-// the same list.
+// Computes what `KeyScan::forms` passes to the key scan of a relayed stream, for the tail of a test key. A unit test in
+// src/upstream/key_scan.rs pins the same list.
 
-/** base64 of the tail with `before` bytes before it, without the characters that a neighbor has a share in. */
+/** Returns the base64 of the tail after `before` other bytes, without characters that also encode a neighbor's bits. */
 function base64(tail, before) {
   const text = Buffer.from("\0".repeat(before) + tail).toString("base64url");
   return text.slice(Math.ceil((before * 8) / 6), Math.floor(((before + tail.length) * 8) / 6));

@@ -1,22 +1,22 @@
-// Finds the vendor's key, or a piece of it, in anything. Pure.
+// Finds the vendor key, or a piece of it, in text and bytes. Pure.
 //
-// A piece is 16 characters in a row: shorter ones give nothing away and would be found by chance.
+// A piece is 16 consecutive characters. Shorter ones reveal nothing useful and would be found by chance.
 
 export const PIECE_LENGTH = 16;
 
-/** Every run of 16 characters of the key, the tail after `sk_live_` among them. */
+/** Returns every run of 16 characters of the key, including those of the tail after `sk_live_`. */
 function pieces(key) {
   return Array.from({ length: key.length - PIECE_LENGTH + 1 }, (_, start) => key.slice(start, start + PIECE_LENGTH));
 }
 
-/** The base64 of `piece` at one of three alignments, without the characters that its neighbors have a share in. */
+/** Returns the base64 of `piece` at one of three alignments, without characters that also encode a neighbor's bits. */
 function base64Core(piece, alignment) {
   const encoded = Buffer.from(".".repeat(alignment) + piece, "latin1").toString("base64url");
   const bits = (alignment + piece.length) * 8;
   return encoded.slice(Math.ceil((alignment * 8) / 6), Math.floor(bits / 6));
 }
 
-/** What the scan looks for: `[name, needle, view]`, a view being a reading of the text. */
+/** Returns what the scan searches for: `[name, needle, view]`. A view is one of the decodings that `views` returns. */
 function needles(key) {
   return pieces(key).flatMap((piece) => [
     ["plain", piece, "plain"],
@@ -36,15 +36,15 @@ function unescape(text) {
 }
 
 function views(content) {
-  // Byte by byte, so that a picture is searched like a text; without NUL, so that UTF-16 is too.
+  // Latin-1 turns each byte into a character, so that pictures are searched like text. Without NULs, so is UTF-16.
   const plain = (Buffer.isBuffer(content) ? content.toString("latin1") : content).replaceAll("\0", "");
   const base64 = plain.replaceAll("+", "-").replaceAll("/", "_").replace(/\s+/g, "");
   return { plain, unescaped: unescape(plain), lower: plain.toLowerCase(), base64 };
 }
 
 /**
- * Searches records `{what, content}`, content being a string or a Buffer.
- * Returns findings `{what, how}`; the key itself is never in them.
+ * Searches records `{what, content}`, where `content` is a string or a Buffer.
+ * Returns findings `{what, how}`, which never contain the key itself.
  */
 export function scan(key, records) {
   const wanted = needles(key);

@@ -1,4 +1,4 @@
-// Child processes that end with the test, whatever happens: each leads a process group of its own.
+// Child processes that end with the test. Each leads a process group, so that its own children end with it.
 import { spawn } from "node:child_process";
 
 const READY_TIMEOUT_MS = 60_000;
@@ -10,13 +10,13 @@ export class Service {
   #output = "";
   #exited;
 
-  /** Starts `command`; `env` is added to this process's own environment. */
+  /** Starts `command`. `env` is added to this process's environment. */
   constructor(name, command, args, env = {}) {
     this.#name = name;
-    // Detached: wrangler starts workerd, which starts children. The group is what is ended.
+    // `detached` creates the process group: wrangler starts workerd, which starts children of its own.
     this.#child = spawn(command, args, { env: { ...process.env, ...env }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
     this.#exited = new Promise((resolve) => {
-      this.#child.once("exit", (code, signal) => resolve(`${name} ended with ${signal ?? code}`));
+      this.#child.once("exit", (code, signal) => resolve(`${name} exited with ${signal ?? code}`));
       this.#child.once("error", (error) => resolve(`${name} did not start: ${error.message}`));
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
@@ -26,12 +26,12 @@ export class Service {
     }
   }
 
-  /** Everything it printed. */
+  /** Everything that the process printed, under its name. */
   get log() {
     return `--- ${this.#name} ---\n${this.#output}`;
   }
 
-  /** Waits for a line that matches; rejects when the process ends first. */
+  /** Returns the first match of `pattern` in the output. Rejects if the process exits before, or after 60 s. */
   async line(pattern) {
     let poll;
     let timer;
@@ -51,17 +51,17 @@ export class Service {
     }
   }
 
-  /** Ends the whole group: politely, then by force. */
+  /** Ends the process group: SIGTERM, and SIGKILL after 5 s. */
   async stop() {
     this.#signal("SIGTERM");
     const late = setTimeout(() => this.#signal("SIGKILL"), STOP_TIMEOUT_MS);
     await this.#exited;
     clearTimeout(late);
-    // A child may outlive the leader.
+    // A child may outlive the group's leader.
     this.#signal("SIGKILL");
   }
 
-  /** Ends it at once, for an `exit` handler that cannot wait. */
+  /** Kills the process group at once, for `exit` handlers, which cannot wait. */
   kill() {
     this.#signal("SIGKILL");
   }
@@ -71,7 +71,7 @@ export class Service {
     try {
       process.kill(-this.#child.pid, signal);
     } catch {
-      // The group is gone already.
+      // The process group has already exited.
     }
   }
 }

@@ -1,4 +1,4 @@
-// Programs of other languages as a user runs them: what is there to run them with, and what they print.
+// Runs programs in other languages as a user does: finds Python and curl, and collects the output.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -6,19 +6,19 @@ import { join, resolve } from "node:path";
 const ROOT = resolve(import.meta.dirname, "../..");
 const PROGRAM_TIMEOUT_MS = 60_000;
 
-/** The first of these Pythons that has `packages` of tests/requirements.txt: PYTHON_BIN, the Makefile's, the machine's. */
+/** Returns the first Python that can import `packages`: PYTHON_BIN, the Makefile's or `python3`; else `undefined`. */
 export function findPython(packages = "jwt, requests") {
   const candidates = [process.env.PYTHON_BIN, join(ROOT, ".tools/python/bin/python"), "python3"].filter(Boolean);
   return candidates.find((python) => spawnSync(python, ["-c", `import ${packages}`]).status === 0);
 }
 
-/** The machine's curl. */
+/** Returns the path of the machine's curl, or `undefined`. */
 export function findCurl() {
   const path = (process.env.PATH ?? "").split(":").map((folder) => join(folder, "curl"));
   return path.find((curl) => existsSync(curl));
 }
 
-/** Runs a program to its end. Its environment is `env` and nothing else. */
+/** Runs a program until it exits, 60 s at most. `env` is its whole environment. `code` is its exit code or signal. */
 export function run(command, args, { cwd, env }) {
   return new Promise((ended, failed) => {
     const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], timeout: PROGRAM_TIMEOUT_MS });

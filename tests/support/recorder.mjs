@@ -1,4 +1,4 @@
-// Stands between a client and a server on loopback, and remembers everything that the client sent and received.
+// An HTTP proxy on loopback that records everything that a client sends and receives.
 import { once } from "node:events";
 import http from "node:http";
 import zlib from "node:zlib";
@@ -6,14 +6,20 @@ import zlib from "node:zlib";
 const DECODERS = { gzip: zlib.gunzipSync, deflate: zlib.inflateSync, br: zlib.brotliDecompressSync };
 
 export class Recorder {
-  /** Where the client is to go instead. */
+  /** The recorder's origin, which the client calls in place of the target's. */
   origin;
-  /** `{method, path, sent, received}` of each request, oldest first. `headers` are raw, `body` is a list of pieces. */
+  /**
+   * `{method, path, sent, received}` of each request, oldest first. `sent` and `received` have raw `headers`, and
+   * `body` as a list of chunks; `received` has `status` too.
+   */
   exchanges = [];
   #server;
   #cut;
 
-  /** A recorder in front of `target`. `cut(exchange)` says whether the connection breaks before this piece of an answer. */
+  /**
+   * Starts a recorder in front of `target`. `cut(exchange)` is called for each chunk of a response, after it is
+   * recorded: true breaks the connection before the client gets that chunk.
+   */
   static async start(target, cut = () => false) {
     const recorder = new Recorder();
     recorder.#cut = cut;
@@ -30,7 +36,7 @@ export class Recorder {
     await once(this.#server, "close");
   }
 
-  /** All of it, decoded, as the records that `scan` of key-scan.mjs takes. */
+  /** Returns all exchanges, with content encodings undone, as records for `scan` of key-scan.mjs. */
   records() {
     return this.exchanges.flatMap(({ method, path, sent, received }) =>
       Object.entries({ sent, received }).flatMap(([direction, { headers, body }]) => [
@@ -59,7 +65,7 @@ export class Recorder {
       answer.on("error", () => response.destroy());
     });
     upstream.on("error", () => response.destroy());
-    // A client that leaves, or a connection that is cut, ends the other side too.
+    // When the client disconnects or the connection is cut, the request to the target ends too.
     response.on("close", () => upstream.destroy());
   }
 }
@@ -68,6 +74,6 @@ function decode(headers, body) {
   const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === "content-encoding");
   if (at === -1 || body.length === 0) return body;
   const decoder = DECODERS[headers[at + 1]];
-  if (decoder === undefined) throw new Error(`a body in ${headers[at + 1]}, which this recorder cannot read`);
+  if (decoder === undefined) throw new Error(`the recorder cannot decode content-encoding ${headers[at + 1]}`);
   return decoder(body, { finishFlush: zlib.constants.Z_SYNC_FLUSH });
 }

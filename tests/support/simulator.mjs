@@ -1,42 +1,42 @@
-// The simulator's control API (simulator/README.md), as far as these tests use it.
+// A client of the simulator's control API (simulator/README.md), with the calls that these tests need.
 
 export class Simulator {
   #control;
 
   constructor(origin, control) {
-    /** The vendor's API, the pictures and the app's own backend. */
+    /** Origin of the vendor's API, the output pictures and the app's backend. */
     this.origin = origin;
     this.#control = control;
   }
 
-  /** A token as the app's backend would give it, for a plan or the default one. */
+  /** Gets a token for `subject` from the app's backend. Without `plan`, it has the default plan. */
   async token(subject, plan) {
     const answer = await fetch(`${this.origin}/session`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ sub: subject, plan }),
     });
-    if (!answer.ok) throw new Error(`/session answered ${answer.status}`);
+    if (!answer.ok) throw new Error(`/session responded with status ${answer.status}`);
     return (await answer.json()).token;
   }
 
-  /** Requests that arrived after `since`, and what to ask for next time. */
+  /** Returns the requests that arrived after `since`, and `next`, the `since` of the next call. */
   requests(since = 0) {
     return this.#call("GET", `/requests?since=${since}`);
   }
 
-  /** The vendor's work only: what the page fetches itself (pictures, tokens) left out. */
+  /** Returns only the requests to the vendor's API, without what the page fetches itself (pictures, tokens). */
   async vendorRequests(since = 0) {
     const { requests } = await this.requests(since);
     return requests.filter(({ path }) => path.startsWith("/v1/"));
   }
 
-  /** One answer of `route` goes wrong as `fault` says. */
+  /** Makes the next response of `route` fail as `fault` describes. */
   failOnce(route, fault) {
     return this.#call("POST", "/faults", { route, times: 1, fault });
   }
 
-  /** The faults that met nothing yet. */
+  /** Returns the faults that have not fired yet. */
   async faultsLeft() {
     return (await this.#call("GET", "/faults")).faults;
   }
@@ -49,7 +49,7 @@ export class Simulator {
     return this.#call("PUT", "/settings", changes);
   }
 
-  /** Settings, balances and faults as they were at the start. */
+  /** Restores settings, balances and faults to their initial values. */
   reset() {
     return this.#call("POST", "/reset", { settings: true });
   }
@@ -58,7 +58,7 @@ export class Simulator {
     const init = body === undefined ? { method } : { method, body: JSON.stringify(body) };
     const answer = await fetch(this.#control + path, init);
     const text = await answer.text();
-    if (!answer.ok) throw new Error(`control ${method} ${path} answered ${answer.status}: ${text}`);
+    if (!answer.ok) throw new Error(`control ${method} ${path} responded with status ${answer.status}: ${text}`);
     return JSON.parse(text);
   }
 }

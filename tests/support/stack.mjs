@@ -1,4 +1,4 @@
-// Everything that the page talks to, on free ports: the simulator, and the built Worker on real workerd.
+// Starts what a client under test talks to, on free ports: the simulator, and the built Worker on real workerd.
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -13,10 +13,10 @@ import { Simulator } from "./simulator.mjs";
 const ROOT = resolve(import.meta.dirname, "../..");
 const KEY_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const PREDICTION_MS = 1_500;
-/** Who signs tokens and for whom: what scripts/development.mjs tells the Worker. */
+/** Issuer and audience of the session tokens. They equal those in scripts/development.mjs. */
 const SESSION = { SESSION_ISSUER: "http://127.0.0.1/demo", SESSION_AUDIENCE: "demo" };
 
-/** `sk_live_` and 32 characters that nothing else contains by chance. */
+/** Returns `sk_live_` and 32 random characters, which nothing else contains by chance. */
 function newVendorKey() {
   return `sk_live_${Array.from(randomBytes(32), (byte) => KEY_CHARACTERS[byte % KEY_CHARACTERS.length]).join("")}`;
 }
@@ -27,8 +27,12 @@ function required(path, what) {
 }
 
 /**
- * Starts both. `settings(origin)` are settings of the Worker at `origin` that replace those of `make dev`; `plans` are added to its
- * policy, `key` is that policy's part about the vendor's key; a prediction takes `predictionMs`.
+ * Starts the simulator and the Worker.
+ *
+ * - `settings(origin)`: returns settings of the Worker at `origin` that replace those of `make dev`
+ * - `plans`: added to the policy's plans
+ * - `key`: the policy's `key`, the limits of the vendor key
+ * - `predictionMs`: how long a prediction takes
  */
 export async function startStack({ settings = () => ({}), plans = {}, key, predictionMs = PREDICTION_MS } = {}) {
   const worker = required(join(ROOT, "build/index.js"), "the built Worker");
@@ -68,12 +72,12 @@ async function startSimulator(services, binary, { vendorKey, session }, predicti
   services.push(service);
   const [, origin, control] = await service.line(/simulator ready (http:\S+) control (http:\S+)/);
   const simulator = new Simulator(origin, control);
-  // The vendor's limits have tests of their own; here they would only make failures of other kinds.
+  // Other tests cover the vendor's limits. Here they would only cause unrelated failures.
   await simulator.settings({ requests_per_minute: null, concurrent_limit: null });
   return simulator;
 }
 
-/** A port that is free now: the Worker's settings name its origin, so that it is needed before wrangler could choose one. */
+/** Returns a free port. wrangler cannot choose it, because the Worker's settings contain the Worker's origin. */
 async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -89,7 +93,7 @@ async function startWorker(services, worker, directory, { simulator, vendorKey, 
     env: { ...process.env, SITE_OUT: site, SESSION_URL: `${simulator.origin}/session` },
     stdio: ["ignore", "ignore", "inherit"],
   });
-  // A copy: wrangler watches its sources, and a build meanwhile would restart the Worker in the middle of a test.
+  // A copy, because wrangler watches its sources: a build during a test would restart the Worker.
   const build = join(directory, "build");
   cpSync(dirname(worker), build, { recursive: true });
   const config = join(directory, "wrangler.json");
@@ -104,13 +108,13 @@ async function startWorker(services, worker, directory, { simulator, vendorKey, 
   const service = new Service("worker", process.execPath, [wrangler, "dev", "--ip", "127.0.0.1", ...flags], {
     CI: "1",
     WRANGLER_SEND_METRICS: "false",
-    // Wrangler's own settings and logs stay out of the home directory.
+    // Keeps wrangler's own settings and logs out of the home directory.
     XDG_CONFIG_HOME: join(directory, "config"),
     WRANGLER_LOG_PATH: join(directory, "logs"),
   });
   services.push(service);
   const [, origin] = await service.line(/Ready on (http:\/\/127\.0\.0\.1:\d+)/);
   const ready = await fetch(`${origin}/readyz`);
-  if (!ready.ok) throw new Error(`/readyz answered ${ready.status}: ${await ready.text()}`);
+  if (!ready.ok) throw new Error(`/readyz responded with status ${ready.status}: ${await ready.text()}`);
   return origin;
 }

@@ -1,4 +1,4 @@
-// Runs named tests one after the other, counts them, and sets the exit code.
+// Runs named tests one after another, counts them and sets the exit code.
 
 const TEST_TIMEOUT_MS = 90_000;
 
@@ -6,7 +6,7 @@ export class Suite {
   #passed = 0;
   #failed = 0;
 
-  /** Runs `[name, test]` pairs in order; `world` is what each test gets. ONLY=text runs those whose name contains it. */
+  /** Runs `[name, test]` pairs in order; each test gets `world`. ONLY=text selects the tests whose name contains it. */
   async run(tests, world, onFailure = () => {}) {
     for (const [name, test] of tests) {
       if (process.env.ONLY && !name.includes(process.env.ONLY)) continue;
@@ -14,7 +14,7 @@ export class Suite {
       let timer;
       try {
         const late = new Promise((_, reject) => {
-          timer = setTimeout(() => reject(new Error(`not done after ${TEST_TIMEOUT_MS} ms`)), TEST_TIMEOUT_MS);
+          timer = setTimeout(() => reject(new Error(`timed out after ${TEST_TIMEOUT_MS} ms`)), TEST_TIMEOUT_MS);
         });
         await Promise.race([test(world), late]);
         this.#passed += 1;
@@ -29,7 +29,7 @@ export class Suite {
     }
   }
 
-  /** Says what is not tested on this machine, and why. CI must not skip: there it is a failure. */
+  /** Reports what this machine cannot test, and why. In CI that is a failure. */
   skip(what, why) {
     console.log(`skipped: ${what}: ${why}`);
     if (process.env.CI) {

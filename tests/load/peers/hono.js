@@ -1,4 +1,4 @@
-// What many write instead: Hono and jose, verify and relay.
+// The peer that many teams would write instead: Hono and jose verify the token, then relay the request.
 import { Hono } from "hono";
 import { jwtVerify } from "jose";
 

@@ -1,4 +1,4 @@
-// A relay that does nothing: what the runtime itself costs.
+// The null relay: forwards requests and does nothing else, so that it measures what the runtime costs.
 export default {
   fetch(request, env) {
     const { pathname } = new URL(request.url);

@@ -1,6 +1,10 @@
-// The same create in JavaScript: verify, admit in the user's object, hand over to the one dispatcher, which writes, sends,
-// writes the answer and tells the user's object. The same hops, transactions and rows as Valetkey's (README.md counts them);
-// no queue, no limits by the minute, no polls, no recovery: what is compared is the language, not the product.
+// Valetkey's create in JavaScript, with the same hops, transactions and rows (README.md counts them):
+//
+// 1. Verify the token.
+// 2. Admit the prediction in the user's Ledger.
+// 3. Hand it to the one Dispatcher, which stores it, calls the vendor, stores the result and sends it to the Ledger.
+//
+// It has no queue, no limits per minute, no polls and no recovery: the comparison is of languages, not of products.
 import { Hono } from "hono";
 import { jwtVerify } from "jose";
 
