@@ -1,5 +1,5 @@
-//! A simulated day of one deployment, for docs/capacity.md: `make capacity` prints its table. The Dispatcher is the real one;
-//! the vendor answers a create after a second, a poll after a fifth of one, and needs ten seconds for a prediction.
+//! A simulated day of one deployment: `make capacity` prints the table of docs/capacity.md. The Dispatcher is real. The
+//! simulated vendor answers a create after 1 s and a poll after 0.2 s; a prediction runs for 10 s.
 
 use std::collections::BTreeMap;
 
@@ -18,14 +18,15 @@ use crate::world;
 
 const START: i64 = 1_768_435_200_000;
 const DAY: i64 = 86_400_000;
+/// How long a prediction runs at the vendor, milliseconds.
 const RUN: i64 = 10_000;
-/// What one user creates in a day.
+/// Creates of one user in a day.
 const CREATES_A_DAY: u64 = 5;
 
 struct Day {
     machine: Dispatcher,
     now: UnixMillis,
-    /// Answers under way, by when they arrive.
+    /// Actions in flight, by the time when they finish.
     answers: BTreeMap<(UnixMillis, u64), Action>,
     started: BTreeMap<JobId, UnixMillis>,
     created: BTreeMap<JobId, UnixMillis>,
@@ -131,7 +132,7 @@ impl Day {
         self.refused += u64::from(created.is_err());
     }
 
-    /// A day of creates that arrive by chance.
+    /// Runs for `length` milliseconds. Creates arrive as a Poisson process, [`CREATES_A_DAY`] per user.
     fn run(mut self, users: u64, length: i64) -> Self {
         let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
         let mean = DAY as f64 / (users * CREATES_A_DAY) as f64;

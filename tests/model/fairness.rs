@@ -1,4 +1,4 @@
-//! Turns under load: users with a backlog, answers in any order, crashes, a clock that jumps.
+//! Fairness of the queue under load: users with a backlog, responses in any order, crashes, a clock that jumps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,10 +21,10 @@ struct Crowd {
     weights: Vec<u32>,
     pending: Vec<Action>,
     now: UnixMillis,
-    /// The Ledgers' clock, which nobody turns back.
+    /// The Ledgers' clock, which never goes back.
     latest: UnixMillis,
     ids: Vec<JobId>,
-    /// For each start: who, and who else was in line.
+    /// For each start: its user, and all users who were waiting, that one included.
     starts: Vec<(UserKey, BTreeSet<UserKey>)>,
 }
 
@@ -68,7 +68,7 @@ impl Crowd {
         for action in actions {
             if let Action::Submit { order } = &action {
                 let owner = self.machine.job(&order.job_id).unwrap().user.clone();
-                // Those who stood in line when it was picked: not those whose last job has just left it.
+                // The users waiting when this job was picked. A user whose last job started just before is not one.
                 let mut line = waiting_users(&waiting);
                 line.insert(owner.clone());
                 waiting.retain(|job| job.order.job_id != order.job_id);
@@ -110,7 +110,8 @@ impl Crowd {
         }
     }
 
-    /// Memory is gone; what was being sent has an unknown outcome and holds its slot until its time is up.
+    /// Restarts the machine from its rows. Creates in flight have an unknown outcome and hold their slots until their
+    /// time is up, so the clock then moves past it.
     fn crash(&mut self) {
         self.pending.clear();
         let state = serde_json::from_str(&serde_json::to_string(self.machine.stored_state()).unwrap()).unwrap();
@@ -122,7 +123,8 @@ impl Crowd {
         }
     }
 
-    /// Over any 20 starts, whoever stood in line all the time got all but one of the whole starts that its weight gives.
+    /// Checks every 20 consecutive starts: a user who waited throughout got its weighted share of them, rounded down,
+    /// less one start at most.
     fn check(&self) {
         let weight = |user_key: &UserKey| {
             let number = (0..self.weights.len()).find(|number| user(*number) == *user_key).unwrap();
@@ -152,7 +154,7 @@ fn waiting_users(jobs: &[Job]) -> BTreeSet<UserKey> {
 }
 
 proptest! {
-    // A case here is as long as a hundred of the others.
+    // One case takes as long as a hundred of the other tests' cases.
     #![proptest_config(cases(100))]
 
     #[test]

@@ -1,4 +1,4 @@
-//! A user's Ledger as its object would keep it: rows that outlive a crash, and what it does with them.
+//! A user's Ledger as its Durable Object keeps it: rows that survive a crash, and the pure functions that change them.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use valetkey::messages::{
 use valetkey::prediction::{PredictionRecord, Status};
 use valetkey::time::UnixMillis;
 
-/// Credits of a day: enough for a few dozen predictions, so that it is reached now and then.
+/// Daily credits: enough for 24 predictions, so that some cases reach the limit.
 const DAILY: &str = "60";
 const CREATES_A_MINUTE: u32 = 12;
 
@@ -24,7 +24,7 @@ pub struct Ledger {
     days: BTreeMap<i64, DayUsage>,
     minute: Minute,
     keys: BTreeMap<String, KnownKey>,
-    /// When creates passed, to look over the minute's shoulder.
+    /// The time of each admitted prediction: an independent check of the rate limit.
     admitted: Vec<UnixMillis>,
 }
 
@@ -51,7 +51,8 @@ impl Ledger {
         }
     }
 
-    /// Admits a create in one transaction, or says why not. `Ok(None)`: its key was known, nothing new is made.
+    /// Admits a create in one transaction, or returns the refusal. `Ok(None)` is the replay of an idempotency key: it
+    /// creates nothing.
     pub fn admit(&mut self, request: &CreateRequest, now: UnixMillis) -> Result<Option<Vec<JobId>>, LedgerRefusal> {
         if let Some(known) = request.key.as_ref().and_then(|key| self.keys.get(&key.key)) {
             let records = known.job_ids.iter().filter_map(|id| self.records.get(id).cloned()).collect();
@@ -78,8 +79,8 @@ impl Ledger {
         self.days.get(&day).copied().unwrap_or(DayUsage { day, ..DayUsage::default() })
     }
 
-    /// Hears news: a terminal prediction never changes again.
-    pub fn hear(&mut self, news: &JobNews, now: UnixMillis) {
+    /// Applies a job update, and checks that a terminal prediction never changes.
+    pub fn apply_update(&mut self, news: &JobNews, now: UnixMillis) {
         let Some(record) = self.records.get_mut(&news.job_id) else { return };
         let before = record.clone();
         if !apply_news(record, news, now) {
@@ -94,7 +95,7 @@ impl Ledger {
         }
     }
 
-    /// A refused or withdrawn create leaves nothing.
+    /// Removes a refused or withdrawn create with its reservation and its idempotency key.
     pub fn undo(&mut self, job_id: &JobId) {
         let Some(record) = self.records.get(job_id).filter(|record| !record.status.is_terminal()).cloned() else {
             return;
@@ -107,7 +108,7 @@ impl Ledger {
         }
     }
 
-    /// Whether nothing of a create was sent yet, as far as is known here.
+    /// Returns whether, as far as the Ledger knows, no job of a create was sent.
     pub fn is_unsent(&self, job_ids: &[JobId]) -> bool {
         job_ids.iter().all(|id| self.records.get(id).is_some_and(|record| record.status == Status::Queued))
     }
@@ -120,20 +121,20 @@ impl Ledger {
         }
     }
 
-    /// The Dispatcher does not know a prediction that has not ended here.
+    /// Ends a prediction that the Dispatcher does not know, unless it is terminal.
     pub fn lose(&mut self, job_id: &JobId, now: UnixMillis) {
         if let Some(record) = self.records.get(job_id).filter(|record| !record.status.is_terminal()) {
             let news = lose(record, now);
-            self.hear(&news, now);
+            self.apply_update(&news, now);
         }
     }
 
-    /// A new instance: what was in memory alone is gone.
+    /// Reloads what a restart reads back from storage.
     pub fn crash(&mut self) {
         self.minute = serde_json::from_str(&serde_json::to_string(&self.minute).unwrap()).unwrap();
     }
 
-    /// Money adds up, and no limit is broken.
+    /// Checks that each day's credits add up and that no limit is exceeded.
     pub fn check(&self, now: UnixMillis) {
         for day in self.days.values() {
             let records = || self.records.values().filter(|record| record.day.0 == day.day);
@@ -141,7 +142,7 @@ impl Ledger {
             let reserved: i64 = open.map(|record| record.credits_reserved.micros()).sum();
             let spent: i64 = records().filter_map(|record| record.credits_used).map(MicroCredits::micros).sum();
             assert_eq!((day.reserved.micros(), day.spent.micros()), (reserved, spent), "the day does not add up");
-            // What the vendor charged above the reservation is booked all the same (protocol 5).
+            // A charge above the reservation is still booked (protocol 5).
             let above: i64 = records()
                 .filter_map(|record| Some(record.credits_used?.micros() - record.credits_reserved.micros()))
                 .map(|above| above.max(0))

@@ -1,6 +1,11 @@
-//! Dispatcher and Ledgers under random interleavings of creates, cancels, vendor answers, lost, late and repeated messages,
-//! crashes between any two steps, and a clock that steps forward and back. After each step the invariants of
-//! docs/architecture.md hold. proptest prints the failing case and its seed; `MODEL_CASES` sets how many are tried.
+//! The Dispatcher and the Ledgers under random interleavings of:
+//! - creates, cancels and vendor responses
+//! - lost, late and repeated messages
+//! - crashes between any two steps
+//! - a clock that steps forward and back
+//!
+//! The invariants of docs/architecture.md hold after each step. proptest prints a failing case and its seed;
+//! `MODEL_CASES` sets the number of cases.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -21,7 +26,8 @@ use proptest::prelude::*;
 use vendor::Vendor;
 use world::{Step, World};
 
-/// How many cases a run tries, one in `one_in` of `MODEL_CASES`; `make test` sets it to 100,000. Without it, a few seconds.
+/// Returns a configuration with `MODEL_CASES / one_in` cases, at least 10. `make test` sets `MODEL_CASES` to 100,000;
+/// the default of 1,000 takes a few seconds.
 pub fn cases(one_in: u32) -> ProptestConfig {
     let cases: u32 = std::env::var("MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1_000);
     ProptestConfig {
@@ -71,20 +77,21 @@ proptest! {
     }
 }
 
-/// Found by the test above, once in a million cases: the news that a prediction is being sent overtakes the answer to its
-/// withdrawal. The Dispatcher had dropped it, as it waited again; its Ledger took it for sent, and never asked again.
+/// Found by the test above, once in a million cases. The job update that a prediction is being sent overtook the reply
+/// to its withdrawal. The Dispatcher had dropped the prediction, which was waiting again; its Ledger believed it sent
+/// and never asked again.
 #[test]
 fn a_prediction_that_was_sent_and_turned_away_is_not_withdrawn() {
     let mut world = World::new();
     for step in [
         Step::Create { user: 0, count: 1, key: None },
-        // Handed over, without an answer: its client was told 503.
+        // The enqueue arrives, its reply does not: the client gets 503.
         Step::Answer { pick: 0, vendor: Vendor::Failed },
         Step::Answer { pick: 0, vendor: Vendor::Throttled },
         Step::Answer { pick: 1, vendor: Vendor::Good },
         Step::Wait { millis: 2_000 },
         Step::Answer { pick: 1, vendor: Vendor::Throttled },
-        // The withdrawal arrives, and its answer does not.
+        // The withdrawal arrives, its reply does not.
         Step::Answer { pick: 0, vendor: Vendor::LostAfterwards },
     ] {
         world.take(step);

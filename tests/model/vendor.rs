@@ -1,8 +1,8 @@
-//! What the vendor may say to a request that is under way.
+//! The vendor's possible responses to a request in flight.
 
 use valetkey::upstream::answer::{Answer, VendorResponse};
 
-/// What becomes of a request.
+/// The outcome of a vendor request, or of a message between the objects.
 #[derive(Clone, Copy, Debug)]
 pub enum Vendor {
     Good,
@@ -20,12 +20,12 @@ pub enum Vendor {
 }
 
 impl Vendor {
-    /// Whether the vendor has the prediction after a create.
+    /// Returns whether a create with this outcome exists at the vendor.
     pub fn accepts_create(self) -> bool {
         matches!(self, Self::Good | Self::Ended | Self::EndedDearer | Self::Canceled | Self::LostAfterwards)
     }
 
-    /// Whether a message between the objects arrives, and whether its answer does.
+    /// Returns whether a message between the objects arrives, and whether its reply does.
     pub fn message(self) -> (bool, bool) {
         match self {
             Self::Good | Self::Ended | Self::EndedDearer | Self::Canceled | Self::InputRefused => (true, true),
@@ -49,7 +49,7 @@ fn answer(status: u16, body: &str, retry_after: Option<&str>) -> Answer {
     })
 }
 
-/// The answer to a create.
+/// Returns the response to a create.
 pub fn to_create(vendor: Vendor) -> Answer {
     match vendor {
         Vendor::Good | Vendor::Canceled => answer(201, r#"{"job_id":"v1","status":"processing"}"#, None),
@@ -66,7 +66,7 @@ pub fn to_create(vendor: Vendor) -> Answer {
     }
 }
 
-/// The answer to a poll or a cancel.
+/// Returns the response to a poll or a cancel.
 pub fn to_poll(vendor: Vendor) -> Answer {
     match vendor {
         Vendor::Good | Vendor::InputRefused => answer(200, r#"{"job_id":"v1","status":"processing"}"#, None),

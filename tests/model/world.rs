@@ -1,4 +1,4 @@
-//! The Dispatcher with what surrounds it: its rows, the vendor, the Ledgers, and everything that is on its way.
+//! The Dispatcher and its environment: its rows, the vendor, the Ledgers, and all requests and messages in flight.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ const REQUESTS: usize = 40;
 const START: i64 = 1_768_473_000_000;
 const KEY_DAILY: &str = "150";
 
-/// One thing that happens.
+/// One event.
 #[derive(Clone, Debug)]
 pub enum Step {
     Create {
@@ -36,7 +36,7 @@ pub enum Step {
     Hook {
         pick: usize,
     },
-    /// A Ledger asks about a prediction that was silent for long.
+    /// A Ledger asks about a prediction that it has no recent job update for.
     Ask {
         pick: usize,
     },
@@ -53,7 +53,7 @@ pub enum Step {
     },
 }
 
-/// What is on its way.
+/// A request or message in flight.
 enum Work {
     Action(Action),
     Enqueue {
@@ -65,11 +65,11 @@ enum Work {
         user: UserKey,
         job_ids: Vec<JobId>,
     },
-    /// A withdrawal that its Ledger took for lost: it arrives all the same, and nobody waits for the answer.
+    /// A withdrawal that its Ledger counts as lost. It arrives anyway, and its reply is dropped.
     LateWithdraw {
         job_ids: Vec<JobId>,
     },
-    /// A new instance of a Ledger found a create that was never acknowledged.
+    /// A restarted Ledger checks on a create that was never acknowledged.
     Find {
         user: UserKey,
         job_ids: Vec<JobId>,
@@ -89,7 +89,7 @@ pub struct World {
     owners: BTreeMap<JobId, (UserKey, Order)>,
     creates: Vec<(UserKey, Vec<JobId>)>,
     ledgers: BTreeMap<UserKey, Ledger>,
-    /// How often the vendor took each job.
+    /// How often the vendor accepted each job.
     taken: BTreeMap<JobId, u32>,
     sent: Vec<UnixMillis>,
 }
@@ -132,7 +132,7 @@ impl World {
         }
     }
 
-    /// One turn of the shell: change, decide, store, start.
+    /// Runs one turn of the Durable Object's shell: change, decide, store, start the actions.
     fn turn<R>(&mut self, change: impl FnOnce(&mut Dispatcher, UnixMillis) -> R) -> R {
         let result = change(&mut self.machine, self.now);
         let actions = self.machine.due(self.now);
@@ -164,9 +164,9 @@ impl World {
         self.ledgers.entry(user.clone()).or_default()
     }
 
-    fn hear(&mut self, user: &UserKey, news: &[JobNews]) {
+    fn apply_updates(&mut self, user: &UserKey, news: &[JobNews]) {
         let now = self.latest;
-        news.iter().for_each(|news| self.ledger(user).hear(news, now));
+        news.iter().for_each(|news| self.ledger(user).apply_update(news, now));
     }
 
     fn create(&mut self, user: u8, count: u8, key: Option<u8>) {
@@ -217,7 +217,7 @@ impl World {
         }
     }
 
-    /// The Ledger's call and what it does with the answer, or without one.
+    /// Sends an enqueue and applies its reply, or starts the withdrawal if there is none.
     fn hand_over(&mut self, user: UserKey, orders: Vec<Order>, deadline: Deadline, fate: Vendor) {
         let (arrives, is_answered) = fate.message();
         let answer = arrives.then(|| self.enqueue(&user, &orders, deadline));
@@ -225,7 +225,7 @@ impl World {
         match answer.filter(|_| is_answered) {
             Some(Ok(news)) => {
                 assert_eq!(news.len(), job_ids.len(), "all or none");
-                self.hear(&user, &news);
+                self.apply_updates(&user, &news);
             }
             Some(Err(_)) => {
                 for job_id in &job_ids {
@@ -237,7 +237,8 @@ impl World {
         }
     }
 
-    /// The client was told 503: what was not sent is withdrawn, now and until that is answered.
+    /// Starts the withdrawal of a create whose client got 503, if its Ledger knows of no job that was sent. The
+    /// withdrawal repeats until the Dispatcher replies.
     fn start_withdrawal(&mut self, user: UserKey, job_ids: Vec<JobId>) {
         if self.ledger(&user).is_unsent(&job_ids) {
             self.ledger(&user).set_withdrawing(&job_ids, true);
@@ -255,13 +256,13 @@ impl World {
             if !arrives {
                 self.pending.push(Work::LateWithdraw { job_ids: job_ids.clone() });
             }
-            // The Ledger's alarm tries again.
+            // The Ledger's alarm retries.
             return self.pending.push(Work::Withdraw { user, job_ids });
         };
         if news.is_empty() {
             return self.undo(&user, &job_ids);
         }
-        self.hear(&user, &news);
+        self.apply_updates(&user, &news);
         self.ledger(&user).set_withdrawing(&job_ids, false);
     }
 
@@ -281,7 +282,8 @@ impl World {
         }
     }
 
-    /// One row at a time, as its alarm does it: what the Dispatcher does not know was never handed over.
+    /// Asks the Dispatcher about one row at a time, as the Ledger's alarm does. A job that the Dispatcher does not know
+    /// was never handed over.
     fn find(&mut self, user: UserKey, job_ids: Vec<JobId>, fate: Vendor) {
         if let (_, false) = fate.message() {
             return self.pending.push(Work::Find { user, job_ids });
@@ -291,11 +293,11 @@ impl World {
                 continue;
             }
             match self.turn(|machine, now| machine.present(std::slice::from_ref(job_id), now)) {
-                // Withdrawn, so that a message which is still on its way finds a tombstone.
+                // The withdrawal leaves a tombstone, which refuses an enqueue that is still in flight.
                 DispatcherReply::Jobs(news) if news.is_empty() => {
                     return self.pending.push(Work::Withdraw { user, job_ids });
                 }
-                DispatcherReply::Jobs(news) => self.hear(&user, &news),
+                DispatcherReply::Jobs(news) => self.apply_updates(&user, &news),
                 reply => panic!("{reply:?}"),
             }
         }
@@ -324,7 +326,7 @@ impl World {
             Work::Action(Action::Deliver(delivery)) => {
                 let (arrives, is_acknowledged) = vendor.message();
                 if arrives {
-                    self.hear(&delivery.user, &delivery.news);
+                    self.apply_updates(&delivery.user, &delivery.news);
                 }
                 self.turn(|machine, now| match is_acknowledged {
                     true => machine.delivered(&delivery.user, &delivery.news),
@@ -335,8 +337,8 @@ impl World {
         }
     }
 
-    /// The process dies: memory and work under way are gone; what the vendor had received, it may have taken; a message
-    /// may have been on its way for its whole time, and may have arrived. A Ledger finds its own open creates.
+    /// Restarts every object from its rows. Requests in flight are lost: the vendor counts as having accepted each
+    /// create, and half of the enqueues arrive. Each Ledger then checks on its unacknowledged creates.
     fn crash(&mut self) {
         let mut found = Vec::new();
         for work in std::mem::take(&mut self.pending) {
@@ -363,7 +365,8 @@ impl World {
         self.turn(|_, _| ());
     }
 
-    /// A Ledger asks where a prediction is that was silent for long; one that is not known has been lost.
+    /// Asks the Dispatcher about a prediction without recent job updates. If the Dispatcher does not know it, the
+    /// prediction is lost.
     fn ask(&mut self, job_id: &JobId, user: &UserKey) {
         let ledger = self.ledger(user);
         let is_handed_over =
@@ -382,7 +385,7 @@ impl World {
             assert!(!is_open, "lost: nothing in this world loses a row");
             ledger.lose(job_id, now);
         }
-        self.hear(user, &news);
+        self.apply_updates(user, &news);
     }
 
     pub fn take(&mut self, step: Step) {
@@ -392,7 +395,7 @@ impl World {
                 let Some((id, user)) = self.pick(pick) else { return };
                 if self.ledger(&user).records.contains_key(&id) {
                     let (order, deadline) = (self.owners[&id].1.clone(), Deadline::after(self.latest, 1_600));
-                    // A message that arrives twice: of a batch all orders do, of which this one stands for all.
+                    // A duplicate enqueue. A real one repeats the whole batch; this job stands for all of it.
                     let is_known = self.machine.job(&id).is_some() || self.tombstones.contains(&id);
                     if is_known {
                         let _ = self.enqueue(&user, &[order], deadline);
@@ -402,7 +405,7 @@ impl World {
             Step::Cancel { pick } => {
                 let Some((id, user)) = self.pick(pick) else { return };
                 if let DispatcherReply::Jobs(news) = self.turn(|machine, now| machine.cancel(&id, now)) {
-                    self.hear(&user, &news);
+                    self.apply_updates(&user, &news);
                 }
             }
             Step::Hook { pick } => {
@@ -438,7 +441,8 @@ impl World {
         self.check_memory_is_stored();
     }
 
-    /// The key holds what its open jobs may cost, and with what it spent never more than its day allows.
+    /// Checks that the key's reservations are the prices of its open jobs, and that spent plus reserved credits stay
+    /// within the day's, apart from the 1.5 credits that each `EndedDearer` costs above its price.
     fn check_key_account(&self) {
         let days: BTreeSet<_> = self.owners.values().map(|(_, order)| order.day()).collect();
         for day in days {
@@ -454,7 +458,7 @@ impl World {
         }
     }
 
-    /// What the machine has in memory is what a crash would find.
+    /// Checks that the machine's memory is what it would load after a crash.
     fn check_memory_is_stored(&self) {
         for (id, job) in &self.jobs {
             let in_memory = self.machine.job(id).unwrap();
@@ -462,7 +466,8 @@ impl World {
         }
     }
 
-    /// From here on everything works: all that was accepted ends, and every slot, message and reservation is gone.
+    /// Runs without further faults until nothing is due. Every accepted prediction must end, and no job, message or
+    /// part of a batch may be left over.
     pub fn drain(&mut self) {
         for _ in 0..3_000 {
             while !self.pending.is_empty() {
