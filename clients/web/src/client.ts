@@ -1,4 +1,5 @@
-// What an app calls. Each method is one route of the API; `run`, `wait` and `events` put them together.
+// The client that an app uses. Each method calls one route of the API, except `run`, `wait` and `events`, which combine
+// routes.
 import { randomId } from "./dpop.ts";
 import { failureOf, ValetkeyError } from "./errors.ts";
 import { hasEnded, watch } from "./events.ts";
@@ -6,25 +7,29 @@ import { type Files, files, type ListOptions, query } from "./files.ts";
 import type * as schema from "./schema.ts";
 import { type Call, type CallOptions, NO_ANSWER, type Options, transport } from "./transport.ts";
 
-/** The Worker waits up to 45 s for the vendor before it answers a create. */
+/** The Worker waits up to 35 s for the vendor's outcome before it responds to a create (docs/architecture.md). */
 const CREATE_TIMEOUT_MS = 55_000;
+/** The longest wait that the API accepts in `Prefer: wait=N`. */
 const LONGEST_WAIT_SECS = 60;
 
-/** By the model's rules, which `model` gives. */
+/** A model's input. `Client.model` returns the model's rules for it. */
 export type Input = Record<string, unknown>;
 
 export interface CreateOptions {
-  /** Makes a repeated create free of risk: the same key, the same prediction, for 24 hours. Default: a new one for each call. */
+  /**
+   * Makes it safe to repeat a create: for 24 hours, a create with the same key returns the same prediction.
+   * 1 to 255 printable ASCII characters. Default: a new random key for each call.
+   */
   idempotencyKey?: string | undefined;
-  /** How many images; as many times the price. */
+  /** Number of images. The price is multiplied by it. */
   imageCount?: number | undefined;
-  /** Seconds, at most 60, that the answer may wait for the end of the prediction. */
+  /** Seconds that the API may hold its response until the prediction ends. At most 60; default 0. */
   waitSecs?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 
 export interface WaitOptions extends CallOptions {
-  /** Called with each state: the place in the queue, and when it starts. */
+  /** Called with each new state of the prediction, such as a changed queue position or the start of processing. */
   onUpdate?: ((prediction: schema.Prediction) => void) | undefined;
 }
 
@@ -37,40 +42,53 @@ export interface BatchItem {
 
 export interface Client {
   /**
-   * Makes a prediction and waits for its end: `(await run("owner/model", { prompt })).output[0]` is a URL. Rejects with a
-   * `ValetkeyError` if it failed or was canceled. An aborted signal ends the waiting; the prediction goes on.
+   * Creates a prediction and waits for it to end: `(await run("owner/model", { prompt })).output[0]` is a URL. Rejects
+   * with a `ValetkeyError` if the prediction fails or is canceled. Aborting `signal` only stops waiting: the prediction
+   * continues and is billed. Call `cancel` to stop it.
    */
   run(model: string, input: Input, options?: CreateOptions & WaitOptions): Promise<schema.Prediction>;
-  /** Makes a prediction: `queued` or `processing`. */
+  /** Creates a prediction and returns its first state, usually `queued` or `processing`. */
   create(model: string, input: Input, options?: CreateOptions): Promise<schema.Prediction>;
+  /** Returns the current state of a prediction. */
   get(jobId: string, options?: CallOptions): Promise<schema.Prediction>;
-  /** The prediction when it has ended, however it ended. */
+  /** Waits until the prediction has ended, and returns it even if it failed or was canceled. */
   wait(jobId: string, options?: WaitOptions): Promise<schema.Prediction>;
-  /** The present state, then each change until the end. Lost connections are resumed. */
+  /** Yields the current state, then each change until the prediction ends. Resumes after a lost connection. */
   events(jobId: string, options?: CallOptions): AsyncGenerator<schema.Prediction, void, undefined>;
-  /** Asks for the end and answers at once; `cancel_requested` until the vendor confirmed. An ended one is unchanged. */
+  /**
+   * Requests cancellation and returns without waiting for it. `cancel_requested` is true until the vendor confirms. A
+   * prediction that has ended is returned unchanged.
+   */
   cancel(jobId: string, options?: CallOptions): Promise<schema.Prediction>;
-  /** Forgets a prediction that has ended. One that is gone already, after an answer that was lost, is no error. */
+  /**
+   * Deletes a prediction that has ended. If the first response is lost and a retry gets `not_found`, the delete
+   * succeeded and this resolves.
+   */
   delete(jobId: string, options?: CallOptions): Promise<void>;
-  /** The user's own, newest first. */
+  /** Lists the user's predictions, newest first. */
   list(options?: ListOptions & { status?: schema.PredictionStatus | undefined }): Promise<schema.PredictionList>;
-  /** 1 to 20 predictions, admitted together or not at all. */
+  /** Creates 1 to 20 predictions. The API accepts all of them or none. */
   batch(items: BatchItem[], options?: Pick<CreateOptions, "idempotencyKey" | "signal">): Promise<schema.Batch>;
+  /** Returns a batch with the current states of its predictions. */
   getBatch(batchId: string, options?: CallOptions): Promise<schema.Batch>;
-  /** The models of the user's plan, with prices and rules. */
+  /** Lists the models of the user's plan, with their prices and input rules. */
   models(options?: CallOptions): Promise<schema.ModelList>;
+  /** Returns one model, with its price and input rules. */
   model(model: string, options?: CallOptions): Promise<schema.Model>;
-  /** What it would cost. */
+  /** Returns the most that a prediction would cost, without creating it. */
   estimate(model: string, input: Input, options?: Pick<CreateOptions, "imageCount" | "signal">): Promise<schema.Estimate>;
   files: Files;
-  /** The user's plan, limits and use. */
+  /** Returns the user's plan, limits and usage. */
   account(options?: CallOptions): Promise<schema.Account>;
+  /** Returns the user's usage of the last 30 days, day by day. */
   usage(options?: CallOptions): Promise<schema.Usage>;
+  /** Returns the user's limits and what is left of them in the current minute. */
   rateLimits(options?: CallOptions): Promise<schema.RateLimits>;
+  /** Returns the user's credits for today: what is left, and when they reset. */
   balance(options?: CallOptions): Promise<schema.Balance>;
 }
 
-/** A client. It keeps the token in memory, so make one and share it. */
+/** Creates a client. It keeps the access token in memory, so create one client for the app and share it. */
 export function valetkey(options: Options): Client {
   const connection = transport(options);
   const { call, send } = connection;
@@ -92,7 +110,8 @@ export function valetkey(options: Options): Client {
       try {
         return await post(`/v1/${modelPath(model)}/predictions`, { input, image_count: imageCount }, more);
       } catch (error) {
-        // 502 and 504 name the prediction: it exists, and may go on. If it failed, the refusal says more.
+        // An error that names a job id, such as a 502 or 504: the prediction exists and may continue, so return its
+        // state. If it has failed, throw the original error, which has the HTTP status and the request id.
         if (!(error instanceof ValetkeyError) || error.jobId === undefined) throw error;
         const { jobId } = error;
         const prediction = await keyed(idempotencyKey, () => get(jobId, { signal }), jobId);
@@ -147,15 +166,18 @@ export function valetkey(options: Options): Client {
   };
 }
 
-/** Whoever repeats what failed needs its key, also when the create was answered and what came after it failed. */
+/**
+ * Runs `work` and adds the idempotency key (and the job id, if known) to any error that it throws. The app needs the
+ * key to repeat the create safely, even if the create succeeded and a later request failed.
+ */
 async function keyed<T>(idempotencyKey: string, work: () => Promise<T>, jobId?: string): Promise<T> {
   try {
-    // `fetch` would call it a failure of the network.
-    if (!/^[ -~]{1,255}$/.test(idempotencyKey)) throw new ValetkeyError("invalid_idempotency_key", "1 to 255 printable characters.");
+    // `fetch` rejects a header value like this with a TypeError, which would be reported as a network failure.
+    if (!/^[ -~]{1,255}$/.test(idempotencyKey)) throw new ValetkeyError("invalid_idempotency_key", "An idempotency key is 1 to 255 printable characters.");
     return await work();
   } catch (error) {
     if (!(error instanceof ValetkeyError)) throw error;
-    // A copy: calls that waited for one token have one error between them.
+    // A new error, not a changed one: calls that share a request for a token are rejected with the same error object.
     throw new ValetkeyError(error.code, error.message, { ...error, idempotencyKey, jobId: error.jobId ?? jobId }, error.cause);
   }
 }
@@ -164,8 +186,11 @@ function predictionPath(jobId: string): string {
   return `/v1/predictions/${encodeURIComponent(jobId)}`;
 }
 
-/** `owner/model` as a path. A name of dots would lead to another route. */
+/**
+ * Returns `owner/model` as a URL path. Rejects names such as `..`, which URL normalization would turn into another
+ * route.
+ */
 function modelPath(model: string): string {
   if (/^(?!\.+\/)[\w.-]+\/(?!\.+$)[\w.-]+$/.test(model)) return model;
-  throw new ValetkeyError("model_not_allowed", "A model is `owner/model`.");
+  throw new ValetkeyError("model_not_allowed", "A model's name is `owner/model`.");
 }

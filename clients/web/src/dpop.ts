@@ -1,39 +1,44 @@
-// Proofs of possession (RFC 9449): a token that is bound to this key is worth nothing to whoever steals it.
+// Proofs of possession (DPoP, RFC 9449). A token that is bound to this key is useless to a thief who does not have the
+// key.
 
 const DATABASE = "valetkey";
 const STORE = "keys";
 
 export interface Proof {
-  /** The request's method. */
+  /** HTTP method of the request. */
   method: string;
-  /** Its URL; on a page of the same origin also without it. */
+  /** URL of the request. In a page it may be relative to the page's own address. */
   url: string;
-  /** The token that is sent beside it; none where a token is asked for. */
+  /** Access token sent with the request. Absent when the request is for a token. */
   token?: string | undefined;
-  /** Unix seconds. */
+  /** Current time, Unix seconds. */
   nowSecs: number;
 }
 
 export interface ProofKey {
-  /** RFC 7638, base64url: what a token names in `cnf.jkt`. */
+  /** The key's thumbprint (RFC 7638), base64url. A bound token carries it in `cnf.jkt`. */
   readonly thumbprint: string;
-  /** The value of the header `DPoP`, for one request. */
+  /** Returns the value of the `DPoP` header for one request. */
   prove(proof: Proof): Promise<string>;
-  /** Forgets the key, as when the user signs out: the next `proofKey` makes another one. This object can prove until it is let go. */
+  /**
+   * Deletes the stored key, for example when the user signs out. The next `proofKey` creates a new key. This object
+   * keeps working until it is garbage-collected.
+   */
   forget(): Promise<void>;
 }
 
 /**
- * This browser's key: ES256, made once, kept in IndexedDB under `name`. Its private half cannot be exported, so a script
- * that is injected can use it while it runs, and cannot take it away. Where there is no IndexedDB (Node) it lives as long as the
- * returned object. Rejects where there is no WebCrypto: on pages that are not served by https, and in React Native.
+ * Returns this browser's ES256 key, stored in IndexedDB under `name` and created on first use. The private key is not
+ * extractable: an injected script can use it while the script runs, but cannot steal it. Without IndexedDB (Node) the
+ * key lives as long as the returned object. Rejects without WebCrypto: on pages that are not served over https, and in
+ * React Native.
  */
 export async function proofKey(name = "default"): Promise<ProofKey> {
   const { subtle } = globalThis.crypto ?? {};
-  if (subtle === undefined) throw new Error("Proofs need WebCrypto: https.");
+  if (subtle === undefined) throw new Error("Proofs need WebCrypto: use https.");
   const keys = await storedKeys(name);
   const { kty, crv, x, y } = await subtle.exportKey("jwk", keys.publicKey);
-  // The members of a thumbprint are in this order, without spaces.
+  // RFC 7638, section 3: the thumbprint hashes the members in this (lexicographic) order, without whitespace.
   const jwk = { crv, kty, x, y };
   const hash = async (text: string): Promise<string> => base64url(await subtle.digest("SHA-256", bytes(text)));
   const thumbprint = await hash(JSON.stringify(jwk));
@@ -43,7 +48,8 @@ export async function proofKey(name = "default"): Promise<ProofKey> {
     async prove({ method, url, token, nowSecs }) {
       const ath = token === undefined ? undefined : await hash(token);
       const htu = new URL(url.replace(/[?#].*/, ""), globalThis.location?.href).href;
-      // The API takes proofs of the last 300 s and the next 60: in the middle, a clock may be wrong both ways.
+      // The API accepts an `iat` from 300 s in the past to 60 s in the future. The middle of that range tolerates a
+      // local clock that is up to 180 s wrong in either direction.
       const claims = { jti: randomId(), htm: method, htu, iat: nowSecs - 120, ath };
       const input = `${part({ typ: "dpop+jwt", alg: "ES256", jwk })}.${part(claims)}`;
       const signature = await subtle.sign({ name: "ECDSA", hash: "SHA-256" }, keys.privateKey, bytes(input));
@@ -57,8 +63,8 @@ export async function proofKey(name = "default"): Promise<ProofKey> {
 
 async function storedKeys(name: string): Promise<CryptoKeyPair> {
   const fresh = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
-  // The first one counts, this page's or another tab's: `add` fails where there is one. Node has no database, and some private windows
-  // have none that can be opened or that keeps a key.
+  // The first stored key wins, from this page or another tab: `add` fails if there is one. Errors are ignored because
+  // Node has no IndexedDB, and in some private windows it cannot be opened or cannot store a key.
   await inStore("readwrite", (store) => store.add(fresh, name)).catch(() => {});
   const stored = await inStore("readonly", (store): IDBRequest<CryptoKeyPair> => store.get(name)).catch(() => undefined);
   return stored ?? fresh;
@@ -78,7 +84,7 @@ function inStore<T>(mode: IDBTransactionMode, use: (store: IDBObjectStore) => ID
       } catch (error) {
         reject(error);
       }
-      // Once the transaction has ended.
+      // `close` takes effect after the transaction has completed.
       opening.result.close();
     };
   });
@@ -94,7 +100,8 @@ function base64url(data: ArrayBuffer | Uint8Array): string {
 }
 
 /**
- * 128 random bits in hex. React Native has no `crypto` without a polyfill: an idempotency key need not be a secret there, only new.
+ * Returns 128 random bits in hex. Falls back to `Math.random` because React Native has no `crypto` without a polyfill.
+ * That is enough for an idempotency key, which must be unique but not secret.
  */
 export function randomId(): string {
   const random = new Uint8Array(16);

@@ -1,32 +1,33 @@
-// Everything that can go wrong, as one type with a code.
+// The one error type of the client, and what a program should do for each error code.
 import type { ErrorCode, Prediction, PredictionErrorCode } from "./schema.ts";
 
-/** What this client adds to the codes of the API: it has no answer, or none that it understands. */
+/** Error codes of this client itself, in addition to the API's. */
 export type ClientErrorCode =
-  /** No answer: no connection, or a preflight was refused (a page cannot tell the two apart). */
+  /** No response: there is no connection, or the CORS preflight was refused. A page cannot tell the two apart. */
   | "network"
-  /** No answer in time. */
+  /** No response in time. */
   | "timeout"
-  /** An answer that is not Valetkey's: a proxy, a captive portal. */
+  /** A response that is not from Valetkey, for example from a proxy or a captive portal. */
   | "unreadable_answer"
-  /** `getToken`, `appCheck` or the key of `dpop` failed; `cause` has the reason. */
+  /** `getToken`, `appCheck` or the `dpop` key failed. `cause` has the reason. */
   | "no_token"
-  /** The prediction that was waited for was canceled. */
+  /** The prediction that `run` waited for was canceled. */
   | "canceled";
 
-/** `error.code` of an answer, why a prediction failed, or what this client met itself. */
+/** `error.code` of an API response, the failure code of a prediction, or a code of this client. */
 export type Code = ErrorCode | PredictionErrorCode | ClientErrorCode;
 
 /**
- * What a program does about an error:
- * - `repeat`: nobody knows whether it arrived: the same request with the same `Idempotency-Key`, and nothing is made twice;
- * - `wait`: it was refused, and may pass later, after `retryAfterSecs`;
- * - `ask_user`: somebody must sign in, choose other input, or decide to pay again;
- * - `give_up`: the program or the settings are wrong.
+ * What a program should do about an error:
+ * - `repeat`: it is unknown whether the request arrived. Send it again with the same `Idempotency-Key`; nothing is
+ * created twice.
+ * - `wait`: the request was refused for now. Send it again after `retryAfterSecs`.
+ * - `ask_user`: the user must sign in, change the input, or decide whether to pay again.
+ * - `give_up`: the program or its configuration is wrong.
  */
 export type Advice = "repeat" | "wait" | "ask_user" | "give_up";
 
-/** What `ADVICE` leaves out, to be small: the program or the settings are wrong. So it is with a code of a newer API. */
+/** Codes that are not in `ADVICE`, to keep the bundle small: they default to `give_up`, as do codes of a newer API. */
 type GiveUpCode =
   | "canceled"
   | "misconfigured"
@@ -68,28 +69,30 @@ const ADVICE: Record<Exclude<Code, GiveUpCode>, Advice> = {
   timed_out: "ask_user",
 };
 
-/** What is known beside the code; absent where nobody said. */
+/** What else is known about an error. A member is absent if its value is unknown. */
 export interface ErrorDetails {
-  /** HTTP status. */
+  /** HTTP status of the response. */
   status?: number | undefined;
-  /** What a user can quote to the operator. */
+  /** Request id that a user can give to the operator, who finds the request in the log by it. */
   requestId?: string | undefined;
-  /** `Retry-After`, seconds. */
+  /** Value of `Retry-After`, seconds. */
   retryAfterSecs?: number | undefined;
-  /** The parameter that is wrong, such as `input.prompt`. */
+  /** Name of the invalid parameter, such as `input.prompt`. */
   param?: string | undefined;
-  /** The prediction that it is about: it exists, although something failed. */
+  /** Id of the prediction that the error is about. The prediction exists although a request failed. */
   jobId?: string | undefined;
-  /** Repeat the create with this key, and nothing is made twice. */
+  /** Key of the create. Repeat the create with this key, and nothing is created twice. */
   idempotencyKey?: string | undefined;
-  /** The prediction that did not succeed. */
+  /** Final state of the prediction that failed or was canceled. */
   prediction?: Prediction | undefined;
 }
 
-/** Every rejection of this client but that of an aborted signal, which rejects with the signal's reason. */
+/**
+ * The error that every call of this client rejects with, except an aborted call: it rejects with the signal's reason.
+ */
 export class ValetkeyError extends Error implements ErrorDetails {
   override name = "ValetkeyError";
-  /** A newer API may have codes that these types do not know. */
+  /** A newer API may send codes that are not in this type. */
   declare readonly code: Code;
   declare readonly status?: number | undefined;
   declare readonly requestId?: string | undefined;
@@ -104,16 +107,18 @@ export class ValetkeyError extends Error implements ErrorDetails {
     Object.assign(this, details, { code });
   }
 
+  /** What to do about the error. */
   get advice(): Advice {
     const advice = (ADVICE as Partial<Record<Code, Advice>>)[this.code] ?? "give_up";
-    // The same key would only give the prediction that has failed.
+    // Repeating with the same key would only return the prediction that has failed.
     return advice === "repeat" && this.prediction !== undefined ? "ask_user" : advice;
   }
 }
 
+/** A parsed JSON body of unknown shape. */
 type Loose = { [name: string]: Loose | undefined } | undefined;
 
-/** Reads an answer that is no success. `body` is what it carried, parsed, or `undefined`. */
+/** Converts an unsuccessful response into an error. `body` is the parsed JSON body, or `undefined` if it has none. */
 export function errorOf(status: number, headers: Headers, body: unknown): ValetkeyError {
   const error = (body as Loose)?.["error"];
   const code = text(error?.["code"]);
@@ -127,19 +132,21 @@ export function errorOf(status: number, headers: Headers, body: unknown): Valetk
   });
 }
 
-/** What the head of an answer says of an error. */
+/** Reads the error details that a response's status and headers carry. */
 export function detailsOf(status: number, headers: Headers): ErrorDetails {
   const requestId = headers.get("x-request-id") ?? undefined;
-  // The API sends seconds; whatever else stands between may send a date, which is as good as nothing.
+  // The API sends `Retry-After` in seconds. An intermediary may send a date (RFC 9110, section 10.2.3), which is
+  // ignored.
   return { status, requestId, retryAfterSecs: Number(headers.get("retry-after")) || undefined };
 }
 
-/** A prediction that ended without success, as the error that `run` rejects with. */
+/** Converts a prediction that failed or was canceled into the error that `run` rejects with. */
 export function failureOf(prediction: Prediction): ValetkeyError {
   const { error, job_id: jobId } = prediction;
   return new ValetkeyError(error?.code ?? "canceled", error?.message ?? "The prediction was canceled.", { jobId, prediction });
 }
 
+/** Returns a non-empty string, and `undefined` for anything else. */
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }

@@ -1,31 +1,43 @@
-// A prediction as it changes: read from its event stream, or by looking where no stream can be had.
+// Follows a prediction as it changes: reads its event stream, or polls where no stream is available.
 import { ValetkeyError } from "./errors.ts";
 import { backoffMs, mayRepeat, reasonOf, sleep } from "./retry.ts";
 import type { Prediction } from "./schema.ts";
 import { eventParser } from "./sse.ts";
 import { type CallOptions, explain, NO_ANSWER, type Transport } from "./transport.ts";
 
-/** The API sends a comment every 15 s: a stream that is silent for longer than two of them is dead. */
+/** The API sends a heartbeat comment every 15 s. A stream that is silent for more than two heartbeats is dead. */
 const SILENCE_MS = 35_000;
+/** Time limit for opening a stream. */
 const OPEN_MS = 20_000;
-/** How long it may fail until nobody is there: a lift, a tunnel, a change of networks. Time that a device slept is none of it. */
+/**
+ * Give up after failing for this long. It covers an elevator, a tunnel, or a change of networks. Time that the device
+ * slept does not count; see `LONGEST_GAP_MS`.
+ */
 const PATIENCE_MS = 180_000;
-/** What a failure adds to that at the most. */
+/**
+ * The most that one failure adds to the failing time. A longer gap between two failures means that the device slept.
+ */
 const LONGEST_GAP_MS = 60_000;
+/** First and longest poll interval. */
 const FIRST_LOOK_MS = 1_000;
 const MAX_LOOK_MS = 5_000;
-/** For each prediction that is looked at: forty looks a minute for all of them together leave room in a minute of sixty requests. */
+/**
+ * The poll interval is at least this long for each prediction that is polled. All of them together make at most 40
+ * polls a minute, which leaves room within a limit of 60 requests a minute.
+ */
 const SHARE_MS = 1_500;
-/** How often to look until a stream is asked for again, where there were too many. */
+/** After a 429, poll this many times before requesting a stream again. */
 const LOOKS_BEFORE_STREAM = 8;
 
+/** Returns true if the prediction is in a final state: succeeded, failed or canceled. */
 export function hasEnded({ status }: Prediction): boolean {
   return /^(succeeded|failed|canceled)$/.test(status);
 }
 
 /**
- * Yields the present state, then each change, and ends after the last. A connection that is lost is opened again where it was
- * left (`Last-Event-ID`), also with a new token. Rejects when the API refuses, or when nobody answered for three minutes.
+ * Yields the current state, then each change, and returns after the final state. Reopens a lost connection where it
+ * stopped (`Last-Event-ID`), with a new token if necessary. Throws if the API refuses, or after three minutes of
+ * failures.
  */
 export async function* watch(transport: Transport, path: string, { signal }: CallOptions): AsyncGenerator<Prediction, void, undefined> {
   const place = {};
@@ -59,14 +71,15 @@ async function* follow(transport: Transport, path: string, signal: AbortSignal |
         if (signal?.aborted) throw reasonOf(signal);
         if (hasEnded(prediction)) return;
       }
-      // The stream ends after five minutes and with its token: the next one goes on.
+      // The API closes a stream after five minutes, or when its token expires. The next round opens another.
     } catch (error) {
       const now = performance.now();
       failedMs = failures === 0 ? 0 : failedMs + Math.min(LONGEST_GAP_MS, now - failedAt);
       failedAt = now;
       failures += 1;
       if (!(error instanceof ValetkeyError) || !mayRepeat(error, true, transport.longestWaitSecs) || failedMs >= PATIENCE_MS) throw error;
-      // Four streams are open already, or something on the way keeps streams back: look instead.
+      // A 429 means that four streams are open or a rate limit is reached: poll for a while. A time-out means that
+      // something in between, such as a proxy, holds the stream back: poll from now on.
       if (error.status === 429) streamsFrom = Math.max(streamsFrom, rounds + LOOKS_BEFORE_STREAM);
       if (error.code === "timeout") streamsFrom = Infinity;
       isOffline = error.retryAfterSecs === undefined;
@@ -76,22 +89,24 @@ async function* follow(transport: Transport, path: string, signal: AbortSignal |
   }
 }
 
-/** Something came: a state of the prediction, or a sign of life. */
+/** Something received: a state of the prediction, or, without one, a heartbeat. */
 interface Heard {
   prediction?: Prediction;
   id?: string;
 }
 
+/** Polls once. */
 async function* look({ send }: Transport, path: string, signal: AbortSignal | undefined): AsyncGenerator<Heard> {
   yield { prediction: await send<Prediction>("GET", path, { signal }) };
 }
 
+/** Opens the event stream and yields what it sends, until the server closes it. */
 async function* stream({ open }: Transport, path: string, lastId: string | undefined, signal: AbortSignal | undefined): AsyncGenerator<Heard> {
   const headers = { accept: "text/event-stream", "last-event-id": lastId };
   const { answer, limit } = await open({ method: "GET", path: `${path}/events`, headers, signal, timeoutMs: OPEN_MS });
   try {
     if (!answer.headers.get("content-type")?.startsWith("text/event-stream")) throw new SyntaxError();
-    // Where a wrapped `fetch` cannot stream: look instead.
+    // A wrapped `fetch` that cannot stream. `follow` polls after the code `timeout`.
     if (!answer.body) throw new ValetkeyError("timeout", NO_ANSWER);
     const reader = answer.body.getReader();
     const decoder = new TextDecoder();
@@ -99,10 +114,10 @@ async function* stream({ open }: Transport, path: string, lastId: string | undef
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      // While the caller is busy with what we yield, nobody is late.
+      // Stop the silence timer: time that the consumer spends on a yielded event is not silence of the server.
       limit.restart();
       const text = decoder.decode(value, { stream: true });
-      // A comment is a sign of life; what is not understood is none.
+      // Only a comment counts as a heartbeat. Bytes that are not understood do not.
       if (/^:/m.test(text)) yield {};
       for (const { type, data, id } of parse(text)) {
         if (type === "status") yield { prediction: JSON.parse(data), id };

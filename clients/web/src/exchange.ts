@@ -1,4 +1,5 @@
-// `valetkey/exchange`: a provider's token, or a visitor's, for a short-lived one of Valetkey's own (RFC 8693).
+// `valetkey/exchange`: exchanges an identity provider's token, or a guest's Turnstile token, for a short-lived access
+// token of Valetkey (OAuth 2.0 Token Exchange, RFC 8693).
 import type { ProofKey } from "./dpop.ts";
 import { detailsOf, ValetkeyError } from "./errors.ts";
 import { checkedBase, FETCH_RULES, type Fetch } from "./transport.ts";
@@ -8,21 +9,28 @@ const GRANT = "urn:ietf:params:oauth:grant-type:token-exchange";
 const TYPES = { jwt: "urn:ietf:params:oauth:token-type:jwt", turnstile: "urn:valetkey:token-type:turnstile" };
 
 export interface Exchange {
+  /** Valetkey's origin, as in `Options.baseUrl`. */
   baseUrl: string;
-  /** The token of the provider where the user signed in, or what Turnstile's widget gave for a guest. */
+  /**
+   * Returns the token of the identity provider where the user signed in, or the Turnstile widget's token for a guest.
+   */
   subjectToken: (request: TokenRequest) => string | Promise<string>;
-  /** What `subjectToken` gives; `jwt`. */
+  /** Type of the token that `subjectToken` returns. Default: `jwt`. */
   type?: keyof typeof TYPES;
-  /** Less than all that the user may: `create read cancel files`. */
+  /** Scopes to request, out of `create read cancel files`. Default: all that the subject token allows. */
   scope?: string;
-  /** Has the new token bound to this key. */
+  /** Binds the new token to this key (RFC 9449). */
   dpop?: ProofKey | Promise<ProofKey>;
-  /** The token of Firebase App Check, where the deployment asks for one. */
+  /** Returns a Firebase App Check token. Needed if the deployment requires one. */
   appCheck?: () => string | Promise<string>;
+  /** Replaces the platform's `fetch`. */
   fetch?: Fetch;
 }
 
-/** A `getToken` that exchanges. Its errors have the code `no_token`, and for what passes `network`, `unreadable_answer` or `limiter_unavailable`. */
+/**
+ * Returns a `getToken` that exchanges tokens. Temporary failures have the code `network`, `unreadable_answer` or
+ * `limiter_unavailable`; all others have `no_token`.
+ */
 export function tokenExchange(exchange: Exchange): GetToken {
   const base = checkedBase(exchange.baseUrl);
   const fetcher: Fetch = exchange.fetch ?? ((url, init) => fetch(url, init));

@@ -1,35 +1,43 @@
-// Uploads with progress: `fetch` tells none, so where somebody asks for it and the platform has it, XMLHttpRequest sends.
+// Files, and uploads with progress. `fetch` does not report upload progress, so an upload with `onProgress` uses
+// XMLHttpRequest where the platform has it.
 import type { FileList, File as StoredFile } from "./schema.ts";
 import type { CallOptions, Fetch, Transport } from "./transport.ts";
 
-/** 90 MB on a slow line. */
+/** Time limit of an upload: enough for 90 MB at 0.8 Mbit/s. */
 const UPLOAD_TIMEOUT_MS = 900_000;
 
 export interface UploadOptions {
-  /** image/png, jpeg, webp or gif, video/mp4 or webm, audio/wav; default: the blob's own type, without parameters. */
+  /**
+   * image/png, image/jpeg, image/webp, image/gif, video/mp4, video/webm or audio/wav. Default: the blob's own type
+   * without its parameters.
+   */
   contentType?: string | undefined;
-  /** Bytes that were sent, of how many. Outside of browsers and React Native it is called at the end only. */
+  /**
+   * Called with the bytes sent and the total. Outside of browsers and React Native it is called only once, at the end.
+   */
   onProgress?: ((sent: number, total: number) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
 export interface ListOptions {
-  /** At most 100; 25. */
+  /** Page size. At most 100; default 25. */
   limit?: number | undefined;
-  /** `next_cursor` of the page before. */
+  /** `next_cursor` of the previous page. */
   cursor?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
 export interface Files {
   /**
-   * Uploads at most 90,000,000 bytes. Its `file_id` goes into an input whose rule has `"format":"file"`. An upload has no
-   * idempotency key: when the connection is lost in the middle it is not repeated by itself.
+   * Uploads at most 90,000,000 bytes. Pass the returned `file_id` as an input whose rule has `"format":"file"`. An
+   * upload has no idempotency key, so the client does not retry it when the connection is lost.
    */
   upload(file: Blob, options?: UploadOptions): Promise<StoredFile>;
-  /** The user's own, newest first. */
+  /** Lists the user's files, newest first. */
   list(options?: ListOptions): Promise<FileList>;
+  /** Returns a file's metadata. */
   get(fileId: string, options?: CallOptions): Promise<StoredFile>;
+  /** Deletes a file. If the first response is lost and a retry gets `not_found`, this resolves. */
   delete(fileId: string, options?: CallOptions): Promise<void>;
 }
 
@@ -57,14 +65,14 @@ export function files({ call, send }: Transport): Files {
   };
 }
 
-/** `?a=b`, without what is not set. */
+/** Returns the members as `?a=b`, without the undefined ones. Returns an empty string if none is set. */
 export function query(members: Record<string, string | number | undefined>): string {
   const set = new URLSearchParams();
   for (const [name, value] of Object.entries(members)) if (value !== undefined) set.append(name, `${value}`);
   return `${set}` && `?${set}`;
 }
 
-/** XMLHttpRequest in the clothes of `fetch`. */
+/** Returns a `fetch` that sends the request with XMLHttpRequest and reports upload progress. */
 function withProgress(total: number, onProgress: (sent: number, total: number) => void): Fetch {
   return (url, { method = "POST", headers, body, signal }) =>
     new Promise((resolve, reject) => {
@@ -77,8 +85,8 @@ function withProgress(total: number, onProgress: (sent: number, total: number) =
         const headers: [string, string][] = ["x-request-id", "retry-after"].map((name) => [name, request.getResponseHeader(name) ?? ""]);
         resolve(new Response(request.responseText || null, { status: request.status, headers }));
       };
-      // Whose signal it was, if it was one, is looked at where this is caught.
-      request.onerror = request.onabort = () => reject(new TypeError("No answer."));
+      // `explain` in transport.ts, which catches this, finds out whether the caller's signal or the time limit aborted.
+      request.onerror = request.onabort = () => reject(new TypeError("No response."));
       request.onloadend = () => signal?.removeEventListener("abort", stop);
       signal?.addEventListener("abort", stop);
       if (signal?.aborted) reject();

@@ -1,4 +1,4 @@
-// The package's main entry. `valetkey/exchange` has the exchange of tokens, `valetkey/react` the hook.
+// Main entry of the package. Other entries: `valetkey/exchange` (token exchange) and `valetkey/react` (React hook).
 export { valetkey } from "./client.ts";
 export type { BatchItem, Client, CreateOptions, Input, WaitOptions } from "./client.ts";
 export { proofKey } from "./dpop.ts";

@@ -1,36 +1,48 @@
-// `valetkey/react`: one prediction at a time in a component.
+// `valetkey/react`: a hook that runs one prediction at a time in a component.
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { Client, CreateOptions, Input } from "./client.ts";
 import type { ValetkeyError } from "./errors.ts";
 import type { Prediction } from "./schema.ts";
 
 export interface PredictionState {
-  /** From the press of the button to the end. */
+  /** True from the call of `run` until the prediction has ended. */
   isRunning: boolean;
-  /** As it is now: the place in the queue, the output. */
+  /** Current state of the prediction, with its queue position or output. */
   prediction: Prediction | undefined;
-  /** Why there is none, or why it failed; absent after a cancel that was asked for. */
+  /** Why the create or the prediction failed. Absent after a cancel that the app requested. */
   error: ValetkeyError | undefined;
 }
 
 export interface UsePrediction extends PredictionState {
-  /** Starts, and resolves at the end: with the prediction if it succeeded. Never rejects: see `error`. Ignored while one is running. */
+  /**
+   * Starts a prediction. Resolves with the prediction if it succeeds, otherwise with `undefined`; see `error` for the
+   * reason. Never rejects. Does nothing while a prediction is running.
+   */
   run(model: string, input: Input, options?: Omit<CreateOptions, "signal">): Promise<Prediction | undefined>;
-  /** Asks for the end, also of one that has no id yet. */
+  /**
+   * Cancels the running prediction. Before the create has returned an id, the cancel is sent as soon as the id is
+   * known.
+   */
   cancel(): void;
 }
 
 interface Running {
-  /** Whose prediction it is: another client may be another user's. */
+  /** Client that created the prediction. Another client may belong to another user. */
   client: Client;
+  /** Stops waiting for the prediction. */
   controller: AbortController;
+  /** Set once the create has returned. */
   jobId?: string;
+  /** Set when the app has called `cancel`. */
   cancelWanted: boolean;
 }
 
 const IDLE: PredictionState = { isRunning: false, prediction: undefined, error: undefined };
 
-/** Follows a prediction in a component's state. When the component goes the watching ends, and the prediction goes on. */
+/**
+ * Follows a prediction in a component's state. Unmounting the component only stops following: the prediction continues
+ * and is billed.
+ */
 export function usePrediction(client: Client): UsePrediction {
   const [state, setState] = useState({ ...IDLE, client });
   const running = useRef<Running>(undefined);
@@ -38,7 +50,7 @@ export function usePrediction(client: Client): UsePrediction {
   const leave = useCallback(() => {
     const now = running.current;
     running.current = undefined;
-    // A wish to cancel waits for the id: to hang up would not stop the vendor.
+    // A cancel that is waiting for the job id keeps the create going: aborting the request would not stop the vendor.
     if (now?.jobId !== undefined || now?.cancelWanted === false) now.controller.abort();
   }, []);
 
@@ -46,7 +58,8 @@ export function usePrediction(client: Client): UsePrediction {
     if (running.current !== undefined && running.current.client !== client) leave();
   }, [client, leave]);
 
-  // Also when it is only hidden, and as React's strict mode tries it: whoever shows it again may start anew.
+  // Effects also run their cleanup when React hides a component, and once extra in strict mode. The component may then
+  // mount again with the same state, so `isRunning` is reset here.
   useEffect(() => () => {
     leave();
     setState((last) => ({ ...last, isRunning: false }));

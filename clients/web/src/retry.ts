@@ -1,37 +1,46 @@
-// When a failed request is repeated, and how long is waited before. Pure but for `sleep`.
+// Decides whether and when a failed request is retried. Pure except for `sleep` and `deadline`.
 import type { ValetkeyError } from "./errors.ts";
 
+/** Exponential back-off: delay after the first failure, and the longest delay. */
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 8_000;
-/** Added to a Retry-After, so that those who were sent away together do not come back together. */
+/**
+ * Random share added to a `Retry-After`, so that clients refused at the same time do not all return at the same time.
+ */
 const RETRY_AFTER_SPREAD = 0.2;
 
-/** `delay` of the `tries`-th failure in a row, in ms. `random` is in [0, 1). */
+/** Returns the delay after the `tries`-th failure in a row, in ms. `tries` starts at 1; `random` is in [0, 1). */
 export function backoffMs(tries: number, random: number, retryAfterSecs = 0): number {
   const exponential = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (tries - 1)) * (0.5 + random / 2);
   return Math.max(exponential, retryAfterSecs * 1000 * (1 + RETRY_AFTER_SPREAD * random));
 }
 
 /**
- * Whether to send the same request again by ourselves. `isRepeatable`: to send it twice does no harm. A `Retry-After` above
- * `longestWaitSecs` is the app's: a person has to be told.
+ * Returns true if the client should retry the request without asking the app. `isRepeatable` means that sending the
+ * request twice does no harm. A `Retry-After` above `longestWaitSecs` is left to the app, which should tell the user.
  */
 export function mayRepeat(error: ValetkeyError, isRepeatable: boolean, longestWaitSecs: number): boolean {
   const { advice, code, jobId, retryAfterSecs = 0, status = 0 } = error;
   if (retryAfterSecs > longestWaitSecs) return false;
   if (advice === "wait") return true;
-  // A create that failed behind our API has left a prediction, which is followed instead.
+  // The failed create has left a prediction. `create` reads that prediction instead of retrying.
   if (advice !== "repeat" || !isRepeatable || jobId !== undefined) return false;
-  // An unreadable 404 or 403 is a wrong address, and stays one.
+  // An unreadable 4xx such as a 403 or 404 means a wrong base URL. A retry would not help.
   return code !== "unreadable_answer" || status < 300 || status === 429 || status >= 500;
 }
 
-/** What an aborted call rejects with. React Native's signals have no `reason`. */
+/**
+ * Returns the error that an aborted call rejects with. React Native's signals have no `reason`, so it gets an
+ * AbortError.
+ */
 export function reasonOf(signal: AbortSignal): unknown {
   return signal.reason ?? Object.assign(new Error("The call was aborted."), { name: "AbortError" });
 }
 
-/** Waits; rejects with the signal's reason. With `wakesOnline` it ends early when a browser is back online. */
+/**
+ * Resolves after `ms`. Rejects with the signal's reason if the signal aborts. With `wakesOnline` it resolves early when
+ * the browser comes back online.
+ */
 export function sleep(ms: number, signal: AbortSignal | undefined, wakesOnline = false): Promise<void> {
   return new Promise((resolve, reject) => {
     const page: Partial<EventTarget> | undefined = wakesOnline ? globalThis : undefined;
@@ -49,25 +58,32 @@ export function sleep(ms: number, signal: AbortSignal | undefined, wakesOnline =
   });
 }
 
+/** A time limit combined with the caller's abort signal. */
 export interface Deadline {
+  /** Aborts when the time limit expires or the caller's signal aborts. */
   signal: AbortSignal;
-  /** Whether the time was over, and not the caller's signal. */
+  /** Returns true if the time limit expired. False if the caller's signal aborted first. */
   isOver(): boolean;
-  /** Starts the time anew; without a time it stops. */
+  /** Restarts the timer with `ms`. Without `ms` it stops the timer. */
   restart(ms?: number): void;
-  /** What `promise` gives, unless time is over first. */
+  /** Settles as `promise` does, or rejects when `signal` aborts first. */
   race<T>(promise: Promise<T>): Promise<T>;
-  /** Lets go of what `signal` holds: a connection that is still read ends. */
+  /**
+   * Stops the timer, removes the listener from the caller's signal, and aborts `signal`, which closes a connection
+   * still open.
+   */
   end(): void;
 }
 
-/** A signal that fires with the caller's or when time is over. `AbortSignal.any` is missing in React Native and older Safaris. */
+/**
+ * Starts a deadline of `ms`. Written by hand because React Native and older versions of Safari lack `AbortSignal.any`.
+ */
 export function deadline(ms: number, caller: AbortSignal | undefined): Deadline {
   const controller = new AbortController();
   let isOver = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const over = new Promise<never>((_, reject) => controller.signal.addEventListener("abort", reject));
-  // Not everybody races.
+  // Without this, a deadline that nobody races would cause an unhandled rejection.
   over.catch(() => {});
   const stop = (): void => controller.abort(caller?.reason);
   const restart = (ms?: number): void => {

@@ -1,19 +1,21 @@
-// Server-sent events out of text that comes in any pieces (WHATWG HTML, section 9.2.6).
+// Parses server-sent events from text that arrives in arbitrary chunks (WHATWG HTML, section 9.2.6).
 
 export interface ServerEvent {
-  /** Empty where the stream names none. */
+  /** Event type. Empty if the event names none. */
   type: string;
+  /** The `data` lines, joined with line breaks. */
   data: string;
-  /** The last id that was seen, with this event or before. */
+  /** The last event id of the stream: from this event or, if it has none, from an earlier one. */
   id: string;
 }
 
-/** A prediction is a few kilobytes; a stream that sends more without an end is not ours. */
+/** Characters of one unfinished event. A prediction has a few kilobytes; a larger event is not from Valetkey. */
 const MAX_PENDING = 1 << 20;
 
 /**
- * Returns a function that takes the next piece, without a byte order mark (a `TextDecoder` takes it away), and gives the events that it
- * completed. Throws where a line never ends.
+ * Returns a function that takes the next chunk of text and returns the events that the chunk completes. The text must
+ * not start with a byte order mark (`TextDecoder` removes it). The function throws a SyntaxError if an unfinished event
+ * exceeds `MAX_PENDING`.
  */
 export function eventParser(): (piece: string) => ServerEvent[] {
   let pending = "";
@@ -29,7 +31,7 @@ export function eventParser(): (piece: string) => ServerEvent[] {
   };
 
   return (piece) => {
-    // A CR at the end may be half of a CR LF: it waits for the next piece.
+    // A CR at the end of the chunk may be the first half of a CR LF, so it stays pending until the next chunk.
     const lines = (pending + piece).split(/\r\n|\n|\r(?!$)/);
     pending = lines.pop() ?? "";
     if (pending.length + data.join("").length > MAX_PENDING) throw new SyntaxError();

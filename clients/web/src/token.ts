@@ -1,41 +1,57 @@
-// The token: asked from the app, kept in memory and nowhere else, where an injected script or a log could find it later.
+// The access token: fetched from the app and kept only in memory. In storage, an injected script could find it later;
+// in a log, a reader of the log.
 import { ValetkeyError } from "./errors.ts";
 
-/** A token this close to its end is replaced first, so that it does not expire on its way. */
+/** A token is renewed this long before it expires, so that it does not expire while a request is in flight. */
 const RENEW_BEFORE_END_MS = 30_000;
-/** How far the API lets a proof be ahead. */
+/** How far in the future the API accepts a proof's `iat`. */
 const MAX_AHEAD_SECS = 60;
-/** Assumed for a token that cannot be read: the API has the last word. */
+/**
+ * Lifetime assumed for a token whose claims cannot be read. If it expires earlier, the API refuses it and the client
+ * renews it.
+ */
 const ASSUMED_LIFETIME_MS = 60_000;
 
-/** As long as a request waits for its answer. */
+/** How long concurrent calls share one pending request for a token. Equals the default time limit of an API request. */
 const RENEW_TIMEOUT_MS = 20_000;
 
 export interface TokenRequest {
-  /** The API refused the last one: do not answer from a cache. Pass it to `getIdToken(forceRefresh)` and the like. */
+  /**
+   * True after the API refused the last token: return a new token, not a cached one. Pass it to
+   * `getIdToken(forceRefresh)` and the like.
+   */
   forceRefresh: boolean;
-  /** With `dpop`: the key's thumbprint (RFC 7638) for the token's `cnf.jkt`. */
+  /** With `dpop`: the key's thumbprint (RFC 7638), for the token's `cnf.jkt` claim. */
   thumbprint?: string | undefined;
 }
 
-/** Answers with a JWT for the signed-in user. Called when there is none, shortly before its end, and after a refusal. */
+/**
+ * Returns a JWT for the signed-in user. Called when the client has no token, shortly before the token expires, and
+ * after a refusal.
+ */
 export type GetToken = (request: TokenRequest) => string | Promise<string>;
 
 export interface TokenSource {
-  /** A token that is good for a while. Callers at the same time share one request. */
+  /** Returns a token that does not expire soon. Concurrent callers share one request. */
   get(): Promise<string>;
-  /** Forgets a token that the API refused; another one that came meanwhile stays. */
+  /** Forgets a token that the API refused. Does nothing if it has been replaced already. */
   refuse(token: string): void;
-  /** Unix seconds by the clock of whoever makes the tokens, as far as a token shows that ours is wrong. */
+  /**
+   * Returns the current time in Unix seconds, corrected where the times of a token show that the local clock is wrong.
+   */
   nowSecs(): number;
 }
 
 interface Held {
   token: string;
-  /** On the monotonic clock, ms. */
+  /** When to renew the token, ms on the monotonic clock (`performance.now`). */
   renewAt: number;
 }
 
+/**
+ * Creates a source that fetches tokens with `getToken`. `thumbprint` returns the thumbprint of the `dpop` key, if there
+ * is one.
+ */
 export function tokenSource(getToken: GetToken, thumbprint: () => Promise<string | undefined>): TokenSource {
   let held: Held | undefined;
   let pending: Promise<string> | undefined;
@@ -51,12 +67,13 @@ export function tokenSource(getToken: GetToken, thumbprint: () => Promise<string
     if (times !== undefined) {
       const { iat, exp } = times;
       const nowSecs = Math.floor(Date.now() / 1000);
-      // By its own times the token is not good now, or not new after a refusal, and yet it was just handed out: our clock is wrong.
+      // The token was just issued, but by the local clock it is not yet valid, expired, or (after a refusal) over a
+      // minute old: the local clock is wrong. Its `iat` is taken as the current time.
       if (nowSecs < iat || nowSecs >= exp || (isForced && nowSecs > iat + MAX_AHEAD_SECS)) skewSecs = iat - nowSecs;
-      // A token out of a cache of the app's has only what is left of it.
+      // A token from the app's own cache is valid only for the rest of its lifetime.
       left = (exp - nowSecs - skewSecs) * 1000;
     }
-    // Counted from before the request on a clock that nobody sets.
+    // Measured from before the request, on the monotonic clock, which the user cannot set.
     return { token, renewAt: askedAt + Math.max(left - RENEW_BEFORE_END_MS, left / 2) };
   }
 
@@ -73,14 +90,15 @@ export function tokenSource(getToken: GetToken, thumbprint: () => Promise<string
       if (held !== undefined && performance.now() < held.renewAt) return held.token;
       if (pending !== undefined) return pending;
       const asked = renew(forceRefresh).then((fresh) => {
-        // One that was asked for before a refusal may be the one that was refused.
+        // Keep the result only if `pending` is unchanged. If a token was refused meanwhile, this may be that same
+        // token.
         if (pending === asked) {
           held = fresh;
           forceRefresh = false;
         }
         return fresh.token;
       }).finally(() => forget());
-      // One that is never answered does not hold up those who come later.
+      // A request that never settles must not block later calls.
       const timer = setTimeout(() => forget(), RENEW_TIMEOUT_MS);
       const forget = (): void => {
         clearTimeout(timer);
@@ -98,20 +116,26 @@ export function tokenSource(getToken: GetToken, thumbprint: () => Promise<string
   };
 }
 
-/** A line break here would end up in a header, and the token in the words of who refuses to send it. */
+/**
+ * Returns the token if it is safe in a header, and throws `no_token` otherwise. `fetch` would refuse a token with a
+ * line break and quote it in its error message, which may end up in a log.
+ */
 export function checkedToken(token: unknown): string {
   if (typeof token === "string" && /^[\w.~+/=-]+$/.test(token)) return token;
-  throw new ValetkeyError("no_token", "There is no token.");
+  throw new ValetkeyError("no_token", "Could not get a usable token.");
 }
 
-/** What an app's own function failed with, as an error with a code. Libraries say in their words that there is no network. */
+/**
+ * Converts what the app's own function threw into an error with a code. Libraries report a network failure in different
+ * words, which the pattern recognizes.
+ */
 export function noToken(cause: unknown): ValetkeyError {
   if (cause instanceof ValetkeyError) return cause;
   const passes = /network|failed to fetch|fetch failed|load failed/i.test(`${cause}`);
-  return new ValetkeyError(passes ? "network" : "no_token", "There is no token.", {}, cause);
+  return new ValetkeyError(passes ? "network" : "no_token", "Could not get a usable token.", {}, cause);
 }
 
-/** `iat` and `exp` of a JWT. Nothing is verified: that is the API's work, and this only plans the next request. */
+/** Returns `iat` and `exp` of a JWT without verifying it. The API verifies tokens; this only schedules the renewal. */
 export function readTimes(token: string): { iat: number; exp: number } | undefined {
   try {
     const payload = token.split(".")[1] ?? "";

@@ -1,4 +1,4 @@
-// One request with everything that goes with it: token, proof, time limit, repetition, errors.
+// Sends one API request: adds the token and the proof, applies the time limit, retries, and converts errors.
 import type { ProofKey } from "./dpop.ts";
 import { errorOf, ValetkeyError } from "./errors.ts";
 import { backoffMs, type Deadline, deadline, mayRepeat, reasonOf, sleep } from "./retry.ts";
@@ -6,37 +6,45 @@ import { checkedToken, type GetToken, noToken, tokenSource } from "./token.ts";
 
 const DEFAULT_TIMEOUT_MS = 20_000;
 const DEFAULT_TRIES = 4;
-/** The limits of a minute say 65 at most. */
+/** The per-minute limits send a `Retry-After` of at most 65 s. */
 const DEFAULT_LONGEST_WAIT_SECS = 70;
-/** As long as the Worker may wait for the vendor, and a little. */
+/**
+ * How long to retry while the response is `idempotency_in_progress`. The request that is in progress takes less time
+ * than this.
+ */
 const IN_PROGRESS_MS = 60_000;
 /**
- * Nothing is stored, no cookie goes along, and no redirect carries the token away. XMLHttpRequest, which sends an upload whose progress is
- * told, knows no such rules: to the page's own origin cookies go along.
+ * Options of every `fetch`: responses are not cached, no cookies or referrer are sent, and no redirect can carry the
+ * token to another host. XMLHttpRequest, which sends an upload with progress, has no such options: it sends cookies to
+ * the page's own origin.
  */
 export const FETCH_RULES: RequestInit = { cache: "no-store", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer" };
 
-/** In words for a developer; what is missing is in the code. */
-export const NO_ANSWER = "No answer of Valetkey's.";
+/** Message of errors without a usable response, for the developer. The error's `code` says what happened. */
+export const NO_ANSWER = "No valid response from Valetkey.";
 
 export interface Options {
-  /** Where Valetkey answers, such as `https://valetkey.example.workers.dev`; empty on a page that it serves itself. */
+  /** Valetkey's URL, such as `https://valetkey.example.workers.dev`. Empty on a page that Valetkey itself serves. */
   baseUrl: string;
+  /** Returns an access token, usually from the app's own backend. */
   getToken: GetToken;
-  /** From `proofKey()`: sends each token with a proof that this browser has the key that it is bound to (RFC 9449). */
+  /**
+   * Key from `proofKey()`. Each request then carries a proof that this browser has the key that the token is bound to
+   * (RFC 9449).
+   */
   dpop?: ProofKey | Promise<ProofKey> | undefined;
-  /** The token of Firebase App Check, where the deployment asks for one. */
+  /** Returns a Firebase App Check token. Needed if the deployment requires one. */
   appCheck?: (() => string | Promise<string>) | undefined;
-  /** How often a request is sent at most; 4. */
+  /** How many times to send a request at most, the first time included. Default 4. */
   maxTries?: number | undefined;
-  /** A `Retry-After` above this many seconds is not waited for but thrown; 70. */
+  /** The client does not wait for a `Retry-After` above this many seconds, but throws the error. Default 70. */
   longestWaitSecs?: number | undefined;
-  /** In place of the platform's, as React Native's `expo/fetch`, which can read streams. */
+  /** Replaces the platform's `fetch`, for example with React Native's `expo/fetch`, which can read streams. */
   fetch?: Fetch | undefined;
 }
 
 export interface CallOptions {
-  /** Ends the waiting for an answer, never a prediction: that is `cancel`. */
+  /** Stops waiting for the response. It never stops a prediction; call `cancel` for that. */
   signal?: AbortSignal | undefined;
 }
 
@@ -44,39 +52,46 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 export interface Call {
   method: "GET" | "POST" | "DELETE";
-  /** From `/v1` on. */
+  /** Path and query, starting with `/v1`. */
   path: string;
   body?: BodyInit | undefined;
   headers?: Record<string, string | undefined>;
   signal?: AbortSignal | undefined;
   timeoutMs?: number;
-  /** Whether to send it twice does no harm. Default: yes. */
+  /** True if sending the request twice does no harm. Default: true. */
   isRepeatable?: boolean;
-  /** Sends it another way than by `fetch`. */
+  /** Sends this request instead of `fetch`. */
   via?: Fetch;
 }
 
-/** An answer that is being read. Whoever has it calls `limit.end()`. */
+/** A response whose body is still to be read. The caller of `open` must call `limit.end()` when done. */
 export interface Opened {
   answer: Response;
   limit: Deadline;
 }
 
 export interface Transport {
-  /** The parsed answer; `undefined` where it has no body. Rejects with a `ValetkeyError`, or the signal's reason. */
+  /**
+   * Sends a request, with retries, and returns the parsed JSON body; `undefined` for a 204. Rejects with a
+   * `ValetkeyError`, or with the signal's reason.
+   */
   call<T>(call: Call): Promise<T>;
-  /** The same for a request without a body. */
+  /** Does the same for a request without a body. */
   send<T>(method: Call["method"], path: string, options?: CallOptions): Promise<T>;
-  /** Sends it once; the answer is a success, and not read yet. */
+  /**
+   * Sends a request without retries, except once with a new token after a 401. Resolves with a successful response,
+   * body unread.
+   */
   open(call: Call): Promise<Opened>;
-  /** Of the options. */
+  /** Value of the option `longestWaitSecs`. */
   longestWaitSecs: number;
-  /** Whether `fetch` gives answers before they are complete. */
+  /** False if `fetch` returns a response only when its body is complete. */
   canStream: boolean;
-  /** Whoever looks at a prediction again and again, since no stream can be had. */
+  /** The `watch` loops that are polling at the moment, one element each. Their number sets the poll interval. */
   lookers: Set<object>;
 }
 
+/** Creates the transport that all methods of one client share. Throws if `baseUrl` is not safe. */
 export function transport(options: Options): Transport {
   const { maxTries = DEFAULT_TRIES, longestWaitSecs = DEFAULT_LONGEST_WAIT_SECS } = options;
   const base = checkedBase(options.baseUrl);
@@ -111,7 +126,7 @@ export function transport(options: Options): Transport {
         if (answer.ok) return { answer, limit };
         const error = errorOf(answer.status, answer.headers, await answer.json().catch(() => undefined));
         if (error.status !== 401 || isRefused) throw error;
-        // Revoked, or older than we thought: once more with a new token.
+        // The token is revoked, or it expired earlier than expected: try once more with a new one.
         tokens.refuse(token);
       }
     } catch (thrown) {
@@ -139,10 +154,11 @@ export function transport(options: Options): Transport {
       } catch (error) {
         if (!(error instanceof ValetkeyError)) throw error;
         const { code, retryAfterSecs } = error;
-        // The answer to the first one was lost.
+        // The first delete succeeded, but its response was lost.
         if (tries > 1 && call.method === "DELETE" && code === "not_found") return undefined as T;
         if (!mayRepeat(error, call.isRepeatable ?? true, longestWaitSecs)) throw error;
-        // While the first of two is on its way the second is told so each second.
+        // An earlier attempt with the same key is still in progress. The API sends `Retry-After: 1`, so such a retry
+        // does not count as a try; a time limit applies instead.
         const isSecond = code === "idempotency_in_progress";
         if (isSecond ? performance.now() - startedAt > IN_PROGRESS_MS : tries >= maxTries) throw error;
         await sleep(backoffMs(tries, Math.random(), retryAfterSecs), call.signal, retryAfterSecs === undefined);
@@ -151,7 +167,7 @@ export function transport(options: Options): Transport {
     }
   }
 
-  // React Native's own `fetch` answers when all is there: an event stream only after its end.
+  // React Native's own `fetch` resolves only when the body is complete: for an event stream, when the stream has ended.
   return {
     call,
     send: (method, path, options) => call({ method, path, signal: options?.signal }),
@@ -162,19 +178,26 @@ export function transport(options: Options): Transport {
   };
 }
 
-/** What to reject with: the reason of the caller's own signal, or an error with a code. */
+/**
+ * Converts what a request threw into what the call rejects with: the reason of the caller's signal, or an error with a
+ * code.
+ */
 export function explain(thrown: unknown, limit: Deadline, signal: AbortSignal | undefined): unknown {
   if (signal?.aborted) return reasonOf(signal);
   if (thrown instanceof ValetkeyError) return thrown;
-  // `fetch` reports every failure of the network as a TypeError; what cannot be parsed is not Valetkey's.
+  // `fetch` reports every network failure as a TypeError. A SyntaxError means that the body is not JSON, so it is not
+  // from Valetkey.
   const code = limit.isOver() ? "timeout" : thrown instanceof SyntaxError ? "unreadable_answer" : "network";
   return new ValetkeyError(code, NO_ANSWER, {}, thrown);
 }
 
-/** A token that is sent without encryption is given away: https, or this machine (10.0.2.2 is how an Android emulator calls it). */
+/**
+ * Returns `baseUrl` without trailing slashes. Throws unless it is empty, https, or http to this machine: without TLS,
+ * anyone on the network could read the token. (An Android emulator reaches its host machine as 10.0.2.2.)
+ */
 export function checkedBase(baseUrl: string): string {
   const base = baseUrl.replace(/\/+$/, "");
   const isSafe = /^(https:\/\/[^/?#@]+(\/[^?#]*)?|http:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1]|10\.0\.2\.2)(:\d+)?)?$/i.test(base);
-  if (!isSafe) throw new TypeError("baseUrl must be https, or on this machine");
+  if (!isSafe) throw new TypeError("baseUrl must be an https URL, or http on this machine");
   return base;
 }

@@ -1,4 +1,4 @@
-// What the client sends, and what it makes of each answer.
+// The client's requests, and how it handles each kind of response.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { valetkey, ValetkeyError } from "../src/index.ts";
@@ -6,7 +6,7 @@ import { answer, JOB, MODEL, offline, prediction, refusal, scripted, status, str
 
 const SUCCEEDED = { status: "succeeded", output: ["https://cdn.example/a.png"] };
 
-test("a create carries the token, a key of its own, JSON, and nothing of the browser's", async () => {
+test("a create sends the token, a new idempotency key and JSON, and no cookies or referrer", async () => {
   const { result, requests } = await scripted([answer(201, prediction())], (client) => client.create(MODEL, { prompt: "p" }, { imageCount: 2 }));
   assert.equal(result.job_id, JOB);
   const [{ method, path, headers, body, init }] = requests;
@@ -18,7 +18,7 @@ test("a create carries the token, a key of its own, JSON, and nothing of the bro
   assert.deepEqual([init.credentials, init.redirect, init.cache, init.referrerPolicy], ["omit", "error", "no-store", "no-referrer"]);
 });
 
-test("two creates have two keys; the caller's own key is kept", async () => {
+test("each create has a new idempotency key, unless the app passes one", async () => {
   const { requests } = await scripted([answer(201, prediction()), answer(201, prediction()), answer(201, prediction())], async (client) => {
     await client.create(MODEL, {});
     await client.create(MODEL, {});
@@ -29,7 +29,7 @@ test("two creates have two keys; the caller's own key is kept", async () => {
   assert.equal(keys[2], "mine");
 });
 
-test("a create without an answer is repeated with the same key and body, and with growing waits", async () => {
+test("a create without a response is retried with the same key and body, and with growing delays", async () => {
   const steps = [offline, answer(200, "a captive portal"), refusal(409, "idempotency_in_progress", { headers: { "retry-after": "1" } }), answer(201, prediction())];
   steps[1] = new Response("<html>", { status: 200 });
   const { requests, waits } = await scripted(steps, (client) => client.create(MODEL, {}));
@@ -39,12 +39,12 @@ test("a create without an answer is repeated with the same key and body, and wit
   assert.ok(waits[0] >= 250 && waits[1] >= 500 && waits[2] >= 1000, String(waits));
 });
 
-test("after four tries the error comes, with the key for another one", async () => {
+test("a create fails after four tries, and the error has the idempotency key", async () => {
   const failing = scripted([offline, offline, offline, offline], (client) => client.create(MODEL, {}, { idempotencyKey: "k1" }));
   await assert.rejects(failing, (error) => error instanceof ValetkeyError && error.code === "network" && error.idempotencyKey === "k1" && error.advice === "repeat");
 });
 
-test("what fails after the create has its key too: to run it again makes nothing twice", async () => {
+test("an error after the create has the key too: running again with it creates nothing twice", async () => {
   const lost = [answer(201, prediction()), refusal(403, "insufficient_permissions")];
   const { requests } = await scripted([...lost, answer(200, prediction(SUCCEEDED))], async (client) => {
     const error = await client.run(MODEL, {}).catch((thrown) => thrown);
@@ -56,13 +56,13 @@ test("what fails after the create has its key too: to run it again makes nothing
   assert.equal(again, first);
 });
 
-test("a look at what a failed create left that fails as well has the key", async () => {
+test("if reading the prediction of a failed create fails too, the error has the key", async () => {
   const steps = [refusal(504, "upstream_timeout", { job_id: JOB }), offline, offline, offline, offline];
   const failing = scripted(steps, (client) => client.create(MODEL, {}, { idempotencyKey: "k1" }));
   await assert.rejects(failing, (error) => error.code === "network" && error.idempotencyKey === "k1" && error.jobId === JOB);
 });
 
-test("calls that wait for one token and get none have each its own key", async () => {
+test("calls that share a failed request for a token each get an error with their own key", async () => {
   const getToken = () => Promise.reject(new Error("signed out"));
   await scripted([], async (client) => {
     const failures = await Promise.all(["k1", "k2"].map((idempotencyKey) => client.run(MODEL, {}, { idempotencyKey }).catch((error) => error)));
@@ -70,7 +70,7 @@ test("calls that wait for one token and get none have each its own key", async (
   }, { getToken });
 });
 
-test("what is gone when a delete is repeated was deleted", async () => {
+test("a 404 for a retried delete means that the delete succeeded", async () => {
   await scripted([offline, refusal(404, "not_found"), offline, refusal(404, "not_found")], async (client) => {
     await client.delete(JOB);
     await client.files.delete("file_1");
@@ -78,7 +78,7 @@ test("what is gone when a delete is repeated was deleted", async () => {
   await assert.rejects(scripted([refusal(404, "not_found")], (client) => client.delete(JOB)), { code: "not_found" });
 });
 
-test("a batch without an answer has its key", async () => {
+test("the error of a batch without a response has the idempotency key", async () => {
   const { requests } = await scripted([offline, offline, offline, offline, answer(201, {})], async (client) => {
     const items = [{ model: MODEL, input: {} }];
     const { code, advice, idempotencyKey } = await client.batch(items).catch((thrown) => thrown);
@@ -88,13 +88,13 @@ test("a batch without an answer has its key", async () => {
   assert.equal(new Set(requests.map(({ headers }) => headers["idempotency-key"])).size, 1);
 });
 
-test("a create whose first answer takes long is asked for until it is there", async () => {
+test("a create that is still in progress is retried until it has a response", async () => {
   const busy = () => refusal(409, "idempotency_in_progress", { headers: { "retry-after": "1" } });
   const { requests } = await scripted([...Array.from({ length: 12 }, () => busy), answer(201, prediction())], (client) => client.create(MODEL, {}));
   assert.equal(requests.length, 13);
 });
 
-test("Retry-After is waited for, up to a bound", async () => {
+test("the client waits for Retry-After, up to a limit", async () => {
   const limited = (secs) => refusal(429, "rate_limited", { headers: { "retry-after": String(secs) } });
   const { waits } = await scripted([limited(7), answer(201, prediction())], (client) => client.create(MODEL, {}));
   assert.ok(waits[0] >= 7_000 && waits[0] <= 8_400, String(waits));
@@ -105,20 +105,20 @@ test("Retry-After is waited for, up to a bound", async () => {
   await assert.rejects(scripted([limited(7)], (client) => client.get(JOB), { longestWaitSecs: 5 }), { code: "rate_limited" });
 });
 
-test("the longest that the limits of a minute say is waited for: a burst of creates all pass", async () => {
+test("the longest Retry-After of the per-minute limits is waited for, so a burst of creates succeeds", async () => {
   const limited = (code, secs) => refusal(429, code, { headers: { "retry-after": String(secs) } });
   const steps = [limited("rate_limited", 61), limited("rate_limited", 65), limited("too_many_predictions", 65), answer(201, prediction())];
   const { waits } = await scripted(steps, (client) => client.create(MODEL, {}));
   assert.ok(waits.every((ms) => ms >= 61_000 && ms <= 78_000), String(waits));
 });
 
-test("a create that another one keeps waiting does not lose the patience that it has with the network", async () => {
+test("retries of a create in progress do not count as tries", async () => {
   const busy = () => refusal(409, "idempotency_in_progress", { headers: { "retry-after": "1" } });
   const { requests } = await scripted([busy, busy, busy, busy, busy, offline, offline, answer(201, prediction())], (client) => client.create(MODEL, {}));
   assert.equal(requests.length, 8);
 });
 
-test("one that is told for a minute that another one is under way gives up", async () => {
+test("a create that is in progress for over a minute fails", async () => {
   const real = performance.now;
   let ahead = 0;
   performance.now = () => real.call(performance) + ahead;
@@ -133,14 +133,14 @@ test("one that is told for a minute that another one is under way gives up", asy
   }
 });
 
-test("no answer in time is told apart from no answer, and asked for again", async () => {
+test("a time-out has its own code and is retried", async () => {
   const hang = ({ signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
   const { requests } = await scripted([hang, answer(201, prediction())], (client) => client.create(MODEL, {}), { over: 55_000 });
   assert.equal(requests.length, 2);
   await assert.rejects(scripted([hang], (client) => client.get(JOB), { over: 20_000, maxTries: 1 }), { code: "timeout", advice: "repeat" });
 });
 
-test("a key that cannot be sent is refused before anything is", async () => {
+test("an invalid idempotency key is refused before any request is sent", async () => {
   await scripted([], async (client) => {
     for (const idempotencyKey of ["", "5 \u20ac", "a\nb", "x".repeat(256)]) {
       await assert.rejects(client.create(MODEL, {}, { idempotencyKey }), { code: "invalid_idempotency_key", advice: "give_up" });
@@ -153,13 +153,13 @@ for (const [httpStatus, code] of [
   [400, "invalid_parameter"], [402, "insufficient_credits"], [403, "model_not_allowed"], [404, "not_found"], [413, "body_too_large"],
   [422, "idempotency_mismatch"], [502, "upstream_rejected"], [503, "misconfigured"],
 ]) {
-  test(`${httpStatus} ${code} is not repeated`, async () => {
+  test(`${httpStatus} ${code} is not retried`, async () => {
     const refused = scripted([refusal(httpStatus, code, { param: "input.prompt" })], (client) => client.create(MODEL, {}));
     await assert.rejects(refused, (error) => error.code === code && error.status === httpStatus && error.requestId === "req_1" && error.param === "input.prompt");
   });
 }
 
-test("a create that failed behind the API is followed by its id, not sent again", async () => {
+test("after an error that names a prediction, the client reads it instead of retrying the create", async () => {
   const lost = () => refusal(504, "upstream_timeout", { job_id: JOB });
   const { result, requests } = await scripted([lost, answer(200, prediction(SUCCEEDED))], (client) => client.run(MODEL, {}));
   assert.equal(result.status, "succeeded");
@@ -167,10 +167,10 @@ test("a create that failed behind the API is followed by its id, not sent again"
   const failed = prediction({ status: "failed", error: { code: "outcome_unknown", message: "m" } });
   const error = await scripted([lost, answer(200, failed)], (client) => client.run(MODEL, {})).catch((thrown) => thrown);
   assert.deepEqual([error.code, error.jobId, error.prediction.error.code], ["upstream_timeout", JOB, "outcome_unknown"]);
-  assert.equal(error.advice, "ask_user", "the same key would give the failed one again");
+  assert.equal(error.advice, "ask_user", "the same key would return the failed prediction again");
 });
 
-test("a refused token is replaced once, and the request repeated with the same key", async () => {
+test("after a refused token the request is retried once with a new token and the same key", async () => {
   const { requests, tokens } = await scripted([refusal(401, "invalid_token"), answer(201, prediction())], (client) => client.create(MODEL, {}));
   assert.equal(tokens, 2);
   assert.notEqual(requests[0].headers.authorization, requests[1].headers.authorization);
@@ -178,7 +178,7 @@ test("a refused token is replaced once, and the request repeated with the same k
   await assert.rejects(scripted([refusal(401, "invalid_token"), refusal(401, "invalid_token")], (client) => client.get(JOB)), { code: "invalid_token" });
 });
 
-test("an upload is sent once when nobody knows whether it arrived, again when it was refused", async () => {
+test("an upload is not retried when it may have arrived, but is when it was refused", async () => {
   const file = new Blob(["x"], { type: "image/png" });
   await assert.rejects(scripted([offline], (client) => client.files.upload(file)), { code: "network" });
   const stored = { file_id: "file_1" };
@@ -191,7 +191,7 @@ test("an upload is sent once when nobody knows whether it arrived, again when it
   assert.deepEqual(progress, [[1, 1]]);
 });
 
-test("a prediction that fails is an error with its code, a canceled one too", async () => {
+test("run rejects with the code of a prediction that failed or was canceled", async () => {
   const failed = { status: "failed", error: { code: "upstream_failed", message: "The vendor failed." } };
   await assert.rejects(
     scripted([answer(201, prediction()), streamed(status(2, failed))], (client) => client.run(MODEL, {})),
@@ -200,7 +200,7 @@ test("a prediction that fails is an error with its code, a canceled one too", as
   await assert.rejects(scripted([answer(201, prediction({ status: "canceled" }))], (client) => client.run(MODEL, {})), { code: "canceled" });
 });
 
-test("run tells of each state", async () => {
+test("run reports each state", async () => {
   const seen = [];
   const onUpdate = ({ status, queue }) => seen.push([status, queue?.position]);
   const queued = prediction({ status: "queued", queue: { position: 3, eta_seconds: 40 } });
@@ -210,7 +210,7 @@ test("run tells of each state", async () => {
   assert.deepEqual(seen, [["queued", 3], ["queued", 3], ["processing", undefined], ["succeeded", undefined]]);
 });
 
-test("an aborted signal ends the waiting with its reason, and sends nothing more", async () => {
+test("an aborted call rejects with the signal's reason and sends no more requests", async () => {
   const controller = new AbortController();
   const reason = new Error("the user went on");
   const hang = ({ signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
@@ -225,7 +225,7 @@ test("an aborted signal ends the waiting with its reason, and sends nothing more
   assert.equal(requests.length, 2);
 });
 
-test("each call can be given up", async () => {
+test("each call can be aborted", async () => {
   const signal = AbortSignal.abort("gone");
   const given = { signal };
   await scripted([], async (client) => {
@@ -241,7 +241,7 @@ test("each call can be given up", async () => {
   });
 });
 
-test("a signal that outlives many calls keeps nothing of them", async () => {
+test("calls leave no listeners on a long-lived signal", async () => {
   let listeners = 0;
   const controller = new AbortController();
   const { signal } = controller;
@@ -260,30 +260,30 @@ test("a signal that outlives many calls keeps nothing of them", async () => {
   assert.equal(listeners, 0);
 });
 
-test("React Native's signals have no reason: the call rejects with an AbortError", async () => {
+test("a signal without a reason, as in React Native, rejects the call with an AbortError", async () => {
   const signal = { aborted: true, addEventListener: () => {}, removeEventListener: () => {} };
   await scripted([], (client) => assert.rejects(client.get(JOB, { signal }), { name: "AbortError" }));
 });
 
-test("the token of App Check goes along, and one with a line break goes nowhere", async () => {
+test("the App Check token is sent, and one with a line break is not", async () => {
   const { requests } = await scripted([answer(200, {})], (client) => client.account(), { appCheck: async () => "e30.e30.c2ln" });
   assert.equal(requests[0].headers["x-firebase-appcheck"], "e30.e30.c2ln");
   const broken = scripted([], (client) => client.account(), { appCheck: () => "secret\nline" });
   await assert.rejects(broken, (error) => error.code === "no_token" && !JSON.stringify([error.message, `${error.cause}`]).includes("secret"));
 });
 
-test("a proof key that cannot be had is no failure of the network", async () => {
-  const cause = new Error("Proofs need WebCrypto: https.");
+test("a failed proof key is not a network failure", async () => {
+  const cause = new Error("Proofs need WebCrypto: use https.");
   const failing = scripted([], (client) => client.account(), { dpop: Promise.reject(cause) });
   await assert.rejects(failing, (error) => error.code === "no_token" && error.advice === "ask_user" && error.cause === cause);
 });
 
-test("the parameters of a recorder's media type are left out", async () => {
+test("an upload drops the parameters of a blob's media type, such as a MediaRecorder's codecs", async () => {
   const { requests } = await scripted([answer(201, {})], (client) => client.files.upload(new Blob(["x"], { type: "video/webm;codecs=vp9" })));
   assert.equal(requests[0].headers["content-type"], "video/webm");
 });
 
-test("a getToken that never answers does not hold up who gives up", async () => {
+test("a call that waits for getToken can be aborted", async () => {
   const controller = new AbortController();
   const client = valetkey({ baseUrl: "https://valetkey.test", getToken: () => new Promise(() => {}) });
   const waiting = client.get(JOB, { signal: controller.signal });
@@ -291,7 +291,7 @@ test("a getToken that never answers does not hold up who gives up", async () => 
   await assert.rejects(waiting, (reason) => reason === "gone");
 });
 
-test("each route has its method and path", async () => {
+test("each method sends the right HTTP method and path", async () => {
   const steps = Array.from({ length: 16 }, () => answer(200, {}));
   const { requests } = await scripted(steps, async (client) => {
     await client.cancel(JOB);
@@ -321,12 +321,12 @@ test("each route has its method and path", async () => {
   assert.match(requests[4].headers["idempotency-key"], /^[0-9a-f]{32}$/);
 });
 
-test("an empty answer is no error", async () => {
+test("an empty response is not an error", async () => {
   const { result } = await scripted([answer(204)], (client) => client.delete(JOB));
   assert.equal(result, undefined);
 });
 
-test("names cannot lead to other routes", async () => {
+test("model names and ids cannot lead to other routes", async () => {
   await scripted([], async (client) => {
     for (const model of ["../auth/token", "a/..", "../..", "a", "a/b/c", "a/b?x=1", "a/%2e%2e", "", "a b/c"]) {
       await assert.rejects(client.create(model, {}), { name: "ValetkeyError", code: "model_not_allowed" }, model);
@@ -337,7 +337,7 @@ test("names cannot lead to other routes", async () => {
   assert.equal(requests[0].path, "/v1/predictions/..%2F..%2Fauth%2Ftoken%3Fx");
 });
 
-test("a token goes over https or stays on this machine", () => {
+test("baseUrl must be https, or http on this machine", () => {
   const getToken = () => "t";
   for (const baseUrl of ["http://example.com", "http://localhost.example.com", "ftp://localhost", "//example.com", "https://", "https://user@example.com", "javascript:1", "https://a/?b"]) {
     assert.throws(() => valetkey({ baseUrl, getToken }), TypeError, baseUrl);

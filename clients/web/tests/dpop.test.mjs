@@ -1,11 +1,11 @@
-// Where the proof key is kept: in IndexedDB, or with the page where that cannot be had.
+// Storage of the proof key without a working IndexedDB: the key then lives as long as the page.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { proofKey } from "../src/dpop.ts";
 
 const PROOF = { method: "GET", url: "https://valetkey.test/v1/account?a#b", token: "t", nowSecs: 1_000 };
 
-/** Runs `use` with an IndexedDB whose `open` does this. */
+/** Runs `use` with a fake IndexedDB that has this `open`. */
 async function withDatabase(open, use) {
   globalThis.indexedDB = { open };
   try {
@@ -15,6 +15,7 @@ async function withDatabase(open, use) {
   }
 }
 
+/** Checks that a key proves, and returns it. */
 async function works() {
   const key = await proofKey();
   const [header, claims] = (await key.prove(PROOF)).split(".").slice(0, 2).map((part) => JSON.parse(Buffer.from(part, "base64url")));
@@ -23,13 +24,13 @@ async function works() {
   return key;
 }
 
-test("without a database the key lives as long as the page", async () => {
+test("without IndexedDB the key lives as long as the page", async () => {
   const [one, two] = [await works(), await works()];
   assert.notEqual(one.thumbprint, two.thumbprint);
   await one.forget();
 });
 
-test("a database that cannot be opened is none", async () => {
+test("a database that cannot be opened is ignored", async () => {
   const open = () => {
     const request = { error: new Error("blocked") };
     setTimeout(() => request.onerror());
@@ -42,7 +43,7 @@ test("a database that cannot be opened is none", async () => {
   await withDatabase(throws, works);
 });
 
-test("a database whose store is missing holds up nobody", async () => {
+test("a database without the object store is ignored", async () => {
   const open = () => {
     const result = {
       close: () => {},

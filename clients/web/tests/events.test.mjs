@@ -1,4 +1,4 @@
-// Events: resumed where they were left, and replaced by looking where no stream can be had.
+// Events: streams are resumed where they stopped, and replaced by polling where no stream is available.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { answer, JOB, jwt, offline, prediction, refusal, scripted, status, streamed } from "./script.mjs";
@@ -14,7 +14,7 @@ async function statesOf(client, options) {
 
 const waiting = (position) => ({ status: "queued", queue: { position, eta_seconds: 10 } });
 
-test("a stream is read to its end, once", async () => {
+test("a stream is read to its end with one request", async () => {
   const steps = [streamed(status(1, waiting(2)), ": heartbeat\n\n", status(2).slice(0, 20), status(2).slice(20), status(3, DONE))];
   const { result, requests } = await scripted(steps, statesOf);
   assert.deepEqual(result, ["queued 2", "processing", "succeeded"]);
@@ -23,7 +23,7 @@ test("a stream is read to its end, once", async () => {
   assert.equal("last-event-id" in requests[0].headers, false);
 });
 
-test("a lost stream is opened again where it was left, and nothing is told twice", async () => {
+test("a lost stream is resumed where it stopped, and no state is yielded twice", async () => {
   const steps = [streamed(status(4), broken), offline, offline, streamed(status(4)), streamed(status(5, DONE))];
   const { result, requests, waits } = await scripted(steps, statesOf);
   assert.deepEqual(result, ["processing", "succeeded"]);
@@ -31,14 +31,14 @@ test("a lost stream is opened again where it was left, and nothing is told twice
   assert.equal(waits.length, 4);
 });
 
-test("a stream that ends before the prediction goes on with a new token", async () => {
+test("a stream that closes before the prediction ends is reopened with a new token", async () => {
   const steps = [streamed(status(1)), refusal(401, "invalid_token"), streamed(status(2, DONE))];
   const { result, tokens } = await scripted(steps, statesOf);
   assert.deepEqual(result, ["processing", "succeeded"]);
   assert.equal(tokens, 2);
 });
 
-test("where four streams are open it looks, and tells what changed", async () => {
+test("after a 429 it polls, and yields only changes", async () => {
   const steps = [
     refusal(429, "rate_limited", { headers: { "retry-after": "1" } }),
     answer(200, prediction(waiting(2))), answer(200, prediction(waiting(2))), answer(200, prediction(waiting(1))), answer(200, prediction(DONE)),
@@ -48,7 +48,7 @@ test("where four streams are open it looks, and tells what changed", async () =>
   assert.deepEqual(requests.slice(1).map(({ path }) => path), Array.from({ length: 4 }, () => `/v1/predictions/${JOB}`));
 });
 
-test("many that are looked at share a minute, and streams are asked for again now and then", async () => {
+test("many polled predictions share the polls of a minute, and streams are requested again now and then", async () => {
   const full = () => refusal(429, "rate_limited", { headers: { "retry-after": "1" } });
   const jobs = 12;
   const looks = new Map();
@@ -61,7 +61,7 @@ test("many that are looked at share a minute, and streams are asked for again no
   const steps = { shift: () => step, length: 0 };
   const paths = [];
   const { waits } = await scripted(steps, async (client) => {
-    // Until each was looked at eight times and refused a stream for the second time.
+    // By then each prediction has been polled and refused a stream for the second time.
     setTimeout(() => (areFull = false), 2_000);
     await Promise.all(Array.from({ length: jobs }, (_, index) => client.wait(`pred_${index}`)));
   }, { fetch: async (url) => {
@@ -69,22 +69,22 @@ test("many that are looked at share a minute, and streams are asked for again no
     return step({ path: paths.at(-1) });
   } });
   const shared = waits.filter((ms) => ms === 1_500 * jobs);
-  assert.ok(shared.length >= jobs, `${shared.length} waits for a share of the minute`);
+  assert.ok(shared.length >= jobs, `${shared.length} delays of the shared interval`);
   for (let index = 0; index < jobs; index += 1) {
     const refused = looks.get(`/v1/predictions/pred_${index}/events`);
-    assert.ok(refused >= 2, `pred_${index} asked for a stream ${refused} times`);
+    assert.ok(refused >= 2, `pred_${index} requested a stream ${refused} times`);
     assert.ok(looks.get(`/v1/predictions/pred_${index}`) >= 7 * (refused - 1));
   }
 });
 
-test("the minute of the limits is waited for in the middle", async () => {
+test("a Retry-After of over a minute is waited for while following", async () => {
   const limited = refusal(429, "rate_limited", { headers: { "retry-after": "65" } });
   const { result, waits } = await scripted([limited, answer(200, prediction(DONE))], statesOf);
   assert.deepEqual(result, ["succeeded"]);
   assert.ok(waits[0] >= 65_000, String(waits));
 });
 
-test("a stream that says nothing for half a minute is dead: it looks instead", async () => {
+test("after a stream is silent for 35 s it polls", async () => {
   const silent = ({ signal }) => {
     const stream = new ReadableStream({
       start(controller) {
@@ -99,7 +99,7 @@ test("a stream that says nothing for half a minute is dead: it looks instead", a
   assert.equal(requests[1].path, `/v1/predictions/${JOB}`);
 });
 
-test("a letter that is cut in the middle of its bytes stays a letter", async () => {
+test("a character split across chunks is decoded correctly", async () => {
   const bytes = new TextEncoder().encode(status(1, { status: "failed", error: { code: "upstream_failed", message: "\u00e4\u{1f600}" } }));
   const byByte = new ReadableStream({
     start(controller) {
@@ -112,7 +112,7 @@ test("a letter that is cut in the middle of its bytes stays a letter", async () 
   assert.equal(result.error.message, "\u00e4\u{1f600}");
 });
 
-test("React Native's own fetch cannot stream: it looks from the start", async () => {
+test("with React Native's own fetch, which cannot stream, it polls from the start", async () => {
   const real = Object.getOwnPropertyDescriptor(globalThis, "navigator");
   Object.defineProperty(globalThis, "navigator", { value: { product: "ReactNative" }, configurable: true });
   const realFetch = globalThis.fetch;
@@ -132,30 +132,30 @@ test("React Native's own fetch cannot stream: it looks from the start", async ()
   }
 });
 
-test("a refusal ends it", async () => {
+test("a refusal is thrown", async () => {
   await assert.rejects(scripted([refusal(404, "not_found")], statesOf), { code: "not_found" });
   await assert.rejects(scripted([streamed(status(1)), refusal(403, "insufficient_permissions")], statesOf), { code: "insufficient_permissions" });
 });
 
-test("what is no event of ours is passed over or asked for again", async () => {
+test("an unknown event is skipped, and the stream is reopened after an unreadable one", async () => {
   const steps = [streamed("event: other\ndata: {}\n\n", "event: status\ndata: {not json\n\n"), streamed(status(2, DONE))];
   const { result } = await scripted(steps, statesOf);
   assert.deepEqual(result, ["succeeded"]);
 });
 
-test("a fetch that is wrapped and cannot stream: it looks instead", async () => {
+test("with a wrapped fetch that cannot stream it polls", async () => {
   const whole = () => Object.defineProperty(streamed(status(1)), "body", { value: undefined });
   const { result, requests } = await scripted([whole, answer(200, prediction(DONE))], statesOf);
   assert.deepEqual(result, ["succeeded"]);
   assert.equal(requests[1].path, `/v1/predictions/${JOB}`);
 });
 
-test("a Retry-After above the longest wait ends it", async () => {
+test("a Retry-After above the longest wait is thrown", async () => {
   const refused = refusal(503, "upstream_unavailable", { headers: { "retry-after": "3600" } });
   await assert.rejects(scripted([streamed(status(1)), refused], statesOf), { code: "upstream_unavailable", retryAfterSecs: 3_600 });
 });
 
-test("what is no event stream, and what is never understood, is given up", () =>
+test("responses that are never a readable event stream are given up after three minutes", () =>
   withClock(61, async (advance) => {
     for (const answered of [() => new Response("<html>", { headers: { "content-type": "text/html" } }), () => streamed("event: status\ndata: {not json\n\n")]) {
       const step = () => {
@@ -166,7 +166,7 @@ test("what is no event stream, and what is never understood, is given up", () =>
     }
   }));
 
-/** Runs `use` with a clock that is `secs` ahead after each call of what it gets. */
+/** Runs `use` with a function that moves `performance.now` forward by `secs`. */
 async function withClock(secs, use) {
   const real = performance.now;
   let ahead = 0;
@@ -178,7 +178,7 @@ async function withClock(secs, use) {
   }
 }
 
-test("after three minutes of failures it is given up", () =>
+test("it gives up after three minutes of failures", () =>
   withClock(61, async (advance) => {
     const later = () => {
       advance();
@@ -189,7 +189,7 @@ test("after three minutes of failures it is given up", () =>
     assert.equal(steps.length, 0);
   }));
 
-test("a device that slept for an hour goes on", () =>
+test("it continues after the device slept for an hour", () =>
   withClock(3_600, async (advance) => {
     const wakes = () => {
       advance();
@@ -199,7 +199,7 @@ test("a device that slept for an hour goes on", () =>
     assert.deepEqual(result, ["processing", "succeeded"]);
   }));
 
-test("it goes on although the first failure came before the device slept", () =>
+test("it continues even if the first failure was before the device slept", () =>
   withClock(3_600, async (advance) => {
     const wakes = () => {
       advance();
@@ -209,7 +209,7 @@ test("it goes on although the first failure came before the device slept", () =>
     assert.deepEqual(result, ["processing", "succeeded"]);
   }));
 
-test("what was heard in between makes failures few again", () =>
+test("a heartbeat resets the count of failures", () =>
   withClock(61, async (advance) => {
     const later = () => {
       advance();
@@ -219,7 +219,7 @@ test("what was heard in between makes failures few again", () =>
     assert.deepEqual((await scripted(steps, statesOf)).result, ["succeeded"]);
   }));
 
-test("to leave the loop closes the connection", async () => {
+test("leaving the loop closes the connection", async () => {
   let signal;
   const steps = [(init) => {
     ({ signal } = init);
@@ -234,7 +234,7 @@ test("to leave the loop closes the connection", async () => {
   assert.equal(signal.aborted, true);
 });
 
-test("an aborted signal ends it with its reason", async () => {
+test("an aborted loop throws the signal's reason", async () => {
   const controller = new AbortController();
   const reason = new Error("gone");
   const steps = [streamed(status(1), status(2, DONE))];

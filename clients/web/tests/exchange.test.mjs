@@ -1,11 +1,11 @@
-// What the exchange of tokens sends, and what it makes of each answer.
+// The requests of the token exchange, and how it handles each kind of response.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { tokenExchange } from "../src/exchange.ts";
 
 const REQUEST = { forceRefresh: false };
 
-/** Exchanges once; `fetch` answers with `answer`. */
+/** Exchanges once with a `fetch` that returns `answer`. */
 async function exchanged(answer, options = {}) {
   const requests = [];
   const fetch = async (url, init) => {
@@ -19,7 +19,7 @@ async function exchanged(answer, options = {}) {
 const answer = (status, body, headers) => new Response(typeof body === "string" ? body : JSON.stringify(body), { status, headers });
 const good = () => answer(200, { access_token: "vk" });
 
-test("a provider's token goes in a form, and no cookie with it", async () => {
+test("an identity provider's token is sent in a form, without cookies", async () => {
   const { result, requests } = await exchanged(good(), { scope: "read", appCheck: () => "app" });
   assert.equal(result, "vk");
   const [{ url, method, headers, form, credentials, redirect }] = requests;
@@ -33,13 +33,13 @@ test("a provider's token goes in a form, and no cookie with it", async () => {
   });
 });
 
-test("a guest's token is Turnstile's", async () => {
+test("a guest's Turnstile token is sent with its own token type", async () => {
   const { requests } = await exchanged(good(), { type: "turnstile" });
   assert.equal(requests[0].form.subject_token_type, "urn:valetkey:token-type:turnstile");
   assert.equal("scope" in requests[0].form, false);
 });
 
-test("what passes is told apart from what does not", async () => {
+test("temporary failures and refusals have different codes", async () => {
   const refusals = [
     [answer(400, { error: "invalid_grant", error_description: "The token is not accepted." }), { code: "no_token", status: 400, message: "The token is not accepted." }],
     [answer(429, {}, { "retry-after": "7" }), { code: "limiter_unavailable", status: 429, retryAfterSecs: 7 }],

@@ -1,4 +1,4 @@
-// A client whose API is a script, and whose waits take no time but are written down.
+// A client whose API responses are scripted. Delays between retries are recorded instead of waited for.
 import { valetkey } from "../src/index.ts";
 
 export const JOB = "pred_01jh0000000000000000000000";
@@ -15,7 +15,9 @@ export const answer = (status, body, headers = {}) =>
 export const refusal = (status, code, { headers, ...details } = {}) =>
   answer(status, { error: { type: "t", message: "m", code, request_id: "req_1", details } }, headers);
 
-/** An event stream: each of `pieces` is text, or an `Error` that breaks it off. */
+/**
+ * Returns a response with an event stream. Each of `pieces` is a chunk of text, or an `Error` that breaks the stream.
+ */
 export function streamed(...pieces) {
   const body = new ReadableStream({
     pull(controller) {
@@ -30,17 +32,20 @@ export function streamed(...pieces) {
 
 export const status = (id, members) => `event: status\nid: ${id}\ndata: ${JSON.stringify(prediction(members))}\n\n`;
 
-/** `fetch` rejects like this when there is no network. */
+/** Fails as `fetch` does when there is no network. */
 export const offline = () => {
   throw new TypeError("fetch failed");
 };
 
-/** The time limits of requests, streams and uploads. Anything else is a wait between tries. */
+/**
+ * The client's time limits for requests, streams and uploads, ms. Any other timer is a delay before a retry or a poll.
+ */
 const LIMITS_MS = [20_000, 35_000, 55_000, 900_000];
 
 /**
- * Runs `use` with a client that gets `steps` in turn, each a `Response` or a function that makes one. Returns the requests and the waits;
- * fails if a step was not used, or if there was a request without one. Time limits of `over` ms are over at once.
+ * Runs `use` with a client whose requests are answered by `steps` in turn, each a `Response` or a function that returns
+ * one. Returns the requests, the delays in ms, and the number of tokens. Fails if a step is left over or a request has
+ * no step. A time limit of `over` ms expires almost at once.
  */
 export async function scripted(steps, use, { over, ...options } = {}) {
   const requests = [];
@@ -54,7 +59,7 @@ export async function scripted(steps, use, { over, ...options } = {}) {
       const { method, headers, body } = init;
       requests.push({ method, path: url.replace("https://valetkey.test", ""), headers, body, init });
       const step = steps.shift();
-      // The client takes what is thrown here for a failure of the network.
+      // The client treats an error thrown here as a network failure, so the end of `scripted` reports it.
       if (step === undefined) tooMany.push(`one request too many: ${method} ${url}`);
       if (step === undefined) throw new Error(tooMany.at(-1));
       return typeof step === "function" ? step(init) : step;

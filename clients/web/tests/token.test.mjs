@@ -1,4 +1,4 @@
-// The token: asked for once for many, in time, and again after a refusal.
+// The access token: one request serves concurrent calls, renewal is in time, and a refused token is replaced.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { tokenSource } from "../src/token.ts";
@@ -8,7 +8,7 @@ const now = () => Math.floor(Date.now() / 1000);
 let count = 0;
 const lasting = (secs, since = now()) => jwt({ iat: since, exp: since + secs, jti: `${(count += 1)}` });
 
-/** A source whose `getToken` gives these in turn; a function is called. */
+/** Creates a source whose `getToken` returns `tokens` in turn. A function among them is called. */
 function sourceOf(...tokens) {
   const requests = [];
   const source = tokenSource(async (request) => {
@@ -19,7 +19,7 @@ function sourceOf(...tokens) {
   return { source, requests };
 }
 
-/** `performance.now` runs ahead by `ms` while `use` runs. */
+/** Runs `use` with `performance.now` moved forward by `ms`. */
 async function later(ms, use) {
   const real = performance.now;
   performance.now = () => real.call(performance) + ms;
@@ -30,14 +30,14 @@ async function later(ms, use) {
   }
 }
 
-test("twenty calls at the same time ask once, and later ones not at all", async () => {
+test("twenty concurrent calls share one request, and later calls reuse the token", async () => {
   const { source, requests } = sourceOf(lasting(300));
   const tokens = await Promise.all(Array.from({ length: 20 }, () => source.get()));
   assert.equal(new Set([...tokens, await source.get()]).size, 1);
   assert.deepEqual(requests, [{ forceRefresh: false, thumbprint: "thumb" }]);
 });
 
-test("a token is replaced 30 seconds before its end, a short one at half of its life", async () => {
+test("a token is renewed 30 seconds before it expires, a short-lived one at half its lifetime", async () => {
   for (const [secs, keptMs, goneMs] of [[300, 268_000, 271_000], [40, 18_000, 21_000]]) {
     const [first, second] = [lasting(secs), lasting(secs)];
     const { source } = sourceOf(first, second);
@@ -47,14 +47,14 @@ test("a token is replaced 30 seconds before its end, a short one at half of its 
   }
 });
 
-test("a token out of the app's cache is taken for as old as it is", async () => {
+test("a token from the app's cache is kept only for the rest of its lifetime", async () => {
   const [old, fresh] = [lasting(3600, now() - 3500), lasting(3600)];
   const { source } = sourceOf(old, fresh);
   assert.equal(await source.get(), old);
   assert.equal(await later(75_000, () => source.get()), fresh);
 });
 
-test("a refused token is asked for anew without a cache; one that came meanwhile stays", async () => {
+test("a refused token is replaced with forceRefresh; a newer token is kept", async () => {
   const [first, second] = [lasting(300), lasting(300)];
   const { source, requests } = sourceOf(first, second);
   const held = await source.get();
@@ -65,7 +65,7 @@ test("a refused token is asked for anew without a cache; one that came meanwhile
   assert.deepEqual(requests.map(({ forceRefresh }) => forceRefresh), [false, true]);
 });
 
-test("a refusal in the middle of a renewal is not forgotten: the app's cache is passed by", async () => {
+test("a refusal during a renewal forces another renewal without the app's cache", async () => {
   const [first, second] = [lasting(300), lasting(300)];
   let answer;
   const { source, requests } = sourceOf(first, () => new Promise((resolve) => (answer = resolve)), second);
@@ -73,7 +73,7 @@ test("a refusal in the middle of a renewal is not forgotten: the app's cache is 
   const renewing = await later(271_000, async () => [source.get()]);
   source.refuse(held);
   const fresh = source.get();
-  // The cache of the app still has the one that was refused.
+  // The app's cache still returns the refused token.
   answer(first);
   assert.equal(await renewing[0], first);
   assert.equal(await fresh, second);
@@ -81,7 +81,7 @@ test("a refusal in the middle of a renewal is not forgotten: the app's cache is 
   assert.deepEqual(requests.map(({ forceRefresh }) => forceRefresh), [false, false, true]);
 });
 
-test("a token that cannot be read is asked for again after half a minute", async () => {
+test("a token that cannot be parsed is renewed after half a minute", async () => {
   const { source } = sourceOf("opaque", "opaque2");
   assert.equal(await source.get(), "opaque");
   assert.equal(await later(29_000, () => source.get()), "opaque");
@@ -89,26 +89,26 @@ test("a token that cannot be read is asked for again after half a minute", async
   assert.ok(Math.abs(source.nowSecs() - now()) <= 1);
 });
 
-test("a clock that is wrong by hours is noticed by a fresh token", async () => {
+test("a local clock that is hours off is detected by a fresh token", async () => {
   for (const offset of [7_200, -7_200]) {
     const { source } = sourceOf(lasting(300, now() + offset));
     await source.get();
     assert.ok(Math.abs(source.nowSecs() - now() - offset) <= 1);
     const kept = await later(268_000, () => source.get());
-    assert.ok(kept, "and the token is kept for its life all the same");
+    assert.ok(kept, "the token is kept for its lifetime");
   }
 });
 
-test("a clock that is a little ahead is noticed when a fresh token follows a refusal", async () => {
+test("a local clock that is slightly ahead is detected by a fresh token after a refusal", async () => {
   const { source } = sourceOf(lasting(300, now() - 120), lasting(300, now() - 120));
   const token = await source.get();
-  assert.ok(Math.abs(source.nowSecs() - now()) <= 1, "it might be an old one out of a cache");
+  assert.ok(Math.abs(source.nowSecs() - now()) <= 1, "it could be an older token from a cache");
   source.refuse(token);
   await source.get();
   assert.ok(Math.abs(source.nowSecs() - now() + 120) <= 1);
 });
 
-test("a request for a token that is never answered holds up nobody who comes later", async (context) => {
+test("a getToken that never settles does not block later calls", async (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const token = lasting(300);
   const { source, requests } = sourceOf(() => new Promise(() => {}), token);
@@ -120,7 +120,7 @@ test("a request for a token that is never answered holds up nobody who comes lat
   assert.equal(requests.length, 2);
 });
 
-test("libraries say in their own words that there is no network", async () => {
+test("network failures are recognized in the error messages of common libraries", async () => {
   const texts = [
     "TypeError: Failed to fetch", "TypeError: fetch failed", "TypeError: Load failed", "TypeError: NetworkError when attempting to fetch resource.",
     "TypeError: Network request failed", "AxiosError: Network Error", "FirebaseError: Firebase: Error (auth/network-request-failed).",
@@ -132,11 +132,11 @@ test("libraries say in their own words that there is no network", async () => {
     };
     await assert.rejects(sourceOf(fails).source.get(), { code: "network" }, text);
   }
-  // Nobody is signed in, and the app did not look.
+  // The app did not check that a user is signed in.
   await assert.rejects(sourceOf(() => null.getIdToken()).source.get(), { code: "no_token" });
 });
 
-test("a failure of the app's is told by code, is not remembered, and carries its cause", async () => {
+test("a failure of getToken has a code and its cause, and does not affect the next call", async () => {
   const cause = new Error("signed out");
   const fails = () => {
     throw cause;
