@@ -12,7 +12,7 @@ repositories {
 
 dependencies {
     testImplementation(kotlin("test-junit"))
-    // For the recipes of README.md; the library itself needs none.
+    // Only the recipes of README.md need coroutines. The library itself needs none.
     testImplementation("org.jetbrains.kotlinx:kotlinx-coroutines-core:1.8.0")
 }
 
@@ -23,7 +23,7 @@ java {
 
 kotlin {
     explicitApi()
-    // What an app with an older compiler can read.
+    // Lets apps with an older compiler read the library's metadata.
     coreLibrariesVersion = "2.2.0"
     compilerOptions {
         languageVersion = org.jetbrains.kotlin.gradle.dsl.KotlinVersion.KOTLIN_2_2
@@ -33,8 +33,8 @@ kotlin {
     }
 }
 
-// Java's library as Java 8 had it, whichever JDK compiles: what is newer is not found, and what is deprecated since is no warning.
-// The tests are for the JDK that runs them.
+// Compiles against Java 8's class library, whichever JDK runs the compiler: newer APIs are errors, and later
+// deprecations are no warnings. The tests compile against the JDK that runs them.
 tasks.named<org.jetbrains.kotlin.gradle.tasks.KotlinCompile>("compileKotlin") {
     compilerOptions.freeCompilerArgs.add("-Xjdk-release=1.8")
 }

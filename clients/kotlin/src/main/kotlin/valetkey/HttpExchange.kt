@@ -15,11 +15,11 @@ import java.util.concurrent.SynchronousQueue
 import java.util.concurrent.ThreadPoolExecutor
 import java.util.concurrent.TimeUnit
 
-/** What is sent along. */
+/** The body of a request. */
 internal sealed class Body {
     class Text(val text: String) : Body()
 
-    /** Read while it is sent, never as a whole. */
+    /** A file that is streamed from disk, never held in memory as a whole. */
     class FromFile(val file: File) : Body()
 }
 
@@ -28,18 +28,18 @@ internal class HttpRequest(
     val url: String,
     val headers: Map<String, String>,
     val body: Body?,
-    /** How long the connection may be silent. */
+    /** The longest time without a byte from the server. */
     val silenceMs: Int,
 )
 
-/** Status and headers of an answer. */
+/** Status and headers of a response. */
 internal class HttpHead(val status: Int, private val headers: Map<String, String>) {
     val isSuccess: Boolean get() = status in 200..299
 
     fun header(name: String): String? = headers[name.lowercase()]
 }
 
-/** A point in time on a clock that nobody sets. */
+/** A point in time on the monotonic clock, [ms] milliseconds from now. */
 internal class Deadline(ms: Long) {
     private val endNanos = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(ms)
 
@@ -47,13 +47,16 @@ internal class Deadline(ms: Long) {
 }
 
 /**
- * One request on a thread of its own. A read of `HttpURLConnection` notices no interrupt, so the caller waits for a queue instead: that
- * ends at once when its thread is interrupted, when time is over, or when another thread calls [close].
+ * One request on its own thread. A read of `HttpURLConnection` ignores interrupts, so the caller waits on a queue
+ * instead. That wait ends at once when the caller's thread is interrupted, when the deadline passes, or when another
+ * thread calls [close].
  *
- * Android closes the socket of a closed exchange at once. The JVM does before the answer began; in the middle of a body that is sent in
- * chunks its lock is held by the read, and the socket is closed when the next bytes come (an event stream has some every 15 s).
+ * Android closes the socket of a closed exchange at once. The JVM does so only before the response begins. In the
+ * middle of a chunked body, the pending read holds the JVM's lock: the socket closes when the next bytes arrive (on an
+ * event stream every 15 s).
  *
- * The JVM sends a request again by itself if a connection ended before the first byte of an answer, but not a file.
+ * The JVM by itself resends a request whose connection ended before the first byte of the response. It does not resend
+ * a file.
  */
 internal class HttpExchange(private val request: HttpRequest) : Closeable {
     private sealed class Piece {
@@ -79,23 +82,23 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
         work = THREADS.submit(::exchange)
     }
 
-    /** Waits for the beginning of the answer. */
+    /** Waits for the status and the headers of the response. */
     @Throws(IOException::class, InterruptedException::class)
     fun head(deadline: Deadline): HttpHead = (take(deadline) as Piece.Head).head
 
-    /** The next bytes of the body; null at its end. */
+    /** Waits for the next bytes of the body and returns them, or null at its end. */
     @Throws(IOException::class, InterruptedException::class)
     fun read(deadline: Deadline): ByteArray? = (take(deadline) as? Piece.Bytes)?.bytes
 
-    /** Lets go of the connection. What waits in [head] or [read] fails. */
+    /** Closes the connection. A pending [head] or [read] fails. */
     override fun close() {
         isClosed = true
         if (isAtEnd) return
-        // Wakes the worker where it waits for room, and the caller where it waits for a piece.
+        // Wakes the worker if it waits for room in the queue, and the caller if it waits for a piece.
         work.cancel(true)
         pieces.clear()
         pieces.offer(Piece.End)
-        // On a thread of its own, since it may wait for the read that is going on.
+        // On another thread, since disconnecting may block on a pending read.
         connection?.let { THREADS.execute { disconnect(it) } }
     }
 
@@ -103,7 +106,7 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
         val piece = pieces.poll(maxOf(0, deadline.leftMs), TimeUnit.MILLISECONDS)
         if (isClosed) throw IOException("closed")
         when (piece) {
-            null -> throw SocketTimeoutException("no answer in time")
+            null -> throw SocketTimeoutException("no response in time")
             is Piece.Failed -> throw piece.cause
             is Piece.End -> isAtEnd = true
             else -> Unit
@@ -117,33 +120,34 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
             this.connection = connection
             request.body?.let { announce(connection, it) }
             connection.connect()
-            // Nothing was sent yet, and nothing is made or paid.
+            // Closed before anything was sent: nothing is made or billed.
             if (isClosed) return
             request.body?.let { send(connection, it) }
             receive(connection)
             pieces.put(Piece.End)
         } catch (_: InterruptedException) {
-            // Closed: nobody waits for it.
+            // Closed: no caller waits for the result.
         } catch (refused: HttpRetryException) {
-            // How the JVM says 401 when the body was streamed. The answer's own words are lost.
+            // The JVM throws this for a 401 if the request's body was streamed. It discards the response's body.
             pieces.offer(Piece.Head(HttpHead(refused.responseCode(), emptyMap())))
             pieces.offer(Piece.End)
         } catch (failure: IOException) {
             fail(failure)
         } catch (failure: Throwable) {
-            // Android's own code is known to throw others than IOException for a broken answer; and whatever it is, somebody waits.
+            // Android's HTTP stack is known to throw other types than IOException for a malformed response. The caller
+            // needs a result in any case.
             fail(IOException(failure))
         } finally {
             if (isClosed) connection?.let(::disconnect)
         }
     }
 
-    /** Behind what came before it, once there is room. */
+    /** Queues [failure] behind the pieces already received, as soon as there is room. */
     private fun fail(failure: IOException) {
         try {
             pieces.put(Piece.Failed(failure))
         } catch (_: InterruptedException) {
-            // Closed: nobody waits for it.
+            // Closed: no caller waits for the result.
         }
     }
 
@@ -151,7 +155,7 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
         try {
             connection.disconnect()
         } catch (_: RuntimeException) {
-            // It is as good as gone.
+            // The connection is discarded anyway.
         }
     }
 
@@ -162,7 +166,7 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
         connection.useCaches = false
         connection.connectTimeout = CONNECT_MS
         connection.readTimeout = request.silenceMs
-        // Android would ask for gzip, and hold events back until a block is full.
+        // By default Android requests gzip, and its decoder holds events back until a block is full.
         connection.setRequestProperty("Accept-Encoding", "identity")
         for ((name, value) in request.headers) connection.setRequestProperty(name, value)
         return connection
@@ -194,9 +198,9 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
 
     private fun receive(connection: HttpURLConnection) {
         val status = connection.responseCode
-        if (status < 0) throw IOException("no HTTP")
+        if (status < 0) throw IOException("not HTTP")
         pieces.put(Piece.Head(HttpHead(status, headersOf(connection))))
-        // There is no error stream where the answer has no body.
+        // `errorStream` is null if the response has no body.
         val body: InputStream? = if (status >= 400) connection.errorStream else connection.inputStream
         body?.use {
             val buffer = ByteArray(BUFFER_BYTES)
@@ -210,7 +214,7 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
 
     private fun headersOf(connection: HttpURLConnection): Map<String, String> {
         val headers = HashMap<String, String>()
-        // The status line is there too, without a name.
+        // `headerFields` also has the status line, under a null name.
         for ((name: String?, values) in connection.headerFields) if (name != null) headers[name.lowercase()] = values.last()
         return headers
     }
@@ -219,11 +223,11 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
         const val CONNECT_MS = 20_000
         const val BUFFER_BYTES = 8_192
 
-        /** What the reader has not looked at yet is at most this much. */
+        /** How many pieces, of up to [BUFFER_BYTES] each, are read ahead of the caller. */
         const val MAX_PIECES_AHEAD = 16
         const val IDLE_THREAD_SECS = 10L
 
-        /** As many as there are requests. They keep no program from ending. */
+        /** One thread for each request in flight. They are daemons and do not keep the process alive. */
         val THREADS = ThreadPoolExecutor(0, Int.MAX_VALUE, IDLE_THREAD_SECS, TimeUnit.SECONDS, SynchronousQueue()) { work ->
             Thread(work, "valetkey").apply { isDaemon = true }
         }

@@ -3,16 +3,22 @@ package valetkey
 import java.math.BigDecimal
 import java.math.BigInteger
 
-/** Deeper nesting is not Valetkey's, and would only fill the stack. */
+/** Valetkey's responses never nest this deep. The limit prevents a stack overflow. */
 private const val MAX_DEPTH = 32
 
-/** What is not JSON (RFC 8259). */
+/** Text that is not JSON (RFC 8259). */
 internal class JsonException(message: String, at: Int) : Exception("$message at character $at")
 
-/** Reads `null`, `Boolean`, `Long`, `Double`, `String`, `List` and `Map`. Strict: a member twice is refused too. */
+/**
+ * Parses JSON into `null`, `Boolean`, `Long`, `Double`, `String`, `List` and `Map`. Strict: also refuses duplicate
+ * members.
+ */
 internal fun parseJson(text: String): Any? = JsonReader(text).document()
 
-/** The text of a `Map` with text keys, and of what may be in it: an `Iterable`, an `Array`, text, numbers, booleans, null. */
+/**
+ * Returns the JSON of a `Map` with string keys. Values are maps, `Iterable`, `Array`, strings, numbers, booleans and
+ * null.
+ */
 internal fun writeJson(value: Any?): String = StringBuilder().also { write(it, value, 0) }.toString()
 
 private class JsonReader(private val text: String) {
@@ -21,12 +27,12 @@ private class JsonReader(private val text: String) {
     fun document(): Any? {
         val value = value(0)
         skipBlanks()
-        if (at < text.length) fail("text behind the value")
+        if (at < text.length) fail("text after the value")
         return value
     }
 
     private fun value(depth: Int): Any? {
-        if (depth > MAX_DEPTH) fail("nested too deep")
+        if (depth > MAX_DEPTH) fail("nested too deeply")
         skipBlanks()
         return when (peek()) {
             '{' -> members(depth)
@@ -45,13 +51,13 @@ private class JsonReader(private val text: String) {
         if (takeAfterBlanks('}')) return members
         do {
             skipBlanks()
-            if (peek() != '"') fail("no name of a member")
+            if (peek() != '"') fail("expected a member's name")
             val name = string()
-            if (!takeAfterBlanks(':')) fail("no colon")
-            if (name in members) fail("a member twice")
+            if (!takeAfterBlanks(':')) fail("expected a colon")
+            if (name in members) fail("duplicate member")
             members[name] = value(depth + 1)
         } while (takeAfterBlanks(','))
-        if (!takeAfterBlanks('}')) fail("no end of the object")
+        if (!takeAfterBlanks('}')) fail("object not closed")
         return members
     }
 
@@ -60,7 +66,7 @@ private class JsonReader(private val text: String) {
         at += 1
         if (takeAfterBlanks(']')) return items
         do items.add(value(depth + 1)) while (takeAfterBlanks(','))
-        if (!takeAfterBlanks(']')) fail("no end of the array")
+        if (!takeAfterBlanks(']')) fail("array not closed")
         return items
     }
 
@@ -68,19 +74,19 @@ private class JsonReader(private val text: String) {
         val out = StringBuilder()
         at += 1
         while (true) {
-            val character = peek() ?: fail("no end of the text")
+            val character = peek() ?: fail("string not closed")
             at += 1
             when {
                 character == '"' -> return out.toString()
                 character == '\\' -> out.append(escaped())
-                character < ' ' -> fail("a control character")
+                character < ' ' -> fail("control character in a string")
                 else -> out.append(character)
             }
         }
     }
 
     private fun escaped(): Char {
-        val character = peek() ?: fail("no end of the text")
+        val character = peek() ?: fail("string not closed")
         at += 1
         return when (character) {
             '"', '\\', '/' -> character
@@ -90,16 +96,16 @@ private class JsonReader(private val text: String) {
             'r' -> '\r'
             't' -> '\t'
             'u' -> unit()
-            else -> fail("an unknown escape")
+            else -> fail("unknown escape")
         }
     }
 
     private fun unit(): Char {
-        if (at + 4 > text.length) fail("no four digits")
+        if (at + 4 > text.length) fail("expected four hex digits")
         var unit = 0
         repeat(4) {
             val digit = HEX_DIGITS.indexOf(text[at].lowercaseChar())
-            if (digit < 0) fail("no four digits")
+            if (digit < 0) fail("expected four hex digits")
             unit = unit * 16 + digit
             at += 1
         }
@@ -107,15 +113,15 @@ private class JsonReader(private val text: String) {
     }
 
     private fun number(): Number {
-        val match = NUMBER.find(text, at)?.takeIf { it.range.first == at } ?: fail("no value")
+        val match = NUMBER.find(text, at)?.takeIf { it.range.first == at } ?: fail("expected a value")
         at = match.range.last + 1
         val isInteger = match.groupValues[1].isEmpty()
-        // What is too long for a Long is near enough as a Double.
+        // An integer beyond `Long` becomes a `Double`, which is precise enough.
         return (if (isInteger) match.value.toLongOrNull() else null) ?: match.value.toDouble()
     }
 
     private fun word(word: String, value: Boolean?): Boolean? {
-        if (!text.startsWith(word, at)) fail("no value")
+        if (!text.startsWith(word, at)) fail("expected a value")
         at += word.length
         return value
     }
@@ -140,7 +146,7 @@ private const val HEX_DIGITS = "0123456789abcdef"
 private val NUMBER = Regex("-?(?:0|[1-9][0-9]*)((?:\\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)")
 
 private fun write(out: StringBuilder, value: Any?, depth: Int) {
-    require(depth <= MAX_DEPTH) { "nested too deep" }
+    require(depth <= MAX_DEPTH) { "nested too deeply" }
     when (value) {
         null -> out.append("null")
         is Boolean -> out.append(value)
@@ -149,18 +155,18 @@ private fun write(out: StringBuilder, value: Any?, depth: Int) {
         is Float -> writeFraction(out, value.toDouble(), value)
         is Double -> writeFraction(out, value, value)
         is Map<*, *> -> writeAll(out, '{', value.entries, '}') { (name, member) ->
-            writeText(out, requireNotNull(name as? CharSequence) { "a member's name is a text" })
+            writeText(out, requireNotNull(name as? CharSequence) { "a member's name must be a string" })
             out.append(':')
             write(out, member, depth + 1)
         }
         is Iterable<*> -> writeAll(out, '[', value, ']') { write(out, it, depth + 1) }
         is Array<*> -> writeAll(out, '[', value.asIterable(), ']') { write(out, it, depth + 1) }
-        else -> throw IllegalArgumentException("${value.javaClass.name} has no form in JSON")
+        else -> throw IllegalArgumentException("${value.javaClass.name} cannot be written as JSON")
     }
 }
 
 private fun writeFraction(out: StringBuilder, value: Double, written: Number) {
-    require(!value.isNaN() && !value.isInfinite()) { "$value has no form in JSON" }
+    require(!value.isNaN() && !value.isInfinite()) { "$value cannot be written as JSON" }
     out.append(written)
 }
 
@@ -178,7 +184,7 @@ private fun writeText(out: StringBuilder, text: CharSequence) {
     for (character in text) {
         when {
             character == '"' || character == '\\' -> out.append('\\').append(character)
-            // Half of a pair, as cutting a text may leave it, has no form in UTF-8.
+            // Cutting a string may leave half of a surrogate pair, which has no UTF-8 encoding. The escape is safe.
             character < ' ' || character.isSurrogate() -> out.append("\\u").append(character.code.toString(16).padStart(4, '0'))
             else -> out.append(character)
         }

@@ -8,16 +8,17 @@ public enum class PredictionStatus(internal val wire: String, internal val isEnd
     FAILED("failed", true),
     CANCELED("canceled", true),
 
-    /** Of a newer API than this client's. */
+    /** A status that this client does not know, from a newer API. */
     UNKNOWN("", false),
 }
 
-/** The place of a prediction that waits. */
+/** The position of a queued prediction, from 1, and its estimated wait. */
 public data class Queue(public val position: Int, public val etaSeconds: Int)
 
 /** Why a prediction failed. */
 public data class PredictionError(public val code: Code, public val message: String)
 
+/** A prediction at one point in time. */
 public data class Prediction(
     public val jobId: String,
     public val status: PredictionStatus,
@@ -26,21 +27,21 @@ public data class Prediction(
     /** ISO 8601, UTC. */
     public val createdAt: String,
     public val completedAt: String? = null,
-    /** URLs of what was made. */
+    /** URLs of the results; empty until it succeeded. */
     public val output: List<String> = emptyList(),
     public val error: PredictionError? = null,
-    /** A decimal number. */
+    /** The cost, as a decimal number; null while it is not known. */
     public val creditsUsed: String? = null,
     public val predictTimeSecs: Double? = null,
-    /** While it is queued. */
+    /** Set only while it is queued. */
     public val queue: Queue? = null,
-    /** The vendor has not confirmed the end yet. */
+    /** True from a cancel until the vendor confirms it. */
     public val cancelRequested: Boolean = false,
 ) {
     public val hasEnded: Boolean get() = status.isEnd
 }
 
-/** A file of the user's. [fileId] goes into an input whose rule has `"format":"file"`. */
+/** A file that the user uploaded. [fileId] is the value of an input whose rule has `"format":"file"`. */
 public data class StoredFile(
     public val fileId: String,
     public val contentType: String,
@@ -48,7 +49,7 @@ public data class StoredFile(
     public val createdAt: String,
 )
 
-/** What the user's plan allows and what was used of it. Credits are decimal numbers. */
+/** The limits of the user's plan and how much of them is used. Credits are decimal numbers. */
 public data class Account(
     public val plan: String,
     public val creditsBalance: String,
@@ -100,10 +101,10 @@ internal fun accountOf(value: Any?): Account {
     )
 }
 
-/** An answer that lacks what every one of its kind has. */
-internal class ShapeException(name: String) : Exception("no $name in the answer")
+/** A response without a member that every response of its kind has. */
+internal class ShapeException(name: String) : Exception("no $name in the response")
 
-/** A parsed object; unknown members are ignored. */
+/** The members of a parsed JSON object. Unknown ones are ignored. */
 private class Members(value: Any?) {
     private val members = value as? Map<*, *> ?: throw ShapeException("object")
 

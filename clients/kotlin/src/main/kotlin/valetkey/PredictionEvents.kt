@@ -7,10 +7,13 @@ import kotlin.math.min
 import kotlin.math.pow
 import kotlin.random.Random
 
-/** The API sends a comment every 15 s: a stream that is silent for longer than two of them is dead. */
+/** The API sends a comment every 15 s. A stream that misses two of them is dead. */
 private const val SILENCE_MS = 35_000L
 
-/** How long it may fail until nobody is there: a lift, a tunnel, a change of networks. Time that a device slept is none of it. */
+/**
+ * How long failures may last before [PredictionEvents.next] throws: enough for an elevator, a tunnel or a change of
+ * networks. Time that the device slept does not count.
+ */
 private const val PATIENCE_MS = 180_000L
 private const val FIRST_LOOK_MS = 1_000.0
 private const val LOOK_GROWTH = 1.3
@@ -18,10 +21,10 @@ private const val MAX_LOOK_MS = 5_000.0
 private const val TOO_MANY = 429
 
 /**
- * A prediction as it changes: the present state, then each change until the end. Read from its event stream, or by looking where no
- * stream can be had; a connection that is lost is opened again where it was left, also with a new token.
+ * The states of a prediction: the current one, then each change until it ends. Reads the event stream, or polls where
+ * no stream is available. Resumes a lost connection where it left off, with a new token if needed.
  *
- * One thread reads; any thread may [close]. To stop reading does not cancel the prediction.
+ * One thread reads; any thread may [close]. Closing does not cancel the prediction.
  */
 public class PredictionEvents internal constructor(
     private val transport: Transport,
@@ -46,13 +49,14 @@ public class PredictionEvents internal constructor(
     private var failures = 0
 
     /**
-     * Waits for the next state; null after the last one and after [close]. An interrupt ends the waiting.
+     * Waits for the next state and returns it; returns null after the last one and after [close]. An interrupt ends the
+     * wait.
      *
-     * @throws ValetkeyException when the API refuses, or when nobody answered for three minutes.
+     * @throws ValetkeyException when the API refuses, or when attempts kept failing for three minutes.
      */
     @Throws(ValetkeyException::class, InterruptedException::class)
     public fun next(): Prediction? {
-        // What the caller did meanwhile was no silence of the API's.
+        // Time that the caller spent since the last call does not count as a failure of the API.
         failures = 0
         while (last?.hasEnded != true && !isClosed) {
             try {
@@ -68,7 +72,7 @@ public class PredictionEvents internal constructor(
         return null
     }
 
-    /** Ends the reading. */
+    /** Stops reading. A [next] that waits for the API on another thread returns null. */
     override fun close() {
         closed.countDown()
         exchange?.close()
@@ -76,7 +80,7 @@ public class PredictionEvents internal constructor(
 
     private val isClosed: Boolean get() = closed.count == 0L
 
-    /** The state that the stream tells next; null at its end, which comes after five minutes and with the token. */
+    /** Returns the stream's next state, or null at its end: after five minutes, or when the token expires. */
     private fun streamed(): Prediction? {
         val stream = stream ?: open().also { stream = it }
         while (true) {
@@ -94,7 +98,7 @@ public class PredictionEvents internal constructor(
                 if (stream.parser.comments > comments) failures = 0
             } else if (event.type == "status") {
                 val prediction = explained { predictionOf(parseJson(event.data)) }
-                // Only now: what was not understood is no sign of life, and is asked for again.
+                // Only after parsing: an event that cannot be parsed is no sign of life, and is requested again.
                 failures = 0
                 lastId = event.id
                 return prediction
@@ -109,7 +113,7 @@ public class PredictionEvents internal constructor(
         val answer = transport.open(call, Deadline(DEFAULT_TIMEOUT_MS), ::watch)
         if (answer.head.header("Content-Type")?.startsWith("text/event-stream") == true) return Stream(answer)
         answer.close()
-        throw ValetkeyException(Code.UNREADABLE_ANSWER, "The answer is no event stream.", answer.head.status)
+        throw ValetkeyException(Code.UNREADABLE_ANSWER, "The response is not an event stream.", answer.head.status)
     }
 
     private fun looked(): Prediction {
@@ -125,14 +129,14 @@ public class PredictionEvents internal constructor(
         if (failures == 0) patience = Deadline(patienceMs)
         if (!transport.mayRepeat(error, isRepeatable = true) || patience.leftMs <= 0) throw error
         failures += 1
-        // Four streams are open already, or something on the way keeps streams back: look instead.
+        // 429: four streams are open already. Time-out: something on the way buffers streams. Poll instead.
         if (error.status == TOO_MANY || error.code == Code.TIMEOUT) canStream = false
         pause(backoffMs(failures, Random.nextDouble(), error.retryAfterSecs))
     }
 
     private fun watch(opened: Closeable) {
         exchange = opened
-        // Whoever closed us meanwhile did not see it.
+        // A `close` that ran before the line above did not see this exchange.
         if (isClosed) opened.close()
     }
 
@@ -142,7 +146,7 @@ public class PredictionEvents internal constructor(
         exchange = null
     }
 
-    /** Ends early when closed. */
+    /** Waits for [ms] milliseconds, or until [close]. */
     private fun pause(ms: Long) {
         closed.await(ms, TimeUnit.MILLISECONDS)
     }

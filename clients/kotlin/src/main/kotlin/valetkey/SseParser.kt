@@ -2,16 +2,18 @@ package valetkey
 
 import java.io.ByteArrayOutputStream
 
-/** An event of a stream. [id] is the last that was seen, with this event or before. */
+/** An event of a stream. [id] is the last `id` field of the stream, in this event or an earlier one. */
 internal class ServerEvent(val type: String, val data: String, val id: String)
 
-/** A stream that is not Valetkey's. */
-internal class EventTooLongException : Exception("an event without an end")
+/** An event larger than any that Valetkey sends. */
+internal class EventTooLongException : Exception("the event is too long")
 
-/** A prediction is a few kilobytes. */
+/** 1 MiB. A prediction is a few kilobytes. */
 private const val MAX_EVENT_BYTES = 1 shl 20
 
-/** Server-sent events out of bytes that come in any pieces (WHATWG HTML, section 9.2.6). */
+/**
+ * A parser of server-sent events that accepts the stream's bytes in pieces of any size (WHATWG HTML, section 9.2.6).
+ */
 internal class SseParser {
     private val line = ByteArrayOutputStream()
     private val data = ArrayList<String>()
@@ -21,11 +23,11 @@ internal class SseParser {
     private var isFirstLine = true
     private var isAfterCr = false
 
-    /** How many comments there were: signs of life. */
+    /** The number of comments so far. Each one shows that the connection is alive. */
     var comments = 0
         private set
 
-    /** The events that [piece] completed. */
+    /** Returns the events that [piece] completed. */
     fun push(piece: ByteArray): List<ServerEvent> {
         val events = ArrayList<ServerEvent>()
         for (byte in piece) {
@@ -42,7 +44,7 @@ internal class SseParser {
     }
 
     private fun endLine(): ServerEvent? {
-        // Line ends are ASCII, so no character is cut in two here.
+        // Line ends are ASCII, so a line never ends inside a UTF-8 character.
         var text = line.toString("UTF-8")
         line.reset()
         if (isFirstLine) text = text.removePrefix("\uFEFF")

@@ -12,43 +12,48 @@ import kotlin.io.encoding.Base64
 import kotlin.math.max
 
 /**
- * Answers with a JWT for the signed-in user, from the app's own backend. Called on the thread of the call that needs it, when there is
- * no token, shortly before its end, and after a refusal.
+ * The app's source of JWTs for the signed-in user, such as its own backend. The client calls it when it has no token,
+ * shortly before the token expires, and after the API refused one. It runs on the thread of the call that needs the
+ * token.
  */
 public fun interface TokenProvider {
     /**
-     * With [forceRefresh] the API refused the last one: do not answer from a cache.
+     * Returns a token. If [forceRefresh] is true, the API refused the last one: do not return a cached token.
      *
-     * @throws java.io.IOException for a failure that passes, such as no network: it is repeated. So is what has one as its cause, or a
-     *   timeout. After any other exception the user has to sign in.
+     * @throws java.io.IOException for a temporary failure, such as no network: the client retries. It also retries
+     *   after a time-out and after an exception that an `IOException` caused. After any other exception the user has to
+     *   sign in.
      */
     @Throws(Exception::class)
     public fun token(forceRefresh: Boolean): String
 }
 
-/** A token this close to its end is replaced first, so that it does not expire on its way. */
+/** A token that expires this soon is replaced before it is used, so that it does not expire in transit. */
 private const val RENEW_BEFORE_END_MS = 30_000L
 
-/** Assumed for a token that cannot be read: the API has the last word. */
+/** The assumed lifetime of a token that cannot be read. The API decides whether it is valid. */
 private const val ASSUMED_LIFETIME_MS = 60_000L
 
-/** As long as a request waits for its answer. */
+/** How long a thread waits for another thread's token request: as long as a request waits for its response. */
 private const val WAIT_MS = 20_000L
 
-/** A line break would end up in a header. */
+/** The characters allowed in a token. A line break would inject a header. */
 private val TOKEN = Regex("[A-Za-z0-9_.~+/=-]+")
 
-/** `iat` and `exp`, in Unix seconds. */
+/** `iat` and `exp` of a JWT, in Unix seconds. */
 internal class TokenTimes(val iat: Long, val exp: Long)
 
-/** The token, kept in memory and nowhere else. [elapsedMs] is a clock that nobody sets; [nowSecs] is the device's, which may be wrong, or set. */
+/**
+ * The current token, kept in memory only. [elapsedMs] reads a monotonic clock. [nowSecs] reads the device's wall clock,
+ * which may be wrong and may be changed.
+ */
 internal class TokenSource(
     private val provider: TokenProvider,
     private val elapsedMs: () -> Long = { TimeUnit.NANOSECONDS.toMillis(System.nanoTime()) },
     private val nowSecs: () -> Long = { System.currentTimeMillis() / 1000 },
     private val waitMs: Long = WAIT_MS,
 ) {
-    /** Counted on both clocks: Android's monotonic one stands still while the device sleeps. */
+    /** A token and its time of renewal on both clocks: Android's monotonic clock stops while the device sleeps. */
     private class Held(val token: String, val renewAtMs: Long, val renewAtSecs: Long)
 
     private val lock = Any()
@@ -56,7 +61,7 @@ internal class TokenSource(
     private var pending: FutureTask<String>? = null
     private var forceRefresh = false
 
-    /** A token that is good for a while. Callers at the same time share one request. */
+    /** Returns a token that does not expire soon. Concurrent callers share one request to the provider. */
     fun get(): String {
         while (true) {
             lateinit var own: FutureTask<String>
@@ -72,19 +77,19 @@ internal class TokenSource(
                 own.run()
                 return own.get()
             } catch (_: TimeoutException) {
-                // One that is never answered does not hold up those who come later.
+                // A request that never completes must not block later callers.
                 synchronized(lock) { if (pending === shared) pending = null }
-                throw ValetkeyException(Code.NETWORK, "The token provider did not answer in time.")
+                throw ValetkeyException(Code.NETWORK, "The token provider did not respond in time.")
             } catch (failure: ExecutionException) {
                 val cause = failure.cause
-                // Whoever asked for all of us was interrupted; we were not.
+                // The thread that made the shared request was interrupted. This one was not, and tries itself.
                 if (cause is InterruptedException && shared != null) continue
                 throw cause ?: failure
             }
         }
     }
 
-    /** Forgets a token that the API refused; another one that came meanwhile stays. */
+    /** Forgets a token that the API refused. A newer token that arrived meanwhile stays. */
     fun refuse(token: String): Unit = synchronized(lock) {
         if (held?.token != token) return
         held = null
@@ -96,7 +101,7 @@ internal class TokenSource(
             val askedAtMs = elapsedMs()
             val askedAtSecs = nowSecs()
             val token = asked(provider, synchronized(lock) { forceRefresh })
-            // Counted from before the request.
+            // The lifetime counts from before the request: when the provider made the token is not known.
             val leftMs = readTimes(token)?.let(::leftMs) ?: ASSUMED_LIFETIME_MS
             val goodMs = max(leftMs - RENEW_BEFORE_END_MS, leftMs / 2)
             synchronized(lock) {
@@ -111,52 +116,62 @@ internal class TokenSource(
 
     private fun leftMs(times: TokenTimes): Long {
         val now = nowSecs()
-        // By its own times the token is not good now, and yet it was just handed out: the device's clock is wrong.
+        // A token that was just handed out is valid. If its own times say otherwise, the device's clock is wrong.
         val from = if (now in times.iat until times.exp) now else times.iat
-        // A token out of a cache of the app's has only what is left of it.
+        // A token from the app's own cache counts only for its remaining lifetime.
         return (times.exp - from) * 1000
     }
 }
 
-/** What [provider] answers, if it can go into a header; its failures as errors with a code. */
+/**
+ * Returns the token of [provider] if it is safe in a header. Maps the provider's failures to a [ValetkeyException] with
+ * a code.
+ */
 internal fun asked(provider: TokenProvider, forceRefresh: Boolean): String = try {
     val token = provider.token(forceRefresh)
-    if (!TOKEN.matches(token)) throw ValetkeyException(Code.NO_TOKEN, "The token provider did not answer with a token.")
+    if (!TOKEN.matches(token)) throw ValetkeyException(Code.NO_TOKEN, "The token provider did not return a token.")
     token
 } catch (failure: InterruptedException) {
     throw failure
 } catch (failure: ValetkeyException) {
     throw failure
 } catch (failure: Exception) {
-    // Whoever was interrupted is not to ask again, in whatever words a library says so.
+    // An interrupted thread must not try again, however a library reports the interrupt.
     val wasInterrupted = Thread.interrupted()
     if (wasInterrupted || saysInterrupted(failure)) throw InterruptedException()
     val passes = generateSequence<Throwable>(failure) { it.cause }.take(MAX_CAUSES).any(::isPassing)
-    throw ValetkeyException(if (passes) Code.NETWORK else Code.NO_TOKEN, "There is no token.", cause = failure)
+    throw ValetkeyException(if (passes) Code.NETWORK else Code.NO_TOKEN, "Getting a token failed.", cause = failure)
 }
 
 /**
- * Whether a library that read on this thread says that it was interrupted. Android's own HTTP (okio 1) clears the thread's flag and has
- * only its words to tell it by; OkHttp says `timeout` with the same type.
+ * Returns whether [failure] reports an interrupt of this thread. Android's own HTTP stack (okio 1) clears the thread's
+ * interrupt flag and throws `InterruptedIOException`. OkHttp throws the same type with the message `timeout`, so only
+ * the message tells.
  */
 internal fun saysInterrupted(failure: Throwable): Boolean = generateSequence(failure) { if (isOfAnotherThread(it)) null else it.cause }
     .take(MAX_CAUSES)
     .any { it is InterruptedException || it is InterruptedIOException && it !is SocketTimeoutException && it.message in INTERRUPTED }
 
-/** What is behind these may have befallen the thread of an executor, or of a coroutine that ran out of time. */
+/**
+ * Returns whether the cause of [failure] may come from another thread: an executor's, or that of a coroutine that timed
+ * out.
+ */
 private fun isOfAnotherThread(failure: Throwable) = failure is ExecutionException || failure is CancellationException
 
 private val INTERRUPTED = setOf("thread interrupted", "interrupted")
 
-/** A coroutine that ran out of time is canceled. */
+/** Returns whether [cause] is temporary. A coroutine that timed out throws a `CancellationException`. */
 private fun isPassing(cause: Throwable) = cause is IOException || cause is TimeoutException || cause is CancellationException
 
-/** Causes may be a circle. */
+/** Limits the walk along a chain of causes, which may be a cycle. */
 private const val MAX_CAUSES = 8
 
 private val BASE64_URL = Base64.UrlSafe.withPadding(Base64.PaddingOption.ABSENT_OPTIONAL)
 
-/** The times of a JWT. Nothing is verified: that is the API's work, and this only plans the next request. */
+/**
+ * Returns the times of a JWT, or null if it cannot be read. Verifies nothing: the API does. The times only schedule the
+ * next renewal.
+ */
 internal fun readTimes(token: String): TokenTimes? = try {
     val claims = parseJson(BASE64_URL.decode(token.split('.').getOrElse(1) { "" }).decodeToString()) as? Map<*, *>
     val iat = claims?.get("iat") as? Long

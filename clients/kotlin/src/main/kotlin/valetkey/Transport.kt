@@ -11,41 +11,47 @@ import kotlin.random.Random
 
 internal const val DEFAULT_TIMEOUT_MS = 20_000L
 
-/** As long as the Worker may wait for the vendor, and a little. */
+/**
+ * How long a create is repeated while the first one with its key is in flight: a little longer than the Worker may wait
+ * for the vendor.
+ */
 private const val IN_PROGRESS_MS = 60_000L
 
-/** A page of a hundred predictions is a quarter of it. */
+/** 4 MiB, four times the size of a page of 100 predictions. */
 private const val MAX_ANSWER_BYTES = 4 shl 20
 
 private const val NO_CONTENT = 204
 internal const val UNAUTHORIZED = 401
 
-/** A request before the token is added. */
+/** A request without its token. */
 internal class Call(
     val method: String,
-    /** From `/v1` on. */
+    /** Starts with `/v1`. */
     val path: String,
     val headers: Map<String, String> = emptyMap(),
     val body: Body? = null,
     val timeoutMs: Long = DEFAULT_TIMEOUT_MS,
-    /** How long the connection may be silent. */
+    /** The longest time without a byte from the server. */
     val silenceMs: Long = timeoutMs,
-    /** Whether to send it twice does no harm. */
+    /** Whether sending it twice is harmless. */
     val isRepeatable: Boolean = true,
 )
 
-/** An answer that is a success and not read yet. */
+/** A successful response whose body is not read yet. */
 internal class OpenAnswer(private val exchange: HttpExchange, val head: HttpHead) : Closeable by exchange {
-    /** The next bytes; null at the end. */
+    /** Returns the next bytes of the body, or null at its end. */
     fun read(deadline: Deadline): ByteArray? = explained { exchange.read(deadline) }
 }
 
-/** One request with everything that goes with it: token, time limit, repetition, errors. */
+/**
+ * The layer between [Valetkey] and [HttpExchange]: adds the token, limits the time, retries, and maps failures to
+ * errors.
+ */
 internal class Transport(baseUrl: String, private val options: Options, provider: TokenProvider) {
     private val base = checkedBase(baseUrl)
     private val tokens = TokenSource(provider)
 
-    /** The parsed answer of a request that is repeated where that helps. */
+    /** Sends a request, retries it where that helps, and returns the parsed response. */
     fun call(call: Call): Any? {
         val inProgress = Deadline(IN_PROGRESS_MS)
         var tries = 0
@@ -56,7 +62,8 @@ internal class Transport(baseUrl: String, private val options: Options, provider
             } catch (error: ValetkeyException) {
                 error
             }
-            // While the first of two is on its way the second is told so each second.
+            // While the first create with a key is in flight, the API refuses the second with `Retry-After: 1`. Those
+            // refusals are limited by time and not by number.
             val isLast = if (error.code == Code.IDEMPOTENCY_IN_PROGRESS) inProgress.leftMs <= 0 else tries >= options.maxTries
             if (isLast || !mayRepeat(error, call.isRepeatable)) throw error
             Thread.sleep(backoffMs(min(tries, options.maxTries), Random.nextDouble(), error.retryAfterSecs))
@@ -65,13 +72,16 @@ internal class Transport(baseUrl: String, private val options: Options, provider
 
     fun mayRepeat(error: ValetkeyException, isRepeatable: Boolean): Boolean = mayRepeat(error, isRepeatable, options.longestWaitSecs)
 
-    /** Sends it once, but for a second time with a new token. [watch] is told of each exchange before it is waited for. */
+    /**
+     * Sends a request once, and a second time with a new token if the API refuses the first token. Passes each exchange
+     * to [watch] before waiting for it, so that another thread can close it.
+     */
     fun open(call: Call, deadline: Deadline, watch: (Closeable) -> Unit): OpenAnswer {
         var isRefused = false
         while (true) {
             val token = tokens.get()
             val headers = headers(call, token)
-            // An exchange begins on its own thread, and might send before this one notices.
+            // The exchange runs on its own thread. It could send the request before this thread notices an interrupt.
             if (Thread.interrupted()) throw InterruptedException()
             val exchange = HttpExchange(HttpRequest(call.method, base + call.path, headers, call.body, call.silenceMs.toInt()))
             watch(exchange)
@@ -82,13 +92,13 @@ internal class Transport(baseUrl: String, private val options: Options, provider
             }
             exchange.close()
             if (error.status != UNAUTHORIZED || isRefused) throw error
-            // Revoked, or older than we thought: once more with a new token.
+            // The token was revoked, or expired earlier than expected. Try once more with a new one.
             tokens.refuse(token)
             isRefused = true
         }
     }
 
-    /** The parsed answer of a request that is sent once. */
+    /** Sends a request once and returns the parsed response, or null for a 204. */
     fun once(call: Call, watch: (Closeable) -> Unit = {}): Any? {
         val deadline = Deadline(call.timeoutMs)
         return open(call, deadline, watch).use { answer ->
@@ -102,7 +112,7 @@ internal class Transport(baseUrl: String, private val options: Options, provider
         return call.headers + attestation + mapOf("Authorization" to "Bearer $token")
     }
 
-    /** What an error says of itself; null where it is not Valetkey's. */
+    /** Returns the parsed body of an error response, or null if it cannot be read or is not JSON. */
     private fun readError(exchange: HttpExchange, deadline: Deadline): Any? = try {
         parseJson(readText { exchange.read(deadline) })
     } catch (failure: IOException) {
@@ -115,7 +125,7 @@ internal class Transport(baseUrl: String, private val options: Options, provider
     }
 }
 
-internal class TooLongException : Exception("the answer is too long")
+internal class TooLongException : Exception("the response is too long")
 
 private inline fun readText(next: () -> ByteArray?): String {
     val bytes = ByteArrayOutputStream()
@@ -134,16 +144,19 @@ private inline fun <T> closedUnlessKept(exchange: HttpExchange, use: () -> T): T
     throw failure
 }
 
-/** Failures of the platform and of parsers, as errors with a code. */
+/**
+ * Maps failures of the platform and of parsers to a [ValetkeyException] with a code, and a reported interrupt to
+ * `InterruptedException`.
+ */
 internal inline fun <T> explained(use: () -> T): T = try {
     use()
 } catch (failure: SocketTimeoutException) {
-    throw ValetkeyException(Code.TIMEOUT, "No answer in time.", cause = failure)
+    throw ValetkeyException(Code.TIMEOUT, "No response in time.", cause = failure)
 } catch (failure: CharacterCodingException) {
     throw unreadable(failure)
 } catch (failure: IOException) {
     if (saysInterrupted(failure)) throw InterruptedException()
-    throw ValetkeyException(Code.NETWORK, "No answer.", cause = failure)
+    throw ValetkeyException(Code.NETWORK, "No response.", cause = failure)
 } catch (failure: JsonException) {
     throw unreadable(failure)
 } catch (failure: ShapeException) {
@@ -154,14 +167,17 @@ internal inline fun <T> explained(use: () -> T): T = try {
     throw unreadable(failure)
 }
 
-internal fun unreadable(cause: Exception) = ValetkeyException(Code.UNREADABLE_ANSWER, "The answer is not Valetkey's.", cause = cause)
+internal fun unreadable(cause: Exception) = ValetkeyException(Code.UNREADABLE_ANSWER, "The response is not from Valetkey.", cause = cause)
 
 private val SECURE = Regex("https://[^/?#@\\s]+(/[^?#\\s]*)?", RegexOption.IGNORE_CASE)
 
-/** 10.0.2.2 is how an Android emulator calls the machine that it runs on. */
+/** Plain http to this machine. 10.0.2.2 is the address of an Android emulator's host. */
 private val THIS_MACHINE = Regex("http://(localhost|127\\.[0-9]+\\.[0-9]+\\.[0-9]+|\\[::1]|10\\.0\\.2\\.2)(:[0-9]+)?", RegexOption.IGNORE_CASE)
 
-/** A token that is sent without encryption is given away: https, or this machine. */
+/**
+ * Returns [baseUrl] without trailing slashes. Requires https, except on this machine: plain http would expose the token
+ * on the network.
+ */
 internal fun checkedBase(baseUrl: String): String {
     val base = baseUrl.trimEnd('/')
     require(SECURE.matches(base) || THIS_MACHINE.matches(base)) { "baseUrl must be an https URL, or http on this machine" }

@@ -1,26 +1,29 @@
 package valetkey
 
-/** What a program does about an error. */
+/** What the program should do about an error. */
 public enum class Advice {
     /**
-     * Nobody knows whether it arrived: the same request with the same idempotency key, and nothing is made twice. An upload has no key: look
-     * at [Valetkey.files] first.
+     * The request may have arrived. Send it again with the same idempotency key: nothing is made twice. An upload has
+     * no key, so check [Valetkey.files] first.
      */
     REPEAT,
 
-    /** It was refused, and may pass later, after [ValetkeyException.retryAfterSecs]. */
+    /** The request was refused. It may succeed later, after [ValetkeyException.retryAfterSecs]. */
     WAIT,
 
-    /** Somebody must sign in, choose other input, or decide to pay again. */
+    /** The user has to sign in, choose another input, or decide whether to pay again. */
     ASK_USER,
 
     /** The program or the settings are wrong. */
     GIVE_UP,
 }
 
-/** `error.code` of an answer, why a prediction failed, or what this client met itself. [wire] is how the API spells it. */
+/**
+ * The `error.code` of a response, the reason why a prediction failed, or a failure in this client. [wire] is the API's
+ * spelling.
+ */
 public enum class Code(public val wire: String, public val advice: Advice) {
-    // Of an answer.
+    // Codes of responses.
     INVALID_JSON("invalid_json", Advice.GIVE_UP),
     INVALID_PARAMETER("invalid_parameter", Advice.ASK_USER),
     UNSUPPORTED_PARAMETER("unsupported_parameter", Advice.GIVE_UP),
@@ -42,7 +45,7 @@ public enum class Code(public val wire: String, public val advice: Advice) {
     TOO_MANY_PREDICTIONS("too_many_predictions", Advice.WAIT),
     QUEUE_FULL("queue_full", Advice.WAIT),
 
-    /** Of an answer, or why a prediction failed. */
+    /** The code of a response, or the reason why a prediction failed. */
     UPSTREAM_REJECTED("upstream_rejected", Advice.ASK_USER),
     UPSTREAM_ERROR("upstream_error", Advice.REPEAT),
     MISCONFIGURED("misconfigured", Advice.GIVE_UP),
@@ -50,31 +53,31 @@ public enum class Code(public val wire: String, public val advice: Advice) {
     UPSTREAM_UNAVAILABLE("upstream_unavailable", Advice.WAIT),
     UPSTREAM_TIMEOUT("upstream_timeout", Advice.REPEAT),
 
-    // Why a prediction failed.
+    // Reasons why a prediction failed.
     OUTCOME_UNKNOWN("outcome_unknown", Advice.ASK_USER),
     QUEUE_TIMEOUT("queue_timeout", Advice.ASK_USER),
     UPSTREAM_FAILED("upstream_failed", Advice.ASK_USER),
     UPSTREAM_LOST("upstream_lost", Advice.ASK_USER),
     TIMED_OUT("timed_out", Advice.ASK_USER),
 
-    // What this client met itself.
+    // Failures in this client.
 
-    /** No answer. */
+    /** No response. */
     NETWORK("network", Advice.REPEAT),
 
-    /** No answer in time. */
+    /** No response in time. */
     TIMEOUT("timeout", Advice.REPEAT),
 
-    /** An answer that is not Valetkey's: a proxy, a captive portal. */
+    /** A response that is not from Valetkey, such as that of a proxy or a captive portal. */
     UNREADABLE_ANSWER("unreadable_answer", Advice.REPEAT),
 
-    /** The token provider failed; `cause` has the reason. */
+    /** The token provider or [Options.appCheck] failed; `cause` has the reason. */
     NO_TOKEN("no_token", Advice.ASK_USER),
 
-    /** The prediction that was waited for was canceled. */
+    /** The prediction that [Valetkey.run] waited for was canceled. */
     CANCELED("canceled", Advice.GIVE_UP),
 
-    /** Of a newer API than this client's. [ValetkeyException.message] says more. */
+    /** A code that this client does not know, from a newer API. [ValetkeyException.message] says more. */
     UNKNOWN("", Advice.GIVE_UP);
 
     internal companion object {
@@ -82,30 +85,36 @@ public enum class Code(public val wire: String, public val advice: Advice) {
     }
 }
 
-/** Every failure of this client, but `InterruptedException` and the `IllegalArgumentException` of a wrong argument. */
+/** Any failure of a call, except `InterruptedException` and the `IllegalArgumentException` for an invalid argument. */
 public class ValetkeyException @JvmOverloads constructor(
     public val code: Code,
     message: String,
-    /** The HTTP status, where there was an answer. */
+    /** The HTTP status, if there was a response. */
     public val status: Int? = null,
-    /** What a user can quote to the operator. */
+    /** The request's ID, which the user can quote to the operator. */
     public val requestId: String? = null,
     /** `Retry-After`, in seconds. */
     public val retryAfterSecs: Long? = null,
-    /** The parameter that is wrong, such as `input.prompt`. */
+    /** The invalid parameter, such as `input.prompt`. */
     public val param: String? = null,
-    /** The prediction that it is about: it exists, although something failed. */
+    /** The ID of the prediction that the error is about. It exists, although the request failed. */
     public val jobId: String? = null,
-    /** Repeat the create with this key, and nothing is made twice. */
+    /** The key of the create. Repeat the create with it, and nothing is made twice. */
     public val idempotencyKey: String? = null,
     /** The prediction that did not succeed. */
     public val prediction: Prediction? = null,
     cause: Throwable? = null,
 ) : Exception(message, cause) {
-    /** What to do about it: what the code says, unless the [prediction] has failed, which is all that the same key would give. */
+    /**
+     * What to do: the code's advice, but never [Advice.REPEAT] if there is a failed [prediction]. The same key would
+     * only return that one again.
+     */
     public val advice: Advice get() = if (code.advice == Advice.REPEAT && prediction != null) Advice.ASK_USER else code.advice
 
-    /** The same with what the call knows beside it. A copy: threads that waited for one token have one error between them. */
+    /**
+     * Returns a copy with what the call knows in addition. Threads that waited for the same token share one error, so
+     * it is not changed.
+     */
     internal fun with(
         idempotencyKey: String? = this.idempotencyKey,
         jobId: String? = null,
@@ -118,10 +127,10 @@ public class ValetkeyException @JvmOverloads constructor(
     }
 }
 
-/** The API sends seconds. Whatever else stands between may send a date, which is as good as nothing. */
+/** `Retry-After` in seconds, as the API sends it. A proxy may send a date, which the client ignores. */
 private val SECONDS = Regex("[0-9]{1,9}")
 
-/** Reads an answer that is no success. [body] is what it carried, parsed, or null. */
+/** Returns the error in an unsuccessful response. [body] is its parsed body, or null. */
 internal fun errorOf(head: HttpHead, body: Any?): ValetkeyException {
     val error = (body as? Map<*, *>)?.get("error") as? Map<*, *>
     val details = error?.get("details") as? Map<*, *>
@@ -129,7 +138,7 @@ internal fun errorOf(head: HttpHead, body: Any?): ValetkeyException {
     return ValetkeyException(
         code = when {
             wire != null -> Code.of(wire)
-            // The JVM keeps the words of a 401 to itself when the body was streamed.
+            // The JVM discards the body of a 401 if the request's body was streamed.
             head.status == UNAUTHORIZED -> Code.INVALID_TOKEN
             else -> Code.UNREADABLE_ANSWER
         },
@@ -142,7 +151,7 @@ internal fun errorOf(head: HttpHead, body: Any?): ValetkeyException {
     )
 }
 
-/** A prediction that ended without success, as the failure of [Valetkey.run]. */
+/** Returns the error that [Valetkey.run] throws for a prediction that ended without success. */
 internal fun failureOf(prediction: Prediction): ValetkeyException = ValetkeyException(
     code = prediction.error?.code ?: Code.CANCELED,
     message = prediction.error?.message ?: "The prediction was canceled.",

@@ -19,7 +19,7 @@ class ClientTest {
         scripted(*steps, options = options) { client, api -> assertFailsWith<ValetkeyException> { call(client) } to api }
 
     @Test
-    fun `create sends what the API wants`() {
+    fun `create sends the method, path, headers and body that the API expects`() {
         scripted(answer(201, prediction("processing"))) { client, api ->
             val made = client.create(MODEL, INPUT, imageCount = 2)
             assertEquals(Prediction(JOB, PredictionStatus.PROCESSING, MODEL, "2026-01-15T10:30:00Z"), made)
@@ -34,7 +34,7 @@ class ClientTest {
     }
 
     @Test
-    fun `every field of a prediction is read, and members that are new are not in the way`() {
+    fun `every field of a prediction is read, and unknown members are ignored`() {
         val failed = ""","error":{"code":"upstream_lost","message":"gone","new":1}""".replaceFirst(",", "")
         val body = prediction("failed").replace("\"error\":null", failed).replace("\"predict_time\":null", "\"predict_time\":4")
             .replace("\"output\":[]", "\"output\":[\"https://a.example/1.png\"]").replace("\"credits_used\":null", "\"credits_used\":\"2.5\"")
@@ -49,7 +49,7 @@ class ClientTest {
     }
 
     @Test
-    fun `a create without an answer is sent again with the same key`() {
+    fun `a create without a response is sent again with the same idempotency key`() {
         scripted(lost, refusal(503, "limiter_unavailable"), answer(201, prediction("processing"))) { client, api ->
             client.create(MODEL, INPUT, "my key")
             assertEquals(listOf("my key", "my key", "my key"), api.received.map { it.headers["idempotency-key"] })
@@ -57,7 +57,7 @@ class ClientTest {
     }
 
     @Test
-    fun `what fails after the create has its key too, so that to run it again makes nothing twice`() {
+    fun `an error after the create has the key, so that repeating run makes nothing twice`() {
         val refused = refusal(403, "insufficient_permissions")
         val (error, api) = failing(answer(201, prediction("processing")), refused) { it.run(MODEL, INPUT) }
         assertEquals(listOf(Code.INSUFFICIENT_PERMISSIONS, JOB), listOf(error.code, error.jobId))
@@ -69,14 +69,14 @@ class ClientTest {
     }
 
     @Test
-    fun `a look at what a failed create left that fails as well has the key and the id`() {
+    fun `if reading the prediction of a failed create fails too, the error has the key and the id`() {
         val steps = arrayOf(refusal(504, "upstream_timeout", details = """{"job_id":"$JOB"}"""), refusal(403, "insufficient_permissions"))
         val (error) = failing(*steps) { it.create(MODEL, INPUT, "k1") }
         assertEquals(listOf(Code.INSUFFICIENT_PERMISSIONS, "k1", JOB), listOf(error.code, error.idempotencyKey, error.jobId))
     }
 
     @Test
-    fun `gives up after as many tries as may be, and hands out the key`() {
+    fun `a create that failed maxTries times throws, and the error has the key`() {
         val refused = refusal(503, "limiter_unavailable")
         val (error, api) = failing(refused, refused, options = Options(maxTries = 2))
         assertEquals(Code.LIMITER_UNAVAILABLE, error.code)
@@ -84,7 +84,7 @@ class ClientTest {
     }
 
     @Test
-    fun `a refusal for good is told and not repeated`() {
+    fun `a permanent refusal is thrown and not retried`() {
         for ((status, code) in listOf(
             400 to Code.INVALID_PARAMETER, 402 to Code.INSUFFICIENT_CREDITS, 403 to Code.MODEL_NOT_ALLOWED, 404 to Code.NOT_FOUND,
             413 to Code.BODY_TOO_LARGE, 415 to Code.UNSUPPORTED_MEDIA_TYPE, 422 to Code.IDEMPOTENCY_MISMATCH,
@@ -95,7 +95,7 @@ class ClientTest {
     }
 
     @Test
-    fun `waits as long as Retry-After says, but not much longer than a minute`() {
+    fun `a Retry-After is obeyed, and one above longestWaitSecs is thrown`() {
         scripted(refusal(429, "rate_limited", "Retry-After: 1"), answer(200, prediction("processing"))) { client, _ ->
             val startedAt = System.nanoTime()
             client.get(JOB)
@@ -106,13 +106,13 @@ class ClientTest {
     }
 
     @Test
-    fun `a create that is in progress is asked for until it is done`() {
+    fun `a create whose key is in progress is repeated until the first one is done`() {
         val steps = Array(5) { refusal(409, "idempotency_in_progress") } + answer(201, prediction("processing"))
         scripted(*steps, options = Options(maxTries = 1)) { client, _ -> assertEquals(JOB, client.create(MODEL, INPUT).jobId) }
     }
 
     @Test
-    fun `a create that failed behind the API is followed, not sent again`() {
+    fun `a create that failed behind the API is followed by its id and not sent again`() {
         val failed = refusal(504, "upstream_timeout", details = """{"job_id":"$JOB"}""")
         scripted(failed, answer(200, prediction("processing"))) { client, api ->
             assertEquals(JOB, client.create(MODEL, INPUT).jobId)
@@ -120,11 +120,11 @@ class ClientTest {
         }
         val (error, _) = failing(failed, answer(200, prediction("failed")))
         assertEquals(listOf(Code.UPSTREAM_TIMEOUT, JOB, PredictionStatus.FAILED), listOf(error.code, error.jobId, error.prediction?.status))
-        assertEquals(Advice.ASK_USER, error.advice, "the same key would give the failed one again")
+        assertEquals(Advice.ASK_USER, error.advice, "the same key would only return the failed prediction")
     }
 
     @Test
-    fun `a refused token is replaced once, with the same key`() {
+    fun `a refused token is replaced once, and the idempotency key stays the same`() {
         val refused = refusal(401, "invalid_token", "WWW-Authenticate: Bearer error=\"invalid_token\"")
         scripted(refused, answer(201, prediction("processing"))) { client, api ->
             client.create(MODEL, INPUT)
@@ -136,7 +136,7 @@ class ClientTest {
     }
 
     @Test
-    fun `an answer that is not Valetkey's has a code of its own`() {
+    fun `a response that is not from Valetkey has its own code`() {
         for (step in listOf(answer(403, "<html>"), answer(404, ""))) {
             assertEquals(Code.UNREADABLE_ANSWER, failing(step).first.code)
         }
@@ -157,7 +157,7 @@ class ClientTest {
     }
 
     @Test
-    fun `an attestation goes along where there is one`() {
+    fun `an attestation is sent if appCheck is set`() {
         scripted(answer(200, prediction("queued")), options = Options(appCheck = { "attested" })) { client, api ->
             client.get(JOB)
             assertEquals("attested", api.received.single().headers["x-firebase-appcheck"])
@@ -165,7 +165,7 @@ class ClientTest {
     }
 
     @Test
-    fun `no attestation is no token, and nothing is sent`() {
+    fun `without an attestation a call fails as without a token, and nothing is sent`() {
         val once = Options(maxTries = 1, appCheck = { throw IOException("offline") })
         for ((options, code) in listOf(
             Options(appCheck = { error("not genuine") }) to Code.NO_TOKEN, Options(appCheck = { "a\r\nX: y" }) to Code.NO_TOKEN, once to Code.NETWORK,
@@ -176,7 +176,7 @@ class ClientTest {
     }
 
     @Test
-    fun `why there is no token is the cause, also of a create`() {
+    fun `the token provider's failure is the cause of the error, also in create`() {
         val signedOut = IllegalStateException("signed out")
         val error = assertFailsWith<ValetkeyException> { Valetkey("https://a.example") { throw signedOut }.create(MODEL, INPUT, "k1") }
         assertEquals(listOf(Code.NO_TOKEN, "k1"), listOf(error.code, error.idempotencyKey))
@@ -184,12 +184,12 @@ class ClientTest {
     }
 
     @Test
-    fun `a create that was interrupted while it had no token is not sent, in whatever words that is told`() {
+    fun `a create that is interrupted while it gets its token is not sent, however the interrupt is reported`() {
         for (words in listOf("thread interrupted", "interrupted")) {
             ScriptedApi().use { api ->
                 var times = 0
                 val client = Valetkey(api.origin) {
-                    // Android's own HTTP has cleared the flag of the thread.
+                    // Android's own HTTP stack has already cleared the thread's interrupt flag.
                     times += 1
                     if (times == 1) throw InterruptedIOException(words) else "t"
                 }
@@ -200,7 +200,7 @@ class ClientTest {
     }
 
     @Test
-    fun `a thread that is interrupted already begins no exchange`() {
+    fun `a thread that is already interrupted starts no exchange`() {
         ScriptedApi().use { api ->
             val transport = Transport(api.origin, Options(), { "t" })
             var begun = 0
@@ -211,14 +211,14 @@ class ClientTest {
     }
 
     @Test
-    fun `a file that is gone already is as good as deleted`() {
+    fun `deleting a missing file succeeds`() {
         scripted(refusal(404, "not_found")) { client, _ -> client.deleteFile("file_1") }
         scripted(lost, refusal(404, "not_found")) { client, _ -> client.deleteFile("file_1") }
         assertEquals(Code.UNREADABLE_ANSWER, failing(answer(404, "<html>")) { it.deleteFile("file_1") }.first.code)
     }
 
     @Test
-    fun `a file goes up as it is, a second time with a new token, and not again when its answer is lost`() {
+    fun `an upload sends the file unchanged, again after a refused token, but not after a lost response`() {
         val file = File.createTempFile("valetkey", ".png")
         try {
             file.writeBytes(ByteArray(3_000_000) { it.toByte() })
@@ -240,7 +240,7 @@ class ClientTest {
     }
 
     @Test
-    fun `run throws what became of it`() {
+    fun `run throws the reason why a prediction did not succeed`() {
         val failed = prediction("failed").replace("\"error\":null", """"error":{"code":"timed_out","message":"too long"}""")
         assertEquals(Code.TIMED_OUT, failing(answer(201, failed)) { it.run(MODEL, INPUT) }.first.code)
         val (error, _) = failing(answer(201, prediction("canceled"))) { it.run(MODEL, INPUT) }
@@ -248,12 +248,12 @@ class ClientTest {
     }
 
     @Test
-    fun `sends nothing to an address without encryption, nor what could lead elsewhere`() {
+    fun `addresses without encryption and arguments that could change the route are refused`() {
         val safe = listOf("https://a.example", "https://a.example/api/", "http://localhost:8787", "http://127.0.0.1:1", "http://[::1]", "http://10.0.2.2:8787")
         for (base in safe) Valetkey(base) { "t" }
         val unsafe = listOf("", "http://a.example", "http://localhost.example", "http://10.0.2.2.example", "https://u@a.example", "https://a.example?x", "ftp://a", "http://127.0.0.1@a.example")
         for (base in unsafe) assertFailsWith<IllegalArgumentException>(base) { Valetkey(base) { "t" } }
-        val client = Valetkey("https://a.example") { error("no token is asked for") }
+        val client = Valetkey("https://a.example") { error("the client asked for a token") }
         for (model in listOf("", "a", "a/b/c", "../x", "a/..", "a/b?c", "a/b\r\n")) assertFailsWith<IllegalArgumentException>(model) { client.create(model, INPUT) }
         for (id in listOf("", "..", "a/b", "a?b")) assertFailsWith<IllegalArgumentException>(id) { client.get(id) }
         for (id in listOf("", "..", "a/b", "a?b")) assertFailsWith<IllegalArgumentException>(id) { client.deleteFile(id) }

@@ -17,7 +17,7 @@ class EventsTest {
         api.client().events(JOB).use { events -> generateSequence { events.next() }.map { it.status.wire }.toList() }
 
     @Test
-    fun `tells each state once, and goes on where a connection was lost`() {
+    fun `each state is returned once, and a lost connection resumes where it left off`() {
         val first = events(": hello\n\n", status(1, "queued"), status(2, "processing"), "event: status\nid: 3\ndata: {\"job")
         val second = events(status(2, "processing"), "event: other\nid: 9\ndata: x\n\n", status(4, "succeeded"))
         ScriptedApi(first, second).use { api ->
@@ -28,7 +28,7 @@ class EventsTest {
     }
 
     @Test
-    fun `looks instead where four streams are open already`() {
+    fun `polls if four streams are open already`() {
         ScriptedApi(refusal(429, "rate_limited"), answer(200, prediction("processing")), answer(200, prediction("succeeded"))).use { api ->
             assertEquals(listOf("processing", "succeeded"), statesOf(api))
             assertEquals("GET /v1/predictions/$JOB", api.received[2].line)
@@ -36,7 +36,7 @@ class EventsTest {
     }
 
     @Test
-    fun `a stream that ended with its token goes on with another one`() {
+    fun `a stream that ended with its token resumes with a new token`() {
         ScriptedApi(events(status(1, "processing")), refusal(401, "invalid_token"), events(status(2, "canceled"))).use { api ->
             assertEquals(listOf("processing", "canceled"), statesOf(api))
             assertEquals(2, api.tokens)
@@ -44,14 +44,14 @@ class EventsTest {
     }
 
     @Test
-    fun `a refusal ends it`() {
+    fun `a refusal ends the events`() {
         ScriptedApi(refusal(404, "not_found")).use { api ->
             assertEquals(Code.NOT_FOUND, assertFailsWith<ValetkeyException> { statesOf(api) }.code)
         }
     }
 
     @Test
-    fun `a Retry-After above the longest wait ends it`() {
+    fun `a Retry-After above longestWaitSecs ends the events`() {
         ScriptedApi(events(status(1, "processing")), refusal(503, "upstream_unavailable", "Retry-After: 71")).use { api ->
             val error = assertFailsWith<ValetkeyException> { statesOf(api) }
             assertEquals(listOf(Code.UPSTREAM_UNAVAILABLE, 71L), listOf(error.code, error.retryAfterSecs))
@@ -59,7 +59,7 @@ class EventsTest {
     }
 
     @Test
-    fun `what is no event stream, and what is never understood, is given up`() {
+    fun `a response that is not an event stream, and events that cannot be parsed, end in an error`() {
         for (step in listOf(answer(200, "<html>", "Content-Type: text/html"), events("event: status\nid: 1\ndata: {}\n\n"))) {
             ScriptedApi(step).use { api ->
                 api.repeat(step)
@@ -70,14 +70,19 @@ class EventsTest {
         }
     }
 
-    /** The JVM can close a stream that it reads only when something comes: here soon after the interrupt. */
+    /**
+     * The JVM closes a stream that is being read only when bytes arrive. This stream sends some soon after the
+     * interrupt.
+     */
     private val streamWithHeartbeat: Step = {
         events(status(1, "processing"))(this)
         Thread.sleep(1_000)
         say("3\r\n: \n\r\n")
     }
 
-    /** Milliseconds until [call] ended, from when [stop] was called on its thread. */
+    /**
+     * Runs [call] on a thread, passes the thread to [stop], and returns the milliseconds from then until [call] ended.
+     */
     private fun endsAfter(call: () -> Unit, stop: (Thread) -> Unit): Long {
         val caller = thread { call() }
         Thread.sleep(500)
@@ -103,7 +108,7 @@ class EventsTest {
     @Test
     fun `a create that is interrupted while it connects is not sent`() {
         ServerSocket(0, 1, InetAddress.getByName("127.0.0.1")).use { server ->
-            // As many as wait to be accepted: who comes now is not connected yet.
+            // Fills the server's backlog, so that the client's connection is not established yet.
             val first = List(2) { Socket(server.inetAddress, server.localPort) }
             val client = Valetkey("http://127.0.0.1:${server.localPort}") { "t" }
             assertTrue(endsAfter({ runCatching { client.create(MODEL, INPUT) } }, Thread::interrupt) < AT_ONCE_MS)
@@ -111,13 +116,13 @@ class EventsTest {
             server.soTimeout = 4_000
             val accepted = generateSequence { runCatching { server.accept() }.getOrNull() }.toList()
             assertEquals(3, accepted.size)
-            // The end of each connection, and no byte before it.
+            // Each connection ends before its first byte.
             assertEquals(listOf(-1, -1, -1), accepted.map { socket -> socket.use { it.getInputStream().read() } })
         }
     }
 
     @Test
-    fun `an interrupt ends a create, a wait and a pause at once, and lets go of the connection`() {
+    fun `an interrupt ends a create, a wait and a pause at once, and closes the connection`() {
         val calls = mapOf<String, Pair<Step, (Valetkey) -> Unit>>(
             "create" to Pair({}, { it.create(MODEL, INPUT) }),
             "wait" to Pair(streamWithHeartbeat, { it.wait(JOB) }),
@@ -132,7 +137,7 @@ class EventsTest {
                 assertTrue(ms < AT_ONCE_MS, "$name: $ms ms")
                 assertTrue(thrown is InterruptedException, "$name: $thrown")
                 Thread.sleep(AT_ONCE_MS)
-                assertEquals(1, api.released.get(), "$name: connections that were let go")
+                assertEquals(1, api.released.get(), "$name: closed connections")
             }
         }
         ScriptedApi(refusal(429, "rate_limited", "Retry-After: 30")).use { api ->

@@ -19,7 +19,7 @@ class JsonTest {
     }
 
     @Test
-    fun `refuses what is not JSON`() {
+    fun `refuses text that is not JSON`() {
         val texts = listOf(
             "", " ", "{", "[", "\"", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "[1,]", "[1 2]", "{a:1}", "{'a':1}", "01", "1.", ".5", "+1", "1e", "-",
             "NaN", "nul", "tru e", "1 1", "{} x", "\"\\x\"", "\"\\u12g4\"", "\"\\u+123\"", "\"\n\"", "\"\\\"", "{\"a\":1,\"a\":2}", "\uFEFF1",
@@ -28,7 +28,7 @@ class JsonTest {
     }
 
     @Test
-    fun `refuses nesting without end instead of filling the stack`() {
+    fun `refuses deep nesting instead of overflowing the stack`() {
         val deepest = "[".repeat(33) + "]".repeat(33)
         assertEquals(deepest, writeJson(parseJson(deepest)))
         assertFailsWith<JsonException> { parseJson("[".repeat(34) + "]".repeat(34)) }
@@ -44,7 +44,7 @@ class JsonTest {
     }
 
     @Test
-    fun `what it writes it reads again`() {
+    fun `parses what it writes`() {
         val value = mapOf("quotes \" \\" to "\u0000\u001f\n ß😀", "n" to listOf(1L, -2.5, true, null), "m" to mapOf("a" to emptyList<Any>()))
         assertEquals(value, parseJson(writeJson(value)))
         assertEquals("""{"a":[1,2.5,"x"]}""", writeJson(mapOf("a" to arrayOf<Any>(1, 2.5f, StringBuilder("x")))))
@@ -56,7 +56,7 @@ class JsonTest {
     }
 
     @Test
-    fun `refuses to write what has no form in JSON`() {
+    fun `refuses to write values that JSON cannot express`() {
         for (value in listOf(Double.NaN, Float.POSITIVE_INFINITY, Any(), mapOf(1 to 2))) {
             assertFailsWith<IllegalArgumentException>("$value") { writeJson(value) }
         }

@@ -1,4 +1,4 @@
-// What README.md shows for coroutines, with real ones. tests/js/kotlin_client.test.mjs compares the lines.
+// The coroutine recipes of README.md, run with real coroutines. tests/js/kotlin_client.test.mjs compares the lines.
 package valetkey
 
 import kotlinx.coroutines.Dispatchers
@@ -27,7 +27,7 @@ private const val AT_ONCE_MS = 1_000L
 
 class RecipesTest {
     @Test
-    fun `a call in a coroutine`() {
+    fun `a call runs in a coroutine`() {
         ScriptedApi(answer(201, prediction("processing"))).use { api ->
             val client = api.client()
             assertEquals(JOB, runBlocking { client.io { create(MODEL, INPUT) } }.jobId)
@@ -49,7 +49,7 @@ class RecipesTest {
     }
 
     @Test
-    fun `a flow of all states`() {
+    fun `a flow emits all states`() {
         ScriptedApi(events(status(1, "queued"), status(2, "processing"), status(3, "succeeded"))).use { api ->
             val states = runBlocking { api.client().flow(JOB).map { it.status.wire }.toList() }
             assertEquals(listOf("queued", "processing", "succeeded"), states)
@@ -57,7 +57,7 @@ class RecipesTest {
     }
 
     @Test
-    fun `a flow that nobody collects any more ends at once`() {
+    fun `a flow ends at once when its collector stops`() {
         ScriptedApi().use { api ->
             api.hangAfter(events(status(1, "processing")))
             runBlocking {

@@ -17,10 +17,10 @@ internal val INPUT = mapOf("prompt" to "A serene Japanese garden")
 
 internal class Received(val line: String, val headers: Map<String, String>, val body: ByteArray)
 
-/** What the API does with a request. After it the connection is closed. */
+/** How the API responds to one request. The connection closes after it. */
 internal typealias Step = OutputStream.() -> Unit
 
-/** An API on a socket that answers the first request with the first step, and so on. */
+/** A fake API on a socket. It responds to the first request with the first step, and so on. */
 internal class ScriptedApi(vararg steps: Step) : Closeable {
     private val steps = ArrayDeque(steps.toList())
     private var last: Step? = null
@@ -30,7 +30,7 @@ internal class ScriptedApi(vararg steps: Step) : Closeable {
     val origin = "http://127.0.0.1:${socket.localPort}"
     var tokens = 0
 
-    /** How many connections that [hangAfter] kept open the other side let go. */
+    /** How many of the connections that [hangAfter] kept open the client has closed. */
     val released = AtomicInteger()
 
     init {
@@ -47,7 +47,7 @@ internal class ScriptedApi(vararg steps: Step) : Closeable {
         jwt(1_768_473_000, 1_768_473_300, ",\"jti\":\"$tokens\"")
     }
 
-    /** Fails if a step was not used. */
+    /** Stops the server. Fails if a step was not used. */
     override fun close() {
         socket.close()
         check(steps.isEmpty()) { "${steps.size} steps were not used" }
@@ -70,10 +70,10 @@ internal class ScriptedApi(vararg steps: Step) : Closeable {
         }
     }
 
-    /** Whatever comes when all steps are used gets [step]. */
+    /** Responds with [step] to each request after the last step. */
     fun repeat(step: Step): Unit = synchronized(steps) { last = step }
 
-    /** The next request gets [step], then nothing until the other side lets go. */
+    /** Responds to the next request with [step], then keeps the connection open until the client closes it. */
     fun hangAfter(step: Step): Unit = synchronized(steps) {
         steps.addLast(step)
         hanging.add(step)
@@ -106,10 +106,10 @@ internal fun prediction(status: String, more: String = ""): String =
 internal fun refusal(status: Int, code: String, vararg headers: String, details: String = "{}"): Step =
     answer(status, """{"error":{"type":"t","message":"m","code":"$code","request_id":"req_1","details":$details}}""", *headers)
 
-/** The connection is lost before an answer. */
+/** Closes the connection before a response. */
 internal val lost: Step = {}
 
-/** An event stream of chunks that breaks off after [events]. */
+/** A chunked event stream that breaks off after [events]. */
 internal fun events(vararg events: String): Step = {
     say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
     for (event in events) say("${event.toByteArray().size.toString(16)}\r\n$event\r\n")

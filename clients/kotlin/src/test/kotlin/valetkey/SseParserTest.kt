@@ -18,7 +18,7 @@ class SseParserTest {
     }
 
     @Test
-    fun `says the same wherever the stream is cut`() {
+    fun `parses the same events wherever the stream is split`() {
         val bytes = stream.toByteArray()
         val whole = parsed(bytes)
         for (cut in 0..bytes.size) assertEquals(whole, parsed(bytes.copyOf(cut), bytes.copyOfRange(cut, bytes.size)), "cut at $cut")
@@ -26,12 +26,12 @@ class SseParserTest {
     }
 
     @Test
-    fun `an id goes on to the next event, and one with a zero counts for nothing`() {
+    fun `an id carries over to the next event, and an id with a NUL is ignored`() {
         assertEquals(listOf("message|3|a", "message|3|b"), parsed("id:3\ndata:a\n\nid:4\u0000\ndata:b\n\n".toByteArray()))
     }
 
     @Test
-    fun `a line without an end is refused, and many lines of one event too`() {
+    fun `an endless line is refused, and so is an event with too many lines`() {
         assertFailsWith<EventTooLongException> { parsed(ByteArray(2 shl 20) { 'a'.code.toByte() }) }
         assertFailsWith<EventTooLongException> { parsed("data: ${"a".repeat(1000)}\n".repeat(2000).toByteArray()) }
         assertEquals(0, parsed(": ${"a".repeat(1000)}\n".repeat(2000).toByteArray()).size)

@@ -35,7 +35,7 @@ class TokenSourceTest {
         return TokenSource(provider, { elapsed }, { deviceNow })
     }
 
-    /** Milliseconds after which another token is asked for, counted in steps of a second. */
+    /** Returns the milliseconds after which [tokens] asks for another token, in steps of one second. */
     private fun lifeOf(tokens: TokenSource): Long {
         tokens.get()
         while (asked.size == 1) {
@@ -46,22 +46,22 @@ class TokenSourceTest {
     }
 
     @Test
-    fun `a token is replaced 30 s before its end`() {
+    fun `a token is replaced 30 s before it expires`() {
         assertEquals(270_000, lifeOf(source { jwt(NOW, NOW + 300, ",\"jti\":\"$it\"") }))
     }
 
     @Test
-    fun `one that lives shorter than a minute is replaced at half of it`() {
+    fun `a token that lives less than a minute is replaced after half its lifetime`() {
         assertEquals(20_000, lifeOf(source { jwt(NOW, NOW + 40) }))
     }
 
     @Test
-    fun `one out of a cache has only what is left of it`() {
+    fun `a cached token counts only for its remaining lifetime`() {
         assertEquals(70_000, lifeOf(source(deviceNow = NOW + 200) { jwt(NOW, NOW + 300) }))
     }
 
     @Test
-    fun `a device whose clock is wrong counts the whole life`() {
+    fun `a device with a wrong clock counts the full lifetime`() {
         for (wrong in listOf(-86_400L, -1L, 300L, 86_400L)) {
             elapsed = 0
             asked.clear()
@@ -70,7 +70,7 @@ class TokenSourceTest {
     }
 
     @Test
-    fun `a device that slept asks for another one, although its steady clock stood still`() {
+    fun `a device that slept asks for a new token although its monotonic clock stopped`() {
         var now = NOW
         val tokens = TokenSource({ jwt(now, now + 300) }, { elapsed }, { now })
         val first = tokens.get()
@@ -81,13 +81,13 @@ class TokenSourceTest {
     }
 
     @Test
-    fun `one that cannot be read is kept for half a minute`() {
+    fun `an unreadable token is kept for half a minute`() {
         assertEquals(30_000, lifeOf(source { "opaque" }))
         for (token in listOf("", "a", "a.b.c", "e30.e30.c2ln", "e30.!!!.c2ln", jwt(5, 5), jwt(5, 4))) assertNull(readTimes(token), token)
     }
 
     @Test
-    fun `a refused one is asked for anew, once, and another one stays`() {
+    fun `a refused token is replaced once, and a newer token stays`() {
         val tokens = source { jwt(NOW, NOW + 300, ",\"jti\":\"$it\"") }
         val first = tokens.get()
         tokens.refuse(first)
@@ -119,7 +119,7 @@ class TokenSourceTest {
     }
 
     @Test
-    fun `when the one who asked is interrupted, another one asks`() {
+    fun `when the thread that asked is interrupted, another thread asks`() {
         val calls = AtomicInteger()
         val begun = CountDownLatch(1)
         val tokens = TokenSource({
@@ -141,7 +141,7 @@ class TokenSourceTest {
     }
 
     @Test
-    fun `one that is never answered holds up nobody who comes later`() {
+    fun `a request that never completes does not block later callers`() {
         val calls = AtomicInteger()
         val begun = CountDownLatch(1)
         val tokens = TokenSource({
@@ -159,7 +159,7 @@ class TokenSourceTest {
     }
 
     @Test
-    fun `an interrupt that a library tells in its own way is one`() {
+    fun `an interrupt is recognized however a library reports it`() {
         val interrupted = source {
             Thread.currentThread().interrupt()
             throw InterruptedIOException()
@@ -175,7 +175,7 @@ class TokenSourceTest {
     }
 
     @Test
-    fun `a time that is over, and an interrupt of another thread, are none`() {
+    fun `neither a time-out nor an interrupt of another thread counts as an interrupt`() {
         val passing = listOf(
             InterruptedIOException("timeout"), SocketTimeoutException("interrupted"), ExecutionException(InterruptedIOException("interrupted")),
             CancellationException("out of time").apply { initCause(InterruptedException()) },
@@ -187,7 +187,7 @@ class TokenSourceTest {
     }
 
     @Test
-    fun `says why there is no token, and takes none that could end a header`() {
+    fun `the provider's failure is the cause of the error, and a token that could inject a header is refused`() {
         val broken = IllegalStateException("signed out")
         val failure = assertFailsWith<ValetkeyException> { source { throw broken }.get() }
         assertEquals(Code.NO_TOKEN, failure.code)
