@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde::Serialize;
 use url::Url;
 
-use crate::auth::{GUEST_ISSUER, GUEST_PLAN, Turnstile};
 use crate::constants::TOKEN_LIFETIME_SECS;
-use crate::digits::parse_digits;
-use crate::loopback::{is_loopback, is_loopback_host};
+use crate::oauth::{GUEST_ISSUER, GUEST_PLAN, Turnstile};
+use crate::parse::digits::parse_digits;
+use crate::parse::url::{BaseUrl, ResourceUrl};
+use crate::parse::url::{is_loopback, is_loopback_host};
 use crate::policy::{Policy, parse_policy};
-use crate::secret::{Secret, VendorKey, VendorKeyProblem};
-use crate::setting_url::{BaseUrl, ResourceUrl};
 use crate::token::{Issuer, ProofRule, Purpose, SigningKeys, loopback_problems, parse_issuers};
+use crate::types::secret::{Secret, VendorKey, VendorKeyProblem};
 
 /// One thing that is wrong: which variable, and what about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use p256::ecdsa::signature::Signer as _;
 use serde_json::{Value, json};
-use valetkey::ids::UserKey;
-use valetkey::time::UnixSeconds;
 use valetkey::token::{Issuer, Possession, Purpose, Refusal, TokenCache, parse_issuers, verify};
+use valetkey::types::ids::UserKey;
+use valetkey::types::time::UnixSeconds;
 
 /// The time of every run.
 pub const NOW: i64 = 1_768_473_000;

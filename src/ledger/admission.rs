@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::constants::SILENCE_SLACK_MILLIS;
-use crate::credits::MicroCredits;
 use crate::limit::minute::{Exhausted, Minute};
 use crate::messages::{CreateRequest, DayUsage, JtiCaps, LedgerRefusal, Order};
-use crate::prediction::{PredictionRecord, Status};
-use crate::time::UnixMillis;
+use crate::types::credits::MicroCredits;
+use crate::types::prediction::{PredictionRecord, Status};
+use crate::types::time::UnixMillis;
 
 /// What a token has spent of its caps: a row of `jti`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,9 +123,9 @@ pub fn undo_admission(record: &PredictionRecord, day: DayUsage, jti: JtiUsage) -
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::ids::{JobId, UserKey};
     use crate::messages::{Deadline, PlanLimits};
-    use crate::model::ModelId;
+    use crate::types::ids::{JobId, UserKey};
+    use crate::types::model::ModelId;
 
     pub const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
 

@@ -2,10 +2,10 @@
 
 use super::JtiUsage;
 use crate::constants::{POKE_AFTER_MILLIS, RETENTION_MILLIS, WITHDRAW_RETRY_MILLIS};
-use crate::credits::MicroCredits;
 use crate::messages::{DayUsage, JobEnd, JobNews, Stage};
-use crate::prediction::{Failure, PredictionRecord, Status};
-use crate::time::UnixMillis;
+use crate::types::credits::MicroCredits;
+use crate::types::prediction::{Failure, PredictionRecord, Status};
+use crate::types::time::UnixMillis;
 
 /// Applies news to a prediction. `true` when they were new. Only a higher number counts, and a terminal prediction
 /// absorbs everything, so that repeated and overtaken messages change nothing.

@@ -12,7 +12,7 @@ pub use repeat::{KnownKey, Repeat, decide_repeat};
 pub use streams::{OpenStreams, event_wait_millis};
 
 use crate::messages::{Caller, EnqueueRefusal, LedgerRefusal};
-use crate::time::UnixSeconds;
+use crate::types::time::UnixSeconds;
 
 /// Whether a token of the user was issued early enough to be revoked with the rest of them (protocol 7).
 #[must_use]

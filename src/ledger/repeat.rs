@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{BatchId, JobId};
 use crate::messages::LedgerRefusal;
-use crate::prediction::PredictionRecord;
+use crate::types::ids::{BatchId, JobId};
+use crate::types::prediction::PredictionRecord;
 
 /// What is remembered of a key for 24 h, as one JSON document (`known_key_format_unchanged` pins it).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ pub fn decide_repeat(known: &KnownKey, hash: &str, records: Vec<PredictionRecord
 mod tests {
     use super::*;
     use crate::ledger::admission::tests::{admit, request};
-    use crate::time::UnixMillis;
+    use crate::types::time::UnixMillis;
 
     fn known() -> KnownKey {
         KnownKey { hash: "h".into(), job_ids: vec![JobId::new(UnixMillis(0), [1; 10])], batch_id: None }

@@ -7,10 +7,10 @@ use crate::constants::{
     EVENT_EAGER_MILLIS, EVENT_HEARTBEAT_MILLIS, EVENT_LOOK_MILLIS, EVENT_STREAMS_MAX, LEASE_MILLIS,
     STREAM_REOPEN_MILLIS,
 };
-use crate::ids::{JobId, RequestId};
 use crate::limit::minute::whole_seconds;
 use crate::messages::{LedgerRefusal, StreamId};
-use crate::time::UnixMillis;
+use crate::types::ids::{JobId, RequestId};
+use crate::types::time::UnixMillis;
 
 /// The streams that looked lately.
 #[derive(Clone, Debug, Default)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::constants::{REQUEST_BLOCK_MILLIS, REQUEST_BLOCKS_PER_LIMIT, REQUEST_WINDOW_MILLIS};
 use crate::messages::Rate;
-use crate::time::{UnixMillis, UnixSeconds};
+use crate::types::time::{UnixMillis, UnixSeconds};
 
 /// The counts of one user, stored as one JSON document (`minute_format_unchanged` pins it).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::constants::{CANCEL_RESERVE_REQUESTS, LANE_PERCENT, VENDOR_EXACT_REQUESTS, VENDOR_WINDOW_MILLIS};
-use crate::time::UnixMillis;
-use crate::vocabulary::vocabulary;
+use crate::types::time::UnixMillis;
+use crate::types::vocabulary::vocabulary;
 
 vocabulary! {
     /// What a vendor request is for.

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Deadline, JobNews, Order};
-use crate::ids::{JobId, UserKey};
-use crate::model::ModelId;
-use crate::prediction::QueuePlace;
-use crate::time::{UnixMillis, UnixSeconds};
+use crate::types::ids::{JobId, UserKey};
+use crate::types::model::ModelId;
+use crate::types::prediction::QueuePlace;
+use crate::types::time::{UnixMillis, UnixSeconds};
 
 /// Ledger or edge → Dispatcher.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

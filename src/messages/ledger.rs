@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Deadline, JobNews, Order};
-use crate::credits::MicroCredits;
-use crate::file::FileRecord;
-use crate::ids::{BatchId, FileId, JobId, RequestId, UserKey};
-use crate::prediction::{PredictionRecord, Status};
-use crate::time::{UnixMillis, UnixSeconds};
+use crate::types::credits::MicroCredits;
+use crate::types::file::FileRecord;
+use crate::types::ids::{BatchId, FileId, JobId, RequestId, UserKey};
+use crate::types::prediction::{PredictionRecord, Status};
+use crate::types::time::{UnixMillis, UnixSeconds};
 
 /// What a Ledger enforces for this request: the caller's plan, as the edge's configuration has it now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

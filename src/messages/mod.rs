@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::constants::ACK_TIMEOUT_MILLIS;
-use crate::credits::MicroCredits;
-use crate::ids::JobId;
-use crate::model::ModelId;
-use crate::time::{UnixMillis, UtcDay};
+use crate::types::credits::MicroCredits;
+use crate::types::ids::JobId;
+use crate::types::model::ModelId;
+use crate::types::time::{UnixMillis, UtcDay};
 
 /// When a message was sent and how long it is worth doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,10 +74,10 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::RequestId;
-    use crate::ids::{FileId, UserKey};
-    use crate::prediction::{QueuePlace, Status};
-    use crate::time::UnixSeconds;
+    use crate::types::ids::RequestId;
+    use crate::types::ids::{FileId, UserKey};
+    use crate::types::prediction::{QueuePlace, Status};
+    use crate::types::time::UnixSeconds;
     use serde_json::json;
 
     fn job_id() -> JobId {

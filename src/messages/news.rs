@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::credits::MicroCredits;
-use crate::ids::JobId;
-use crate::prediction::{Failure, QueuePlace, Status};
-use crate::time::UnixMillis;
+use crate::types::credits::MicroCredits;
+use crate::types::ids::JobId;
+use crate::types::prediction::{Failure, QueuePlace, Status};
+use crate::types::time::UnixMillis;
 
 /// Where the Dispatcher has a prediction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

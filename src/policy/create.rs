@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 use super::model_rules::{ModelRules, is_input_name};
 use super::{Plan, Policy};
 use crate::constants::BATCH_MAX;
-use crate::credits::MicroCredits;
-use crate::ids::FileId;
-use crate::model::ModelId;
-use crate::rejection::{Code, Rejection};
 use crate::token::Grant;
+use crate::types::credits::MicroCredits;
+use crate::types::ids::FileId;
+use crate::types::model::ModelId;
+use crate::wire::rejection::{Code, Rejection};
 
 /// A create that policy allows: what will be sent, and what it may cost.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use crate::credits::MicroCredits;
+use crate::types::credits::MicroCredits;
 
 /// The object at `path`, and the problems found so far.
 pub(super) struct Fields<'a> {

@@ -4,7 +4,7 @@ use serde_json::{Map, Number, Value};
 use url::{Host, Url};
 
 use super::fields::{Fields, whole};
-use crate::ids::FileId;
+use crate::types::ids::FileId;
 
 /// A rule as configured.
 #[derive(Clone, Debug, PartialEq)]

@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::credits::MicroCredits;
-use crate::model::ModelId;
 use crate::token::Grant;
+use crate::types::credits::MicroCredits;
+use crate::types::model::ModelId;
 
 /// The plan of a user whose token names none, or one that is not there.
 pub const DEFAULT_PLAN: &str = "default";

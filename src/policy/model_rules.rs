@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use super::fields::{CREDITS_RULE, Fields, credits};
 use super::input_rule::InputRule;
 use crate::constants::{MODEL_RUN_MAX_SECS, OUTPUTS_MAX};
-use crate::credits::MicroCredits;
-use crate::model::ModelId;
+use crate::types::credits::MicroCredits;
+use crate::types::model::ModelId;
 
 /// What a model costs and takes.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::fields::{CREDITS_RULE, Fields, credits, is_plain};
 use super::{DEFAULT_PLAN, KeyGrant, ModelRules, Plan, Policy};
 use crate::constants::{POLICY_MAX_DEPTH, POLICY_NUMBER_MAX, WAIT_MAX_SECS};
-use crate::credits::MicroCredits;
-use crate::json::parse_strict;
-use crate::model::ModelId;
+use crate::parse::json::parse_strict;
+use crate::types::credits::MicroCredits;
+use crate::types::model::ModelId;
 
 const PLAN_MEMBERS: [&str; 9] = [
     "requests_per_minute",

@@ -1,6 +1,6 @@
 //! The signature algorithms that an issuer may use: a closed list, matched by exact name (RFC 8725 section 3.1).
 
-use crate::vocabulary::vocabulary;
+use crate::types::vocabulary::vocabulary;
 
 vocabulary! {
     /// A JWS algorithm. There is no `none`, nothing that encrypts, and nothing with a key that the token brings.

@@ -16,7 +16,7 @@ use super::issuer::{Issuer, Purpose};
 use super::refusal::Refusal;
 use super::verify::{Possession, SignedToken, TokenHash, Verified, hash_token};
 use crate::constants::{TOKEN_CACHE_ENTRIES, TOKEN_CACHE_LOOKS, TOKEN_MAX_BYTES};
-use crate::time::UnixSeconds;
+use crate::types::time::UnixSeconds;
 
 #[derive(Debug)]
 struct Entry {

@@ -11,9 +11,9 @@ use super::thumbprint::JwkThumbprint;
 use crate::constants::{
     TOKEN_AUDIENCES_MAX, TOKEN_ID_MAX_CHARS, TOKEN_MAX_DEPTH, TOKEN_PLAN_MAX_BYTES, TOKEN_SUBJECT_MAX_CHARS,
 };
-use crate::ids::UserKey;
-use crate::json::parse_strict_object;
-use crate::time::UnixSeconds;
+use crate::parse::json::parse_strict_object;
+use crate::types::ids::UserKey;
+use crate::types::time::UnixSeconds;
 
 /// Claims that were read and not yet believed.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! What a verified token says: who calls, and what the token narrows.
 
-use crate::credits::MicroCredits;
-use crate::ids::UserKey;
-use crate::model::ModelId;
-use crate::time::UnixSeconds;
-use crate::vocabulary::vocabulary;
+use crate::types::credits::MicroCredits;
+use crate::types::ids::UserKey;
+use crate::types::model::ModelId;
+use crate::types::time::UnixSeconds;
+use crate::types::vocabulary::vocabulary;
 
 vocabulary! {
     /// What a token lets its bearer do (contract 1, the scope column).

@@ -10,7 +10,7 @@ use super::algorithm::Algorithm;
 use super::issuer::Issuer;
 use super::refusal::Refusal;
 use crate::constants::{TOKEN_HEADER_MAX_BYTES, TOKEN_KID_MAX_BYTES, TOKEN_MAX_DEPTH};
-use crate::json::parse_strict_object;
+use crate::parse::json::parse_strict_object;
 
 /// The members that every issuer's tokens may have.
 const COMMON_MEMBERS: [&str; 3] = ["alg", "typ", "kid"];

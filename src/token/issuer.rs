@@ -8,8 +8,8 @@ use super::header::TokenTypes;
 use super::key_set::KeySet;
 use super::refusal::Refusal;
 use super::remote_keys::RemoteKeys;
-use crate::time::UnixSeconds;
-use crate::vocabulary::vocabulary;
+use crate::types::time::UnixSeconds;
+use crate::types::vocabulary::vocabulary;
 
 vocabulary! {
     /// What a token is presented for.

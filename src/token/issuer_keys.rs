@@ -9,7 +9,7 @@ use super::issuer::IssuerKeys;
 use super::key_set::{KeySet, KeySetProblem};
 use super::remote_keys::RemoteKeys;
 use super::settings::Settings;
-use super::web_url::{Query, parse_web_url};
+use crate::parse::url::{Query, parse_web_url};
 
 /// The text of a secret by its name, or `None` where it is not set.
 pub type SecretSource<'a> = &'a dyn Fn(&str) -> Option<String>;

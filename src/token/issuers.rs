@@ -9,12 +9,12 @@ use super::header::{NEVER_ALLOWED_MEMBERS, TokenTypes};
 use super::issuer::{AdminRight, AudienceClaim, Issuer, ProofRule, Purpose};
 use super::issuer_keys::{SecretSource, parse_keys};
 use super::settings::Settings;
-use super::web_url::{Query, parse_web_url};
 use crate::constants::{
     ISSUER_ACCESS_LIFETIME_MAX_SECS, ISSUER_LEEWAY_DEFAULT_SECS, ISSUER_LEEWAY_MAX_SECS, ISSUER_LIFETIME_DEFAULT_SECS,
     ISSUER_OTHER_LIFETIME_MAX_SECS, ISSUERS_MAX_DEPTH, SETTING_TEXT_MAX_BYTES,
 };
-use crate::json::parse_strict;
+use crate::parse::json::parse_strict;
+use crate::parse::url::{Query, parse_web_url};
 
 const MEMBERS: [&str; 13] = [
     "issuer",

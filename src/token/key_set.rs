@@ -6,7 +6,7 @@ use super::algorithm::Algorithm;
 use super::jwk::{Key, KeyProblem, Place};
 use super::refusal::Refusal;
 use crate::constants::KEY_SET_MAX_DEPTH;
-use crate::json::parse_strict;
+use crate::parse::json::parse_strict;
 
 /// The keys of an issuer: at least one, each with one algorithm, and with a `kid` of its own where there are several.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@
 //! | `proof` | proofs of possession (RFC 9449) |
 //! | `signing` | tokens of our own: keys, issuer, minting |
 //! | `remote_keys` | when a provider is asked for its keys, and how long they count |
-//! | `issuer`, `issuers`, `issuer_keys`, `settings`, `web_url` | an issuer; parsing it and its keys; collecting every problem |
+//! | `issuer`, `issuers`, `issuer_keys`, `settings` | an issuer; parsing it and its keys; collecting every problem |
 //! | `cache` | verified tokens |
 
 mod algorithm;
@@ -43,7 +43,6 @@ mod subject;
 mod testing;
 mod thumbprint;
 mod verify;
-mod web_url;
 
 pub use algorithm::{Algorithm, KeyFamily};
 pub use cache::TokenCache;

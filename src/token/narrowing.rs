@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::grant::{Scope, TokenCaps};
 use super::refusal::Refusal;
-use crate::credits::MicroCredits;
-use crate::model::ModelId;
+use crate::types::credits::MicroCredits;
+use crate::types::model::ModelId;
 
 /// What `vk` leaves of the user's rights.
 #[derive(Debug)]

@@ -15,10 +15,10 @@ use super::verify::TokenHash;
 use crate::constants::{
     PROOF_AGE_MAX_SECS, PROOF_AHEAD_MAX_SECS, PROOF_MAX_BYTES, PROOF_MAX_DEPTH, TOKEN_ID_MAX_CHARS,
 };
-use crate::headers::split_url;
-use crate::ids::hex_digest;
-use crate::json::parse_strict_object;
-use crate::time::UnixSeconds;
+use crate::parse::json::parse_strict_object;
+use crate::types::ids::hex_digest;
+use crate::types::time::UnixSeconds;
+use crate::wire::headers::split_url;
 
 /// The algorithms of proofs, as a challenge and the server's metadata name them.
 pub const PROOF_ALGORITHMS: [Algorithm; 3] = [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Ed25519];

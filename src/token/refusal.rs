@@ -1,6 +1,6 @@
 //! Every reason to refuse a token. The caller gets one answer for all of them; the log gets the reason.
 
-use crate::vocabulary::vocabulary;
+use crate::types::vocabulary::vocabulary;
 
 vocabulary! {
     /// Why a token was refused. It holds no part of the token, so that it can be logged.

@@ -15,8 +15,8 @@ use super::key_set::KeySet;
 use crate::constants::{
     KEY_SET_FETCH_MILLIS, KEY_SET_FRESH_MILLIS, KEY_SET_MAX_BYTES, KEY_SET_MAX_DEPTH, KEY_SET_STALE_MILLIS,
 };
-use crate::json::parse_strict;
-use crate::time::UnixMillis;
+use crate::parse::json::parse_strict;
+use crate::types::time::UnixMillis;
 
 /// Requests to a provider in [`FETCHES_MILLIS`].
 const FETCHES_MAX: usize = 2;

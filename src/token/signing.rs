@@ -15,11 +15,11 @@ use super::header::{TokenTypes, is_key_id};
 use super::issuer::{AudienceClaim, Issuer, IssuerKeys, ProofRule, Purpose};
 use super::key_set::{KeySet, KeySetProblem};
 use super::thumbprint::JwkThumbprint;
-use super::web_url::{Query, parse_web_url};
 use crate::constants::{ISSUER_LEEWAY_DEFAULT_SECS, KEY_SET_MAX_DEPTH, TOKEN_LIFETIME_SECS};
-use crate::json::parse_strict;
-use crate::model::ModelId;
-use crate::time::UnixSeconds;
+use crate::parse::json::parse_strict;
+use crate::parse::url::{Query, parse_web_url};
+use crate::types::model::ModelId;
+use crate::types::time::UnixSeconds;
 
 /// The media type of our tokens (RFC 9068 section 2.1).
 const TOKEN_TYPE: &str = "at+jwt";

@@ -1,8 +1,8 @@
 use super::*;
-use crate::credits::MicroCredits;
-use crate::ids::UserKey;
 use crate::token::testing::NOW;
 use crate::token::{Possession, Refusal, Verified, verify};
+use crate::types::credits::MicroCredits;
+use crate::types::ids::UserKey;
 
 const URL: &str = "https://api.example";
 

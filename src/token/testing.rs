@@ -11,7 +11,7 @@ use super::issuers::parse_issuers;
 use super::proof::{Proof, ProofTarget};
 use super::refusal::Refusal;
 use super::verify::{Possession, Verified, verify};
-use crate::time::UnixSeconds;
+use crate::types::time::UnixSeconds;
 
 /// The time of every unit test.
 pub const NOW: i64 = 1_768_473_000;

@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use super::remote_keys::RemoteKeys;
 use super::signature::verify_signature;
 use super::thumbprint::{JwkThumbprint, KeyThumbprint};
-use crate::time::UnixSeconds;
+use crate::types::time::UnixSeconds;
 
 /// SHA-256 over a whole token, signature included.
 pub(super) type TokenHash = [u8; 32];

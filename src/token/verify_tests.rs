@@ -3,8 +3,8 @@ use serde_json::json;
 use super::super::testing::{Fixture, NAME, NOW, PROOF_TARGET, Prover, encode};
 use super::*;
 use crate::constants::TOKEN_HEADER_MAX_BYTES;
-use crate::ids::UserKey;
 use crate::token::Scope;
+use crate::types::ids::UserKey;
 
 /// What a good token with one change is answered.
 fn changed(change: impl FnOnce(&mut Fixture)) -> Option<Refusal> {

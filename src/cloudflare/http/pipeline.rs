@@ -1,0 +1,280 @@
+//! A request's way through the checks, in the order of contract 1.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use serde_json::json;
+use worker::{Context, Env};
+
+use crate::cloudflare::http::authentication;
+use crate::cloudflare::http::context::Call;
+use crate::cloudflare::http::response::{self, Answer, Reply};
+use crate::cloudflare::http::routes::{admin, assets, create, events, files, reads, token_endpoint, vendor_stream};
+use crate::cloudflare::objects::client::ask_dispatcher;
+use crate::cloudflare::runtime::deployment::{Deployment, deployment};
+use crate::cloudflare::runtime::log;
+use crate::cloudflare::runtime::platform::{self, PlatformError};
+use crate::config::{LogLevel, Problem};
+use crate::constants::{ACK_TIMEOUT_MILLIS, MISCONFIGURED_RETRY_SECS, OTHER_BODY_MAX_BYTES};
+use crate::messages::DispatcherRequest;
+use crate::oauth::{self, Refused};
+use crate::parse::url::is_loopback_host;
+use crate::types::ids::RequestId;
+use crate::types::time::UnixMillis;
+use crate::vendor::webhook;
+use crate::wire::cors::{OriginCheck, check_origin};
+use crate::wire::headers::{self, RequestHead, split_url};
+use crate::wire::rejection::{Challenge, Code, Rejection};
+use crate::wire::route::{Feature, NoRoute, Route};
+
+/// What is learned on the way, for the log.
+#[derive(Default)]
+struct Trace {
+    route: Option<&'static str>,
+    subject: Option<String>,
+    refused: Option<(&'static str, &'static str)>,
+}
+
+/// Answers a request and writes its log line. Fails only where no response can be made at all.
+pub async fn handle(request: web_sys::Request, env: Env, context: Context) -> Result<web_sys::Response, PlatformError> {
+    let now = platform::now();
+    let request_id = RequestId::new(now, platform::random());
+    let head = platform::request_head(&request);
+    let mut trace = Trace::default();
+    let response = answer(&request, &env, &context, &head, now, &request_id, &mut trace).await?;
+    if deployment(&env).is_ok_and(|deployment| deployment.config.log_level < LogLevel::Info) {
+        return Ok(response);
+    }
+    log::request(&log::RequestLine {
+        started: now,
+        request_id: &request_id,
+        client_request_id: head.request_id.as_deref().and_then(headers::client_request_id),
+        route: trace.route.unwrap_or("none"),
+        status: response.status(),
+        refused: trace.refused,
+        subject: trace.subject.as_deref(),
+    });
+    Ok(response)
+}
+
+/// Steps 1 to 4: 1 configuration 503 · 2 route and method 404, 405 · 3 origin 403 · 4 preflight 204.
+async fn answer(
+    request: &web_sys::Request,
+    env: &Env,
+    context: &Context,
+    head: &RequestHead,
+    now: UnixMillis,
+    request_id: &RequestId,
+    trace: &mut Trace,
+) -> Result<web_sys::Response, PlatformError> {
+    let url = split_url(&head.url).ok_or(PlatformError)?;
+    let is_head = head.method == "HEAD";
+    let route = Route::parse(&head.method, url.path);
+    trace.route = route.as_ref().ok().map(Route::name);
+    let deployment = deployment(env).and_then(|deployment| match deployment.config.check_host(url.host) {
+        Ok(()) => Ok(deployment),
+        Err(problems) => Err(Rc::new(problems)),
+    });
+    // 1
+    let deployment = match deployment {
+        Ok(deployment) => deployment,
+        Err(problems) => {
+            let misconfigured = Rejection::new(Code::Misconfigured, "configuration");
+            let answer = match route.ok().as_ref().and_then(|route| probe(route, Some(&problems))) {
+                // Whatever the origin: which ones may ask is not known.
+                Some(answer) => answer,
+                None => refuse(misconfigured.retry_after(MISCONFIGURED_RETRY_SECS), request_id, trace),
+            };
+            return response::write(&answer, request_id, OriginCheck::None, None, is_head);
+        }
+    };
+    let config = &deployment.config;
+    let public_origin = config.public_url.as_deref();
+    let origin = head.origin.as_deref();
+    let is_loopback = is_loopback_host(url.host);
+    let is_admin = matches!(crate::wire::route::feature(url.path), Some(Feature::Admin));
+    let pages = if is_admin { &[][..] } else { &config.allowed_origins[..] };
+    let origin = match check_origin(origin, pages, public_origin, url.origin, is_loopback) {
+        // Its own page alone calls the operator's API, and needs no CORS for it.
+        OriginCheck::Allowed(_) if is_admin => OriginCheck::None,
+        other => other,
+    };
+    let write = |answer: &Answer| response::write(answer, request_id, origin, Some(&deployment), is_head);
+    // 2
+    let is_off = match crate::wire::route::feature(url.path) {
+        Some(Feature::Demo) => !config.demo,
+        Some(Feature::OwnTokens) => config.signing_keys.is_none(),
+        Some(Feature::Admin) | None => false,
+    };
+    let route = if is_off { Err(NoRoute::NotFound) } else { route };
+    let route = match (route, origin) {
+        (Err(NoRoute::NotFound), _) => {
+            return write(&refuse(Rejection::new(Code::NotFound, "route"), request_id, trace));
+        }
+        (Err(NoRoute::Method(allow)), _) => {
+            let rejection = Rejection { allow: Some(allow), ..Rejection::new(Code::MethodNotAllowed, "method") };
+            return write(&refuse(rejection, request_id, trace));
+        }
+        // 3
+        (_, OriginCheck::Refused) => {
+            return write(&refuse(Rejection::new(Code::OriginNotAllowed, "origin"), request_id, trace));
+        }
+        // 4
+        (Err(NoRoute::Options(allow)), _) => {
+            return write(&Answer { allow: Some(allow), is_preflight: true, ..Answer::empty(204) });
+        }
+        (Ok(route), _) => route,
+    };
+    if let Route::Demo(asset) = route {
+        return assets::serve(env, &deployment, asset, request_id).await;
+    }
+    if route == Route::OpenApi {
+        return assets::document(env, "/openapi.json", request_id, origin).await;
+    }
+    let base = public_origin.unwrap_or(url.origin);
+    if let Route::Hook(capability) = &route {
+        return write(&called_back(env, &deployment, capability, request_id, trace).await);
+    }
+    if let Some(answer) = probe(&route, None).or_else(|| published(&route, &deployment)) {
+        return write(&answer);
+    }
+    let challenge = if public_origin.is_some() { Challenge::BearerOrProof } else { Challenge::Bearer };
+    let call = Call {
+        env,
+        context,
+        deployment: &deployment,
+        request,
+        head,
+        url,
+        now,
+        base,
+        request_id,
+        origin,
+        rate: Cell::new(None),
+        proof: RefCell::new(None),
+        challenge: Cell::new(challenge),
+        subject: RefCell::new(None),
+    };
+    if let Route::Token | Route::Revoke | Route::AdminRevocations = route {
+        let answer = match route {
+            Route::Token => token_endpoint::token(&call).await.unwrap_or_else(|refused| refuse_token(&refused, trace)),
+            Route::Revoke => {
+                token_endpoint::revoke(&call).await.unwrap_or_else(|refused| refuse_token(&refused, trace))
+            }
+            _ => admin::revoke(&call).await.unwrap_or_else(|rejection| refuse(rejection, request_id, trace)),
+        };
+        trace.subject = call.subject.take();
+        return write(&answer);
+    }
+    let answer = match authorized(&call, &route, trace).await {
+        Ok(Reply::Answer(answer)) => answer,
+        Ok(Reply::Open(response)) => return Ok(response),
+        Err(rejection) => refuse(rejection, request_id, trace),
+    };
+    write(&Answer { rate: call.rate.get(), ..answer })
+}
+
+/// The vendor's webhook: a good capability brings a poll forward, whatever stands in the body; any other is not found,
+/// and no object hears of it.
+async fn called_back(
+    env: &Env,
+    deployment: &Deployment,
+    capability: &str,
+    request_id: &RequestId,
+    trace: &mut Trace,
+) -> Answer {
+    let config = &deployment.config;
+    let keys = std::iter::once(&config.vendor_key).chain(&config.vendor_key_next);
+    let Some(job_id) = webhook::check_capability(capability, keys) else {
+        return refuse(Rejection::new(Code::NotFound, "capability"), request_id, trace);
+    };
+    // Only a hint: the poll plan goes on without it.
+    let _ = ask_dispatcher(env, &DispatcherRequest::Hook { job_id }, ACK_TIMEOUT_MILLIS).await;
+    Answer::empty(204)
+}
+
+/// What anybody may read: our public keys, and where the endpoints are.
+fn published(route: &Route, deployment: &Deployment) -> Option<Answer> {
+    let config = &deployment.config;
+    let (keys, public_url) = (config.signing_keys.as_ref()?, config.public_url.as_ref()?);
+    let document = match route {
+        Route::KeySet => keys.published().clone(),
+        Route::ServerMetadata => oauth::metadata(public_url),
+        _ => return None,
+    };
+    Some(Answer { cache_control: response::PUBLIC_CACHE, ..Answer::json(200, &document) })
+}
+
+fn probe(route: &Route, problems: Option<&[Problem]>) -> Option<Answer> {
+    let (status, body) = match (route, problems) {
+        (Route::Ready, Some(problems)) => (503, json!({"status": "misconfigured", "errors": problems})),
+        (Route::Ready, None) => (200, json!({"status": "ready"})),
+        (Route::Health, _) => (200, json!({"status": "ok"})),
+        _ => return None,
+    };
+    Some(Answer::json(status, &body))
+}
+
+fn refuse(rejection: Rejection, request_id: &RequestId, trace: &mut Trace) -> Answer {
+    trace.refused = Some((rejection.code.wire().code, rejection.reason));
+    Answer::rejection(&rejection, request_id)
+}
+
+fn refuse_token(refused: &Refused, trace: &mut Trace) -> Answer {
+    let wire = refused.error.wire();
+    trace.refused = Some((wire.error, refused.reason));
+    Answer { retry_after_secs: refused.retry_after_secs, ..Answer::json_text(wire.status, refused.body()) }
+}
+
+/// Steps 5 and 6, and on to the route's own: 5 token 401 · 6 scope 403.
+async fn authorized(call: &Call<'_>, route: &Route, trace: &mut Trace) -> Result<Reply, Rejection> {
+    // 5
+    let grant = authentication::verify_token(call).await?;
+    trace.subject = Some(grant.user.log_pseudonym().to_owned());
+    // 6
+    if route.scope().is_some_and(|scope| !grant.allows(scope)) {
+        return Err(call.unauthorized(Code::InsufficientPermissions, "scope"));
+    }
+    let answer = match route {
+        Route::Events(job_id) => return events::open(call, &grant, job_id).await,
+        Route::Stream(job_id) => return vendor_stream::open(call, &grant, job_id).await,
+        Route::Create(model) => create::create(call, &grant, model).await,
+        Route::CreateBatch => create::create_batch(call, &grant).await,
+        Route::Estimate => create::estimate(call, &grant).await,
+        Route::Get(job_id) => reads::get(call, &grant, job_id).await,
+        Route::Batch(batch_id) => reads::batch(call, &grant, batch_id).await,
+        Route::List => reads::list(call, &grant).await,
+        Route::Cancel(job_id) => {
+            discard_body(call).await?;
+            reads::cancel(call, &grant, job_id).await
+        }
+        Route::Delete(job_id) => reads::delete(call, &grant, job_id).await,
+        Route::Upload => files::upload(call, &grant).await,
+        Route::Files => files::list(call, &grant).await,
+        Route::File(file_id) => files::get(call, &grant, file_id).await,
+        Route::DeleteFile(file_id) => files::delete(call, &grant, file_id).await,
+        Route::Models => reads::models(call, &grant).await,
+        Route::Model(model) => reads::model(call, &grant, model).await,
+        Route::Account(view) => reads::account(call, &grant, *view).await,
+        Route::Health
+        | Route::Ready
+        | Route::Demo(_)
+        | Route::Hook(_)
+        | Route::OpenApi
+        | Route::Token
+        | Route::Revoke
+        | Route::KeySet
+        | Route::ServerMetadata
+        | Route::AdminRevocations => Err(Rejection::new(Code::NotFound, "route")),
+    };
+    answer.map(Reply::Answer)
+}
+
+/// A body that a route does not use is bounded all the same (contract 1).
+async fn discard_body(call: &Call<'_>) -> Result<(), Rejection> {
+    match platform::read_body(call.request, OTHER_BODY_MAX_BYTES).await {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(Rejection::new(Code::BodyTooLarge, "body")),
+        Err(PlatformError) => Err(Rejection::new(Code::InvalidJson, "body_unreadable")),
+    }
+}

@@ -1,0 +1,10 @@
+//! One file for each group of routes.
+
+pub mod admin;
+pub mod assets;
+pub mod create;
+pub mod events;
+pub mod files;
+pub mod reads;
+pub mod token_endpoint;
+pub mod vendor_stream;

@@ -1,0 +1,327 @@
+//! The Dispatcher: one Durable Object per deployment, the only one that speaks to the vendor about predictions.
+//!
+//! A shell around [`crate::dispatcher`]: decode, one turn of the machine, store its changes in one transaction, then
+//! start its actions under the object's own `wait_until`. Invariants: changes are stored before an action starts; no
+//! borrow of the machine lives across an await; no request and no alarm awaits the vendor (but `outcome`, which only
+//! listens); if storing fails, the memory is dropped and loaded anew.
+
+mod store;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures_channel::oneshot;
+use wasm_bindgen::prelude::*;
+use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+
+use self::store::DispatcherStore;
+use crate::cloudflare::objects::client::{self, ledgers};
+use crate::cloudflare::runtime::deployment::{Deployment, deployment};
+use crate::cloudflare::runtime::log;
+use crate::cloudflare::runtime::platform::{self, PlatformError, Sql};
+use crate::constants::{ALARM_LATE_MILLIS, DELIVERY_LONGEST_MILLIS, TOMBSTONE_MILLIS};
+use crate::dispatcher::{Action, Delivery, Dispatcher as Machine, JobState, KeyLimits};
+use crate::messages::{
+    CreateOutcome, DispatcherReply, DispatcherRequest, LedgerAnswer, LedgerCall, LedgerReply, LedgerRequest, Order,
+};
+use crate::types::ids::JobId;
+use crate::types::time::UnixMillis;
+use crate::vendor::models::read_models;
+use crate::vendor::output::OutputRule;
+use crate::vendor::webhook;
+use crate::vendor::{answer::Answer, request};
+
+/// See the module.
+#[durable_object(alarm)]
+pub struct Dispatcher {
+    dispatcher: Rc<Inner>,
+}
+
+struct Inner {
+    state: State,
+    env: Env,
+    store: std::result::Result<DispatcherStore, PlatformError>,
+    machine: RefCell<Option<Machine>>,
+    armed: Cell<Option<UnixMillis>>,
+    /// Edges that await the vendor's answer to a create.
+    waiters: RefCell<BTreeMap<JobId, Vec<oneshot::Sender<CreateOutcome>>>>,
+    /// Answers that no edge has asked for yet; they may be lost.
+    outcomes: RefCell<BTreeMap<JobId, CreateOutcome>>,
+}
+
+/// Outcomes kept for edges that have not asked yet: they ask within milliseconds.
+const OUTCOMES_KEPT: usize = 100;
+
+impl DurableObject for Dispatcher {
+    fn new(state: State, env: Env) -> Self {
+        let store = Sql::new(&state).and_then(DispatcherStore::new);
+        Self {
+            dispatcher: Rc::new(Inner {
+                state,
+                env,
+                store,
+                machine: RefCell::new(None),
+                armed: Cell::new(None),
+                waiters: RefCell::default(),
+                outcomes: RefCell::default(),
+            }),
+        }
+    }
+
+    /// Never called: the shim of `scripts/finish-build.mjs` hands the message's text to `handle`.
+    async fn fetch(&self, _request: Request) -> Result<Response> {
+        Response::error("", 404)
+    }
+
+    /// Never fails: the platform deletes an alarm that failed six times.
+    async fn alarm(&self) -> Result<Response> {
+        self.dispatcher.armed.set(None);
+        if self.dispatcher.turn(|_, _| ()).is_err() {
+            log::alert("dispatcher_alarm_failed");
+            self.dispatcher.arm(platform::now().plus_millis(ALARM_LATE_MILLIS));
+        }
+        Response::empty()
+    }
+}
+
+#[wasm_bindgen]
+impl Dispatcher {
+    /// A message in, a reply out, both JSON: at once where nothing is awaited, else as a promise. The shim of
+    /// `scripts/finish-build.mjs` calls it.
+    pub fn handle(&self, message: &str) -> JsValue {
+        let dispatcher = Rc::clone(&self.dispatcher);
+        let request = serde_json::from_str::<DispatcherRequest>(message).map_err(|_| PlatformError);
+        platform::at_once_or_promised(async move {
+            let reply = match request {
+                Ok(request) => dispatcher.answer(request).await,
+                Err(error) => Err(error),
+            };
+            if reply.is_err() {
+                log::alert("dispatcher_failed");
+            }
+            serde_json::to_string(&reply?).map_err(|_| PlatformError)
+        })
+    }
+}
+
+type Outcome<T> = std::result::Result<T, PlatformError>;
+
+impl Inner {
+    async fn answer(self: &Rc<Self>, request: DispatcherRequest) -> Outcome<DispatcherReply> {
+        match request {
+            DispatcherRequest::Enqueue { user, orders, share, deadline, issued_at } => {
+                let job_ids: Vec<JobId> = orders.iter().map(|order| order.job_id.clone()).collect();
+                let has_tombstone = self.store()?.has_tombstone(&job_ids)?;
+                let enqueue = |machine: &mut Machine, now| {
+                    machine.check_revoked(&orders, issued_at)?;
+                    machine.enqueue(&user, orders, &share, deadline, has_tombstone, now)
+                };
+                match self.turn(enqueue)? {
+                    // The turn that took them may have started some: the Ledger is told where they are after it.
+                    Ok(()) => self.turn(|machine, now| machine.present(&job_ids, now)),
+                    Err(refusal) => Ok(DispatcherReply::Refused(refusal)),
+                }
+            }
+            DispatcherRequest::Withdraw { job_ids } => {
+                let has_tombstone = self.store()?.has_tombstone(&job_ids)?;
+                self.turn(|machine, now| machine.withdraw(&job_ids, has_tombstone, now))
+            }
+            DispatcherRequest::Cancel { job_id } => self.turn(|machine, now| machine.cancel(&job_id, now)),
+            DispatcherRequest::State { job_id } => self.turn(|machine, now| machine.present(&[job_id], now)),
+            DispatcherRequest::Places { job_ids } => {
+                self.turn(|machine, now| DispatcherReply::Places(machine.places(&job_ids, now)))
+            }
+            DispatcherRequest::Outcome { job_id } => self.outcome(&job_id).await,
+            DispatcherRequest::Hook { job_id } => self.turn(|machine, now| {
+                machine.hook(&job_id, now);
+                DispatcherReply::Done
+            }),
+            DispatcherRequest::Permit { job_id } => self.turn(|machine, now| machine.permit(job_id.as_ref(), now)),
+            DispatcherRequest::Tick => self.turn(|_, _| DispatcherReply::Done),
+            DispatcherRequest::Models => self.turn(|machine, _| {
+                machine.want_models();
+                DispatcherReply::Models(machine.models().map(<[_]>::to_vec))
+            }),
+            DispatcherRequest::RevokeAll { issued_by } => self.turn(|machine, _| {
+                machine.revoke_all(issued_by);
+                DispatcherReply::Done
+            }),
+            DispatcherRequest::Revoked => self.turn(|machine, _| DispatcherReply::Revoked(machine.revoked_by())),
+            DispatcherRequest::Troubles => self.turn(|machine, _| DispatcherReply::Troubles(machine.troubles())),
+        }
+    }
+
+    fn store(&self) -> Outcome<&DispatcherStore> {
+        self.store.as_ref().map_err(|error| *error)
+    }
+
+    fn deployment(&self) -> Outcome<Rc<Deployment>> {
+        deployment(&self.env).map_err(|_| PlatformError)
+    }
+
+    /// One turn: change the machine, decide what is due, store, start the actions, arm the alarm. No await inside.
+    fn turn<R>(self: &Rc<Self>, change: impl FnOnce(&mut Machine, UnixMillis) -> R) -> Outcome<R> {
+        let now = platform::now();
+        let mut slot = self.machine.borrow_mut();
+        let mut machine = match slot.take() {
+            Some(machine) => machine,
+            None => self.load()?,
+        };
+        let result = change(&mut machine, now);
+        let actions = machine.due(now);
+        let changes = machine.take_changes();
+        if let Err(error) = self.store()?.store(&machine, &changes, now.plus_millis(TOMBSTONE_MILLIS)) {
+            // What is stored counts; what is under way already still reports to this instance.
+            *slot = self.load().ok().map(|stored| stored.with_work_of(machine, &actions));
+            return Err(error);
+        }
+        let next_due = machine.next_due(now);
+        *slot = Some(machine);
+        drop(slot);
+        for alert in changes.alerts {
+            log::alert(alert);
+        }
+        for action in actions {
+            self.start(action);
+        }
+        if let Some(at) = next_due {
+            self.arm(at);
+        }
+        Ok(result)
+    }
+
+    fn load(&self) -> Outcome<Machine> {
+        let deployment = self.deployment()?;
+        let limits = KeyLimits {
+            key_fingerprint: deployment.config.vendor_key.fingerprint(),
+            outputs: OutputRule::for_upstream(deployment.config.upstream_url.as_str())
+                .hiding(deployment.key_scan.clone()),
+            ..KeyLimits::new(&deployment.config.policy)
+        };
+        let machine = self.store()?.load(limits, platform::now())?;
+        if machine.troubles().unreadable > 0 {
+            log::alert("row_unreadable");
+        }
+        Ok(machine)
+    }
+
+    fn arm(&self, at: UnixMillis) {
+        let is_late = self.armed.get().is_some_and(|armed| platform::now().millis_since(armed) > ALARM_LATE_MILLIS);
+        if is_late || self.armed.get().is_none_or(|armed| at < armed) {
+            self.armed.set(Some(at));
+            if let Ok(store) = &self.store {
+                store.set_alarm(at);
+            }
+        }
+    }
+
+    fn start(self: &Rc<Self>, action: Action) {
+        let this = Rc::clone(self);
+        self.state.wait_until(async move {
+            if this.carry_out(action).await.is_err() {
+                log::alert("dispatcher_failed");
+            }
+        });
+    }
+
+    async fn carry_out(self: &Rc<Self>, action: Action) -> Outcome<()> {
+        match action {
+            Action::Submit { order } => self.submit(&order).await,
+            Action::Poll { job_id, vendor_id, key } => {
+                let answer = self.send(|base| request::status(base, &vendor_id), key.as_deref()).await?;
+                self.turn(|machine, now| machine.poll_finished(&job_id, &answer, now))
+            }
+            Action::Cancel { job_id, vendor_id, key } => {
+                let answer = self.send(|base| request::cancel(base, &vendor_id), key.as_deref()).await?;
+                self.turn(|machine, now| machine.cancel_finished(&job_id, &answer, now))
+            }
+            Action::Deliver(delivery) => self.deliver(&delivery).await,
+            Action::FetchModels => {
+                let models = match self.send(request::models, None).await? {
+                    Answer::Response(response) if response.status == 200 => {
+                        response.body.as_deref().and_then(read_models)
+                    }
+                    _ => None,
+                };
+                self.turn(|machine, now| machine.models_finished(models, now))
+            }
+        }
+    }
+
+    async fn send(&self, make: impl FnOnce(&str) -> request::UpstreamRequest, key: Option<&str>) -> Outcome<Answer> {
+        let deployment = self.deployment()?;
+        let request = make(deployment.config.upstream_url.as_str());
+        Ok(platform::fetch_upstream(&request, deployment.key(key)).await)
+    }
+
+    async fn submit(self: &Rc<Self>, order: &Order) -> Outcome<()> {
+        let deployment = self.deployment()?;
+        let webhook = deployment.config.public_url.as_deref().map(|public_url| {
+            let capability = webhook::capability(&order.job_id, &deployment.config.vendor_key);
+            format!("{public_url}/hooks/{capability}")
+        });
+        let answer = self.send(|base| request::create(base, order, webhook.as_deref()), None).await?;
+        let outcome = self.turn(|machine, now| machine.submit_finished(&order.job_id, &answer, now))?;
+        let mut outcomes = self.outcomes.borrow_mut();
+        while outcomes.len() >= OUTCOMES_KEPT {
+            outcomes.pop_first();
+        }
+        outcomes.insert(order.job_id.clone(), outcome);
+        Ok(())
+    }
+
+    /// Tells a Ledger, then the edges that wait for these predictions: what they read next is what they were told.
+    async fn deliver(self: &Rc<Self>, delivery: &Delivery) -> Outcome<()> {
+        let message = LedgerCall { caller: None, ask: LedgerRequest::News { news: delivery.news.clone() } };
+        let message = client::message(&message, true)?;
+        let namespace = ledgers(&self.env)?;
+        let answer =
+            platform::call_object(&namespace, delivery.user.as_str(), &message, DELIVERY_LONGEST_MILLIS / 10).await;
+        let is_done = matches!(answer, Ok(LedgerAnswer { reply: LedgerReply::Done, .. }));
+        let told = self.turn(|machine, now| {
+            if is_done {
+                machine.delivered(&delivery.user, &delivery.news);
+            } else {
+                machine.delivery_failed(&delivery.user, &delivery.news, now);
+            }
+        });
+        for news in &delivery.news {
+            self.wake_waiters(&news.job_id);
+        }
+        told
+    }
+
+    fn wake_waiters(&self, job_id: &JobId) {
+        let known = self.outcomes.borrow().get(job_id).copied();
+        let state = self.machine.borrow().as_ref().and_then(|machine| machine.job(job_id).map(|job| job.state));
+        let outcome = match (known, state) {
+            (Some(outcome), _) => outcome,
+            (None, Some(JobState::Submitting)) => return,
+            // Its answer came to an instance that is gone.
+            (None, Some(JobState::Unknown)) => CreateOutcome::TimedOut,
+            (None, _) => CreateOutcome::Pending,
+        };
+        for waiter in self.waiters.borrow_mut().remove(job_id).unwrap_or_default() {
+            // An edge that has gone away does not matter.
+            let _ = waiter.send(outcome);
+        }
+    }
+
+    /// The vendor's answer to a create: at once if it is known and its Ledger has heard of it, else when it is.
+    async fn outcome(self: &Rc<Self>, job_id: &JobId) -> Outcome<DispatcherReply> {
+        let (is_open, is_unheard) =
+            self.turn(|machine, _| (machine.is_submitting(job_id), machine.outbox_row(job_id).is_some()))?;
+        let known = self.outcomes.borrow().get(job_id).copied();
+        let outcome = match known {
+            Some(outcome) if !is_unheard => outcome,
+            None if !is_open && !is_unheard => CreateOutcome::Pending,
+            _ => {
+                let (sender, receiver) = oneshot::channel();
+                self.waiters.borrow_mut().entry(job_id.clone()).or_default().push(sender);
+                receiver.await.unwrap_or(CreateOutcome::Pending)
+            }
+        };
+        Ok(DispatcherReply::Outcome(outcome))
+    }
+}

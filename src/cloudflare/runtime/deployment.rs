@@ -1,0 +1,55 @@
+//! The configuration, parsed once per isolate.
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+use worker::Env;
+
+use crate::cloudflare::runtime::platform;
+use crate::config::{self, Config, Problem};
+use crate::token::TokenCache;
+use crate::types::secret::VendorKey;
+use crate::vendor::key_scan::KeyScan;
+
+/// What is computed from the settings once.
+pub struct Deployment {
+    /// The settings.
+    pub config: Config,
+    /// The last check on what goes out.
+    pub key_scan: KeyScan,
+}
+
+impl Deployment {
+    /// The key with this fingerprint while a secret has it, else the current one (protocol 6).
+    pub fn key(&self, fingerprint: Option<&str>) -> &VendorKey {
+        let current = &self.config.vendor_key;
+        let next = self.config.vendor_key_next.as_ref();
+        match (fingerprint, next) {
+            (Some(wanted), Some(next)) if next.fingerprint() == wanted => next,
+            _ => current,
+        }
+    }
+}
+
+thread_local! {
+    static DEPLOYMENT: OnceCell<Result<Rc<Deployment>, Rc<Vec<Problem>>>> = const { OnceCell::new() };
+    static TOKENS: RefCell<TokenCache> = RefCell::new(TokenCache::default());
+}
+
+/// The deployment, or everything that is wrong with its settings.
+pub fn deployment(env: &Env) -> Result<Rc<Deployment>, Rc<Vec<Problem>>> {
+    DEPLOYMENT.with(|cell| cell.get_or_init(|| load(env)).clone())
+}
+
+fn load(env: &Env) -> Result<Rc<Deployment>, Rc<Vec<Problem>>> {
+    let texts = platform::text_bindings(env);
+    let config = config::parse(&|name| texts.get(name).cloned()).map_err(Rc::new)?;
+    let keys = std::iter::once(&config.vendor_key).chain(config.vendor_key_next.as_ref());
+    let key_scan = KeyScan::new(keys);
+    Ok(Rc::new(Deployment { config, key_scan }))
+}
+
+/// The cache of verified tokens of this isolate.
+pub fn with_tokens<R>(use_cache: impl FnOnce(&mut TokenCache) -> R) -> R {
+    TOKENS.with_borrow_mut(use_cache)
+}

@@ -1,0 +1,113 @@
+//! What the key and each plan's pool have spent and hold, by UTC day (protocol 5). A day is booked where it was
+//! reserved, however late the settlement comes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::credits::MicroCredits;
+use crate::types::time::UtcDay;
+
+/// One day of one account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Account {
+    /// A plan's name; empty for the key itself.
+    name: String,
+    day: UtcDay,
+    spent: MicroCredits,
+    reserved: MicroCredits,
+}
+
+/// The key's account, under a name that no plan has.
+pub const KEY_ACCOUNT: &str = "";
+
+/// All accounts with something in them; those of days before yesterday only while they hold something.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Accounts(Vec<Account>);
+
+impl Accounts {
+    fn find(&self, name: &str, day: UtcDay) -> Option<&Account> {
+        self.0.iter().find(|account| account.name == name && account.day == day)
+    }
+
+    fn open(&mut self, name: &str, day: UtcDay) -> Option<&mut Account> {
+        if self.find(name, day).is_none() {
+            self.0.retain(|account| account.reserved > MicroCredits::ZERO || account.day.next() >= day);
+            let (spent, reserved) = (MicroCredits::ZERO, MicroCredits::ZERO);
+            self.0.push(Account { name: name.to_owned(), day, spent, reserved });
+        }
+        self.0.iter_mut().find(|account| account.name == name && account.day == day)
+    }
+
+    /// Whether `credits` more fit under `cap`.
+    #[must_use]
+    pub fn fits(&self, name: &str, day: UtcDay, credits: MicroCredits, cap: MicroCredits) -> bool {
+        let (spent, reserved) = self.of(name, day);
+        let total = spent.checked_add(reserved).and_then(|total| total.checked_add(credits));
+        total.is_some_and(|total| total <= cap)
+    }
+
+    /// Holds credits. The caller has asked [`Self::fits`] where there is a cap.
+    pub fn reserve(&mut self, name: &str, day: UtcDay, credits: MicroCredits) {
+        if let Some(account) = self.open(name, day) {
+            account.reserved = account.reserved.checked_add(credits).unwrap_or(account.reserved);
+        }
+    }
+
+    /// Releases what was held and books what was used, even where that is more.
+    pub fn settle(&mut self, name: &str, day: UtcDay, reserved: MicroCredits, used: MicroCredits) {
+        if let Some(account) = self.open(name, day) {
+            account.reserved = account.reserved.saturating_sub(reserved);
+            account.spent = account.spent.checked_add(used).unwrap_or(account.spent);
+        }
+    }
+
+    /// What was spent and is held on a day.
+    #[must_use]
+    pub fn of(&self, name: &str, day: UtcDay) -> (MicroCredits, MicroCredits) {
+        self.find(name, day).map_or_else(Default::default, |account| (account.spent, account.reserved))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credits(text: &str) -> MicroCredits {
+        MicroCredits::parse(text).unwrap()
+    }
+
+    const DAY: UtcDay = UtcDay(20_468);
+
+    #[test]
+    fn a_cap_is_never_exceeded_and_settlement_books_the_day_of_the_reservation() {
+        let mut accounts = Accounts::default();
+        assert!(accounts.fits("free", DAY, credits("5"), credits("5")));
+        accounts.reserve("free", DAY, credits("5"));
+        assert!(!accounts.fits("free", DAY, credits("0.000001"), credits("5")));
+        assert!(accounts.fits("free", DAY.next(), credits("5"), credits("5")));
+        accounts.reserve("free", DAY.next(), credits("1"));
+        accounts.settle("free", DAY, credits("5"), credits("7"));
+        assert_eq!(accounts.of("free", DAY), (credits("7"), MicroCredits::ZERO));
+        assert_eq!(accounts.of("free", DAY.next()), (MicroCredits::ZERO, credits("1")));
+        assert_eq!(accounts.of(KEY_ACCOUNT, DAY), Default::default());
+    }
+
+    #[test]
+    fn old_days_go_once_they_hold_nothing() {
+        let mut accounts = Accounts::default();
+        accounts.reserve("a", UtcDay(1), credits("1"));
+        accounts.reserve("b", UtcDay(1), credits("1"));
+        accounts.settle("a", UtcDay(1), credits("1"), credits("1"));
+        accounts.reserve("a", UtcDay(9), credits("1"));
+        assert_eq!(accounts.of("a", UtcDay(1)), Default::default());
+        assert_eq!(accounts.of("b", UtcDay(1)).1, credits("1"));
+    }
+
+    #[test]
+    fn accounts_format_unchanged() {
+        let mut accounts = Accounts::default();
+        accounts.reserve("free", DAY, credits("5"));
+        let text = r#"[{"name":"free","day":20468,"spent":0,"reserved":5000000}]"#;
+        assert_eq!(serde_json::to_string(&accounts).unwrap(), text);
+    }
+}

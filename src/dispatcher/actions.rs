@@ -1,0 +1,62 @@
+//! What the shell does for the state machine: store, send, deliver.
+
+use std::collections::BTreeSet;
+
+use crate::messages::{JobNews, Order};
+use crate::types::ids::{JobId, UserKey};
+
+/// Work for the shell, started after the changes of the same turn are stored and never awaited by a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Send a create; report with [`super::Dispatcher::submit_finished`].
+    Submit {
+        /// What to make.
+        order: Box<Order>,
+    },
+    /// Ask for a prediction's status; report with [`super::Dispatcher::poll_finished`].
+    Poll {
+        /// Which.
+        job_id: JobId,
+        /// The vendor's id of it.
+        vendor_id: String,
+        /// Fingerprint of the key to use, while a secret has it.
+        key: Option<String>,
+    },
+    /// Ask the vendor to end a prediction; report with [`super::Dispatcher::cancel_finished`].
+    Cancel {
+        /// Which.
+        job_id: JobId,
+        /// The vendor's id of it.
+        vendor_id: String,
+        /// Fingerprint of the key to use, while a secret has it.
+        key: Option<String>,
+    },
+    /// Tell a Ledger; report with [`super::Dispatcher::delivered`] or [`super::Dispatcher::delivery_failed`].
+    Deliver(Delivery),
+    /// Ask for the model list; report with [`super::Dispatcher::models_finished`].
+    FetchModels,
+}
+
+/// News for one Ledger, in one message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// Whose.
+    pub user: UserKey,
+    /// What.
+    pub news: Vec<JobNews>,
+}
+
+/// What to store in this turn: the ids whose rows changed (a row that is gone is deleted), and the rest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Rows of `jobs`.
+    pub jobs: BTreeSet<JobId>,
+    /// Rows of `outbox`.
+    pub outbox: BTreeSet<JobId>,
+    /// New rows of `tombstones`.
+    pub tombstones: BTreeSet<JobId>,
+    /// The one document of window, health, clock and models.
+    pub state: bool,
+    /// Words for the log that an operator must see.
+    pub alerts: Vec<&'static str>,
+}

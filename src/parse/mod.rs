@@ -1,0 +1,5 @@
+//! Strict parsing of what callers send and operators configure.
+
+pub mod digits;
+pub mod json;
+pub mod url;

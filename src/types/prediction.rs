@@ -1,0 +1,342 @@
+//! The prediction as the client sees it (contract 2), and the record that a Ledger keeps of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::credits::MicroCredits;
+use crate::types::ids::{BatchId, JobId};
+use crate::types::model::ModelId;
+use crate::types::time::{UnixMillis, UtcDay};
+use crate::types::vocabulary::vocabulary;
+
+vocabulary! {
+    /// `status` of a prediction.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Status {
+        /// Not submitted to the vendor yet.
+        Queued,
+        /// Submitted, or being submitted.
+        Processing,
+        /// Ended with an output.
+        Succeeded,
+        /// Ended with an error.
+        Failed,
+        /// Ended because the client asked for it.
+        Canceled,
+    }
+}
+
+impl Status {
+    /// The word in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Processing => "processing",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    /// The status that `text` names.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Whether nothing can follow.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        match self {
+            Self::Queued | Self::Processing => false,
+            Self::Succeeded | Self::Failed | Self::Canceled => true,
+        }
+    }
+}
+
+vocabulary! {
+    /// `error.code` of a failed prediction (contract 2).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Failure {
+        /// The vendor may have taken the create, and nobody can tell: never sent again.
+        OutcomeUnknown,
+        /// It waited too long for a slot.
+        QueueTimeout,
+        /// The vendor says that it failed.
+        UpstreamFailed,
+        /// The vendor refused the create.
+        UpstreamRejected,
+        /// The vendor no longer knows it.
+        UpstreamLost,
+        /// It ran far longer than its model may.
+        TimedOut,
+    }
+}
+
+impl Failure {
+    /// The word in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::QueueTimeout => "queue_timeout",
+            Self::UpstreamFailed => "upstream_failed",
+            Self::UpstreamRejected => "upstream_rejected",
+            Self::UpstreamLost => "upstream_lost",
+            Self::TimedOut => "timed_out",
+        }
+    }
+
+    /// The public text. The vendor's own words are never relayed.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::OutcomeUnknown => "The prediction service gave no clear answer. It was not sent again.",
+            Self::QueueTimeout => "No place became free in time. Nothing was spent.",
+            Self::UpstreamFailed => "The prediction service could not finish this prediction.",
+            Self::UpstreamRejected => "The prediction service refused this prediction.",
+            Self::UpstreamLost => "The prediction service lost this prediction.",
+            Self::TimedOut => "The prediction took too long.",
+        }
+    }
+}
+
+/// A place in the queue, while `queued`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuePlace {
+    /// 1 is next.
+    pub position: u32,
+    /// Seconds until it is expected to start.
+    pub eta_seconds: u32,
+}
+
+/// What a Ledger stores of a prediction, as one JSON document (`prediction_format_unchanged` pins it).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PredictionRecord {
+    /// Our id.
+    pub job_id: JobId,
+    /// What was asked for.
+    pub model: ModelId,
+    /// Where it is.
+    pub status: Status,
+    /// The Dispatcher's number of the last news that was applied; 0 before the first.
+    #[serde(default)]
+    pub sequence: u64,
+    /// When it was created.
+    pub created_at: UnixMillis,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<UnixMillis>,
+    /// Output URLs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub output: Vec<String>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Held until it is settled.
+    pub credits_reserved: MicroCredits,
+    /// Booked, once it is settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credits_used: Option<MicroCredits>,
+    /// The vendor's `metrics.predict_time`, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predict_time: Option<f64>,
+    /// The client asked for an end; the vendor has not confirmed it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_requested: bool,
+    /// While queued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueuePlace>,
+    /// The day on which the credits are booked.
+    pub day: UtcDay,
+    /// The token that its caps are spent on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+    /// The token that it was created with, whether that has caps or not: who ends the token ends what waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_id: Option<String>,
+    /// The idempotency key that it was created with: it goes with the row where the create is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The batch that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<BatchId>,
+    /// When the last news arrived.
+    pub heard_at: UnixMillis,
+    /// When the Dispatcher is asked, if no news arrives before.
+    pub ask_at: UnixMillis,
+    /// The create was answered 503 and the Dispatcher has not said yet whether it has the prediction.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawing: bool,
+}
+
+/// The prediction as contract 2 shows it, in the order in which it is documented.
+#[derive(Debug, Serialize)]
+struct View<'a> {
+    job_id: &'a str,
+    status: &'static str,
+    model: &'a str,
+    created_at: String,
+    completed_at: Option<String>,
+    output: &'a [String],
+    error: Option<ErrorView>,
+    credits_used: Option<String>,
+    metrics: MetricsView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<QueuePlace>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cancel_requested: bool,
+    urls: UrlsView,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorView {
+    code: &'static str,
+    message: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct MetricsView {
+    predict_time: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct UrlsView {
+    get: String,
+    cancel: String,
+    events: String,
+    stream: String,
+}
+
+impl PredictionRecord {
+    /// Whether the Dispatcher has said that it has it.
+    #[must_use]
+    pub const fn is_acknowledged(&self) -> bool {
+        self.sequence > 0
+    }
+
+    /// The prediction as contract 2 shows it, as JSON. `base` is `PUBLIC_URL` or the request's origin.
+    #[must_use]
+    pub fn render(&self, base: &str) -> String {
+        let get = format!("{base}/v1/predictions/{}", self.job_id);
+        let view = View {
+            job_id: self.job_id.as_str(),
+            status: self.status.as_str(),
+            model: self.model.as_str(),
+            created_at: self.created_at.to_rfc3339(),
+            completed_at: self.completed_at.map(UnixMillis::to_rfc3339),
+            output: &self.output,
+            error: self.failure.map(|failure| ErrorView { code: failure.as_str(), message: failure.message() }),
+            credits_used: self.credits_used.map(|credits| credits.to_string()),
+            metrics: MetricsView { predict_time: self.predict_time },
+            queue: self.queue.filter(|_| self.status == Status::Queued),
+            cancel_requested: self.cancel_requested && !self.status.is_terminal(),
+            urls: UrlsView {
+                cancel: format!("{get}/cancel"),
+                events: format!("{get}/events"),
+                stream: format!("{get}/stream"),
+                get,
+            },
+        };
+        // Texts, numbers and lists of them always have a JSON form.
+        serde_json::to_string(&view).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn render(record: &PredictionRecord, base: &str) -> Value {
+        serde_json::from_str(&record.render(base)).unwrap()
+    }
+
+    fn record() -> PredictionRecord {
+        PredictionRecord {
+            job_id: JobId::parse("pred_01jh0000000000000000000000").unwrap(),
+            model: ModelId::parse("acme/model-x").unwrap(),
+            status: Status::Processing,
+            sequence: 2,
+            created_at: UnixMillis(1_768_473_000_000),
+            completed_at: None,
+            output: Vec::new(),
+            failure: None,
+            credits_reserved: MicroCredits::parse("2.5").unwrap(),
+            credits_used: None,
+            predict_time: None,
+            cancel_requested: false,
+            queue: None,
+            day: UtcDay(20_468),
+            jti: None,
+            token_id: None,
+            key: None,
+            heard_at: UnixMillis(1_768_473_000_000),
+            ask_at: UnixMillis(1_768_474_000_000),
+            batch_id: None,
+            withdrawing: false,
+        }
+    }
+
+    #[test]
+    fn prediction_format_unchanged() {
+        let running = r#"{"job_id":"pred_01jh0000000000000000000000","model":"acme/model-x","status":"processing","sequence":2,"created_at":1768473000000,"credits_reserved":2500000,"day":20468,"heard_at":1768473000000,"ask_at":1768474000000}"#;
+        assert_eq!(serde_json::to_string(&record()).unwrap(), running);
+        assert_eq!(serde_json::from_str::<PredictionRecord>(running).unwrap(), record());
+        let ended = PredictionRecord {
+            status: Status::Failed,
+            completed_at: Some(UnixMillis(1)),
+            output: vec!["https://cdn.example/a.png".into()],
+            failure: Some(Failure::UpstreamFailed),
+            credits_used: Some(MicroCredits::ZERO),
+            predict_time: Some(4.5),
+            cancel_requested: true,
+            queue: Some(QueuePlace { position: 3, eta_seconds: 40 }),
+            jti: Some("j".into()),
+            token_id: Some("t".into()),
+            key: Some("k".into()),
+            withdrawing: true,
+            ..record()
+        };
+        let text = r#"{"job_id":"pred_01jh0000000000000000000000","model":"acme/model-x","status":"failed","sequence":2,"created_at":1768473000000,"completed_at":1,"output":["https://cdn.example/a.png"],"failure":"upstream_failed","credits_reserved":2500000,"credits_used":0,"predict_time":4.5,"cancel_requested":true,"queue":{"position":3,"eta_seconds":40},"day":20468,"jti":"j","token_id":"t","key":"k","heard_at":1768473000000,"ask_at":1768474000000,"withdrawing":true}"#;
+        assert_eq!(serde_json::to_string(&ended).unwrap(), text);
+    }
+
+    #[test]
+    fn a_prediction_is_shown_as_the_contract_says() {
+        let queued = PredictionRecord {
+            status: Status::Queued,
+            queue: Some(QueuePlace { position: 3, eta_seconds: 40 }),
+            ..record()
+        };
+        assert_eq!(
+            render(&queued, "https://api.example"),
+            json!({
+                "job_id": "pred_01jh0000000000000000000000", "status": "queued", "model": "acme/model-x",
+                "created_at": "2026-01-15T10:30:00Z", "completed_at": null, "output": [], "error": null,
+                "credits_used": null, "metrics": {"predict_time": null}, "queue": {"position": 3, "eta_seconds": 40},
+                "urls": {
+                    "get": "https://api.example/v1/predictions/pred_01jh0000000000000000000000",
+                    "cancel": "https://api.example/v1/predictions/pred_01jh0000000000000000000000/cancel",
+                    "events": "https://api.example/v1/predictions/pred_01jh0000000000000000000000/events",
+                    "stream": "https://api.example/v1/predictions/pred_01jh0000000000000000000000/stream",
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn what_has_ended_is_neither_queued_nor_being_canceled() {
+        let ended = PredictionRecord {
+            status: Status::Canceled,
+            queue: Some(QueuePlace { position: 1, eta_seconds: 1 }),
+            cancel_requested: true,
+            ..record()
+        };
+        let view = render(&ended, "");
+        assert!(view.get("queue").is_none() && view.get("cancel_requested").is_none());
+        assert_eq!(render(&PredictionRecord { cancel_requested: true, ..record() }, "")["cancel_requested"], true);
+    }
+}

@@ -1,0 +1,50 @@
+//! The vendor's model list.
+
+use serde_json::Value;
+
+use crate::constants::{MODEL_LIST_MAX, UPSTREAM_MAX_DEPTH};
+use crate::parse::json::parse_strict;
+use crate::types::model::ModelId;
+
+/// Reads `GET /models`: a list, or an object with the list in `data` or `models`; entries are names or objects with
+/// `id`, or `owner` (or `provider`) and `name`. The shape is not documented; what cannot be read is left out.
+/// `None` where no entry can be read, so that an odd answer never hides every model.
+#[must_use]
+pub fn read_models(body: &[u8]) -> Option<Vec<ModelId>> {
+    let value = parse_strict(body, UPSTREAM_MAX_DEPTH).ok()?;
+    let list = value.as_array().or_else(|| ["data", "models"].iter().find_map(|name| value.get(name)?.as_array()))?;
+    let models: Vec<_> = list.iter().filter_map(entry).take(MODEL_LIST_MAX).collect();
+    (!models.is_empty()).then_some(models)
+}
+
+fn entry(value: &Value) -> Option<ModelId> {
+    let text = |name: &str| value.get(name).and_then(Value::as_str);
+    let named = value.as_str().or_else(|| text("id")).and_then(ModelId::parse);
+    named
+        .or_else(|| ModelId::try_new(text("owner").or_else(|| text("provider"))?, text("name").or_else(|| text("id"))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_several_shapes_are_read() {
+        let expected = Some(vec![ModelId::parse("acme/x").unwrap()]);
+        for text in [
+            r#"["acme/x"]"#,
+            r#"{"data":[{"id":"acme/x","price":1}]}"#,
+            r#"{"models":[{"owner":"acme","name":"x"}]}"#,
+            r#"{"data":[{"provider":"acme","id":"x"},{"id":"../y"},5]}"#,
+        ] {
+            assert_eq!(read_models(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_model_is_no_list() {
+        for text in ["", "{}", "[]", r#"{"data":[]}"#, r#"{"data":[{"id":5}]}"#, "null"] {
+            assert_eq!(read_models(text.as_bytes()), None, "{text}");
+        }
+    }
+}

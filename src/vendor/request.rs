@@ -1,0 +1,131 @@
+//! Requests to the vendor: URL from validated parts, headers from a closed list.
+
+use std::fmt::Write;
+
+use serde_json::json;
+
+use crate::messages::Order;
+
+/// A request that may be sent; the `Authorization` header is added where it leaves, from the key itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamRequest {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// Absolute.
+    pub url: String,
+    /// JSON, of a `POST`.
+    pub body: Option<String>,
+}
+
+/// `User-Agent` of every vendor request.
+pub const USER_AGENT: &str = concat!("valetkey/", env!("CARGO_PKG_VERSION"));
+
+/// `POST {base}/{owner}/{model}/predictions` (vendor page API). `base` has no trailing slash.
+///
+/// `model` and `provider` are not sent: all samples but one do without. `webhook` is ours, never a client's.
+#[must_use]
+pub fn create(base: &str, order: &Order, webhook: Option<&str>) -> UpstreamRequest {
+    let mut body = json!({ "input": order.input });
+    if let Some(members) = body.as_object_mut() {
+        if order.image_count > 1 {
+            members.insert("image_count".to_owned(), json!(order.image_count));
+        }
+        if let Some(webhook) = webhook {
+            members.insert("webhook".to_owned(), json!(webhook));
+        }
+    }
+    UpstreamRequest { method: "POST", url: format!("{base}/{}/predictions", order.model), body: Some(body.to_string()) }
+}
+
+/// `GET {base}/predictions/{id}` (vendor page API).
+#[must_use]
+pub fn status(base: &str, vendor_id: &str) -> UpstreamRequest {
+    UpstreamRequest { method: "GET", url: format!("{base}/predictions/{}", path_segment(vendor_id)), body: None }
+}
+
+/// `POST {base}/predictions/{id}/cancel` (vendor page API).
+#[must_use]
+pub fn cancel(base: &str, vendor_id: &str) -> UpstreamRequest {
+    let url = format!("{base}/predictions/{}/cancel", path_segment(vendor_id));
+    UpstreamRequest { method: "POST", url, body: None }
+}
+
+/// `GET {base}/models` (vendor page API).
+#[must_use]
+pub fn models(base: &str) -> UpstreamRequest {
+    UpstreamRequest { method: "GET", url: format!("{base}/models?limit=100"), body: None }
+}
+
+/// `GET {base}/predictions/{id}/stream` (vendor page API).
+#[must_use]
+pub fn stream(base: &str, vendor_id: &str) -> UpstreamRequest {
+    let url = format!("{base}/predictions/{}/stream", path_segment(vendor_id));
+    UpstreamRequest { method: "GET", url, body: None }
+}
+
+/// `POST {base}/files` (vendor page API). The body is the client's own, handed through.
+#[must_use]
+pub fn upload(base: &str) -> UpstreamRequest {
+    UpstreamRequest { method: "POST", url: format!("{base}/files"), body: None }
+}
+
+/// `DELETE {base}/files/{id}` (vendor page API).
+#[must_use]
+pub fn delete_file(base: &str, vendor_id: &str) -> UpstreamRequest {
+    UpstreamRequest { method: "DELETE", url: format!("{base}/files/{}", path_segment(vendor_id)), body: None }
+}
+
+/// The vendor's id as one path segment: everything but unreserved characters is percent-encoded (RFC 3986
+/// section 2.3), and a dot too, so that no id is `..`.
+fn path_segment(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::credits::MicroCredits;
+    use crate::types::ids::JobId;
+    use crate::types::model::ModelId;
+    use serde_json::Value;
+
+    fn order(image_count: u32) -> Order {
+        Order {
+            job_id: JobId::parse("pred_01jh0000000000000000000000").unwrap(),
+            model: ModelId::parse("acme/model-x").unwrap(),
+            input: serde_json::from_str(r#"{"prompt":"hi"}"#).unwrap(),
+            image_count,
+            credits: MicroCredits::ZERO,
+            max_seconds: 1,
+        }
+    }
+
+    #[test]
+    fn a_create_holds_the_input_and_nothing_else() {
+        let request = create("https://vendor.example/v1", &order(1), None);
+        assert_eq!(
+            (request.method, request.url.as_str()),
+            ("POST", "https://vendor.example/v1/acme/model-x/predictions")
+        );
+        let body = |count| serde_json::from_str::<Value>(&create("", &order(count), None).body.unwrap()).unwrap();
+        assert_eq!(body(1), json!({"input": {"prompt": "hi"}}));
+        assert_eq!(body(2), json!({"input": {"prompt": "hi"}, "image_count": 2}));
+        let hooked = create("", &order(1), Some("https://us.example/hooks/x")).body.unwrap();
+        assert_eq!(hooked, r#"{"input":{"prompt":"hi"},"webhook":"https://us.example/hooks/x"}"#);
+    }
+
+    #[test]
+    fn an_id_stays_one_segment_whatever_it_holds() {
+        assert_eq!(status("b", "pred_abc-1").url, "b/predictions/pred_abc-1");
+        assert_eq!(status("b", "../account?x#y").url, "b/predictions/%2E%2E%2Faccount%3Fx%23y");
+        assert_eq!(cancel("b", "789").url, "b/predictions/789/cancel");
+    }
+}

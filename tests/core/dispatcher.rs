@@ -1,0 +1,221 @@
+//! The Dispatcher's state machine step by step, with exact times and counts that the random walk (tests/model) does
+//! not check.
+
+// Clippy allows these in `#[test]` functions only, not in the helpers they share.
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use valetkey::dispatcher::{Action, Dispatcher, JobState, KEY_ACCOUNT, KeyLimits, StoredState};
+use valetkey::limit::request_window::Lane;
+use valetkey::messages::{Deadline, DispatcherReply, EnqueueRefusal, Order, Share};
+use valetkey::types::credits::MicroCredits;
+use valetkey::types::ids::{JobId, UserKey};
+use valetkey::types::model::ModelId;
+use valetkey::types::time::UnixMillis;
+use valetkey::vendor::answer::{Answer, VendorResponse};
+
+const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
+
+fn limits() -> KeyLimits {
+    KeyLimits {
+        requests_per_minute: 60,
+        concurrent_predictions: 10,
+        daily_credits: None,
+        max_waiting: 500,
+        max_wait_millis: 600_000,
+        pools: BTreeMap::new(),
+        key_fingerprint: "key".into(),
+        outputs: valetkey::vendor::output::OutputRule::for_upstream("https://vendor.example/v1"),
+    }
+}
+
+fn order(number: u8, prompt: &str) -> Order {
+    Order {
+        job_id: JobId::new(NOW, [number; 10]),
+        model: ModelId::parse("acme/model").unwrap(),
+        input: json!({ "prompt": prompt }).as_object().cloned().unwrap(),
+        image_count: 1,
+        credits: MicroCredits::parse("2.5").unwrap(),
+        max_seconds: 600,
+    }
+}
+
+fn machine(limits: KeyLimits) -> Dispatcher {
+    Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new(), 0)
+}
+
+fn user() -> UserKey {
+    UserKey::new("issuer", "user")
+}
+
+fn enqueue(machine: &mut Dispatcher, orders: Vec<Order>) -> Result<(), EnqueueRefusal> {
+    let share = Share { plan: "default".into(), weight: 1, concurrent_predictions: 100, max_waiting: 100 };
+    machine.enqueue(&user(), orders, &share, Deadline::after(NOW, 1_600), false, NOW)
+}
+
+fn answer(status: u16, body: &str) -> Answer {
+    Answer::Response(VendorResponse {
+        status,
+        retry_after: None,
+        rate_limit_remaining: None,
+        rate_limit_reset: None,
+        body: Some(body.as_bytes().to_vec()),
+    })
+}
+
+const RUNNING: &str = r#"{"job_id":"v","status":"processing"}"#;
+
+/// Returns a machine with `count` running predictions, and their ids.
+fn running(count: u8) -> (Dispatcher, Vec<JobId>) {
+    let mut machine = machine(limits());
+    let mut ids = Vec::new();
+    for number in 0..count {
+        let order = order(number, "p");
+        ids.push(order.job_id.clone());
+        enqueue(&mut machine, vec![order]).unwrap();
+        let _ = machine.due(NOW);
+        machine.submit_finished(&ids[usize::from(number)], &answer(201, RUNNING), NOW);
+    }
+    (machine, ids)
+}
+
+fn cancels(actions: &[Action]) -> usize {
+    actions.iter().filter(|action| matches!(action, Action::Cancel { .. })).count()
+}
+
+#[test]
+fn without_a_free_connection_the_alarm_does_not_fire_for_vendor_requests() {
+    let (mut machine, ids) = running(7);
+    let later = NOW.plus_millis(60_000);
+    let polls = machine.due(later).iter().filter(|action| matches!(action, Action::Poll { .. })).count();
+    assert_eq!(polls, 5, "all connections are polls that hang");
+    machine.cancel(&ids[0], later);
+    assert_eq!(cancels(&machine.due(later)), 0);
+    assert!(machine.next_due(later).unwrap() > later.plus_millis(1_000), "nothing can be done now");
+}
+
+#[test]
+fn a_cancel_with_a_final_response_is_not_repeated() {
+    for (status, body) in [(204, ""), (200, "{}"), (200, r#"{"success":true}"#), (400, ""), (409, "")] {
+        let (mut machine, ids) = running(1);
+        machine.cancel(&ids[0], NOW);
+        assert_eq!(cancels(&machine.due(NOW)), 1);
+        machine.cancel_finished(&ids[0], &answer(status, body), NOW);
+        assert_eq!(cancels(&machine.due(NOW.plus_millis(590_000))), 0, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_failed_cancel_is_retried_with_back_off() {
+    let (mut machine, ids) = running(1);
+    machine.cancel(&ids[0], NOW);
+    let mut sent = 0;
+    for second in 0..300 {
+        let now = NOW.plus_millis(second * 1_000);
+        let actions = machine.due(now);
+        for action in &actions {
+            match action {
+                Action::Cancel { job_id, .. } => machine.cancel_finished(job_id, &answer(500, ""), now),
+                Action::Poll { job_id, .. } => machine.poll_finished(job_id, &answer(200, RUNNING), now),
+                _ => {}
+            }
+        }
+        sent += cancels(&actions);
+    }
+    assert!((4..=8).contains(&sent), "{sent} cancels in five minutes");
+}
+
+#[test]
+fn a_batch_with_an_ended_prediction_is_not_withdrawn() {
+    let mut machine = machine(limits());
+    enqueue(&mut machine, vec![order(1, "p"), order(2, "p")]).unwrap();
+    let ids = [order(1, "p").job_id, order(2, "p").job_id];
+    let DispatcherReply::Jobs(named) = machine.withdraw(&ids, true, NOW) else { panic!("{ids:?}") };
+    assert_eq!(named.len(), 2);
+    let DispatcherReply::Jobs(named) = machine.withdraw(&ids, false, NOW) else { panic!("{ids:?}") };
+    assert!(named.is_empty() && ids.iter().all(|id| machine.job(id).is_none()));
+}
+
+#[test]
+fn the_queue_is_bounded_in_bytes() {
+    let mut machine = machine(KeyLimits { concurrent_predictions: 1, ..limits() });
+    let long = "p".repeat(1_000_000);
+    let mut taken = 0;
+    for number in 0..40 {
+        if let Err(refusal) = enqueue(&mut machine, vec![order(number, &long)]) {
+            assert!(matches!(refusal, EnqueueRefusal::QueueFull { .. }));
+            break;
+        }
+        let _ = machine.due(NOW);
+        taken += 1;
+    }
+    assert!((12..=15).contains(&taken), "{taken} megabytes");
+}
+
+#[test]
+fn a_webhook_during_a_poll_makes_the_next_poll_earlier() {
+    let (mut machine, ids) = running(1);
+    let asked = NOW.plus_millis(400_000);
+    assert!(machine.due(asked).iter().any(|action| matches!(action, Action::Poll { .. })));
+    machine.hook(&ids[0], asked.plus_millis(100));
+    machine.poll_finished(&ids[0], &answer(200, RUNNING), asked.plus_millis(200));
+    assert_eq!(machine.job(&ids[0]).unwrap().poll_at, asked.plus_millis(1_000));
+}
+
+#[test]
+fn a_401_does_not_end_an_overdue_prediction() {
+    for (status, ends) in [(401, false), (404, true)] {
+        let (mut machine, ids) = running(1);
+        let late = NOW.plus_millis(601_000);
+        machine.poll_finished(&ids[0], &answer(status, ""), late);
+        assert_eq!(machine.job(&ids[0]).is_none(), ends, "{status}");
+    }
+}
+
+#[test]
+fn the_alarm_fires_when_the_pause_of_a_model_expires() {
+    let mut machine = machine(limits());
+    enqueue(&mut machine, vec![order(1, "p"), order(2, "p")]).unwrap();
+    // The second prediction is in flight when the first one's 404 pauses the model. A 429 returns it to the queue.
+    let mut full = machine.clone();
+    let _ = full.due(NOW);
+    full.submit_finished(&order(1, "p").job_id, &answer(404, ""), NOW);
+    full.submit_finished(&order(2, "p").job_id, &answer(429, ""), NOW);
+    assert_eq!(full.job(&order(2, "p").job_id).unwrap().state, JobState::Waiting);
+    let mut now = NOW;
+    let mut started = false;
+    for _ in 0..50 {
+        let Some(due) = full.next_due(now) else { break };
+        now = due.max(now.plus_millis(1));
+        started = full.due(now).iter().any(|action| matches!(action, Action::Submit { .. }));
+        if started {
+            break;
+        }
+    }
+    assert!(started && now.millis_since(NOW) <= 301_000, "{}", now.millis_since(NOW));
+}
+
+#[test]
+fn an_unreadable_state_is_rebuilt_from_the_rows() {
+    let (machine, ids) = running(2);
+    let jobs: Vec<_> = ids.iter().map(|id| machine.job(id).unwrap().clone()).collect();
+    let state = StoredState::rebuilt(&jobs, &BTreeMap::new(), NOW);
+    let (spent, reserved) = state.accounts.of(KEY_ACCOUNT, order(0, "p").day());
+    assert_eq!((spent, reserved), (MicroCredits::ZERO, MicroCredits::parse("5").unwrap()));
+    assert_eq!(state.window.earliest(Lane::Create, 60, NOW), NOW.plus_millis(61_000));
+}
+
+#[test]
+fn requests_in_flight_survive_a_turn_that_could_not_be_stored() {
+    let mut before = machine(limits());
+    enqueue(&mut before, vec![order(1, "p")]).unwrap();
+    let _ = before.due(NOW);
+    let stored = before.job(&order(1, "p").job_id).unwrap().clone();
+    enqueue(&mut before, vec![order(2, "p")]).unwrap();
+    let not_begun = before.due(NOW);
+    let loaded = Dispatcher::load(limits(), StoredState::default(), vec![stored], Vec::new(), 0);
+    let mut after = loaded.with_work_of(before, &not_begun);
+    let _ = after.due(NOW);
+    assert!(after.is_submitting(&order(1, "p").job_id), "its fetch still reports here");
+    assert!(after.job(&order(2, "p").job_id).is_none());
+}

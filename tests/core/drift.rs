@@ -1,0 +1,194 @@
+//! Drift tests: README, settings, routes and version pins agree with the code, and only the edge names the platform.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use valetkey::config;
+use valetkey::wire::rejection::Code;
+use valetkey::wire::route::Route;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|_| panic!("{path} is missing"))
+}
+
+/// Returns the rows of the table under `heading` of a page in docs/, each as a list of cells.
+fn table(page: &str, heading: &str) -> Vec<Vec<String>> {
+    let page = read(page);
+    let section =
+        page.split(&format!("\n## {heading}\n")).nth(1).expect("the heading").split("\n## ").next().unwrap().to_owned();
+    let rows = section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("|---"));
+    rows.skip(1).map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+/// Returns each text between backticks.
+fn words(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn errors_page_lists_every_error_with_its_status_and_no_other() {
+    let listed: BTreeSet<(u16, String)> = table("docs/errors.md", "Error codes")
+        .iter()
+        .map(|row| (row[0].parse().unwrap(), words(&row[1])[0].clone()))
+        .collect();
+    let known: BTreeSet<(u16, String)> =
+        Code::ALL.iter().map(|code| (code.wire().status, code.wire().code.to_owned())).collect();
+    assert_eq!(listed, known);
+}
+
+#[test]
+fn every_route_of_the_routes_page_is_a_route() {
+    for row in table("docs/routes.md", "All routes") {
+        let route = words(&row[0])[0]
+            .replace("{owner}", "acme")
+            .replace("{model}", "x")
+            .replace("batch/{id}", "batch/batch_01jh0000000000000000000000")
+            .replace("files/{id}", "files/file_01jh0000000000000000000000")
+            .replace("{capability}", "abc")
+            .replace("{id}", "pred_01jh0000000000000000000000");
+        let (method, path) = route.split_once(' ').unwrap();
+        let parsed = Route::parse(method, path).unwrap_or_else(|_| panic!("{route}"));
+        assert_eq!(parsed.scope().map_or("-", |scope| scope.as_str()), row[1], "{route}");
+    }
+}
+
+#[test]
+fn settings_page_lists_every_setting_and_no_other() {
+    let listed: BTreeSet<String> =
+        table("docs/settings.md", "Variables and secrets").iter().flat_map(|row| words(&row[0])).collect();
+    let source = read("src/config.rs");
+    let is_name = |text: &&str| text.len() > 3 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let known: BTreeSet<String> = source.split('"').skip(1).step_by(2).filter(is_name).map(str::to_owned).collect();
+    assert_eq!(listed, known);
+}
+
+#[test]
+fn the_settings_that_readme_shows_are_accepted() {
+    let readme = read("README.md");
+    let between =
+        |name: &str| readme.split(&format!("{name} = '''")).nth(1).unwrap().split("'''").next().unwrap().to_owned();
+    let (issuers, policy) = (between("ISSUERS"), between("POLICY"));
+    let parsed = config::parse(&|name| match name {
+        "DEEPCREATIVE_API_KEY" => Some("sk_live_Test0Test1Test2Test3".to_owned()),
+        "APP_TOKEN_SECRET" => Some("0123456789abcdef0123456789abcdef".to_owned()),
+        "ALLOWED_ORIGINS" => Some("https://app.example.com".to_owned()),
+        "ISSUERS" => Some(issuers.clone()),
+        "POLICY" => Some(policy.clone()),
+        _ => None,
+    });
+    assert!(parsed.is_ok(), "{:?}", parsed.err());
+}
+
+#[test]
+fn the_example_settings_are_refused() {
+    for file in ["wrangler.toml", ".dev.vars.example"] {
+        let text = read(file);
+        let value = |name: &str| {
+            let line = text
+                .lines()
+                .find(|line| line.starts_with(&format!("{name} =")) || line.starts_with(&format!("{name}=")))?;
+            Some(line.split_once('=')?.1.trim().trim_matches('"').to_owned())
+        };
+        let problems = config::parse(&value).err().unwrap_or_else(|| panic!("{file} is accepted"));
+        let names: BTreeSet<&str> = problems.iter().map(|problem| problem.name.as_str()).collect();
+        assert!(
+            ["ALLOWED_ORIGINS", "ISSUERS", "POLICY", "DEEPCREATIVE_API_KEY"].iter().all(|name| names.contains(name)),
+            "{file}: {names:?}"
+        );
+    }
+}
+
+#[test]
+fn wrangler_binds_what_the_edge_uses() {
+    let wrangler = read("wrangler.toml");
+    let edge: String = sources("src/cloudflare").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    for (binding, class) in [("LEDGER", "Ledger"), ("DISPATCHER", "Dispatcher")] {
+        assert!(wrangler.contains(&format!("name = \"{binding}\"\nclass_name = \"{class}\"")));
+        assert!(edge.contains(&format!("\"{binding}\"")) && edge.contains(&format!("pub struct {class} ")));
+    }
+    assert!(wrangler.contains("binding = \"ASSETS\"") && edge.contains("\"ASSETS\""));
+    assert!(wrangler.contains("run_worker_first = true"));
+}
+
+#[test]
+fn only_the_cloudflare_folder_names_the_platform() {
+    for path in sources("src") {
+        if path.components().any(|part| part.as_os_str() == "cloudflare") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for name in ["worker::", "js_sys", "web_sys", "wasm_bindgen"] {
+            assert!(!text.contains(name), "{} names {name}", path.display());
+        }
+    }
+}
+
+#[test]
+fn makefile_pins_match_the_lock_file() {
+    let (makefile, lock) = (read("Makefile"), read("Cargo.lock"));
+    let pin =
+        |name: &str| makefile.lines().find_map(|line| line.strip_prefix(&format!("{name} := "))).unwrap().to_owned();
+    let locked = |name: &str| {
+        let entry = lock.split(&format!("name = \"{name}\"\nversion = \"")).nth(1).unwrap();
+        entry.split('"').next().unwrap().to_owned()
+    };
+    assert_eq!(pin("WASM_BINDGEN_VERSION"), locked("wasm-bindgen"));
+    assert_eq!(pin("WORKER_BUILD_VERSION"), locked("worker"));
+    assert_eq!(locked("idna_adapter"), "1.0.0", "see docs/decisions/0004-size.md");
+    assert!(read("docs/deploy.md").contains(&format!("fails above {} KB", pin("SIZE_CAP_KB"))));
+}
+
+#[test]
+fn gitignore_covers_local_settings_and_no_source_holds_a_vendor_key() {
+    let ignored = read(".gitignore");
+    for name in [".dev.vars", "/.dev/", "/build/", "/node_modules/", "/.tools/"] {
+        assert!(ignored.lines().any(|line| line == name), "{name}");
+    }
+    for path in sources("src").into_iter().chain(sources("scripts")).chain(sources("site")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let is_key = |tail: &str| tail.bytes().take_while(|byte| byte.is_ascii_alphanumeric()).count() >= 24;
+        assert!(!text.split("sk_live_").skip(1).any(is_key), "{}", path.display());
+    }
+}
+
+fn sources(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| {
+                ["rs", "mjs", "js", "ts", "json", "html"].iter().any(|known| extension == *known)
+            }) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn routes_page_lists_every_route() {
+    let page = read("docs/routes.md");
+    for (method, path) in valetkey::wire::route::OPERATIONS {
+        let path = path.replace("{job_id}", "{id}").replace("{batch_id}", "{id}").replace("{file_id}", "{id}");
+        let route = format!("`{} {path}`", method.to_uppercase());
+        assert!(page.contains(&route), "docs/routes.md does not say {route}");
+    }
+}
+
+#[test]
+fn the_last_resort_script_matches_the_wire_error() {
+    let (wire, script) = (Code::LimiterUnavailable.wire(), read("scripts/last-resort.mjs"));
+    for said in [
+        format!("status: {}", wire.status),
+        format!("type: \"{}\"", wire.kind),
+        format!("code: \"{}\"", wire.code),
+        format!("message = \"{}\"", wire.message),
+    ] {
+        assert!(script.contains(&said), "scripts/last-resort.mjs does not say {said}");
+    }
+}

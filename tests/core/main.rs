@@ -1,0 +1,26 @@
+//! Tests of the pure core and of what several files must agree on, in one binary.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test may fail loudly"
+)]
+
+mod config;
+mod dispatcher;
+mod drift;
+#[path = "../hostile/mod.rs"]
+mod hostile;
+mod openapi;
+mod policy;
+mod token_hostile;
+mod token_properties;
+mod vectors;
