@@ -16,9 +16,9 @@ test("the table lists every code with its status and advice", () => {
   const rows = new Map([...GUIDE.matchAll(/^\| (\S+) \| `(\w+)` \| .* \| (.*) \|$/gm)].map(([, status, code, what]) => [code, { status, what }]));
   assert.deepEqual([...rows.keys()].sort(), CODES);
   for (const [code, { what }] of rows) assert.match(what, WORDS[new ValetkeyError(code, "").advice], code);
-  const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+  const page = readFileSync(join(ROOT, "docs/errors.md"), "utf8");
   for (const code of components.schemas.ErrorCode.enum) {
-    assert.match(readme, new RegExp(`^\\| ${rows.get(code).status} \\| \`${code}\``, "m"), `README.md gives ${code} another status`);
+    assert.match(page, new RegExp(`^\\| ${rows.get(code).status} \\| \`${code}\``, "m"), `docs/errors.md gives ${code} another status`);
   }
 });
 
