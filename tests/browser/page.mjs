@@ -1,14 +1,14 @@
-// The demo page as a person sees it: what the tests do on it and read from it.
+// The demo page as a user sees it: what the tests do on it and read from it.
 import assert from "node:assert/strict";
 import { openRecorded, record } from "../support/browser.mjs";
 
-/** Long enough for a prediction of 15 s, the Worker's polls (from 2 s) and the page's own. */
+/** Long enough for a prediction of 15 s, the Worker's polls (the first after 2 s) and the page's own. */
 const PICTURE_TIMEOUT_MS = 40_000;
-/** However slow the machine is. */
+/** How long a prediction of `beginLong` takes: longer than any test, on the slowest machine. */
 const LONG_MS = 120_000;
 const SUBJECT_KEY = "valetkey-demo-subject";
 
-/** A prompt that the simulator takes ten times as long for. */
+/** `[slow]` makes the simulator take ten times as long. */
 export const SLOW = "A garden in all four seasons [slow]";
 
 export class DemoPage {
@@ -31,7 +31,7 @@ export class DemoPage {
     return new DemoPage(await openRecorded(browser, `${origin}/`, more, prepare));
   }
 
-  /** Another tab of the same browser. */
+  /** Opens another tab of the same browser. */
   async anotherTab() {
     return new DemoPage(await record(this.context, this.page.url()));
   }
@@ -48,12 +48,12 @@ export class DemoPage {
     return this.picture.evaluate((picture) => picture.naturalWidth);
   }
 
-  /** Waits until nothing is made on the stage: there is nothing to cancel, and the picture is loaded. */
+  /** Waits until the page makes and loads nothing any more: Cancel is hidden. */
   async waitUntilEnded() {
     await this.cancel.waitFor({ state: "hidden", timeout: PICTURE_TIMEOUT_MS });
   }
 
-  /** Waits until a prediction has an id, so that the vendor has it. */
+  /** Waits until the prediction is processing, so that the vendor has it. */
   async waitUntilMaking() {
     await this.waitUntilSaid("Making your picture…");
   }
@@ -73,7 +73,7 @@ export class DemoPage {
     return this.problem.innerText();
   }
 
-  /** Waits until the gallery has so many, and returns their names. */
+  /** Waits until the gallery has `count` entries, and returns their names. */
   async gallery(count) {
     await this.page.waitForFunction((wanted) => document.querySelectorAll("#gallery-list li").length === wanted, count, { timeout: PICTURE_TIMEOUT_MS });
     return this.thumbs.evaluateAll((thumbs) => thumbs.map((thumb) => {
@@ -82,7 +82,7 @@ export class DemoPage {
     }));
   }
 
-  /** The name under which this browser asks for tokens. */
+  /** Returns the subject of this browser's tokens, or `null` for a new user. */
   subject() {
     return this.page.evaluate((key) => localStorage.getItem(key), SUBJECT_KEY);
   }
@@ -96,7 +96,7 @@ export class DemoPage {
   }
 }
 
-/** While `use` runs, the vendor takes `ms` for a picture. */
+/** Makes the vendor take `ms` for each prediction while `use` runs. */
 export async function withPace({ simulator, predictionMs }, ms, use) {
   await simulator.settings({ prediction_ms: ms });
   try {
@@ -106,7 +106,7 @@ export async function withPace({ simulator, predictionMs }, ms, use) {
   }
 }
 
-/** Begins a picture that is not ready before the test ends: somebody cancels it. */
+/** Starts a prediction that takes longer than the test, so the test has to cancel it. */
 export async function beginLong(demo, { stack }, prompt = SLOW) {
   await withPace(stack, LONG_MS / 10, async () => {
     await demo.submit(prompt);
@@ -114,7 +114,7 @@ export async function beginLong(demo, { stack }, prompt = SLOW) {
   });
 }
 
-/** Opens the demo, hands it to `use`, and closes it whatever happens. */
+/** Returns a test that opens the demo page, passes it to `use` and closes it. */
 export function onDemo(use, options) {
   return async (world) => {
     const demo = await DemoPage.open(world, options);

@@ -1,6 +1,6 @@
-// `make test-browser`: the demo page in a real browser, against the built Worker on real workerd.
+// `make test-browser`: runs the demo page in a real browser, against the built Worker on real workerd.
 //
-//   CHROMIUM_BIN   the browser; default: where Debian's chromium is
+//   CHROMIUM_BIN   the browser; default: the first that ../support/browser.mjs finds
 //   SIMULATOR_BIN  the simulator; default target/debug/valetkey-simulator
 //   ONLY           run only the tests whose name contains this
 import { findChromium, launch } from "../support/browser.mjs";
@@ -17,14 +17,14 @@ import units from "./cases/units.mjs";
 import { Suite } from "../support/suite.mjs";
 import { startStack } from "../support/stack.mjs";
 
-/** For people who wait in line, and for those who are told to wait. */
+/** `single`: predictions wait in the queue. `slow`: the second create within a minute is refused. */
 const PLAN = { requests_per_minute: 240, predictions_per_minute: 20, concurrent_predictions: 5, daily_credits: "500" };
 const PLANS = { single: { ...PLAN, concurrent_predictions: 1 }, slow: { ...PLAN, predictions_per_minute: 1 } };
 
-/** Pages of several tests at once: none of them is slowed down by the pace that a key allows. */
+/** Limits of the vendor key that never slow a test down. */
 const KEY = { requests_per_minute: 6000, concurrent_predictions: 50 };
 
-/** Tests wait more than they compute: so many run at a time, each on a stack of its own, in one browser. */
+/** Tests that run at a time, each on its own stack, in one browser. Tests wait more than they compute. */
 const LANES = 4;
 
 const TESTS = [...demo, ...network, ...journey, ...accessibility, ...screenshots, ...gallery, ...errors, ...secrets, ...origins];
@@ -36,7 +36,7 @@ async function runLane(tests, browser) {
   try {
     let printed = 0;
     const printLogs = () => {
-      // Only what is new since the last failure.
+      // Prints only what is new since the last failure.
       const logs = stack.logs();
       console.log(logs.slice(printed));
       printed = logs.length;
@@ -50,7 +50,7 @@ async function runLane(tests, browser) {
 async function runInBrowser(executablePath) {
   const browser = await launch(executablePath);
   const wanted = TESTS.filter(([name]) => name.includes(process.env.ONLY ?? ""));
-  // Each lane takes the next one.
+  // All lanes take their next test from this one iterator.
   const queue = wanted.values();
   try {
     await Promise.all(Array.from({ length: Math.min(LANES, wanted.length) }, () => runLane(queue, browser)));

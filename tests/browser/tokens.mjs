@@ -1,9 +1,9 @@
-// Tokens that a test signs itself: of another lifetime or plan than those of the simulator's `/session`.
+// Tokens that a test signs itself, with another lifetime, age or plan than those of the simulator's `/session`.
 import { createHmac } from "node:crypto";
 
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
-/** `session` is the stack's: who signs, for whom, with what. */
+/** Signs a token with the stack's `session`: its issuer, audience and secret. */
 export function signToken({ SESSION_ISSUER: iss, SESSION_AUDIENCE: aud, SESSION_SECRET }, { lifetimeSecs = 300, ageSecs = 0, ...claims }) {
   const iat = Math.floor(Date.now() / 1000) - ageSecs;
   const signed = `${encode({ alg: "HS256", typ: "JWT" })}.${encode({ iss, aud, iat, exp: iat + lifetimeSecs, ...claims })}`;
@@ -11,8 +11,8 @@ export function signToken({ SESSION_ISSUER: iss, SESSION_AUDIENCE: aud, SESSION_
 }
 
 /**
- * Has the app's backend sign with these claims for every page of `context`, whoever asks; `claims` may be a function of how many tokens
- * were given before. Returns the list of the tokens that were given, which grows.
+ * Intercepts `/session` for every page of `context`, so that each token has `claims`: an object, or a function that
+ * gets the number of tokens issued before. Returns the array of issued tokens, which grows.
  */
 export async function signFor(context, { session }, claims) {
   const given = [];

@@ -1,4 +1,4 @@
-// axe-core finds nothing, in every state of the page, light and dark, on a phone and on a desktop.
+// axe-core finds no violation in any state of the page, light and dark, on phones and on a desktop.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -18,7 +18,7 @@ async function assertAccessible({ page }, state) {
 }
 
 function everyState(screen, colorScheme) {
-  // The policy of the page must not let axe in; it is no part of what is tested here.
+  // The page's content security policy blocks axe, as it should; the policy is not under test here.
   const options = { viewport: SCREENS[screen], colorScheme, bypassCSP: true, reducedMotion: "reduce" };
   return oneAtATime(async (demo, { stack }) => {
     await assertAccessible(demo, "empty");
@@ -64,12 +64,12 @@ function everyState(screen, colorScheme) {
 }
 
 export default [
-  ["axe finds nothing on a phone in light", everyState("phone", "light")],
-  ["axe finds nothing on a small phone in dark", everyState("small", "dark")],
-  ["axe finds nothing on a desktop in light", everyState("desktop", "light")],
-  ["axe finds nothing on a desktop in dark", everyState("desktop", "dark")],
+  ["axe finds no violation on a phone in light", everyState("phone", "light")],
+  ["axe finds no violation on a small phone in dark", everyState("small", "dark")],
+  ["axe finds no violation on a desktop in light", everyState("desktop", "light")],
+  ["axe finds no violation on a desktop in dark", everyState("desktop", "dark")],
   ...["reduce", "no-preference"].map((reducedMotion) => [
-    `motion while a picture is made follows the person's wish (${reducedMotion})`,
+    `motion while a picture is made follows prefers-reduced-motion (${reducedMotion})`,
     onDemo(async (demo) => {
       await demo.submit("A serene Japanese garden");
       await demo.waitUntilMaking();

@@ -1,4 +1,4 @@
-// What the demo is for: a prompt becomes a picture.
+// The demo page's purpose: a prompt becomes a picture.
 import assert from "node:assert/strict";
 import { beginLong, onDemo } from "../page.mjs";
 
@@ -29,7 +29,7 @@ export default [
     }),
   ],
   [
-    "the chosen shape is what is made",
+    "the chosen aspect ratio is sent to the vendor",
     onDemo(async (demo, { stack }) => {
       const { next } = await stack.simulator.requests();
       await demo.page.getByLabel("Tall").check();
@@ -40,7 +40,7 @@ export default [
     }),
   ],
   [
-    "the keyboard alone is enough",
+    "the page works with the keyboard alone",
     onDemo(async (demo) => {
       const { page } = demo;
       await tabTo(page, "#prompt");
@@ -54,7 +54,7 @@ export default [
       await demo.cancel.waitFor();
       await tabTo(page, "#cancel");
       assert.ok((await demo.pictureWidth()) > 0);
-      // Cancel had the focus and is gone; the focus is on the page and not lost.
+      // Cancel had the focus and is now hidden: the focus has to move to another element.
       assert.equal(await page.evaluate(() => document.activeElement?.id), "create");
       await tabTo(page, "#open");
       await tabTo(page, ".thumb");
@@ -65,7 +65,7 @@ export default [
     }),
   ],
   [
-    "Cancel ends a picture that is being made",
+    "Cancel cancels a running prediction at the vendor",
     onDemo(async (demo, { stack }) => {
       const { next } = await stack.simulator.requests();
       await beginLong(demo, { stack });
@@ -78,7 +78,7 @@ export default [
     }),
   ],
   [
-    "the token stays in memory and the page asks for one only when it needs one",
+    "the token stays in memory, and the page fetches one only when it needs it",
     onDemo(async (demo) => {
       const sessions = [];
       demo.page.on("request", (request) => {

@@ -1,4 +1,4 @@
-// What a person is told when something goes wrong.
+// What the page tells a user when something goes wrong.
 import assert from "node:assert/strict";
 import { beginLong, onDemo } from "../page.mjs";
 
@@ -10,7 +10,7 @@ const isCreate = (url) => url.pathname.endsWith("/predictions");
 
 export default [
   [
-    "an empty prompt is asked for and nothing is sent",
+    "an empty prompt is refused by the page, and nothing is sent",
     onDemo(async (demo) => {
       await demo.submit("   ");
       await demo.page.getByText("Describe the picture first.").waitFor();
@@ -22,7 +22,7 @@ export default [
     }),
   ],
   [
-    "a 502 says its sentence and its request id, and the next try works",
+    "a 502 is shown with its sentence and request id, and the next try works",
     onDemo(async (demo, { stack }) => {
       await stack.simulator.failOnce("create", { status: 409 });
       const answered = demo.page.waitForResponse((response) => isCreate(new URL(response.url())));
@@ -38,7 +38,7 @@ export default [
     }),
   ],
   [
-    "a create that failed at the vendor is told, and the next press makes another one at once",
+    "a create that failed at the vendor is shown, and the next press makes another one at once",
     onDemo(async (demo, { stack }) => {
       const { next } = await stack.simulator.requests();
       await stack.simulator.failOnce("create", { status: 500, body: '{"error":{"type":"api_error","code":"OVERLOADED","message":"-"}}' });
@@ -52,7 +52,7 @@ export default [
     }),
   ],
   [
-    "a prediction that fails says so, also after a reload",
+    "a failed prediction is shown as failed, also after a reload",
     onDemo(async (demo) => {
       await demo.submit("A garden [fail]");
       const text = await demo.problemText();
@@ -66,7 +66,7 @@ export default [
     }),
   ],
   [
-    "a vendor that refuses what was asked for is told apart from settings that are wrong",
+    "an input that the vendor refuses is told apart from wrong settings",
     onDemo(async (demo, { stack }) => {
       await stack.simulator.failOnce("create", { status: 422, body: '{"error":{"type":"invalid_request_error","code":"MODERATED","message":"-"}}' });
       await demo.submit("A garden that the vendor does not like");
@@ -76,7 +76,7 @@ export default [
     }),
   ],
   [
-    "a cancel that failed is told until the next one works",
+    "a failed cancel is shown until the next one works",
     onDemo(async (demo, { stack }) => {
       await beginLong(demo, { stack });
       const error = { type: "api_error", message: "-", code: "misconfigured", request_id: "req_of_this_test" };
@@ -100,7 +100,7 @@ export default [
     }),
   ],
   [
-    "a refused token is replaced once, and a second refusal is told",
+    "a refused token is replaced once, and a second refusal is shown",
     onDemo(async (demo) => {
       const refusals = { body: JSON.stringify({ error: { code: "invalid_token", request_id: "req_of_this_test" } }), status: 401 };
       let sessions = 0;
@@ -128,7 +128,7 @@ export default [
     }),
   ],
   [
-    "a picture that cannot be loaded is not shown",
+    "a picture that cannot be loaded is an error, not a broken image",
     onDemo(async (demo) => {
       await demo.page.route((url) => url.pathname.startsWith("/outputs/"), (route) => route.abort());
       await demo.submit(PROMPT);

@@ -1,4 +1,4 @@
-// The person's pictures: kept, shown again, removed, the same in every tab, and picked up again after a reload.
+// The user's gallery: pictures are kept, shown again and removed, are the same in every tab, and survive a reload.
 import assert from "node:assert/strict";
 import { beginLong, onDemo, SLOW, withPace } from "../page.mjs";
 
@@ -6,7 +6,7 @@ const creates = async ({ simulator }, next) => (await simulator.vendorRequests(n
 
 export default [
   [
-    "somebody new is asked for nothing and told where pictures will be",
+    "for a new user, the page fetches nothing and says where pictures will be",
     onDemo(async (demo) => {
       assert.equal(await demo.page.getByText("What you make is kept here").isVisible(), true);
       assert.deepEqual(await demo.gallery(0), []);
@@ -16,7 +16,7 @@ export default [
     }),
   ],
   [
-    "pictures stay after a reload and are shown large again",
+    "pictures survive a reload and can be shown large again",
     onDemo(async (demo) => {
       await demo.submit("A quiet garden");
       await demo.pictureWidth();
@@ -34,7 +34,7 @@ export default [
     }),
   ],
   [
-    "a reload in the middle finds the picture that is being made, and Cancel still works",
+    "after a reload, a running prediction is followed, and Cancel still works",
     onDemo(async (demo, { stack }) => {
       const { next } = await stack.simulator.requests();
       await withPace(stack, 8_000, async () => {
@@ -55,7 +55,7 @@ export default [
     }),
   ],
   [
-    "one picture is looked at while another is being made",
+    "a picture can be viewed while another is being made",
     onDemo(async (demo, { stack }) => {
       await demo.submit("A finished garden");
       await demo.pictureWidth();
@@ -93,7 +93,7 @@ export default [
     }),
   ],
   [
-    "what is canceled in one tab ends in the other, which watches it",
+    "a prediction canceled in one tab ends in another that follows it",
     onDemo(async (demo, { stack }) => {
       await beginLong(demo, { stack });
       const other = await demo.anotherTab();
@@ -107,7 +107,7 @@ export default [
     }),
   ],
   [
-    "a removed picture leaves the stage, is gone after a reload, and the focus is not lost",
+    "a removed picture leaves the page, stays removed after a reload, and the focus is not lost",
     onDemo(async (demo) => {
       for (const prompt of ["One", "Two"]) {
         await demo.submit(prompt);
@@ -123,7 +123,7 @@ export default [
     }),
   ],
   [
-    "older pictures come page by page",
+    "older pictures are loaded page by page",
     onDemo(async (demo, { stack }) => {
       await demo.submit("The oldest");
       await demo.pictureWidth();
@@ -133,7 +133,7 @@ export default [
         const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
         const answer = await fetch(`${stack.origin}/v1/predictions/batch`, { method: "POST", headers, body: JSON.stringify({ predictions }) });
         assert.equal(answer.status, 202, await answer.clone().text());
-        // None is left to the next test.
+        // No prediction may still run when the next test starts.
         const goesOn = async () => (await (await fetch(`${stack.origin}/v1/predictions`, { headers })).json()).data.some(({ completed_at: end }) => end === null);
         while (await goesOn()) await demo.page.waitForTimeout(200);
         await demo.page.reload();
@@ -147,7 +147,7 @@ export default [
     }),
   ],
   [
-    "a gallery that cannot be loaded says why, with its request id",
+    "a gallery that cannot be loaded shows why, with the request id",
     onDemo(async (demo) => {
       await demo.submit("A garden");
       await demo.pictureWidth();

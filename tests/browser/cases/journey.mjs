@@ -1,4 +1,4 @@
-// From a picture to start from to a new one, through the line; what the person is told on the way.
+// From an uploaded picture through the queue to a new picture, and what the page tells the user on the way.
 import assert from "node:assert/strict";
 import { beginLong, onDemo, SLOW, withPace } from "../page.mjs";
 import { signFor } from "../tokens.mjs";
@@ -12,13 +12,13 @@ export const PIXEL = {
 
 const isUpload = (url) => url.pathname === "/v1/files";
 
-/** One picture at a time, and the others wait. */
+/** A user whose plan allows one concurrent prediction, so that the others wait in the queue. */
 export const oneAtATime = (use, options = {}) => (world) =>
   onDemo(use, { ...options, prepare: (context) => signFor(context, world.stack, { plan: "single" }) })(world);
 
 export default [
   [
-    "a picture is uploaded once, and is what the vendor starts from",
+    "a picture is uploaded once, and its file id reaches the vendor",
     onDemo(async (demo, { stack }) => {
       const { next } = await stack.simulator.requests();
       await demo.file.setInputFiles(PIXEL);
@@ -44,7 +44,7 @@ export default [
     }),
   ],
   [
-    "an upload shows how far it is, and Cancel ends it before anything is made",
+    "an upload shows its progress, and Cancel ends it before anything is created",
     onDemo(async (demo, { stack }) => {
       const { next } = await stack.simulator.requests();
       const protocol = await demo.context.newCDPSession(demo.page);
@@ -64,7 +64,7 @@ export default [
     }),
   ],
   [
-    "a file that is no picture is refused before it is sent",
+    "a file that is not a picture is refused before it is sent",
     onDemo(async (demo) => {
       await demo.file.setInputFiles({ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("x") });
       await demo.page.getByText("This is not a picture that the service takes.").waitFor();
@@ -77,7 +77,7 @@ export default [
     }),
   ],
   [
-    "an upload that is refused is told with its request id, and the next try uploads again",
+    "a refused upload is shown with its request id, and the next try uploads again",
     onDemo(async (demo, { stack }) => {
       await demo.file.setInputFiles(PIXEL);
       const answered = demo.page.waitForResponse((response) => isUpload(new URL(response.url())));
@@ -92,7 +92,7 @@ export default [
     }),
   ],
   [
-    "who waits is told the place and about how long, then it is made",
+    "a queued prediction shows its queue position and ETA, then it is made",
     oneAtATime(async (demo, { stack }) => {
       const { next } = await stack.simulator.requests();
       await beginLong(demo, { stack });
@@ -111,7 +111,7 @@ export default [
     }),
   ],
   [
-    "who waits can cancel, and nothing reaches the vendor",
+    "a queued prediction can be canceled, and nothing reaches the vendor",
     oneAtATime(async (demo, { stack }) => {
       await beginLong(demo, { stack });
       const { next } = await stack.simulator.requests();
@@ -126,7 +126,7 @@ export default [
     }),
   ],
   [
-    "a wish to cancel is shown until the vendor confirmed it",
+    "a requested cancel is shown until the vendor has confirmed it",
     onDemo(async (demo, { stack }) => {
       await beginLong(demo, { stack });
       await stack.simulator.failOnce("cancel", { delay_ms: 1_500 });

@@ -1,4 +1,4 @@
-// A connection that comes and goes, refusals that pass, tokens that end: the page goes on by itself.
+// Lost connections, temporary refusals, expired tokens: the page continues without the user.
 import assert from "node:assert/strict";
 import { Proxy } from "../../clients/proxy.mjs";
 import { beginLong, DemoPage, onDemo, SLOW, withPace } from "../page.mjs";
@@ -6,13 +6,13 @@ import { signFor } from "../tokens.mjs";
 
 const PROMPT = "A serene Japanese garden";
 const OFFLINE_MS = 10_000;
-/** The page renews a token after half of its life; the API refuses it 5 s after its end. */
+/** The page renews a token after half of its lifetime; the API refuses it 5 s after it expires (leeway). */
 const TOKEN_SECS = 4;
 
 const isCreate = (url) => url.pathname.endsWith("/predictions");
 const isEvents = (url) => url.pathname.endsWith("/events");
 
-/** The headers of each request whose address fits, as they are sent. */
+/** Returns an array of the headers of each request whose URL fits; it grows as requests are sent. */
 function watch(page, fits) {
   const seen = [];
   page.on("request", (request) => {
@@ -26,7 +26,7 @@ function refuse(code, retryAfterSecs) {
   return (route) => route.fulfill({ status: 429, headers: { "retry-after": String(retryAfterSecs) }, json: { error } });
 }
 
-/** The demo behind a network that can be cut. */
+/** Opens the demo page behind a proxy that can cut its connections. */
 async function withProxy({ stack, browser }, use) {
   const proxy = await Proxy.start(stack.origin);
   const demo = await DemoPage.open({ stack, browser }, { origin: proxy.origin });
@@ -47,7 +47,7 @@ async function survivesTenSecondsOffline(world) {
     await demo.submit(SLOW);
     await demo.waitUntilMaking();
     await opened;
-    // Chromium's own switch leaves open streams alone: they are cut for real.
+    // `setOffline` does not close open streams, so the proxy cuts them.
     await demo.context.setOffline(true);
     await Promise.all([proxy.downFor(OFFLINE_MS), demo.waitUntilSaid("You are offline. Your picture is still being made.")]);
     assert.equal(await demo.problem.isVisible(), false);
@@ -64,9 +64,9 @@ async function survivesTenSecondsOffline(world) {
 }
 
 export default [
-  ["ten seconds offline in the middle of the events change nothing", survivesTenSecondsOffline],
+  ["ten seconds offline during an event stream change nothing", survivesTenSecondsOffline],
   [
-    "a server that is gone for a moment is told, and the page goes on",
+    "a server that is down for a moment is shown, and the page continues",
     (world) => withProxy(world, async (demo, proxy) => {
       await beginLong(demo, world);
       await Promise.all([proxy.downFor(3_000), demo.waitUntilSaid("No connection to the service. Trying again…")]);
@@ -76,7 +76,7 @@ export default [
     }),
   ],
   [
-    "what is created offline is sent when the connection is back, once",
+    "a create made offline is sent once, when the connection is back",
     onDemo(async (demo, { stack }) => {
       await demo.submit(PROMPT);
       await demo.pictureWidth();
@@ -96,7 +96,7 @@ export default [
     }),
   ],
   [
-    "a create whose answer is lost is asked for again, and made once",
+    "a create whose response is lost is repeated, and made once",
     (world) => withProxy(world, async (demo, proxy) => {
       const { simulator } = world.stack;
       const { next } = await simulator.requests();
@@ -111,10 +111,10 @@ export default [
     }),
   ],
   [
-    "who cancels after the answer was lost is not promised what nobody knows, and finds the picture",
+    "a cancel after a lost response says that the picture may exist, and the gallery shows it",
     (world) => withProxy(world, async (demo, proxy) => {
       await withPace(world.stack, 8_000, async () => {
-        // The create arrives, and from then on there is no network.
+        // The create arrives; from then on there is no network.
         proxy.loseAnswer(/^POST \S+predictions /);
         const lost = demo.page.waitForEvent("requestfailed", (request) => isCreate(new URL(request.url())));
         await demo.submit(PROMPT);
@@ -129,7 +129,7 @@ export default [
     }),
   ],
   [
-    "who cannot be shown how it goes on is not told that it failed, and gets the picture",
+    "when the events cannot be read, the page does not call the prediction failed, and shows its picture later",
     onDemo(async (demo, { stack }) => {
       const { next } = await stack.simulator.requests();
       const error = { type: "api_error", message: "-", code: "misconfigured", request_id: "req_of_this_test" };
@@ -147,7 +147,7 @@ export default [
     }),
   ],
   [
-    "a wish to cancel while offline is kept to",
+    "a create that is canceled while offline is not sent later",
     onDemo(async (demo, { stack }) => {
       await demo.submit(PROMPT);
       await demo.pictureWidth();
@@ -163,7 +163,7 @@ export default [
     }),
   ],
   [
-    "no answer at all is told, and pressing again sends the same request under the same key",
+    "when there is no response, the page says so, and another press sends the request again with the same key",
     onDemo(async (demo) => {
       const keys = [];
       await demo.page.route(isCreate, (route) => {
@@ -180,11 +180,11 @@ export default [
       assert.deepEqual([keys.length, new Set(keys).size], [5, 1]);
       await demo.create.click();
       await demo.waitUntilEnded();
-      assert.equal(new Set(keys).size, 2, "what was answered is not repeated");
+      assert.equal(new Set(keys).size, 2, "an answered request is not repeated");
     }),
   ],
   [
-    "tokens of four seconds are replaced in the middle, and nobody sees it",
+    "tokens that live four seconds are replaced while a prediction runs, and the user does not notice",
     async (world) => {
       let given;
       const prepare = async (context) => {
@@ -209,11 +209,11 @@ export default [
     },
   ],
   [
-    "a token that is refused in the middle of the events is replaced, and nobody sees it",
+    "a token that is refused when a stream is reopened is replaced, and the user does not notice",
     async (world) => {
       let given;
       const prepare = async (context) => {
-        // Only whoever verifies the second one sees that it is ten minutes old: the client goes by how long tokens live.
+        // The second token expired five minutes ago. The client does not notice: it takes its own clock to be wrong.
         const claims = (count) => (count === 1 ? { ageSecs: 600 } : { lifetimeSecs: count === 0 ? TOKEN_SECS : 300 });
         given = await signFor(context, world.stack, claims);
       };
@@ -239,13 +239,13 @@ export default [
       await demo.waitUntilSaid("The service is busy. Trying again soon…");
       assert.ok((await demo.pictureWidth()) > 0);
       assert.equal(sentAt.length, 2);
-      // Both are told to this program a little later than they happened.
+      // Less than 2 s, since Playwright reports each request a little late.
       assert.ok(sentAt[1] - sentAt[0] > 1_500, `${sentAt[1] - sentAt[0]} ms`);
       assert.equal(await demo.problem.isVisible(), false);
     }),
   ],
   [
-    "a long Retry-After becomes words, and nothing is sent meanwhile",
+    "a long Retry-After is shown as a sentence, and nothing is sent meanwhile",
     onDemo(async (demo) => {
       const sent = watch(demo.page, isCreate);
       await demo.page.route(isCreate, refuse("queue_full", 180));
@@ -257,7 +257,7 @@ export default [
     }),
   ],
   [
-    "the limit of the person's own plan is told with its time",
+    "the limit of the user's own plan is shown with the time to wait",
     (world) => onDemo(async (demo) => {
       await demo.submit(PROMPT);
       await demo.pictureWidth();

@@ -1,4 +1,4 @@
-// A page on an origin that is not listed gets nothing, whatever token it holds.
+// A page on an origin outside ALLOWED_ORIGINS gets nothing, whatever token it holds.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { openRecorded } from "../../support/browser.mjs";
@@ -6,7 +6,7 @@ import { openRecorded } from "../../support/browser.mjs";
 const CREATE = "/v1/black-forest-labs/flux-kontext-max/predictions";
 const BODY = JSON.stringify({ input: { prompt: "A garden of somebody else" } });
 
-/** Serves an empty page on a free port of the same host: another origin by its port alone. */
+/** Serves an empty page on a free port of the same host: only the port makes it another origin. */
 async function withForeignPage(use) {
   const server = createServer((_, answer) => {
     answer.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>Elsewhere</title>");
@@ -36,10 +36,10 @@ async function refusesForeignPage({ stack, browser }, foreign) {
         [origin + CREATE, init],
       );
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
-    // With a token the browser asks first; without, and with a plain body, it sends at once.
+    // With a token, the browser sends a preflight. Without one, and with a plain body, it sends the request at once.
     assert.equal(await outcome({ method: "POST", headers, body: BODY }), "TypeError");
     assert.equal(await outcome({ method: "POST", headers: { "content-type": "text/plain" }, body: BODY }), "TypeError");
-    // An opaque answer: sent without asking, and nothing of it can be read.
+    // `no-cors`: sent without a preflight, and the page cannot read the response.
     assert.equal(await outcome({ method: "POST", mode: "no-cors", body: BODY }), "opaque 0");
 
     const answers = await recorder.answersTo(CREATE, 3);
@@ -52,7 +52,7 @@ async function refusesForeignPage({ stack, browser }, foreign) {
     await context.close();
   }
 
-  // What the browser does not let the page see, and the same request from an origin that is listed.
+  // Reads the refusal, which the browser hides from the page, and sends the same request from an allowed origin.
   const send = (from) =>
     fetch(origin + CREATE, {
       method: "POST",
@@ -65,7 +65,7 @@ async function refusesForeignPage({ stack, browser }, foreign) {
   const { error } = await refused.json();
   assert.equal(error.code, "origin_not_allowed");
   const creates = (await simulator.vendorRequests(next)).filter(({ route }) => route === "create");
-  assert.deepEqual(creates, [], "something went upstream");
+  assert.deepEqual(creates, [], "a create reached the vendor");
 
   const allowed = await send(simulator.origin);
   assert.equal(allowed.status, 201, "the token was not the reason");
@@ -73,5 +73,5 @@ async function refusesForeignPage({ stack, browser }, foreign) {
 }
 
 export default [
-  ["a page on an origin that is not listed is refused", (world) => withForeignPage((foreign) => refusesForeignPage(world, foreign))],
+  ["a page on an origin that is not allowed is refused", (world) => withForeignPage((foreign) => refusesForeignPage(world, foreign))],
 ];

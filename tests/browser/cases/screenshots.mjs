@@ -1,4 +1,4 @@
-// Pictures of the page for people to look at, in dist/screenshots/.
+// Screenshots of the page in every state, for people to review, in dist/screenshots/.
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beginLong } from "../page.mjs";
@@ -16,7 +16,7 @@ function shoot(screen, colorScheme) {
     mkdirSync(DIRECTORY, { recursive: true });
     const save = async ({ page }, state) => {
       await page.mouse.move(0, 0);
-      // Pictures below the window are loaded when somebody scrolls there.
+      // Lazy images below the window load only when the page is scrolled.
       await page.evaluate(() => Promise.all([...document.images].filter(({ hidden, src }) => src && !hidden).map((image) => {
         image.loading = "eager";
         return image.decode();
