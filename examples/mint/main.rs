@@ -1,15 +1,15 @@
 //! Prints an access token: `APP_TOKEN_SECRET=… cargo run --example mint -- alice pro`.
 //!
-//! `token.rs` is what docs/identity.md shows; `tests/api/minting.rs` compares the two and runs this.
+//! `token.rs` is the code shown in docs/identity.md. `tests/api/minting.rs` compares the two and runs this example.
 
-#![allow(clippy::print_stdout, reason = "it prints a token")]
+#![allow(clippy::print_stdout, reason = "the example prints a token")]
 
 mod token;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(user_id), Some(plan)) = (arguments.next(), arguments.next()) else {
-        return Err("give a user and a plan".into());
+        return Err("usage: mint USER PLAN".into());
     };
     println!("{}", token::token_for(&user_id, &plan)?);
     Ok(())

@@ -1,28 +1,36 @@
-// Makes a picture and prints its URL: node make-picture.mjs "A serene Japanese garden"
+// Creates a picture and prints its URL: node make-picture.mjs "A serene Japanese garden"
 //
-//   VALETKEY_URL    Valetkey's origin; default that of `make dev`
-//   SESSION_URL     your own backend, which answers `POST {"sub":"…"}` with `{"token":"<JWT>"}`; default that of `make dev`
-//   SESSION_USER    the user whose picture it is; default alice
+//   VALETKEY_URL    Valetkey's origin; default: the one that `make dev` starts
+//   SESSION_URL     your backend, which returns `{"token":"<JWT>"}` for `POST {"sub":"…"}`; default: that of `make dev`
+//   SESSION_USER    user who creates the picture; default: alice
 //
-// Exit codes: 0 the picture is there; 1 it failed or was refused; 2 the command is wrong; 75 not now: run it again; 130 interrupted.
+// Exit codes:
+//   0    the picture was created
+//   1    the request was refused, or the prediction failed
+//   2    wrong usage
+//   75   temporary failure: run the command again
+//   130  interrupted
 import { valetkey, ValetkeyError } from "valetkey";
 
 const MODEL = "black-forest-labs/flux-kontext-max";
 const { VALETKEY_URL = "http://127.0.0.1:8787", SESSION_URL = "http://127.0.0.1:8788/session", SESSION_USER = "alice" } = process.env;
 
-/** In a real app the backend knows who is signed in; nobody sends it a name. */
+/**
+ * Fetches a token from the backend. This development backend trusts the name that it is sent; a real one takes the user
+ * from the signed-in session.
+ */
 async function getToken() {
   const answer = await fetch(SESSION_URL, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ sub: SESSION_USER }),
   });
-  if (!answer.ok) throw new Error(`the backend answered ${answer.status}`);
+  if (!answer.ok) throw new Error(`the backend returned HTTP ${answer.status}`);
   return (await answer.json()).token;
 }
 
 function report({ status, queue }) {
-  console.error(queue === undefined ? status : `queued, place ${queue.position}, about ${queue.eta_seconds} s`);
+  console.error(queue === undefined ? status : `queued, position ${queue.position}, about ${queue.eta_seconds} s`);
 }
 
 async function main(prompt, idempotencyKey) {
@@ -36,23 +44,23 @@ async function main(prompt, idempotencyKey) {
   try {
     const { output, job_id } = await client.run(MODEL, { prompt }, { idempotencyKey, onUpdate: report, signal: controller.signal });
     if (output.length === 0) {
-      // An address that is not https is left out.
-      console.error(`It was made, but there is no picture (${job_id})`);
+      // Valetkey leaves out output URLs that are not https.
+      console.error(`The prediction succeeded but has no output URL (${job_id})`);
       return 1;
     }
     console.log(output[0]);
     return 0;
   } catch (error) {
     if (controller.signal.aborted) {
-      // To abort ends the waiting and nothing else; client.cancel would end the prediction.
-      console.error("Interrupted. The picture is still being made.");
+      // Aborting only stops waiting: the prediction continues and is billed. `client.cancel` would stop it.
+      console.error("Interrupted. The prediction continues and is billed.");
       return 130;
     }
     if (!(error instanceof ValetkeyError)) throw error;
     const request = error.requestId === undefined ? "" : `, request ${error.requestId}`;
     console.error(`${error.message} (${error.code}${request})`);
     if (error.advice !== "repeat" && error.advice !== "wait") return 1;
-    if (error.idempotencyKey !== undefined) console.error(`The same again, and nothing is made twice: add ${error.idempotencyKey}`);
+    if (error.idempotencyKey !== undefined) console.error(`To retry without creating a second picture, add ${error.idempotencyKey}`);
     return 75;
   }
 }

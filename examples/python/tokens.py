@@ -1,4 +1,4 @@
-"""What your backend does: it signs a token of five minutes for a user who is logged in. The secret stays there."""
+"""The backend's part: signs a five-minute token for a signed-in user. The secret never leaves the backend."""
 
 import os
 import time
@@ -10,7 +10,7 @@ TOKEN_SECS = 300
 
 
 def token_for(user_id: str, plan: str | None = None) -> str:
-    """A token of this user, as the entry of `ISSUERS` in docs/identity.md takes it."""
+    """Returns a token for this user that the `ISSUERS` entry in docs/identity.md accepts."""
     now = int(time.time())
     claims = {
         "iss": os.environ.get("APP_TOKEN_ISSUER", "https://app.example.com"),

@@ -1,4 +1,4 @@
-"""What a client does: it creates a prediction and follows it to its end. How tokens are made is not its business."""
+"""The client's part: creates a prediction and follows it until it ends. It gets its tokens from a function."""
 
 import json
 import time
@@ -7,25 +7,27 @@ from collections.abc import Callable, Iterable, Iterator
 import requests
 
 ENDS = ("succeeded", "failed", "canceled")
-# Too early (409), too many (429), not now (503): the same request is sent again.
+# Temporary refusals: a request with the same key is in progress (409), too many requests (429), unavailable (503). The
+# client sends the same request again.
 NOT_NOW = (409, 429, 503)
-# The connection broke, or was never made.
+# The connection failed or broke.
 BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 CONNECT_SECS = 10
-# A stream has a heartbeat every 15 s, and a create may take 30 s: longer silence is a broken connection.
+# Valetkey sends a heartbeat every 15 s on a stream, and waits up to 35 s before it responds to a create. A longer
+# silence means that the connection is broken.
 SILENCE_SECS = 40
 LONGEST_PAUSE_SECS = 30
 POLL_SECS = 1
 
 
 class Refused(Exception):
-    """An answer that is an error."""
+    """An error response."""
 
     def __init__(self, response: requests.Response) -> None:
         try:
             error = response.json()["error"]
         except (requests.JSONDecodeError, KeyError, TypeError):
-            # Something between here and Valetkey answered.
+            # The response is not from Valetkey but from something in between, such as a proxy.
             error = {"message": response.reason, "code": "unknown"}
         self.job_id = error.get("details", {}).get("job_id")
         request_id = error.get("request_id") or request_id_of(response)
@@ -33,12 +35,12 @@ class Refused(Exception):
 
 
 class OutOfTime(Exception):
-    """The deadline came first."""
+    """The client's time limit expired. `__cause__` is the last failure, if there was one."""
 
 
 class Client:
-    """One user's view of Valetkey. `token` is called for each request, so that none is sent with an old one; `notify` is
-    told why something takes longer."""
+    """A client for one user. Calls `token` for each request, so that no request has an expired token.
+    Calls `notify` with the reason for each delay."""
 
     def __init__(
         self, base_url: str, token: Callable[[], str], timeout_secs: float, notify: Callable[[str], None]
@@ -49,26 +51,27 @@ class Client:
         self._deadline = time.monotonic() + timeout_secs
         self._session = requests.Session()
         self.request_id = "unknown"
-        """What the log calls the create."""
+        """Request id of the create, by which the operator finds it in the log."""
 
     def create(self, model: str, body: dict, idempotency_key: str) -> dict:
-        """The prediction, made once: with the same key the request may be sent as often as it takes."""
+        """Creates a prediction and returns its first state. A retry with the same key creates no second one."""
         try:
             response = self._send("POST", f"/{model}/predictions", json=body, headers={"Idempotency-Key": idempotency_key})
         except Refused as refused:
             if refused.job_id is None:
                 raise
-            # The vendor's answer was bad or did not come, and the prediction exists: it says itself what became of it.
+            # The prediction exists, but the vendor's response was an error or is missing. Return the prediction's
+            # state.
             return self.get(refused.job_id)
         self.request_id = request_id_of(response)
         return response.json()
 
     def get(self, job_id: str) -> dict:
-        """The prediction as it is now."""
+        """Returns the current state of the prediction."""
         return self._send("GET", f"/predictions/{job_id}").json()
 
     def poll(self, job_id: str) -> Iterator[dict]:
-        """The prediction again and again, up to its end."""
+        """Polls the prediction and yields each state until it has ended."""
         while True:
             prediction = self.get(job_id)
             yield prediction
@@ -77,7 +80,7 @@ class Client:
             self._pause(POLL_SECS)
 
     def follow(self, job_id: str) -> Iterator[dict]:
-        """The prediction whenever it changes, up to its end. A stream that breaks is resumed where it was."""
+        """Yields the prediction whenever it changes until it has ended. Resumes a broken stream where it stopped."""
         headers = {"Accept": "text/event-stream"}
         while True:
             with self._send("GET", f"/predictions/{job_id}/events", headers=headers, stream=True) as response:
@@ -90,18 +93,18 @@ class Client:
                             return
                 except BROKEN as broken:
                     self._notify(f"the stream broke: {broken}")
-            # A stream that did not break was closed, as each is after five minutes and at the end of its token.
+            # The stream broke, or Valetkey closed it: it does so after five minutes and when the token expires.
             self._pause(POLL_SECS)
 
     def _lines(self, response: requests.Response) -> Iterator[str]:
-        # A larger chunk would keep an event back until the next one fills it.
+        # With a larger chunk size, `requests` holds back an event until later ones fill the chunk.
         for line in response.iter_lines(chunk_size=1):
             if time.monotonic() > self._deadline:
                 raise OutOfTime
             yield line.decode()
 
     def _send(self, method: str, path: str, headers: dict | None = None, **options) -> requests.Response:
-        """Sends until the answer is anything but "not now"."""
+        """Sends a request. Retries it after a lost connection or a temporary refusal until the time limit expires."""
         backoff = 1
         while True:
             authorized = {"Authorization": f"Bearer {self._token()}", **(headers or {})}
@@ -128,7 +131,7 @@ class Client:
 
 
 def read_events(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """`(id, data)` of each server-sent event. An event ends with an empty line; comments are heartbeats."""
+    """Yields `(id, data)` of each server-sent event. An empty line ends an event; comments are heartbeats."""
     fields: dict[str, str] = {}
     for line in lines:
         if line:
@@ -141,6 +144,7 @@ def read_events(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def seconds_to_wait(response: requests.Response) -> int | None:
+    """Returns `Retry-After` in seconds, if the response has one."""
     value = response.headers.get("Retry-After", "")
     return int(value) if value.isdecimal() else None
 

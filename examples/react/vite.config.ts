@@ -1,5 +1,6 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
-// `valetkey` is a link to a folder that may have a React of its own nearby, and two Reacts do not work in one page.
+// npm links `valetkey` to a folder outside of this project, where Vite could find a second copy of React. Hooks fail if
+// a page has two copies, so `dedupe` makes all imports use this project's copy.
 export default defineConfig({ plugins: [react()], resolve: { dedupe: ["react", "react-dom"] } });

@@ -1,10 +1,14 @@
-// A prompt becomes a picture. No build step: valetkey.js beside this file is clients/web/dist/valetkey.min.js.
+// Creates a picture from a prompt, without a build step: valetkey.js next to this file is a copy of
+// clients/web/dist/valetkey.min.js.
 import { valetkey } from "./valetkey.js";
 import { BASE_URL, SESSION_URL } from "./settings.js";
 
 const MODEL = "black-forest-labs/flux-kontext-max";
 
-/** Asks your own backend, which knows who is signed in. That of `make dev` believes any name. */
+/**
+ * Fetches a token from your own backend, which takes the user from the signed-in session. The backend of `make dev`
+ * trusts the name that it is sent.
+ */
 async function getToken() {
   const answer = await fetch(SESSION_URL, {
     method: "POST",
@@ -18,10 +22,13 @@ const client = valetkey({ baseUrl: BASE_URL, getToken });
 const [form, create, cancel, status, problem, picture] = ["form", "create", "cancel", "status", "problem", "picture"].map((id) => document.getElementById(id));
 let isRunning = false;
 let jobId;
-/** The prompt whose answer was lost, and the key with which it is sent again: nothing is made twice. */
+/** Prompt and key of a create whose response was lost. Sending them again creates no second picture. */
 let unanswered;
 
-/** What has the focus is neither disabled nor hidden: whoever uses the keyboard would be sent to the top of the page. */
+/**
+ * Switches the buttons. A button that has the focus is never disabled or hidden, because keyboard users would then
+ * start again at the top of the page.
+ */
 function setRunning(on) {
   isRunning = on;
   create.ariaDisabled = on;
@@ -30,23 +37,24 @@ function setRunning(on) {
   cancel.hidden = true;
 }
 
+/** Shows the state of the running prediction. */
 function show({ status: state, queue, job_id, cancel_requested: isCanceling }) {
-  // The answer to a cancel may come after the end.
+  // The response to a cancel can arrive after the prediction has ended.
   if (!isRunning) return;
   jobId = job_id;
   cancel.hidden = false;
   cancel.ariaDisabled = isCanceling === true;
   if (isCanceling) status.textContent = "Canceling…";
-  else status.textContent = queue ? `Waiting: place ${queue.position}, about ${queue.eta_seconds} s` : { processing: "Making your picture…" }[state] ?? "";
+  else status.textContent = queue ? `Waiting: position ${queue.position} in the queue, about ${queue.eta_seconds} s` : { processing: "Making your picture…" }[state] ?? "";
 }
 
-/** A sentence for whoever looks at the page; the request id is what the operator can look up. */
+/** Returns an error message for the user. The operator can find the request in the log by the request id. */
 function explain(error) {
   const sentences = {
-    repeat: "There was no answer. Try again: nothing is made twice.",
-    wait: `Too much is going on. Try again ${error.retryAfterSecs ? `in ${error.retryAfterSecs} seconds` : "later"}.`,
-    ask_user: `It did not work: ${error.message}`,
-    give_up: `This page made a mistake: ${error.message}`,
+    repeat: "There was no response. Try again. No second picture will be created.",
+    wait: `The service is busy. Try again ${error.retryAfterSecs ? `in ${error.retryAfterSecs} seconds` : "later"}.`,
+    ask_user: `The picture was not created: ${error.message}`,
+    give_up: `This page has a bug or is not set up correctly: ${error.message}`,
   };
   return `${sentences[error.advice] ?? error.message}${error.requestId ? ` (request ${error.requestId})` : ""}`;
 }
@@ -67,11 +75,11 @@ form.addEventListener("submit", async (event) => {
   unanswered = undefined;
   try {
     const { output } = await client.run(MODEL, { prompt }, { idempotencyKey, onUpdate: show });
-    // An address that is not https is left out.
+    // Valetkey leaves out output URLs that are not https.
     picture.hidden = output.length === 0;
     picture.src = output[0] ?? "";
     picture.alt = prompt;
-    status.textContent = picture.hidden ? "It was made, but there is no picture." : "Your picture is ready.";
+    status.textContent = picture.hidden ? "The picture was made, but it has no usable URL." : "Your picture is ready.";
   } catch (error) {
     if (error.advice === "repeat") unanswered = { prompt, idempotencyKey: error.idempotencyKey };
     status.textContent = error.code === "canceled" ? "Canceled." : "";

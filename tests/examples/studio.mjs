@@ -1,4 +1,4 @@
-// The page of examples/web and examples/react as a person sees it: both have the same fields, buttons and sentences.
+// The page of examples/web and examples/react as a user sees it: both have the same fields, buttons and sentences.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -9,7 +9,7 @@ import { scan } from "../support/key-scan.mjs";
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const SCREENSHOTS = resolve(import.meta.dirname, "../../dist/screenshots");
 const PATIENCE_MS = 30_000;
-/** The browser writes each failed request into the console by itself. */
+/** Chromium logs each failed request to the console by itself. */
 const OWN_WORDS = /^Failed to load resource/;
 
 export class Studio {
@@ -63,14 +63,14 @@ export class Studio {
     return this.page.screenshot({ path: join(SCREENSHOTS, `example-${name}.png`) });
   }
 
-  /** No exception, no violation of the page's policy, and the vendor's key nowhere. */
+  /** Asserts no exception, no violation of the content security policy, and no piece of the vendor key anywhere. */
   async assertClean(vendorKey) {
     assert.deepEqual(this.recorder.complaints.filter((text) => !OWN_WORDS.test(text)), []);
     assert.deepEqual(scan(vendorKey, await this.recorder.everything()), []);
   }
 }
 
-/** What every page has to do: `open` opens it. */
+/** Returns the tests that every page has to pass. `open` opens the page. */
 export function journeys(name, open) {
   const on = (use, options) => async (world) => {
     const studio = await open(world, options);
@@ -94,7 +94,7 @@ export function journeys(name, open) {
       }),
     ],
     [
-      `${name}: Cancel ends it`,
+      `${name}: Cancel cancels a running prediction`,
       on(async (studio) => {
         await studio.submit("A garden in all four seasons [slow]");
         await studio.waitFor("Making your picture…");
@@ -105,7 +105,7 @@ export function journeys(name, open) {
       }),
     ],
     [
-      `${name}: a lost answer is said to be lost, and the next press makes nothing twice`,
+      `${name}: a lost response is shown as lost, and the next press makes nothing twice`,
       on(async (studio, { stack }) => {
         const { next } = await stack.simulator.requests();
         let isSent = false;
@@ -115,7 +115,7 @@ export function journeys(name, open) {
           await route.abort();
         });
         await studio.submit("A garden whose answer is lost");
-        assert.equal(await studio.problemText(), "There was no answer. Try again: nothing is made twice.");
+        assert.equal(await studio.problemText(), "There was no response. Try again. No second picture will be created.");
         await studio.page.unrouteAll({ behavior: "wait" });
         await studio.create.click();
         assert.ok((await studio.pictureWidth()) > 0);
@@ -123,13 +123,13 @@ export function journeys(name, open) {
         await studio.submit("A garden whose answer is lost");
         await studio.waitFor("Making your picture…");
         assert.ok((await studio.pictureWidth()) > 0);
-        // The third press is another picture: what was answered is not repeated.
+        // The third press makes another picture: an answered request is not repeated.
         const creates = (await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create");
         assert.equal(creates.length, 2);
       }),
     ],
     [
-      `${name}: the keyboard's focus is never lost`,
+      `${name}: the keyboard focus is never lost`,
       on(async (studio) => {
         await studio.prompt.fill("A garden in all four seasons [slow]");
         await studio.create.press("Enter");
@@ -141,18 +141,18 @@ export function journeys(name, open) {
       }),
     ],
     [
-      `${name}: a failure is a sentence, a refusal one with its request id`,
+      `${name}: a failure is shown as a sentence, a refusal with its request id`,
       on(async (studio, { stack }) => {
         await studio.submit("A garden [fail]");
-        assert.match(await studio.problemText(), /^It did not work: /);
+        assert.match(await studio.problemText(), /^The picture was not created: /);
         await stack.simulator.failOnce("create", { status: 409 });
         await studio.submit("A garden");
         await studio.waitFor(/\(request req_\w+\)/);
       }),
     ],
     ...["light", "dark"].map((colorScheme) => [
-      `${name}: axe finds nothing in ${colorScheme}`,
-      // The page's policy must not let axe in; it is no part of what is tested here.
+      `${name}: axe finds no violation in ${colorScheme}`,
+      // The page's content security policy blocks axe, as it should; the policy is not under test here.
       on(async (studio) => {
         await studio.assertAccessible("empty");
         await studio.submit("A garden [fail]");

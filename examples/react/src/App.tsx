@@ -9,8 +9,8 @@ export function App() {
   const [isOpen, setOpen] = useState(true);
   return (
     <main>
-      <h1>A picture</h1>
-      <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>{isOpen ? "Put it away" : "Get it back"}</button>
+      <h1>Create a picture</h1>
+      <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>{isOpen ? "Hide the form" : "Show the form"}</button>
       {isOpen && <Studio />}
     </main>
   );
@@ -22,13 +22,14 @@ function Studio() {
   const [asked, setAsked] = useState("");
   const createButton = useRef<HTMLButtonElement>(null);
 
-  // When the button that has the focus goes, whoever uses the keyboard would be sent to the top of the page.
+  // The Cancel button disappears at the end. If it had the focus, move the focus to Create; otherwise keyboard users
+  // would start again at the top of the page.
   useEffect(() => {
     if (!isRunning && asked !== "" && document.activeElement === document.body) createButton.current?.focus();
   }, [isRunning, asked]);
 
   function submit(): void {
-    // Where the answer was lost, the same prompt goes with the same key: nothing is made twice.
+    // If the last response was lost, send the same prompt with the same key, so that no second picture is created.
     const idempotencyKey = error?.advice === "repeat" && prompt === asked ? error.idempotencyKey : undefined;
     setAsked(prompt);
     void run(MODEL, { prompt }, { idempotencyKey });
@@ -56,23 +57,23 @@ function progressOf(prediction: Prediction | undefined): string {
   if (prediction === undefined) return "Sending…";
   if (prediction.cancel_requested) return "Canceling…";
   const { queue } = prediction;
-  return queue === undefined ? "Making your picture…" : `Waiting: place ${queue.position}, about ${queue.eta_seconds} s`;
+  return queue === undefined ? "Making your picture…" : `Waiting: position ${queue.position} in the queue, about ${queue.eta_seconds} s`;
 }
 
 function endOf(prediction: Prediction | undefined): string {
   if (prediction?.status === "canceled") return "Canceled.";
   if (prediction?.status !== "succeeded") return "";
-  // An address that is not https is left out.
-  return prediction.output.length === 0 ? "It was made, but there is no picture." : "Your picture is ready.";
+  // Valetkey leaves out output URLs that are not https.
+  return prediction.output.length === 0 ? "The picture was made, but it has no usable URL." : "Your picture is ready.";
 }
 
-/** A sentence for whoever looks at the page; the request id is what the operator can look up. */
+/** Returns an error message for the user. The operator can find the request in the log by the request id. */
 function explain({ advice, message, requestId, retryAfterSecs }: ValetkeyError): string {
   const sentences = {
-    repeat: "There was no answer. Try again: nothing is made twice.",
-    wait: `Too much is going on. Try again ${retryAfterSecs === undefined ? "later" : `in ${retryAfterSecs} seconds`}.`,
-    ask_user: `It did not work: ${message}`,
-    give_up: `This page made a mistake: ${message}`,
+    repeat: "There was no response. Try again. No second picture will be created.",
+    wait: `The service is busy. Try again ${retryAfterSecs === undefined ? "later" : `in ${retryAfterSecs} seconds`}.`,
+    ask_user: `The picture was not created: ${message}`,
+    give_up: `This page has a bug or is not set up correctly: ${message}`,
   };
   return requestId === undefined ? sentences[advice] : `${sentences[advice]} (request ${requestId})`;
 }

@@ -1,10 +1,13 @@
-// One client for the whole app: it keeps the token, and parallel calls share it.
+// The one client of the app. It keeps the token in memory, so all calls share one token.
 import { valetkey } from "valetkey";
 
-// Those of `make dev`, unless .env says otherwise.
+// Default: the addresses of `make dev`. Set the variables in .env to change them.
 const { VITE_VALETKEY_URL = "http://127.0.0.1:8787", VITE_SESSION_URL = "http://127.0.0.1:8788/session" } = import.meta.env;
 
-/** Asks your own backend, which knows who is signed in. That of `make dev` believes any name. */
+/**
+ * Fetches a token from your own backend, which takes the user from the signed-in session. The backend of `make dev`
+ * trusts the name that it is sent.
+ */
 async function getToken(): Promise<string> {
   const answer = await fetch(VITE_SESSION_URL, {
     method: "POST",

@@ -1,4 +1,4 @@
-// examples/python: a picture from the command line, and what it says where there is none.
+// examples/python: makes a picture from the command line, and says why when it cannot.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { scan } from "../../support/key-scan.mjs";
@@ -10,7 +10,7 @@ const python = findPython();
 
 export const missing = () => (python === undefined ? "no python3 with the packages of tests/requirements.txt" : undefined);
 
-/** Runs the example; `cut(exchange)` says whether the connection breaks at this piece of an answer. */
+/** Runs the example behind a `Recorder` with this `cut`. Asserts that no piece of the vendor key is in what it records. */
 async function makePicture({ session, origin, vendorKey }, args, cut) {
   const recorder = await Recorder.start(origin, cut);
   try {
@@ -48,7 +48,7 @@ async function assertPicture({ code, stdout, stderr }) {
   assert.equal(picture.headers.get("content-type"), "image/png", url);
 }
 
-/** It says what happened in a sentence, with the request that the operator has to look for. */
+/** Asserts that the program says what happened in a sentence, with the request id that the operator searches the log for. */
 function assertExplains({ code, stdout, stderr, exchanges }, expected, pattern) {
   assert.equal(code, expected, stderr);
   assert.equal(stdout, "");
@@ -60,7 +60,7 @@ function assertExplains({ code, stdout, stderr, exchanges }, expected, pattern) 
 
 export default [
   [
-    "python: makes a picture with a token that it signed, and follows its events",
+    "python: makes a picture with a token that it signs itself, and follows the events",
     async ({ stack }) => {
       await prepare(stack, { prediction_ms: 1_000 });
       const result = await makePicture(stack, ["A serene Japanese garden", "--user", "py", "--aspect-ratio", "16:9"]);
@@ -71,7 +71,7 @@ export default [
     },
   ],
   [
-    "python: makes a picture with a token that it was given, and polls",
+    "python: makes a picture with a token from VALETKEY_TOKEN, and polls",
     async ({ stack }) => {
       await prepare(stack, { prediction_ms: 500 });
       const env = { VALETKEY_TOKEN: await stack.simulator.token("py-given"), VALETKEY_URL: stack.origin, PATH: process.env.PATH };
@@ -79,11 +79,11 @@ export default [
     },
   ],
   [
-    "python: resumes a stream that broke where it was",
+    "python: resumes a broken stream after the last event",
     async ({ stack }) => {
       await prepare(stack, { prediction_ms: 1_500 });
       let breaks = 1;
-      // At the second piece of a stream: the first event has arrived.
+      // Breaks at the second chunk of a stream, when the first event has arrived.
       const cut = ({ path, received }) => path.endsWith("/events") && received.body.length === 2 && breaks-- > 0;
       const result = await makePicture(stack, ["A garden at night", "--user", "py-resume"], cut);
       await assertPicture(result);
@@ -93,7 +93,7 @@ export default [
     },
   ],
   [
-    "python: repeats a create whose answer was lost, and makes one picture",
+    "python: repeats a create whose response was lost, and makes one picture",
     async ({ stack }) => {
       await prepare(stack, { prediction_ms: 500 });
       const { next } = await stack.simulator.requests();
@@ -109,7 +109,7 @@ export default [
     },
   ],
   [
-    "python: waits as a 429 says, and then makes the picture",
+    "python: waits as long as a 429 says, and then makes the picture",
     async ({ stack }) => {
       await prepare(stack, { prediction_ms: 1_500 });
       const user = ["--user", "py-busy", "--plan", "single"];
@@ -120,41 +120,41 @@ export default [
     },
   ],
   [
-    "python: says that a prediction failed, with the request",
+    "python: reports a failed prediction with its request id",
     async ({ stack }) => {
       await prepare(stack, { prediction_ms: 500 });
       const result = await makePicture(stack, ["A garden [fail]", "--user", "py-fail"]);
-      assertExplains(result, 1, /^It failed: .*\(upstream_failed, pred_\w+, request /m);
+      assertExplains(result, 1, /^The prediction failed: .*\(upstream_failed, pred_\w+, request /m);
     },
   ],
   [
-    "python: says that no credits are left, with the request",
+    "python: reports that no credits are left, with the request id",
     async ({ stack }) => {
       await prepare(stack);
       const result = await makePicture(stack, ["A garden", "--user", "py-broke", "--plan", "broke"]);
-      assertExplains(result, 1, /^It was refused: .*\(402 insufficient_credits, request /m);
+      assertExplains(result, 1, /^The request was refused: .*\(402 insufficient_credits, request /m);
     },
   ],
   [
-    "python: gives up where it would have to wait too long, and says how to repeat",
+    "python: gives up when it would have to wait too long, and says how to repeat the command",
     async ({ stack }) => {
       await prepare(stack, { prediction_ms: 500 });
       const user = ["--user", "py-slow", "--plan", "slow", "--timeout", "15"];
       await assertPicture(await makePicture(stack, ["A garden", ...user]));
       const result = await makePicture(stack, ["Another garden", ...user, "--idempotency-key", "again-1"]);
-      assertExplains(result, 75, /^There was not time enough: .*\(429 rate_limited, .*\)\nRepeat it with --idempotency-key again-1\n$/);
+      assertExplains(result, 75, /^Timed out: .*\(429 rate_limited, .*\)\nTo continue, run it again with --idempotency-key again-1\n$/);
     },
   ],
   [
-    "python: explains itself, and what is wrong with a command",
+    "python: prints help, and says what is wrong with a command",
     async ({ stack }) => {
       const help = await makePicture(stack, ["--help"]);
       assert.equal(help.code, 0);
-      assert.match(help.stdout, /--idempotency-key[^]*Exit codes: 0 the picture is there/);
+      assert.match(help.stdout, /--idempotency-key[^]*Exit codes: 0 the picture was created/);
       assert.equal((await makePicture(stack, [])).code, 2);
       const elsewhere = await makePicture(stack, ["A garden", "--url", "nowhere"]);
       assert.equal(elsewhere.code, 2);
-      assert.match(elsewhere.stderr, /^nowhere cannot be asked: /);
+      assert.match(elsewhere.stderr, /^Cannot send a request to nowhere: /);
       const bare = await run(python, ["make_picture.py", "A garden"], { cwd: EXAMPLE, env: { PATH: process.env.PATH } });
       assert.equal(bare.code, 2);
       assert.match(bare.stderr, /^Set APP_TOKEN_SECRET/);

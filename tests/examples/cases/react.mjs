@@ -1,4 +1,4 @@
-// examples/react: type-checked and built as its own script does, then in Chromium.
+// examples/react: type-checks and builds it as its own `build` script does, then opens it in Chromium.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { join, resolve } from "node:path";
@@ -13,7 +13,7 @@ export const missing = () => (findChromium() === undefined ? "no Chromium (set C
 let built;
 
 function build({ stack }) {
-  // Its own React beside the one that clients/web finds further up, as on a user's machine.
+  // As on a user's machine, the example has its own React, besides the one that clients/web resolves further up.
   const directory = install("react", ["react", "react-dom"]);
   const env = { ...process.env, VITE_VALETKEY_URL: stack.origin, VITE_SESSION_URL: `${stack.simulator.origin}/session` };
   const run = (script, ...args) => execFileSync(process.execPath, [join(MODULES, script), ...args], { cwd: directory, env, stdio: ["ignore", "ignore", "inherit"] });
@@ -31,15 +31,15 @@ async function open(world, options) {
 export default [
   ...journeys("react", open),
   [
-    "react: a component that goes in the middle leaves no error, and the picture is made",
+    "react: a component that unmounts during a prediction leaves no error, and the picture is made",
     async (world) => {
       const { stack } = world;
       const studio = await open(world);
       const { next } = await stack.simulator.requests();
       await studio.submit("A garden that nobody waits for");
       await studio.waitFor("Making your picture…");
-      await studio.page.getByRole("button", { name: "Put it away" }).click();
-      await studio.page.getByRole("button", { name: "Get it back" }).click();
+      await studio.page.getByRole("button", { name: "Hide the form" }).click();
+      await studio.page.getByRole("button", { name: "Show the form" }).click();
       await studio.submit("Another garden");
       assert.ok((await studio.pictureWidth()) > 0);
       const creates = (await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create");
