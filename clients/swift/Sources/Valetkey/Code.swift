@@ -1,4 +1,5 @@
-/// `error.code` of an answer, why a prediction failed, or what this client met itself. A newer API may have codes that are not named here.
+/// The `error.code` of a response, the reason why a prediction failed, or a failure in this client. A newer API may
+/// have codes that are not listed here.
 public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
     public let rawValue: String
 
@@ -8,19 +9,19 @@ public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertibl
 
     public var description: String { rawValue }
 
-    // What this client adds.
-    /// No answer: no connection.
+    // Failures in this client.
+    /// No response: the connection failed.
     public static let network = Code(rawValue: "network")
-    /// No answer in time.
+    /// No response in time.
     public static let timeout = Code(rawValue: "timeout")
-    /// An answer that is not Valetkey's: a proxy, a captive portal.
+    /// A response that is not from Valetkey, such as that of a proxy or a captive portal.
     public static let unreadableAnswer = Code(rawValue: "unreadable_answer")
-    /// The token provider failed.
+    /// The token provider or `appCheck` failed.
     public static let noToken = Code(rawValue: "no_token")
-    /// The prediction that was waited for was canceled.
+    /// The prediction that `run` waited for was canceled.
     public static let canceled = Code(rawValue: "canceled")
 
-    /// What a client does about each code (docs/clients.md).
+    /// What the program should do about the error. docs/clients.md has the table.
     var advice: ValetkeyError.Advice { Self.advices[rawValue] ?? .giveUp }
 
     static let advices: [String: ValetkeyError.Advice] = [

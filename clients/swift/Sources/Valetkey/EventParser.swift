@@ -1,15 +1,15 @@
-/// Server-sent events out of lines (WHATWG HTML, section 9.2.6), as far as the API uses them.
+/// A parser of server-sent events from lines (WHATWG HTML, section 9.2.6), for the fields that the API uses.
 struct EventParser {
     struct Event: Equatable {
         var type: String
         var data: String
-        /// The last id that was seen, with this event or before.
+        /// The last `id` field of the stream, in this event or an earlier one.
         var id: String
     }
 
     struct TooLong: Error {}
 
-    /// A prediction is a few kilobytes.
+    /// 1 MiB. A prediction is a few kilobytes.
     private static let maxPending = 1 << 20
 
     private var type = ""
@@ -17,7 +17,7 @@ struct EventParser {
     private var pending = 0
     private var id = ""
 
-    /// Takes a line without its end; an empty one completes an event.
+    /// Takes a line without its line end. An empty line completes an event and returns it.
     mutating func take(line: String) throws -> Event? {
         if line.isEmpty {
             defer { (type, data, pending) = ("", [], 0) }
@@ -38,13 +38,14 @@ struct EventParser {
     }
 }
 
-/// Lines out of bytes: ends are LF, CR and CR LF. `URLSession.AsyncBytes.lines` passes over empty lines, which end events.
+/// A splitter of bytes into lines, which end with LF, CR or CR LF. `URLSession.AsyncBytes.lines` cannot be used: it
+/// skips empty lines, which end events.
 struct LineSplitter {
     private var bytes: [UInt8] = []
     private var endedWithCarriageReturn = false
     private var isFirst = true
 
-    /// Takes a byte; gives the line that it ends.
+    /// Takes a byte. Returns the line that it ends, if any.
     mutating func take(_ byte: UInt8) throws -> String? {
         defer { endedWithCarriageReturn = byte == 0x0D }
         switch byte {

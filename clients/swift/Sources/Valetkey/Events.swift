@@ -1,18 +1,20 @@
 import Foundation
 
-/// A prediction as it changes: read from its event stream, or by looking where no stream can be had.
+/// The states of a prediction. Reads its event stream, or polls where no stream is available.
 struct Events: Sendable {
-    /// The API sends a comment every 15 s: a stream that is silent for longer than two of them is dead.
+    /// Seconds. The API sends a comment every 15 s. A stream that misses two of them is dead.
     private static let silence: TimeInterval = 35
-    /// How long it may fail until nobody is there: a lift, a tunnel, a change of networks. Time that the app was suspended is none of it.
+    /// How long failures may last before the stream throws, in seconds: enough for an elevator, a tunnel or a change of
+    /// networks. Time that the app was suspended does not count.
     private static let patience: TimeInterval = 180
-    /// One try with the pause before it takes no longer: what is more was a suspension.
+    /// The longest time for one attempt and the pause before it, in seconds. Any time beyond it was a suspension of the
+    /// app.
     private static let longestTry: TimeInterval = 110
 
     let connection: Connection
     let path: String
 
-    /// The present state, then each change; ends after the last.
+    /// Returns the current state, then each change until the prediction ends.
     func stream() -> AsyncThrowingStream<Prediction, Error> {
         AsyncThrowingStream { continuation in
             let task = Task {
@@ -35,7 +37,7 @@ struct Events: Sendable {
         var failedAt = Date()
         var failures = 0
         var rounds = 0
-        // Whether that was the last state.
+        // Delivers a state if it is new. Returns whether it is the last one.
         func take(_ prediction: Prediction) -> Bool {
             if prediction != seen { deliver(prediction) }
             seen = prediction
@@ -51,7 +53,7 @@ struct Events: Sendable {
                     let (bytes, answer) = try await connection.open(.init(path: path + "/events", headers: headers, timeout: Self.silence))
                     guard answer.value(forHTTPHeaderField: "Content-Type")?.lowercased().hasPrefix("text/event-stream") == true else {
                         bytes.task.cancel()
-                        throw ValetkeyError(.unreadableAnswer, "The answer is no event stream.")
+                        throw ValetkeyError(.unreadableAnswer, "The response is not an event stream.")
                     }
                     let hasEnded = try await Connection.mappingErrors {
                         try await read(bytes) { event in
@@ -61,9 +63,10 @@ struct Events: Sendable {
                             }
                             guard event.type == "status" else { return false }
                             guard let prediction = try? JSONDecoder().decode(Prediction.self, from: Data(event.data.utf8)) else {
-                                throw ValetkeyError(.unreadableAnswer, "The answer is not Valetkey's.")
+                                throw ValetkeyError(.unreadableAnswer, "The response is not from Valetkey.")
                             }
-                            // Only now: what is not understood is no sign of life, and is asked for again.
+                            // Only after decoding: an event that cannot be decoded is no sign of life, and is requested
+                            // again.
                             (lastID, failures) = (event.id, 0)
                             return take(prediction)
                         }
@@ -74,13 +77,13 @@ struct Events: Sendable {
                     failures = 0
                     if take(prediction) { return }
                 }
-                // The stream ends after five minutes and with its token: the next one goes on.
+                // A stream ends after five minutes, or when its token expires. The next round of the loop resumes it.
             } catch let error as ValetkeyError where error.mayRepeat(isRepeatable: true) {
                 failingFor = failures == 0 ? 0 : failingFor + min(max(0, Date().timeIntervalSince(failedAt)), Self.longestTry)
                 failedAt = Date()
                 if failingFor > Self.patience { throw error }
                 failures += 1
-                // Four streams are open already, or something on the way keeps streams back: look instead.
+                // 429: four streams are open already. Time-out: something on the way buffers streams. Poll instead.
                 if error.status == 429 || error.code == .timeout { canStream = false }
                 delay = Connection.backoff(tries: failures, retryAfter: error.retryAfter)
             }
@@ -88,7 +91,8 @@ struct Events: Sendable {
         }
     }
 
-    /// Hands on each event, and `nil` for each comment as a sign of life, until `take` says that it was the last.
+    /// Passes each event to `take`, and `nil` for each comment as a sign of life. Returns true once `take` reports the
+    /// last state, or false at the stream's end.
     private func read(_ bytes: URLSession.AsyncBytes, _ take: (EventParser.Event?) throws -> Bool) async throws -> Bool {
         defer { bytes.task.cancel() }
         var lines = LineSplitter()

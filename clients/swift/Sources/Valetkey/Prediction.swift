@@ -1,10 +1,10 @@
 import Foundation
 
-/// One prediction, as far as it has come (docs/openapi.json, `Prediction`).
+/// A prediction at one point in time (docs/openapi.json, `Prediction`).
 public struct Prediction: Codable, Sendable, Equatable, Identifiable {
     public enum Status: String, Codable, Sendable {
         case queued, processing, succeeded, failed, canceled
-        /// Of a newer API than this client's.
+        /// A status that this client does not know, from a newer API.
         case unknown
 
         public init(from decoder: Decoder) throws {
@@ -19,7 +19,7 @@ public struct Prediction: Codable, Sendable, Equatable, Identifiable {
     }
 
     public struct Queue: Codable, Sendable, Equatable {
-        /// From 1.
+        /// Starts at 1.
         public let position: Int
         public let etaSeconds: Int
 
@@ -36,14 +36,14 @@ public struct Prediction: Codable, Sendable, Equatable, Identifiable {
     /// ISO 8601, UTC.
     public let createdAt: String
     public let completedAt: String?
-    /// https URLs, empty until it succeeded.
+    /// https URLs of the results; empty until it succeeded.
     public let output: [String]
     public let error: Failure?
-    /// A decimal number; nil while that is open.
+    /// The cost, as a decimal number; nil while it is not known.
     public let creditsUsed: String?
-    /// Only while it is queued.
+    /// Set only while it is queued.
     public let queue: Queue?
-    /// Until the vendor has confirmed the end.
+    /// True from a cancel until the vendor confirms it.
     public let cancelRequested: Bool?
 
     public var id: String { jobID }
@@ -67,7 +67,7 @@ public struct Prediction: Codable, Sendable, Equatable, Identifiable {
     }
 }
 
-/// An uploaded file: its `fileID` goes into an input whose rule has `"format":"file"`.
+/// An uploaded file. `fileID` is the value of an input whose rule has `"format":"file"`.
 public struct StoredFile: Codable, Sendable, Equatable {
     public let fileID: String
     public let contentType: String

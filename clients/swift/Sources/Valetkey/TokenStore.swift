@@ -1,17 +1,21 @@
 import Foundation
 
-/// Gives a JWT for the signed-in user. `forceRefresh`: the API refused the last one, so do not answer from a cache.
+/// Returns a JWT for the signed-in user. If `forceRefresh` is true, the API refused the last one: do not return a
+/// cached token.
 ///
-/// Throw a `URLError` for what passes, such as no network: it is repeated. So is an error with one behind it, as Firebase has them
-/// (`NSUnderlyingErrorKey`), and `CancellationError`. After any other error the user has to sign in, and after
-/// `URLError(.userAuthenticationRequired)`.
+/// Throw a `URLError` for a temporary failure, such as no network: the client retries. It also retries after a
+/// `CancellationError` and after an error with an underlying `URLError` (`NSUnderlyingErrorKey`), such as Firebase's.
+/// After any other error, and after a `URLError` with `.userAuthenticationRequired` or `.userCancelledAuthentication`,
+/// the user has to sign in.
 public typealias TokenProvider = @Sendable (_ forceRefresh: Bool) async throws -> String
 
-/// Tokens, or attestations: asked from the app, shared by callers at the same time, kept in memory and nowhere else.
+/// A store of the app's tokens, or of its attestations. Concurrent callers share one request to the app. Tokens are
+/// kept in memory only.
 actor TokenStore {
-    /// A token this close to its end is replaced first, so that it does not expire on its way.
+    /// A token that expires within this many seconds is replaced before it is used, so that it does not expire in
+    /// transit.
     private static let renewBeforeEnd: TimeInterval = 30
-    /// Assumed for a token that cannot be read: the API has the last word.
+    /// The assumed lifetime of a token that cannot be read, in seconds. The API decides whether it is valid.
     private static let assumedLifetime: TimeInterval = 60
 
     private let provider: TokenProvider
@@ -20,28 +24,29 @@ actor TokenStore {
     private var held: (token: String, renewAt: TimeInterval)?
     private var forceRefresh = false
     private var requests = 0
-    /// The number of the request that is waited for.
+    /// The number of the request that the waiters wait for.
     private var pending: Int?
     private var timer: Task<Void, Never>?
     private var waiters: [UUID: CheckedContinuation<String, Error>] = [:]
 
     /// - Parameters:
-    ///   - keepsTokens: until shortly before their end. Otherwise each call asks.
-    ///   - patience: seconds that a request is waited for.
+    ///   - keepsTokens: whether a token is kept until shortly before it expires. If false, each call asks the provider.
+    ///   - patience: the time-out of a request to the provider, in seconds.
     init(_ provider: @escaping TokenProvider, keepsTokens: Bool = true, patience: TimeInterval = 20) {
         self.provider = provider
         self.keepsTokens = keepsTokens
         self.patience = patience
     }
 
-    /// A token that is good for a while. Who is canceled leaves at once, and does not take the token away from the others.
+    /// Returns a token that does not expire soon. A canceled caller stops waiting at once; the request continues for
+    /// the other callers.
     func token() async throws -> String {
         try Task.checkCancellation()
         if let held, Self.uptime < held.renewAt { return held.token }
         let id = UUID()
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<String, Error>) in
-                // Canceled just now: the handler found nobody yet.
+                // The task was canceled before this waiter was registered, so the handler below did not find it.
                 if Task.isCancelled {
                     continuation.resume(throwing: CancellationError())
                     return
@@ -54,7 +59,7 @@ actor TokenStore {
         }
     }
 
-    /// Forgets a token that the API refused; another one that came meanwhile stays.
+    /// Forgets a token that the API refused. A newer token that arrived meanwhile stays.
     func refuse(_ token: String) {
         guard held?.token == token else { return }
         held = nil
@@ -69,7 +74,7 @@ actor TokenStore {
         requests += 1
         let number = requests
         pending = number
-        // Tasks of nobody's: no caller ends them.
+        // Unstructured tasks, so that canceling a caller does not cancel them.
         timer = Task { await self.giveUp(number) }
         Task { await self.request(number) }
     }
@@ -84,7 +89,8 @@ actor TokenStore {
         }
         switch outcome {
         case .success(let token):
-            // One that comes late is as good, unless it is older than another, or than a refusal.
+            // A token that arrives after the time-out is used too, unless it is older than another token or than a
+            // refusal.
             guard isAwaited || (held == nil && !forceRefresh) else { return }
             let left = Self.secondsLeft(of: token) ?? Self.assumedLifetime
             if keepsTokens { held = (token, askedAt + max(left - Self.renewBeforeEnd, left / 2)) }
@@ -95,7 +101,8 @@ actor TokenStore {
         answer(outcome)
     }
 
-    /// A provider that never answers holds up nobody for good: who waits is told, and who comes next asks again.
+    /// Ends the wait for a provider that never responds: the current waiters get an error, and the next caller starts a
+    /// new request.
     private func giveUp(_ number: Int) async {
         do {
             try await Task.sleep(nanoseconds: UInt64(patience * 1_000_000_000))
@@ -104,8 +111,8 @@ actor TokenStore {
         }
         guard pending == number else { return }
         pending = nil
-        // No `timeout`, which tells of a stream that something on the way keeps it back.
-        answer(.failure(ValetkeyError(.network, "The token provider did not answer in time.")))
+        // The code is not `timeout`: `Events` takes that for a stream that something on the way buffers.
+        answer(.failure(ValetkeyError(.network, "The token provider did not respond in time.")))
     }
 
     private func answer(_ outcome: Result<String, Error>) {
@@ -117,22 +124,23 @@ actor TokenStore {
     private static func outcome(of provider: TokenProvider, forceRefresh: Bool) async -> Result<String, Error> {
         do {
             let token = try await provider(forceRefresh)
-            // A line break would end up in a header.
+            // A line break would inject a header.
             guard !token.isEmpty, token.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-                return .failure(ValetkeyError(.noToken, "The token provider did not answer with a token."))
+                return .failure(ValetkeyError(.noToken, "The token provider did not return a token."))
             }
             return .success(token)
         } catch let error as ValetkeyError {
             return .failure(error)
         } catch {
-            return .failure(ValetkeyError(passes(error) ? .network : .noToken, "There is no token: \(error.localizedDescription)"))
+            return .failure(ValetkeyError(passes(error) ? .network : .noToken, "Getting a token failed: \(error.localizedDescription)"))
         }
     }
 
-    /// Whether the app's own function failed for want of a network. The task that it runs in is never canceled: a cancellation is its own.
+    /// Returns whether the app's own function failed temporarily, such as for lack of a network. This client never
+    /// cancels the function's task, so a `CancellationError` is the function's own.
     static func passes(_ error: Error) -> Bool {
         var next: Error? = error
-        // What is behind an error may be a circle.
+        // A chain of underlying errors may be a cycle.
         for _ in 0..<8 {
             guard let current = next else { return false }
             if current is CancellationError { return true }
@@ -145,10 +153,11 @@ actor TokenStore {
         return false
     }
 
-    /// A clock that nobody sets, and that goes on while the device sleeps.
+    /// Seconds on a monotonic clock that continues while the device sleeps.
     private static var uptime: TimeInterval { TimeInterval(clock_gettime_nsec_np(CLOCK_MONOTONIC_RAW)) / 1_000_000_000 }
 
-    /// What is left of a JWT by its own times. Nothing is verified: that is the API's work.
+    /// Returns the remaining lifetime of a JWT by its own times, in seconds, or nil if it cannot be read. Verifies
+    /// nothing: the API does.
     static func secondsLeft(of token: String, now: TimeInterval = Date().timeIntervalSince1970) -> TimeInterval? {
         struct Times: Decodable {
             let iat: TimeInterval
@@ -159,7 +168,7 @@ actor TokenStore {
         var payload = parts[1].replacingOccurrences(of: "-", with: "+").replacingOccurrences(of: "_", with: "/")
         while payload.count % 4 != 0 { payload += "=" }
         guard let data = Data(base64Encoded: payload), let times = try? JSONDecoder().decode(Times.self, from: data), times.exp > times.iat else { return nil }
-        // By its own times it is not good now, and yet it was just handed out: this device's clock is wrong.
+        // A token that was just handed out is valid. If its own times say otherwise, this device's clock is wrong.
         let isClockWrong = now < times.iat || now >= times.exp
         return isClockWrong ? times.exp - times.iat : times.exp - now
     }

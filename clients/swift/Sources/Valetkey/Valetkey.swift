@@ -1,23 +1,24 @@
 import Foundation
 
-/// Calls a prediction API through Valetkey. It keeps the token in memory, so make one and share it.
+/// A client of Valetkey. It keeps the token in memory, so create one and share it.
 ///
-/// Every method throws a `ValetkeyError`, or `CancellationError` when its task is canceled: that ends the waiting, and the prediction goes
-/// on. `cancel(_:)` ends the prediction.
+/// Every method throws a `ValetkeyError`, or a `CancellationError` when its task is canceled. Canceling the task only
+/// stops the waiting: the prediction continues. Call `cancel(_:)` to stop the prediction.
 public final class Valetkey: Sendable {
-    /// The API waits up to 45 s for the vendor before it answers a create.
+    /// Time-out of a create, in seconds. The API waits up to 45 s for the vendor before it responds.
     private static let createTimeout: TimeInterval = 55
 
-    /// After its last byte, a file is still on its way to the vendor.
+    /// Time-out of an upload without progress, in seconds. After the file's last byte, the API still passes the file to
+    /// the vendor.
     private static let uploadTimeout: TimeInterval = 120
 
     private let connection: Connection
 
     /// - Parameters:
     ///   - baseURL: https, or http on this machine. Anything else throws a `URLError`.
-    ///   - appCheck: gives the token of Firebase App Check, where the deployment wants one with each request. What it throws counts as
-    ///     what the token provider throws.
-    ///   - tokenProvider: asks the app's own backend for a JWT of the signed-in user.
+    ///   - appCheck: returns the Firebase App Check token, if the deployment requires one with each request. Its errors
+    ///     are handled like the token provider's.
+    ///   - tokenProvider: returns a JWT for the signed-in user, from the app's own backend.
     public init(
         baseURL: URL, configuration: URLSessionConfiguration = .ephemeral, appCheck: (@Sendable () async throws -> String)? = nil,
         tokenProvider: @escaping TokenProvider
@@ -25,13 +26,14 @@ public final class Valetkey: Sendable {
         connection = try Connection(baseURL: baseURL, configuration: configuration, appCheck: appCheck, tokenProvider: tokenProvider)
     }
 
-    /// Makes a prediction and waits until it succeeded: its `output` are URLs.
+    /// Creates a prediction and waits until it succeeds. Its `output` holds URLs. Throws if it failed or was canceled.
     ///
     /// - Parameters:
     ///   - model: `owner/model`.
-    ///   - input: by the model's rules, such as `["prompt": "A serene Japanese garden"]`.
-    ///   - idempotencyKey: the same key, the same prediction, for 24 hours. Keep it to repeat a create after the app was ended.
-    ///   - onUpdate: each state: the place in the queue, and when it starts.
+    ///   - input: such as `["prompt": "A serene Japanese garden"]`. It has to meet the model's rules.
+    ///   - idempotencyKey: for 24 hours, the same key returns the same prediction. Store it to repeat a create after
+    ///     the app was killed.
+    ///   - onUpdate: called with each state, such as a new queue position and the start.
     public func run(
         _ model: String, input: some Encodable & Sendable, idempotencyKey: String = UUID().uuidString,
         onUpdate: @Sendable (Prediction) -> Void = { _ in }
@@ -42,7 +44,7 @@ public final class Valetkey: Sendable {
             do {
                 prediction = try await wait(prediction.jobID, onUpdate: onUpdate)
             } catch var error as ValetkeyError {
-                // Whoever repeats what failed needs its key, also when the create was answered and what came after it failed.
+                // The caller needs the key to repeat safely, even if the create succeeded and a later step failed.
                 error.idempotencyKey = idempotencyKey
                 error.jobID = prediction.jobID
                 throw error
@@ -52,19 +54,19 @@ public final class Valetkey: Sendable {
         return prediction
     }
 
-    /// Makes a prediction: queued or processing.
+    /// Creates a prediction and returns it, queued or processing.
     public func create(
         _ model: String, input: some Encodable & Sendable, idempotencyKey: String = UUID().uuidString, imageCount: Int? = nil
     ) async throws -> Prediction {
-        // A line break would end up in a header.
+        // A line break would inject a header.
         guard (1...255).contains(idempotencyKey.utf8.count), idempotencyKey.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) else {
-            throw ValetkeyError(Code(rawValue: "invalid_idempotency_key"), "An idempotency key is 1 to 255 printable characters.")
+            throw ValetkeyError(Code(rawValue: "invalid_idempotency_key"), "An idempotency key must be 1 to 255 printable ASCII characters.")
         }
         let body: Data
         do {
             body = try JSONEncoder().encode(CreateRequest(input: input, imageCount: imageCount))
         } catch {
-            throw ValetkeyError(Code(rawValue: "invalid_parameter"), "The input is no JSON: \(error.localizedDescription)")
+            throw ValetkeyError(Code(rawValue: "invalid_parameter"), "The input cannot be encoded as JSON: \(error.localizedDescription)")
         }
         let path = "/v1/\(try Self.path(of: model))/predictions"
         let headers = ["Content-Type": "application/json", "Idempotency-Key": idempotencyKey]
@@ -73,7 +75,8 @@ public final class Valetkey: Sendable {
             return try await connection.send(call, as: Prediction.self)
         } catch var error as ValetkeyError {
             error.idempotencyKey = idempotencyKey
-            // 502 and 504 name the prediction: it exists, and may go on. If it failed, the refusal says more.
+            // A 502 or 504 names the prediction: it exists and may still be running. If it failed, the original error
+            // says more than the prediction.
             guard let jobID = error.jobID else { throw error }
             let prediction: Prediction
             do {
@@ -91,50 +94,51 @@ public final class Valetkey: Sendable {
         }
     }
 
+    /// Returns the prediction as it is now.
     public func get(_ jobID: String) async throws -> Prediction {
         try await connection.send(.init(path: Self.path(ofPrediction: jobID)), as: Prediction.self)
     }
 
-    /// The prediction when it has ended, however it ended.
+    /// Waits until the prediction ends and returns it, whether it succeeded, failed or was canceled.
     public func wait(_ jobID: String, onUpdate: @Sendable (Prediction) -> Void = { _ in }) async throws -> Prediction {
         for try await prediction in events(jobID) {
             onUpdate(prediction)
             if prediction.hasEnded { return prediction }
         }
-        // The stream of a canceled task ends without an error.
+        // If the task was canceled, its stream ends without an error.
         try Task.checkCancellation()
-        var error = ValetkeyError(.unreadableAnswer, "The events ended too early.")
+        var error = ValetkeyError(.unreadableAnswer, "The events ended before the prediction did.")
         error.jobID = jobID
         throw error
     }
 
-    /// The present state, then each change until the end. Lost connections are resumed.
+    /// Returns the prediction's current state, then each change until it ends. Resumes lost connections.
     public func events(_ jobID: String) -> AsyncThrowingStream<Prediction, Error> {
         Events(connection: connection, path: Self.path(ofPrediction: jobID)).stream()
     }
 
-    /// Asks for the end and answers at once; `cancelRequested` until the vendor confirmed.
+    /// Requests cancellation and returns at once. `cancelRequested` is true until the vendor confirms.
     @discardableResult
     public func cancel(_ jobID: String) async throws -> Prediction {
         try await connection.send(.init(method: "POST", path: Self.path(ofPrediction: jobID) + "/cancel"), as: Prediction.self)
     }
 
-    /// Uploads a file of at most 90,000,000 bytes without reading it into memory. An upload has no idempotency key: where its answer is
-    /// lost, it is not repeated.
+    /// Uploads a file of at most 90,000,000 bytes without reading it into memory. An upload has no idempotency key, so
+    /// the client does not repeat it if the response is lost.
     ///
     /// - Parameter contentType: image/png, jpeg, webp or gif, video/mp4 or webm, audio/wav.
     public func upload(_ file: URL, contentType: String, onProgress: @escaping @Sendable (Double) -> Void = { _ in }) async throws -> StoredFile {
         guard file.isFileURL, (try? file.checkResourceIsReachable()) == true else {
-            throw ValetkeyError(Code(rawValue: "invalid_parameter"), "There is no such file.")
+            throw ValetkeyError(Code(rawValue: "invalid_parameter"), "The file does not exist.")
         }
         let call = Connection.Call(method: "POST", path: "/v1/files", headers: ["Content-Type": contentType], timeout: Self.uploadTimeout, isRepeatable: false)
         return try await connection.repeating(isRepeatable: false) {
             try await connection.authorized(call) { request in
                 let (data, response) = try await connection.session.upload(for: request, fromFile: file, delegate: UploadProgress(onProgress))
-                guard let answer = response as? HTTPURLResponse else { throw ValetkeyError(.unreadableAnswer, "No HTTP.") }
+                guard let answer = response as? HTTPURLResponse else { throw ValetkeyError(.unreadableAnswer, "The response is not HTTP.") }
                 guard answer.statusCode == 201 else { throw ValetkeyError(answer: answer, body: data) }
                 guard let stored = try? JSONDecoder().decode(StoredFile.self, from: data) else {
-                    throw ValetkeyError(.unreadableAnswer, "The answer is not Valetkey's.")
+                    throw ValetkeyError(.unreadableAnswer, "The response is not from Valetkey.")
                 }
                 return stored
             }
@@ -143,13 +147,13 @@ public final class Valetkey: Sendable {
 
     private static let nameCharacters = CharacterSet(charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
-    /// `owner/model` as a path. A name of dots would lead to another route.
+    /// Returns `owner/model` as a path. A name of dots only would lead to another route.
     static func path(of model: String) throws -> String {
         let names = model.split(separator: "/", omittingEmptySubsequences: false)
         let isModel = names.count == 2 && names.allSatisfy { name in
             !name.isEmpty && name.unicodeScalars.allSatisfy(nameCharacters.contains) && !name.allSatisfy { $0 == "." }
         }
-        guard isModel else { throw ValetkeyError(Code(rawValue: "model_not_allowed"), "A model is `owner/model`.") }
+        guard isModel else { throw ValetkeyError(Code(rawValue: "model_not_allowed"), "A model must have the form `owner/model`.") }
         return model
     }
 

@@ -1,14 +1,14 @@
 import Foundation
 
-/// Everything that can go wrong, but for cancellation, which is `CancellationError`.
+/// Any failure of a call, except cancellation, which throws `CancellationError`.
 public struct ValetkeyError: Error, Sendable, LocalizedError {
-    /// What a program does about it.
+    /// What the program should do about an error.
     public enum Advice: Sendable {
-        /// Nobody knows whether it arrived: the same request with the same idempotency key, and nothing is made twice.
+        /// The request may have arrived. Send it again with the same idempotency key: nothing is made twice.
         case `repeat`
-        /// It was refused, and may pass later, after `retryAfter`.
+        /// The request was refused. It may succeed later, after `retryAfter`.
         case wait
-        /// Somebody must sign in, choose other input, or decide to pay again.
+        /// The user has to sign in, choose another input, or decide whether to pay again.
         case askUser
         /// The program or the settings are wrong.
         case giveUp
@@ -16,23 +16,24 @@ public struct ValetkeyError: Error, Sendable, LocalizedError {
 
     public let code: Code
     public let message: String
-    /// HTTP status; nil where there was no answer.
+    /// The HTTP status; nil if there was no response.
     public var status: Int?
-    /// What a user can quote to the operator.
+    /// The request's ID, which the user can quote to the operator.
     public var requestID: String?
-    /// `Retry-After`, seconds.
+    /// `Retry-After`, in seconds.
     public var retryAfter: TimeInterval?
-    /// The parameter that is wrong, such as `input.prompt`.
+    /// The invalid parameter, such as `input.prompt`.
     public var param: String?
-    /// The prediction that it is about: it exists, although something failed.
+    /// The ID of the prediction that the error is about. It exists, although the request failed.
     public var jobID: String?
-    /// Repeat the create with this key, and nothing is made twice.
+    /// The key of the create. Repeat the create with it, and nothing is made twice.
     public var idempotencyKey: String?
     /// The prediction that did not succeed.
     public var prediction: Prediction?
 
     public var errorDescription: String? { message }
-    /// What to do about it: what the code says, unless the `prediction` has failed, which is all that the same key would give.
+    /// What to do: the code's advice, but never `repeat` if there is a failed `prediction`. The same key would only
+    /// return that one again.
     public var advice: Advice { code.advice == .repeat && prediction != nil ? .askUser : code.advice }
 
     init(_ code: Code, _ message: String) {
@@ -40,7 +41,7 @@ public struct ValetkeyError: Error, Sendable, LocalizedError {
         self.message = message
     }
 
-    /// Reads an answer that is no success (docs/openapi.json, `Error`).
+    /// Reads the error in an unsuccessful response (docs/openapi.json, `Error`).
     init(answer: HTTPURLResponse, body: Data) {
         struct Envelope: Decodable {
             struct Details: Decodable {
@@ -64,26 +65,28 @@ public struct ValetkeyError: Error, Sendable, LocalizedError {
         jobID = inner?.details?.job_id
     }
 
-    /// A prediction that ended without success, as what `run` throws.
+    /// Makes the error that `run` throws for a prediction that ended without success.
     init(failed prediction: Prediction) {
         self.init(prediction.error.map { Code(rawValue: $0.code) } ?? .canceled, prediction.error?.message ?? "The prediction was canceled.")
         jobID = prediction.jobID
         self.prediction = prediction
     }
 
-    /// A `Retry-After` above this is the app's business: a person has to be told. The limits of a minute say 65 at most.
+    /// Seconds. A longer `Retry-After` is left to the app, which has to tell the user. Per-minute limits send at most
+    /// 65.
     private static let longestWait: TimeInterval = 70
 
-    /// Whether the client sends the same request again by itself. `isRepeatable`: to send it twice does no harm.
+    /// Returns whether the client retries the request by itself. `isRepeatable` means that sending it twice is
+    /// harmless.
     func mayRepeat(isRepeatable: Bool) -> Bool {
         if (retryAfter ?? 0) > Self.longestWait { return false }
         switch advice {
         case .wait: return true
         case .askUser, .giveUp: return false
         case .repeat:
-            // A create that failed behind the API has left a prediction, which is followed instead.
+            // The create failed behind the API and left a prediction. The client reads that one instead.
             guard isRepeatable, jobID == nil else { return false }
-            // An unreadable 404 or 403 is a wrong address, and stays one.
+            // An unreadable 403 or 404 comes from a wrong address, which a retry does not change.
             guard code == .unreadableAnswer, let status else { return true }
             return status < 300 || status == 429 || status >= 500
         }

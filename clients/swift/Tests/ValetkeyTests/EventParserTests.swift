@@ -8,7 +8,7 @@ final class EventParserTests: XCTestCase {
         return try text.utf8.compactMap { byte in try lines.take(byte).flatMap { try parser.take(line: $0) } }
     }
 
-    func testAStreamMeansTheSameWithEachKindOfLineEnd() throws {
+    func testParsesTheSameEventsWithEachKindOfLineEnd() throws {
         let lines = ["\u{FEFF}event: status", "id: 7", "data: {\"a\":\"ä\"}", "", ": heartbeat", "", "data: one", "data:two", "", ""]
         let wanted = [EventParser.Event(type: "status", data: "{\"a\":\"ä\"}", id: "7"), EventParser.Event(type: "message", data: "one\ntwo", id: "7")]
         for end in ["\n", "\r\n", "\r"] {
@@ -16,11 +16,11 @@ final class EventParserTests: XCTestCase {
         }
     }
 
-    func testAnEventThatIsNotFinishedIsNotDelivered() throws {
+    func testAnUnfinishedEventIsNotDelivered() throws {
         XCTAssertEqual(try events("data: x\n"), [])
     }
 
-    func testALineWithoutAnEndIsGivenUp() {
+    func testAnEndlessLineThrows() {
         XCTAssertThrowsError(try events(String(repeating: "x", count: 2 << 20)))
     }
 }

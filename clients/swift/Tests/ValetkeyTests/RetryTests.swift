@@ -2,7 +2,7 @@ import XCTest
 @testable import Valetkey
 
 final class RetryTests: XCTestCase {
-    func testWaitsGrowHaveABoundAndAreNeverShorterThanARetryAfter() {
+    func testBackoffIsBoundedAndNeverShorterThanRetryAfter() {
         for random in [0, 0.5, 0.999] {
             for tries in 1..<40 {
                 let delay = Connection.backoff(tries: tries, retryAfter: nil, random: random)
@@ -13,7 +13,7 @@ final class RetryTests: XCTestCase {
         }
     }
 
-    func testWhatMayHaveArrivedIsRepeatedOnlyWhereThatDoesNoHarm() {
+    func testARequestThatMayHaveArrivedIsRetriedOnlyIfThatIsHarmless() {
         let error = ValetkeyError(.network, "")
         XCTAssertTrue(error.mayRepeat(isRepeatable: true))
         XCTAssertFalse(error.mayRepeat(isRepeatable: false))
@@ -29,7 +29,7 @@ final class RetryTests: XCTestCase {
         XCTAssertFalse(ValetkeyError(Code(rawValue: "a_code_of_tomorrow"), "").mayRepeat(isRepeatable: true))
     }
 
-    func testWhoRepeatsWouldOnlyGetThePredictionThatHasFailed() throws {
+    func testAFailedPredictionChangesTheAdviceFromRepeatToAskUser() throws {
         var error = ValetkeyError(Code(rawValue: "upstream_timeout"), "")
         XCTAssertEqual(error.advice, .repeat)
         let failed = #"{"job_id":"pred_1","status":"failed","model":"a/b","created_at":"2026-01-15T10:30:00Z","output":[]}"#
@@ -37,14 +37,14 @@ final class RetryTests: XCTestCase {
         XCTAssertEqual(error.advice, .askUser)
     }
 
-    func testNamesCannotLeadToOtherRoutes() {
+    func testModelAndPredictionNamesCannotChangeTheRoute() {
         for model in ["../auth/token", "a/..", "a", "a/b/c", "a/b?x=1", ""] {
             XCTAssertThrowsError(try Valetkey.path(of: model), model)
         }
         XCTAssertEqual(Valetkey.path(ofPrediction: "../x"), "/v1/predictions/..%2Fx")
     }
 
-    func testATokenGoesOverHTTPSOrStaysOnThisMachine() throws {
+    func testBaseURLIsHTTPSOrOnThisMachine() throws {
         for url in ["http://example.com", "https://user@example.com", "https://example.com/?a", "https://example.com/#a"] {
             XCTAssertThrowsError(try Valetkey(baseURL: XCTUnwrap(URL(string: url))) { _ in "t" }, url)
         }

@@ -2,7 +2,7 @@ import XCTest
 @testable import Valetkey
 
 final class TokenStoreTests: XCTestCase {
-    /// The app's side: how often it was asked, and whether it answers.
+    /// The app's token provider: counts its calls, and responds once it is open.
     private actor App {
         private var asked = 0
         private var isSilent = true
@@ -25,7 +25,7 @@ final class TokenStoreTests: XCTestCase {
         }
     }
 
-    func testWhoIsCanceledLeavesAtOnceAndTheOthersGetTheToken() async throws {
+    func testACanceledCallerLeavesAtOnceAndTheOthersGetTheToken() async throws {
         let app = App()
         let store = TokenStore({ _ in
             let number = await app.ask()
@@ -38,14 +38,14 @@ final class TokenStoreTests: XCTestCase {
         first.cancel()
         do {
             _ = try await first.value
-            XCTFail("It was canceled.")
+            XCTFail("The canceled caller got a token.")
         } catch is CancellationError {}
         await app.open()
         let token = try await second.value
         XCTAssertEqual(token, "t1")
     }
 
-    func testAProviderThatNeverAnswersHoldsUpNobodyForGood() async throws {
+    func testAProviderThatNeverRespondsDoesNotBlockLaterCallers() async throws {
         let app = App()
         let store = TokenStore({ _ in
             let number = await app.ask()
@@ -54,7 +54,7 @@ final class TokenStoreTests: XCTestCase {
         }, patience: 0.1)
         do {
             _ = try await store.token()
-            XCTFail("Nobody answered.")
+            XCTFail("The call returned although the provider never responded.")
         } catch let error as ValetkeyError {
             XCTAssertEqual(error.code, .network)
         }
@@ -62,7 +62,7 @@ final class TokenStoreTests: XCTestCase {
         XCTAssertEqual(token, "t2")
     }
 
-    func testATokenIsKeptAndOneThatWasRefusedIsAskedForAnew() async throws {
+    func testATokenIsKeptAndARefusedOneIsReplaced() async throws {
         let store = TokenStore({ forceRefresh in "\(forceRefresh)" })
         let first = try await store.token()
         XCTAssertEqual(first, "false")
@@ -74,7 +74,7 @@ final class TokenStoreTests: XCTestCase {
         XCTAssertEqual(third, "true")
     }
 
-    func testAnAttestationIsAskedForEachTime() async throws {
+    func testAnAttestationIsRequestedForEachCall() async throws {
         let app = App()
         let store = TokenStore({ _ in
             let number = await app.ask()
@@ -85,7 +85,7 @@ final class TokenStoreTests: XCTestCase {
         XCTAssertEqual([first, second], ["a1", "a2"])
     }
 
-    func testWhatCannotGoIntoAHeaderIsNoToken() async {
+    func testATokenThatCouldInjectAHeaderIsRefused() async {
         for text in ["", "a b", "a\r\nX: y", "ä"] {
             do {
                 _ = try await TokenStore({ _ in text }).token()
@@ -96,7 +96,7 @@ final class TokenStoreTests: XCTestCase {
         }
     }
 
-    func testNoNetworkIsToldFromNoUser() {
+    func testAMissingNetworkIsDistinguishedFromASignedOutUser() {
         let lost = URLError(.notConnectedToInternet)
         let firebase = NSError(domain: "FIRAuthErrorDomain", code: 17020, userInfo: [NSUnderlyingErrorKey: lost])
         let deeper = NSError(domain: "com.example", code: 1, userInfo: [NSUnderlyingErrorKey: firebase])
