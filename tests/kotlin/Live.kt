@@ -1,4 +1,4 @@
-// One scenario against the real Worker, told line by line to tests/kotlin/live.test.mjs.
+// Runs one scenario against the real Worker. Prints each result as a line, which tests/kotlin/live.test.mjs reads.
 package valetkey.live
 
 import java.io.File
@@ -9,7 +9,7 @@ import valetkey.ValetkeyException
 
 private const val MODEL = "black-forest-labs/flux-kontext-max"
 
-/** `SCENARIO BASE_URL TOKEN_URL ARGUMENT`: a GET of `TOKEN_URL` answers with a token. */
+/** Takes `SCENARIO BASE_URL TOKEN_URL ARGUMENT`. A GET of `TOKEN_URL` returns a token. */
 fun main(arguments: Array<String>) {
     val (scenario, baseUrl, tokenUrl, argument) = arguments
     val client = Valetkey(baseUrl) { tell("token"); get(tokenUrl) }

@@ -1,4 +1,4 @@
-// Runs each @Test of the compiled classes in a folder, in the order of their names.
+// Runs each @Test of the compiled classes in a folder, ordered by class and test name.
 package valetkey.runner
 
 import java.io.File

@@ -1,4 +1,4 @@
-// Stands for the annotation that kotlin-test-junit brings along: the tests run without JUnit here, and with it under Gradle.
+// Replaces the annotation of kotlin-test-junit. Here the tests run without JUnit; under Gradle they run with it.
 package kotlin.test
 
 annotation class Test

@@ -1,5 +1,5 @@
-// clients/kotlin on Java, against the built Worker on real workerd, over a network that loses answers and connections.
-// tests/kotlin/run.mjs compiles it and says where.
+// Tests clients/kotlin on Java against the built Worker on real workerd, over a network that loses responses and
+// connections. tests/kotlin/run.mjs compiles the client and passes its location in KOTLIN_CLASSES.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -27,7 +27,7 @@ after(async () => {
   await stack?.stop();
 });
 
-/** The app's own backend: a GET is answered with what `give(times)` makes. */
+/** Starts the app's own backend: it responds to the n-th GET with the result of `give(n)`. */
 async function backend(give) {
   let times = 0;
   const server = createServer(async (_, answer) => answer.end(await give((times += 1))));
@@ -37,8 +37,8 @@ async function backend(give) {
 }
 
 /**
- * Runs a scenario of Live.kt as somebody new; `onLine` is awaited before the next line is read. Returns what it told, as
- * `[what, value]`, and the vendor's requests meanwhile.
+ * Runs a scenario of Live.kt as a new user. Awaits `onLine` before it reads the next line. Returns `of(word)`, which gives
+ * the values of the lines that begin with a word, and the number of creates that reached the vendor meanwhile.
  */
 async function play(scenario, argument, { baseUrl = proxy.origin, plan, give, onLine = () => {} } = {}) {
   const subject = `kotlin-${(people += 1)}`;
@@ -67,7 +67,7 @@ async function play(scenario, argument, { baseUrl = proxy.origin, plan, give, on
   return { of, creates: creates.length };
 }
 
-/** An API that gives `answers` in turn, for what the Worker cannot be brought to say. */
+/** Starts an API that returns `answers` in turn, for responses that the Worker cannot be made to send. */
 async function otherApi(...answers) {
   const server = createServer((_, response) => {
     const { status, headers = {}, body } = answers.shift() ?? { status: 500, body: "one request too many" };
@@ -91,16 +91,16 @@ test("a prompt becomes a picture", FAR_AWAY, async () => {
   assert.deepEqual([creates, of("token").length], [1, 1]);
 });
 
-test("a create whose answer is lost is made once", FAR_AWAY, async () => {
+test("a create whose response is lost is made once", FAR_AWAY, async () => {
   proxy.loseAnswer(/^POST \S+\/predictions /);
-  // The JVM repeats a request once by itself: that is lost too, so that the client has to.
+  // The JVM by itself repeats the request once. That response is lost too, so that the client has to repeat it.
   proxy.loseAnswer(/^POST \S+\/predictions /);
   const { of, creates } = await play("run", "A garden behind a wall");
   assert.deepEqual(of("ended"), ["SUCCEEDED 1"]);
   assert.equal(creates, 1);
 });
 
-test("events go on after a cut connection, and nothing is told twice", FAR_AWAY, async () => {
+test("events resume after a cut connection, and no state comes twice", FAR_AWAY, async () => {
   let cuts = 0;
   const onLine = (line) => {
     if (line === "state PROCESSING") cuts += proxy.cut();
@@ -110,24 +110,24 @@ test("events go on after a cut connection, and nothing is told twice", FAR_AWAY,
   assert.ok(cuts > 0);
 });
 
-test("cancel ends it", FAR_AWAY, async () => {
+test("cancel ends a prediction", FAR_AWAY, async () => {
   const { of } = await play("cancel", "A garden that takes long [slow]");
   assert.match(of("state")[0], /^(PROCESSING true|CANCELED \w+)$/);
   assert.deepEqual(of("ended"), ["CANCELED"]);
 });
 
-test("a failure says why", FAR_AWAY, async () => {
+test("a failed prediction throws its reason", FAR_AWAY, async () => {
   const { of } = await play("run", "A garden [fail]");
   assert.match(of("error")[0], /^upstream_failed /);
 });
 
-test("more waits at once than streams may be open: the others look", FAR_AWAY, async () => {
+test("with more waits than a user may have streams, the others poll", FAR_AWAY, async () => {
   const { of, creates } = await play("waits", "garden");
   assert.deepEqual(of("ended"), Array(6).fill("SUCCEEDED"));
   assert.equal(creates, 6);
 });
 
-test("a refused token is replaced once, and then it is an error", FAR_AWAY, async () => {
+test("a refused token is replaced once, and a second refusal is an error", FAR_AWAY, async () => {
   const spoiled = async (token) => (await token()).replace(/.{4}$/, "AAAA");
   const mended = await play("create", "A garden", { give: (times, token) => (times === 1 ? spoiled(token) : token()) });
   assert.deepEqual([mended.of("state"), mended.of("token").length, mended.creates], [["PROCESSING"], 2, 1]);
@@ -135,7 +135,7 @@ test("a refused token is replaced once, and then it is an error", FAR_AWAY, asyn
   assert.deepEqual([refused.of("error"), refused.of("token").length, refused.creates], [["invalid_token 401 null"], 2, 0]);
 });
 
-test("who spent the allowance is told, and nothing is repeated", FAR_AWAY, async () => {
+test("a user without credits gets an error, and nothing is retried", FAR_AWAY, async () => {
   const subject = `kotlin-poor-${Date.now()}`;
   const give = () => stack.simulator.token(subject, "poor");
   assert.equal((await play("create", "one", { give })).creates, 1);
@@ -144,7 +144,7 @@ test("who spent the allowance is told, and nothing is repeated", FAR_AWAY, async
   assert.equal(creates, 0);
 });
 
-test("a file goes up", FAR_AWAY, async () => {
+test("a file is uploaded", FAR_AWAY, async () => {
   const file = join(tmpdir(), `valetkey-kotlin-${process.pid}.png`);
   writeFileSync(file, Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), Buffer.alloc(2_000_000)]));
   try {
@@ -157,11 +157,11 @@ test("a file goes up", FAR_AWAY, async () => {
   }
 });
 
-test("the account can be asked for", FAR_AWAY, async () => {
+test("the account can be read", FAR_AWAY, async () => {
   assert.deepEqual((await play("account", "-")).of("account"), ["default 0 0"]);
 });
 
-test("a Retry-After is waited for, and a page of somebody else's is told from an answer", FAR_AWAY, async () => {
+test("a Retry-After is obeyed, and the page of a captive portal is recognized", FAR_AWAY, async () => {
   const error = { type: "rate_limit_error", message: "slower", code: "rate_limited", request_id: "req_1" };
   const limited = { status: 429, headers: { "retry-after": "2" }, body: JSON.stringify({ error }) };
   const portal = { status: 403, headers: { "content-type": "text/html" }, body: "<html>Sign in to the hotel's network</html>" };

@@ -1,5 +1,5 @@
-// `make test-kotlin`: compiles clients/kotlin with npm's compiler on the machine's Java, runs its unit tests, and then the client against
-// the built Worker. What Gradle would do, without Gradle.
+// `make test-kotlin`: compiles clients/kotlin with the Kotlin compiler from npm on the machine's Java, runs its unit
+// tests, and then tests the client against the built Worker. Needs no Gradle.
 //
 //   JAVA   the command; default: java
 import { spawnSync } from "node:child_process";
@@ -16,9 +16,9 @@ const TESTS = join(OUT, "tests");
 const path = (...parts) => parts.join(delimiter);
 const jars = (...names) => path(...names.map((name) => join(JARS, `${name}.jar`)));
 const COMPILER = jars("kotlin-compiler", "kotlin-stdlib", "kotlin-script-runtime", "kotlin-reflect", "kotlinx-coroutines-core-jvm", "annotations-13.0");
-/** As clients/kotlin/build.gradle.kts has it: what an app with an older compiler can read. */
+/** The versions in clients/kotlin/build.gradle.kts, which let apps with an older compiler read the library. */
 const LANGUAGE = ["-language-version", "2.2", "-api-version", "2.2"];
-/** The library needs no more than this: coroutines are there for the tests of what README shows. */
+/** The library needs only this. The tests also need coroutines, for the recipes of README.md. */
 const LIBRARY_NEEDS = jars("kotlin-stdlib");
 const TESTS_NEED = path(LIBRARY, jars("kotlin-stdlib", "kotlin-test", "kotlinx-coroutines-core-jvm"));
 const CLASSES = path(TESTS, TESTS_NEED);
@@ -45,10 +45,10 @@ if (java.status !== 0) {
 rmSync(OUT, { recursive: true, force: true });
 mkdirSync(OUT, { recursive: true });
 const [, home = ""] = /java\.home = (.+)/.exec(java.stderr) ?? [];
-// A JDK knows what Java 8 had, and nothing newer is let through; a bare Java runtime does not.
+// A JDK knows Java 8's class library (`ct.sym`), so newer APIs are errors. A bare Java runtime does not know it.
 const release = existsSync(join(home, "lib/ct.sym")) ? ["-Xjdk-release=1.8"] : ["-jvm-target", "1.8"];
 compile(...release, "-Xexplicit-api=strict", "-cp", LIBRARY_NEEDS, "-d", LIBRARY, join(ROOT, "clients/kotlin/src/main/kotlin"));
-// The tests see what is internal. `kotlin.test.Test` is declared by tests/kotlin/Test.kt.
+// The tests may use internal declarations. tests/kotlin/Test.kt declares `kotlin.test.Test`.
 compile("-jvm-target", "1.8", `-Xfriend-paths=${LIBRARY}`, "-Xallow-kotlin-package", "-cp", TESTS_NEED, "-d", TESTS, join(ROOT, "clients/kotlin/src/test/kotlin"), join(ROOT, "tests/kotlin"));
 run(JAVA, ["-cp", CLASSES, "valetkey.runner.RunnerKt", TESTS]);
 run(process.execPath, ["--test", join(ROOT, "tests/kotlin/live.test.mjs")], { JAVA, KOTLIN_CLASSES: CLASSES });

@@ -1,7 +1,7 @@
-"""Parses Swift by its grammar: `parse.py FILE...`, each a .swift file, or Markdown whose ```swift blocks are parsed.
+"""Parses Swift with a grammar: `parse.py FILE...`. A FILE is a .swift file, or a Markdown page with ```swift blocks.
 
-Prints a line for each place that is no Swift, `FILE:LINE:COLUMN: what`, and at last how many pieces it parsed. Fails if a place was
-found, or a file without Swift. Types and names are a compiler's work, and not looked at.
+Prints a line for each syntax error, `FILE:LINE:COLUMN: what`, and at the end how many pieces it parsed. Fails if there is
+a syntax error or a file without Swift. Does not check types and names: that takes a compiler.
 """
 
 import re
@@ -16,7 +16,7 @@ BLOCK = re.compile(r"^ *```swift\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
 
 def pieces_of(path):
-    """The Swift of a file, as (lines above it, text)."""
+    """Returns the pieces of Swift in a file, as (number of lines above, text)."""
     text = Path(path).read_text(encoding="utf-8")
     if path.endswith(".swift"):
         return [(0, text)]
@@ -24,14 +24,14 @@ def pieces_of(path):
 
 
 def problems_of(text):
-    """What is no Swift, as (line, column, what), counted from 0."""
+    """Yields each syntax error as (line, column, what). Lines and columns count from 0."""
     nodes = [PARSER.parse(text.encode()).root_node]
     while nodes:
         node = nodes.pop()
         if node.is_missing:
             yield *node.start_point, f"{node.type} is missing"
         elif node.is_error:
-            yield *node.start_point, "no Swift: " + node.text.decode(errors="replace").split("\n")[0][:60]
+            yield *node.start_point, "not Swift: " + node.text.decode(errors="replace").split("\n")[0][:60]
         elif node.has_error:
             nodes.extend(reversed(node.children))
 
@@ -41,7 +41,7 @@ def main(paths):
     for path in paths:
         pieces = pieces_of(path)
         if not pieces:
-            print(f"{path}:1:1: there is no Swift in it")
+            print(f"{path}:1:1: the file has no Swift")
             found += 1
         for lines, text in pieces:
             parsed += 1

@@ -1,5 +1,5 @@
-// `make test-swift`: every Swift file of clients/swift, and the Swift of its README and of docs/mobile.md, parsed by the grammar
-// (tree-sitter-swift). There is no Swift toolchain where the tests run: what parses may still not compile.
+// `make test-swift`: parses every Swift file of clients/swift, and the Swift in its README and in docs/mobile.md, with
+// tree-sitter-swift. There is no Swift toolchain where the tests run, so code that parses may still not compile.
 //
 //   PYTHON_BIN   a Python with the packages of tests/requirements.txt; default: the Makefile's, else python3
 import assert from "node:assert/strict";
@@ -15,13 +15,13 @@ const SWIFT = join(ROOT, "clients/swift");
 const FILES = readdirSync(SWIFT, { recursive: true }).filter((name) => name.endsWith(".swift")).map((name) => join(SWIFT, name));
 const PAGES = ["clients/swift/README.md", "docs/mobile.md"].map((name) => join(ROOT, name));
 
-/** What somebody may leave behind: `[what, from, to]`. */
+/** Typical mistakes, planted to test the parser: `[what, from, to]`. */
 const MISTAKES = [
-  ["a brace that is not closed", /\}(?=[^}]*$)/, ""],
-  ["a bracket too many", /^([^/\n]*\))/m, "$1)"],
+  ["an unclosed brace", /\}(?=[^}]*$)/, ""],
+  ["a superfluous bracket", /^([^/\n]*\))/m, "$1)"],
   ["a parameter without a colon", /(func \w+\(\w+ ?\w*): /, "$1 "],
   ["half a declaration", /\blet \w+ = .*$/m, "let = "],
-  ["a word of another language", /^( *)(?:let|var) /m, "$1const let "],
+  ["a keyword of another language", /^( *)(?:let|var) /m, "$1const let "],
 ];
 
 const python = findPython("tree_sitter, tree_sitter_swift");
@@ -32,7 +32,7 @@ function parse(...files) {
   return { status, stdout };
 }
 
-/** Parses texts, by the names that they get; returns which lines were found, by name. */
+/** Parses `texts`, an object from file name to text. Returns the lines with problems, by file name. */
 function parseTexts(texts) {
   const directory = mkdtempSync(join(tmpdir(), "valetkey-swift-"));
   try {
@@ -51,7 +51,7 @@ function parseTexts(texts) {
 }
 
 const tests = [
-  ["every file, and every piece of Swift in the pages, parses", () => {
+  ["every file and every Swift block of the pages parses", () => {
     assert.ok(FILES.length >= 8);
     const { status, stdout } = parse(...FILES, ...PAGES);
     assert.equal(status, 0, stdout);
@@ -75,7 +75,7 @@ const tests = [
       assert.equal(found["page.md"][0], line);
     }
   }],
-  ["a page without Swift is one that lost it", () => {
+  ["a page without a Swift block is a problem", () => {
     assert.deepEqual(parseTexts({ "page.md": "# Valetkey for Swift\n" }), { "page.md": [1] });
   }],
 ];
