@@ -1,4 +1,4 @@
-// What jose says of each token of a file: `accepted`, or its error's code. The first line is the setting.
+// Prints jose's verdict on each token of a file: `accepted`, or the error's code. The file's first line is the setting.
 
 import { readFileSync } from "node:fs";
 import { decodeProtectedHeader, importJWK, jwtVerify } from "jose";
@@ -12,7 +12,7 @@ const issuers = await Promise.all(
   }),
 );
 
-/** As its documentation says: the key that `kid` names, its one algorithm, issuer, audience, and what must be there. */
+/** Verifies as jose's documentation says: the key of `kid`, its one algorithm, issuer, audience, required claims. */
 async function verdict(token, { issuer, keys }) {
   try {
     const found = keys.get(decodeProtectedHeader(token).kid);
@@ -35,7 +35,7 @@ const lines = [];
 for (const token of tokens) {
   const verdicts = [];
   for (const issuer of issuers) verdicts.push(await verdict(token, issuer));
-  // Another issuer's keys are no news: what the one says that knows the key.
+  // Prefers the verdict of the issuer that knows the key: "no such key" from the others says nothing.
   lines.push(verdicts.find((said) => said === "accepted") ?? verdicts.find((said) => said !== "no such key") ?? verdicts[0]);
 }
 process.stdout.write(`${lines.join("\n")}\n`);

@@ -1,4 +1,4 @@
-"""What PyJWT says of each token of a file: `accepted`, or its exception's name. The first line is the setting."""
+"""Prints PyJWT's verdict on each token of a file: `accepted`, or the exception's name. The first line is the setting."""
 
 import datetime
 import json
@@ -14,7 +14,7 @@ with open(sys.argv[1], encoding="utf-8") as file:
 
 
 class Clock(datetime.datetime):
-    """The test's time: PyJWT asks the machine's."""
+    """The test's clock, because PyJWT reads the machine's."""
 
     @classmethod
     def now(cls, tz=None):
@@ -29,7 +29,7 @@ issuers = [
 
 
 def verdict(token, issuer, keys):
-    """As its documentation says: the key that `kid` names, its one algorithm, issuer, audience, and what must be there."""
+    """Verifies as PyJWT's documentation says: the key of `kid`, its one algorithm, issuer, audience, required claims."""
     try:
         kid = jwt.get_unverified_header(token).get("kid")
         if not isinstance(kid, str) or kid not in keys:
@@ -45,7 +45,7 @@ def verdict(token, issuer, keys):
             options={"require": ["exp", "iat", "sub", "iss", "aud"]},
         )
         return "accepted"
-    except Exception as error:  # whatever it is, the token is not accepted
+    except Exception as error:  # any exception means that the token is not accepted
         return type(error).__name__
 
 

@@ -1,4 +1,4 @@
-// A server for the pages of one example at a time, on an origin that the Worker allows.
+// A server for the pages of one example at a time. run.mjs adds its origin to ALLOWED_ORIGINS.
 import { once } from "node:events";
 import { cpSync, createReadStream, mkdirSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { createServer } from "node:http";
@@ -42,8 +42,8 @@ export class Pages {
 }
 
 /**
- * A copy of an example in which `npm install` has happened: `valetkey` is clients/web, `packages` are the copy's own, and everything
- * else comes from the repository's own node_modules, further up.
+ * Copies an example to dist/examples and returns the copy's path. The copy is as after `npm install`: `valetkey` links
+ * to clients/web, and `packages` are copied. Other packages resolve to the repository's node_modules, further up.
  */
 export function install(name, packages = []) {
   const copy = join(ROOT, "dist/examples", name);

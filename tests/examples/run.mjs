@@ -1,8 +1,11 @@
-// `make test-examples`: what is in examples/, run as a user runs it, against the built Worker on real workerd.
+// `make test-examples`: runs examples/ as a user does, against the built Worker on real workerd.
 //
-// Each file in cases/ is one example's: its default export are `[name, test]` pairs, and `missing()`, if there is one, says
-// what this machine lacks to run them. Each test gets `{stack, pages, browser}`: the Worker, a server of pages on an origin that it
-// allows, and a function that launches Chromium once.
+// Each file in cases/ tests one example. Its default export is a list of `[name, test]` pairs. Its optional export
+// `missing()` returns what this machine lacks to run them, or `undefined`. Each test gets `{stack, pages, browser}`:
+//
+// - `stack`: the Worker and the simulator
+// - `pages`: a server of pages, on an origin that the Worker allows
+// - `browser()`: launches Chromium once
 //
 //   PYTHON_BIN     a Python with the packages of tests/requirements.txt; default: the Makefile's, else python3
 //   SIMULATOR_BIN  the simulator; default target/debug/valetkey-simulator

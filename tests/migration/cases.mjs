@@ -1,16 +1,18 @@
-// What each program is to print, and what has to be prepared for it on either side.
+// The expected output of each program, and the settings that it needs.
 //
-// `prints` is the whole of its output. `vendor` are settings of the simulator for both runs, `straight` for the run that
-// talks to the vendor only; `plan` is the user's in the run through the Worker.
+// - `prints`: matches the whole output
+// - `vendor`: settings of the simulator for both runs
+// - `straight`: settings of the simulator for the run that calls the vendor directly
+// - `plan`: the user's plan in the run through the Worker
 
-/** One line with the address of a picture. */
+/** One line with the URL of a picture. */
 const PICTURE = /^(https?:\S+\/outputs\/\S+\.png)\n$/;
 
 const QUICK = { prediction_ms: 500 };
 const LONG = { prediction_ms: 60_000 };
 
 export const PLANS = {
-  // One at a time, and nothing may wait: the second create is 429, as it is at the vendor.
+  // One concurrent prediction and no queue: a second create gets 429, as at the vendor.
   single: { requests_per_minute: 240, predictions_per_minute: 20, concurrent_predictions: 1, max_waiting: 0, daily_credits: "500" },
   broke: { requests_per_minute: 240, predictions_per_minute: 20, concurrent_predictions: 1, daily_credits: "1" },
 };

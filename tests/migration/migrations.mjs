@@ -1,4 +1,4 @@
-// Runs a program at the vendor and through the Worker, and compares.
+// Runs a program against the vendor and through the Worker, and compares the two runs.
 import assert from "node:assert/strict";
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,10 +9,10 @@ import { Recorder } from "../support/recorder.mjs";
 import { CASES } from "./cases.mjs";
 import { differingLines, programText, withValues } from "./programs.mjs";
 
-/** The same for every run: nothing but the program's two lines tells it where it is. */
+/** The same for every run: only the program's two lines tell it which API it calls. */
 const ENVIRONMENT = Object.freeze({ PATH: process.env.PATH, NO_PROXY: "127.0.0.1" });
 
-/** Runs `name` against `target` with `bearer`, and records what it sends and receives. */
+/** Runs the program `name` against `target` with `bearer`, and records what it sends and receives. */
 async function runAgainst(target, bearer, name, runners) {
   const recorder = await Recorder.start(target);
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-migration-")));
@@ -27,7 +27,7 @@ async function runAgainst(target, bearer, name, runners) {
   }
 }
 
-/** The program ended well, printed what it should, and each address it printed is a picture's. */
+/** Asserts that the program exited with 0 and printed what it should, and that each URL it printed is a picture. */
 async function assertOutcome({ code, stdout, stderr }, prints) {
   assert.equal(code, 0, stderr + stdout);
   assert.match(stdout, prints, stderr);
@@ -48,7 +48,7 @@ async function atTheVendor(name, { simulator, vendorKey }, runners) {
   await prepare(simulator, { ...vendor, ...straight });
   const result = await runAgainst(simulator.origin, vendorKey, name, runners);
   await assertOutcome(result, prints);
-  // Here the program does hold the key: the scan of the other run is not vacuous.
+  // In this run the program has the key, which proves that the scan of the other run is not vacuous.
   assert.notDeepEqual(scan(vendorKey, result.records), [], "the recorder saw no key");
   return result;
 }
@@ -62,7 +62,7 @@ async function throughTheWorker(name, { simulator, origin, vendorKey }, runners)
   await assertOutcome(result, prints);
   assertKeyWasNeverVisible(vendorKey, result);
   assert.ok(result.records.some(({ content }) => content.includes(token)), "the recorder saw no token");
-  // The vendor saw the key alone, whatever it was asked.
+  // No request to the vendor holds the user's token.
   for (const { headers } of await simulator.vendorRequests(next)) {
     assert.ok(!JSON.stringify(headers).includes(token), "the user's token went to the vendor");
   }
@@ -81,17 +81,17 @@ async function migrate(name, { stack, runners }) {
   assert.equal(changed.length, 2, changed.join("\n"));
   assert.match(changed[0], /BASE_URL/);
   assert.match(changed[1], /BEARER/);
-  // It did ask what it was written to ask: the first path is the same.
+  // The first path is the same, so the program sent the request that it was written to send.
   assert.equal(after.paths[0], before.paths[0]);
 }
 
-/** One test for each program. */
+/** Returns one test for each program. */
 export default (names) =>
   names.map((name) => [`${name} works when two lines change`, (world) => migrate(name, world)]);
 
-/** The vendor has no such state: a create that it refuses for now waits in the queue. */
+/** A create that the vendor refuses with 429 waits in Valetkey's queue. The vendor has no such status as `queued`. */
 export const waiting = [
-  "picture.mjs works where Valetkey lets its create wait",
+  "picture.mjs works when Valetkey queues its create",
   async ({ stack, runners }) => {
     const { simulator, origin } = stack;
     await prepare(simulator, CASES["picture.mjs"].vendor);
@@ -102,9 +102,9 @@ export const waiting = [
   },
 ];
 
-/** What docs/migrate.md says that Valetkey does not take, in the vendor's envelope. */
+/** What docs/migrate.md lists as not supported is refused with errors in the vendor's format. */
 export const absent = [
-  "the routes and the webhook that Valetkey does not have are refused as the vendor refuses",
+  "routes and webhooks that Valetkey does not support are refused in the vendor's error format",
   async ({ stack: { simulator, origin } }) => {
     await prepare(simulator);
     const { next } = await simulator.requests();
@@ -121,6 +121,6 @@ export const absent = [
     const create = JSON.stringify({ input: { prompt: "A garden" }, webhook: "https://app.example.com/hook" });
     const answer = await refusal("/black-forest-labs/flux-kontext-max/predictions", create);
     assert.equal(answer, "400 invalid_request_error unsupported_parameter webhook");
-    assert.deepEqual(await simulator.vendorRequests(next), [], "the vendor was asked");
+    assert.deepEqual(await simulator.vendorRequests(next), [], "a request reached the vendor");
   },
 ];

@@ -1,4 +1,4 @@
-// docs/migrate.md shows the programs that are tested, and no other code.
+// docs/migrate.md shows programs that are tested, and no other code.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,14 +6,14 @@ import { programText } from "./programs.mjs";
 
 const PAGE = readFileSync(join(import.meta.dirname, "../../docs/migrate.md"), "utf8");
 
-/** The blocks of code on the page in a language. */
+/** Returns the page's blocks of code in a language. */
 function blocks(language) {
   return [...PAGE.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms"))].map(([, code]) => code);
 }
 
 export default [
   [
-    "docs/migrate.md shows a program in each language, as it is tested",
+    "docs/migrate.md shows one tested program in each language, unchanged",
     () => {
       for (const [language, name] of [["sh", "picture.sh"], ["js", "picture.mjs"], ["python", "picture.py"]]) {
         assert.deepEqual(blocks(language), [programText(name)]);
@@ -21,7 +21,7 @@ export default [
     },
   ],
   [
-    "docs/migrate.md changes two lines that the program has",
+    "docs/migrate.md's diff changes two lines of picture.mjs",
     () => {
       const [diff] = blocks("diff");
       const lines = (sign) => diff.split("\n").filter((line) => line.startsWith(sign)).map((line) => line.slice(1));

@@ -1,26 +1,26 @@
-// The programs of this folder, with the two lines that migration changes. Pure but for reading the files.
+// The programs in programs/, and the two lines that migration changes. Pure except for reading the files.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 const FOLDER = join(import.meta.dirname, "programs");
 
-/** What the two lines start with; what follows up to the end of the line is the value. */
+/** The two lines. The first group is what stands before the value, the second what stands after it. */
 const PLACES = { baseUrl: /^((?:const )?BASE_URL ?= ?).*?(;?)$/gm, bearer: /^((?:const )?BEARER ?= ?).*?(;?)$/gm };
 
 export const programNames = () => readdirSync(FOLDER).sort();
 
 export const programText = (name) => readFileSync(join(FOLDER, name), "utf8");
 
-/** The program with other values, `{baseUrl, bearer}`, in its two places. A JSON string is one in sh, JavaScript and Python. */
+/** Returns the program with other values `{baseUrl, bearer}`. A JSON string is also a string in sh, JS and Python. */
 export function withValues(text, values) {
   return Object.entries(PLACES).reduce((changed, [name, place]) => {
     const found = changed.match(place) ?? [];
-    if (found.length !== 1) throw new Error(`${found.length} places for ${name}`);
+    if (found.length !== 1) throw new Error(`the program has ${found.length} lines for ${name}, not one`);
     return changed.replace(place, (_, before, after) => before + JSON.stringify(values[name]) + after);
   }, text);
 }
 
-/** The lines in which two texts differ; texts of different length differ in everything. */
+/** Returns the lines of `one` that differ from `other`: all of them if the numbers of lines differ. */
 export function differingLines(one, other) {
   const [lines, others] = [one.split("\n"), other.split("\n")];
   return lines.length === others.length ? lines.filter((line, index) => line !== others[index]) : lines;

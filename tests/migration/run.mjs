@@ -1,5 +1,5 @@
-// `make test-migration`: programs that were written for the vendor, first against the vendor (the simulator), then through
-// Valetkey, with another base URL and another bearer and nothing else changed.
+// `make test-migration`: runs programs that were written for the vendor, first against the vendor (the simulator), then
+// through Valetkey. Only their base URL and their bearer change.
 //
 //   PYTHON_BIN     a Python with the packages of tests/requirements.txt; default: the Makefile's, else python3
 //   SIMULATOR_BIN  the simulator; default target/debug/valetkey-simulator

@@ -1,4 +1,4 @@
-// The deployment under test: everything that the document describes is on, and no limit is ever reached.
+// The deployment under test: every operation in the document is on, and no limit is ever reached.
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { SignJWT } from "jose";
 
@@ -10,7 +10,7 @@ const NEVER_REACHED = 1_000_000;
 
 export const MODEL = { owner: "black-forest-labs", name: "flux-kontext-max" };
 
-/** The most images of one create, and the rules of its inputs. */
+/** The model's policy: the most images of one create, and the rules of its inputs. */
 export const RULES = {
   max_image_count: 4,
   input: {
@@ -40,7 +40,7 @@ export class Deployment {
   #secret = randomBytes(48).toString("base64url");
   #signingKey = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
 
-  /** Settings of the Worker that is served at `origin`. */
+  /** Returns the settings of the Worker at `origin`. */
   settings(origin) {
     return {
       PUBLIC_URL: origin,
@@ -61,7 +61,7 @@ export class Deployment {
     };
   }
 
-  /** A token of this user, which outlives the test. */
+  /** Signs a token of `subject` that outlives the test. */
   token(subject) {
     const now = Math.floor(Date.now() / 1_000);
     return new SignJWT()
@@ -75,7 +75,7 @@ export class Deployment {
       .sign(Buffer.from(this.#secret));
   }
 
-  /** Two users and the operator, as schemathesis reads them (Web Fuzzing Commons). */
+  /** Returns two users and the operator in the format that schemathesis reads (Web Fuzzing Commons). */
   async callers() {
     const caller = async (name) => ({ name, fixedHeaders: [{ name: "Authorization", value: `Bearer ${await this.token(name)}` }] });
     return { auth: await Promise.all(["alice", OPERATOR, "bob"].map(caller)) };

@@ -1,4 +1,4 @@
-"""What schemathesis cannot know of this API, and a line for each answer, which tests/openapi/run.mjs counts."""
+"""Tells schemathesis what it cannot know about this API, and writes a line per response, which tally.mjs counts."""
 
 import json
 import os
@@ -8,9 +8,9 @@ from collections import deque
 import schemathesis
 
 ANSWERS = open(os.environ["ANSWERS_FILE"], "w", encoding="utf-8", buffering=1)
-# Of tests/openapi/narrow.mjs: after it, tokens of the test itself would end.
+# Unix seconds, from tests/openapi/narrow.mjs. Revoking tokens issued later would revoke the test's own.
 REVOCABLE_UNTIL = int(os.environ["REVOCABLE_UNTIL"])
-# Predictions that were created lately.
+# The last predictions that the test created.
 JOB_IDS = deque(maxlen=50)
 
 
@@ -26,10 +26,10 @@ def after_call(context, case, response):
         JOB_IDS.append(response.json()["job_id"])
 
 
-# The stateful phase follows those two: each waits for the end of a prediction.
+# Not for these two, which wait until a prediction is terminal. The stateful phase calls them.
 @schemathesis.hook.skip_for(operation_id=["watchPrediction", "streamPrediction"])
 def map_path_parameters(context, parameters):
-    """Every other good id becomes one that exists: a made-up id is found by nobody."""
+    """Replaces about half of the valid ids by ids that exist: a generated one only gets 404."""
     job_id = (parameters or {}).get("job_id")
     if JOB_IDS and re.fullmatch("pred_[0-9a-z]{26}", str(job_id)) and job_id[-1] < "g":
         return {**parameters, "job_id": JOB_IDS[ord(job_id[-2]) % len(JOB_IDS)]}
@@ -42,7 +42,7 @@ def filter_case(context, case):
 
 
 def members(value, name=None):
-    """Every value in a JSON text, with the name of the member that holds it."""
+    """Yields every value in parsed JSON, with the name of the member that holds it."""
     yield name, value
     items = value.items() if isinstance(value, dict) else ((name, item) for item in value) if isinstance(value, list) else ()
     for name, item in items:
@@ -50,17 +50,17 @@ def members(value, name=None):
 
 
 def is_beyond_schemas(name, value):
-    """What a schema would be wrong about, whatever it says."""
-    # JSON Schema takes 4.0 for an integer, and the API does not.
+    """Returns whether no JSON Schema can express how the API treats this value."""
+    # JSON Schema accepts 4.0 as an integer; the API does not.
     is_whole_float = isinstance(value, float) and value.is_integer()
-    # The vendor alone refuses an empty prompt: it has a price, but cannot be created.
+    # Only the vendor refuses an empty prompt, so an estimate of it succeeds and a create fails.
     is_empty_prompt = name == "prompt" and value == ""
-    # No pattern says that words differ.
+    # No pattern can require that words differ.
     words = value.split(" ") if name == "scope" and isinstance(value, str) else []
     return is_whole_float or is_empty_prompt or len(set(words)) < len(words)
 
 
 def ends_the_test(case):
-    """An operator's request that would end everybody's tokens, those of the test among them."""
+    """Returns whether this is an operator's request that would revoke all tokens, the test's own included."""
     until = case.body.get("issued_by") if isinstance(case.body, dict) else None
     return isinstance(until, int) and until > REVOCABLE_UNTIL

@@ -1,21 +1,21 @@
-// The document serves every deployment; what is good input depends on the deployment's policy and issuers. This narrows it to
-// one of them, so that input by the document is input that this Worker must take, and anything else is not.
+// docs/openapi.json describes every deployment, but the valid input depends on a deployment's policy and issuers. This
+// narrows the document to one deployment, so that its Worker must accept what the document allows, and refuse the rest.
 import { MODEL, RULES } from "./deployment.mjs";
 
-/** Tokens that were issued by then may be revoked: long ago, so that none of the test's is among them. */
+/** Tokens issued up to this time may be revoked, in Unix seconds (2001). The test's own are issued later. */
 export const REVOCABLE_UNTIL = 1_000_000_000;
 
-/** `document` for the Worker at `origin` with `deployment`'s settings; `subjectToken` may be exchanged there. */
+/** Returns `document` narrowed to the Worker at `origin`, where `subjectToken`, from `issuer`, may be exchanged. */
 export function narrow(document, { origin, issuer, subjectToken }) {
   const narrowed = structuredClone(document);
   const { parameters, schemas, responses } = narrowed.components;
   parameters.Owner.schema.const = MODEL.owner;
   parameters.Model.schema.const = MODEL.name;
-  // Creates that are held until the end would take most of the time.
+  // Creates that wait for a terminal prediction would take most of the time.
   parameters.Prefer.example = "wait=0";
   narrowCreates(schemas);
   narrowTokens(schemas, origin, subjectToken);
-  // A proof counts once, so that a document can hold none.
+  // A DPoP proof is valid once, so the document cannot contain one.
   const exchange = narrowed.paths["/auth/token"].post;
   exchange.parameters = exchange.parameters.filter(({ $ref }) => $ref !== "#/components/parameters/DPoP");
   narrowRevocations(schemas, issuer);
@@ -25,7 +25,7 @@ export function narrow(document, { origin, issuer, subjectToken }) {
   return narrowed;
 }
 
-/** Issuers and tokens of the document are none of this deployment's. */
+/** Replaces the issuers and tokens in the document's examples by those of this deployment. */
 function narrowExamples({ requestBody }, own) {
   for (const { examples } of Object.values(requestBody.content)) {
     for (const { value } of Object.values(examples)) {
@@ -45,12 +45,12 @@ function narrowCreates({ CreateRequest, NamedCreateRequest }) {
   NamedCreateRequest.properties.model = { const: id };
 }
 
-/** Input rules as JSON Schema says them. */
+/** Converts input rules to JSON Schema. */
 function inputSchema(rules) {
   const properties = Object.fromEntries(
     Object.entries(rules).map(([name, rule]) => {
       const { type, enum: choices, min, max, max_length } = rule;
-      // A string that holds U+0000 is refused by every rule.
+      // Every rule refuses a string that contains U+0000.
       const pattern = type === "string" && choices === undefined ? "^[^\\u0000]*$" : undefined;
       const schema = { type, enum: choices, minimum: min, maximum: max, maxLength: max_length, pattern };
       return [name, Object.fromEntries(Object.entries(schema).filter(([, value]) => value !== undefined))];
@@ -63,12 +63,12 @@ function inputSchema(rules) {
 function narrowTokens({ TokenRequest }, origin, subjectToken) {
   const { properties, required } = TokenRequest;
   properties.subject_token = { const: subjectToken };
-  // Guests are off: the settings name no Turnstile secret.
+  // Guests are off: the settings have no Turnstile secret.
   properties.subject_token_type.enum = properties.subject_token_type.enum.filter((type) => !type.endsWith(":turnstile"));
   properties.audience = { const: origin };
   properties.resource = { const: origin };
   properties.models = { const: `${MODEL.owner}/${MODEL.name}` };
-  // RFC 6749 section 3.2: without a value it counts as left out.
+  // RFC 6749 section 3.2: a parameter without a value is treated as omitted.
   for (const name of Object.keys(properties).filter((name) => !required.includes(name))) {
     properties[name] = { anyOf: [properties[name], { const: "" }] };
   }
@@ -80,7 +80,7 @@ function narrowRevocations({ Revocation }, issuer) {
   ofEverybody.properties.issued_by.maximum = REVOCABLE_UNTIL;
 }
 
-/** An error answer has one of the codes of its examples. */
+/** Restricts the code of an error response to the codes of its examples. */
 function narrowCodes(response, { examples, schemas }) {
   const content = response.content["application/json"];
   if (content.schema.$ref !== "#/components/schemas/Error") return;

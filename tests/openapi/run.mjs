@@ -1,5 +1,5 @@
-// `make test-openapi`: schemathesis sends what docs/openapi.json allows, and what it does not, to the built Worker on real
-// workerd. Each answer must be one that the document describes.
+// `make test-openapi`: schemathesis sends valid and invalid requests by docs/openapi.json to the built Worker on real
+// workerd. The document must describe each response.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,13 +12,14 @@ import { Tally } from "./tally.mjs";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const SCHEMATHESIS = resolve(ROOT, process.env.SCHEMATHESIS_BIN || ".tools/python/bin/schemathesis");
-// Long enough to be canceled, short enough to be deleted.
+// Long enough to cancel a prediction, short enough to delete it once it is terminal.
 const PREDICTION_MS = 100;
-// Beside each other, each with one thread: schemathesis's threads get into each other's way now and then. `--max-examples` are of
-// each operation, or scenarios of the stateful phase; the whole must come to tally.mjs's MIN_EXAMPLES.
+// These run in parallel, each with one thread, because schemathesis's own threads sometimes interfere with each other.
+// `--max-examples` counts examples of each operation, or scenarios of the stateful phase. All runs together must reach
+// MIN_EXAMPLES of tally.mjs.
 const RUNS = {
   "examples, coverage": ["--phases", "examples,coverage"],
-  // In one process with the coverage phase it ended after 16 scenarios.
+  // A separate process: together with the coverage phase, it stopped after 16 scenarios.
   stateful: ["--phases", "stateful", "--max-examples", "100"],
   "fuzzing predictions": ["--phases", "fuzzing", "--max-examples", "310", "--include-tag", "Predictions"],
   "fuzzing the rest": ["--phases", "fuzzing", "--max-examples", "310", "--exclude-tag", "Predictions"],
@@ -28,7 +29,7 @@ async function tryDocument(directory) {
   const deployment = new Deployment();
   const stack = await startStack({ predictionMs: PREDICTION_MS, settings: (origin) => deployment.settings(origin) });
   try {
-    // Creates would wait for the vendor's account to be paid for.
+    // With a low balance, creates would wait until the vendor account has credits.
     await stack.simulator.settings({ balance: "1000000000" });
     const document = await (await fetch(`${stack.origin}/openapi.json`)).json();
     const subjectToken = await deployment.token("exchanger");
@@ -58,7 +59,7 @@ async function tryDocument(directory) {
   }
 }
 
-/** Whether it found anything. What it prints comes in one piece. */
+/** Runs schemathesis. Prints its output in one piece, and resolves to whether it found a problem. */
 async function schemathesis(flags, env) {
   const config = join(import.meta.dirname, "schemathesis.toml");
   const child = spawn(SCHEMATHESIS, ["--config-file", config, "run", ...flags, "--checks", "all"], { cwd: ROOT, env });
@@ -79,6 +80,6 @@ if (existsSync(SCHEMATHESIS)) {
     rmSync(directory, { recursive: true, force: true });
   }
 } else {
-  console.log("SKIPPED: docs/openapi.json is not tried on the Worker: no schemathesis, see tests/requirements.txt");
+  console.log("SKIPPED: docs/openapi.json is not tested on the Worker: no schemathesis, see tests/requirements.txt");
   process.exitCode = process.env.CI ? 1 : 0;
 }

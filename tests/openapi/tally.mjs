@@ -1,10 +1,10 @@
-// What was answered, so that a run that met nothing but refusals does not pass.
+// Counts the responses, so that a run in which every request was refused does not pass.
 
 const MIN_EXAMPLES = 10_000;
-// Of all answers; the rest is what negative tests are refused with.
+// Least share of 2xx in all responses. The rest are mostly refusals of negative tests.
 const MIN_GOOD_SHARE = 0.2;
-// The capability of a webhook is known to the vendor alone; a vendor's stream is open only while its prediction runs, and is not
-// opened again for 10 s, so that it takes luck.
+// Operations that need not succeed. Only the vendor knows a webhook's capability. A vendor stream exists only while its
+// prediction runs, and is opened at most every 10 s, so that a success is luck.
 const SELDOM_GOOD = ["webhook", "streamPrediction"];
 
 export class Tally {
@@ -16,7 +16,7 @@ export class Tally {
     this.#methods = new Map(operations.map(([method, { operationId }]) => [operationId, method.toUpperCase()]));
   }
 
-  /** Adds the lines of hooks.py; those of methods that an operation's path does not have count for nothing. */
+  /** Adds the lines of hooks.py, without those whose method is not the operation's. */
   add(lines) {
     const answers = lines.split("\n").filter(Boolean).map((line) => JSON.parse(line));
     this.#answers.push(...answers.filter(({ operation, method }) => this.#methods.get(operation) === method));

@@ -1,4 +1,4 @@
-// examples/node: a picture from the command line, and what it says where there is none.
+// examples/node: makes a picture from the command line, and says why when it cannot.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -21,7 +21,7 @@ export default [
     },
   ],
   [
-    "node: a failure is told with its code, a refusal with its request id too",
+    "node: a failure is reported with its code, a refusal also with its request id",
     async (world) => {
       const failed = await makePicture(world, ["A garden [fail]"]);
       assert.equal(failed.code, 1);
@@ -33,7 +33,7 @@ export default [
     },
   ],
   [
-    "node: without an answer it says how to repeat it, and the repetition makes nothing twice",
+    "node: without a response it says how to repeat the command, and the repetition makes nothing twice",
     async (world) => {
       const lost = await makePicture(world, ["A garden"], { VALETKEY_URL: "http://127.0.0.1:9" });
       assert.equal(lost.code, 75);
@@ -46,7 +46,7 @@ export default [
     },
   ],
   [
-    "node: an interruption ends the waiting at once",
+    "node: SIGINT stops the waiting at once",
     async (world) => {
       const child = spawn(process.execPath, ["make-picture.mjs", "A garden [slow]"], { cwd: directory, env: environment(world), stdio: ["ignore", "pipe", "pipe"] });
       let said = "";
@@ -59,7 +59,7 @@ export default [
     },
   ],
   [
-    "node: a wrong command says what is right",
+    "node: a wrong command prints the usage",
     async (world) => {
       const { code, stderr } = await makePicture(world, []);
       assert.equal(code, 2);

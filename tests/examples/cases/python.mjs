@@ -10,7 +10,7 @@ const python = findPython();
 
 export const missing = () => (python === undefined ? "no python3 with the packages of tests/requirements.txt" : undefined);
 
-/** Runs the example behind a `Recorder` with this `cut`. Asserts that no piece of the vendor key is in what it records. */
+/** Runs the example behind a `Recorder` with this `cut`. Asserts that the record holds no piece of the vendor key. */
 async function makePicture({ session, origin, vendorKey }, args, cut) {
   const recorder = await Recorder.start(origin, cut);
   try {
@@ -48,7 +48,7 @@ async function assertPicture({ code, stdout, stderr }) {
   assert.equal(picture.headers.get("content-type"), "image/png", url);
 }
 
-/** Asserts that the program says what happened in a sentence, with the request id that the operator searches the log for. */
+/** Asserts that the program says in a sentence what happened, with the request id for the operator's log. */
 function assertExplains({ code, stdout, stderr, exchanges }, expected, pattern) {
   assert.equal(code, expected, stderr);
   assert.equal(stdout, "");

@@ -1,4 +1,4 @@
-// examples/web: the plain page, in Chromium.
+// examples/web: the page without a framework or a build step, in Chromium.
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { findChromium } from "../../support/browser.mjs";

@@ -1,5 +1,5 @@
-// Reads the four routes of the account (page "API Reference"), and says whether they tell the credits that are left, and
-// their headers how many requests are (page "Rate limits").
+// Reads the four routes of the account (page "API Reference"). Prints whether each has the credits that are left, and
+// whether its headers have the rate limit (page "Rate limits").
 const BASE_URL = "https://api.deepcreativelabs.com/v1";
 const BEARER = process.env.DEEPCREATIVE_API_KEY;
 

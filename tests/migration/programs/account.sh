@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints the credits that are left, with curl. The request is the first one of the page "Authentication".
+# Prints the remaining credits with curl. The request is the first one of the page "Authentication".
 set -eu
 
 BASE_URL="https://api.deepcreativelabs.com/v1"

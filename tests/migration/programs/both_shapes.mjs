@@ -1,5 +1,5 @@
-// Makes a picture with fetch and prints its URL, whichever shape the answer has: `job_id` and `output`, as the page
-// "HTTP/REST API" shows it, or `id` and `output_data`, as the page of flux-kontext-max does.
+// Makes a picture with fetch and prints its URL. Reads both shapes of the response: `job_id` and `output`, as on the
+// page "HTTP/REST API", and `id` and `output_data`, as on the page of flux-kontext-max.
 import { setTimeout as sleep } from "node:timers/promises";
 
 const BASE_URL = "https://api.deepcreativelabs.com/v1";

@@ -1,4 +1,4 @@
-// Starts a picture, cancels it with the address that the answer gives (page "HTTP/REST API"), and prints how it ended.
+// Starts a prediction, cancels it at the URL in the response (page "HTTP/REST API"), and prints its last status.
 import { setTimeout as sleep } from "node:timers/promises";
 
 const BASE_URL = "https://api.deepcreativelabs.com/v1";

@@ -1,4 +1,4 @@
-"""Starts a picture, cancels it (page "API Reference"), and prints how it ended."""
+"""Starts a prediction, cancels it (page "API Reference"), and prints its last status."""
 
 import os
 import time

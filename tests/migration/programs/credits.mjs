@@ -1,5 +1,5 @@
-// Tells the user when there are no credits left (page "Error codes"). One page of the documentation writes codes in
-// capitals and another does not, so a program folds the case.
+// Reports that no credits are left (page "Error codes"). One page of the documentation writes codes in capitals and
+// another in lower case, so the program ignores case.
 const BASE_URL = "https://api.deepcreativelabs.com/v1";
 const BEARER = process.env.DEEPCREATIVE_API_KEY;
 

@@ -1,4 +1,4 @@
-// Tells errors apart by status and type (page "Error codes").
+// Distinguishes errors by status and type (page "Error codes").
 const BASE_URL = "https://api.deepcreativelabs.com/v1";
 const BEARER = process.env.DEEPCREATIVE_API_KEY;
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes a picture with curl and prints its URL. The create is the one of the page of flux-kontext-max: it says how many
-# pictures beside the input, and which answer it accepts.
+# Makes a picture with curl and prints its URL. The create is the one of the page of flux-kontext-max: `image_count` is
+# beside `input`, and `accept` names JSON.
 set -eu
 
 BASE_URL="https://api.deepcreativelabs.com/v1"

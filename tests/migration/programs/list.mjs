@@ -1,5 +1,5 @@
-// Starts two pictures and finds both in the list, one on a page, with `limit` and `cursor` as the page "API Reference"
-// has them. That a page is `data` and `next_cursor` is an assumption: the documentation does not say.
+// Starts two predictions and finds both in the list, one on each page, with `limit` and `cursor` (page "API
+// Reference"). `data` and `next_cursor` in a page are an assumption: the documentation does not show them.
 const BASE_URL = "https://api.deepcreativelabs.com/v1";
 const BEARER = process.env.DEEPCREATIVE_API_KEY;
 

@@ -1,6 +1,5 @@
-// Makes two pictures at once where one may run: the second create is 429 and is tried again after `Retry-After`, but
-// not later than 1, 2 and 4 seconds, as the sample of the page "Rate limits" does. Better is to wait as long as the
-// header says.
+// Makes two pictures at once when one may run: the second create gets 429 and is retried after `Retry-After`, capped at
+// 1, 2 and 4 seconds, as in the sample of the page "Rate limits". Waiting as long as the header says is better.
 import { setTimeout as sleep } from "node:timers/promises";
 
 const BASE_URL = "https://api.deepcreativelabs.com/v1";

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Follows a picture's stream with curl and prints the last status in it. The page "API Reference" names the path and
-# nothing more: that these are server-sent events with the prediction as JSON is an assumption.
+# Follows a prediction's stream with curl and prints the last status in it. The page "API Reference" only names the
+# path. Server-sent events with the prediction as JSON are an assumption.
 set -eu
 
 BASE_URL="https://api.deepcreativelabs.com/v1"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes a picture with curl and prints its URL, as the page "HTTP/REST API" has it: the other path, the model named in
-# the body too, and the address to ask taken from the answer.
+# Makes a picture with curl and prints its URL, as on the page "HTTP/REST API": the path starts with `/models`, the body
+# names the model too, and the URL to poll comes from the response.
 set -eu
 
 BASE_URL="https://api.deepcreativelabs.com/v1"
