@@ -1,4 +1,4 @@
-//! `/v1/account*` and `/v1/models*`: the caller's own.
+//! `/v1/account*` and `/v1/models*` show the caller's own account and models.
 
 use serde_json::json;
 
@@ -32,7 +32,7 @@ fn the_account_shows_the_callers_plan_and_use() {
 }
 
 #[test]
-fn the_days_credits_are_never_overspent_by_a_burst() {
+fn a_burst_never_overspends_the_daily_credits() {
     let stack = shared();
     let token = token_with(&user("burst"), json!({"plan": "poor"}));
     let threads: Vec<_> = (0..8)
@@ -48,7 +48,7 @@ fn the_days_credits_are_never_overspent_by_a_burst() {
 }
 
 #[test]
-fn models_are_those_of_the_plan_and_the_token() {
+fn models_are_those_that_plan_and_token_allow() {
     let stack = shared();
     let ids = |token: &str| -> Vec<String> {
         let answer = stack.get(token, "/v1/models");

@@ -1,4 +1,4 @@
-//! Attestations of the app (Firebase App Check): beside a user's token or at `/auth/token`, never alone.
+//! App attestation (Firebase App Check): required beside a user's token or at `/auth/token`, never accepted alone.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::steps::assert_refused;
 const LIST: &str = "/v1/predictions";
 const HEADER: &str = "X-Firebase-AppCheck";
 
-/// The settings of docs/identity.md, with the keys where the simulator has them.
+/// Returns the settings of docs/identity.md, with the URL of the simulator's key set.
 fn app_check() -> Value {
     let text = std::fs::read_to_string(crate::harness::root().join("docs/identity.md")).unwrap();
     let section = text.split("\n## ").find(|part| part.starts_with("Firebase App Check")).expect("a section");
@@ -34,7 +34,7 @@ fn stack() -> Stack {
 }
 
 impl Stack {
-    /// An attestation as App Check makes it, with changes.
+    /// Returns an attestation as App Check issues it, with the changes in `wanted`.
     fn attestation(&self, wanted: &Value) -> String {
         let mut all = json!({"sub": "1:123456789012:android:0a1b2c3d4e5f"});
         all.as_object_mut().unwrap().extend(wanted.as_object().unwrap().clone());
@@ -50,7 +50,7 @@ fn refused(answer: &Response) {
 }
 
 #[test]
-fn a_users_token_counts_with_an_attestation_and_not_without() {
+fn a_users_token_is_accepted_only_with_an_attestation() {
     let stack = stack();
     let token = token(&user("phone"));
     let with = |attestation: &str| stack.send(&Request::get(LIST).bearer(&token).header(HEADER, attestation));
@@ -73,7 +73,7 @@ fn a_users_token_counts_with_an_attestation_and_not_without() {
 }
 
 #[test]
-fn an_attestation_is_nobody() {
+fn an_attestation_identifies_no_user() {
     let stack = stack();
     let good = stack.attestation(&json!({}));
     refused(&stack.get(&good, LIST));
@@ -88,7 +88,7 @@ fn an_attestation_is_nobody() {
 }
 
 #[test]
-fn an_exchange_needs_it_and_the_new_token_does_not() {
+fn an_exchange_needs_an_attestation_and_the_new_token_does_not() {
     let stack = stack();
     let provided = token_of(LOGIN, &user("exchange"), &json!({}));
     assert_oauth_error(&stack.exchange(&provided, &[]), 400, "invalid_client");
@@ -96,14 +96,14 @@ fn an_exchange_needs_it_and_the_new_token_does_not() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let ours = answer.json()["access_token"].as_str().unwrap().to_owned();
     assert_eq!(stack.get(&ours, LIST).status, 200);
-    // A guest's browser has shown Turnstile what it is.
+    // A guest needs no attestation: Turnstile has checked the browser.
     let guest =
         stack.exchange("guest:app.example:guest:1", &[("subject_token_type", "urn:valetkey:token-type:turnstile")]);
     assert_eq!(guest.status, 200, "{}", guest.text());
 }
 
 #[test]
-fn while_its_keys_cannot_be_had_nobody_is_sent_away_for_good() {
+fn while_the_attestation_keys_are_unavailable_the_refusal_is_a_503() {
     let stack = stack();
     stack.fault("keys", 10, &json!({"status": 500}));
     let good = stack.attestation(&json!({}));

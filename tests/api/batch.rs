@@ -1,4 +1,4 @@
-//! `POST /v1/predictions/batch`: all are admitted or none.
+//! `POST /v1/predictions/batch` admits all predictions of a batch or none.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ fn job_ids(batch: &Value) -> Vec<String> {
     rows.iter().map(|row| row["job_id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// What the vendor was asked for; side by side, so that the order of arrival says nothing.
+/// Returns the prompts that the vendor received, sorted: the creates of a batch are concurrent and arrive in any order.
 fn sent(stack: &Stack) -> Vec<String> {
     let mut prompts = stack.sent();
     prompts.sort();
@@ -43,7 +43,7 @@ fn ended(stack: &Stack, token: &str, batch: &Value) -> Value {
     wait_until("the batch ends", || Some(read(stack, token, batch)).filter(|batch| batch["status"] != "processing"))
 }
 
-/// Nothing of a refused batch is anywhere.
+/// Checks that a refused batch left nothing in the user's usage or list.
 #[track_caller]
 fn assert_nothing_was_made(stack: &Stack, token: &str) {
     let usage = stack.usage(token);
@@ -115,7 +115,7 @@ fn a_batch_that_exceeds_a_limit_is_refused_as_a_whole() {
 }
 
 #[test]
-fn a_batch_waits_for_the_room_that_it_needs_in_the_minute() {
+fn a_batch_that_exceeds_the_rest_of_the_minute_is_told_when_to_retry() {
     let stack = Stack::with_policy(&policy_with(&json!({"predictions_per_minute": 3}), &json!({})));
     let token = token(&user("hurried"));
     assert_eq!(send(&stack, &token, &["one"]).status, 202);
@@ -126,7 +126,7 @@ fn a_batch_waits_for_the_room_that_it_needs_in_the_minute() {
 }
 
 #[test]
-fn a_wrong_batch_says_where_it_is_wrong() {
+fn an_invalid_batch_names_the_invalid_member() {
     let stack = Stack::with_policy(&policy());
     let token = token(&user("wrong"));
     let good = item("p");
@@ -186,7 +186,7 @@ fn a_batch_needs_the_scope_and_every_one_of_its_models() {
 }
 
 #[test]
-fn the_status_of_a_batch_tells_all_some_or_none() {
+fn the_status_of_a_batch_is_succeeded_partial_or_failed() {
     let stack = Stack::with_policy(&policy());
     let token = token(&user("mixed"));
     for (prompts, status) in [
@@ -200,7 +200,7 @@ fn the_status_of_a_batch_tells_all_some_or_none() {
 }
 
 #[test]
-fn a_token_with_a_cap_does_not_make_part_of_a_batch() {
+fn a_capped_token_creates_no_part_of_a_batch() {
     let stack = Stack::with_policy(&policy());
     let name = user("capped");
     let capped = token_with(&name, json!({"jti": "one", "vk": {"max_predictions": 2}}));
@@ -211,7 +211,7 @@ fn a_token_with_a_cap_does_not_make_part_of_a_batch() {
 }
 
 #[test]
-fn one_key_repeats_the_whole_batch() {
+fn one_idempotency_key_replays_the_whole_batch() {
     let stack = Stack::with_policy(&policy());
     let token = token(&user("repeats"));
     let keyed = |prompts: &[&str]| {

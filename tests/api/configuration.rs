@@ -1,4 +1,4 @@
-//! A wrong configuration serves nothing, and says which names are wrong.
+//! An invalid configuration serves nothing, and `/readyz` names the invalid settings.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn changed_issuer(change: impl Fn(&mut Value)) -> String {
 }
 
 #[test]
-fn every_wrong_setting_is_named_at_readyz_and_nothing_is_served() {
+fn each_invalid_setting_is_named_at_readyz_and_nothing_is_served() {
     let rsa_1024 = json!({"keys": [{"kty": "RSA", "alg": "RS256", "e": "AQAB", "n": "r".repeat(171)}]});
     let with_keys = |keys: &Value, algorithm: &str| {
         let (keys, algorithm) = (keys.clone(), algorithm.to_owned());
@@ -75,7 +75,7 @@ fn every_wrong_setting_is_named_at_readyz_and_nothing_is_served() {
 }
 
 #[test]
-fn a_good_configuration_is_ready() {
+fn a_valid_configuration_is_ready() {
     let stack = Stack::start(&Options::default());
     let ready = stack.send(&Request::get("/readyz"));
     assert_eq!((ready.status, ready.json()), (200, json!({"status": "ready"})));
@@ -94,7 +94,7 @@ fn settings_for_development_are_an_error_on_a_public_host() {
 }
 
 #[test]
-fn without_demo_there_is_no_page() {
+fn without_demo_no_page_is_served() {
     let stack = Stack::start(&Options::default());
     for path in ["/", "/demo/demo.js", "/demo/settings.json"] {
         assert_eq!(stack.send(&Request::get(path)).error().2, "not_found");

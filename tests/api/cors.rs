@@ -1,4 +1,4 @@
-//! CORS for exact origins, on every answer.
+//! CORS for exact origins, on every response.
 
 use serde_json::json;
 
@@ -45,7 +45,7 @@ fn a_preflight_needs_no_token_and_costs_nothing() {
 }
 
 #[test]
-fn answers_and_errors_carry_the_headers_for_a_listed_origin() {
+fn responses_and_errors_carry_cors_headers_for_a_listed_origin() {
     let (stack, token) = (shared(), token(&user("cors")));
     let body = json!({"input": {"prompt": "p"}});
     let requests = [
@@ -90,7 +90,7 @@ fn an_origin_that_is_not_listed_gets_no_cors_headers() {
 }
 
 #[test]
-fn the_probes_hold_to_origins_like_every_route() {
+fn health_checks_check_the_origin_like_every_route() {
     let stack = shared();
     for path in ["/healthz", "/readyz"] {
         let allowed = stack.send(&Request::get(path).header("Origin", APP));
@@ -104,7 +104,7 @@ fn the_probes_hold_to_origins_like_every_route() {
 }
 
 #[test]
-fn a_broken_configuration_is_told_whatever_the_origin() {
+fn an_invalid_configuration_is_reported_to_any_origin() {
     let settings = vec![("DEMO", Some("yes".to_owned()))];
     let stack = Stack::start(&Options { settings, ..Options::default() });
     for (path, status) in [("/healthz", 200), ("/readyz", 503), ("/v1/predictions", 503)] {
@@ -114,7 +114,7 @@ fn a_broken_configuration_is_told_whatever_the_origin() {
 }
 
 #[test]
-fn a_request_without_an_origin_passes_without_headers() {
+fn a_request_without_an_origin_passes_without_cors_headers() {
     let (stack, token) = (shared(), token(&user("mobile")));
     let answer = stack.get(&token, "/v1/predictions");
     assert_eq!((answer.status, cors_headers(&answer)), (200, Vec::new()));

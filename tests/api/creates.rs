@@ -1,4 +1,4 @@
-//! How a request may carry its token and its body.
+//! How a request may carry its token, and how much of its body is read.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::harness::{MODEL, Options, SECRET, Stack, token, user};
 use crate::http::Request;
 
 #[test]
-fn a_token_is_taken_from_one_place_only() {
+fn a_token_is_accepted_only_in_the_authorization_header() {
     let stack = Stack::start(&Options::default());
     let good = token(&user("transport"));
     let body = json!({"input": {"prompt": "p"}});

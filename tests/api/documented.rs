@@ -1,5 +1,5 @@
-//! Each answer of the Worker, whatever the test is about, is one that docs/openapi.json describes: its status, code, media
-//! type and headers.
+//! Checks every response of the Worker, in any test, against docs/openapi.json: its status, code, media type and
+//! headers.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -16,15 +16,15 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_str(&text).unwrap()
 });
 
-/// Checks an answer to a request. Those of workerd itself and of the simulator have no id of ours, and those to a path or
-/// method that is no operation are not described one by one.
+/// Checks the response to a request. Skips responses of workerd itself and of the simulator, which have no request id
+/// of ours, and responses to a path or method that is no operation, which the document does not list one by one.
 pub fn check(method: &str, target: &str, answer: &Response) {
     let path = target.split(['?', '#']).next().unwrap();
     let is_ours = answer.header("x-request-id").is_some_and(|id| id.starts_with("req_"));
     match Route::parse(method, path) {
         Ok(Route::Demo(_)) | Err(_) => {}
         Ok(_) if !is_ours => {}
-        // Where no answer could be made, on any path: the document says so once, at its head.
+        // The response of last resort can come on any path; the document describes it once, at its head.
         Ok(route) if route.scope().is_none() && is_last_resort(answer) => {}
         Ok(_) => check_operation(if method == "HEAD" { "get" } else { method }, path, answer),
     }
@@ -38,14 +38,14 @@ fn is_last_resort(answer: &Response) -> bool {
 fn check_operation(method: &str, path: &str, answer: &Response) {
     let method = method.to_lowercase();
     let of_method = OPERATIONS.iter().filter(|(known, _)| *known == method);
-    let found: Vec<_> = of_method.filter(|(_, template)| is_of(path, template)).collect();
+    let found: Vec<_> = of_method.filter(|(_, template)| matches_template(path, template)).collect();
     let [(_, template)] = found[..] else { panic!("{method} {path} is not one operation: {found:?}") };
     let status = answer.status;
     let described = resolved(&DOCUMENT["paths"][template][&method]["responses"][status.to_string()]);
     assert!(described.is_object(), "{method} {template} is not said to answer {status}: {}", answer.text());
     let place = format!("{method} {template} {status}");
     check_headers(&place, described, answer);
-    // There is no body to HEAD, that of a stream comes later, and a Worker that is killed breaks off.
+    // Only a readable body is checked: HEAD has none, a stream's comes later, and a killed Worker's is cut off.
     if let (400.., Ok(body)) = (status, serde_json::from_slice::<Value>(&answer.body)) {
         let examples = described["content"]["application/json"]["examples"].as_object().unwrap();
         let codes: BTreeSet<_> = examples.values().map(|example| code_of(&resolved(example)["value"])).collect();
@@ -53,16 +53,18 @@ fn check_operation(method: &str, path: &str, answer: &Response) {
     }
 }
 
-/// Whether a path is of a template. Ids have prefixes and no owner is named like a part of a path, so that it is of one.
-fn is_of(path: &str, template: &str) -> bool {
-    let is_of = |(segment, wanted): (&str, &str)| match wanted {
+/// Returns whether a path matches a template. Ids have prefixes, and no owner has the name of a path segment, so at
+/// most one template of a method matches.
+fn matches_template(path: &str, template: &str) -> bool {
+    let matches_template = |(segment, wanted): (&str, &str)| match wanted {
         "{job_id}" => segment.starts_with("pred_"),
         "{batch_id}" => segment.starts_with("batch_"),
         "{file_id}" => segment.starts_with("file_"),
         "{owner}" => !["models", "predictions"].contains(&segment),
         _ => segment == wanted || wanted.starts_with('{'),
     };
-    path.split('/').count() == template.split('/').count() && path.split('/').zip(template.split('/')).all(is_of)
+    path.split('/').count() == template.split('/').count()
+        && path.split('/').zip(template.split('/')).all(matches_template)
 }
 
 fn check_headers(place: &str, described: &Value, answer: &Response) {

@@ -1,5 +1,5 @@
-//! Every line of the error table (contract 3) that this version has, with the exact status, type and code, and with
-//! nothing sent upstream. Those that the vendor provokes are in `upstream_answers`.
+//! Every error of the table in contract 3 that this version returns, with its exact status, type and code, and with
+//! nothing sent to the vendor. `upstream_answers` has the errors that the vendor causes.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn expect(answer: &Response, status: u16, kind: &str, code: &str) {
 const REQUEST: &str = "invalid_request_error";
 
 #[test]
-fn every_refusal_before_the_vendor_is_exact_and_sends_nothing_upstream() {
+fn every_refusal_before_the_vendor_has_its_exact_code_and_sends_nothing_upstream() {
     let stack = Stack::start(&Options::default());
     let token = token(&user("errors"));
     let post = |body: &Value| stack.send(&Request::post(MODEL).bearer(&token).json(body));
@@ -119,7 +119,7 @@ fn every_refusal_before_the_vendor_is_exact_and_sends_nothing_upstream() {
 }
 
 #[test]
-fn without_the_objects_everything_that_needs_them_is_refused() {
+fn without_the_durable_objects_every_request_that_needs_them_is_refused() {
     for unbound in ["LEDGER", "DISPATCHER"] {
         let stack = Stack::start(&Options { unbound: Some(unbound), ..Options::default() });
         let token = token(&user("closed"));
@@ -137,7 +137,7 @@ fn without_the_objects_everything_that_needs_them_is_refused() {
 }
 
 #[test]
-fn where_no_answer_can_be_made_there_is_one_in_our_words() {
+fn if_no_response_can_be_made_the_response_of_last_resort_is_in_our_format() {
     let settings = vec![("DEMO", Some("on".to_owned()))];
     let stack = Stack::start(&Options { settings, unbound: Some("ASSETS"), ..Options::default() });
     for path in ["/openapi.json", "/"] {

@@ -1,4 +1,5 @@
-//! `GET /v1/predictions/{id}/events`: present state first, each change, places in the queue, four streams of a user.
+//! `GET /v1/predictions/{id}/events`: the present state first, then each change and each queue position; at most four
+//! streams per user.
 
 use serde_json::{Value, json};
 
@@ -31,7 +32,7 @@ fn events_begin_with_the_present_state_and_end_with_the_prediction() {
     assert!(ids.is_sorted(), "{ids:?}");
     assert_eq!(events.last().unwrap().json(), stack.get(&token, &format!("/v1/predictions/{id}")).json());
     assert_eq!(events.last().unwrap().json()["status"], "succeeded");
-    // A browser that reconnects with what it has seen is told nothing twice.
+    // A browser that reconnects with `Last-Event-ID` gets no event twice.
     let last = ids.last().unwrap().to_string();
     let mut again = Sse::open(&stack.worker, &path(&id), &token, &[("Last-Event-ID", &last)]);
     assert!(again.next_event().is_none());
@@ -41,7 +42,7 @@ fn events_begin_with_the_present_state_and_end_with_the_prediction() {
 }
 
 #[test]
-fn places_in_the_queue_are_told_as_they_change() {
+fn queue_positions_are_sent_as_they_change() {
     let stack = Stack::with_policy(&policy_with(&json!({}), &json!({"concurrent_predictions": 1})));
     stack.control_put("/settings", &json!({"manual": true}));
     let token = token(&user("queued"));
@@ -60,25 +61,25 @@ fn places_in_the_queue_are_told_as_they_change() {
 }
 
 #[test]
-fn a_fifth_stream_of_a_user_is_refused_until_one_is_gone() {
+fn a_users_fifth_stream_is_refused() {
     let (stack, name) = (shared(), user("greedy"));
     let token = token(&name);
     let id = job_id(&stack.prompt(&token, "[slow] watched"));
     let mut streams: Vec<Sse> = (0..4).map(|_| open(stack, &token, &id)).collect();
     let fifth = stack.get(&token, &path(&id));
     assert_refused(&fifth, 429, "rate_limit_error", "rate_limited");
-    // Another user's are not counted with them.
+    // Another user's streams have their own limit: this one gets 404, not 429.
     let (other, theirs) = (crate::harness::token(&user("other")), stack.create(&crate::harness::token(&name)));
     assert_eq!(stack.get(&other, &path(&job_id(&theirs))).status, 404);
     assert!(streams.iter_mut().all(|stream| stream.next_event().is_some()));
 }
 
 #[test]
-fn streams_that_clients_left_keep_no_place() {
+fn a_stream_whose_client_left_frees_its_slot() {
     let stack = shared();
     let token = token(&user("restless"));
     let id = job_id(&stack.prompt(&token, "[slow] left"));
-    // Three times as many as may be open: each is left after its first event.
+    // Three times the limit: each client disconnects after the first event.
     for _ in 0..12 {
         let mut stream = wait_until("a place", || {
             Some(Sse::open(&stack.worker, &path(&id), &token, &[])).filter(|stream| stream.status() == 200)
@@ -88,7 +89,7 @@ fn streams_that_clients_left_keep_no_place() {
 }
 
 #[test]
-fn events_of_what_is_not_ones_own_are_not_found() {
+fn events_of_another_users_prediction_are_not_found() {
     let (stack, alice, bob) = (shared(), token(&user("alice")), token(&user("bob")));
     let id = job_id(&stack.prompt(&alice, "[slow] private"));
     for target in [path(&id), path("pred_01jh0000000000000000000000")] {
@@ -101,7 +102,7 @@ fn events_of_what_is_not_ones_own_are_not_found() {
 }
 
 #[test]
-fn nothing_is_told_after_the_token_has_ended() {
+fn no_event_is_sent_after_the_token_expires() {
     let stack = Stack::start(&Default::default());
     stack.control_put("/settings", &json!({"manual": true}));
     let name = user("expiring");
@@ -109,7 +110,7 @@ fn nothing_is_told_after_the_token_has_ended() {
     let id = job_id(&stack.prompt(&token, "stopped too late"));
     let exp = crate::harness::now() + 3;
     let mut stream = open(&stack, &token_with(&name, json!({"exp": exp})), &id);
-    // Just after `exp`, and long before the next look of a stream that looks every second or three.
+    // Just after `exp`, and well before the stream's next poll, which comes every one to three seconds.
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let end = std::time::Duration::from_secs(exp.unsigned_abs()) + std::time::Duration::from_millis(20);
     std::thread::sleep(end.saturating_sub(since_epoch));
@@ -120,17 +121,17 @@ fn nothing_is_told_after_the_token_has_ended() {
 }
 
 #[test]
-fn a_stream_ends_with_its_token_and_a_silent_one_says_that_it_lives() {
+fn a_stream_ends_with_its_token_and_a_silent_stream_sends_heartbeats() {
     let stack = shared();
     let name = user("expiring");
     let id = job_id(&stack.prompt(&token(&name), "[slow] watched"));
-    // The default leeway forgives five seconds when it is opened; the stream itself ends at `exp`.
+    // The default leeway of five seconds applies when the stream is opened. The open stream ends at `exp`.
     let now = crate::harness::now();
     let short = token_with(&name, json!({"exp": now + 3}));
     let mut stream = open(stack, &short, &id);
     let seen: Vec<_> = std::iter::from_fn(|| stream.next()).collect();
     assert!(!seen.is_empty() && seen.last().unwrap().json()["status"] == "processing");
-    // A manual prediction never changes: the next thing to come is the heartbeat.
+    // A manual prediction does not change by itself, so the heartbeat comes next.
     let stack = Stack::start(&Default::default());
     stack.control_put("/settings", &json!({"manual": true}));
     let token = token(&user("patient"));

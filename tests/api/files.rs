@@ -1,4 +1,4 @@
-//! `/v1/files`: untouched on the way to the vendor, bound to the owner, and usable in an input.
+//! `/v1/files`: a file reaches the vendor unchanged, belongs to its owner, and can be used in an input.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn file_requests(stack: &Stack) -> Vec<Value> {
 }
 
 #[test]
-fn a_file_arrives_at_the_vendor_untouched_and_is_its_owners() {
+fn a_file_reaches_the_vendor_unchanged_and_belongs_to_its_owner() {
     let stack = Stack::start(&Default::default());
     let (alice, bob) = (token(&user("alice")), token(&user("bob")));
     let uploaded = upload(&stack, &alice, "image/png", PNG);
@@ -31,7 +31,7 @@ fn a_file_arrives_at_the_vendor_untouched_and_is_its_owners() {
     assert_eq!((sent.len(), &sent[0]["body_bytes"]), (1, &json!(PNG.len())));
     let headers = sent[0]["headers"].to_string();
     assert!(headers.contains("image/png") && headers.contains(VENDOR_KEY) && !headers.contains(&alice));
-    // The owner's, and nobody else's.
+    // Only the owner can read and delete it.
     let path = format!("/v1/files/{id}");
     assert_eq!(stack.get(&alice, &path).json(), file);
     assert_refused(&stack.get(&bob, &path), 404, "not_found_error", "not_found");
@@ -74,7 +74,7 @@ fn files_are_listed_in_pages_newest_first() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_before_anybody_is_asked() {
+fn an_invalid_upload_is_refused_before_the_vendor_is_called() {
     let (stack, token) = (Stack::start(&Default::default()), token(&user("uploader")));
     for content_type in
         ["image/svg+xml", "text/html", "application/json", "image/png; charset=x", "multipart/form-data"]
@@ -110,7 +110,7 @@ fn what_is_no_file_is_refused_before_anybody_is_asked() {
 }
 
 #[test]
-fn a_vendor_that_refuses_a_file_leaves_nothing_behind() {
+fn a_file_that_the_vendor_refuses_leaves_no_record() {
     for (fault, status, code) in [
         (json!({"status": 413}), 502, "upstream_rejected"),
         (json!({"status": 401, "echo_authorization": {"in": "body"}}), 502, "upstream_rejected"),
@@ -128,7 +128,7 @@ fn a_vendor_that_refuses_a_file_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_file_in_an_input_is_sent_under_the_vendors_name_and_only_by_its_owner() {
+fn a_file_in_an_input_is_sent_by_its_vendor_id_and_only_for_its_owner() {
     let mut policy = policy();
     policy["models"]["acme/model-x"]["input"]["mask"] = json!({"type": "string", "format": "file"});
     let stack = Stack::with_policy(&policy);
@@ -153,7 +153,7 @@ fn a_file_in_an_input_is_sent_under_the_vendors_name_and_only_by_its_owner() {
     let vendor_id = sent["input"]["mask"].as_str().unwrap().to_owned();
     let ended = stack.ended(&alice, &job_id(&created));
     assert!(!ended.to_string().contains(&vendor_id));
-    // The vendor's name of it is no name of ours.
+    // The vendor's id of the file is not accepted as a file id.
     assert_refused(&create(&alice, &vendor_id), 400, "invalid_request_error", "invalid_parameter");
     let batch = json!({"predictions": [{"model": "acme/model-x", "input": {"prompt": "p", "mask": id}}]});
     let refused = stack.send(&Request::post("/v1/predictions/batch").bearer(&bob).json(&batch));
@@ -161,7 +161,7 @@ fn a_file_in_an_input_is_sent_under_the_vendors_name_and_only_by_its_owner() {
 }
 
 #[test]
-fn other_methods_say_which_there_are() {
+fn an_unsupported_method_gets_the_allowed_ones() {
     let answer = shared().send(&Request::new("PUT", "/v1/files").bearer(&token(&user("putter"))));
     assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD, POST")));
 }

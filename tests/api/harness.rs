@@ -1,7 +1,7 @@
-//! A stack: the simulator and the built Worker on wrangler's own workerd, on free ports, with storage on disk.
+//! A stack: the simulator, and the built Worker on wrangler's own workerd, on free ports, with storage on disk.
 //!
-//! workerd is started plainly, not through `wrangler dev`, whose proxy repairs requests and repeats them. When a test
-//! panics, its stack prints what both processes logged.
+//! The harness starts workerd directly, not with `wrangler dev`, whose proxy repairs and repeats requests. When a test
+//! panics, its stack prints the logs of both processes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,22 +22,22 @@ use crate::http::{Request, Response};
 pub const ISSUER: &str = "https://issuer.example";
 pub const AUDIENCE: &str = "api-test";
 pub const SECRET: &str = "a-secret-that-exists-in-tests-alone-0123456789";
-/// Passes the form and is no key of anybody's.
+/// A vendor key with the right form that belongs to no account.
 pub const VENDOR_KEY: &str = "sk_live_Test0Test1Test2Test3-Test4_Test5";
 pub const MODEL: &str = "/v1/acme/model-x/predictions";
 
-/// How a stack differs from the usual one.
+/// How a stack differs from the default stack.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// Settings to set, or with `None` to leave out.
+    /// Settings to set, or to leave out (`None`).
     pub settings: Vec<(&'static str, Option<String>)>,
-    /// Further flags of the simulator.
+    /// Additional flags of the simulator.
     pub simulator: Vec<&'static str>,
-    /// A binding that is left out, as if what is behind it could not be reached.
+    /// A binding to leave out, as if its service could not be reached.
     pub unbound: Option<&'static str>,
 }
 
-/// Both processes. Ended, with all they started, when it is dropped.
+/// Both processes. Dropping the stack ends them and their children.
 pub struct Stack {
     pub worker: String,
     objects: String,
@@ -50,12 +50,12 @@ pub struct Stack {
 
 static SHARED: LazyLock<Stack> = LazyLock::new(|| {
     let stack = Stack::start(&Options::default());
-    // Polls and creates of all tests together would fill the vendor's minute.
+    // The polls and creates of all tests together would exceed the vendor's default rate limit.
     stack.control_put("/settings", &json!({"requests_per_minute": 100_000, "concurrent_limit": 1_000}));
     stack
 });
 
-/// The stack of all tests that set no faults.
+/// Returns the stack that all tests without faults share.
 pub fn shared() -> &'static Stack {
     &SHARED
 }
@@ -76,7 +76,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a program whose end is tied to ours, and collects what it prints.
+    /// Starts a program that dies with this process, and collects its output.
     fn start(name: &'static str, mut command: Command) -> (Self, Receiver<String>) {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = spawn_on_keeper(command)
@@ -102,7 +102,7 @@ impl Process {
     }
 
     fn kill(&mut self) {
-        // SIGKILL: what is lost by it is what the tests are about.
+        // SIGKILL, not SIGTERM: the tests check what a crash loses.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -114,7 +114,7 @@ impl Stack {
         fs::create_dir_all(directory.join("storage")).unwrap();
         let program = std::env::var("SIMULATOR_BIN")
             .map_or_else(|_| root().join("target/debug/valetkey-simulator"), PathBuf::from);
-        let mut command = die_with_us(&program);
+        let mut command = dies_with_parent(&program);
         command.args(["--port", "0", "--control-port", "0", "--key", VENDOR_KEY, "--prediction-ms", "300"]);
         command.args(&options.simulator);
         let (simulator, lines) = Process::start("simulator", command);
@@ -131,7 +131,7 @@ impl Stack {
         Self { worker, objects, vendor, control, directory, _simulator: simulator, workerd: Mutex::new(workerd) }
     }
 
-    /// Ends workerd as a crash would, and starts it again on the same storage and port.
+    /// Kills workerd as a crash would, and starts it again on the same storage, on new ports.
     pub fn restart_workerd(&mut self) {
         self.kill_workerd();
         self.start_workerd_again();
@@ -149,8 +149,8 @@ impl Stack {
         self.objects = objects;
     }
 
-    /// Sends a message to an object, as another part of the Worker would.
-    pub fn tell(&self, binding: &str, name: &str, message: &Value) -> Value {
+    /// Sends a message to a Durable Object, as another part of the Worker would.
+    pub fn send_to_object(&self, binding: &str, name: &str, message: &Value) -> Value {
         Request::post(&format!("/{binding}/{name}")).json(message).send(&self.objects).json()
     }
 
@@ -166,7 +166,7 @@ impl Stack {
         self.send(&Request::post(MODEL).bearer(token).json(&json!({"input": {"prompt": "a test"}})))
     }
 
-    /// Reads a prediction until it has ended.
+    /// Polls a prediction until it has ended.
     pub fn ended(&self, token: &str, job_id: &str) -> Value {
         self.until(token, job_id, |prediction| {
             ["succeeded", "failed", "canceled"].contains(&prediction["status"].as_str().unwrap_or_default())
@@ -201,7 +201,7 @@ impl Stack {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
-    /// Sets a fault for the next `times` requests of a vendor route.
+    /// Sets a fault for the next `times` requests to a route of the vendor.
     pub fn fault(&self, route: &str, times: u32, fault: &Value) {
         self.control_post("/faults", &json!({"route": route, "times": times, "fault": fault}));
     }
@@ -210,12 +210,12 @@ impl Stack {
         Request::new("DELETE", "/faults").send(&self.control);
     }
 
-    /// Requests that reached the vendor's side.
+    /// Returns the requests that reached the vendor.
     pub fn vendor_requests(&self) -> Vec<Value> {
         self.control_get("/requests")["requests"].as_array().cloned().unwrap_or_default()
     }
 
-    /// Waits until the Worker has logged a word: lines come through a pipe, and may be later than the answer.
+    /// Waits until the Worker has logged `word`. Log lines come through a pipe, so they may arrive after the response.
     pub fn assert_logged(&self, word: &str) {
         let end = Instant::now() + Duration::from_secs(10);
         while !self.worker_log().contains(word) {
@@ -224,7 +224,7 @@ impl Stack {
         }
     }
 
-    /// Everything that the Worker logged so far.
+    /// Returns everything that the Worker has logged so far.
     pub fn worker_log(&self) -> String {
         self.workerd.lock().unwrap().log()
     }
@@ -238,24 +238,24 @@ impl Drop for Stack {
     }
 }
 
-/// A user of its own for each call: tests never share a Ledger.
+/// Returns a new subject for each call, so that tests never share a Ledger.
 pub fn user(name: &str) -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     format!("{name}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Seconds since the epoch.
+/// Returns the time as Unix seconds.
 pub fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(since.as_secs()).unwrap()
 }
 
-/// A good token for a subject.
+/// Returns a valid token for a subject.
 pub fn token(subject: &str) -> String {
     token_with(subject, json!({}))
 }
 
-/// A token with further claims.
+/// Returns a token with additional or replaced claims.
 pub fn token_with(subject: &str, claims: Value) -> String {
     let now = now();
     let mut all = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 300});
@@ -269,7 +269,8 @@ pub fn sign(header: &Value, claims: &Value) -> String {
     format!("{input}.{}", encode(tag))
 }
 
-/// The policy of the usual stack: two models, high limits, and a plan with little.
+/// Returns the policy of the default stack: two models and high limits, plus a plan with few credits (`poor`) and a
+/// plan with one model (`narrow`).
 pub fn policy() -> Value {
     let input = json!({
         "prompt": {"type": "string", "required": true, "max_length": 4000},
@@ -311,7 +312,7 @@ fn settings(vendor: &str, options: &Options) -> BTreeMap<&'static str, String> {
     let mut settings = default_settings(vendor);
     for (name, value) in &options.settings {
         match value {
-            // Where the vendor listens is not known before.
+            // The simulator picks a free port, so a setting cannot contain its address earlier.
             Some(value) => drop(settings.insert(name, value.replace("{vendor}", vendor))),
             None => drop(settings.remove(name)),
         }
@@ -329,7 +330,7 @@ fn temporary_directory() -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
-/// Spawns on a thread that lives as long as the process: the death signal follows the thread that spawned.
+/// Spawns from a thread that lives as long as the process: Linux sends the death signal when the spawning thread ends.
 fn spawn_on_keeper(command: Command) -> std::io::Result<Child> {
     type Job = (Command, Sender<std::io::Result<Child>>);
     static KEEPER: LazyLock<Mutex<Sender<Job>>> = LazyLock::new(|| {
@@ -342,8 +343,9 @@ fn spawn_on_keeper(command: Command) -> std::io::Result<Child> {
     child.recv().unwrap()
 }
 
-/// `setpriv --pdeathsig` ends a child with its parent, however that ends; where it is missing, the child may outlive.
-fn die_with_us(program: &Path) -> Command {
+/// Returns a command whose child is killed when its parent ends for any reason (`setpriv --pdeathsig`). Without
+/// setpriv, the child may outlive its parent.
+fn dies_with_parent(program: &Path) -> Command {
     let setpriv = Path::new("/usr/bin/setpriv");
     if !setpriv.exists() {
         return Command::new(program);
@@ -367,7 +369,7 @@ fn wait_for(lines: &Receiver<String>, found: impl Fn(&str) -> bool) -> String {
     panic!("did not become ready:\n{seen}");
 }
 
-/// The workerd binary of wrangler's own version, in the package for this platform.
+/// Returns the workerd binary that wrangler depends on, from the package for this platform.
 fn workerd_binary() -> PathBuf {
     let packages = fs::read_dir(root().join("node_modules/@cloudflare")).expect("run `make build` first");
     let mut found = packages.flatten().map(|entry| entry.path().join("bin/workerd")).filter(|path| path.exists());
@@ -375,8 +377,8 @@ fn workerd_binary() -> PathBuf {
 }
 
 fn start_workerd(directory: &Path) -> (Process, String, String) {
-    let mut command = die_with_us(&workerd_binary());
-    // `--control-fd 1` reports the port that was taken.
+    let mut command = dies_with_parent(&workerd_binary());
+    // `--control-fd=1` reports the chosen ports on stdout.
     command.args(["serve", "--control-fd=1", "--verbose"]).arg(directory.join("workerd.capnp"));
     let (process, lines) = Process::start("workerd", command);
     let port = |socket: &str| {
@@ -388,8 +390,7 @@ fn start_workerd(directory: &Path) -> (Process, String, String) {
     (process, worker, port("objects"))
 }
 
-/// A second Worker that passes messages on to the objects: what operators and later versions will ask them, and what no
-/// client can. Only in tests.
+/// A second Worker, for tests only, that forwards messages to the Durable Objects. No client can send these messages.
 const BACKDOOR: &str = r#"export default {
   async fetch(request, env) {
     const [, binding, name] = new URL(request.url).pathname.split("/");

@@ -1,4 +1,5 @@
-//! `POST /hooks/{capability}`: the vendor's webhook brings a poll forward, and nobody else's does anything.
+//! `POST /hooks/{capability}`: the vendor's webhook makes the next poll earlier. A request without the capability has
+//! no effect.
 
 use serde_json::{Value, json};
 
@@ -6,8 +7,8 @@ use crate::harness::{Options, Stack, policy, token, user};
 use crate::http::Request;
 use crate::steps::{assert_refused, job_id, wait_until};
 
-/// A vendor grant so small that a prediction is polled every half minute, and a Worker that knows its own address. The
-/// vendor cannot reach that one: the tests call the webhook themselves.
+/// Returns a stack with a vendor rate limit so low that each prediction is polled every half minute, and with a
+/// PUBLIC_URL. Nothing listens at that URL: the tests call the webhook themselves.
 fn slow_polls() -> Stack {
     let mut policy = policy();
     policy["key"]["requests_per_minute"] = json!(8);
@@ -32,13 +33,13 @@ fn polls(stack: &Stack) -> Vec<i64> {
 }
 
 #[test]
-fn a_webhook_brings_the_next_poll_forward_and_nothing_else() {
+fn a_webhook_makes_the_next_poll_earlier_and_changes_nothing_else() {
     let stack = slow_polls();
     let token = token(&user("hooked"));
     let id = job_id(&stack.prompt(&token, "hooked"));
     let hook = webhook(&stack);
     stack.finish("hooked", &json!({}));
-    // What stands in the body is the sender's word, and nobody reads it.
+    // The body is unauthenticated, so the Worker does not read it.
     let lie =
         Request::post(&hook).json(&json!({"job_id": id, "status": "failed", "output": ["https://evil.example/"]}));
     let answer = stack.send(&lie);
@@ -46,7 +47,7 @@ fn a_webhook_brings_the_next_poll_forward_and_nothing_else() {
     let ended = stack.ended(&token, &id);
     assert_eq!(ended["status"], "succeeded");
     assert_eq!(polls(&stack).len(), 1, "one poll, half a minute before its time");
-    // Old ones change nothing.
+    // Webhooks of an ended prediction change nothing.
     for _ in 0..5 {
         assert_eq!(stack.send(&Request::post(&hook)).status, 204);
     }
@@ -55,7 +56,7 @@ fn a_webhook_brings_the_next_poll_forward_and_nothing_else() {
 }
 
 #[test]
-fn repeated_webhooks_cost_no_more_than_one_poll_in_ten_seconds() {
+fn repeated_webhooks_cause_at_most_one_poll_in_ten_seconds() {
     let stack = slow_polls();
     let token = token(&user("hooked"));
     stack.prompt(&token, "runs on");
@@ -93,7 +94,7 @@ fn a_wrong_capability_is_not_found_and_reaches_no_object() {
     let read = stack.send(&Request::get(&hook));
     assert_eq!((read.status, read.header("allow")), (405, Some("POST")));
     assert!(polls(&stack).is_empty());
-    // Nor does it need one: without the objects a wrong one is still a 404.
+    // The edge alone decides: a wrong capability is a 404 even without the Dispatcher.
     let closed = Stack::start(&Options { unbound: Some("DISPATCHER"), ..Options::default() });
     assert_eq!(closed.send(&Request::post(&format!("{path}/{flipped}"))).status, 404);
 }
@@ -129,7 +130,7 @@ fn no_signature_replaces_the_capability_and_no_body_is_read() {
 }
 
 #[test]
-fn without_a_public_url_no_webhook_is_asked_for() {
+fn without_a_public_url_no_webhook_is_requested() {
     let stack = Stack::start(&Options::default());
     stack.prompt(&token(&user("plain")), "plain");
     let create = stack.vendor_requests().into_iter().find(|request| request["route"] == "create").unwrap();

@@ -1,5 +1,5 @@
-//! Hostile requests, from `tests/hostile/http.jsonl`, over a bare socket: each is answered with one of its statuses,
-//! quickly, and none but those that succeed send anything upstream or reach an object.
+//! Hostile requests from `tests/hostile/http.jsonl`, over a bare socket. Each gets one of its expected statuses within
+//! 10 s. Only requests that succeed send anything to the vendor or reach a Durable Object.
 
 use std::time::{Duration, Instant};
 
@@ -23,11 +23,11 @@ struct Line {
     absent: Vec<String>,
 }
 
-/// All that a request to the vendor has.
+/// The only headers of a request to the vendor.
 const OUR_HEADERS: [&str; 7] =
     ["accept", "accept-encoding", "authorization", "content-length", "content-type", "host", "user-agent"];
 
-/// Fills `{{good}}`, `{{id_of_another}}`, `{{vendor_id}}` and `{{repeat:X:N}}`.
+/// Replaces the placeholders `{{good}}`, `{{id_of_another}}`, `{{vendor_id}}` and `{{repeat:X:N}}`.
 fn fill(text: &str, values: &[(&str, &str)]) -> String {
     let mut text =
         values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value));
@@ -49,7 +49,7 @@ fn hostile_requests_are_refused_and_send_nothing_upstream() {
     stack.ended(&another, &id);
     let vendor_id = stack.control_get("/state")["predictions"][0]["id"].as_str().unwrap().to_owned();
     let values = [("good", good.as_str()), ("id_of_another", &id), ("vendor_id", &vendor_id)];
-    // Polls of those that succeed come at any time; anything else is a client's doing.
+    // The Dispatcher polls at any time; every other vendor request is caused by a client's request.
     let caused = || {
         let requests = stack.vendor_requests().into_iter().filter(|request| request["route"] != "get");
         requests.collect::<Vec<_>>()
@@ -63,7 +63,7 @@ fn hostile_requests_are_refused_and_send_nothing_upstream() {
         let start = Instant::now();
         let answer = match request.try_send(&stack.worker) {
             Ok(answer) => answer,
-            // workerd may close on what is no HTTP at all; that is a refusal too.
+            // workerd may close the connection on bytes that are not HTTP: also a refusal.
             Err(_) if line.status.contains(&400) => continue,
             Err(error) => panic!("{}: {error}", line.id),
         };
@@ -81,7 +81,7 @@ fn hostile_requests_are_refused_and_send_nothing_upstream() {
     assert_eq!(stack.create(&good).status, 201, "still alive");
     let log = stack.worker_log();
     assert!(!log.contains("panicked") && !log.contains("hung"), "{log}");
-    // Those that succeeded had odd headers, too: none of them went on.
+    // The requests that succeeded had odd headers too; none was forwarded.
     for request in caused() {
         let names = request["headers"].as_array().unwrap().iter().map(|pair| pair[0].as_str().unwrap());
         let others: Vec<&str> =
@@ -92,15 +92,15 @@ fn hostile_requests_are_refused_and_send_nothing_upstream() {
 }
 
 #[test]
-fn what_the_edge_refuses_reaches_no_object() {
-    // An object that is asked for and is not there is a 503.
+fn a_request_that_the_edge_refuses_reaches_no_object() {
+    // A request that needs an unbound object gets 503, which no line expects.
     let good = token(&user("hostile"));
     for unbound in ["LEDGER", "DISPATCHER"] {
         let stack = Stack::start(&Options { unbound: Some(unbound), ..Options::default() });
         let mut refused = 0;
         for line in include_str!("../hostile/http.jsonl").lines() {
             let line: Line = serde_json::from_str(line).unwrap();
-            // A foreign id is the Ledger's to refuse, and so is all that may succeed.
+            // These lines need a Ledger: it refuses foreign ids, and it admits the requests that succeed.
             if line.category == "foreign" || line.status.iter().any(|status| *status < 300) {
                 continue;
             }

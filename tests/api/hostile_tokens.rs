@@ -1,4 +1,4 @@
-//! Every hostile token over HTTP: the same 401 for every reason, nothing upstream, nothing of the token in the log.
+//! Every hostile token over HTTP: the same 401 for every reason, nothing sent to the vendor, no token in the log.
 
 use std::net::TcpListener;
 
@@ -8,8 +8,8 @@ use crate::harness::{MODEL, Options, Stack, now};
 use crate::hostile::{SECRET_NAME, build_jwt, issuers, keys::Keys, lines};
 use crate::http::{Request, Response};
 
-/// Everything of an answer but what names the request, and when it was.
-fn all_but_names(answer: &Response) -> String {
+/// Returns a response as text, without its request id and date.
+fn without_id_and_date(answer: &Response) -> String {
     let own = ["x-request-id", "date"];
     let mask = |(name, value): &(String, String)| {
         let own = own.contains(&name.to_ascii_lowercase().as_str());
@@ -21,7 +21,7 @@ fn all_but_names(answer: &Response) -> String {
 }
 
 #[test]
-fn hostile_tokens_all_get_the_same_answer() {
+fn all_hostile_tokens_get_the_same_response() {
     let keys = Keys::generate();
     let stack = Stack::start(&Options {
         settings: vec![("ISSUERS", Some(issuers(&keys).to_string())), (SECRET_NAME, Some(keys.secret()))],
@@ -32,14 +32,14 @@ fn hostile_tokens_all_get_the_same_answer() {
     let mut generic = None;
     for line in lines() {
         let token = build_jwt(&line, &keys, now());
-        // What cannot stand in a header field is refused before it could be a token.
+        // A header field cannot carry these: the platform refuses them before they are read as a token.
         if token.bytes().any(|byte| !(b' '..=b'~').contains(&byte)) || token != token.trim() || token.len() > 12_000 {
             continue;
         }
         sent += 1;
         let answer = stack.create(&token);
         if line.expect == "accepted" {
-            // Some are narrowed to less than a create.
+            // The restrictions of some valid tokens exclude creates.
             let narrow = answer.status == 403 && answer.error().2 == "insufficient_permissions";
             assert!(answer.status == 201 || narrow, "{}: {}", line.id, answer.text());
             accepted += usize::from(!narrow);
@@ -47,7 +47,7 @@ fn hostile_tokens_all_get_the_same_answer() {
         }
         assert_eq!(answer.error(), (401, "authentication_error".into(), "invalid_token".into()), "{}", line.id);
         assert_eq!(answer.header("www-authenticate"), Some("Bearer error=\"invalid_token\""), "{}", line.id);
-        let seen = all_but_names(&answer);
+        let seen = without_id_and_date(&answer);
         assert_eq!(generic.get_or_insert_with(|| seen.clone()), &seen, "{}", line.id);
         if token.len() > 20 {
             assert!(!stack.worker_log().contains(&token), "{}", line.id);
@@ -59,7 +59,7 @@ fn hostile_tokens_all_get_the_same_answer() {
 }
 
 #[test]
-fn no_address_that_a_client_names_is_called() {
+fn no_url_from_a_client_is_fetched() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = format!("http://{}/keys", listener.local_addr().unwrap());
@@ -99,7 +99,7 @@ fn an_unknown_key_a_bad_signature_and_an_expired_token_get_the_same_bytes_on_eve
         settings: vec![("ISSUERS", Some(issuers(&keys).to_string())), (SECRET_NAME, Some(keys.secret()))],
         ..Options::default()
     });
-    // Each reason with a shared secret and with a public key.
+    // Each reason, once with a shared secret and once with a public key.
     let wrong = [
         ("hs", json!({"header": {"kid": "\"nobody\""}})),
         ("hs", json!({"sign": "hmac:secret"})),
@@ -135,7 +135,7 @@ fn an_unknown_key_a_bad_signature_and_an_expired_token_get_the_same_bytes_on_eve
                 }
                 let answer = stack.send(&request);
                 assert_eq!(answer.status, 401, "{method} {target}");
-                let seen = all_but_names(&answer);
+                let seen = without_id_and_date(&answer);
                 assert_eq!(generic.get_or_insert_with(|| seen.clone()), &seen, "{method} {target}: {which}");
             }
         }

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 client over a bare socket: it sends exactly what a test says, and normalizes nothing.
+//! A small HTTP/1.1 client over a bare socket. It sends exactly the bytes of a test and normalizes nothing.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-/// An answer.
+/// A response as it is read from the socket.
 #[derive(Clone, Debug)]
 pub struct Response {
     pub status: u16,
@@ -56,7 +56,7 @@ impl Request {
         Self { body: body.into(), ..self }
     }
 
-    /// Sends it on a connection of its own and reads the answer to its end.
+    /// Sends the request on a new connection and reads the whole response.
     pub fn send(&self, address: &str) -> Response {
         self.try_send(address).unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.target))
     }
@@ -64,7 +64,7 @@ impl Request {
     pub fn try_send(&self, address: &str) -> std::io::Result<Response> {
         let mut socket = TcpStream::connect(address)?;
         socket.set_read_timeout(Some(Duration::from_secs(60)))?;
-        // A server may answer and close before it has read everything: the answer still counts.
+        // A server may respond and close before it has read the whole request; that response still counts.
         let written = socket.write_all(&self.head(address)).and_then(|()| socket.write_all(&self.body));
         let mut bytes = Vec::new();
         match (socket.read_to_end(&mut bytes), written) {
@@ -77,12 +77,12 @@ impl Request {
         Ok(answer)
     }
 
-    /// Sends it and hangs up after `patience`, whatever has come by then.
-    pub fn send_and_leave(&self, address: &str, patience: Duration) {
+    /// Sends the request and disconnects after `delay`, without reading a response.
+    pub fn send_and_leave(&self, address: &str, delay: Duration) {
         let mut socket = TcpStream::connect(address).unwrap();
         socket.write_all(&self.head(address)).unwrap();
         socket.write_all(&self.body).unwrap();
-        std::thread::sleep(patience);
+        std::thread::sleep(delay);
     }
 
     fn head(&self, address: &str) -> Vec<u8> {
@@ -119,20 +119,20 @@ impl Response {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON ({}): {}", self.status, self.text()))
     }
 
-    /// Status, type and code of an error answer.
+    /// Returns the status, `type` and `code` of an error response.
     pub fn error(&self) -> (u16, String, String) {
         let error = &self.json()["error"];
         let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
         (self.status, text("type"), text("code"))
     }
 
-    /// The whole answer as text, for scans.
+    /// Returns headers and body as text, for scans.
     pub fn everything(&self) -> String {
         format!("{:?}\n{}", self.headers, self.text())
     }
 }
 
-/// An answer as it is read from a socket.
+/// Parses the bytes of a response.
 pub fn parse(bytes: &[u8]) -> Option<Response> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -144,7 +144,7 @@ pub fn parse(bytes: &[u8]) -> Option<Response> {
         headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("transfer-encoding") && value == "chunked");
     let rest = &bytes[end + 4..];
     if (100..200).contains(&status) {
-        // An interim answer, such as to `Expect: 100-continue`.
+        // An interim response, such as to `Expect: 100-continue`.
         return parse(rest);
     }
     let body = if chunked { dechunk(rest) } else { rest.to_vec() };

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a repeated create is the same prediction, whatever became of it.
+//! `Idempotency-Key`: a replayed create returns the same prediction, whatever its outcome.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ fn keyed(stack: &Stack, token: &str, prompt: &str, key: &str) -> Response {
     stack.send(&create_of(token, prompt).header("Idempotency-Key", key))
 }
 
-/// The same prediction as before, said to be a repetition.
+/// Checks that the response shows prediction `id` and is marked as a replay.
 #[track_caller]
 fn assert_replayed(answer: &Response, status: u16, id: &str) -> Value {
     assert_eq!((answer.status, job_id(answer).as_str()), (status, id), "{}", answer.text());
@@ -22,7 +22,7 @@ fn assert_replayed(answer: &Response, status: u16, id: &str) -> Value {
 }
 
 #[test]
-fn a_repeated_create_shows_the_present_state_and_is_paid_once() {
+fn a_replayed_create_returns_the_present_state_and_is_charged_once() {
     let stack = Stack::with_policy(&policy());
     let token = token(&user("repeats"));
     let first = keyed(&stack, &token, "p", "a key");
@@ -41,7 +41,7 @@ fn a_repeated_create_shows_the_present_state_and_is_paid_once() {
 }
 
 #[test]
-fn a_repeated_create_that_waits_still_waits() {
+fn the_replay_of_a_queued_create_is_still_queued() {
     let stack = Stack::with_policy(&policy_with(&json!({}), &json!({"concurrent_predictions": 1})));
     stack.control_put("/settings", &json!({"manual": true}));
     let token = token(&user("waits"));
@@ -106,7 +106,7 @@ fn a_key_is_1_to_255_printable_characters() {
     assert_refused(&stack.send(&two), 400, "invalid_request_error", "invalid_idempotency_key");
     assert!(stack.vendor_requests().is_empty());
     assert_eq!(stack.usage(&token)["predictions"], 0);
-    // A comma and a blank together are what the platform puts between two headers.
+    // ", " is not valid in a key: the platform joins two header fields with it.
     for good in ["k", "!", "~", &"k".repeat(255), "\"quoted,with; signs\""] {
         assert_eq!(keyed(&stack, &token, "p", good).status, 201, "{good}");
     }
@@ -130,7 +130,7 @@ fn a_refused_create_leaves_no_key() {
         let waiting = job_id(&stack.prompt(&token, "second"));
         assert_refused(&keyed(&stack, &token, "third", "k"), status, kind, code);
         stack.send(&Request::post(&format!("/v1/predictions/{waiting}/cancel")).bearer(&token));
-        // Another body, so that a key which was kept would be a mismatch.
+        // Another body: a key that was kept would be a mismatch.
         let answer = keyed(&stack, &token, "fourth", "k");
         assert_eq!((answer.status, answer.header("idempotency-replayed")), (202, None), "{}", answer.text());
         assert_eq!(stack.sent(), ["first"]);
@@ -138,7 +138,7 @@ fn a_refused_create_leaves_no_key() {
 }
 
 #[test]
-fn a_create_that_failed_at_the_vendor_is_followed_and_not_sent_again() {
+fn the_replay_of_a_failed_create_returns_the_failure_and_sends_nothing() {
     let stack = Stack::with_policy(&policy());
     let faults = [
         (json!({"status": 422}), 400, "upstream_rejected"),
@@ -163,9 +163,9 @@ fn a_create_that_failed_at_the_vendor_is_followed_and_not_sent_again() {
 }
 
 #[test]
-fn repetitions_side_by_side_are_one_prediction() {
+fn concurrent_replays_create_one_prediction() {
     let stack = Stack::with_policy(&policy());
-    // The vendor takes its time, so that all come while the first is under way.
+    // The vendor responds late, so that all replays arrive while the first create is in flight.
     stack.fault("create", 1, &json!({"delay_ms": 1_500}));
     let token = token(&user("parallel"));
     let answers = at_once(20, |_| keyed(&stack, &token, "p", "k"));
@@ -183,7 +183,7 @@ fn repetitions_side_by_side_are_one_prediction() {
 }
 
 #[test]
-fn a_repetition_is_answered_before_limits_and_credits_are_looked_at() {
+fn a_replay_is_returned_before_limits_and_credits_are_checked() {
     let stack = Stack::with_policy(&policy_with(&json!({"predictions_per_minute": 2}), &json!({})));
     let hurried = token(&user("hurried"));
     let poor = token_with(&user("poor"), json!({"plan": "poor"}));
@@ -202,7 +202,7 @@ fn a_repetition_is_answered_before_limits_and_credits_are_looked_at() {
 }
 
 #[test]
-fn a_key_survives_a_client_that_hung_up_and_a_restart() {
+fn a_key_survives_a_disconnect_and_a_restart() {
     let mut stack = Stack::with_policy(&policy());
     let token = token(&user("hung-up"));
     let create = create_of(&token, "p").header("Idempotency-Key", "k");

@@ -1,4 +1,4 @@
-//! What the tests of tokens share: a deployment with tokens of its own, forms, and provers of possession.
+//! Helpers of the token tests: a deployment that issues its own tokens, forms, and proofs of possession.
 
 use jwt_simple::algorithms::{ECDSAP256KeyPairLike, ES256KeyPair};
 use jwt_simple::prelude::{Ed25519KeyPair, EdDSAKeyPairLike};
@@ -9,16 +9,16 @@ use crate::harness::{Options, Stack, issuers, now, policy, sign};
 use crate::hostile::keys::encode;
 use crate::http::{Request, Response};
 
-/// The Worker's own URL by its settings; nothing listens there.
+/// The setting PUBLIC_URL. Nothing listens at it.
 pub const PUBLIC_URL: &str = "http://127.0.0.1:9";
-/// An issuer whose tokens are exchanged, and never used directly.
+/// An issuer whose tokens can only be exchanged, not used as access tokens.
 pub const LOGIN: &str = "https://login.example";
-/// An issuer of operators.
+/// The issuer of operators' tokens.
 pub const STAFF: &str = "https://staff.example";
 pub const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 pub const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
 
-/// A key that signs tokens of the deployment's own.
+/// A key that signs the deployment's own tokens.
 pub struct SigningKey {
     kid: &'static str,
     pair: Ed25519KeyPair,
@@ -30,7 +30,7 @@ impl SigningKey {
     }
 
     fn jwk(&self) -> Value {
-        // The seed, and behind it the public key.
+        // 32 bytes of seed, then 32 bytes of public key.
         let bytes = self.pair.to_bytes();
         json!({"kty": "OKP", "crv": "Ed25519", "kid": self.kid, "d": encode(&bytes[..32]), "x": encode(&bytes[32..64])})
     }
@@ -39,7 +39,7 @@ impl SigningKey {
         json!({"keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()}).to_string()
     }
 
-    /// A token with these claims, signed as the deployment signs its own.
+    /// Signs claims as the deployment signs its own tokens.
     pub fn sign(&self, claims: &Value) -> String {
         let header = json!({"alg": "EdDSA", "typ": "at+jwt", "kid": self.kid});
         let input = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
@@ -48,7 +48,7 @@ impl SigningKey {
     }
 }
 
-/// Settings of a deployment with tokens of its own, and a plan for guests.
+/// Returns the settings of a deployment that issues its own tokens and has a plan for guests.
 pub fn settings(keys: &[&SigningKey]) -> Vec<(&'static str, Option<String>)> {
     let mut all = issuers();
     let login = |name: &str, purpose: &str| {
@@ -75,7 +75,7 @@ pub fn start(keys: &[&SigningKey]) -> Stack {
     Stack::start(&Options { settings: settings(keys), ..Options::default() })
 }
 
-/// A token of an issuer of [`settings`], of half a day.
+/// Returns a token of one of the issuers of [`settings`], valid for 12 hours unless `claims` say otherwise.
 pub fn token_of(issuer: &str, subject: &str, claims: &Value) -> String {
     let now = now();
     let mut all = json!({"iss": issuer, "aud": "app", "sub": subject, "iat": now, "exp": now + 43_200});
@@ -83,13 +83,13 @@ pub fn token_of(issuer: &str, subject: &str, claims: &Value) -> String {
     sign(&json!({"alg": "HS256", "typ": "JWT"}), &all)
 }
 
-/// A form.
+/// Returns a POST of an `application/x-www-form-urlencoded` form.
 pub fn form(target: &str, fields: &[(&str, &str)]) -> Request {
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     Request::post(target).header("Content-Type", "application/x-www-form-urlencoded").body(body)
 }
 
-/// A request to exchange `token`, with further fields.
+/// Returns a request to exchange `token`, with additional or replaced fields.
 pub fn exchange_of(token: &str, more: &[(&str, &str)]) -> Request {
     let mut fields = vec![("grant_type", EXCHANGE), ("subject_token", token), ("subject_token_type", JWT_TYPE)];
     fields.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
@@ -102,7 +102,7 @@ impl Stack {
         self.send(&exchange_of(token, more))
     }
 
-    /// The access token that somebody of the login issuer gets.
+    /// Exchanges a token of the login issuer for an access token, which it returns.
     pub fn own_token(&self, subject: &str, claims: &Value, more: &[(&str, &str)]) -> String {
         let answer = self.exchange(&token_of(LOGIN, subject, claims), more);
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -110,7 +110,7 @@ impl Stack {
     }
 }
 
-/// An error of RFC 6749, of exactly this status.
+/// Checks for an error response of RFC 6749 section 5.2 with this status and `error`.
 #[track_caller]
 pub fn assert_oauth_error(answer: &Response, status: u16, error: &str) {
     assert_eq!((answer.status, answer.json()["error"].as_str()), (status, Some(error)), "{}", answer.text());
@@ -121,12 +121,12 @@ pub fn assert_oauth_error(answer: &Response, status: u16, error: &str) {
     assert_eq!(answer.header("content-type"), Some("application/json"));
 }
 
-/// The claims of a token, unverified.
+/// Decodes the claims of a token without verifying it.
 pub fn claims_of(token: &str) -> Value {
     serde_json::from_slice(&segment(token, 1)).unwrap()
 }
 
-/// The header of a token, unverified.
+/// Decodes the header of a token without verifying it.
 pub fn header_of(token: &str) -> Value {
     serde_json::from_slice(&segment(token, 0)).unwrap()
 }
@@ -136,7 +136,7 @@ fn segment(token: &str, index: usize) -> Vec<u8> {
     Base64UrlSafeNoPadding::decode_to_vec(token.split('.').nth(index).unwrap(), None).unwrap()
 }
 
-/// Somebody with a key that does not leave their device (RFC 9449).
+/// A client that proves possession of its private key (DPoP, RFC 9449).
 pub struct Prover {
     key: ES256KeyPair,
 }
@@ -151,12 +151,12 @@ impl Prover {
         json!({"kty": "EC", "crv": "P-256", "x": encode(&point[1..33]), "y": encode(&point[33..])})
     }
 
-    /// `cnf.jkt` (RFC 7638).
+    /// Returns the key's thumbprint (RFC 7638), the value of `cnf.jkt`.
     pub fn thumbprint(&self) -> String {
         encode(hmac_sha256::Hash::hash(self.jwk().to_string().as_bytes()))
     }
 
-    /// A proof for a request, with further claims.
+    /// Returns a proof for a request, with additional or replaced claims.
     pub fn proof(&self, method: &str, path: &str, more: &Value) -> String {
         let mut claims = json!({"htm": method, "htu": format!("{PUBLIC_URL}{path}"), "iat": now(), "jti": new_id()});
         claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -166,7 +166,7 @@ impl Prover {
         format!("{input}.{}", encode(signature.to_bytes()))
     }
 
-    /// The request with the token and a new proof for both.
+    /// Adds the token to the request, with a new proof for both.
     pub fn prove(&self, request: Request, token: &str) -> Request {
         let path = request.target.split('?').next().unwrap().to_owned();
         let proof = self.proof(&request.method, &path, &json!({"ath": token_hash(token)}));
@@ -174,7 +174,7 @@ impl Prover {
     }
 }
 
-/// `ath` of a proof.
+/// Returns the `ath` claim of a proof: the hash of the access token (RFC 9449 section 4.2).
 pub fn token_hash(token: &str) -> String {
     encode(hmac_sha256::Hash::hash(token.as_bytes()))
 }

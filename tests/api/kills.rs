@@ -1,6 +1,6 @@
-//! workerd is killed at random times under load, and started again on the same storage.
+//! Kills workerd at random times under load, and restarts it on the same storage.
 //!
-//! `KILLS_SEED` repeats a run; a failing one prints its seed.
+//! A failing run prints its seed; `KILLS_SEED` repeats it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -13,16 +13,16 @@ use crate::http::Response;
 use crate::steps::{at_once, create_of, policy_with, wait_until};
 
 const KILLS: usize = 20;
-/// Many users with few creates each: a kill may cost a user a tenth of its minute, and ten of them all of it.
+/// Many users with few creates each: a kill may use up a tenth of a user's requests per minute, and ten kills all.
 const USERS: usize = 20;
 const CREATES_EACH: usize = 3;
-/// Kills of the other test.
+/// Kills in the second test.
 const ROUNDS: usize = 40;
 const CREATES_A_ROUND: usize = 8;
-/// A slot whose outcome nobody knows is free again after this long.
+/// `max_seconds` of the model: a create with an unknown outcome holds its slot for this long.
 const MAX_SECONDS: u64 = 4;
 
-/// Xorshift: good enough to pick moments, and repeatable.
+/// A xorshift generator: repeatable, and random enough for times.
 struct Random(u64);
 
 impl Random {
@@ -45,30 +45,30 @@ fn stack() -> Stack {
         policy_with(&json!({"max_waiting": 100}), &json!({"requests_per_minute": 6000, "concurrent_predictions": 5}));
     policy["models"]["acme/model-x"]["max_seconds"] = json!(MAX_SECONDS);
     let stack = Stack::with_policy(&policy);
-    // Limits of the vendor's own, so that a slot which is used twice is seen.
+    // The vendor enforces the same limit, so that it refuses (and counts) a slot that is used twice.
     stack.control_put("/settings", &json!({"concurrent_limit": 5, "prediction_ms": 1_000, "jitter_ms": 500}));
-    // Slow answers: many a kill comes between a create and its answer, on either side of the vendor's work.
+    // Slow responses: many kills come between a create and its response, before or after the vendor has accepted it.
     let slow = json!({"route": "create", "times": null, "fault": {"delay_ms": 100, "delay_after_ms": 150}});
     stack.control_post("/faults", &slow);
     stack
 }
 
-/// The id that an answer gives the client; `None` if it is to try again with the same key.
+/// Returns the prediction's id from a response, or `None` if the client must retry with the same idempotency key.
 fn accepted(answer: &Response) -> Option<String> {
-    // The answer of a process that was killed may end anywhere.
+    // A killed process may cut its response off anywhere.
     let body: Value = serde_json::from_slice(&answer.body).ok()?;
     let id = body["job_id"].as_str().or_else(|| body["error"]["details"]["job_id"].as_str());
     match (answer.status, id) {
         (201 | 202 | 502 | 504, Some(id)) => Some(id.to_owned()),
         (503, None) => None,
         (409, None) if body["error"]["code"] == "idempotency_in_progress" => None,
-        // Ten kills may have cost this user its minute.
+        // Ten kills may have used up this user's requests of the minute.
         (429, None) if body["error"]["code"] == "rate_limited" => None,
         _ => panic!("unexpected: {} {body}", answer.status),
     }
 }
 
-/// What a good client does: the same key until there is an answer.
+/// Retries with the same idempotency key until the create is accepted, as a correct client does.
 fn create_until_accepted(address: &Mutex<String>, token: &str, key: &str, prompt: &str) -> String {
     let request = create_of(token, prompt).header("Idempotency-Key", key);
     wait_until(prompt, || {
@@ -78,7 +78,7 @@ fn create_until_accepted(address: &Mutex<String>, token: &str, key: &str, prompt
     })
 }
 
-/// All creates of one user, with pauses in which others come; the ids that it was given.
+/// Sends all creates of one user, with random pauses. Returns the ids of the accepted predictions.
 fn client(address: &Mutex<String>, token: &str, name: &str, mut random: Random) -> Vec<String> {
     let create = |number: usize| {
         std::thread::sleep(random.millis(13_000));
@@ -87,7 +87,7 @@ fn client(address: &Mutex<String>, token: &str, name: &str, mut random: Random) 
     (0..CREATES_EACH).map(create).collect()
 }
 
-/// `None` while the user's minute, which kills may have cost, is not over.
+/// Returns the user's predictions, or `None` while the user is rate-limited, which kills may cause.
 fn list(stack: &Stack, token: &str) -> Option<Vec<Value>> {
     let answer = stack.get(token, "/v1/predictions?limit=100");
     if answer.status == 429 {
@@ -97,12 +97,13 @@ fn list(stack: &Stack, token: &str) -> Option<Vec<Value>> {
     answer.json()["data"].as_array().cloned()
 }
 
-/// The sum of decimal strings; prices here are halves, which are exact.
+/// Sums decimal strings. All prices here are multiples of 0.5, so the sum is exact.
 fn sum<'a>(credits: impl Iterator<Item = &'a Value>) -> f64 {
     credits.filter_map(Value::as_str).map(|text| text.parse::<f64>().unwrap()).sum()
 }
 
-/// Every row of a user has ended and is paid as its end says; the account adds up.
+/// Waits until every prediction of a user has ended. Checks that each is charged according to its end and that the
+/// account adds up; returns the ends.
 fn assert_settled(stack: &Stack, token: &str, given: &[String]) -> Vec<String> {
     let rows = wait_until("all end", || {
         list(stack, token).filter(|rows| rows.iter().all(|row| row["completed_at"].is_string()))
@@ -113,7 +114,7 @@ fn assert_settled(stack: &Stack, token: &str, given: &[String]) -> Vec<String> {
     let mut ends = Vec::new();
     for row in &rows {
         let end = row["error"]["code"].as_str().or_else(|| row["status"].as_str()).unwrap().to_owned();
-        // Paid for is what the vendor took, or may have taken.
+        // The user pays for each prediction that the vendor accepted or may have accepted.
         let paid = matches!(&*end, "succeeded" | "outcome_unknown" | "timed_out" | "upstream_lost");
         if end != "canceled" {
             assert_eq!(sum(std::iter::once(&row["credits_used"])), if paid { 2.5 } else { 0.0 }, "{row}");
@@ -133,10 +134,10 @@ fn assert_none_was_sent_twice(stack: &Stack) {
     assert!(sent.is_empty(), "sent more than once: {sent:?}");
 }
 
-/// Five creates start at once, so no slot leaked.
-fn assert_all_slots_are_back(stack: &Stack) {
+/// Checks that no slot leaked: five creates must start at once.
+fn assert_no_slot_leaked(stack: &Stack) {
     stack.clear_faults();
-    // What nobody knows holds its slot until it must have ended, and a second look confirms it.
+    // An unknown outcome holds its slot until `max_seconds` have passed and a second check confirms it.
     std::thread::sleep(Duration::from_secs(MAX_SECONDS + 2));
     let token = token(&user("afterwards"));
     let answers: Vec<Response> = (0..5).map(|number| stack.prompt(&token, &format!("afterwards {number}"))).collect();
@@ -148,7 +149,7 @@ fn assert_all_slots_are_back(stack: &Stack) {
 }
 
 #[test]
-fn twenty_kills_lose_no_prediction_send_none_twice_and_keep_no_slot() {
+fn twenty_kills_lose_no_prediction_send_none_twice_and_leak_no_slot() {
     let seed = seed();
     eprintln!("KILLS_SEED={seed}");
     let (mut stack, mut random) = (stack(), Random(seed));
@@ -180,7 +181,7 @@ fn twenty_kills_lose_no_prediction_send_none_twice_and_keep_no_slot() {
     }
     eprintln!("ends: {ends:?}, settled {:?} after the last create", start.elapsed());
     assert!(ends.get("succeeded") >= Some(&(USERS * CREATES_EACH / 2)), "most end well all the same: {ends:?}");
-    assert_all_slots_are_back(&stack);
+    assert_no_slot_leaked(&stack);
     assert_none_was_sent_twice(&stack);
     let state = stack.control_get("/state");
     assert_eq!(state["refused"], json!({"unauthorized": 0, "payment": 0, "rate_limited": 0, "concurrency": 0}));
@@ -188,7 +189,7 @@ fn twenty_kills_lose_no_prediction_send_none_twice_and_keep_no_slot() {
 }
 
 #[test]
-fn a_kill_in_the_middle_of_an_admission_blocks_no_key_and_keeps_no_credits() {
+fn a_kill_during_an_admission_blocks_no_key_and_leaks_no_credits() {
     let mut policy = policy_with(&json!({}), &json!({}));
     policy["models"]["acme/model-x"]["max_seconds"] = json!(MAX_SECONDS);
     let mut stack = Stack::with_policy(&policy);
@@ -202,19 +203,19 @@ fn a_kill_in_the_middle_of_an_admission_blocks_no_key_and_keeps_no_credits() {
                 let address = &address;
                 scope.spawn(move || request.try_send(address));
             }
-            // Somewhere between the first reservation and the last acknowledgement.
+            // At some point between the first reservation and the last acknowledgement.
             std::thread::sleep(Duration::from_millis(2 + 3 * u64::try_from(round).unwrap()));
             stack.restart_workerd();
         });
     }
     let (address, start) = (Mutex::new(stack.worker.clone()), Instant::now());
-    // A client for each round, so that they are no storm of their own.
+    // One client per round: one per create would be a load test.
     let ids = at_once(ROUNDS, |round| {
         let orders = orders.iter().skip(round * CREATES_A_ROUND).take(CREATES_A_ROUND);
         orders.map(|(token, prompt)| create_until_accepted(&address, token, "k", prompt)).collect::<Vec<_>>()
     })
     .concat();
-    // It is for five seconds; it would be for an hour if nobody looked after it.
+    // The Ledger settles an unacknowledged create within seconds. Otherwise it would block its key for an hour.
     assert!(start.elapsed() < Duration::from_secs(300), "an unacknowledged create was in the way");
     for ((token, prompt), id) in orders.iter().zip(ids) {
         let ended = stack.ended(token, &id);

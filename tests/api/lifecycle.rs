@@ -1,4 +1,4 @@
-//! A prediction's life as its owner sees it, and as nobody else does.
+//! The life of a prediction as its owner sees it; other users cannot see it.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::harness::{MODEL, shared, token, token_with, user};
 use crate::http::Request;
 
 #[test]
-fn a_prompt_becomes_a_picture() {
+fn a_prompt_becomes_an_image() {
     let (stack, token) = (shared(), token(&user("alice")));
     let created = stack.create(&token);
     assert_eq!(created.status, 201, "{}", created.text());
@@ -39,7 +39,7 @@ fn the_vendors_id_is_neither_shown_nor_accepted() {
         state["predictions"].as_array().unwrap().iter().filter_map(|row| row["id"].as_str()).collect();
     assert!(!vendor_ids.is_empty());
     for vendor_id in vendor_ids {
-        // The picture's own URL is the vendor's and names it: what is relayed as output is the client's to fetch.
+        // The output URL is the vendor's and contains its id; the client fetches the image from there.
         let shown = json!({"without_output": {"job_id": ended["job_id"], "urls": ended["urls"]}}).to_string();
         assert!(!shown.contains(vendor_id));
         assert_eq!(stack.get(&token, &format!("/v1/predictions/{vendor_id}")).status, 404);
@@ -47,7 +47,7 @@ fn the_vendors_id_is_neither_shown_nor_accepted() {
 }
 
 #[test]
-fn a_foreign_prediction_is_not_found_like_a_missing_one() {
+fn another_users_prediction_gets_the_same_404_as_a_missing_one() {
     let (stack, alice, bob) = (shared(), token(&user("alice")), token(&user("bob")));
     let id = stack.create(&alice).json()["job_id"].as_str().unwrap().to_owned();
     let missing = "pred_01jh0000000000000000000000";
@@ -76,8 +76,8 @@ fn without_ids(body: &Value) -> Value {
 }
 
 #[test]
-fn the_same_subject_of_another_issuer_is_another_user() {
-    // The default stack has one issuer; the ledger's name is unit-tested. Here: two subjects that look alike.
+fn subjects_that_look_alike_are_different_users() {
+    // The default stack has one issuer; unit tests cover the Ledger's name. This test uses subjects that look alike.
     let stack = shared();
     let name = user("alice");
     let id = stack.create(&token(&name)).json()["job_id"].as_str().unwrap().to_owned();
@@ -87,7 +87,7 @@ fn the_same_subject_of_another_issuer_is_another_user() {
 }
 
 #[test]
-fn aliases_lead_to_the_same_prediction() {
+fn route_aliases_return_the_same_prediction() {
     let (stack, token) = (shared(), token(&user("alice")));
     let body = json!({"input": {"prompt": "p"}, "model": "model-x", "provider": "acme"});
     let created = stack.send(&Request::post("/v1/models/acme/model-x/predictions").bearer(&token).json(&body));
@@ -97,7 +97,7 @@ fn aliases_lead_to_the_same_prediction() {
 }
 
 #[test]
-fn the_list_has_the_callers_own_newest_first_in_pages() {
+fn the_list_shows_the_callers_predictions_newest_first_in_pages() {
     let (stack, token) = (shared(), token(&user("lister")));
     let ids: Vec<String> = (0..5).map(|_| stack.create(&token).json()["job_id"].as_str().unwrap().to_owned()).collect();
     let page = stack.get(&token, "/v1/predictions?limit=2").json();
@@ -145,7 +145,7 @@ fn a_running_prediction_is_canceled_when_the_vendor_confirms() {
 }
 
 #[test]
-fn an_ended_prediction_can_be_forgotten_and_a_running_one_cannot() {
+fn an_ended_prediction_can_be_deleted_and_a_running_one_cannot() {
     let (stack, token) = (shared(), token(&user("deleter")));
     let body = json!({"input": {"prompt": "[slow] a test"}});
     let slow = stack.send(&Request::post(MODEL).bearer(&token).json(&body)).json();
@@ -178,7 +178,7 @@ fn images_multiply_the_price_and_the_outputs() {
 }
 
 #[test]
-fn a_token_with_caps_is_spent_exactly() {
+fn the_caps_of_a_token_are_spent_exactly() {
     let (stack, name) = (shared(), user("capped"));
     let capped = |jti: &str| token_with(&name, json!({"jti": jti, "vk": {"max_predictions": 2}}));
     let (first, second) = (capped("one"), capped("two"));

@@ -1,4 +1,4 @@
-//! What a user may do in a minute and in a day, and what the answers say about it.
+//! The limits of a user per minute and per day, and how the responses show them.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::steps::{assert_refused, at_once, create_of, job_id, policy_with, retr
 
 const LIST: &str = "/v1/predictions";
 
-/// `X-RateLimit-Limit`, `-Remaining`, `-Reset`; `None` where one of them is missing.
+/// Returns `X-RateLimit-Limit`, `-Remaining` and `-Reset`, or `None` if one of them is missing.
 fn rate_limit(answer: &Response) -> Option<(i64, i64, i64)> {
     let number = |name: &str| answer.header(name).and_then(|value| value.parse().ok());
     Some((number("x-ratelimit-limit")?, number("x-ratelimit-remaining")?, number("x-ratelimit-reset")?))
@@ -21,14 +21,14 @@ fn stack_of_plan(plan: &Value) -> Stack {
 }
 
 #[test]
-fn remaining_counts_down_and_reset_says_when_it_is_full_again() {
+fn remaining_counts_down_and_reset_is_when_the_window_is_full_again() {
     let stack = stack_of_plan(&json!({"requests_per_minute": 60}));
     let (alice, bob) = (token(&user("alice")), token(&user("bob")));
     let start = now();
     for number in 1..=20 {
         let (limit, remaining, reset) = rate_limit(&stack.get(&alice, LIST)).expect("the headers");
         assert_eq!((limit, remaining), (60, 60 - number));
-        // The window is a minute and the five seconds for which drawn requests may lie in memory.
+        // The window is 65 s: a minute, and the five seconds that a drawn block of requests may stay in memory.
         assert!((start + 64..=now() + 66).contains(&reset), "{reset} from {start}");
     }
     let shown = stack.get(&alice, "/v1/account/rate-limits").json()["requests_per_minute"].clone();
@@ -38,7 +38,7 @@ fn remaining_counts_down_and_reset_says_when_it_is_full_again() {
 }
 
 #[test]
-fn the_headers_are_on_every_answer_of_the_ledger_and_on_no_other() {
+fn rate_limit_headers_are_on_every_response_of_the_ledger_and_on_no_other() {
     let stack = Stack::with_policy(&policy_with(&json!({"daily_credits": "2.5"}), &json!({})));
     stack.control_put("/settings", &json!({"manual": true}));
     let token = token(&user("headers"));
@@ -82,7 +82,7 @@ fn the_headers_are_on_every_answer_of_the_ledger_and_on_no_other() {
 }
 
 #[test]
-fn a_burst_of_requests_passes_up_to_the_limit_and_not_one_further() {
+fn a_burst_of_requests_passes_exactly_up_to_the_limit() {
     let stack = stack_of_plan(&json!({"requests_per_minute": 20}));
     let token = token(&user("burst"));
     let answers = at_once(50, |_| stack.get(&token, LIST));
@@ -101,7 +101,7 @@ fn a_burst_of_requests_passes_up_to_the_limit_and_not_one_further() {
 }
 
 #[test]
-fn a_burst_of_creates_passes_up_to_the_predictions_of_a_minute() {
+fn a_burst_of_creates_passes_exactly_up_to_predictions_per_minute() {
     let stack = stack_of_plan(&json!({"predictions_per_minute": 3}));
     let token = token(&user("burst"));
     let answers = at_once(12, |number| stack.prompt(&token, &format!("p{number}")));
@@ -121,7 +121,7 @@ fn a_burst_of_creates_passes_up_to_the_predictions_of_a_minute() {
     assert_eq!((&shown["limit"], &shown["remaining"]), (&json!(3), &json!(0)));
 }
 
-/// One client that tries twice a second: when it was let in, and what it was promised while it was not.
+/// The requests of a client that sends two per second: when each was let in, or what its `Retry-After` promised.
 #[derive(Default)]
 struct Tries {
     let_in: Vec<(Instant, Instant)>,
@@ -148,7 +148,7 @@ impl Tries {
         assert!(self.let_in.len() > limit, "a minute later there is room again");
         let opened = self.let_in[limit].0;
         for (at, seconds) in self.promises.iter().filter(|(at, _)| *at < opened) {
-            // Exact to a second, and a try only every half second.
+            // `Retry-After` is in whole seconds, and the client retries every half second.
             let off = opened.duration_since(*at).as_secs_f64() - f64::from(i32::try_from(*seconds).unwrap());
             assert!((-1.2..=1.7).contains(&off), "Retry-After: {seconds} was wrong by {off} s");
         }
@@ -158,14 +158,14 @@ impl Tries {
 #[test]
 fn no_minute_holds_more_than_the_limit_and_retry_after_names_the_second_that_has_room() {
     let mut policy = policy_with(&json!({"requests_per_minute": 10}), &json!({}));
-    // Its creates are stopped by their own limit, long before that of requests.
+    // This plan's creates reach `predictions_per_minute` long before `requests_per_minute`.
     policy["plans"]["maker"] = json!({"requests_per_minute": 6000, "predictions_per_minute": 2,
         "concurrent_predictions": 100, "daily_credits": "1000"});
     let stack = Stack::with_policy(&policy);
     let (reader, maker) = (token(&user("reader")), token_with(&user("maker"), json!({"plan": "maker"})));
     let (mut reads, mut creates) = (Tries::default(), Tries::default());
     let start = Instant::now();
-    // A reader's minute is 65 s long here.
+    // The window of requests is 65 s long.
     while start.elapsed() < Duration::from_secs(72) {
         let next = Instant::now() + Duration::from_millis(500);
         reads.add(|| stack.get(&reader, LIST));
@@ -178,7 +178,7 @@ fn no_minute_holds_more_than_the_limit_and_retry_after_names_the_second_that_has
 }
 
 #[test]
-fn a_restart_gives_nothing_back_and_costs_at_most_a_tenth() {
+fn a_restart_refunds_no_requests_and_costs_at_most_a_tenth() {
     let mut stack = stack_of_plan(&json!({"requests_per_minute": 60, "predictions_per_minute": 2}));
     let token = token(&user("restarted"));
     for prompt in ["p", "q"] {
@@ -192,10 +192,10 @@ fn a_restart_gives_nothing_back_and_costs_at_most_a_tenth() {
 }
 
 #[test]
-fn a_client_that_comes_now_and_then_is_charged_for_what_it_asks_alone() {
+fn an_occasional_client_is_charged_only_for_its_own_requests() {
     let stack = stack_of_plan(&json!({"requests_per_minute": 60}));
     let token = token(&user("idle"));
-    // Requests are drawn in blocks of a tenth; what a block did not serve in its five seconds comes back.
+    // The Ledger draws requests in blocks of a tenth of the limit, and returns what a block has not used in 5 s.
     for number in 1..=4 {
         assert_eq!(rate_limit(&stack.get(&token, LIST)).unwrap().1, 60 - number);
         std::thread::sleep(Duration::from_secs(6));
@@ -203,7 +203,7 @@ fn a_client_that_comes_now_and_then_is_charged_for_what_it_asks_alone() {
 }
 
 #[test]
-fn the_account_shows_limits_use_and_rest_of_the_caller() {
+fn the_account_shows_the_callers_limits_usage_and_balance() {
     let plan = json!({"requests_per_minute": 600, "predictions_per_minute": 30, "daily_credits": "20"});
     let stack = Stack::with_policy(&policy_with(&plan, &json!({"concurrent_predictions": 1})));
     stack.control_put("/settings", &json!({"manual": true}));
@@ -220,7 +220,7 @@ fn the_account_shows_limits_use_and_rest_of_the_caller() {
     assert_eq!(rates["concurrent_predictions"], json!({"limit": 100, "running": 1, "waiting": 1}));
     assert_eq!(rates["predictions_per_minute"]["remaining"], 28);
     stack.send(&Request::post(&format!("/v1/predictions/{}/cancel", ids[1])).bearer(&alice));
-    // The vendor's own price counts, though it is above the price table's.
+    // The price that the vendor charged counts, even above the price table's.
     stack.finish("first", &json!({"credits_used": "4"}));
     assert_eq!(stack.ended(&alice, &ids[0])["credits_used"], "4");
     let balance = stack.get(&alice, "/v1/account/balance").json();
@@ -233,7 +233,7 @@ fn the_account_shows_limits_use_and_rest_of_the_caller() {
 }
 
 #[test]
-fn credits_that_were_not_spent_come_back() {
+fn unspent_credits_are_released() {
     let plan = json!({"daily_credits": "5"});
     let stack = Stack::with_policy(&policy_with(&plan, &json!({"concurrent_predictions": 1})));
     stack.control_put("/settings", &json!({"manual": true}));
@@ -245,7 +245,7 @@ fn credits_that_were_not_spent_come_back() {
     stack.send(&Request::post(&format!("/v1/predictions/{}/cancel", job_id(&waiting))).bearer(&token));
     let again = stack.prompt(&token, "fourth");
     assert_eq!(again.status, 202, "{}", again.text());
-    // Cheaper than its price in the table: the difference comes back with the settlement.
+    // The vendor charged less than the price table: settlement releases the difference.
     stack.finish("first", &json!({"credits_used": "0"}));
     assert_eq!(stack.ended(&token, &first)["credits_used"], "0");
     wait_until("the fourth starts", || stack.sent().contains(&"fourth".to_owned()).then_some(()));

@@ -1,4 +1,4 @@
-//! One line a request, with a closed set of members, and nothing that should not be there.
+//! One log line per request, with a closed set of members and without tokens, prompts or paths.
 
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ fn each_request_writes_one_line_without_token_prompt_or_path() {
 }
 
 #[test]
-fn request_ids_are_ours_and_new() {
+fn request_ids_are_generated_and_unique() {
     let stack = Stack::start(&Options::default());
     let ids: Vec<String> = (0..3)
         .map(|_| {

@@ -1,7 +1,7 @@
-//! Black-box tests over HTTP against the built Worker on real workerd, with the simulator as the vendor.
+//! Black-box tests over HTTP: the built Worker on real workerd, with the simulator as the vendor.
 //!
-//! `make build simulator` first; `make test` does. One binary, a module per topic; every test has its own users, and
-//! those that set faults have a stack of their own.
+//! Run `make build simulator` first; `make test` does so itself. All topics share one test binary, one module each.
+//! Every test has its own users; a test that sets faults has its own stack.
 
 #![allow(
     clippy::arithmetic_side_effects,

@@ -1,5 +1,5 @@
-//! Tokens that an app's own backend signs: each piece of code in docs/identity.md is run, and the Worker takes what it
-//! prints under the settings beside it.
+//! Tokens that an app's own backend signs. Runs each code sample of docs/identity.md; the Worker, with the settings
+//! beside the sample, must accept the token that it prints.
 
 use std::fs;
 use std::io::Write;
@@ -20,7 +20,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }
 
-/// The blocks of code in this language under a heading of docs/identity.md, up to the next heading.
+/// Returns the code blocks in a language under a heading of docs/identity.md, up to the next heading.
 fn blocks(heading: &str, language: &str) -> Vec<String> {
     let text = read("docs/identity.md");
     let part = text.split(&format!("\n{heading}\n")).nth(1).unwrap_or_else(|| panic!("no heading {heading}"));
@@ -29,7 +29,7 @@ fn blocks(heading: &str, language: &str) -> Vec<String> {
     part.split(&fence).skip(1).map(|rest| rest.split_once("```").unwrap().0.to_owned()).collect()
 }
 
-/// The only one of them.
+/// Returns the only such block.
 fn block(heading: &str, language: &str) -> String {
     let mut found = blocks(heading, language);
     assert_eq!(found.len(), 1, "{language} blocks under {heading}");
@@ -40,7 +40,7 @@ fn settings(heading: &str) -> Value {
     serde_json::from_str(&block(heading, "json")).unwrap()
 }
 
-/// A Worker that believes this issuer, and a vendor with no limits of its own.
+/// Returns a stack whose Worker trusts this issuer and whose vendor has no limits.
 fn stack_of(issuer: &Value) -> Stack {
     let mut policy = policy();
     policy["models"]["black-forest-labs/flux-kontext-max"] = policy["models"]["acme/model-x"].clone();
@@ -54,7 +54,7 @@ fn stack_of(issuer: &Value) -> Stack {
     stack
 }
 
-/// A directory that goes with the stack, with these files.
+/// Creates a directory with these files. It is deleted with the stack.
 fn directory_of(stack: &Stack, name: &str, files: &[(&str, &str)]) -> PathBuf {
     let directory = stack.directory.join(name);
     fs::create_dir_all(&directory).unwrap();
@@ -64,7 +64,7 @@ fn directory_of(stack: &Stack, name: &str, files: &[(&str, &str)]) -> PathBuf {
     directory
 }
 
-/// What a program prints, without the end of the line.
+/// Runs a program and returns its output, trimmed.
 fn output_of(command: &mut Command) -> String {
     let output = command.env(SECRET_NAME, SECRET).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -77,11 +77,11 @@ fn node(directory: &Path, file: &str) -> Command {
     command
 }
 
-/// Whether a language can be run here. Where it cannot, the test says so and ends, and CI fails.
+/// Returns `found`, whether a language is installed. If it is not, prints that the test is skipped, or fails in CI.
 fn is_there(language: &str, found: bool, how: &str) -> bool {
     if !found {
         assert!(std::env::var_os("CI").is_none_or(|value| value.is_empty()), "CI has no {language}: {how}");
-        // Past the capture of a test that passes.
+        // Written directly: the test harness captures `eprintln!` of a test that passes.
         let line = format!("SKIPPED: docs/identity.md's {language} code is not run: {how}\n");
         std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
@@ -93,7 +93,7 @@ fn claims_of(token: &str) -> Value {
     serde_json::from_slice(&claims).unwrap()
 }
 
-/// What every `token_for` must do: tokens of five minutes, each with its own id, that are the user's with the plan.
+/// Checks what every `token_for` must do: each token lives five minutes, has its own `jti`, and names user and plan.
 fn assert_mints(stack: &Stack, mint: impl Fn(&str, &str) -> String) {
     let (token, another) = (mint("alice", "poor"), mint("alice", "poor"));
     let (claims, other_claims) = (claims_of(&token), claims_of(&another));
@@ -106,7 +106,7 @@ fn assert_mints(stack: &Stack, mint: impl Fn(&str, &str) -> String) {
     assert!([201, 202].contains(&created.status), "{}", created.text());
     let target = format!("/v1/predictions/{}", job_id(&created));
     assert_eq!(stack.get(&another, &target).status, 200, "both are of one user");
-    // A name that needs escaping in JSON is still that name.
+    // A subject that JSON must escape stays the same subject.
     let bob = mint("bob \"\\ ü <b>", "default");
     assert_eq!(claims_of(&bob)["sub"], "bob \"\\ ü <b>");
     assert_eq!(stack.get(&bob, "/v1/account").json()["plan"], "default");
@@ -114,7 +114,7 @@ fn assert_mints(stack: &Stack, mint: impl Fn(&str, &str) -> String) {
 }
 
 #[test]
-fn a_token_of_the_node_code_is_taken() {
+fn a_token_of_the_node_code_is_accepted() {
     let stack = stack_of(&settings("## Your own backend signs"));
     let main = "import { tokenFor } from './tokens.mjs'; console.log(tokenFor(...process.argv.slice(2)));";
     let files = [("tokens.mjs", &*block("### Node", "js")), ("main.mjs", main)];
@@ -134,7 +134,7 @@ fn a_token_of_the_jose_code_is_taken() {
 }
 
 #[test]
-fn a_token_of_the_python_code_is_taken() {
+fn a_token_of_the_python_code_is_accepted() {
     let python = root().join(".tools/python/bin/python3");
     if !is_there("Python", root().join(".tools/python/.ready").exists(), "`make test` sets it up where python3 is") {
         return;
@@ -150,7 +150,7 @@ fn a_token_of_the_python_code_is_taken() {
 }
 
 #[test]
-fn a_token_of_the_go_code_is_taken() {
+fn a_token_of_the_go_code_is_accepted() {
     let found = Command::new("go").arg("version").output().is_ok_and(|output| output.status.success());
     if !is_there("Go", found, "`make go` installs it on Debian") {
         return;
@@ -169,7 +169,7 @@ fn a_token_of_the_go_code_is_taken() {
 }
 
 #[test]
-fn a_token_of_the_rust_code_is_taken() {
+fn a_token_of_the_rust_code_is_accepted() {
     assert_eq!(
         block("### Rust", "rust"),
         read("examples/mint/token.rs"),
@@ -189,7 +189,7 @@ fn a_token_of_the_rust_code_is_taken() {
 
 const KEY_PAIR: &str = "### Without a shared secret";
 
-/// What the page says with EdDSA, with ES256 as the page says too: the words in the last paragraph, put in their places.
+/// Returns an EdDSA sample changed to ES256, with the replacements from the page's last paragraph.
 fn with_es256(text: &str) -> String {
     let page = read("docs/identity.md");
     let paragraph = page.split("\nWhere ES256 is wanted").nth(1).unwrap().split("\n\n").next().unwrap();
@@ -202,7 +202,8 @@ fn with_es256(text: &str) -> String {
         .replace("signWith(null, Buffer.from(input), key)", &said("signWith("))
 }
 
-/// Runs the command that makes a key pair: what it printed, which is public, and what it wrote, which is private.
+/// Runs the command that generates a key pair. Returns the public key set that it printed and the private key that it
+/// wrote.
 fn key_pair(directory: &Path, command: &str) -> (Value, String) {
     fs::create_dir_all(directory).unwrap();
     let path = format!("{}:{}", root().join("node_modules/.bin").display(), std::env::var("PATH").unwrap());
@@ -226,15 +227,15 @@ fn assert_key_pair(algorithm: &str, variant: impl Fn(&str) -> String) {
     assert_mints(&stack, |user, plan| {
         output_of(node(&directory, "main.mjs").env("APP_TOKEN_KEY", &private).args([user, plan]))
     });
-    // The same claims by the shared secret are nobody's.
+    // The same claims signed with the shared secret are refused.
     let directory = directory_of(&stack, "node", &[("tokens.mjs", &block("### Node", "js")), ("main.mjs", main)]);
     let token = output_of(node(&directory, "main.mjs").args(["alice", "poor"]));
     assert_refused(&stack.get(&token, "/v1/account"), 401, "authentication_error", "invalid_token");
 }
 
 #[test]
-fn a_token_of_a_key_pair_is_taken_and_the_worker_holds_the_public_key_alone() {
-    // The page shows what the command prints, but for the key.
+fn a_token_of_a_key_pair_is_accepted_by_a_worker_with_only_the_public_key() {
+    // The page shows the output of the command, except for the key.
     let directory = std::env::temp_dir().join(format!("valetkey-minting-{}", std::process::id()));
     let (mut public, _) = key_pair(&directory, &block(KEY_PAIR, "sh"));
     public["keys"][0]["x"] = json!("…");
@@ -243,7 +244,7 @@ fn a_token_of_a_key_pair_is_taken_and_the_worker_holds_the_public_key_alone() {
     assert_key_pair("ES256", with_es256);
 }
 
-/// A stack, and tokens for links.
+/// Returns a stack, and a function that mints a token for a link.
 fn links() -> (Stack, impl Fn(&str) -> String) {
     let stack = stack_of(&settings("## Your own backend signs"));
     let main = "import { tokenForLink } from './links.mjs'; console.log(tokenForLink(process.argv[2]));";
@@ -262,14 +263,14 @@ fn assert_spent(answer: &Response) {
 }
 
 #[test]
-fn a_link_makes_three_pictures_and_no_fourth() {
+fn a_link_makes_three_images_and_no_fourth() {
     let (stack, mint) = links();
     let token = mint("link-one");
     for prompt in ["one", "two", "three"] {
         assert_eq!(draw(&stack, &token, prompt).status, 201);
     }
     assert_spent(&draw(&stack, &token, "four"));
-    // A page that is opened again gets a new token, and no new pictures.
+    // A page that is opened again gets a new token, but no new images.
     std::thread::sleep(std::time::Duration::from_secs(1));
     let again = mint("link-one");
     assert_ne!(again, token);
@@ -287,7 +288,7 @@ fn a_link_makes_three_pictures_and_no_fourth() {
 }
 
 #[test]
-fn of_four_at_once_a_link_makes_three() {
+fn of_four_concurrent_creates_a_link_makes_three() {
     let (stack, mint) = links();
     for link in ["link-a", "link-b", "link-c"] {
         let token = mint(link);
@@ -301,7 +302,7 @@ fn of_four_at_once_a_link_makes_three() {
 }
 
 #[test]
-fn a_picture_that_fails_counts_and_its_credits_come_back() {
+fn an_image_that_fails_counts_and_its_credits_are_released() {
     let (stack, mint) = links();
     stack.control_put("/settings", &json!({"manual": true}));
     let token = mint("link-one");

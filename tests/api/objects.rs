@@ -1,4 +1,4 @@
-//! What operators ask the objects, before there is a page for it: revocation, troubles, rows that cannot be read.
+//! Messages of operators to the Durable Objects, which have no page yet: revocation, troubles, unreadable rows.
 
 use std::process::Command;
 
@@ -10,16 +10,16 @@ use crate::http::Request;
 
 fn revoke(stack: &Stack, name: &str, revocation: &Value) {
     let ledger = UserKey::new(ISSUER, name);
-    let answer = stack.tell("LEDGER", ledger.as_str(), &json!({"ask": {"revoke": revocation}}));
+    let answer = stack.send_to_object("LEDGER", ledger.as_str(), &json!({"ask": {"revoke": revocation}}));
     assert_eq!(answer, json!({"reply": "done"}));
 }
 
 fn troubles(stack: &Stack) -> Value {
-    stack.tell("DISPATCHER", "main", &json!("troubles"))["troubles"].clone()
+    stack.send_to_object("DISPATCHER", "main", &json!("troubles"))["troubles"].clone()
 }
 
-/// One place at the vendor, taken by a prediction that runs for a minute.
-fn narrow() -> Stack {
+/// Returns a stack with one slot, in which each prediction runs for a minute.
+fn one_slow_slot() -> Stack {
     let mut policy = policy();
     policy["key"]["concurrent_predictions"] = json!(1);
     Stack::start(&Options {
@@ -30,8 +30,8 @@ fn narrow() -> Stack {
 }
 
 #[test]
-fn a_revoked_subject_is_out_at_once_and_what_waits_is_canceled() {
-    let stack = narrow();
+fn a_revoked_subject_is_refused_at_once_and_its_queue_is_canceled() {
+    let stack = one_slow_slot();
     let name = user("revoked");
     let old = token(&name);
     let (running, waiting) = (stack.create(&old), stack.create(&old));
@@ -48,7 +48,7 @@ fn a_revoked_subject_is_out_at_once_and_what_waits_is_canceled() {
     let statuses: Vec<&str> =
         listed["data"].as_array().unwrap().iter().filter_map(|row| row["status"].as_str()).collect();
     assert_eq!(statuses, ["canceled", "processing"]);
-    // Other users are not concerned, and a kill forgets nothing.
+    // Other users are not affected, and a kill loses no revocation.
     assert_eq!(stack.get(&token(&user("other")), "/v1/predictions").status, 200);
     let mut stack = stack;
     stack.restart_workerd();
@@ -57,7 +57,7 @@ fn a_revoked_subject_is_out_at_once_and_what_waits_is_canceled() {
 }
 
 #[test]
-fn one_revoked_token_is_out_and_the_users_others_are_not() {
+fn one_revoked_token_is_refused_and_the_users_other_tokens_are_not() {
     let stack = Stack::start(&Options::default());
     let name = user("revoked");
     let (one, other) = (token_with(&name, json!({"jti": "one"})), token_with(&name, json!({"jti": "other"})));
@@ -68,7 +68,7 @@ fn one_revoked_token_is_out_and_the_users_others_are_not() {
 }
 
 #[test]
-fn what_nobody_can_tell_is_listed_until_its_slot_is_back() {
+fn an_unknown_outcome_is_listed_until_its_slot_is_free() {
     let mut policy = policy();
     policy["models"]["acme/model-x"]["max_seconds"] = json!(3);
     let settings = vec![("POLICY", Some(policy.to_string()))];
@@ -83,7 +83,7 @@ fn what_nobody_can_tell_is_listed_until_its_slot_is_back() {
     });
 }
 
-/// Changes the Dispatcher's stored rows, as a fault of a disk or of another version would.
+/// Changes the Dispatcher's stored rows, as a disk fault or another version of the Worker would.
 fn damage(stack: &Stack, sql: &str) {
     let script = r#"
         const { DatabaseSync } = require("node:sqlite");
@@ -102,8 +102,8 @@ fn damage(stack: &Stack, sql: &str) {
 }
 
 #[test]
-fn a_row_that_cannot_be_read_holds_its_slot_and_is_set_aside_in_the_end() {
-    let mut stack = narrow();
+fn an_unreadable_row_holds_its_slot_and_is_set_aside_on_the_sixth_load() {
+    let mut stack = one_slow_slot();
     let name = user("damaged");
     assert_eq!(stack.create(&token(&name)).status, 201);
     stack.kill_workerd();

@@ -1,4 +1,4 @@
-//! `/openapi.json`: the description of this API, for whoever may call it.
+//! `/openapi.json` serves docs/openapi.json, under the CORS rules of every route.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::http::Request;
 use crate::steps::assert_refused;
 
 #[test]
-fn the_description_is_served_to_pages_that_may_call() {
+fn the_document_is_served_to_allowed_origins() {
     let stack = shared();
     let answer = stack.send(&Request::get("/openapi.json").header("Origin", "https://app.example"));
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));

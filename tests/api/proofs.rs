@@ -1,4 +1,4 @@
-//! Proofs of possession (RFC 9449): a stolen bound token is worth nothing.
+//! Proofs of possession (DPoP, RFC 9449): a stolen bound token is useless.
 
 use serde_json::{Value, json};
 
@@ -13,13 +13,13 @@ use crate::steps::{assert_refused, at_once};
 const LIST: &str = "/v1/predictions";
 const ALGS: &str = "algs=\"ES256 EdDSA Ed25519\"";
 
-/// A deployment that knows its own URL, with the usual issuer.
+/// Returns a stack with a PUBLIC_URL and the default issuer.
 fn stack() -> Stack {
     let settings = vec![("PUBLIC_URL", Some(PUBLIC_URL.to_owned()))];
     Stack::start(&Options { settings, ..Options::default() })
 }
 
-/// A token of the usual issuer that is bound to the prover's key.
+/// Returns a token of the default issuer that is bound to the prover's key.
 fn bound_to(prover: &Prover, subject: &str) -> String {
     token_with(subject, json!({"cnf": {"jkt": prover.thumbprint()}}))
 }
@@ -44,7 +44,7 @@ fn bad_proof() -> String {
 }
 
 #[test]
-fn a_bound_token_works_with_a_new_proof_for_each_request_on_every_kind_of_route() {
+fn a_bound_token_works_on_every_kind_of_route_with_a_new_proof_per_request() {
     let (stack, prover) = (stack(), Prover::new());
     let token = bound_to(&prover, &user("bound"));
     let send = |request: Request| stack.send(&prover.prove(request, &token));
@@ -73,12 +73,12 @@ fn a_bound_token_works_with_a_new_proof_for_each_request_on_every_kind_of_route(
 fn a_stolen_bound_token_is_useless() {
     let (stack, owner, thief) = (stack(), Prover::new(), Prover::new());
     let token = bound_to(&owner, &user("stolen"));
-    // The isolate remembers it, as it would for its owner.
+    // The isolate caches the verified token, as it would for its owner.
     assert_eq!(stack.send(&owner.prove(Request::get(LIST), &token)).status, 200);
     let before = stack.vendor_requests().len();
     let both = format!("Bearer error=\"invalid_token\", DPoP {ALGS}");
     refused(&stack.send(&create().bearer(&token)), &both);
-    // A proof beside a bearer token is no proof.
+    // A proof beside the Bearer scheme does not count.
     let proof = owner.proof("POST", MODEL, &json!({"ath": token_hash(&token)}));
     refused(&stack.send(&create().bearer(&token).header("DPoP", &proof)), &both);
     refused(&stack.send(&thief.prove(create(), &token)), &bad_token());
@@ -103,7 +103,7 @@ fn a_proof_for_anything_else_is_refused() {
     for claims in [
         json!({"htm": "POST"}),
         json!({"htu": format!("{PUBLIC_URL}/v1/account")}),
-        // What the request says of its host is the client's word.
+        // The client chooses the Host header, so only PUBLIC_URL counts.
         json!({"htu": format!("http://{}{LIST}", stack.worker)}),
         json!({"iat": now - 3_600}),
         json!({"iat": now + 3_600}),
@@ -117,17 +117,17 @@ fn a_proof_for_anything_else_is_refused() {
     refused(&with(&format!("{good}x")), &bad_proof());
     refused(&with("a.b.c"), &bad_proof());
     refused(&with(&format!("{good}, {good}")), &bad_proof());
-    // None of them was used up.
+    // The refused attempts did not use the good proof up.
     assert_eq!(with(&good).status, 200);
     stack.assert_logged("proof_url");
     stack.assert_logged("proof_time");
-    // A token that is not bound has no use for one.
+    // A proof with a token that is not bound is refused.
     let plain = crate::harness::token(&name);
     refused(&stack.send(&prover.prove(Request::get(LIST), &plain)), &bad_token());
 }
 
 #[test]
-fn a_proof_is_used_once_whoever_comes_first_and_whatever_restarts() {
+fn a_proof_is_accepted_once_even_concurrently_and_after_a_restart() {
     let (mut stack, prover) = (stack(), Prover::new());
     let token = bound_to(&prover, &user("replay"));
     let request = prover.prove(create(), &token);
@@ -148,7 +148,7 @@ fn a_proof_is_used_once_whoever_comes_first_and_whatever_restarts() {
 }
 
 #[test]
-fn a_batch_an_upload_and_a_deletion_take_their_proof_as_well() {
+fn a_batch_an_upload_and_a_deletion_use_their_proof_up_too() {
     let (stack, prover) = (stack(), Prover::new());
     let token = bound_to(&prover, &user("routes"));
     let order = json!({"model": "acme/model-x", "input": {"prompt": "a test"}});
@@ -164,7 +164,7 @@ fn a_batch_an_upload_and_a_deletion_take_their_proof_as_well() {
     refused(&stack.send(&upload), &bad_proof());
     let target = format!("/v1/files/{}", file.json()["file_id"].as_str().unwrap());
     assert_eq!(stack.send(&prover.prove(Request::new("DELETE", &target), &token)).status, 204);
-    // A proof for one name of a route is not one for the other.
+    // A proof for one path of a route does not count for its alias.
     let alias = "/v1/models/acme/model-x/predictions";
     let proof = prover.proof("POST", MODEL, &json!({"ath": token_hash(&token)}));
     let other = Request::post(alias).json(&json!({"input": {"prompt": "a test"}}));
@@ -174,7 +174,7 @@ fn a_batch_an_upload_and_a_deletion_take_their_proof_as_well() {
 }
 
 #[test]
-fn a_request_that_is_refused_for_something_else_leaves_its_proof_alone() {
+fn a_request_refused_for_another_reason_does_not_use_its_proof_up() {
     let (stack, prover) = (stack(), Prover::new());
     let token = bound_to(&prover, &user("unused"));
     let send = |body: &Value, proof: &str| {
@@ -188,7 +188,7 @@ fn a_request_that_is_refused_for_something_else_leaves_its_proof_alone() {
 }
 
 #[test]
-fn a_repeat_has_a_proof_of_its_own_and_finds_what_was_made() {
+fn a_replay_needs_a_new_proof_and_returns_the_same_prediction() {
     let (stack, prover) = (stack(), Prover::new());
     let token = bound_to(&prover, &user("repeat"));
     let send = || stack.send(&prover.prove(create().header("Idempotency-Key", "k"), &token));
@@ -199,7 +199,7 @@ fn a_repeat_has_a_proof_of_its_own_and_finds_what_was_made() {
 }
 
 #[test]
-fn who_has_no_request_left_uses_no_proof_up() {
+fn a_rate_limited_request_does_not_use_its_proof_up() {
     let mut policy = crate::harness::policy();
     policy["plans"]["default"]["requests_per_minute"] = json!(10);
     let settings = vec![("PUBLIC_URL", Some(PUBLIC_URL.to_owned())), ("POLICY", Some(policy.to_string()))];
@@ -219,7 +219,7 @@ fn who_has_no_request_left_uses_no_proof_up() {
 }
 
 #[test]
-fn an_open_stream_needs_its_proof_at_the_door_alone() {
+fn an_event_stream_needs_a_proof_only_when_it_opens() {
     let (stack, prover) = (stack(), Prover::new());
     let token = bound_to(&prover, &user("stream"));
     let id = stack.send(&prover.prove(create(), &token)).json()["job_id"].as_str().unwrap().to_owned();
@@ -229,7 +229,7 @@ fn an_open_stream_needs_its_proof_at_the_door_alone() {
 }
 
 #[test]
-fn an_issuer_can_insist_on_proofs() {
+fn an_issuer_can_require_proofs() {
     let mut list = issuers();
     list[0]["dpop"] = json!("required");
     let settings = vec![("PUBLIC_URL", Some(PUBLIC_URL.to_owned())), ("ISSUERS", Some(list.to_string()))];
@@ -244,7 +244,7 @@ fn an_issuer_can_insist_on_proofs() {
 }
 
 #[test]
-fn without_a_public_url_no_proof_can_be_good() {
+fn without_a_public_url_every_proof_is_refused() {
     let (stack, prover) = (shared(), Prover::new());
     let token = bound_to(&prover, &user("no-url"));
     for answer in [stack.send(&prover.prove(Request::get(LIST), &token)), stack.get(&token, LIST)] {
@@ -268,12 +268,12 @@ fn an_exchange_with_a_proof_binds_the_new_token() {
     refused(&stack.send(&thief.prove(Request::get(LIST), &token)), &bad_token());
     refused(&stack.get(&token, LIST), &format!("Bearer error=\"invalid_token\", DPoP {ALGS}"));
 
-    // A bound token is exchanged by its owner alone, and stays bound.
+    // Only its owner can exchange a bound token, and the new token is bound too.
     let bound = json!({"cnf": {"jkt": prover.thumbprint()}});
     assert_eq!(exchange(&prover, &bound).json()["token_type"], "DPoP");
     assert_oauth_error(&exchange(&thief, &bound), 400, "invalid_dpop_proof");
     assert_oauth_error(&stack.exchange(&token_of(LOGIN, &name, &bound), &[]), 400, "invalid_dpop_proof");
-    // A proof counts once here as well.
+    // The token endpoint accepts a proof only once, too.
     let request = exchange_of(&token_of(LOGIN, &name, &json!({})), &[]);
     let request = request.header("DPoP", &prover.proof("POST", "/auth/token", &json!({})));
     assert_eq!(stack.send(&request).status, 200);
@@ -284,7 +284,7 @@ fn an_exchange_with_a_proof_binds_the_new_token() {
 }
 
 #[test]
-fn an_issuer_that_insists_has_its_exchanges_bound() {
+fn an_issuer_that_requires_proofs_gets_only_bound_exchanges() {
     let mut all = settings(&[&SigningKey::new("k1")]);
     for (name, value) in &mut all {
         if *name == "ISSUERS" {
@@ -302,14 +302,14 @@ fn an_issuer_that_insists_has_its_exchanges_bound() {
 }
 
 #[test]
-fn a_proof_whose_key_is_no_key_is_refused_and_ends_no_instance() {
+fn a_proof_with_an_invalid_key_is_refused_and_traps_no_wasm_instance() {
     let stack = stack();
     let answer = stack.send(&Request::get("/v1/models").header("Authorization", "DPoP x").header(
         "DPoP",
         "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVkRFNBIiwiandrIjp7Imt0eSI6Ik9LUCIsImNydiI6IkVkMjU1MTkiLCJ4IjoiIn19.e30.AA",
     ));
     refused(&answer, &bad_token());
-    // Beside a good token the proof is read, and refused.
+    // With a valid token the proof is read, and refused.
     let prover = Prover::new();
     let token = bound_to(&prover, &user("no-key"));
     let answer = stack.send(&Request::get("/v1/models").header("Authorization", &format!("DPoP {token}")).header(

@@ -1,4 +1,4 @@
-//! Issuers that publish their keys at a URL: the providers that people use, each as docs/identity.md sets it up.
+//! Issuers that publish their key set at a URL: common identity providers, each configured as in docs/identity.md.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::steps::{assert_refused, at_once, wait_until};
 
 const LIST: &str = "/v1/predictions";
 
-/// The settings of docs/identity.md, in the order of their headings, with the provider's name there.
+/// Returns the issuer settings of docs/identity.md with their headings, in the order of the page.
 fn documented() -> Vec<(String, Value)> {
     let text = std::fs::read_to_string(root().join("docs/identity.md")).unwrap();
     let mut name = String::new();
@@ -34,7 +34,7 @@ const PROVIDERS: [(&str, &str); 7] = [
     ("Cloudflare Access", "access"),
 ];
 
-/// The provider's own settings, with its keys where the simulator has them.
+/// Returns a provider's documented settings, with the URL of the simulator's key set.
 fn issuer_of(name: &str) -> Value {
     let (_, mut issuer) = documented().into_iter().find(|(other, _)| other == name).unwrap();
     let path = PROVIDERS.iter().find(|(other, _)| *other == name).unwrap().1;
@@ -64,7 +64,7 @@ fn refused(answer: &Response) {
 }
 
 #[test]
-fn a_token_of_each_provider_is_accepted_and_one_with_less_is_not() {
+fn a_token_of_each_provider_is_accepted_and_wrong_claims_are_not() {
     let stack = stack();
     for (name, provider) in PROVIDERS {
         let token = token_of(&stack, provider, &json!({"sub": "user-1"}));
@@ -87,9 +87,9 @@ fn a_token_of_each_provider_is_accepted_and_one_with_less_is_not() {
 }
 
 #[test]
-fn a_token_of_one_provider_is_not_one_of_another() {
+fn a_provider_cannot_sign_tokens_of_another() {
     let stack = stack();
-    // The simulator's providers share keys; after a turn this one signs with another than the others.
+    // The simulator's providers share keys; after a rotation, this one signs with a different key.
     stack.control_post("/identity/auth0/rotate", &json!({}));
     let claims = json!({"iss": "https://securetoken.google.com/example-app", "aud": "example-app"});
     for kid in ["auth0-1", "firebase-0"] {
@@ -99,20 +99,20 @@ fn a_token_of_one_provider_is_not_one_of_another() {
 }
 
 #[test]
-fn a_new_key_is_found_and_an_old_one_counts_until_the_next_look() {
+fn a_new_key_is_fetched_and_a_cached_token_stays_valid() {
     let stack = stack();
     let old = token_of(&stack, "auth0", &json!({"sub": "u"}));
     assert_eq!(stack.get(&old, LIST).status, 200);
     stack.control_post("/identity/auth0/rotate", &json!({}));
     let new = token_of(&stack, "auth0", &json!({"sub": "u"}));
-    // Asked for a moment ago: the provider is asked again after half a minute at the earliest.
+    // The Worker has just fetched the key set, and fetches it again after half a minute at the earliest.
     wait_until("the new key", || (stack.get(&new, LIST).status == 200).then_some(()));
     assert_eq!(stack.get(&old, LIST).status, 200);
     assert_eq!(key_requests(&stack), 2);
 }
 
 #[test]
-fn random_names_of_keys_make_no_flood() {
+fn random_kids_cause_no_flood_of_fetches() {
     let stack = stack();
     let good = token_of(&stack, "firebase", &json!({"sub": "u"}));
     let rest = good.split_once('.').unwrap().1;
@@ -128,7 +128,7 @@ fn random_names_of_keys_make_no_flood() {
     })
     .concat();
     assert!(answers.iter().all(|status| *status == 401));
-    // The platform's word for a request whose future nobody wakes any more.
+    // workerd logs "hung" for a request whose future is never woken again.
     assert!(!stack.worker_log().contains("hung"));
     assert_eq!(answers.len(), 10_000);
     let minutes = usize::try_from(start.elapsed().as_secs() / 60 + 1).unwrap();
@@ -137,7 +137,7 @@ fn random_names_of_keys_make_no_flood() {
 }
 
 #[test]
-fn without_keys_nobody_can_tell_and_the_client_is_to_come_back() {
+fn without_a_key_set_the_client_is_told_to_retry() {
     for fault in [
         json!({"status": 500, "body": ""}),
         json!({"status": 200, "body": "<html>"}),
@@ -160,7 +160,7 @@ fn without_keys_nobody_can_tell_and_the_client_is_to_come_back() {
 }
 
 #[test]
-fn a_key_set_that_never_ends_is_not_read_to_its_end() {
+fn an_oversized_key_set_is_not_read_to_its_end() {
     let stack = stack();
     let body = format!(r#"{{"keys":[],"x":"{}"}}"#, "x".repeat(300_000));
     stack.fault("keys", 1, &json!({"status": 200, "body": body}));
@@ -169,7 +169,7 @@ fn a_key_set_that_never_ends_is_not_read_to_its_end() {
 }
 
 #[test]
-fn many_at_once_wait_for_one_look() {
+fn concurrent_requests_share_one_key_set_fetch() {
     let stack = stack();
     stack.fault("keys", 1, &json!({"delay_ms": 500}));
     let token = token_of(&stack, "entra", &json!({"sub": "u"}));
@@ -179,7 +179,7 @@ fn many_at_once_wait_for_one_look() {
 }
 
 #[test]
-fn keys_on_this_machine_are_for_a_worker_on_this_machine() {
+fn a_loopback_key_set_url_is_for_a_loopback_worker_only() {
     let vendor = "127.0.0.1:1";
     let mut issuers: Value = serde_json::from_str(&default_settings(vendor)["ISSUERS"]).unwrap();
     issuers[0] = issuer_of("Auth0");

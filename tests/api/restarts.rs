@@ -1,4 +1,4 @@
-//! workerd is killed and started again on the same storage: nothing is lost, nothing is sent twice.
+//! Kills workerd and restarts it on the same storage: nothing is lost, and nothing is sent twice.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn a_running_prediction_survives_a_kill() {
 }
 
 #[test]
-fn a_create_that_a_kill_interrupts_has_an_unknown_outcome_and_is_not_sent_again() {
+fn a_create_interrupted_by_a_kill_has_an_unknown_outcome_and_is_not_resent() {
     let mut stack = Stack::start(&Options::default());
     let token = token(&user("interrupted"));
     stack.fault("create", 1, &json!({"delay_after_ms": 4_000}));
@@ -29,7 +29,7 @@ fn a_create_that_a_kill_interrupts_has_an_unknown_outcome_and_is_not_sent_again(
     stack.restart_workerd();
     let listed = stack.get(&token, "/v1/predictions").json();
     let id = listed["data"][0]["job_id"].as_str().unwrap().to_owned();
-    // Reading does not wake the Dispatcher for fifteen seconds; its own alarm does.
+    // Reads do not wake the Dispatcher for fifteen seconds; its own alarm does.
     let ended = stack.ended(&token, &id);
     assert_eq!((ended["status"].as_str(), ended["error"]["code"].as_str()), (Some("failed"), Some("outcome_unknown")));
     assert_eq!(stack.control_get("/state")["predictions"].as_array().unwrap().len(), 1);
@@ -61,7 +61,7 @@ fn repeated_kills_lose_nothing_and_send_nothing_twice() {
 }
 
 #[test]
-fn a_vendor_that_is_down_while_we_start_is_asked_again() {
+fn polls_are_retried_when_the_vendor_closes_the_connection() {
     let stack = Stack::start(&Options { simulator: vec!["--prediction-ms", "500"], ..Options::default() });
     let token = token(&user("down"));
     let id = stack.create(&token).json()["job_id"].as_str().unwrap().to_owned();

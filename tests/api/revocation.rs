@@ -1,4 +1,4 @@
-//! The end of tokens: by their holder, by the operator for one user or one token, and for everybody.
+//! Revocation of tokens: by their holder, and by an operator for one token, for one user or for all users.
 
 use serde_json::{Value, json};
 
@@ -15,11 +15,11 @@ fn stack() -> Stack {
 }
 
 impl Stack {
-    fn give_up(&self, token: &str) -> Response {
+    fn revoke(&self, token: &str) -> Response {
         self.send(&form("/auth/revoke", &[("token", token), ("token_type_hint", "access_token")]))
     }
 
-    fn operate(&self, operator: &str, body: &Value) -> Response {
+    fn admin_revoke(&self, operator: &str, body: &Value) -> Response {
         self.send(&Request::post(REVOCATIONS).bearer(operator).json(body))
     }
 }
@@ -29,39 +29,39 @@ fn boss() -> String {
 }
 
 #[track_caller]
-fn revoked(answer: &Response) {
+fn assert_invalid_token(answer: &Response) {
     assert_refused(answer, 401, "authentication_error", "invalid_token");
 }
 
 #[test]
-fn a_token_that_its_holder_gives_up_is_refused_on_the_next_request() {
+fn a_token_that_its_holder_revokes_is_refused_on_the_next_request() {
     let stack = stack();
     let name = user("logout");
     let (here, there) = (stack.own_token(&name, &json!({}), &[]), stack.own_token(&name, &json!({}), &[]));
     assert_eq!(stack.get(&here, LIST).status, 200);
-    let answer = stack.give_up(&here);
+    let answer = stack.revoke(&here);
     assert_eq!((answer.status, answer.body.len()), (200, 0));
-    revoked(&stack.get(&here, LIST));
-    revoked(&stack.create(&here));
+    assert_invalid_token(&stack.get(&here, LIST));
+    assert_invalid_token(&stack.create(&here));
     assert_eq!(stack.sent().len(), 0, "nothing went upstream");
     assert_eq!(stack.get(&there, LIST).status, 200, "the other one goes on");
-    // Again, and by a token of a provider that has an id.
-    assert_eq!(stack.give_up(&here).status, 200);
+    // A second time, and a provider's token that has a `jti`.
+    assert_eq!(stack.revoke(&here).status, 200);
     let theirs = token_with(&name, json!({"jti": "j1"}));
-    assert_eq!(stack.give_up(&theirs).status, 200);
-    revoked(&stack.get(&theirs, LIST));
-    stack.assert_logged("revoked");
+    assert_eq!(stack.revoke(&theirs).status, 200);
+    assert_invalid_token(&stack.get(&theirs, LIST));
+    stack.assert_logged("assert_invalid_token");
 }
 
 #[test]
-fn what_is_no_good_token_is_as_good_as_revoked() {
+fn revoking_an_invalid_token_succeeds() {
     let stack = stack();
     for token in ["a.b.c", "x", &token_of(STAFF, "u", &json!({})), &token_with("u", json!({"aud": "other"}))] {
-        let answer = stack.give_up(token);
+        let answer = stack.revoke(token);
         assert_eq!((answer.status, answer.body.len()), (200, 0), "{token}");
     }
-    // One without an id cannot be told from its user's others.
-    assert_oauth_error(&stack.give_up(&token(&user("no-jti"))), 400, "unsupported_token_type");
+    // A token without a `jti` cannot be told apart from the user's other tokens.
+    assert_oauth_error(&stack.revoke(&token(&user("no-jti"))), 400, "unsupported_token_type");
     assert_oauth_error(&stack.send(&form("/auth/revoke", &[])), 400, "invalid_request");
     assert_oauth_error(
         &stack.send(&Request::post("/auth/revoke").json(&json!({"token": "a"}))),
@@ -72,29 +72,29 @@ fn what_is_no_good_token_is_as_good_as_revoked() {
 }
 
 #[test]
-fn a_bound_token_can_be_given_up_by_whoever_found_it() {
+fn a_bound_token_can_be_revoked_without_its_proof() {
     let stack = stack();
     let prover = crate::identity::Prover::new();
     let bound = token_with(&user("found"), json!({"jti": "j1", "cnf": {"jkt": prover.thumbprint()}}));
     assert_eq!(stack.send(&prover.prove(Request::get(LIST), &bound)).status, 200);
-    assert_eq!(stack.give_up(&bound).status, 200);
-    revoked(&stack.send(&prover.prove(Request::get(LIST), &bound)));
+    assert_eq!(stack.revoke(&bound).status, 200);
+    assert_invalid_token(&stack.send(&prover.prove(Request::get(LIST), &bound)));
 }
 
 #[test]
-fn an_operator_ends_a_users_tokens_and_what_they_are_exchanged_from() {
+fn an_operator_revokes_a_users_tokens_and_their_subject_tokens() {
     let stack = stack();
     let name = user("banned");
     let early = json!({"iat": now() - 10});
     let ours = stack.own_token(&name, &early, &[]);
     let provided = token_of(LOGIN, &name, &early);
     assert_eq!(stack.get(&ours, LIST).status, 200);
-    assert_eq!(stack.operate(&boss(), &json!({"issuer": LOGIN, "subject": name})).status, 204);
-    revoked(&stack.get(&ours, LIST));
-    revoked(&stack.create(&ours));
-    // The provider's token still verifies: it must not become a new one.
+    assert_eq!(stack.admin_revoke(&boss(), &json!({"issuer": LOGIN, "subject": name})).status, 204);
+    assert_invalid_token(&stack.get(&ours, LIST));
+    assert_invalid_token(&stack.create(&ours));
+    // The provider's token is still valid at the provider, but must not be exchanged for a new one.
     assert_oauth_error(&stack.exchange(&provided, &[]), 400, "invalid_request");
-    // Who signs in again has a token of a later second.
+    // A new sign-in yields a token with a later `iat`.
     let later = token_of(LOGIN, &name, &json!({"iat": now() + 2, "exp": now() + 100}));
     let answer = stack.exchange(&later, &[]);
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -102,70 +102,70 @@ fn an_operator_ends_a_users_tokens_and_what_they_are_exchanged_from() {
 }
 
 #[test]
-fn an_operator_ends_one_token() {
+fn an_operator_revokes_one_token() {
     let stack = stack();
     let name = user("one");
     let (bad, good) = (token_with(&name, json!({"jti": "bad"})), token_with(&name, json!({"jti": "good"})));
-    assert_eq!(stack.operate(&boss(), &json!({"issuer": ISSUER, "subject": name, "jti": "bad"})).status, 204);
-    revoked(&stack.get(&bad, LIST));
+    assert_eq!(stack.admin_revoke(&boss(), &json!({"issuer": ISSUER, "subject": name, "jti": "bad"})).status, 204);
+    assert_invalid_token(&stack.get(&bad, LIST));
     assert_eq!(stack.get(&good, LIST).status, 200);
-    // A guest is a user as well.
+    // A guest can be assert_invalid_token like any user.
     let guest = json!({"issuer": "guest", "subject": "guest_01jh0000000000000000000000"});
-    assert_eq!(stack.operate(&boss(), &guest).status, 204);
+    assert_eq!(stack.admin_revoke(&boss(), &guest).status, 204);
 }
 
 #[test]
-fn an_operator_ends_everybodys_tokens_of_before_a_time() {
+fn an_operator_revokes_all_tokens_issued_up_to_a_time() {
     let mut stack = stack();
     let now = now();
     let old = token_with(&user("old"), json!({"iat": now - 100, "exp": now + 200}));
     let exchanged = token_of(LOGIN, &user("old"), &json!({"iat": now - 100, "exp": now + 200}));
     let new = token(&user("new"));
     assert_eq!(stack.get(&old, LIST).status, 200);
-    assert_eq!(stack.operate(&boss(), &json!({"issued_by": now - 50})).status, 204);
-    revoked(&stack.get(&old, LIST));
-    revoked(&stack.send(&create_of(&old, "never")));
+    assert_eq!(stack.admin_revoke(&boss(), &json!({"issued_by": now - 50})).status, 204);
+    assert_invalid_token(&stack.get(&old, LIST));
+    assert_invalid_token(&stack.send(&create_of(&old, "never")));
     assert_oauth_error(&stack.exchange(&exchanged, &[]), 400, "invalid_request");
     assert_eq!(stack.create(&new).status, 201);
-    // Earlier times change nothing, and no restart forgets.
-    assert_eq!(stack.operate(&boss(), &json!({"issued_by": now - 1_000})).status, 204);
+    // An earlier time changes nothing, and the assert_invalid_token-before time survives a restart.
+    assert_eq!(stack.admin_revoke(&boss(), &json!({"issued_by": now - 1_000})).status, 204);
     stack.restart_workerd();
-    revoked(&stack.get(&old, LIST));
+    assert_invalid_token(&stack.get(&old, LIST));
     assert_eq!(stack.get(&new, LIST).status, 200);
-    assert_eq!(stack.sent().len(), 1, "nothing of the revoked tokens went upstream");
+    assert_eq!(stack.sent().len(), 1, "nothing of the assert_invalid_token tokens went upstream");
 }
 
 #[test]
-fn creates_and_exchanges_hear_of_it_at_once_wherever_it_was_said() {
+fn creates_and_exchanges_see_a_revocation_at_once_in_every_isolate() {
     let stack = stack();
     let now = now();
     let early = json!({"iat": now - 100, "exp": now + 200});
     let (old, provided) = (token_with(&user("elsewhere"), early.clone()), token_of(LOGIN, &user("elsewhere"), &early));
-    // The isolate knows for the next half minute that nothing is revoked.
+    // From here the isolate caches for half a minute that nothing is assert_invalid_token.
     assert_eq!(stack.get(&old, LIST).status, 200);
-    stack.tell("DISPATCHER", "main", &json!({"revoke_all": {"issued_by": now - 50}}));
+    stack.send_to_object("DISPATCHER", "main", &json!({"revoke_all": {"issued_by": now - 50}}));
     assert_oauth_error(&stack.exchange(&provided, &[]), 400, "invalid_request");
     let other = self::stack();
     assert_eq!(other.get(&old, LIST).status, 200);
-    other.tell("DISPATCHER", "main", &json!({"revoke_all": {"issued_by": now - 50}}));
-    revoked(&other.send(&create_of(&old, "never")));
+    other.send_to_object("DISPATCHER", "main", &json!({"revoke_all": {"issued_by": now - 50}}));
+    assert_invalid_token(&other.send(&create_of(&old, "never")));
     assert!(other.sent().is_empty() && stack.sent().is_empty(), "nothing went upstream");
 }
 
 #[test]
-fn nothing_is_exchanged_while_nobody_can_tell_what_is_revoked() {
+fn nothing_is_exchanged_while_the_dispatcher_is_unreachable() {
     let settings = crate::identity::settings(&[&SigningKey::new("k1")]);
     let stack = Stack::start(&Options { settings, unbound: Some("DISPATCHER"), ..Options::default() });
     let answer = stack.exchange(&token_of(LOGIN, &user("blind"), &json!({})), &[]);
     assert_oauth_error(&answer, 503, "temporarily_unavailable");
-    let answer = stack.operate(&boss(), &json!({"issuer": LOGIN, "subject": "u1"}));
+    let answer = stack.admin_revoke(&boss(), &json!({"issuer": LOGIN, "subject": "u1"}));
     assert_refused(&answer, 503, "api_error", "limiter_unavailable");
-    // A read needs its Ledger alone.
+    // A read needs only its Ledger.
     assert_eq!(stack.get(&token(&user("blind")), LIST).status, 200);
 }
 
 #[test]
-fn what_waits_for_a_token_goes_with_it() {
+fn queued_predictions_of_a_revoked_token_are_canceled() {
     let settings = crate::identity::settings(&[&SigningKey::new("k1")]);
     let mut policy = crate::harness::policy();
     policy["key"]["concurrent_predictions"] = json!(1);
@@ -180,59 +180,59 @@ fn what_waits_for_a_token_goes_with_it() {
     assert_eq!(stack.send(&create_of(&kept, "runs")).status, 201);
     let waits = job_id(&stack.send(&create_of(&lost, "waits")));
     let stays = job_id(&stack.send(&create_of(&kept, "stays")));
-    assert_eq!(stack.give_up(&lost).status, 200);
+    assert_eq!(stack.revoke(&lost).status, 200);
     let status = |id: &str| stack.get(&kept, &format!("/v1/predictions/{id}")).json()["status"].clone();
     assert_eq!((status(&waits), status(&stays)), (json!("canceled"), json!("queued")));
 }
 
 #[test]
-fn a_token_that_is_exchanged_can_be_given_up_too() {
+fn a_subject_token_can_be_revoked_too() {
     let stack = stack();
     let provided = token_of(LOGIN, &user("logout"), &json!({"jti": "session-1"}));
     assert_eq!(stack.exchange(&provided, &[]).status, 200);
-    assert_eq!(stack.give_up(&provided).status, 200);
+    assert_eq!(stack.revoke(&provided).status, 200);
     assert_oauth_error(&stack.exchange(&provided, &[]), 400, "invalid_request");
 }
 
 #[test]
-fn an_operators_token_ends_like_any_other() {
+fn an_operators_token_is_revoked_like_any_other() {
     let stack = stack();
     let body = json!({"issuer": LOGIN, "subject": "u1"});
     let stolen = token_of(STAFF, "boss", &json!({"iat": now() - 10}));
-    assert_eq!(stack.operate(&stolen, &body).status, 204);
+    assert_eq!(stack.admin_revoke(&stolen, &body).status, 204);
     let later = || token_of(STAFF, "boss", &json!({"iat": now() + 2}));
-    assert_eq!(stack.operate(&boss(), &json!({"issuer": STAFF, "subject": "boss"})).status, 204);
-    revoked(&stack.operate(&stolen, &body));
-    assert_eq!(stack.operate(&later(), &json!({"issued_by": now()})).status, 204);
-    revoked(&stack.operate(&token_of(STAFF, "someone", &json!({"iat": now() - 10})), &body));
+    assert_eq!(stack.admin_revoke(&boss(), &json!({"issuer": STAFF, "subject": "boss"})).status, 204);
+    assert_invalid_token(&stack.admin_revoke(&stolen, &body));
+    assert_eq!(stack.admin_revoke(&later(), &json!({"issued_by": now()})).status, 204);
+    assert_invalid_token(&stack.admin_revoke(&token_of(STAFF, "someone", &json!({"iat": now() - 10})), &body));
 }
 
 #[test]
-fn an_isolate_that_has_not_heard_of_it_learns_it_within_half_a_minute() {
+fn another_isolate_learns_of_a_revocation_within_half_a_minute() {
     let stack = stack();
     let now = now();
     let old = token_with(&user("reader"), json!({"iat": now - 100, "exp": now + 200}));
     assert_eq!(stack.get(&old, LIST).status, 200);
-    // Behind the isolate's back, as another one's operator would.
-    stack.tell("DISPATCHER", "main", &json!({"revoke_all": {"issued_by": now - 50}}));
+    // Sent directly to the Dispatcher, as if an operator used another isolate.
+    stack.send_to_object("DISPATCHER", "main", &json!({"revoke_all": {"issued_by": now - 50}}));
     let start = std::time::Instant::now();
     let refused = crate::steps::wait_until("a refusal", || {
         let answer = stack.get(&old, LIST);
         (answer.status != 200).then_some(answer)
     });
-    revoked(&refused);
-    // A busy machine is late; an isolate that never asked again would be so for ever.
+    assert_invalid_token(&refused);
+    // 60 s instead of 30 s, for a busy machine: an isolate that never polled again would never refuse.
     assert!(start.elapsed().as_secs() < 60);
 }
 
 #[test]
-fn only_an_operator_who_may_write_ends_tokens() {
+fn only_an_operator_with_write_access_revokes_tokens() {
     let stack = stack();
     let body = json!({"issuer": LOGIN, "subject": "u1"});
     let answer = stack.send(&Request::post(REVOCATIONS).json(&body));
     assert_refused(&answer, 401, "authentication_error", "missing_token");
     for token in [token("boss"), token_of(LOGIN, "boss", &json!({})), token_of(STAFF, "boss", &json!({"aud": "x"}))] {
-        revoked(&stack.operate(&token, &body));
+        assert_invalid_token(&stack.admin_revoke(&token, &body));
     }
     for (subject, claims, status) in [
         ("viewer", json!({}), 403),
@@ -243,12 +243,12 @@ fn only_an_operator_who_may_write_ends_tokens() {
         ("nobody", json!({"email": "boss@staff.example", "email_verified": true}), 204),
         ("nobody", json!({"email": "boss@staff.example"}), 204),
     ] {
-        assert_eq!(stack.operate(&token_of(STAFF, subject, &claims), &body).status, status, "{subject} {claims}");
+        assert_eq!(stack.admin_revoke(&token_of(STAFF, subject, &claims), &body).status, status, "{subject} {claims}");
     }
 }
 
 #[test]
-fn a_revocation_with_a_slip_is_refused() {
+fn an_invalid_revocation_is_refused() {
     let stack = stack();
     let later = now() + 3_600;
     for (body, code) in [
@@ -258,7 +258,7 @@ fn a_revocation_with_a_slip_is_refused() {
         (json!({"issuer": "https://login.example/", "subject": "u1"}), "invalid_parameter"),
         (json!({"issuer": LOGIN, "subject": ""}), "invalid_parameter"),
         (json!({"issuer": LOGIN, "subject": "u1 "}), "invalid_parameter"),
-        // The users of our own tokens are their origin's.
+        // A user of our own tokens is named by the issuer of the token that was exchanged.
         (json!({"issuer": PUBLIC_URL, "subject": "u1"}), "invalid_parameter"),
         (json!({"issuer": LOGIN, "subject": 1}), "invalid_parameter"),
         (json!({"issuer": LOGIN, "subject": "u1", "jti": ""}), "invalid_parameter"),
@@ -267,20 +267,20 @@ fn a_revocation_with_a_slip_is_refused() {
         (json!({"issued_by": "2026-01-15T10:30:00Z"}), "invalid_parameter"),
         (json!({"issued_by": 1, "subject": "u1"}), "invalid_parameter"),
     ] {
-        assert_refused(&stack.operate(&boss(), &body), 400, "invalid_request_error", code);
+        assert_refused(&stack.admin_revoke(&boss(), &body), 400, "invalid_request_error", code);
     }
     let text = Request::post(REVOCATIONS).bearer(&boss()).header("Content-Type", "text/plain").body("{}");
     assert_refused(&stack.send(&text), 415, "invalid_request_error", "unsupported_media_type");
 }
 
 #[test]
-fn the_operators_api_has_no_cors_and_no_other_pages() {
+fn the_admin_api_allows_only_its_own_origin_and_sends_no_cors_headers() {
     let stack = stack();
     let from = |origin: &str| {
         let request = Request::post(REVOCATIONS).bearer(&boss()).header("Origin", origin);
         stack.send(&request.json(&json!({"issuer": LOGIN, "subject": "u1"})))
     };
-    // The app's own pages are not the operator's.
+    // The app's origins are not operators' pages.
     for origin in ["https://app.example", "https://evil.example", "null"] {
         let answer = from(origin);
         assert_refused(&answer, 403, "permission_error", "origin_not_allowed");

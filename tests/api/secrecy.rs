@@ -1,18 +1,18 @@
-//! The vendor's key is nowhere but in the vendor's requests.
+//! The vendor key appears nowhere but in requests to the vendor.
 
 use serde_json::json;
 
 use crate::harness::{MODEL, Options, Stack, VENDOR_KEY, token, user};
 use crate::http::Request;
 
-/// The key whole, without its prefix, and any sixteen of its bytes.
-fn holds_the_key(text: &str) -> bool {
+/// Returns whether a text contains any sixteen consecutive bytes of the key after its prefix.
+fn contains_key(text: &str) -> bool {
     let tail = VENDOR_KEY.strip_prefix("sk_live_").unwrap();
     tail.as_bytes().windows(16).any(|piece| text.contains(std::str::from_utf8(piece).unwrap()))
 }
 
 #[test]
-fn whatever_the_vendor_echoes_no_answer_and_no_log_line_holds_the_key() {
+fn no_response_log_line_or_stored_file_contains_a_key_that_the_vendor_echoes() {
     let stack = Stack::start(&Options::default());
     let mut answers = Vec::new();
     let encodings = ["plain", "base64", "hex", "percent", "json"];
@@ -41,20 +41,20 @@ fn whatever_the_vendor_echoes_no_answer_and_no_log_line_holds_the_key() {
     }
     answers.push(stack.send(&Request::get("/readyz")));
     for answer in &answers {
-        assert!(!holds_the_key(&answer.everything()), "{}", answer.everything());
+        assert!(!contains_key(&answer.everything()), "{}", answer.everything());
     }
-    assert!(!holds_the_key(&stack.worker_log()));
+    assert!(!contains_key(&stack.worker_log()));
     let received = serde_json::to_string(&stack.vendor_requests()).unwrap();
-    assert!(holds_the_key(&received), "the scan would find it: the vendor did receive it");
+    assert!(contains_key(&received), "the scan would find it: the vendor did receive it");
     let stored = files_below(&stack.directory.join("storage"));
     assert!(!stored.is_empty());
     for (path, bytes) in stored {
-        assert!(!holds_the_key(&String::from_utf8_lossy(&bytes)), "{path}");
+        assert!(!contains_key(&String::from_utf8_lossy(&bytes)), "{path}");
     }
 }
 
 #[test]
-fn an_output_that_holds_the_key_is_dropped_and_the_prediction_stays_readable() {
+fn an_output_that_contains_the_key_is_dropped_and_the_prediction_stays_readable() {
     let stack = Stack::start(&Options::default());
     let tail = VENDOR_KEY.strip_prefix("sk_live_").unwrap();
     let good = "https://cdn.example/good.png";
@@ -72,15 +72,15 @@ fn an_output_that_holds_the_key_is_dropped_and_the_prediction_stays_readable() {
     assert_eq!(stack.ended(&token, &id)["output"], json!([good]));
     assert_eq!(stack.get(&token, "/v1/predictions").json()["data"][0]["output"], json!([good]));
     stack.assert_logged("vendor_key_in_output");
-    assert!(!holds_the_key(&stack.worker_log()));
+    assert!(!contains_key(&stack.worker_log()));
     for (path, bytes) in files_below(&stack.directory.join("storage")) {
-        assert!(!holds_the_key(&String::from_utf8_lossy(&bytes)), "{path}");
+        assert!(!contains_key(&String::from_utf8_lossy(&bytes)), "{path}");
     }
 }
 
 #[test]
-fn an_answer_that_would_hold_the_key_is_replaced_by_one_that_helps_all_the_same() {
-    // A key that could be a host's name, in the links of every answer.
+fn a_response_that_would_contain_the_key_is_replaced_by_a_useful_error() {
+    // This key is also part of PUBLIC_URL's host name, and so in the links of every response.
     let tail = "abcdefghij0123456789";
     let key = format!("sk_live_{tail}");
     let settings = vec![("DEEPCREATIVE_API_KEY", Some(key)), ("PUBLIC_URL", Some(format!("https://{tail}.example")))];
@@ -96,7 +96,7 @@ fn an_answer_that_would_hold_the_key_is_replaced_by_one_that_helps_all_the_same(
     let read = stack.send(&Request::get(&format!("/v1/predictions/{id}")).bearer(&token));
     assert_eq!((read.status, read.header("x-ratelimit-limit")), (502, Some("6000")));
     assert_eq!(stack.send(&Request::post(&format!("/v1/predictions/{id}/cancel")).bearer(&token)).status, 502);
-    // The page on the very host may not be told its own name.
+    // For a page on that host, the CORS header itself would contain the key.
     let own = format!("https://{tail}.example");
     let own = stack.send(&Request::post(MODEL).bearer(&token).header("Origin", &own).json(&body));
     assert_eq!((own.status, own.header("access-control-allow-origin")), (502, None));

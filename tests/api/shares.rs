@@ -1,4 +1,4 @@
-//! Who starts when: turns, weights, and what all users of a key or a plan may spend together.
+//! The order of starts (turns and weights), and the credits that all users of a key or a plan share.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,8 @@ use crate::harness::{Stack, now, token, token_with, user};
 use crate::http::Request;
 use crate::steps::{assert_refused, at_once, job_id, policy_with, retry_after, wait_until};
 
-/// All slots are taken, so that what comes now waits; `release` lets them go, and from then on the vendor is quick.
+/// A stack whose slots are all taken, so that new creates wait. `release` frees the slots; from then on predictions end
+/// by themselves.
 struct Held(Stack);
 
 impl Held {
@@ -20,7 +21,7 @@ impl Held {
         Self(stack)
     }
 
-    /// A line of this many, by one user; prompts start with `name`.
+    /// Queues `count` predictions of one user, with prompts that start with `name`.
     fn line(&self, name: &str, claims: Value, count: usize) {
         let token = token_with(&user(name), claims);
         for number in 0..count {
@@ -29,7 +30,7 @@ impl Held {
         }
     }
 
-    /// Whose turn it was, in order, for the next `count` starts.
+    /// Frees the slots and returns the user names of the next `count` starts, in order.
     fn release(&self, slots: usize, count: usize) -> Vec<String> {
         self.0.control_put("/settings", &json!({"manual": false}));
         for slot in 0..slots {
@@ -45,7 +46,7 @@ fn count(starts: &[String], name: &str) -> usize {
 }
 
 #[test]
-fn a_long_line_of_one_user_does_not_delay_another() {
+fn a_users_long_queue_does_not_delay_another_user() {
     let held = Held::new(&policy_with(&json!({}), &json!({"concurrent_predictions": 1})), 1);
     held.line("greedy", json!({}), 8);
     held.line("modest", json!({}), 2);
@@ -64,7 +65,7 @@ fn a_users_own_predictions_start_in_the_order_of_their_creates() {
 }
 
 #[test]
-fn weights_of_plans_share_the_starts() {
+fn starts_are_shared_by_the_weights_of_plans() {
     let mut policy = policy_with(&json!({"max_waiting": 30}), &json!({"concurrent_predictions": 4}));
     policy["plans"]["heavy"] = policy["plans"]["default"].clone();
     policy["plans"]["heavy"]["weight"] = json!(3);
@@ -73,13 +74,13 @@ fn weights_of_plans_share_the_starts() {
     held.line("heavy", json!({"plan": "heavy"}), 22);
     let starts = held.release(4, 24);
     for (from, window) in starts.windows(20).enumerate() {
-        // The shares are 15 and 5; nobody is more than one start behind.
+        // The shares are 15 and 5; neither user is more than one start behind.
         assert!(count(window, "heavy") >= 14 && count(window, "light") >= 4, "from {from}: {starts:?}");
     }
 }
 
 #[test]
-fn the_keys_credits_of_a_day_are_for_all_users_together() {
+fn the_daily_credits_of_the_key_are_shared_by_all_users() {
     let key = json!({"daily_credits": "5", "concurrent_predictions": 1});
     let stack = Stack::with_policy(&policy_with(&json!({}), &key));
     stack.control_put("/settings", &json!({"manual": true}));
@@ -94,7 +95,7 @@ fn the_keys_credits_of_a_day_are_for_all_users_together() {
     assert!((midnight - 3..=midnight + 3).contains(&wait), "{wait} s, and the day has {midnight} s left");
     let usage = stack.usage(&carol);
     assert_eq!((&usage["predictions"], &usage["credits_reserved"]), (&json!(0), &json!("0")));
-    // What was not spent is there again, for anybody.
+    // Released credits are available to every user.
     stack.send(&Request::post(&format!("/v1/predictions/{}/cancel", job_id(&waiting))).bearer(&bob));
     assert_eq!(stack.prompt(&carol, "fourth").status, 202);
     assert_refused(&stack.prompt(&bob, "fifth"), 503, "api_error", "upstream_unavailable");
@@ -103,14 +104,14 @@ fn the_keys_credits_of_a_day_are_for_all_users_together() {
     wait_until("the fourth starts", || (stack.sent().len() == 2).then_some(()));
     assert_refused(&stack.prompt(&bob, "sixth"), 503, "api_error", "upstream_unavailable");
     stack.finish("fourth", &json!({"credits_used": "1"}));
-    // 2 of 5 spent: one more fits, and no second one.
+    // 2 of 5 credits are spent: one more prediction fits, a second does not.
     wait_until("there is room again", || (stack.prompt(&bob, "seventh").status < 300).then_some(()));
     assert_refused(&stack.prompt(&alice, "eighth"), 503, "api_error", "upstream_unavailable");
     assert_eq!(stack.sent(), ["first", "fourth", "seventh"]);
 }
 
 #[test]
-fn a_plans_credits_of_a_day_are_for_its_users_together() {
+fn the_pool_credits_of_a_plan_are_shared_by_its_users() {
     let mut policy = policy_with(&json!({}), &json!({}));
     policy["plans"]["pooled"] = policy["plans"]["default"].clone();
     policy["plans"]["pooled"]["pool_daily_credits"] = json!("5");
@@ -136,7 +137,7 @@ fn a_burst_never_overspends_a_pool() {
     policy["plans"]["pooled"]["pool_daily_credits"] = json!("10");
     let stack = Stack::with_policy(&policy);
     let answers = at_once(30, |number| {
-        // Half of them of the pooled plan: 4 of these fit, and 8 of all.
+        // Half of the creates are of the pooled plan: 4 of these fit its pool, and 8 of all fit the key.
         let plan = if number % 2 == 0 { "pooled" } else { "default" };
         let token = token_with(&user("pooled"), json!({"plan": plan}));
         (plan, stack.prompt(&token, &format!("{plan} {number}")))
@@ -150,6 +151,6 @@ fn a_burst_never_overspends_a_pool() {
             _ => assert_refused(answer, 503, "api_error", "upstream_unavailable"),
         }
     }
-    // An accepted one may still wait for a connection to the vendor.
+    // An accepted prediction may still wait for a connection to the vendor.
     wait_until("all are sent", || (stack.sent().len() == 8).then_some(()));
 }

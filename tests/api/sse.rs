@@ -1,4 +1,4 @@
-//! A reader of server-sent events over a bare socket, which can be dropped at any moment as a browser tab is.
+//! A reader of server-sent events over a bare socket. Dropping it disconnects, like closing a browser tab.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use crate::http;
 pub struct Sse {
     reader: BufReader<TcpStream>,
     pub head: String,
-    /// What has arrived and was not looked at.
+    /// Received text that is not parsed yet.
     text: String,
 }
 
@@ -33,7 +33,7 @@ impl Event {
 }
 
 impl Sse {
-    /// Opens a stream and reads the head of the answer.
+    /// Opens a stream and reads the head of the response.
     pub fn open(address: &str, target: &str, token: &str, headers: &[(&str, &str)]) -> Self {
         let mut socket = TcpStream::connect(address).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(75))).unwrap();
@@ -60,7 +60,7 @@ impl Sse {
         lines.find(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The next chunk of the body; `None` at its end, however it comes.
+    /// Returns the next chunk of the body, or `None` when it ends or the connection closes.
     pub fn chunk(&mut self) -> Option<Vec<u8>> {
         let mut line = String::new();
         self.reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
@@ -71,13 +71,13 @@ impl Sse {
         Some(chunk)
     }
 
-    /// The next byte of the connection, framing and all.
+    /// Returns the next byte of the connection, including chunk framing.
     pub fn byte(&mut self) -> Option<u8> {
         let mut byte = [0];
         self.reader.read_exact(&mut byte).ok().map(|()| byte[0])
     }
 
-    /// The next event or comment; `None` when the stream has ended.
+    /// Returns the next event or comment, or `None` when the stream has ended.
     pub fn next(&mut self) -> Option<Event> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
@@ -90,12 +90,12 @@ impl Sse {
         }
     }
 
-    /// The next event that is no comment.
+    /// Returns the next event, skipping comments.
     pub fn next_event(&mut self) -> Option<Event> {
         std::iter::from_fn(|| self.next()).find(|event| event.comment.is_empty())
     }
 
-    /// Everything up to the end.
+    /// Returns the text of the rest of the stream.
     pub fn rest(&mut self) -> String {
         while let Some(chunk) = self.chunk() {
             self.text.push_str(&String::from_utf8_lossy(&chunk));

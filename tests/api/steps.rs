@@ -1,4 +1,4 @@
-//! What many tests do with a stack.
+//! Steps that many tests share.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::harness::{MODEL, Options, Stack, policy};
 use crate::http::{Request, Response};
 
 impl Stack {
-    /// A stack of this policy, whose vendor has no limits of its own: what is refused, we refused.
+    /// Starts a stack with this policy. Its vendor has no limits, so every refusal is the Worker's.
     pub fn with_policy(policy: &Value) -> Self {
         let settings = vec![("POLICY", Some(policy.to_string()))];
         let stack = Self::start(&Options { settings, ..Options::default() });
@@ -20,19 +20,19 @@ impl Stack {
         self.send(&create_of(token, prompt))
     }
 
-    /// `usage` of the caller's account.
+    /// Returns `usage` of the caller's account.
     pub fn usage(&self, token: &str) -> Value {
         self.get(token, "/v1/account").json()["usage"].clone()
     }
 
-    /// Prompts of the creates that reached the vendor, in order of arrival, refused ones too.
+    /// Returns the prompts of all creates that reached the vendor, refused ones too, in order of arrival.
     pub fn sent(&self) -> Vec<String> {
         let requests = self.vendor_requests().into_iter().filter(|request| request["route"] == "create");
         let body = |request: Value| serde_json::from_str::<Value>(request["body"].as_str().unwrap()).unwrap();
         requests.map(|request| body(request)["input"]["prompt"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Lets the vendor's prediction of this prompt end now.
+    /// Ends the vendor's prediction for this prompt now.
     pub fn finish(&self, prompt: &str, how: &Value) {
         let creates = self.control_get("/state")["creates"].as_array().cloned().unwrap();
         let found = creates.iter().find(|create| create["input"]["prompt"] == prompt);
@@ -41,7 +41,7 @@ impl Stack {
     }
 }
 
-/// The usual policy with these members of the default plan and of the key changed.
+/// Returns the default policy with these members of the default plan and of the key changed.
 pub fn policy_with(plan: &Value, key: &Value) -> Value {
     let mut policy = policy();
     for (place, changes) in [("/plans/default", plan), ("/key", key)] {
@@ -51,12 +51,12 @@ pub fn policy_with(plan: &Value, key: &Value) -> Value {
     policy
 }
 
-/// A create that is not sent yet.
+/// Returns the request for a create.
 pub fn create_of(token: &str, prompt: &str) -> Request {
     Request::post(MODEL).bearer(token).json(&json!({"input": {"prompt": prompt}}))
 }
 
-/// The prediction that an answer is about, an error's too.
+/// Returns the prediction's id from a response, or from the details of an error.
 #[track_caller]
 pub fn job_id(answer: &Response) -> String {
     let body = answer.json();
@@ -64,7 +64,7 @@ pub fn job_id(answer: &Response) -> String {
     id.unwrap_or_else(|| panic!("no job_id: {body}")).to_owned()
 }
 
-/// A refusal of exactly this status, type and code. Where trying again may help, it says when.
+/// Checks for a refusal of exactly this status, type and code. 429 and 503 must have a `Retry-After`.
 #[track_caller]
 pub fn assert_refused(answer: &Response, status: u16, kind: &str, code: &str) {
     assert_eq!(answer.error(), (status, kind.to_owned(), code.to_owned()), "{}", answer.text());
@@ -73,14 +73,14 @@ pub fn assert_refused(answer: &Response, status: u16, kind: &str, code: &str) {
     }
 }
 
-/// `Retry-After`, seconds.
+/// Returns `Retry-After` in seconds.
 #[track_caller]
 pub fn retry_after(answer: &Response) -> i64 {
     let header = answer.header("retry-after").unwrap_or_else(|| panic!("no Retry-After: {}", answer.text()));
     header.parse().unwrap()
 }
 
-/// Runs it for each of `0..count`, all at once.
+/// Runs `run` for each of `0..count` concurrently.
 pub fn at_once<T: Send>(count: usize, run: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let run = &run;
     std::thread::scope(|scope| {
@@ -89,15 +89,15 @@ pub fn at_once<T: Send>(count: usize, run: impl Fn(usize) -> T + Sync) -> Vec<T>
     })
 }
 
-/// Looks until there is something, for a minute at most.
+/// Polls until `poll` returns a value, for three minutes at most.
 #[track_caller]
-pub fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = poll() {
             return found;
         }
-        // Longer than a minute of the limits lasts.
+        // Longer than a rate limit's window.
         assert!(start.elapsed() < Duration::from_mins(3), "not in time: {what}");
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -1,4 +1,4 @@
-//! Many at once: what holds for one client holds for all of them together. The simulator's own counters are the judge.
+//! Many concurrent clients: the limits hold for all of them together, by the simulator's own counters.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,20 +9,20 @@ use crate::harness::{Options, Stack, token, user};
 use crate::http::{Request, Response};
 use crate::steps::{assert_refused, at_once, create_of, job_id, policy_with, wait_until};
 
-/// 36 users want three each, four want 23 each: 200.
-fn wishes() -> Vec<usize> {
+/// Returns the number of creates of each user: 23 for four users, three for 36; 200 in all.
+fn creates_of_users() -> Vec<usize> {
     (0..40).map(|number| if number < 4 { 23 } else { 3 }).collect()
 }
 
-/// What the vendor took, in order: when, and whose it was.
+/// Returns the creates that the vendor accepted, in order: time in milliseconds and user name.
 fn starts(stack: &Stack) -> Vec<(u64, String)> {
     let creates = stack.control_get("/state")["creates"].as_array().cloned().unwrap();
     let name = |create: &Value| create["input"]["prompt"].as_str().unwrap().split(' ').next().unwrap().to_owned();
     creates.iter().map(|create| (create["time_ms"].as_u64().unwrap(), name(create))).collect()
 }
 
-/// Over any 20 consecutive starts nobody who waits all the while is more than one behind its share, nor two behind
-/// another who waits as well.
+/// Checks every 20 consecutive starts: a user who waits is at most one start behind its share, and at most two behind
+/// another user who waits.
 fn assert_fair(starts: &[String]) {
     let remaining = |from: usize| {
         let mut users = BTreeMap::<&str, usize>::new();
@@ -36,23 +36,23 @@ fn assert_fair(starts: &[String]) {
         let (least, most) = (got.iter().min().unwrap(), got.iter().max().unwrap());
         let window = &starts[from..from + 20];
         assert!(least + 1 >= share, "a share of {share}, and one got {least} from {from}: {window:?}");
-        // One of them may be a round ahead, and neighbors may change places on their way to the vendor.
+        // A user may be one round ahead, and two neighboring creates may reach the vendor in reverse order.
         assert!(most - least <= 2, "one got {least}, another {most} from {from}: {window:?}");
     }
 }
 
 #[test]
-fn two_hundred_creates_of_forty_users_share_five_slots() {
+fn two_hundred_creates_of_forty_users_share_five_slots_fairly() {
     let plan = json!({"concurrent_predictions": 5, "max_waiting": 30});
     let key = json!({"requests_per_minute": 6000, "concurrent_predictions": 5});
     let stack = Stack::with_policy(&policy_with(&plan, &key));
-    // The vendor's own limit is on: a sixth would be refused, and seen.
+    // The vendor enforces the same limit: it would refuse and count a sixth prediction.
     stack.control_put("/settings", &json!({"concurrent_limit": 5, "prediction_ms": 1_500}));
     let users: Vec<(String, String)> =
         (0..40).map(|number| format!("user-{number}")).map(|n| (token(&user(&n)), n)).collect();
     let orders: Vec<(&str, String)> = users
         .iter()
-        .zip(wishes())
+        .zip(creates_of_users())
         .flat_map(|((token, name), count)| (0..count).map(move |number| (token.as_str(), format!("{name} {number}"))))
         .collect();
     let answers = at_once(orders.len(), |number| stack.prompt(orders[number].0, &orders[number].1));
@@ -60,7 +60,7 @@ fn two_hundred_creates_of_forty_users_share_five_slots() {
     for answer in &answers {
         assert!([201, 202].contains(&answer.status), "none is refused: {}", answer.text());
     }
-    for ((token, _), count) in users.iter().zip(wishes()) {
+    for ((token, _), count) in users.iter().zip(creates_of_users()) {
         let all = Instant::now() + Duration::from_secs(150);
         loop {
             let list = stack.get(token, "/v1/predictions?limit=100").json();
@@ -88,7 +88,7 @@ fn two_hundred_creates_of_forty_users_share_five_slots() {
 }
 
 #[test]
-fn fifty_creates_at_once_spend_exactly_the_days_credits() {
+fn fifty_concurrent_creates_spend_exactly_the_daily_credits() {
     let stack = Stack::with_policy(&policy_with(&json!({"daily_credits": "10"}), &json!({})));
     let token = token(&user("spender"));
     let answers = at_once(50, |number| stack.prompt(&token, &format!("p{number}")));
@@ -107,7 +107,7 @@ fn fifty_creates_at_once_spend_exactly_the_days_credits() {
     assert_eq!(stack.sent().len(), 4);
 }
 
-/// A stack with the vendor's documented limits, and five predictions that outlive the test.
+/// Returns a stack with the vendor's documented limits, and five predictions that run longer than the test.
 fn five_running(token: &str) -> (Stack, Vec<String>) {
     let policy = policy_with(
         &json!({"requests_per_minute": 1_000_000}),
@@ -126,7 +126,7 @@ fn five_running(token: &str) -> (Stack, Vec<String>) {
 #[test]
 fn clients_that_poll_cause_no_vendor_request() {
     let token = token(&user("poller"));
-    // A twin that nobody reads shows what the poll plan alone asks for.
+    // A twin stack without readers shows how many polls the poll plan alone makes.
     let ((stack, ids), (twin, _)) = (five_running(&token), five_running(&token));
     let end = Instant::now() + Duration::from_mins(1);
     let reads: usize = at_once(30, |_| {
@@ -159,7 +159,7 @@ fn clients_that_poll_cause_no_vendor_request() {
 }
 
 #[test]
-fn a_client_that_hangs_up_long_before_the_vendor_answers_finds_its_prediction() {
+fn a_client_that_disconnects_before_the_vendor_responds_finds_its_prediction() {
     let stack = Stack::with_policy(&policy_with(&json!({}), &json!({})));
     stack.fault("create", 1, &json!({"delay_ms": 20_000}));
     let token = token(&user("leaver"));
@@ -177,10 +177,10 @@ fn a_client_that_hangs_up_long_before_the_vendor_answers_finds_its_prediction() 
 }
 
 #[test]
-fn cancels_at_any_moment_keep_no_slot_and_no_credits() {
+fn cancels_at_any_time_leak_no_slot_and_no_credits() {
     let stack = Stack::with_policy(&policy_with(&json!({}), &json!({"concurrent_predictions": 5})));
     stack.control_put("/settings", &json!({"concurrent_limit": 5, "prediction_ms": 1_500}));
-    // Long enough for cancels that come before the vendor has answered the create.
+    // Slow enough that some cancels arrive before the vendor has responded to the create.
     let slow = json!({"route": "create", "times": null, "fault": {"delay_ms": 100, "delay_after_ms": 300}});
     stack.control_post("/faults", &slow);
     let ends = at_once(40, |number| {
@@ -204,7 +204,7 @@ fn cancels_at_any_moment_keep_no_slot_and_no_credits() {
     let sent = stack.sent();
     for (ended, usage, prompt) in &ends {
         assert!(["canceled", "succeeded"].contains(&ended["status"].as_str().unwrap()), "{ended}");
-        // The vendor said nothing of a cheaper price, so that what it took is paid.
+        // The vendor reports no lower price, so every accepted prediction is charged in full.
         let price = if sent.contains(prompt) { "2.5" } else { "0" };
         assert_eq!((&ended["credits_used"], &usage["credits_spent"]), (&json!(price), &json!(price)), "{ended}");
         assert_eq!((&usage["credits_reserved"], &usage["running"]), (&json!("0"), &json!(0)));

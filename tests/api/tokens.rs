@@ -1,4 +1,4 @@
-//! `/auth/token`: provider's tokens for tokens of our own, guests, and rotation of the keys that sign.
+//! `/auth/token`: exchange of identity providers' tokens for our own, guests, and rotation of the signing keys.
 
 use serde_json::{Value, json};
 
@@ -14,11 +14,11 @@ const LIST: &str = "/v1/predictions";
 const GUEST_TYPE: &str = "urn:valetkey:token-type:turnstile";
 
 #[test]
-fn a_providers_token_of_half_a_day_becomes_one_of_five_minutes_for_the_same_user() {
+fn a_providers_twelve_hour_token_becomes_a_five_minute_token_of_the_same_user() {
     let stack = start(&[&SigningKey::new("k1")]);
     let name = user("exchange");
     let provided = token_of(LOGIN, &name, &json!({"plan": "poor", "email": "a@b.example"}));
-    // Never directly.
+    // It is never accepted as an access token.
     assert_refused(&stack.get(&provided, LIST), 401, "authentication_error", "invalid_token");
     let answer = stack.exchange(&provided, &[]);
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -38,7 +38,7 @@ fn a_providers_token_of_half_a_day_becomes_one_of_five_minutes_for_the_same_user
     assert_eq!(claims["vk"], json!({"iss": LOGIN, "scope": ["create", "read", "cancel", "files"]}));
     assert!(claims.get("email").is_none(), "nothing else of the provider's token");
 
-    // Another token of the same user reads what this one made: the Ledger is the user's.
+    // Another token of the same user can read the prediction, because the Ledger belongs to the user.
     let created = stack.create(ours);
     assert_eq!(created.status, 201, "{}", created.text());
     let id = created.json()["job_id"].as_str().unwrap().to_owned();
@@ -51,7 +51,7 @@ fn a_providers_token_of_half_a_day_becomes_one_of_five_minutes_for_the_same_user
 }
 
 #[test]
-fn each_form_of_the_request_is_answered_as_the_rfcs_say() {
+fn each_malformed_exchange_gets_the_error_of_the_rfcs() {
     let stack = start(&[&SigningKey::new("k1")]);
     let good = token_of(LOGIN, &user("forms"), &json!({}));
     for (more, status, error) in [
@@ -78,7 +78,7 @@ fn each_form_of_the_request_is_answered_as_the_rfcs_say() {
     assert_oauth_error(&post(kind, format!("{body}&scope=read&scope=create")), 400, "invalid_request");
     assert_oauth_error(&post(kind, format!("{body}&scope=%ff")), 400, "invalid_request");
     assert_oauth_error(&post(kind, format!("{body}&x={}", "a".repeat(17_000))), 413, "invalid_request");
-    // Never from the URL.
+    // Parameters in the URL do not count.
     let query = stack.send(&Request::post(&format!("/auth/token?{body}")).header("Content-Type", kind));
     assert_oauth_error(&query, 400, "invalid_request");
     assert_eq!(stack.send(&Request::get("/auth/token")).status, 405);
@@ -86,7 +86,7 @@ fn each_form_of_the_request_is_answered_as_the_rfcs_say() {
 }
 
 #[test]
-fn a_subject_token_that_is_refused_is_never_told_why() {
+fn every_refused_subject_token_gets_the_same_response() {
     let stack = start(&[&SigningKey::new("k1")]);
     let name = user("refused");
     let now = now();
@@ -97,7 +97,7 @@ fn a_subject_token_that_is_refused_is_never_told_why() {
         token_of(LOGIN, &name, &json!({"exp": now + 90_000})),
         token_of("https://unknown.example", &name, &json!({})),
         format!("{}x", token_of(LOGIN, &name, &json!({}))),
-        // For access alone.
+        // This issuer's tokens are for access only.
         token(&name),
     ] {
         let answer = stack.exchange(&bad, &[]);
@@ -110,7 +110,7 @@ fn a_subject_token_that_is_refused_is_never_told_why() {
 }
 
 #[test]
-fn a_token_of_ours_cannot_be_exchanged() {
+fn an_own_token_cannot_be_exchanged() {
     let stack = start(&[&SigningKey::new("k1")]);
     let ours = stack.own_token(&user("again"), &json!({}), &[]);
     for kind in [JWT_TYPE, "urn:ietf:params:oauth:token-type:access_token"] {
@@ -120,16 +120,16 @@ fn a_token_of_ours_cannot_be_exchanged() {
 }
 
 #[test]
-fn another_issuer_cannot_name_somebodys_user() {
+fn an_issuer_cannot_claim_a_user_of_another_issuer() {
     let key = SigningKey::new("k1");
     let stack = start(&[&key]);
     let victim = user("victim");
     let created = stack.create(&stack.own_token(&victim, &json!({}), &[]));
     let target = format!("/v1/predictions/{}", created.json()["job_id"].as_str().unwrap());
-    // `vk.iss` of an ordinary issuer changes nothing.
+    // `vk.iss` in a token of another issuer has no effect.
     let forged = token_with(&victim, json!({"vk": {"iss": LOGIN}}));
     assert_refused(&stack.get(&forged, &target), 404, "not_found_error", "not_found");
-    // Our own tokens name an issuer that is configured for exchange, or none that counts.
+    // Our own tokens must name an issuer that is configured for exchange.
     let now = now();
     for origin in [json!({}), json!({"iss": "https://issuer.example"}), json!({"iss": PUBLIC_URL}), json!({"iss": 1})] {
         let claims =
@@ -142,7 +142,7 @@ fn another_issuer_cannot_name_somebodys_user() {
 }
 
 #[test]
-fn what_is_asked_for_narrows_and_never_widens() {
+fn an_exchange_can_restrict_a_token_and_never_extend_it() {
     let stack = start(&[&SigningKey::new("k1")]);
     let name = user("narrow");
     let less = [("scope", "read"), ("models", "acme/model-y")];
@@ -159,7 +159,7 @@ fn what_is_asked_for_narrows_and_never_widens() {
     let wider = token_of(LOGIN, &name, &json!({"jti": "card-2", "vk": {"models": ["acme/model-y"]}}));
     assert_oauth_error(&stack.exchange(&wider, &[("models", "acme/model-x")]), 400, "invalid_request");
 
-    // However often it is exchanged, and however many use it at once: two.
+    // The cap of two holds over all exchanges of the token and over concurrent creates.
     let tokens: Vec<String> = (0..6).map(|_| stack.own_token(&name, &capped, &[])).collect();
     let mut statuses: Vec<u16> = at_once(6, |index| stack.create(&tokens[index]).status);
     statuses.sort_unstable();
@@ -168,7 +168,7 @@ fn what_is_asked_for_narrows_and_never_widens() {
 }
 
 #[test]
-fn caps_that_are_asked_for_are_spent_exactly() {
+fn requested_caps_are_spent_exactly() {
     let stack = start(&[&SigningKey::new("k1")]);
     let name = user("caps");
     let token = stack.own_token(&name, &json!({}), &[("max_credits", "5")]);
@@ -181,7 +181,7 @@ fn caps_that_are_asked_for_are_spent_exactly() {
 fn signing_keys_rotate_without_a_refused_token() {
     let (old, new) = (SigningKey::new("2026-01"), SigningKey::new("2026-02"));
     let name = user("rotation");
-    // Three deployments as three steps: the new key is published, signs, and the old one goes.
+    // One deployment per step of the rotation: publish the new key, sign with it, remove the old key.
     let (first, second, third) = (start(&[&old, &new]), start(&[&new, &old]), start(&[&new]));
     let before = first.own_token(&name, &json!({}), &[]);
     assert_eq!(header_of(&before)["kid"], "2026-01");
@@ -206,7 +206,7 @@ fn signing_keys_rotate_without_a_refused_token() {
 }
 
 #[test]
-fn the_endpoints_are_told_to_whoever_looks_for_them() {
+fn the_server_metadata_names_the_endpoints() {
     let stack = start(&[&SigningKey::new("k1")]);
     let page = Request::get("/.well-known/oauth-authorization-server").header("Origin", "https://app.example");
     let answer = stack.send(&page);
@@ -237,7 +237,7 @@ fn without_signing_keys_there_is_no_token_endpoint() {
 }
 
 #[test]
-fn a_guest_is_a_new_user_on_the_plan_of_guests_whose_pool_all_of_them_share() {
+fn each_guest_is_a_new_user_and_all_guests_share_a_pool() {
     let stack = start(&[&SigningKey::new("k1")]);
     let visit = |widget: &str| stack.exchange(widget, &[("subject_token_type", GUEST_TYPE)]);
     let tokens: Vec<String> = (0..4)
@@ -254,7 +254,7 @@ fn a_guest_is_a_new_user_on_the_plan_of_guests_whose_pool_all_of_them_share() {
     assert_eq!(created.status, 201, "{}", created.text());
     let target = format!("/v1/predictions/{}", created.json()["job_id"].as_str().unwrap());
     assert_refused(&stack.get(&tokens[1], &target), 404, "not_found_error", "not_found");
-    // 7.5 credits for all guests together are three pictures.
+    // All guests share 7.5 credits: enough for three images.
     assert_eq!(stack.create(&tokens[1]).status, 201);
     assert_eq!(stack.create(&tokens[2]).status, 201);
     assert_refused(&stack.create(&tokens[3]), 402, "payment_error", "insufficient_credits");
@@ -262,7 +262,7 @@ fn a_guest_is_a_new_user_on_the_plan_of_guests_whose_pool_all_of_them_share() {
 }
 
 #[test]
-fn a_visitor_whom_turnstile_does_not_vouch_for_gets_nothing() {
+fn a_visitor_that_turnstile_refuses_gets_no_token() {
     let stack = start(&[&SigningKey::new("k1")]);
     let visit = |widget: &str| stack.exchange(widget, &[("subject_token_type", GUEST_TYPE)]);
     assert_eq!(visit("guest:app.example:guest:once").status, 200);
@@ -284,14 +284,14 @@ fn a_visitor_whom_turnstile_does_not_vouch_for_gets_nothing() {
         stack.fault("turnstile", 1, &fault);
         assert_oauth_error(&visit("guest:app.example:guest:2"), 503, "temporarily_unavailable");
     }
-    // What a guest asks for in vain does not spend the widget's token.
+    // A request that is refused for its scope does not use the Turnstile token up.
     let wanted = [("subject_token_type", GUEST_TYPE), ("scope", "admin")];
     assert_oauth_error(&stack.exchange("guest:app.example:guest:3", &wanted), 400, "invalid_scope");
     assert_eq!(visit("guest:app.example:guest:3").status, 200);
 }
 
 #[test]
-fn a_secret_that_turnstile_does_not_know_is_the_operators_business() {
+fn an_invalid_turnstile_secret_is_a_503_and_is_logged() {
     let mut settings = settings(&[&SigningKey::new("k1")]);
     settings.retain(|(name, _)| *name != "TURNSTILE_SECRET");
     settings.push(("TURNSTILE_SECRET", Some("another-secret".to_owned())));
@@ -302,7 +302,7 @@ fn a_secret_that_turnstile_does_not_know_is_the_operators_business() {
 }
 
 #[test]
-fn guests_are_off_unless_turnstile_is_set_up() {
+fn guests_are_refused_unless_turnstile_is_configured() {
     let key = SigningKey::new("k1");
     let mut settings = settings(&[&key]);
     settings.retain(|(name, _)| *name != "TURNSTILE_SECRET");
@@ -317,7 +317,7 @@ fn guests_are_off_unless_turnstile_is_set_up() {
 }
 
 #[test]
-fn exchanges_count_as_requests_of_the_user() {
+fn exchanges_count_towards_the_users_rate_limit() {
     let key = SigningKey::new("k1");
     let mut settings = settings(&[&key]);
     let mut policy = crate::harness::policy();
@@ -334,7 +334,7 @@ fn exchanges_count_as_requests_of_the_user() {
 }
 
 #[test]
-fn a_ledger_that_does_not_answer_gives_nothing() {
+fn without_the_ledger_no_token_is_issued() {
     let settings = settings(&[&SigningKey::new("k1")]);
     let stack = Stack::start(&Options { settings, unbound: Some("LEDGER"), ..Options::default() });
     let answer = stack.send(&exchange_of(&token_of(LOGIN, &user("down"), &json!({})), &[]));
@@ -343,7 +343,7 @@ fn a_ledger_that_does_not_answer_gives_nothing() {
 }
 
 #[test]
-fn pages_of_other_origins_get_no_token() {
+fn a_page_of_an_unlisted_origin_gets_no_token() {
     let stack = start(&[&SigningKey::new("k1")]);
     let provided = token_of(LOGIN, &user("cors"), &json!({}));
     let from = |origin: &str| stack.send(&exchange_of(&provided, &[]).header("Origin", origin));

@@ -1,4 +1,4 @@
-//! Every vendor answer to a create, and what becomes of it: the table of docs/architecture.md, over HTTP.
+//! Every response of the vendor to a create, and its effect: the table of docs/architecture.md, over HTTP.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ fn job_id(answer: &Response) -> String {
     id.unwrap_or_else(|| panic!("no job_id: {body}")).to_owned()
 }
 
-/// Creates under a fault and reads the prediction; nothing that the vendor said may be in any answer.
+/// Creates a prediction under a fault and reads it. Checks that no response contains any text of the vendor.
 fn create_under(stack: &Stack, fault: &Value) -> (Response, Value, String) {
     let token = token(&user("fault"));
     stack.fault("create", 1, fault);
@@ -49,7 +49,7 @@ fn assert_failed(prediction: &Value, code: &str) {
 }
 
 #[test]
-fn a_refused_input_is_the_clients_fault_and_costs_nothing() {
+fn a_refused_input_is_a_400_and_costs_nothing() {
     let stack = Stack::start(&Options::default());
     for status in [400, 422] {
         let (created, prediction, token) = create_under(&stack, &json!({"status": status, "body": ENVELOPE}));
@@ -60,7 +60,7 @@ fn a_refused_input_is_the_clients_fault_and_costs_nothing() {
 }
 
 #[test]
-fn other_refusals_are_502_and_cost_nothing() {
+fn other_refusals_are_a_502_and_cost_nothing() {
     let stack = Stack::start(&Options::default());
     for fault in [
         json!({"status": 409, "body": ENVELOPE}),
@@ -87,7 +87,7 @@ fn a_5xx_with_the_vendors_envelope_is_a_refusal() {
 }
 
 #[test]
-fn answers_that_say_nothing_leave_an_unknown_outcome_that_is_never_sent_again() {
+fn ambiguous_responses_leave_an_unknown_outcome_that_is_never_resent() {
     let stack = Stack::start(&Options::default());
     let faults = [
         (json!({"status": 500, "body": "{\"detail\":\"x\"}"}), 502, "upstream_error"),
@@ -106,7 +106,7 @@ fn answers_that_say_nothing_leave_an_unknown_outcome_that_is_never_sent_again() 
 }
 
 #[test]
-fn a_page_an_unknown_status_and_half_an_answer_say_nothing_either() {
+fn an_html_page_an_unknown_status_and_a_truncated_response_are_ambiguous_too() {
     let stack = Stack::start(&Options::default());
     for fault in [
         json!({"status": 599, "body": "<h1>vendor words</h1>", "content_type": "text/html"}),
@@ -123,7 +123,7 @@ fn a_page_an_unknown_status_and_half_an_answer_say_nothing_either() {
 }
 
 #[test]
-fn a_prediction_that_the_vendor_took_and_whose_answer_was_lost_is_not_paid_twice() {
+fn an_accepted_prediction_whose_response_was_lost_is_not_created_twice() {
     let stack = Stack::start(&Options::default());
     let (created, prediction, _) = create_under(&stack, &json!({"close_after": true}));
     assert_eq!(created.status, 504);
@@ -134,7 +134,7 @@ fn a_prediction_that_the_vendor_took_and_whose_answer_was_lost_is_not_paid_twice
 }
 
 #[test]
-fn a_huge_answer_is_cut_off() {
+fn a_huge_response_is_cut_off() {
     let stack = Stack::start(&Options::default());
     let (created, prediction, _) = create_under(&stack, &json!({"status": 200, "huge_body": {"bytes": 200_000_000}}));
     assert_eq!(error_of(&created), (502, "api_error".into(), "upstream_error".into()));
@@ -142,7 +142,7 @@ fn a_huge_answer_is_cut_off() {
 }
 
 #[test]
-fn a_throttled_create_waits_and_goes_on() {
+fn a_throttled_create_is_queued_and_retried() {
     let stack = Stack::start(&Options::default());
     for fault in [
         json!({"status": 429, "body": ENVELOPE, "headers": {"Retry-After": "1"}}),
@@ -156,17 +156,17 @@ fn a_throttled_create_waits_and_goes_on() {
     }
 }
 
-/// A stack whose clients wait for ten seconds at most: less than any trouble of the vendor is expected to last.
-fn impatient() -> Stack {
+/// Returns a stack whose queue holds a create for ten seconds at most: less than any pause after a vendor failure.
+fn short_queue() -> Stack {
     let mut policy = policy();
     policy["key"]["queue"] = json!({"max_wait_secs": 10});
     Stack::start(&Options { settings: vec![("POLICY", Some(policy.to_string()))], ..Options::default() })
 }
 
 #[test]
-fn trouble_with_the_key_is_not_the_clients_and_is_probed_with_care() {
+fn a_refused_key_is_a_503_and_is_probed_once_in_half_a_minute() {
     for status in [401, 402] {
-        let stack = impatient();
+        let stack = short_queue();
         let (created, prediction, _) =
             create_under(&stack, &json!({"status": status, "echo_authorization": {"in": "body"}}));
         assert_eq!(created.status, 202, "{}", created.text());
@@ -183,19 +183,19 @@ fn trouble_with_the_key_is_not_the_clients_and_is_probed_with_care() {
 }
 
 #[test]
-fn creates_wait_for_a_key_in_trouble_as_long_as_they_may() {
+fn while_the_key_is_refused_creates_are_queued() {
     let stack = Stack::start(&Options::default());
     let (created, _, _) = create_under(&stack, &json!({"status": 401, "body": ENVELOPE}));
     let later = stack.create(&token(&user("later")));
     assert_eq!((created.status, later.status), (202, 202), "{}", later.text());
-    // The one that was turned away goes first.
+    // The create that the vendor refused goes back to the front.
     let positions = [created.json(), later.json()].map(|body| body["queue"]["position"].clone());
     assert_eq!(positions, [json!(1), json!(2)]);
     assert!(later.json()["queue"]["eta_seconds"].as_u64().unwrap() >= 30);
 }
 
 #[test]
-fn a_model_that_is_not_ours_rests() {
+fn a_model_that_the_vendor_refuses_is_paused() {
     for status in [403, 404] {
         let stack = Stack::start(&Options::default());
         let (created, prediction, token) = create_under(&stack, &json!({"status": status, "body": ENVELOPE}));
@@ -210,7 +210,7 @@ fn a_model_that_is_not_ours_rests() {
 
 #[test]
 fn five_failures_in_a_row_open_the_circuit() {
-    let stack = impatient();
+    let stack = short_queue();
     stack.fault("create", 100, &json!({"status": 500, "body": ENVELOPE}));
     let token = token(&user("circuit"));
     let codes: Vec<String> = (0..7).map(|_| stack.create(&token).error().2).collect();
@@ -220,7 +220,7 @@ fn five_failures_in_a_row_open_the_circuit() {
 }
 
 #[test]
-fn a_client_that_hangs_up_loses_nothing() {
+fn a_client_that_disconnects_loses_nothing() {
     let stack = Stack::start(&Options::default());
     let token = token(&user("leaver"));
     stack.fault("create", 1, &json!({"delay_ms": 5_000}));
@@ -235,7 +235,7 @@ fn a_client_that_hangs_up_loses_nothing() {
 }
 
 #[test]
-fn polls_are_the_dispatchers_and_never_a_readers() {
+fn only_the_dispatcher_polls_the_vendor() {
     let stack = Stack::start(&Options { simulator: vec!["--prediction-ms", "6000"], ..Options::default() });
     let token = token(&user("reader"));
     let id = job_id(&stack.create(&token));
@@ -252,7 +252,7 @@ fn polls_are_the_dispatchers_and_never_a_readers() {
 }
 
 #[test]
-fn failed_polls_say_nothing_about_the_prediction() {
+fn failed_polls_do_not_fail_the_prediction() {
     let stack = Stack::start(&Options::default());
     let token = token(&user("polls"));
     stack.fault("get", 2, &json!({"status": 500, "body": ENVELOPE}));
@@ -261,7 +261,7 @@ fn failed_polls_say_nothing_about_the_prediction() {
 }
 
 #[test]
-fn a_failed_prediction_is_told_in_our_own_words() {
+fn a_failed_prediction_has_our_own_message() {
     let stack = Stack::start(&Options::default());
     let token = token(&user("fails"));
     let body = json!({"input": {"prompt": "[fail] p"}});
@@ -272,7 +272,7 @@ fn a_failed_prediction_is_told_in_our_own_words() {
 }
 
 #[test]
-fn the_other_shape_is_read_as_well() {
+fn both_response_shapes_are_read() {
     let stack = Stack::start(&Options::default());
     for shape in ["flux", "rest"] {
         stack.control_put("/settings", &json!({"shape": shape}));
@@ -286,7 +286,7 @@ fn the_other_shape_is_read_as_well() {
 }
 
 #[test]
-fn no_address_of_the_vendors_is_shown() {
+fn no_url_of_the_vendor_is_shown() {
     let stack = Stack::start(&Options::default());
     let urls = json!({"get": "https://evil.example/v1/predictions/a", "cancel": "https://evil.example/v1/predictions/a/cancel",
         "stream": "https://evil.example/v1/files/secret"});
@@ -302,7 +302,7 @@ fn no_address_of_the_vendors_is_shown() {
 }
 
 #[test]
-fn odd_outputs_are_dropped() {
+fn unsafe_outputs_are_dropped() {
     let stack = Stack::start(&Options::default());
     let outputs = json!([
         "javascript:alert(1)",
@@ -319,7 +319,7 @@ fn odd_outputs_are_dropped() {
 }
 
 #[test]
-fn a_prediction_that_the_vendor_ends_at_once_is_201_with_its_output() {
+fn a_prediction_that_ends_at_once_is_a_201_with_its_output() {
     let stack = Stack::start(&Options { simulator: vec!["--prediction-ms", "0"], ..Options::default() });
     let merge = json!({"merge": {"status": "succeeded", "output": ["https://cdn.example/now.png"]}});
     stack.fault("create", 1, &merge);
@@ -330,7 +330,7 @@ fn a_prediction_that_the_vendor_ends_at_once_is_201_with_its_output() {
 }
 
 #[test]
-fn a_vendor_that_says_nothing_for_half_a_minute_is_given_up() {
+fn a_create_without_a_response_for_half_a_minute_times_out() {
     let stack = Stack::start(&Options::default());
     let (created, prediction, token) = create_under(&stack, &json!({"delay_ms": 60_000}));
     assert_eq!(error_of(&created), (504, "api_error".into(), "upstream_timeout".into()));
@@ -339,7 +339,7 @@ fn a_vendor_that_says_nothing_for_half_a_minute_is_given_up() {
 }
 
 #[test]
-fn a_vendor_that_stops_in_the_middle_of_its_answer_is_given_up_too() {
+fn a_response_that_stops_midway_times_out() {
     let stack = Stack::start(&Options::default());
     let token = token(&user("middle"));
     stack.fault("create", 1, &json!({"apply": true, "hang_after": 20}));

@@ -1,4 +1,4 @@
-//! `GET /v1/predictions/{id}/stream`: the vendor's own bytes, for the owner, without its headers and never with the key.
+//! `GET /v1/predictions/{id}/stream` relays the vendor's bytes to the owner, without the vendor's headers or its key.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn streams_sent(stack: &Stack) -> usize {
 }
 
 #[test]
-fn the_vendors_stream_is_relayed_with_headers_of_ours() {
+fn the_vendors_stream_is_relayed_with_our_headers() {
     let stack = Stack::start(&Default::default());
     let token = token(&user("streamer"));
     let id = running(&stack, &token);
@@ -42,12 +42,12 @@ fn the_vendors_stream_is_relayed_with_headers_of_ours() {
     let request = stack.vendor_requests().into_iter().find(|request| request["route"] == "stream").unwrap();
     let sent = request["headers"].to_string();
     assert!(sent.contains(VENDOR_KEY) && !sent.contains(&token));
-    // One at a time, and not again for ten seconds.
+    // A prediction has one stream at a time, and opens another after ten seconds at the earliest.
     assert_refused(&stack.get(&token, &path(&id)), 429, "rate_limit_error", "rate_limited");
     drop(stream);
     assert_refused(&stack.get(&token, &path(&id)), 429, "rate_limit_error", "rate_limited");
     assert_eq!(streams_sent(&stack), 1);
-    // After the client has left, the vendor's connection closes at its next chunk.
+    // After the client disconnects, the vendor's connection closes at its next chunk.
     wait_until("the vendor's stream to be closed", || {
         (stack.control_get("/state")["streams"]["open"] == 0).then_some(())
     });
@@ -61,20 +61,20 @@ fn head_opens_no_stream_at_the_vendor() {
     let head = stack.send(&Request::new("HEAD", &path(&id)).bearer(&token));
     assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")));
     assert_eq!(streams_sent(&stack), 0);
-    // Nor does it count as one.
+    // A HEAD request does not count as a stream either.
     assert_eq!(stack.send(&Request::new("HEAD", &path(&id)).bearer(&token)).status, 200);
     assert_eq!(Sse::open(&stack.worker, &path(&id), &token, &[]).status(), 200);
     assert_eq!(stack.send(&Request::new("HEAD", &path(&id)).bearer(&token)).status, 429);
 }
 
 #[test]
-fn there_is_no_stream_of_what_waits_has_ended_or_is_not_ones_own() {
+fn a_queued_ended_or_foreign_prediction_has_no_stream() {
     let stack = Stack::with_policy(&policy_with(&json!({}), &json!({"concurrent_predictions": 1})));
     stack.control_put("/settings", &json!({"manual": true}));
     let token = token(&user("streamer"));
     let (first, second) = (job_id(&stack.prompt(&token, "first")), job_id(&stack.prompt(&token, "second")));
     let refused = |token: &str, id: &str| {
-        // What is not there does not count as opened: the next one is not told to wait.
+        // A 404 does not count as an opened stream: the next request is not rate-limited.
         for _ in 0..2 {
             assert_refused(&stack.get(token, &path(id)), 404, "not_found_error", "not_found");
             assert_eq!(stack.send(&Request::new("HEAD", &path(id)).bearer(token)).status, 404);
@@ -91,7 +91,7 @@ fn there_is_no_stream_of_what_waits_has_ended_or_is_not_ones_own() {
 }
 
 #[test]
-fn a_refusal_of_the_vendor_is_told_in_our_words() {
+fn a_vendor_refusal_has_our_own_message() {
     for (fault, status, code) in [
         (json!({"status": 404}), 502, "upstream_rejected"),
         (json!({"status": 401, "echo_authorization": {"in": "body"}}), 502, "upstream_rejected"),
@@ -103,7 +103,7 @@ fn a_refusal_of_the_vendor_is_told_in_our_words() {
         let stack = Stack::start(&Default::default());
         let token = token(&user("streamer"));
         let id = running(&stack, &token);
-        // A connection that is closed without a byte is tried again by workerd itself.
+        // workerd itself retries when a connection closes without a byte, so the fault covers five requests.
         stack.fault("stream", 5, &fault);
         let refused = stack.get(&token, &path(&id));
         assert_refused(&refused, status, "api_error", code);
@@ -111,7 +111,8 @@ fn a_refusal_of_the_vendor_is_told_in_our_words() {
     }
 }
 
-/// The key as the vendor might echo it: the simulator writes it byte by byte, so that every chunk cuts it.
+/// Returns the encodings in which the vendor could echo the key. The simulator sends every other body byte by byte
+/// (`drip`), so that every chunk splits the key.
 fn leaks() -> Vec<Value> {
     let texts =
         ["{{key}}", "{{authorization}}", "{{key:hex}}", "{{key:base64}}", "{{key:base64_shift1}}", "{{key:percent}}"];
@@ -120,7 +121,7 @@ fn leaks() -> Vec<Value> {
 }
 
 #[test]
-fn a_stream_that_holds_the_key_is_cut_before_it() {
+fn a_stream_that_contains_the_key_is_cut_before_it() {
     for (index, leak) in leaks().iter().enumerate() {
         let stack = Stack::start(&Default::default());
         let token = token(&user("streamer"));
@@ -145,7 +146,7 @@ fn a_stream_is_relayed_byte_for_byte_however_odd_its_frames_are() {
     let stack = Stack::start(&Default::default());
     let token = token(&user("streamer"));
     let id = running(&stack, &token);
-    // Events inside data, line ends of all kinds, an empty one, a field nobody knows, and an end without one.
+    // An event inside data, all kinds of line ends, an empty event, an unknown field, and no line end at the end.
     let body = "data: a\\n\\nevent: status\n\nevent: end\ndata:\n\ndata: b\r\n\r\n\n\nx: \u{e9}\u{1f600}\rdata: {\"c\"";
     let fault = json!({"status": 200, "content_type": "text/event-stream", "body": body, "drip": 3});
     stack.fault("stream", 1, &fault);
@@ -159,7 +160,7 @@ fn a_stream_is_relayed_byte_for_byte_however_odd_its_frames_are() {
 }
 
 #[test]
-fn a_vendor_that_falls_silent_is_given_up() {
+fn a_silent_stream_times_out() {
     let stack = Stack::start(&Default::default());
     let token = token(&user("streamer"));
     let id = running(&stack, &token);
@@ -175,11 +176,11 @@ fn a_vendor_that_falls_silent_is_given_up() {
 }
 
 #[test]
-fn a_client_that_hardly_reads_holds_up_nobody_and_is_held_by_nobody() {
+fn a_slow_reader_delays_no_other_user_and_frees_its_stream() {
     let stack = Stack::start(&Options { simulator: vec!["--prediction-ms", "60000"], ..Options::default() });
     let slow = token(&user("slow"));
     let id = running(&stack, &slow);
-    // More than any buffer on the way takes: the vendor waits for the client.
+    // More than all buffers on the way hold: the vendor waits for the client.
     let fault = json!({"status": 200, "content_type": "text/event-stream", "huge_body": {"bytes": 1_000_000_000_u64}});
     stack.fault("stream", 1, &fault);
     let mut stream = Sse::open(&stack.worker, &path(&id), &slow, &[]);
@@ -192,7 +193,7 @@ fn a_client_that_hardly_reads_holds_up_nobody_and_is_held_by_nobody() {
         }
     }
     drop(stream);
-    // Ten seconds after it was opened, and once the relay has noticed, the prediction has a place for a stream again.
+    // The prediction can have another stream ten seconds after the first opened, once the relay has noticed its end.
     let mut again = loop {
         let again = Sse::open(&stack.worker, &path(&id), &slow, &[]);
         if again.status() == 200 {
@@ -207,7 +208,7 @@ fn a_client_that_hardly_reads_holds_up_nobody_and_is_held_by_nobody() {
 }
 
 #[test]
-fn the_streams_route_asks_for_a_token_like_any_other() {
+fn the_stream_route_requires_a_token() {
     let answer = shared().send(&crate::http::Request::get(&path("pred_01jh0000000000000000000000")));
     assert_refused(&answer, 401, "authentication_error", "missing_token");
 }

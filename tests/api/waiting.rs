@@ -1,4 +1,4 @@
-//! `Prefer: wait`, and estimates.
+//! `Prefer: wait` (RFC 7240), and estimates.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn create(stack: &Stack, token: &str, prompt: &str, prefer: &str) -> Response {
 }
 
 #[test]
-fn a_create_that_prefers_to_wait_is_answered_with_its_end() {
+fn a_create_that_prefers_to_wait_returns_the_ended_prediction() {
     let (stack, token) = (shared(), token(&user("waiter")));
     for (prefer, applied) in [("wait=20", "wait=20"), ("respond-async, wait=90", "wait=60")] {
         let answer = create(stack, &token, "waited for", prefer);
@@ -28,7 +28,7 @@ fn a_create_that_prefers_to_wait_is_answered_with_its_end() {
 }
 
 #[test]
-fn what_waits_for_a_slot_is_202_even_if_it_ends_while_the_client_waits() {
+fn a_queued_create_is_a_202_even_if_it_ends_while_the_client_waits() {
     let stack = Stack::with_policy(&policy_with(&json!({}), &json!({"concurrent_predictions": 1})));
     let token = token(&user("waiter"));
     stack.prompt(&token, "first");
@@ -37,7 +37,7 @@ fn what_waits_for_a_slot_is_202_even_if_it_ends_while_the_client_waits() {
 }
 
 #[test]
-fn a_repeat_that_the_minute_has_no_room_for_is_not_held() {
+fn a_replay_over_the_rate_limit_does_not_wait() {
     let stack = Stack::with_policy(&policy_with(&json!({"requests_per_minute": 2}), &json!({})));
     let token = token(&user("repeater"));
     let repeat = || {
@@ -58,7 +58,7 @@ fn estimate(stack: &Stack, token: &str, body: &Value) -> Response {
 }
 
 #[test]
-fn an_estimate_is_the_price_and_asks_nobody() {
+fn an_estimate_is_the_price_and_calls_no_vendor() {
     let (stack, token) = (Stack::start(&Default::default()), token(&user("estimator")));
     let body = |input: Value| json!({"model": "acme/model-x", "input": input, "image_count": 2});
     let answer = estimate(&stack, &token, &body(json!({"prompt": "p"})));
@@ -86,7 +86,7 @@ fn an_estimate_is_the_price_and_asks_nobody() {
         "insufficient_permissions",
     );
     assert!(stack.vendor_requests().is_empty());
-    // It works without the objects: nobody is called.
+    // It works without the Ledger, because it calls no Durable Object.
     let closed = Stack::start(&crate::harness::Options { unbound: Some("LEDGER"), ..Default::default() });
     assert_eq!(estimate(&closed, &token, &body(json!({"prompt": "p"}))).status, 200);
 }
