@@ -2,7 +2,7 @@
 // other stream passes unchanged.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { keyScanner } from "../../src/edge/key_scanner.js";
+import { keyScanner } from "../../src/cloudflare/runtime/key_scanner.js";
 import { formsOf } from "../support/key-forms.mjs";
 
 const KEY = "Zk3_9-Qw7ErT5yUi";
@@ -94,7 +94,7 @@ test("bytes that are not text pass unchanged", () => {
 });
 
 test("the forms equal those of the Worker", () => {
-  // A unit test in src/upstream/key_scan.rs pins the same line.
+  // A unit test in src/vendor/key_scan.rs pins the same line.
   const pinned = '[["Zk3_9-Qw7ErT5yUi1OpA2sDf",16,"exact"],["5a6b335f392d51773745725435795569314f704132734466",32,"hex"],["WmszXzktUXc3RXJUNXlVaTFPcEEyc0Rm",20,"base64"],["prM185LVF3N0VyVDV5VWkxT3BBMnNEZ",20,"base64"],["aazNfOS1RdzdFclQ1eVVpMU9wQTJzRG",20,"base64"]]';
   assert.equal(JSON.stringify(formsOf("Zk3_9-Qw7ErT5yUi1OpA2sDf")), pinned);
 });

@@ -8,7 +8,7 @@
 // FUZZ_SEED and FUZZ_CASES choose other streams.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { keyScanner } from "../../src/edge/key_scanner.js";
+import { keyScanner } from "../../src/cloudflare/runtime/key_scanner.js";
 import { formsOf } from "../support/key-forms.mjs";
 
 const SEED = Number(process.env.FUZZ_SEED ?? 0);

@@ -98,7 +98,7 @@ test("the data of an event's example is a prediction", () => {
   for (const { value } of Object.values(examples)) assert.ok(validate(JSON.parse(value.data)), value.data);
 });
 
-test("the pattern of Idempotency-Key accepts what src/headers.rs accepts: one printable value", () => {
+test("the pattern of Idempotency-Key accepts what src/wire/headers.rs accepts: one printable value", () => {
   const { pattern, minLength, maxLength } = document.components.parameters.IdempotencyKey.schema;
   const all = Array.from({ length: 95 }, (_, index) => String.fromCharCode(0x20 + index)).join("").trim();
   for (const good of ["k", "550e8400-e29b-41d4-a716-446655440000", "a,b", "a ,b", "a,", ",,", "a  b", all]) assert.match(good, new RegExp(pattern, "u"), good);

@@ -1,11 +1,11 @@
-// What the edge does in JavaScript, where a platform that misbehaves can be played.
+// Tests the Worker's JavaScript against fakes of the platform that misbehave.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readFileSync } from "node:fs";
 import { lastResort } from "../../scripts/last-resort.mjs";
-import { callObject, fetchBytes, fetchUpstream, readBody } from "../../src/edge/platform.js";
+import { callObject, fetchBytes, fetchUpstream, readBody } from "../../src/cloudflare/runtime/platform.js";
 
-/** A namespace whose objects answer with these in turn; what was asked, of which stub. */
+/** Returns a namespace whose objects reply with `steps` in turn, and `asked`: each message with its object and stub. */
 function namespaceOf(...steps) {
   const asked = [];
   let stubs = 0;
@@ -26,7 +26,7 @@ const fails = (members) => () => {
 };
 const MESSAGE = '{"Get":1}';
 
-test("an object's answer is read from its header or its body", async () => {
+test("an object's reply is read from its header or its body", async () => {
   const { namespace, asked } = namespaceOf(() => new Response(null, { headers: { reply: '"short"' } }), () => new Response('"long"'));
   assert.equal(await callObject(namespace, "alice", MESSAGE, 1_000), '"short"');
   const long = JSON.stringify({ Create: "x".repeat(2_000) });
@@ -34,13 +34,13 @@ test("an object's answer is read from its header or its body", async () => {
   assert.deepEqual(asked.map(({ message }) => message), [MESSAGE, long]);
 });
 
-test("a call that failed on its way is sent once more, to a new stub", async () => {
+test("a call that fails with a retryable error is sent once more, to a new stub", async () => {
   const { namespace, asked } = namespaceOf(fails({ retryable: true }), () => new Response("ok"));
   assert.equal(await callObject(namespace, "alice", MESSAGE, 1_000), "ok");
   assert.deepEqual(asked, [{ name: "alice", stub: 1, message: MESSAGE }, { name: "alice", stub: 2, message: MESSAGE }]);
 });
 
-test("it is sent twice at most, and never to an object that is overloaded or that failed for good", async () => {
+test("a call is sent twice at most, and not again after `overloaded` or an error that is not retryable", async () => {
   for (const [tries, ...steps] of [
     [2, fails({ retryable: true }), fails({ retryable: true })],
     [1, fails({ retryable: true, overloaded: true })],
@@ -53,14 +53,14 @@ test("it is sent twice at most, and never to an object that is overloaded or tha
   }
 });
 
-test("an object that does not answer is not waited for", async () => {
+test("a call to an object that does not reply times out", async () => {
   const { namespace } = namespaceOf(() => new Promise(() => {}));
   await assert.rejects(callObject(namespace, "alice", MESSAGE, 20), /no answer in time/);
   const { namespace: halfway } = namespaceOf(() => new Response(new ReadableStream({ pull: () => new Promise(() => {}) })));
   await assert.rejects(callObject(halfway, "alice", MESSAGE, 20), /no answer in time/);
 });
 
-test("a body above its limit is not read further", async () => {
+test("a body is not read beyond its limit", async () => {
   let pulled = 0;
   const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array((pulled += 1) && 1_000)) }, { highWaterMark: 0 });
   assert.equal(await readBody(new Response(endless), 10_000), undefined);
@@ -69,7 +69,7 @@ test("a body above its limit is not read further", async () => {
   assert.equal((await readBody(new Response(null), 10)).byteLength, 0);
 });
 
-/** `fetch` is `fake` while `use` runs. */
+/** Replaces `fetch` by `fake` while `use` runs. */
 async function withFetch(fake, use) {
   const real = globalThis.fetch;
   globalThis.fetch = fake;
@@ -83,17 +83,17 @@ async function withFetch(fake, use) {
 const silent = (_, { signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 const askVendor = () => fetchUpstream("POST", "https://vendor.test/", "Bearer key", "agent", "{}", 20, 40, 100);
 
-test("the vendor is not waited for, and its failures carry nothing", async () => {
+test("a request to the vendor times out, and a failure carries no text of the error, which may hold the URL", async () => {
   assert.equal(await withFetch(silent, askVendor), "timed_out");
   assert.equal(await withFetch(async () => Promise.reject(new TypeError("https://vendor.test/ is down")), askVendor), "broken");
   const stalls = async (_, { signal }) => {
     const start = (controller) => signal.addEventListener("abort", () => controller.error(signal.reason));
     return new Response(new ReadableStream({ start }), { status: 201 });
   };
-  assert.equal(await withFetch(stalls, askVendor), "timed_out", "a head is no answer yet");
+  assert.equal(await withFetch(stalls, askVendor), "timed_out", "headers alone are not a response");
 });
 
-test("nothing follows a redirect", async () => {
+test("no request follows a redirect", async () => {
   const inits = [];
   const fake = async (_, init) => {
     inits.push(init);
@@ -105,7 +105,7 @@ test("nothing follows a redirect", async () => {
   assert.deepEqual(inits.map(({ redirect }) => redirect), ["manual", "manual"]);
 });
 
-test("where no answer could be made, there is one in the API's own shape", async (context) => {
+test("when the core cannot make a response, the last resort has the API's error format", async (context) => {
   const logged = context.mock.method(console, "error", () => {});
   // As the shim has it: nothing but its own text.
   const response = new Function(`${lastResort}; return lastResort;`)()(new Error("a secret"));
@@ -116,8 +116,8 @@ test("where no answer could be made, there is one in the API's own shape", async
   for (const [name, value] of Object.entries({ "x-request-id": error.request_id, "cache-control": "no-store", "retry-after": "1", vary: "Origin" })) {
     assert.equal(response.headers.get(name), value);
   }
-  const rejections = readFileSync(new URL("../../src/rejection.rs", import.meta.url), "utf8");
-  assert.ok(rejections.includes(`wire(503, API, "${error.code}", "${error.message}")`), "the words of src/rejection.rs");
+  const rejections = readFileSync(new URL("../../src/wire/rejection.rs", import.meta.url), "utf8");
+  assert.ok(rejections.includes(`wire(503, API, "${error.code}", "${error.message}")`), "the words of src/wire/rejection.rs");
   const [line] = logged.mock.calls[0].arguments;
   assert.equal(JSON.parse(line).alert, "no_answer");
   assert.ok(!line.includes("secret"));

@@ -39,7 +39,7 @@ export class Tally {
     return [
       ...missed.map((operation) => `${operation} never succeeded`),
       ...(this.#answers.length < MIN_EXAMPLES ? [`fewer than ${MIN_EXAMPLES} examples`] : []),
-      ...(good.length < MIN_GOOD_SHARE * this.#answers.length ? [`only ${good.length} answers of success`] : []),
+      ...(good.length < MIN_GOOD_SHARE * this.#answers.length ? [`only ${good.length} successful responses`] : []),
     ];
   }
 }

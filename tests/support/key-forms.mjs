@@ -1,5 +1,5 @@
 // Computes what `KeyScan::forms` passes to the key scan of a relayed stream, for the tail of a test key. A unit test in
-// src/upstream/key_scan.rs pins the same list.
+// src/vendor/key_scan.rs pins the same list.
 
 /** Returns the base64 of the tail after `before` other bytes, without characters that also encode a neighbor's bits. */
 function base64(tail, before) {

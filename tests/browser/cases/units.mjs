@@ -1,4 +1,4 @@
-// The page's pure parts and the key scan, without a browser. Node strips the types of the page's own sources.
+// The page's pure parts and the key scan, without a browser. Node strips the types from the page's sources.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -24,11 +24,11 @@ const prediction = (id, members) => ({ job_id: `pred_${id}`, status: "succeeded"
 const ids = ({ shown }) => shown.map(({ job_id: id }) => id.slice(5));
 const page = (letters, nextCursor = null) => ({ data: [...letters].map((letter) => prediction(letter)), next_cursor: nextCursor });
 
-/** The page in the middle of something, on a clock that stands at 10 s. */
+/** Returns a `Situation` of the page: work that started at 3 s, on a clock that stands at 10 s. */
 const situation = (work, members) => ({ work, network: { kind: "fine" }, isCanceling: false, startedAt: 3_000, now: 10_000, ...members });
 const making = (members) => ({ kind: "making", toldAt: 8_000, prediction: prediction("a", members) });
 
-/** A `Creator` whose API gives these answers in turn; `steps` has what was done. */
+/** Creates a `Creator` whose API returns (or throws) `answers` in turn. `steps` lists its calls. */
 function creatorOf(answers, { isOnline = true } = {}) {
   const steps = [];
   const next = (step) => async (...call) => {
@@ -48,7 +48,7 @@ function creatorOf(answers, { isOnline = true } = {}) {
   return { create, steps, mayHaveArrived: (changes = {}) => creator.mayHaveArrived({ ...request, ...changes }) };
 }
 
-/** A `Gallery` of somebody known. Each of its requests waits in `calls` until the test answers it; `shown()` is what it shows. */
+/** Creates the `Gallery` of a returning user. Each request waits in `calls` until the test settles it. */
 function galleryOf() {
   const calls = [];
   const call = (what) => new Promise((resolve, reject) => calls.push({ what, resolve, reject }));
@@ -68,7 +68,7 @@ function galleryOf() {
   return { gallery, calls, handlers, shown: () => shown, problem: () => problem };
 }
 
-/** Lets everything go on that waits for nothing. */
+/** Runs all pending promise callbacks. */
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 function memory(items = new Map()) {
@@ -77,8 +77,8 @@ function memory(items = new Map()) {
 
 export default [
   ["every code has a sentence", () => {
-    const wire = [...sourceText("src/rejection.rs").matchAll(/wire\(\d{3}, [^,]+, "([a-z_]+)"/g)].map(([, code]) => code);
-    const failures = [...sourceText("src/prediction.rs").matchAll(/Self::\w+ => "([a-z]+_[a-z]+)"/g)].map(([, code]) => code);
+    const wire = [...sourceText("src/wire/rejection.rs").matchAll(/wire\(\d{3}, [^,]+, "([a-z_]+)"/g)].map(([, code]) => code);
+    const failures = [...sourceText("src/types/prediction.rs").matchAll(/Self::\w+ => "([a-z]+_[a-z]+)"/g)].map(([, code]) => code);
     assert.ok(wire.length >= 21 && failures.length >= 6, `read ${wire.length} and ${failures.length} codes`);
     assert.deepEqual([...wire, ...failures].filter((code) => !KNOWN_CODES.includes(code)), []);
     for (const code of KNOWN_CODES) assert.match(problemText({ code }), /^[A-Z].*\.$/);
@@ -86,7 +86,7 @@ export default [
   ["an unknown code, and the name of an inherited member, get the general sentence", () => {
     for (const code of ["unknown", "constructor", "__proto__"]) assert.match(problemText({ code }), /^Something went wrong/);
   }],
-  ["a parameter and a time to wait are put into words", () => {
+  ["a parameter and a waiting time are put into words", () => {
     assert.match(problemText({ code: "invalid_parameter", param: "input.prompt" }), /^This description/);
     assert.match(problemText({ code: "invalid_parameter", param: "input" }), /^The picture service did not accept/);
     assert.match(problemText({ code: "rate_limited", retryAfterSecs: 1 }), /Try again in 1 second\.$/);
@@ -94,7 +94,7 @@ export default [
     assert.deepEqual([0.2, 7.1, 15, 16, 38, 99.9, 100, 3_600].map(about), ["1 s", "8 s", "15 s", "20 s", "40 s", "100 s", "2 min", "60 min"].map((time) => `about ${time}`));
     assert.deepEqual([clock(7_400), clock(750_000), clock(-5)], ["0:07", "12:30", "0:00"]);
   }],
-  ["what the client met is told apart: offline, the service, the app's own backend", () => {
+  ["problems of the network, the service and the app's backend are told apart", () => {
     const network = new ValetkeyError("network", "-");
     assert.deepEqual([problemOf(network, true).code, problemOf(network, false).code], ["network", "offline"]);
     const backend = new ValetkeyError("network", "-", {}, new BackendUnreachable());
@@ -102,7 +102,7 @@ export default [
     assert.equal(problemOf(new ValetkeyError("rate_limited", "-", { requestId: "req_1", retryAfterSecs: 3 }), true).requestId, "req_1");
     assert.equal(problemOf(new TypeError("a mistake of ours"), true), undefined);
   }],
-  ["the line is told with place and time, which counts down by itself", () => {
+  ["a queued prediction shows its queue position and an ETA that counts down by itself", () => {
     const third = making({ status: "queued", queue: { position: 3, eta_seconds: 40 } });
     assert.deepEqual([statusText(situation(third)), timeText(situation(third))], ["Waiting: place 3", "about 40 s"]);
     assert.equal(timeText(situation(third, { now: 30_000 })), "about 20 s");
@@ -112,34 +112,34 @@ export default [
     assert.equal(statusText(situation(third, { isCanceling: true })), "Canceling…");
     assert.equal(timeText(situation(making({ status: "processing" }))), "0:07");
   }],
-  ["a connection that is lost is told in place of what would go on", () => {
+  ["a lost connection is shown in place of the current work", () => {
     const told = (kind, work) => statusText(situation(work, { network: { kind, retryAfterSecs: 3 } }));
     assert.match(told("offline", making({ status: "processing" })), /^You are offline\. Your picture is still/);
     assert.match(told("offline", { kind: "sending" }), /^You are offline\. This goes on/);
     assert.match(told("unreachable", { kind: "sending" }), /^No connection/);
     assert.match(told("busy", { kind: "sending" }), /^The service is busy/);
   }],
-  ["a new first page keeps older ones, and drops what was removed", () => {
+  ["a new first page keeps older pictures and drops removed ones", () => {
     const all = extended(refreshed(NONE, page("dc", "after c")), page("ba"));
     assert.deepEqual([ids(all), all.nextCursor], [["d", "c", "b", "a"], null]);
     assert.deepEqual(ids(refreshed(all, page("ed", "after d"))), ["e", "d", "c", "b", "a"]);
     assert.deepEqual(ids(refreshed(all, page("db", "after b"))), ["d", "b", "a"]);
-    assert.deepEqual(ids(refreshed(all, page("d"))), ["d"], "a page that is the last has all that there is");
+    assert.deepEqual(ids(refreshed(all, page("d"))), ["d"], "the last page has all that there is");
     const apart = refreshed(all, page("hg", "after g"));
     assert.deepEqual([ids(apart), apart.nextCursor], [["h", "g"], "after g"], "others were made between them");
     assert.deepEqual(ids(refreshed(all, page(""))), []);
   }],
-  ["one picture is added, replaced, removed; the newest that goes on is found", () => {
+  ["a picture is added, replaced or removed, and the newest running one is found", () => {
     const two = refreshed(NONE, page("ba"));
     const three = updated(two, prediction("c", { status: "processing" }));
     assert.deepEqual([ids(three), running(three).job_id, running(two)], [["c", "b", "a"], "pred_c", undefined]);
     assert.equal(running(updated(three, prediction("c"))), undefined);
-    assert.equal(running(updated(two, prediction("b", { status: "processing" }))), undefined, "what has ended stays so");
+    assert.equal(running(updated(two, prediction("b", { status: "processing" }))), undefined, "a terminal prediction stays terminal");
     assert.deepEqual(ids(without(three, "pred_b")), ["c", "a"]);
     assert.deepEqual(ids(extended(two, page("a"))), ["b", "a"]);
     assert.deepEqual(ids(withChanges(three, [["pred_d", prediction("d")], ["pred_a", undefined]])), ["d", "c", "b"]);
   }],
-  ["what changes while a list is on its way is newer than the list", async () => {
+  ["a change while a list is in flight is newer than the list", async () => {
     const { gallery, calls, handlers, shown } = galleryOf();
     const started = gallery.start();
     await settle();
@@ -148,13 +148,13 @@ export default [
     handlers.remove("pred_a");
     calls[1].resolve();
     await settle();
-    // The list was made before all that.
+    // The server made the list before these changes.
     calls[0].resolve({ data: [prediction("b", { status: "processing" }), prediction("a")], next_cursor: null });
     await started;
     assert.deepEqual(shown(), ["c processing", "b succeeded"]);
     gallery.see(prediction("c"));
   }],
-  ["a list never overtakes a newer one, nor takes back a page of older ones", async () => {
+  ["a list never overtakes a newer one, and never drops a loaded page of older pictures", async () => {
     const { gallery, calls, handlers, shown } = galleryOf();
     const started = gallery.start();
     await settle();
@@ -163,7 +163,7 @@ export default [
     const looks = [gallery.refresh(), gallery.refresh()];
     handlers.more();
     await settle();
-    assert.deepEqual(calls.slice(1).map(({ what }) => what), ["after c", "first page"], "one look at a time");
+    assert.deepEqual(calls.slice(1).map(({ what }) => what), ["after c", "first page"], "one refresh at a time");
     calls[1].resolve({ data: [prediction("b")], next_cursor: null });
     await settle();
     calls[2].resolve({ data: [prediction("d"), prediction("c")], next_cursor: "after c" });
@@ -172,7 +172,7 @@ export default [
     await Promise.all(looks);
     assert.deepEqual(shown(), ["e succeeded", "d succeeded", "c succeeded", "b succeeded"]);
   }],
-  ["a look by itself takes back that pictures could not be loaded, and no other message", async () => {
+  ["an automatic refresh clears the message that pictures could not be loaded, and no other one", async () => {
     const { gallery, calls, handlers, problem } = galleryOf();
     const answered = async (index, error) => {
       await settle();
@@ -193,7 +193,7 @@ export default [
     await answered(3);
     assert.equal(problem().code, "limiter_unavailable");
   }],
-  ["a picture is loaded although its tab is in the background, where nothing is decoded", async () => {
+  ["a picture loads in a background tab, where browsers decode nothing", async () => {
     const made = [];
     globalThis.Image = class {
       constructor() { made.push(this); }
@@ -210,7 +210,7 @@ export default [
       delete globalThis.Image;
     }
   }],
-  ["a request that nobody answered keeps its key, and only that one", async () => {
+  ["a request without a response keeps its idempotency key, and no other request gets it", async () => {
     const lost = new ValetkeyError("timeout", "-");
     const { create, steps } = creatorOf([lost, prediction("a"), prediction("b"), lost, prediction("c")]);
     await assert.rejects(create(), lost);
@@ -222,7 +222,7 @@ export default [
     assert.equal(keys[0], keys[1]);
     assert.equal(new Set(keys).size, 4);
   }],
-  ["two requests without an answer have a key each, whatever becomes of the other", async () => {
+  ["two requests without a response keep a key each, whatever becomes of the other", async () => {
     const lost = new ValetkeyError("timeout", "-");
     const { create, steps, mayHaveArrived } = creatorOf([lost, lost, prediction("b"), prediction("a")]);
     await assert.rejects(create({ prompt: "a" }), lost);
@@ -234,7 +234,7 @@ export default [
     assert.deepEqual([keys[3], keys[2]], [keys[0], keys[1]]);
     assert.equal(mayHaveArrived({ prompt: "a" }), false);
   }],
-  ["a refusal that may pass keeps the key of what may have arrived; a failed prediction takes a new one", async () => {
+  ["after a temporary refusal a retry has the same key; after a failed prediction it has a new one", async () => {
     const failed = new ValetkeyError("upstream_error", "-", { prediction: prediction("a", { status: "failed" }) });
     const answers = [new ValetkeyError("timeout", "-"), new ValetkeyError("no_token", "-"), new ValetkeyError("rate_limited", "-"), failed, prediction("b")];
     const { create, steps } = creatorOf(answers);
@@ -244,7 +244,7 @@ export default [
     assert.equal(new Set(keys.slice(0, 4)).size, 1);
     assert.notEqual(keys[4], keys[0]);
   }],
-  ["offline it waits and goes on under the same key, and uploads a picture once", async () => {
+  ["offline, a create waits and continues with the same key, and uploads its picture once", async () => {
     const down = new ValetkeyError("network", "-");
     const { create, steps } = creatorOf([down, { file_id: "file_1" }, down, prediction("a"), prediction("b")], { isOnline: false });
     const picture = new File(["x"], "a.png");
@@ -255,7 +255,7 @@ export default [
     assert.notEqual(steps[6][1], steps[5][1]);
     assert.ok(steps.filter(([step]) => step === "create").every(([, , image]) => image === "file_1"));
   }],
-  ["a file that the API has no more is uploaded again", async () => {
+  ["a file that the API no longer has is uploaded again", async () => {
     const gone = new ValetkeyError("invalid_parameter", "-", { param: "input.input_image" });
     const { create, steps } = creatorOf([{ file_id: "file_1" }, gone, { file_id: "file_2" }, prediction("a")]);
     const picture = new File(["x"], "a.png");
@@ -263,7 +263,7 @@ export default [
     await create({ picture });
     assert.equal(steps.at(-1)[2], "file_2");
   }],
-  ["who cancels during the upload sends no create", async () => {
+  ["a cancel during the upload sends no create", async () => {
     const { create, steps } = creatorOf([{ file_id: "file_1" }]);
     await assert.rejects(create({ picture: new File(["x"], "a.png") }, AbortSignal.abort()), { name: "AbortError" });
     assert.deepEqual(steps.map(([step]) => step), ["upload"]);
@@ -274,7 +274,7 @@ export default [
     assert.deepEqual([of("image/png", 90_000_001), of("image/png", 0), of("image/svg+xml", 5), of("", 5)], ["picture_size", "picture_empty", "picture_type", "picture_type"]);
     assert.deepEqual([5, 12_400, 999_499, 999_500, 3_400_000].map(size), ["1 KB", "12 KB", "999 KB", "1.0 MB", "3.4 MB"]);
   }],
-  ["a browser remembers one name for all its tabs, and what was asked for", () => {
+  ["a browser stores one subject for all its tabs, and what was ordered", () => {
     const storage = memory();
     const [first, second] = [new Person(storage), new Person(storage)];
     assert.equal(first.isKnown, false);
@@ -289,7 +289,7 @@ export default [
     first.forget("pred_7");
     assert.deepEqual([second.order("pred_7"), second.order("pred_8")], [undefined, order]);
   }],
-  ["a storage that refuses, or that somebody else wrote, does no harm", () => {
+  ["storage that is blocked or holds foreign data does no harm", () => {
     const blocked = new Person(() => { throw new Error("blocked"); });
     assert.match(blocked.subject(), /^demo-[0-9a-f]{16}$/);
     assert.equal(blocked.subject(), blocked.subject());
@@ -298,7 +298,7 @@ export default [
       assert.deepEqual([person.isKnown, person.order("pred_a")], [false, undefined], junk);
     }
   }],
-  ["the key scan finds the key, its tail and any piece, however it is written", () => {
+  ["the key scan finds the key, its tail and any piece in every encoding", () => {
     const encodings = {
       plain: (text) => text,
       base64: (text) => Buffer.from(text).toString("base64"),
