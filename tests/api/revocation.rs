@@ -50,7 +50,7 @@ fn a_token_that_its_holder_revokes_is_refused_on_the_next_request() {
     let theirs = token_with(&name, json!({"jti": "j1"}));
     assert_eq!(stack.revoke(&theirs).status, 200);
     assert_invalid_token(&stack.get(&theirs, LIST));
-    stack.assert_logged("assert_invalid_token");
+    stack.assert_logged("revoked");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn an_operator_revokes_one_token() {
     assert_eq!(stack.admin_revoke(&boss(), &json!({"issuer": ISSUER, "subject": name, "jti": "bad"})).status, 204);
     assert_invalid_token(&stack.get(&bad, LIST));
     assert_eq!(stack.get(&good, LIST).status, 200);
-    // A guest can be assert_invalid_token like any user.
+    // A guest can be revoked like any user.
     let guest = json!({"issuer": "guest", "subject": "guest_01jh0000000000000000000000"});
     assert_eq!(stack.admin_revoke(&boss(), &guest).status, 204);
 }
@@ -127,12 +127,12 @@ fn an_operator_revokes_all_tokens_issued_up_to_a_time() {
     assert_invalid_token(&stack.send(&create_of(&old, "never")));
     assert_oauth_error(&stack.exchange(&exchanged, &[]), 400, "invalid_request");
     assert_eq!(stack.create(&new).status, 201);
-    // An earlier time changes nothing, and the assert_invalid_token-before time survives a restart.
+    // An earlier time changes nothing, and the revoked-before time survives a restart.
     assert_eq!(stack.admin_revoke(&boss(), &json!({"issued_by": now - 1_000})).status, 204);
     stack.restart_workerd();
     assert_invalid_token(&stack.get(&old, LIST));
     assert_eq!(stack.get(&new, LIST).status, 200);
-    assert_eq!(stack.sent().len(), 1, "nothing of the assert_invalid_token tokens went upstream");
+    assert_eq!(stack.sent().len(), 1, "nothing of the revoked tokens went upstream");
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn creates_and_exchanges_see_a_revocation_at_once_in_every_isolate() {
     let now = now();
     let early = json!({"iat": now - 100, "exp": now + 200});
     let (old, provided) = (token_with(&user("elsewhere"), early.clone()), token_of(LOGIN, &user("elsewhere"), &early));
-    // From here the isolate caches for half a minute that nothing is assert_invalid_token.
+    // From here the isolate caches for half a minute that nothing is revoked.
     assert_eq!(stack.get(&old, LIST).status, 200);
     stack.send_to_object("DISPATCHER", "main", &json!({"revoke_all": {"issued_by": now - 50}}));
     assert_oauth_error(&stack.exchange(&provided, &[]), 400, "invalid_request");
