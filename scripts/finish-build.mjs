@@ -29,7 +29,7 @@ function rewrite(source) {
     const [raw] = find(source, `class ${name}`, `[,\\s]${proxy.replaceAll("$", "\\$")}=new Proxy\\(${NAME},`);
     return raw;
   };
-  const [dispatcher, ledger, exchange] = [object("Dispatcher"), object("Ledger"), object("Exchange")];
+  const [dispatcher, ledger, exchange] = [object("Dispatcher"), object("Ledger"), object("DrivenRequest")];
   const [callObject] = find(source, "callObject", `callObject:\\(\\)=>${NAME}[,}]`);
   const end = source.lastIndexOf("export{");
   return `${source.slice(0, end)}

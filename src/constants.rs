@@ -33,11 +33,11 @@ pub const DISPATCHER_ACK_TIMEOUT_MILLIS: i64 = 1_600;
 /// How long the edge awaits the vendor's outcome of a create while the row is `submitting` (protocol 1).
 pub const OUTCOME_WAIT_MILLIS: i64 = 35_000;
 /// First byte of a vendor answer.
-pub const UPSTREAM_FIRST_BYTE_MILLIS: u32 = 30_000;
+pub const VENDOR_FIRST_BYTE_MILLIS: u32 = 30_000;
 /// A whole vendor answer.
-pub const UPSTREAM_TOTAL_MILLIS: u32 = 45_000;
+pub const VENDOR_TOTAL_MILLIS: u32 = 45_000;
 /// A vendor answer that is parsed: a prediction is a few KB; a model list with schemas may be large.
-pub const UPSTREAM_BODY_MAX_BYTES: usize = 1024 * 1024;
+pub const VENDOR_BODY_MAX_BYTES: usize = 1024 * 1024;
 /// Nesting of a vendor answer: predictions nest three deep, schemas more.
 pub const UPSTREAM_MAX_DEPTH: usize = 32;
 
@@ -152,9 +152,9 @@ pub const FILE_MAX_BYTES: u64 = 90_000_000;
 /// The vendor's answer to an upload may take as long as 90 MB need on its side.
 pub const FILE_UPLOAD_MILLIS: u32 = 300_000;
 /// The place in the queue is asked for at most this often for a user (protocol 1, readers).
-pub const PLACE_FRESH_MILLIS: i64 = 2_000;
+pub const QUEUE_POSITION_FRESH_MILLIS: i64 = 2_000;
 /// Starts that are simulated to find places in the queue; later ones are told by their order of arrival.
-pub const PLACES_SIMULATED: usize = 1_000;
+pub const STARTS_SIMULATED: usize = 1_000;
 /// The run of a prediction that is assumed until one was seen.
 pub const AVERAGE_RUN_MILLIS: i64 = 20_000;
 

@@ -1,9 +1,9 @@
 //! Settings that are accepted, for the targets to change.
 
 use serde_json::{Value, json};
-use valetkey::ids::UserKey;
-use valetkey::time::UnixSeconds;
 use valetkey::token::{Grant, Scope};
+use valetkey::types::ids::UserKey;
+use valetkey::types::time::UnixSeconds;
 
 /// A vendor key, in the vendor's form.
 pub const VENDOR_KEY: &str = "sk_live_Zk3_9-Qw7ErT5yUi1OpA2sDf";

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::messages::{JobNews, Order};
+use crate::messages::{JobSpec, JobUpdate};
 use crate::types::ids::{JobId, UserKey};
 
 /// Work for the shell, started after the changes of the same turn are stored and never awaited by a request.
@@ -11,7 +11,7 @@ pub enum Action {
     /// Send a create; report with [`super::Dispatcher::submit_finished`].
     Submit {
         /// What to make.
-        order: Box<Order>,
+        spec: Box<JobSpec>,
     },
     /// Ask for a prediction's status; report with [`super::Dispatcher::poll_finished`].
     Poll {
@@ -20,7 +20,7 @@ pub enum Action {
         /// The vendor's id of it.
         vendor_id: String,
         /// Fingerprint of the key to use, while a secret has it.
-        key: Option<String>,
+        vendor_key_fingerprint: Option<String>,
     },
     /// Ask the vendor to end a prediction; report with [`super::Dispatcher::cancel_finished`].
     Cancel {
@@ -29,7 +29,7 @@ pub enum Action {
         /// The vendor's id of it.
         vendor_id: String,
         /// Fingerprint of the key to use, while a secret has it.
-        key: Option<String>,
+        vendor_key_fingerprint: Option<String>,
     },
     /// Tell a Ledger; report with [`super::Dispatcher::delivered`] or [`super::Dispatcher::delivery_failed`].
     Deliver(Delivery),
@@ -43,7 +43,7 @@ pub struct Delivery {
     /// Whose.
     pub user: UserKey,
     /// What.
-    pub news: Vec<JobNews>,
+    pub updates: Vec<JobUpdate>,
 }
 
 /// What to store in this turn: the ids whose rows changed (a row that is gone is deleted), and the rest.

@@ -11,12 +11,12 @@ use super::job::{Job, JobState, OutboxRow};
 use super::queue::Deficits;
 use crate::constants::{AVERAGE_RUN_MILLIS, VENDOR_WINDOW_MILLIS};
 use crate::limit::request_window::RequestWindow;
-use crate::messages::{JobEnd, Troubles};
+use crate::messages::{Anomalies, JobEnd};
 use crate::policy::{Plan, Policy};
 use crate::types::credits::MicroCredits;
 use crate::types::ids::{JobId, UserKey};
 use crate::types::model::ModelId;
-use crate::types::prediction::QueuePlace;
+use crate::types::prediction::QueuePosition;
 use crate::types::time::{UnixMillis, UnixSeconds};
 use crate::vendor::output::OutputRule;
 
@@ -66,8 +66,8 @@ impl KeyLimits {
 }
 
 /// Whole places of a share that is above 0 and at most 1.
-fn share_of(places: u32, share: f64) -> usize {
-    let exact = (f64::from(places) * share).floor();
+fn share_of(queue_positions: u32, share: f64) -> usize {
+    let exact = (f64::from(queue_positions) * share).floor();
     // Between 0 and `places`, and whole.
     #[allow(
         clippy::as_conversions,
@@ -128,10 +128,10 @@ impl StoredState {
         let mut state = Self::default();
         state.window.close_until(now.plus_millis(VENDOR_WINDOW_MILLIS));
         for job in jobs.iter().filter(|job| job.state != JobState::Unknown) {
-            let order = &job.order;
-            state.accounts.reserve(KEY_ACCOUNT, order.day(), order.credits);
+            let spec = &job.spec;
+            state.accounts.reserve(KEY_ACCOUNT, spec.day(), spec.credits);
             if pools.contains_key(&job.share.plan) {
-                state.accounts.reserve(&job.share.plan, order.day(), order.credits);
+                state.accounts.reserve(&job.share.plan, spec.day(), spec.credits);
             }
         }
         state
@@ -151,7 +151,7 @@ pub struct Dispatcher {
     pub(super) models_wanted: bool,
     pub(super) in_flight: InFlight,
     /// Where jobs stand that wait; computed when it is asked for, forgotten when the queue changes.
-    pub(super) places: Option<BTreeMap<JobId, QueuePlace>>,
+    pub(super) queue_positions: Option<BTreeMap<JobId, QueuePosition>>,
     pub(super) changes: Changes,
 }
 
@@ -185,13 +185,13 @@ impl Dispatcher {
     ) -> Self {
         Self {
             limits,
-            jobs: jobs.into_iter().map(|job| (job.order.job_id.clone(), job)).collect(),
+            jobs: jobs.into_iter().map(|job| (job.spec.job_id.clone(), job)).collect(),
             outbox: outbox.into_iter().map(|row| (row.job_id().clone(), row)).collect(),
             state,
             unreadable,
             models_wanted: false,
             in_flight: InFlight::default(),
-            places: None,
+            queue_positions: None,
             changes: Changes::default(),
         }
     }
@@ -203,7 +203,7 @@ impl Dispatcher {
         self.in_flight = before.in_flight;
         for action in not_begun {
             match action {
-                Action::Submit { order } => drop(self.in_flight.submits.remove(&order.job_id)),
+                Action::Submit { spec } => drop(self.in_flight.submits.remove(&spec.job_id)),
                 Action::Poll { job_id, .. } => drop(self.in_flight.polls.remove(job_id)),
                 Action::Cancel { job_id, .. } => drop(self.in_flight.cancels.remove(job_id)),
                 Action::Deliver(delivery) => drop(self.in_flight.deliveries.remove(&delivery.user)),
@@ -244,11 +244,11 @@ impl Dispatcher {
 
     /// What an operator must look at.
     #[must_use]
-    pub fn troubles(&self) -> Troubles {
+    pub fn anomalies(&self) -> Anomalies {
         let unknown = self.jobs.values().filter(|job| job.state == JobState::Unknown);
-        Troubles {
+        Anomalies {
             unknown_outcomes: unknown
-                .map(|job| (job.order.job_id.clone(), job.submitted_at.unwrap_or(job.enqueued_at)))
+                .map(|job| (job.spec.job_id.clone(), job.submitted_at.unwrap_or(job.enqueued_at)))
                 .collect(),
             dead_letters: self.outbox.values().filter(|row| row.dead).map(|row| row.job_id().clone()).collect(),
             unreadable: self.unreadable,
@@ -284,11 +284,11 @@ impl Dispatcher {
         change(job);
         job.sequence = job.sequence.saturating_add(1);
         self.changes.jobs.insert(job_id.clone());
-        self.places = None;
-        let place = self.place(job_id, now);
+        self.queue_positions = None;
+        let queue_position = self.queue_position(job_id, now);
         let Some(job) = self.jobs.get(job_id) else { return };
-        let (user, news) = (job.user.clone(), job.news(now, place, None));
-        self.tell(user, news, now);
+        let (user, update) = (job.user.clone(), job.update_for_ledger(now, queue_position, None));
+        self.tell(user, update, now);
     }
 
     /// Ends a job: its row goes, a tombstone stays, its credits are settled, its Ledger is told.
@@ -305,8 +305,8 @@ impl Dispatcher {
             self.state.average_run_ms = average.saturating_add(run.saturating_sub(average).div_euclid(10)).max(1);
         }
         job.sequence = job.sequence.saturating_add(1);
-        let (user, news) = (job.user.clone(), job.news(now, None, Some(end)));
-        self.tell(user, news, now);
+        let (user, update) = (job.user.clone(), job.update_for_ledger(now, None, Some(end)));
+        self.tell(user, update, now);
     }
 
     /// Takes a row out, and whoever has nothing waiting any more out of the line.
@@ -321,18 +321,18 @@ impl Dispatcher {
     pub(super) fn end_as_unknown(&mut self, job_id: &JobId, end: JobEnd, now: UnixMillis) {
         let Some(job) = self.jobs.get_mut(job_id) else { return };
         job.state = JobState::Unknown;
-        job.order.input.clear();
+        job.spec.input.clear();
         job.sequence = job.sequence.saturating_add(1);
         let job = job.clone();
         self.settle(&job, end.credits);
         self.changes.jobs.insert(job_id.clone());
-        let news = job.news(now, None, Some(end));
-        self.tell(job.user, news, now);
+        let update = job.update_for_ledger(now, None, Some(end));
+        self.tell(job.user, update, now);
     }
 
     /// Books what a job cost on the accounts where its credits were held.
     pub(super) fn settle(&mut self, job: &Job, used: MicroCredits) {
-        let (day, held) = (job.order.day(), job.order.credits);
+        let (day, held) = (job.spec.day(), job.spec.credits);
         self.state.accounts.settle(KEY_ACCOUNT, day, held, used);
         if self.limits.pools.contains_key(&job.share.plan) {
             self.state.accounts.settle(&job.share.plan, day, held, used);
@@ -340,10 +340,10 @@ impl Dispatcher {
         self.changes.state = true;
     }
 
-    fn tell(&mut self, user: UserKey, news: crate::messages::JobNews, now: UnixMillis) {
-        let job_id = news.job_id.clone();
+    fn tell(&mut self, user: UserKey, update: crate::messages::JobUpdate, now: UnixMillis) {
+        let job_id = update.job_id.clone();
         self.changes.outbox.insert(job_id.clone());
-        self.outbox.insert(job_id, OutboxRow { user, news, since: now, attempts: 0, next_at: now, dead: false });
+        self.outbox.insert(job_id, OutboxRow { user, update, since: now, attempts: 0, next_at: now, dead: false });
     }
 }
 

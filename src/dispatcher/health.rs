@@ -12,14 +12,14 @@ use crate::types::time::UnixMillis;
 
 /// Something that rests and is tried again, less and less often, one probe at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rest {
+pub struct Pause {
     /// When one probe may be sent.
     pub probe_at: UnixMillis,
     /// What it rests for after the next failure, milliseconds.
     pub next_wait_ms: i64,
 }
 
-impl Rest {
+impl Pause {
     const fn begin(now: UnixMillis) -> Self {
         Self { probe_at: now.plus_millis(PROBE_FIRST_MILLIS), next_wait_ms: PROBE_FIRST_MILLIS * 2 }
     }
@@ -38,10 +38,10 @@ pub struct Health {
     pub failures: u32,
     /// Set while the circuit is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub circuit: Option<Rest>,
+    pub circuit: Option<Pause>,
     /// Set while the vendor refuses the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_trouble: Option<Rest>,
+    pub key_trouble: Option<Pause>,
     /// Models that the vendor refused, with the time until which they rest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub paused_models: BTreeMap<ModelId, UnixMillis>,
@@ -49,8 +49,8 @@ pub struct Health {
     #[serde(default)]
     pub slot_penalty_until: UnixMillis,
     /// No create before this: the vendor throttled one.
-    #[serde(default)]
-    pub creates_rest_until: UnixMillis,
+    #[serde(rename = "creates_rest_until", default)]
+    pub creates_paused_until: UnixMillis,
     /// When a create may be sent although unknown outcomes hold every slot.
     #[serde(default)]
     pub unknown_probe_at: UnixMillis,
@@ -70,7 +70,7 @@ impl Health {
             // Already open: the probe that failed has booked the next one (`probe_sent`).
             Some(_) => false,
             None if self.failures >= CIRCUIT_FAILURES => {
-                self.circuit = Some(Rest::begin(now));
+                self.circuit = Some(Pause::begin(now));
                 true
             }
             None => false,
@@ -80,7 +80,7 @@ impl Health {
     /// The vendor refused the key. Whether that is new.
     pub fn key_refused(&mut self, now: UnixMillis) -> bool {
         let is_new = self.key_trouble.is_none();
-        self.key_trouble.get_or_insert_with(|| Rest::begin(now));
+        self.key_trouble.get_or_insert_with(|| Pause::begin(now));
         is_new
     }
 
@@ -97,7 +97,7 @@ impl Health {
 
     /// Until when `model` rests, if it does.
     #[must_use]
-    pub fn model_rests_until(&self, model: &ModelId, now: UnixMillis) -> Option<UnixMillis> {
+    pub fn model_paused_until(&self, model: &ModelId, now: UnixMillis) -> Option<UnixMillis> {
         self.paused_models.get(model).copied().filter(|until| *until > now)
     }
 
@@ -108,30 +108,30 @@ impl Health {
 
     /// Whether the circuit is open or the key is refused: then creates are probes, one at a time.
     #[must_use]
-    pub const fn is_resting(&self) -> bool {
+    pub const fn is_paused(&self) -> bool {
         self.circuit.is_some() || self.key_trouble.is_some()
     }
 
     /// How long the vendor is expected to rest still: until the next probe, or as long as it has rested already, which
     /// the back-off stands for. Nothing tells more about a trouble that only somebody else can end.
     #[must_use]
-    pub fn expected_rest_millis(&self, now: UnixMillis) -> i64 {
-        let rests = [self.circuit, self.key_trouble].into_iter().flatten();
-        let longest = rests.map(|rest| rest.next_wait_ms.div_euclid(2).max(rest.probe_at.millis_since(now))).max();
-        longest.unwrap_or(0).max(self.creates_rest_until.millis_since(now)).max(0)
+    pub fn expected_pause_millis(&self, now: UnixMillis) -> i64 {
+        let pauses = [self.circuit, self.key_trouble].into_iter().flatten();
+        let longest = pauses.map(|pause| pause.next_wait_ms.div_euclid(2).max(pause.probe_at.millis_since(now))).max();
+        longest.unwrap_or(0).max(self.creates_paused_until.millis_since(now)).max(0)
     }
 
     /// When a create may be sent at the earliest.
     #[must_use]
     pub fn create_at(&self) -> UnixMillis {
-        let probes = [self.circuit, self.key_trouble].into_iter().flatten().map(|rest| rest.probe_at);
-        probes.fold(self.creates_rest_until, UnixMillis::max)
+        let probes = [self.circuit, self.key_trouble].into_iter().flatten().map(|pause| pause.probe_at);
+        probes.fold(self.creates_paused_until, UnixMillis::max)
     }
 
     /// A probe is being sent: the next one waits its turn even if no answer comes back.
     pub fn probe_sent(&mut self, now: UnixMillis) {
-        self.circuit = self.circuit.map(|rest| rest.longer(now));
-        self.key_trouble = self.key_trouble.map(|rest| rest.longer(now));
+        self.circuit = self.circuit.map(|pause| pause.longer(now));
+        self.key_trouble = self.key_trouble.map(|pause| pause.longer(now));
     }
 }
 
@@ -150,10 +150,10 @@ mod tests {
             assert!(!health.vendor_failed(UnixMillis(0)));
         }
         assert!(health.vendor_failed(UnixMillis(0)));
-        assert!(health.is_resting());
+        assert!(health.is_paused());
         assert_eq!(health.create_at(), UnixMillis(30_000));
         health.vendor_works();
-        assert!(!health.is_resting());
+        assert!(!health.is_paused());
     }
 
     #[test]
@@ -171,13 +171,13 @@ mod tests {
     #[test]
     fn a_trouble_is_expected_to_last_as_long_as_it_has() {
         let mut health = Health::default();
-        assert_eq!(health.expected_rest_millis(UnixMillis(0)), 0);
+        assert_eq!(health.expected_pause_millis(UnixMillis(0)), 0);
         health.key_refused(UnixMillis(0));
-        assert_eq!(health.expected_rest_millis(UnixMillis(0)), 30_000);
+        assert_eq!(health.expected_pause_millis(UnixMillis(0)), 30_000);
         for probe in 1..6 {
             health.probe_sent(UnixMillis(probe));
         }
-        assert_eq!(health.expected_rest_millis(UnixMillis(10)), PROBE_LONGEST_MILLIS);
+        assert_eq!(health.expected_pause_millis(UnixMillis(10)), PROBE_LONGEST_MILLIS);
     }
 
     #[test]
@@ -185,8 +185,8 @@ mod tests {
         let mut health = Health::default();
         let (bad, good) = (ModelId::parse("a/bad").unwrap(), ModelId::parse("a/good").unwrap());
         health.pause_model(bad.clone(), UnixMillis(0));
-        assert_eq!(health.model_rests_until(&bad, UnixMillis(1)), Some(UnixMillis(300_000)));
-        assert_eq!(health.model_rests_until(&bad, UnixMillis(300_000)), None);
-        assert_eq!(health.model_rests_until(&good, UnixMillis(1)), None);
+        assert_eq!(health.model_paused_until(&bad, UnixMillis(1)), Some(UnixMillis(300_000)));
+        assert_eq!(health.model_paused_until(&bad, UnixMillis(300_000)), None);
+        assert_eq!(health.model_paused_until(&good, UnixMillis(1)), None);
     }
 }

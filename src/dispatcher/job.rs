@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::constants::EXPIRY_CONFIRM_MILLIS;
-use crate::messages::{JobEnd, JobNews, Order, Share, Stage};
+use crate::messages::{JobEnd, JobSpec, JobUpdate, Share, Stage};
 use crate::types::ids::{JobId, UserKey};
-use crate::types::prediction::QueuePlace;
+use crate::types::prediction::QueuePosition;
 use crate::types::time::UnixMillis;
 
 /// Where a job is. The client sees the first as `queued`, the next two as `processing`; `Unknown` has ended for
@@ -29,7 +29,8 @@ pub struct Job {
     /// Whose it is.
     pub user: UserKey,
     /// What to make; the input is emptied once the vendor has it.
-    pub order: Order,
+    #[serde(rename = "order")]
+    pub spec: JobSpec,
     /// The user's share, by the plan that it was created under.
     pub share: Share,
     /// Where it is.
@@ -48,8 +49,8 @@ pub struct Job {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor_id: Option<String>,
     /// The fingerprint of the key that it was submitted with (protocol 6).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
+    #[serde(rename = "key", default, skip_serializing_if = "Option::is_none")]
+    pub vendor_key_fingerprint: Option<String>,
     /// When it is polled next, while running.
     #[serde(default)]
     pub poll_at: UnixMillis,
@@ -95,10 +96,10 @@ const fn is_epoch(value: &UnixMillis) -> bool {
 impl Job {
     /// A job that has just arrived.
     #[must_use]
-    pub fn new(user: UserKey, order: Order, share: Share, now: UnixMillis) -> Self {
+    pub fn new(user: UserKey, spec: JobSpec, share: Share, now: UnixMillis) -> Self {
         Self {
             user,
-            order,
+            spec,
             share,
             state: JobState::Waiting,
             sequence: 1,
@@ -106,7 +107,7 @@ impl Job {
             returned: false,
             submitted_at: None,
             vendor_id: None,
-            key: None,
+            vendor_key_fingerprint: None,
             poll_at: now,
             polled_at: UnixMillis(0),
             hooked_at: UnixMillis(0),
@@ -134,13 +135,13 @@ impl Job {
     pub fn time_is_up_at(&self) -> UnixMillis {
         self.submitted_at
             .unwrap_or(self.enqueued_at)
-            .plus_millis(i64::from(self.order.max_seconds).saturating_mul(1_000))
+            .plus_millis(i64::from(self.spec.max_seconds).saturating_mul(1_000))
     }
 
     /// Twice `max_seconds` after the submit: the slot ends whatever the vendor says.
     #[must_use]
     pub fn slot_ends_at(&self) -> UnixMillis {
-        self.time_is_up_at().plus_millis(i64::from(self.order.max_seconds).saturating_mul(1_000))
+        self.time_is_up_at().plus_millis(i64::from(self.spec.max_seconds).saturating_mul(1_000))
     }
 
     /// Whether `deadline` has passed, seen twice at least a second apart, so that one step of a clock does not end
@@ -156,15 +157,15 @@ impl Job {
 
     /// What its Ledger is told. `queue` is its place while it waits.
     #[must_use]
-    pub fn news(&self, now: UnixMillis, queue: Option<QueuePlace>, end: Option<JobEnd>) -> JobNews {
+    pub fn update_for_ledger(&self, now: UnixMillis, queue: Option<QueuePosition>, end: Option<JobEnd>) -> JobUpdate {
         let stage = match (&end, self.state) {
             (Some(_), _) | (None, JobState::Unknown) => Stage::Ended,
             (None, JobState::Waiting) => Stage::Waiting,
             (None, JobState::Submitting) => Stage::Submitting,
             (None, JobState::Running) => Stage::Running,
         };
-        JobNews {
-            job_id: self.order.job_id.clone(),
+        JobUpdate {
+            job_id: self.spec.job_id.clone(),
             sequence: self.sequence,
             stage,
             at: now,
@@ -181,7 +182,8 @@ pub struct OutboxRow {
     /// Whose Ledger.
     pub user: UserKey,
     /// What to say.
-    pub news: JobNews,
+    #[serde(rename = "news")]
+    pub update: JobUpdate,
     /// When it was first tried.
     pub since: UnixMillis,
     /// Tries so far.
@@ -198,7 +200,7 @@ impl OutboxRow {
     /// Which prediction.
     #[must_use]
     pub const fn job_id(&self) -> &JobId {
-        &self.news.job_id
+        &self.update.job_id
     }
 }
 
@@ -209,7 +211,7 @@ mod tests {
     use crate::types::model::ModelId;
 
     fn job() -> Job {
-        let order = Order {
+        let spec = JobSpec {
             job_id: JobId::parse("pred_01jh0000000000000000000000").unwrap(),
             model: ModelId::parse("acme/model-x").unwrap(),
             input: serde_json::from_str(r#"{"prompt":"p"}"#).unwrap(),
@@ -218,7 +220,7 @@ mod tests {
             max_seconds: 600,
         };
         let share = Share { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 20 };
-        Job::new(UserKey::new("i", "s"), order, share, UnixMillis(7))
+        Job::new(UserKey::new("i", "s"), spec, share, UnixMillis(7))
     }
 
     const SHARE: &str = r#""share":{"plan":"default","weight":1,"concurrent_predictions":2,"max_waiting":20}"#;
@@ -226,9 +228,9 @@ mod tests {
     #[test]
     fn job_format_unchanged() {
         let user = UserKey::new("i", "s");
-        let order = r#"{"job_id":"pred_01jh0000000000000000000000","model":"acme/model-x","input":{"prompt":"p"},"image_count":1,"credits":2500000,"max_seconds":600}"#;
+        let spec = r#"{"job_id":"pred_01jh0000000000000000000000","model":"acme/model-x","input":{"prompt":"p"},"image_count":1,"credits":2500000,"max_seconds":600}"#;
         let waiting = format!(
-            r#"{{"user":"{}","order":{order},{SHARE},"state":"waiting","sequence":1,"enqueued_at":7,"poll_at":7}}"#,
+            r#"{{"user":"{}","order":{spec},{SHARE},"state":"waiting","sequence":1,"enqueued_at":7,"poll_at":7}}"#,
             user.as_str()
         );
         assert_eq!(serde_json::to_string(&job()).unwrap(), waiting);
@@ -240,7 +242,7 @@ mod tests {
             hooked_at: UnixMillis(9),
             submitted_at: Some(UnixMillis(8)),
             vendor_id: Some("v".into()),
-            key: Some("k".into()),
+            vendor_key_fingerprint: Some("k".into()),
             cancel_requested: true,
             cancel_sent: true,
             missing_polls: 1,
@@ -249,7 +251,7 @@ mod tests {
             ..job()
         };
         let text = format!(
-            r#"{{"user":"{}","order":{order},{SHARE},"state":"running","sequence":1,"enqueued_at":7,"returned":true,"submitted_at":8,"vendor_id":"v","key":"k","poll_at":7,"polled_at":8,"hooked_at":9,"cancel_requested":true,"cancel_sent":true,"missing_polls":1,"missing_since":9,"expiry_seen_at":9}}"#,
+            r#"{{"user":"{}","order":{spec},{SHARE},"state":"running","sequence":1,"enqueued_at":7,"returned":true,"submitted_at":8,"vendor_id":"v","key":"k","poll_at":7,"polled_at":8,"hooked_at":9,"cancel_requested":true,"cancel_sent":true,"missing_polls":1,"missing_since":9,"expiry_seen_at":9}}"#,
             user.as_str()
         );
         assert_eq!(serde_json::to_string(&running).unwrap(), text);

@@ -6,14 +6,14 @@
 
 mod accounts;
 mod actions;
-mod answers;
 mod dispatcher;
+mod due;
 mod health;
 mod job;
 mod line;
 mod queue;
 mod requests;
-mod time_passes;
+mod vendor_results;
 
 pub use accounts::{Accounts, KEY_ACCOUNT};
 pub use actions::{Action, Changes, Delivery};

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::constants::PLACES_SIMULATED;
+use crate::constants::STARTS_SIMULATED;
 use crate::types::ids::{JobId, UserKey};
 
 /// What users in line have earned and not used, in parts of a start ([`START`]).
@@ -60,9 +60,9 @@ pub type Line = BTreeMap<UserKey, (u32, VecDeque<JobId>)>;
 /// In which order jobs will start if nothing changes: `returned` ones first, then by turns. Far ends of long queues are
 /// told by order of arrival: a guess is enough there, and costs less.
 #[must_use]
-pub fn order(returned: Vec<JobId>, mut line: Line, mut deficits: Deficits) -> Vec<JobId> {
+pub fn start_order(returned: Vec<JobId>, mut line: Line, mut deficits: Deficits) -> Vec<JobId> {
     let mut order = returned;
-    for _ in 0..PLACES_SIMULATED {
+    for _ in 0..STARTS_SIMULATED {
         let turns: Vec<Turn> = line
             .iter()
             .filter_map(|(user, (weight, jobs))| {
@@ -76,9 +76,9 @@ pub fn order(returned: Vec<JobId>, mut line: Line, mut deficits: Deficits) -> Ve
             line.remove(&user);
         }
     }
-    let mut rest: Vec<JobId> = line.into_values().flat_map(|(_, jobs)| jobs).collect();
-    rest.sort();
-    order.extend(rest);
+    let mut pause: Vec<JobId> = line.into_values().flat_map(|(_, jobs)| jobs).collect();
+    pause.sort();
+    order.extend(pause);
     order
 }
 
@@ -122,7 +122,7 @@ mod tests {
         let jobs = |times: &[usize]| times.iter().map(|at| job(*at)).collect::<VecDeque<_>>();
         let line = BTreeMap::from([(user(0), (1, jobs(&[1, 2, 3]))), (user(1), (1, jobs(&[4])))]);
         let expected: Vec<JobId> = [9, 1, 4, 2, 3].into_iter().map(job).collect();
-        assert_eq!(order(vec![job(9)], line, Deficits::new()), expected);
+        assert_eq!(start_order(vec![job(9)], line, Deficits::new()), expected);
     }
 
     #[test]

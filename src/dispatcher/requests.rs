@@ -8,10 +8,10 @@ use super::job::{Job, JobState};
 use crate::constants::{ENQUEUE_MAX_AGE_MILLIS, HOOK_SHORTEST_MILLIS, POLL_SHORTEST_MILLIS, WAITING_BYTES_MAX};
 use crate::limit::minute::whole_seconds;
 use crate::limit::request_window::Lane;
-use crate::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobEnd, JobNews, Order, Share};
+use crate::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobEnd, JobSpec, JobUpdate, Share};
 use crate::types::credits::MicroCredits;
 use crate::types::ids::{JobId, UserKey};
-use crate::types::prediction::{QueuePlace, Status};
+use crate::types::prediction::{QueuePosition, Status};
 use crate::types::time::{UnixMillis, UnixSeconds};
 
 impl Dispatcher {
@@ -25,27 +25,27 @@ impl Dispatcher {
     pub fn enqueue(
         &mut self,
         user: &UserKey,
-        orders: Vec<Order>,
+        specs: Vec<JobSpec>,
         share: &Share,
         deadline: Deadline,
         has_tombstone: bool,
         now: UnixMillis,
     ) -> Result<(), EnqueueRefusal> {
-        if orders.iter().any(|order| self.is_known(&order.job_id)) {
+        if specs.iter().any(|spec| self.is_known(&spec.job_id)) {
             return Ok(());
         }
         // By the clock as it is: times of another object are compared with it, not with a step forward of long ago.
-        let is_old = |order: &Order| now.millis_since(order.job_id.created_at()) > ENQUEUE_MAX_AGE_MILLIS;
-        if has_tombstone || orders.iter().any(is_old) || deadline.is_expired(now) {
+        let is_old = |spec: &JobSpec| now.millis_since(spec.job_id.created_at()) > ENQUEUE_MAX_AGE_MILLIS;
+        if has_tombstone || specs.iter().any(is_old) || deadline.is_expired(now) {
             return Err(EnqueueRefusal::Expired);
         }
         let now = self.advance(now);
-        self.check_pool(&orders, share)?;
-        self.check_room(user, orders.len(), share, now)?;
-        self.check_key(&orders, now)?;
-        self.check_health(&orders, now)?;
-        for order in orders {
-            self.accept(user.clone(), order, share.clone(), now);
+        self.check_pool(&specs, share)?;
+        self.check_room(user, specs.len(), share, now)?;
+        self.check_key(&specs, now)?;
+        self.check_health(&specs, now)?;
+        for spec in specs {
+            self.accept(user.clone(), spec, share.clone(), now);
         }
         Ok(())
     }
@@ -55,9 +55,9 @@ impl Dispatcher {
     ///
     /// # Errors
     /// [`EnqueueRefusal::Revoked`].
-    pub fn check_revoked(&self, orders: &[Order], issued_at: Option<UnixSeconds>) -> Result<(), EnqueueRefusal> {
+    pub fn check_revoked(&self, specs: &[JobSpec], issued_at: Option<UnixSeconds>) -> Result<(), EnqueueRefusal> {
         let is_revoked = issued_at.is_some_and(|issued_at| self.state.revoked_by >= Some(issued_at));
-        let is_new = !orders.iter().any(|order| self.is_known(&order.job_id));
+        let is_new = !specs.iter().any(|spec| self.is_known(&spec.job_id));
         if is_revoked && is_new { Err(EnqueueRefusal::Revoked) } else { Ok(()) }
     }
 
@@ -77,36 +77,36 @@ impl Dispatcher {
         self.jobs.contains_key(job_id) || self.outbox.contains_key(job_id)
     }
 
-    fn accept(&mut self, user: UserKey, order: Order, share: Share, now: UnixMillis) {
-        let (job_id, day) = (order.job_id.clone(), order.day());
-        self.state.accounts.reserve(KEY_ACCOUNT, day, order.credits);
+    fn accept(&mut self, user: UserKey, spec: JobSpec, share: Share, now: UnixMillis) {
+        let (job_id, day) = (spec.job_id.clone(), spec.day());
+        self.state.accounts.reserve(KEY_ACCOUNT, day, spec.credits);
         if self.limits.pools.contains_key(&share.plan) {
-            self.state.accounts.reserve(&share.plan, day, order.credits);
+            self.state.accounts.reserve(&share.plan, day, spec.credits);
         }
-        self.jobs.insert(job_id.clone(), Job::new(user, order, share, now));
+        self.jobs.insert(job_id.clone(), Job::new(user, spec, share, now));
         self.changes.jobs.insert(job_id);
         self.changes.state = true;
-        self.places = None;
+        self.queue_positions = None;
     }
 
     /// The credits that all users of the plan share.
-    fn check_pool(&self, orders: &[Order], share: &Share) -> Result<(), EnqueueRefusal> {
+    fn check_pool(&self, specs: &[JobSpec], share: &Share) -> Result<(), EnqueueRefusal> {
         let cap = self.limits.pools.get(&share.plan).and_then(|pool| pool.daily_credits);
-        if self.fits(&share.plan, orders, cap) { Ok(()) } else { Err(EnqueueRefusal::InsufficientCredits) }
+        if self.fits(&share.plan, specs, cap) { Ok(()) } else { Err(EnqueueRefusal::InsufficientCredits) }
     }
 
     /// The key's own credits: nobody's fault, and over at midnight UTC.
-    fn check_key(&self, orders: &[Order], now: UnixMillis) -> Result<(), EnqueueRefusal> {
-        if self.fits(KEY_ACCOUNT, orders, self.limits.daily_credits) {
+    fn check_key(&self, specs: &[JobSpec], now: UnixMillis) -> Result<(), EnqueueRefusal> {
+        if self.fits(KEY_ACCOUNT, specs, self.limits.daily_credits) {
             return Ok(());
         }
         let midnight = now.utc_day().next().start();
         Err(EnqueueRefusal::UpstreamUnavailable { retry_after_secs: whole_seconds(midnight.millis_since(now)) })
     }
 
-    fn fits(&self, account: &str, orders: &[Order], cap: Option<MicroCredits>) -> bool {
-        let (Some(cap), Some(first)) = (cap, orders.first()) else { return true };
-        let total = orders.iter().try_fold(MicroCredits::ZERO, |sum, order| sum.checked_add(order.credits));
+    fn fits(&self, account: &str, specs: &[JobSpec], cap: Option<MicroCredits>) -> bool {
+        let (Some(cap), Some(first)) = (cap, specs.first()) else { return true };
+        let total = specs.iter().try_fold(MicroCredits::ZERO, |sum, spec| sum.checked_add(spec.credits));
         total.is_some_and(|total| self.state.accounts.fits(account, first.day(), total, cap))
     }
 
@@ -121,7 +121,7 @@ impl Dispatcher {
         }
         let of_plan = self.waiting().filter(|job| job.share.plan == share.plan).count();
         let pool = self.limits.pools.get(&share.plan).map_or(self.limits.max_waiting, |pool| pool.max_waiting);
-        let waiting_bytes: usize = self.waiting().map(|job| text_bytes(job.order.input.values())).sum();
+        let waiting_bytes: usize = self.waiting().map(|job| text_bytes(job.spec.input.values())).sum();
         let is_heavy = more > 0 && waiting_bytes > WAITING_BYTES_MAX;
         if is_heavy || is_over(self.waiting().count(), self.limits.max_waiting) || is_over(of_plan, pool) {
             return Err(EnqueueRefusal::QueueFull { retry_after_secs });
@@ -130,17 +130,17 @@ impl Dispatcher {
     }
 
     /// A model that rests, and a vendor that rests for longer than anybody may wait.
-    fn check_health(&self, orders: &[Order], now: UnixMillis) -> Result<(), EnqueueRefusal> {
+    fn check_health(&self, specs: &[JobSpec], now: UnixMillis) -> Result<(), EnqueueRefusal> {
         let until = |at: UnixMillis| EnqueueRefusal::UpstreamUnavailable {
             retry_after_secs: whole_seconds(at.millis_since(now)),
         };
         let health = &self.state.health;
-        let resting_model = orders.iter().find_map(|order| health.model_rests_until(&order.model, now));
-        if let Some(rests_until) = resting_model {
-            return Err(until(rests_until));
+        let paused_model = specs.iter().find_map(|spec| health.model_paused_until(&spec.model, now));
+        if let Some(paused_until) = paused_model {
+            return Err(until(paused_until));
         }
-        let position = self.waiting().count().saturating_add(orders.len());
-        if health.is_resting() && self.expected_wait_millis(position, now) > self.limits.max_wait_millis {
+        let position = self.waiting().count().saturating_add(specs.len());
+        if health.is_paused() && self.expected_wait_millis(position, now) > self.limits.max_wait_millis {
             return Err(until(health.create_at()));
         }
         Ok(())
@@ -198,21 +198,21 @@ impl Dispatcher {
     /// Where predictions are, those that are known: news that a Ledger has not acknowledged say more than the row.
     pub fn present(&mut self, job_ids: &[JobId], now: UnixMillis) -> DispatcherReply {
         let now = self.advance(now);
-        DispatcherReply::Jobs(job_ids.iter().filter_map(|job_id| self.latest_news(job_id, now)).collect())
+        DispatcherReply::Jobs(job_ids.iter().filter_map(|job_id| self.latest_update(job_id, now)).collect())
     }
 
-    fn latest_news(&mut self, job_id: &JobId, now: UnixMillis) -> Option<JobNews> {
+    fn latest_update(&mut self, job_id: &JobId, now: UnixMillis) -> Option<JobUpdate> {
         if let Some(row) = self.outbox.get(job_id) {
-            return Some(row.news.clone());
+            return Some(row.update.clone());
         }
-        let place = self.place(job_id, now);
-        self.jobs.get(job_id).map(|job| job.news(now, place, None))
+        let queue_position = self.queue_position(job_id, now);
+        self.jobs.get(job_id).map(|job| job.update_for_ledger(now, queue_position, None))
     }
 
     /// Where predictions stand that wait.
-    pub fn places(&mut self, job_ids: &[JobId], now: UnixMillis) -> Vec<(JobId, QueuePlace)> {
+    pub fn queue_positions(&mut self, job_ids: &[JobId], now: UnixMillis) -> Vec<(JobId, QueuePosition)> {
         let now = self.advance(now);
-        job_ids.iter().filter_map(|job_id| Some((job_id.clone(), self.place(job_id, now)?))).collect()
+        job_ids.iter().filter_map(|job_id| Some((job_id.clone(), self.queue_position(job_id, now)?))).collect()
     }
 
     /// The vendor called our webhook: the next poll comes now, if none was brought forward in the last 10 s.
@@ -240,8 +240,9 @@ impl Dispatcher {
             return DispatcherReply::Wait { retry_after_secs: whole_seconds(free_at.millis_since(now)) };
         }
         self.book(Lane::Other, now);
-        let (vendor_id, key) = running.flatten().map_or((None, None), |(vendor_id, key)| (Some(vendor_id), key));
-        DispatcherReply::Permit { vendor_id, key }
+        let (vendor_id, vendor_key_fingerprint) =
+            running.flatten().map_or((None, None), |(vendor_id, fingerprint)| (Some(vendor_id), fingerprint));
+        DispatcherReply::Permit { vendor_id, vendor_key_fingerprint }
     }
 }
 

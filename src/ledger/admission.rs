@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::constants::SILENCE_SLACK_MILLIS;
 use crate::limit::minute::{Exhausted, Minute};
-use crate::messages::{CreateRequest, DayUsage, JtiCaps, LedgerRefusal, Order};
+use crate::messages::{CreateRequest, DayUsage, JobSpec, JtiCaps, LedgerRefusal};
 use crate::types::credits::MicroCredits;
 use crate::types::prediction::{PredictionRecord, Status};
 use crate::types::time::UnixMillis;
@@ -44,25 +44,25 @@ pub fn decide_admission(
     if request.deadline.is_expired(now) {
         return Err(LedgerRefusal::Unavailable);
     }
-    let count = u32::try_from(request.orders.len()).unwrap_or(u32::MAX);
+    let count = u32::try_from(request.specs.len()).unwrap_or(u32::MAX);
     let most = request.limits.predictions_per_minute;
     let rate_limited = |full: Exhausted| LedgerRefusal::RateLimited { retry_after_secs: full.retry_after_secs };
     minute.find_room_for_creates(count, most, now).map_err(rate_limited)?;
     let (mut day, mut jti) = usage;
-    for order in &request.orders {
-        day = reserve(day, order, request.limits.daily_credits)?;
+    for spec in &request.specs {
+        day = reserve(day, spec, request.limits.daily_credits)?;
         if let Some(caps) = &request.caps {
-            jti = spend_caps(caps, jti, order.credits)?;
+            jti = spend_caps(caps, jti, spec.credits)?;
         }
     }
     // Last, since it is the one thing that changes here; what is refused further on gives it back.
     minute.take_creates(count, most, now).map_err(rate_limited)?;
-    let records = request.orders.iter().map(|order| record(request, order, now)).collect();
+    let records = request.specs.iter().map(|spec| record(request, spec, now)).collect();
     Ok(Admission { records, day, jti: request.caps.as_ref().map(|_| jti) })
 }
 
-fn reserve(day: DayUsage, order: &Order, allowance: MicroCredits) -> Result<DayUsage, LedgerRefusal> {
-    let reserved = day.reserved.checked_add(order.credits).ok_or(LedgerRefusal::InsufficientCredits)?;
+fn reserve(day: DayUsage, spec: &JobSpec, allowance: MicroCredits) -> Result<DayUsage, LedgerRefusal> {
+    let reserved = day.reserved.checked_add(spec.credits).ok_or(LedgerRefusal::InsufficientCredits)?;
     if day.spent.checked_add(reserved).is_none_or(|total| total > allowance) {
         return Err(LedgerRefusal::InsufficientCredits);
     }
@@ -78,26 +78,26 @@ fn spend_caps(caps: &JtiCaps, spent: JtiUsage, credits: MicroCredits) -> Result<
     if too_many || too_much { Err(short) } else { Ok(JtiUsage { predictions, credits }) }
 }
 
-fn record(request: &CreateRequest, order: &Order, now: UnixMillis) -> PredictionRecord {
-    let longest_secs = i64::from(request.max_wait_secs).saturating_add(i64::from(order.max_seconds));
+fn record(request: &CreateRequest, spec: &JobSpec, now: UnixMillis) -> PredictionRecord {
+    let longest_secs = i64::from(request.max_wait_secs).saturating_add(i64::from(spec.max_seconds));
     PredictionRecord {
-        job_id: order.job_id.clone(),
-        model: order.model.clone(),
+        job_id: spec.job_id.clone(),
+        model: spec.model.clone(),
         status: Status::Queued,
         sequence: 0,
         created_at: now,
         completed_at: None,
         output: Vec::new(),
         failure: None,
-        credits_reserved: order.credits,
+        credits_reserved: spec.credits,
         credits_used: None,
         predict_time: None,
         cancel_requested: false,
         queue: None,
-        day: order.day(),
+        day: spec.day(),
         jti: request.caps.as_ref().map(|caps| caps.jti.clone()),
         token_id: request.token_id.clone(),
-        key: request.key.as_ref().map(|key| key.key.clone()),
+        idempotency_key: request.idempotency_key.as_ref().map(|key| key.value.clone()),
         heard_at: now,
         ask_at: now.plus_millis(longest_secs.saturating_mul(1_000).saturating_add(SILENCE_SLACK_MILLIS)),
         batch_id: request.batch_id.clone(),
@@ -133,8 +133,8 @@ pub(super) mod tests {
         MicroCredits::parse(text).unwrap()
     }
 
-    pub fn order(number: u8) -> Order {
-        Order {
+    pub fn spec(number: u8) -> JobSpec {
+        JobSpec {
             job_id: JobId::new(NOW, [number; 10]),
             model: ModelId::parse("acme/model-x").unwrap(),
             input: serde_json::Map::new(),
@@ -149,10 +149,10 @@ pub(super) mod tests {
         CreateRequest {
             token_id: None,
             user: UserKey::new("i", "s"),
-            orders: vec![order(1)],
+            specs: vec![spec(1)],
             files: Vec::new(),
             batch_id: None,
-            key: None,
+            idempotency_key: None,
             limits: PlanLimits {
                 plan: "default".into(),
                 predictions_per_minute: 10,
@@ -206,7 +206,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_batch_is_admitted_whole_or_not_at_all() {
-        let three = CreateRequest { orders: vec![order(1), order(2), order(3)], ..request("7.5") };
+        let three = CreateRequest { specs: vec![spec(1), spec(2), spec(3)], ..request("7.5") };
         assert_eq!(admit(&three).unwrap().day.reserved, credits("7.5"));
         let poorer = CreateRequest {
             limits: PlanLimits { daily_credits: credits("7.4"), ..three.limits.clone() },

@@ -2,24 +2,24 @@
 
 use super::JtiUsage;
 use crate::constants::{POKE_AFTER_MILLIS, RETENTION_MILLIS, WITHDRAW_RETRY_MILLIS};
-use crate::messages::{DayUsage, JobEnd, JobNews, Stage};
+use crate::messages::{DayUsage, JobEnd, JobUpdate, Stage};
 use crate::types::credits::MicroCredits;
 use crate::types::prediction::{Failure, PredictionRecord, Status};
 use crate::types::time::UnixMillis;
 
 /// Applies news to a prediction. `true` when they were new. Only a higher number counts, and a terminal prediction
 /// absorbs everything, so that repeated and overtaken messages change nothing.
-pub fn apply_news(record: &mut PredictionRecord, news: &JobNews, now: UnixMillis) -> bool {
-    if record.status.is_terminal() || news.sequence <= record.sequence {
+pub fn apply_update(record: &mut PredictionRecord, update: &JobUpdate, now: UnixMillis) -> bool {
+    if record.status.is_terminal() || update.sequence <= record.sequence {
         return false;
     }
-    record.sequence = news.sequence;
+    record.sequence = update.sequence;
     record.heard_at = now;
     // One that still waits is withdrawn until the Dispatcher answers that; one that was sent goes on.
-    record.withdrawing = record.withdrawing && news.stage == Stage::Waiting;
-    record.cancel_requested = news.cancel_requested;
-    record.queue = news.queue;
-    match (&news.end, news.stage) {
+    record.withdrawing = record.withdrawing && update.stage == Stage::Waiting;
+    record.cancel_requested = update.cancel_requested;
+    record.queue = update.queue;
+    match (&update.end, update.stage) {
         (Some(end), _) => {
             record.status = end.status;
             record.failure = end.failure;
@@ -37,8 +37,8 @@ pub fn apply_news(record: &mut PredictionRecord, news: &JobNews, now: UnixMillis
 /// The news that a Ledger makes itself of a prediction that the Dispatcher no longer knows although it never said how it
 /// ended: nobody can tell whether the vendor charged for it.
 #[must_use]
-pub fn lose(record: &PredictionRecord, now: UnixMillis) -> JobNews {
-    JobNews {
+pub fn lose(record: &PredictionRecord, now: UnixMillis) -> JobUpdate {
+    JobUpdate {
         job_id: record.job_id.clone(),
         sequence: record.sequence.saturating_add(1),
         stage: Stage::Ended,
@@ -55,7 +55,7 @@ pub fn lose(record: &PredictionRecord, now: UnixMillis) -> JobNews {
     }
 }
 
-/// Books what an ended prediction cost and releases the rest: once, when [`apply_news`] has just ended it. The
+/// Books what an ended prediction cost and releases the rest: once, when [`apply_update`] has just ended it. The
 /// vendor's price is booked even where it exceeds the reservation (protocol 5).
 #[must_use]
 pub fn settle(record: &PredictionRecord, day: DayUsage, jti: JtiUsage) -> (DayUsage, JtiUsage) {
@@ -102,12 +102,12 @@ pub fn batch_status(records: &[PredictionRecord]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::admission::tests::{NOW, admit, credits, order, request};
+    use crate::ledger::admission::tests::{NOW, admit, credits, request, spec};
     use crate::ledger::{decide_admission, undo_admission};
     use crate::limit::minute::Minute;
     use proptest::prelude::*;
 
-    fn ended(credits_used: &str) -> JobNews {
+    fn ended(credits_used: &str) -> JobUpdate {
         let end = JobEnd {
             status: Status::Succeeded,
             failure: None,
@@ -115,8 +115,8 @@ mod tests {
             credits: credits(credits_used),
             predict_time: None,
         };
-        JobNews {
-            job_id: order(1).job_id,
+        JobUpdate {
+            job_id: spec(1).job_id,
             sequence: 3,
             stage: Stage::Ended,
             at: NOW,
@@ -133,24 +133,24 @@ mod tests {
     #[test]
     fn only_newer_news_count_and_an_end_is_final() {
         let mut record = record();
-        let running = JobNews { sequence: 2, stage: Stage::Running, end: None, ..ended("0") };
-        assert!(apply_news(&mut record, &running, NOW));
+        let running = JobUpdate { sequence: 2, stage: Stage::Running, end: None, ..ended("0") };
+        assert!(apply_update(&mut record, &running, NOW));
         assert_eq!(record.status, Status::Processing);
-        assert!(!apply_news(&mut record, &running, NOW));
-        assert!(apply_news(&mut record, &ended("2.5"), NOW));
+        assert!(!apply_update(&mut record, &running, NOW));
+        assert!(apply_update(&mut record, &ended("2.5"), NOW));
         let failed = JobEnd { status: Status::Failed, failure: Some(Failure::TimedOut), ..ended("0").end.unwrap() };
-        assert!(!apply_news(&mut record, &JobNews { sequence: 9, end: Some(failed), ..ended("0") }, NOW));
+        assert!(!apply_update(&mut record, &JobUpdate { sequence: 9, end: Some(failed), ..ended("0") }, NOW));
         assert_eq!((record.status, record.credits_used), (Status::Succeeded, Some(credits("2.5"))));
     }
 
     #[test]
     fn a_withdrawal_stands_until_it_is_answered_or_the_prediction_was_sent() {
         let mut record = PredictionRecord { withdrawing: true, ..record() };
-        let news = |sequence, stage| JobNews { sequence, stage, end: None, ..ended("0") };
-        apply_news(&mut record, &news(1, Stage::Waiting), NOW);
+        let update = |sequence, stage| JobUpdate { sequence, stage, end: None, ..ended("0") };
+        apply_update(&mut record, &update(1, Stage::Waiting), NOW);
         assert!(record.withdrawing);
         assert_eq!(wakes_at(&record), NOW.plus_millis(WITHDRAW_RETRY_MILLIS));
-        apply_news(&mut record, &news(2, Stage::Submitting), NOW);
+        apply_update(&mut record, &update(2, Stage::Submitting), NOW);
         assert!(!record.withdrawing);
     }
 
@@ -158,14 +158,14 @@ mod tests {
     fn what_was_never_acknowledged_is_asked_for_soon() {
         let mut record = record();
         assert_eq!(wakes_at(&record), NOW.plus_millis(WITHDRAW_RETRY_MILLIS));
-        apply_news(&mut record, &JobNews { sequence: 1, stage: Stage::Waiting, end: None, ..ended("0") }, NOW);
+        apply_update(&mut record, &JobUpdate { sequence: 1, stage: Stage::Waiting, end: None, ..ended("0") }, NOW);
         assert_eq!(wakes_at(&record), record.ask_at);
     }
 
     #[test]
     fn settlement_books_the_real_price_even_above_the_reservation() {
         let mut admission = admit(&request("50")).unwrap();
-        apply_news(&mut admission.records[0], &ended("7"), NOW);
+        apply_update(&mut admission.records[0], &ended("7"), NOW);
         let (day, _) = settle(&admission.records[0], admission.day, JtiUsage::default());
         assert_eq!((day.reserved, day.spent, day.predictions), (MicroCredits::ZERO, credits("7"), 1));
     }
@@ -173,8 +173,8 @@ mod tests {
     #[test]
     fn what_the_dispatcher_has_lost_ends_as_unknown_and_counts_as_spent() {
         let mut record = record();
-        let news = lose(&record, NOW);
-        assert!(apply_news(&mut record, &news, NOW));
+        let update = lose(&record, NOW);
+        assert!(apply_update(&mut record, &update, NOW));
         assert_eq!((record.failure, record.credits_used), (Some(Failure::OutcomeUnknown), Some(credits("2.5"))));
     }
 
@@ -205,7 +205,7 @@ mod tests {
                     day = undo_admission(&record, admission.day, JtiUsage::default()).0;
                 } else {
                     let used = MicroCredits::from_micros(used).unwrap();
-                    apply_news(&mut record, &ended(&used.to_string()), NOW);
+                    apply_update(&mut record, &ended(&used.to_string()), NOW);
                     day = settle(&record, admission.day, JtiUsage::default()).0;
                     spent = spent.checked_add(used).unwrap();
                 }

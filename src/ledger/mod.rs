@@ -7,7 +7,7 @@ mod repeat;
 mod streams;
 
 pub use admission::{Admission, JtiUsage, decide_admission, undo_admission};
-pub use life::{apply_news, batch_status, lose, settle, wakes_at, wants_poke};
+pub use life::{apply_update, batch_status, lose, settle, wakes_at, wants_poke};
 pub use repeat::{KnownKey, Repeat, decide_repeat};
 pub use streams::{OpenStreams, event_wait_millis};
 

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Deadline, JobNews, Order};
+use super::{Deadline, JobSpec, JobUpdate};
 use crate::types::ids::{JobId, UserKey};
 use crate::types::model::ModelId;
-use crate::types::prediction::QueuePlace;
+use crate::types::prediction::QueuePosition;
 use crate::types::time::{UnixMillis, UnixSeconds};
 
 /// Ledger or edge → Dispatcher.
@@ -17,7 +17,8 @@ pub enum DispatcherRequest {
         /// Whose they are.
         user: UserKey,
         /// What to make.
-        orders: Vec<Order>,
+        #[serde(rename = "orders")]
+        specs: Vec<JobSpec>,
         /// The user's share.
         share: Share,
         /// When the Ledger gives up.
@@ -42,7 +43,8 @@ pub enum DispatcherRequest {
         job_id: JobId,
     },
     /// Where do these stand in the queue?
-    Places {
+    #[serde(rename = "places")]
+    QueuePositions {
         /// Which.
         job_ids: Vec<JobId>,
     },
@@ -67,7 +69,8 @@ pub enum DispatcherRequest {
     /// The vendor's models, as last seen.
     Models,
     /// What an operator must look at.
-    Troubles,
+    #[serde(rename = "troubles")]
+    Anomalies,
     /// Refuse every token that was issued by then (protocol 7).
     RevokeAll {
         /// Seconds.
@@ -96,11 +99,12 @@ pub struct Share {
 pub enum DispatcherReply {
     /// Those of the predictions that are known, as they are now. One that is not there is unknown now and in the last
     /// 25 hours, and a withdrawal of it holds.
-    Jobs(Vec<JobNews>),
+    Jobs(Vec<JobUpdate>),
     /// An enqueue that is refused.
     Refused(EnqueueRefusal),
     /// Where predictions stand that wait.
-    Places(Vec<(JobId, QueuePlace)>),
+    #[serde(rename = "places")]
+    QueuePositions(Vec<(JobId, QueuePosition)>),
     /// The vendor's answer to a create.
     Outcome(CreateOutcome),
     /// The edge may send one request.
@@ -109,8 +113,8 @@ pub enum DispatcherReply {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         vendor_id: Option<String>,
         /// Fingerprint of the key to use.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        key: Option<String>,
+        #[serde(rename = "key", default, skip_serializing_if = "Option::is_none")]
+        vendor_key_fingerprint: Option<String>,
     },
     /// Not now.
     Wait {
@@ -120,7 +124,8 @@ pub enum DispatcherReply {
     /// Model names, if a list was ever read.
     Models(Option<Vec<ModelId>>),
     /// What an operator must look at.
-    Troubles(Troubles),
+    #[serde(rename = "troubles")]
+    Anomalies(Anomalies),
     /// Every token that was issued by then is refused.
     Revoked(Option<UnixSeconds>),
     /// Done, nothing to say.
@@ -129,7 +134,7 @@ pub enum DispatcherReply {
 
 /// Predictions that need an operator's eye.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Troubles {
+pub struct Anomalies {
     /// Nobody can tell whether the vendor has them; with the time of the submit.
     pub unknown_outcomes: Vec<(JobId, UnixMillis)>,
     /// News that their Ledgers have not acknowledged for a day.

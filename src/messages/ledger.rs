@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Deadline, JobNews, Order};
+use super::{Deadline, JobSpec, JobUpdate};
 use crate::types::credits::MicroCredits;
 use crate::types::file::FileRecord;
 use crate::types::ids::{BatchId, FileId, JobId, RequestId, UserKey};
@@ -165,10 +165,12 @@ pub enum LedgerRequest {
         /// Which.
         job_ids: Vec<JobId>,
     },
-    /// News from the Dispatcher.
-    News {
+    /// Job updates from the Dispatcher.
+    #[serde(rename = "news")]
+    JobUpdates {
         /// Some for this user, each the latest of its prediction.
-        news: Vec<JobNews>,
+        #[serde(rename = "news")]
+        updates: Vec<JobUpdate>,
     },
     /// Refuse tokens from now on, and cancel what waits (protocol 7).
     Revoke(Revocation),
@@ -178,7 +180,7 @@ impl LedgerRequest {
     /// Whether it holds what users wrote or got, or the vendor's ids: nothing of that may be in a log.
     #[must_use]
     pub const fn holds_content(&self) -> bool {
-        matches!(self, Self::Create(_) | Self::News { .. } | Self::PutFile { .. })
+        matches!(self, Self::Create(_) | Self::JobUpdates { .. } | Self::PutFile { .. })
     }
 }
 
@@ -188,7 +190,8 @@ pub struct CreateRequest {
     /// The Ledger's own name: it cannot know it otherwise.
     pub user: UserKey,
     /// What to make.
-    pub orders: Vec<Order>,
+    #[serde(rename = "orders")]
+    pub specs: Vec<JobSpec>,
     /// Where a `file_…` stands in an input.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileUse>,
@@ -196,8 +199,8 @@ pub struct CreateRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_id: Option<BatchId>,
     /// The client's idempotency key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<IdempotencyKey>,
+    #[serde(rename = "key", default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<IdempotencyKey>,
     /// What the caller may.
     pub limits: PlanLimits,
     /// The token's caps.
@@ -216,7 +219,8 @@ pub struct CreateRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdempotencyKey {
     /// As sent.
-    pub key: String,
+    #[serde(rename = "key")]
+    pub value: String,
     /// SHA-256 of path and body, in hexadecimal.
     pub hash: String,
 }
@@ -225,7 +229,8 @@ pub struct IdempotencyKey {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileUse {
     /// Which of the orders.
-    pub order: usize,
+    #[serde(rename = "order")]
+    pub spec: usize,
     /// Where in its input (RFC 6901).
     pub pointer: String,
     /// Ours; replaced by the vendor's.
@@ -262,7 +267,7 @@ pub enum Revocation {
 
 /// Ledger → edge or Dispatcher.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LedgerAnswer {
+pub struct LedgerEnvelope {
     /// The caller's requests of this minute, where the message named a caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,

@@ -4,15 +4,15 @@
 //! defaults, and every message is idempotent by `job_id` (docs/architecture.md).
 
 mod dispatcher;
+mod job_update;
 mod ledger;
-mod news;
 
-pub use dispatcher::{CreateOutcome, DispatcherReply, DispatcherRequest, EnqueueRefusal, Share, Troubles};
+pub use dispatcher::{Anomalies, CreateOutcome, DispatcherReply, DispatcherRequest, EnqueueRefusal, Share};
+pub use job_update::{JobEnd, JobUpdate, Stage};
 pub use ledger::{
-    AccountUsage, Caller, CreateRequest, DayUsage, FileUse, IdempotencyKey, JtiCaps, LedgerAnswer, LedgerCall,
+    AccountUsage, Caller, CreateRequest, DayUsage, FileUse, IdempotencyKey, JtiCaps, LedgerCall, LedgerEnvelope,
     LedgerRefusal, LedgerReply, LedgerRequest, PlanLimits, ProofUse, Rate, Revocation, StreamId,
 };
-pub use news::{JobEnd, JobNews, Stage};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -48,7 +48,7 @@ impl Deadline {
 
 /// One prediction to be made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Order {
+pub struct JobSpec {
     /// Our id, made by the edge.
     pub job_id: JobId,
     /// The model.
@@ -63,7 +63,7 @@ pub struct Order {
     pub max_seconds: u32,
 }
 
-impl Order {
+impl JobSpec {
     /// The day on which its credits are booked: that of its id, so that user, pool and key book the same one.
     #[must_use]
     pub fn day(&self) -> UtcDay {
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use crate::types::ids::RequestId;
     use crate::types::ids::{FileId, UserKey};
-    use crate::types::prediction::{QueuePlace, Status};
+    use crate::types::prediction::{QueuePosition, Status};
     use crate::types::time::UnixSeconds;
     use serde_json::json;
 
@@ -89,8 +89,8 @@ mod tests {
         assert_eq!(&serde_json::from_value::<T>(json).unwrap(), message);
     }
 
-    fn order() -> Order {
-        Order {
+    fn spec() -> JobSpec {
+        JobSpec {
             job_id: job_id(),
             model: ModelId::parse("acme/model-x").unwrap(),
             input: Map::new(),
@@ -111,14 +111,14 @@ mod tests {
         let create = CreateRequest {
             token_id: Some("t".into()),
             user: user.clone(),
-            orders: vec![order()],
+            specs: vec![spec()],
             files: vec![FileUse {
-                order: 0,
+                spec: 0,
                 pointer: "/image".into(),
                 file_id: FileId::parse("file_01jh0000000000000000000000").unwrap(),
             }],
             batch_id: None,
-            key: Some(IdempotencyKey { key: "k".into(), hash: "h".into() }),
+            idempotency_key: Some(IdempotencyKey { value: "k".into(), hash: "h".into() }),
             limits: PlanLimits {
                 plan: "default".into(),
                 predictions_per_minute: 10,
@@ -166,7 +166,7 @@ mod tests {
         let rate = Rate { limit: 60, remaining: 59, reset: UnixSeconds(7) };
         let refused = LedgerReply::Refused(LedgerRefusal::RateLimited { retry_after_secs: 3 });
         pinned(
-            &LedgerAnswer { rate: Some(rate), reply: refused },
+            &LedgerEnvelope { rate: Some(rate), reply: refused },
             json!({"rate": {"limit": 60, "remaining": 59, "reset": 7},
                 "reply": {"refused": {"rate_limited": {"retry_after_secs": 3}}}}),
         );
@@ -180,7 +180,7 @@ mod tests {
             &DispatcherRequest::Enqueue {
                 issued_at: Some(UnixSeconds(4)),
                 user: user.clone(),
-                orders: vec![order()],
+                specs: vec![spec()],
                 share,
                 deadline: Deadline { sent_at_ms: UnixMillis(5), ttl_ms: 1_600 },
             },
@@ -193,16 +193,16 @@ mod tests {
         pinned(&DispatcherReply::Revoked(Some(UnixSeconds(4))), json!({"revoked": 4}));
         pinned(&DispatcherReply::Refused(EnqueueRefusal::Revoked), json!({"refused": "revoked"}));
         pinned(&DispatcherReply::Outcome(CreateOutcome::TimedOut), json!({"outcome": "timed_out"}));
-        let place = QueuePlace { position: 1, eta_seconds: 20 };
+        let place = QueuePosition { position: 1, eta_seconds: 20 };
         pinned(
-            &DispatcherReply::Places(vec![(job_id(), place)]),
+            &DispatcherReply::QueuePositions(vec![(job_id(), place)]),
             json!({"places": [[job_id().as_str(), {"position": 1, "eta_seconds": 20}]]}),
         );
     }
 
     #[test]
     fn news_format_unchanged() {
-        let news = JobNews {
+        let update = JobUpdate {
             job_id: job_id(),
             sequence: 3,
             stage: Stage::Ended,
@@ -218,7 +218,7 @@ mod tests {
             }),
         };
         pinned(
-            &news,
+            &update,
             json!({"job_id": job_id().as_str(), "sequence": 3, "stage": "ended", "at": 9, "end": {"status": "succeeded",
                 "output": ["https://cdn.example/a.png"], "credits": 2_500_000, "predict_time": 4.5}}),
         );

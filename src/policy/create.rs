@@ -13,7 +13,7 @@ use crate::wire::rejection::{Code, Rejection};
 
 /// A create that policy allows: what will be sent, and what it may cost.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CreateOrder {
+pub struct CheckedCreate {
     /// The model of the path.
     pub model: ModelId,
     /// Every input that has a rule and a value or a default.
@@ -38,12 +38,12 @@ pub fn check_create(
     grant: &Grant,
     model: &ModelId,
     body: Map<String, Value>,
-) -> Result<CreateOrder, Rejection> {
+) -> Result<CheckedCreate, Rejection> {
     check_body(rules_for(policy, grant, model)?, model, body)
 }
 
 /// What [`check_create`] does once the model is known to be allowed.
-fn check_body(rules: &ModelRules, model: &ModelId, mut body: Map<String, Value>) -> Result<CreateOrder, Rejection> {
+fn check_body(rules: &ModelRules, model: &ModelId, mut body: Map<String, Value>) -> Result<CheckedCreate, Rejection> {
     check_members(&body, model)?;
     let image_count = image_count(&body, rules)?;
     let credits = rules.credits.checked_mul(image_count).ok_or_else(|| invalid("image_count"))?;
@@ -55,14 +55,18 @@ fn check_body(rules: &ModelRules, model: &ModelId, mut body: Map<String, Value>)
             rule.files(&format!("/{name}"), value, &mut files);
         }
     }
-    Ok(CreateOrder { model: model.clone(), input, image_count, credits, max_seconds: rules.max_seconds, files })
+    Ok(CheckedCreate { model: model.clone(), input, image_count, credits, max_seconds: rules.max_seconds, files })
 }
 
 /// Checks a create whose body names the model itself: of a batch, or to be estimated.
 ///
 /// # Errors
 /// Those of [`check_create`], and 400 `invalid_parameter` where `model` is not `owner/model`.
-pub fn check_named_create(policy: &Policy, grant: &Grant, body: Map<String, Value>) -> Result<CreateOrder, Rejection> {
+pub fn check_named_create(
+    policy: &Policy,
+    grant: &Grant,
+    body: Map<String, Value>,
+) -> Result<CheckedCreate, Rejection> {
     check_create(policy, grant, &named_model(&body)?, body)
 }
 
@@ -75,7 +79,7 @@ pub fn check_batch(
     policy: &Policy,
     grant: &Grant,
     mut body: Map<String, Value>,
-) -> Result<Vec<CreateOrder>, Rejection> {
+) -> Result<Vec<CheckedCreate>, Rejection> {
     if let Some(unknown) = body.keys().find(|name| *name != "predictions") {
         return Err(unsupported("", unknown));
     }

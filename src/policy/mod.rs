@@ -6,7 +6,7 @@ mod input_rule;
 mod model_rules;
 mod parse;
 
-pub use create::{CreateOrder, check_batch, check_create, check_named_create};
+pub use create::{CheckedCreate, check_batch, check_create, check_named_create};
 pub use input_rule::InputRule;
 pub use model_rules::ModelRules;
 pub use parse::parse_policy;

@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::grant::Grant;
 use super::issuer::{AudienceClaim, Issuer};
-use super::narrowing::Narrowing;
 use super::refusal::Refusal;
+use super::restrictions::Restrictions;
 use super::subject::is_plain_text;
 use super::thumbprint::JwkThumbprint;
 use crate::constants::{
@@ -80,12 +80,12 @@ impl Claims {
             Some(Value::String(jti)) if is_plain_text(jti, TOKEN_ID_MAX_CHARS) => Some(jti.clone()),
             Some(_) => return Err(Refusal::BadTokenId),
         };
-        let narrowing = Narrowing::parse(self.0.get("vk"), jti.as_deref())?;
+        let restrictions = Restrictions::parse(self.0.get("vk"), jti.as_deref())?;
         let origin = match &issuer.origins {
             // The claim is an issuer's word about another's users: only ours is taken.
             None => issuer.name.as_str(),
             Some(origins) => {
-                let named = narrowing.origin.as_ref().filter(|origin| origins.contains(origin));
+                let named = restrictions.origin.as_ref().filter(|origin| origins.contains(origin));
                 named.ok_or(Refusal::UnknownOrigin)?
             }
         };
@@ -93,10 +93,10 @@ impl Claims {
             user: UserKey::new(origin, subject),
             is_own: issuer.is_own(),
             plan: self.text(&issuer.plan_claim).filter(|plan| plan.len() <= TOKEN_PLAN_MAX_BYTES).map(str::to_owned),
-            scopes: narrowing.scopes,
-            models: narrowing.models,
+            scopes: restrictions.scopes,
+            models: restrictions.models,
             jti,
-            caps: narrowing.caps,
+            caps: restrictions.caps,
             issued_at: UnixSeconds(times.issued_at),
             expires_at: UnixSeconds(times.expires_at),
         };

@@ -10,7 +10,7 @@
 //! | `verify` | the steps and their order |
 //! | `compact` | three segments of canonical base64url |
 //! | `header` | which members, which `typ`, which `kid` |
-//! | `claims`, `subject`, `narrowing` | times, audience, subject; names; the claim `vk` |
+//! | `claims`, `subject`, `restrictions` | times, audience, subject; names; the claim `vk` |
 //! | `grant`, `refusal` | the two outcomes |
 //! | `algorithm`, `signature` | the closed list, and the one call that verifies |
 //! | `jwk`, `key_set`, `thumbprint` | keys as configuration, secrets and providers hold them |
@@ -31,10 +31,10 @@ mod issuer_keys;
 mod issuers;
 mod jwk;
 mod key_set;
-mod narrowing;
 mod proof;
 mod refusal;
 mod remote_keys;
+mod restrictions;
 mod settings;
 mod signature;
 mod signing;

@@ -71,7 +71,7 @@ vocabulary! {
         /// `vk.iss` of a token of our own is missing, or names an issuer that is not there any more.
         UnknownOrigin,
         /// `vk` is not of the form of contract 5.
-        BadNarrowing,
+        BadRestrictions,
         /// `vk` caps what may be spent, and there is no `jti` to count it by.
         CapsWithoutTokenId,
     }
@@ -114,7 +114,7 @@ impl Refusal {
             Self::ProofOfAnotherKey => "proof_of_another_key",
             Self::ProofOfAnotherToken => "proof_of_another_token",
             Self::UnknownOrigin => "unknown_origin",
-            Self::BadNarrowing => "bad_narrowing",
+            Self::BadRestrictions => "bad_restrictions",
             Self::CapsWithoutTokenId => "caps_without_token_id",
         }
     }

@@ -138,7 +138,7 @@ impl SigningKeys {
         let header = json!({"alg": self.algorithm.as_str(), "typ": TOKEN_TYPE, "kid": self.kid});
         let mut claims = json!({
             "iss": self.issuer, "aud": self.issuer, "sub": token.subject, "iat": token.issued_at.0,
-            "exp": token.expires_at.0, "jti": token.jti, "vk": narrowing(token),
+            "exp": token.expires_at.0, "jti": token.jti, "vk": restrictions(token),
         });
         if let Some(members) = claims.as_object_mut() {
             members.extend(token.plan.map(|plan| ("plan".to_owned(), Value::from(plan))));
@@ -150,7 +150,7 @@ impl SigningKeys {
     }
 }
 
-fn narrowing(token: &NewToken<'_>) -> Value {
+fn restrictions(token: &NewToken<'_>) -> Value {
     let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
     let mut vk = Map::new();
     vk.insert("iss".to_owned(), Value::from(token.origin));

@@ -105,7 +105,7 @@ impl Failure {
 
 /// A place in the queue, while `queued`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QueuePlace {
+pub struct QueuePosition {
     /// 1 is next.
     pub position: u32,
     /// Seconds until it is expected to start.
@@ -148,7 +148,7 @@ pub struct PredictionRecord {
     pub cancel_requested: bool,
     /// While queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub queue: Option<QueuePlace>,
+    pub queue: Option<QueuePosition>,
     /// The day on which the credits are booked.
     pub day: UtcDay,
     /// The token that its caps are spent on.
@@ -158,8 +158,8 @@ pub struct PredictionRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
     /// The idempotency key that it was created with: it goes with the row where the create is refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
+    #[serde(rename = "key", default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
     /// The batch that it is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_id: Option<BatchId>,
@@ -185,7 +185,7 @@ struct View<'a> {
     credits_used: Option<String>,
     metrics: MetricsView,
     #[serde(skip_serializing_if = "Option::is_none")]
-    queue: Option<QueuePlace>,
+    queue: Option<QueuePosition>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     cancel_requested: bool,
     urls: UrlsView,
@@ -272,7 +272,7 @@ mod tests {
             day: UtcDay(20_468),
             jti: None,
             token_id: None,
-            key: None,
+            idempotency_key: None,
             heard_at: UnixMillis(1_768_473_000_000),
             ask_at: UnixMillis(1_768_474_000_000),
             batch_id: None,
@@ -293,10 +293,10 @@ mod tests {
             credits_used: Some(MicroCredits::ZERO),
             predict_time: Some(4.5),
             cancel_requested: true,
-            queue: Some(QueuePlace { position: 3, eta_seconds: 40 }),
+            queue: Some(QueuePosition { position: 3, eta_seconds: 40 }),
             jti: Some("j".into()),
             token_id: Some("t".into()),
-            key: Some("k".into()),
+            idempotency_key: Some("k".into()),
             withdrawing: true,
             ..record()
         };
@@ -308,7 +308,7 @@ mod tests {
     fn a_prediction_is_shown_as_the_contract_says() {
         let queued = PredictionRecord {
             status: Status::Queued,
-            queue: Some(QueuePlace { position: 3, eta_seconds: 40 }),
+            queue: Some(QueuePosition { position: 3, eta_seconds: 40 }),
             ..record()
         };
         assert_eq!(
@@ -331,7 +331,7 @@ mod tests {
     fn what_has_ended_is_neither_queued_nor_being_canceled() {
         let ended = PredictionRecord {
             status: Status::Canceled,
-            queue: Some(QueuePlace { position: 1, eta_seconds: 1 }),
+            queue: Some(QueuePosition { position: 1, eta_seconds: 1 }),
             cancel_requested: true,
             ..record()
         };

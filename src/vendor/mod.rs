@@ -2,12 +2,12 @@
 //!
 //! Both directions are made anew from validated parts: no client header goes out, no vendor header or body
 //! comes back. The vendor's documentation contradicts itself; what is read leniently and what is refused stands
-//! in [`answer`] and [`verdict`].
+//! in [`reply`] and [`verdict`].
 
-pub mod answer;
 pub mod key_scan;
 pub mod models;
 pub mod output;
+pub mod reply;
 pub mod request;
 pub mod verdict;
 pub mod webhook;

@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use crate::messages::Order;
+use crate::messages::JobSpec;
 
 /// A request that may be sent; the `Authorization` header is added where it leaves, from the key itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamRequest {
+pub struct VendorRequest {
     /// `GET` or `POST`.
     pub method: &'static str,
     /// Absolute.
@@ -24,55 +24,55 @@ pub const USER_AGENT: &str = concat!("valetkey/", env!("CARGO_PKG_VERSION"));
 ///
 /// `model` and `provider` are not sent: all samples but one do without. `webhook` is ours, never a client's.
 #[must_use]
-pub fn create(base: &str, order: &Order, webhook: Option<&str>) -> UpstreamRequest {
-    let mut body = json!({ "input": order.input });
+pub fn create(base: &str, spec: &JobSpec, webhook: Option<&str>) -> VendorRequest {
+    let mut body = json!({ "input": spec.input });
     if let Some(members) = body.as_object_mut() {
-        if order.image_count > 1 {
-            members.insert("image_count".to_owned(), json!(order.image_count));
+        if spec.image_count > 1 {
+            members.insert("image_count".to_owned(), json!(spec.image_count));
         }
         if let Some(webhook) = webhook {
             members.insert("webhook".to_owned(), json!(webhook));
         }
     }
-    UpstreamRequest { method: "POST", url: format!("{base}/{}/predictions", order.model), body: Some(body.to_string()) }
+    VendorRequest { method: "POST", url: format!("{base}/{}/predictions", spec.model), body: Some(body.to_string()) }
 }
 
 /// `GET {base}/predictions/{id}` (vendor page API).
 #[must_use]
-pub fn status(base: &str, vendor_id: &str) -> UpstreamRequest {
-    UpstreamRequest { method: "GET", url: format!("{base}/predictions/{}", path_segment(vendor_id)), body: None }
+pub fn status(base: &str, vendor_id: &str) -> VendorRequest {
+    VendorRequest { method: "GET", url: format!("{base}/predictions/{}", path_segment(vendor_id)), body: None }
 }
 
 /// `POST {base}/predictions/{id}/cancel` (vendor page API).
 #[must_use]
-pub fn cancel(base: &str, vendor_id: &str) -> UpstreamRequest {
+pub fn cancel(base: &str, vendor_id: &str) -> VendorRequest {
     let url = format!("{base}/predictions/{}/cancel", path_segment(vendor_id));
-    UpstreamRequest { method: "POST", url, body: None }
+    VendorRequest { method: "POST", url, body: None }
 }
 
 /// `GET {base}/models` (vendor page API).
 #[must_use]
-pub fn models(base: &str) -> UpstreamRequest {
-    UpstreamRequest { method: "GET", url: format!("{base}/models?limit=100"), body: None }
+pub fn models(base: &str) -> VendorRequest {
+    VendorRequest { method: "GET", url: format!("{base}/models?limit=100"), body: None }
 }
 
 /// `GET {base}/predictions/{id}/stream` (vendor page API).
 #[must_use]
-pub fn stream(base: &str, vendor_id: &str) -> UpstreamRequest {
+pub fn stream(base: &str, vendor_id: &str) -> VendorRequest {
     let url = format!("{base}/predictions/{}/stream", path_segment(vendor_id));
-    UpstreamRequest { method: "GET", url, body: None }
+    VendorRequest { method: "GET", url, body: None }
 }
 
 /// `POST {base}/files` (vendor page API). The body is the client's own, handed through.
 #[must_use]
-pub fn upload(base: &str) -> UpstreamRequest {
-    UpstreamRequest { method: "POST", url: format!("{base}/files"), body: None }
+pub fn upload(base: &str) -> VendorRequest {
+    VendorRequest { method: "POST", url: format!("{base}/files"), body: None }
 }
 
 /// `DELETE {base}/files/{id}` (vendor page API).
 #[must_use]
-pub fn delete_file(base: &str, vendor_id: &str) -> UpstreamRequest {
-    UpstreamRequest { method: "DELETE", url: format!("{base}/files/{}", path_segment(vendor_id)), body: None }
+pub fn delete_file(base: &str, vendor_id: &str) -> VendorRequest {
+    VendorRequest { method: "DELETE", url: format!("{base}/files/{}", path_segment(vendor_id)), body: None }
 }
 
 /// The vendor's id as one path segment: everything but unreserved characters is percent-encoded (RFC 3986
@@ -97,8 +97,8 @@ mod tests {
     use crate::types::model::ModelId;
     use serde_json::Value;
 
-    fn order(image_count: u32) -> Order {
-        Order {
+    fn spec(image_count: u32) -> JobSpec {
+        JobSpec {
             job_id: JobId::parse("pred_01jh0000000000000000000000").unwrap(),
             model: ModelId::parse("acme/model-x").unwrap(),
             input: serde_json::from_str(r#"{"prompt":"hi"}"#).unwrap(),
@@ -110,15 +110,15 @@ mod tests {
 
     #[test]
     fn a_create_holds_the_input_and_nothing_else() {
-        let request = create("https://vendor.example/v1", &order(1), None);
+        let request = create("https://vendor.example/v1", &spec(1), None);
         assert_eq!(
             (request.method, request.url.as_str()),
             ("POST", "https://vendor.example/v1/acme/model-x/predictions")
         );
-        let body = |count| serde_json::from_str::<Value>(&create("", &order(count), None).body.unwrap()).unwrap();
+        let body = |count| serde_json::from_str::<Value>(&create("", &spec(count), None).body.unwrap()).unwrap();
         assert_eq!(body(1), json!({"input": {"prompt": "hi"}}));
         assert_eq!(body(2), json!({"input": {"prompt": "hi"}, "image_count": 2}));
-        let hooked = create("", &order(1), Some("https://us.example/hooks/x")).body.unwrap();
+        let hooked = create("", &spec(1), Some("https://us.example/hooks/x")).body.unwrap();
         assert_eq!(hooked, r#"{"input":{"prompt":"hi"},"webhook":"https://us.example/hooks/x"}"#);
     }
 

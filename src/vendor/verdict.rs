@@ -2,7 +2,9 @@
 
 use crate::constants::{RETRY_AFTER_MAX_SECS, THROTTLE_DEFAULT_MILLIS};
 use crate::parse::digits::parse_digits;
-use crate::vendor::answer::{Answer, Progress, VendorPrediction, VendorResponse, is_error_envelope, read_prediction};
+use crate::vendor::reply::{
+    Progress, VendorPrediction, VendorReply, VendorResponse, is_error_envelope, read_prediction,
+};
 
 /// What the vendor said to a create.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,10 +64,10 @@ pub enum PollVerdict {
 
 /// Reads the answer to a create.
 #[must_use]
-pub fn of_create(answer: &Answer) -> CreateVerdict {
+pub fn of_create(answer: &VendorReply) -> CreateVerdict {
     let response = match answer {
-        Answer::Response(response) => response,
-        Answer::TimedOut | Answer::Broken => return CreateVerdict::Unknown(UnknownCause::NoAnswer),
+        VendorReply::Response(response) => response,
+        VendorReply::TimedOut | VendorReply::Broken => return CreateVerdict::Unknown(UnknownCause::NoAnswer),
     };
     match response.status {
         200..=299 => accepted(response).unwrap_or(CreateVerdict::Unknown(UnknownCause::Unreadable)),
@@ -91,8 +93,8 @@ fn accepted(response: &VendorResponse) -> Option<CreateVerdict> {
 
 /// Reads the answer to a status request or a cancel.
 #[must_use]
-pub fn of_poll(answer: &Answer) -> PollVerdict {
-    let Answer::Response(response) = answer else { return PollVerdict::Failed };
+pub fn of_poll(answer: &VendorReply) -> PollVerdict {
+    let VendorReply::Response(response) = answer else { return PollVerdict::Failed };
     match response.status {
         200..=299 => response.body.as_deref().and_then(read_prediction).map_or(PollVerdict::Failed, PollVerdict::Seen),
         401 | 404 => PollVerdict::Missing,
@@ -125,8 +127,8 @@ mod tests {
 
     const ENVELOPE: &str = r#"{"error":{"type":"api_error","message":"m","code":"c"}}"#;
 
-    fn answer(status: u16, body: &str, retry_after: Option<&str>) -> Answer {
-        Answer::Response(VendorResponse {
+    fn answer(status: u16, body: &str, retry_after: Option<&str>) -> VendorReply {
+        VendorReply::Response(VendorResponse {
             status,
             retry_after: retry_after.map(str::to_owned),
             rate_limit_remaining: None,
@@ -167,7 +169,7 @@ mod tests {
         for (status, body, retry_after, verdict) in cases {
             assert_eq!(of_create(&answer(status, body, retry_after)), verdict, "{status} {body} {retry_after:?}");
         }
-        for lost in [Answer::TimedOut, Answer::Broken] {
+        for lost in [VendorReply::TimedOut, VendorReply::Broken] {
             assert_eq!(of_create(&lost), CreateVerdict::Unknown(UnknownCause::NoAnswer));
         }
         assert!(matches!(
@@ -185,7 +187,7 @@ mod tests {
             rate_limit_reset: None,
             body: None,
         };
-        assert_eq!(of_create(&Answer::Response(response)), CreateVerdict::Unknown(UnknownCause::Unreadable));
+        assert_eq!(of_create(&VendorReply::Response(response)), CreateVerdict::Unknown(UnknownCause::Unreadable));
     }
 
     #[test]
@@ -198,8 +200,8 @@ mod tests {
             answer(500, ENVELOPE, None),
             answer(200, "x", None),
             answer(302, "", None),
-            Answer::TimedOut,
-            Answer::Broken,
+            VendorReply::TimedOut,
+            VendorReply::Broken,
         ] {
             assert_eq!(of_poll(&failed), PollVerdict::Failed);
         }

@@ -380,7 +380,7 @@ fn grant() -> Grant {
     }
 }
 
-fn check(body: Value) -> Result<valetkey::policy::CreateOrder, Rejection> {
+fn check(body: Value) -> Result<valetkey::policy::CheckedCreate, Rejection> {
     let policy = parse_policy(&policy().to_string()).unwrap();
     let Value::Object(body) = body else { panic!("an object") };
     check_create(&policy, &grant(), &ModelId::parse("acme/model-x").unwrap(), body)
@@ -388,9 +388,9 @@ fn check(body: Value) -> Result<valetkey::policy::CreateOrder, Rejection> {
 
 #[test]
 fn a_valid_create_gets_its_defaults_and_its_price() {
-    let order = check(json!({"input": {"prompt": "p", "seed": 9, "tags": ["a"]}, "image_count": 4, "model": "acme/model-x", "provider": "acme"})).unwrap();
-    assert_eq!(order.credits, MicroCredits::parse("10").unwrap());
-    assert_eq!(Value::Object(order.input), json!({"prompt": "p", "seed": 9, "tags": ["a"], "strength": 0.5}));
+    let spec = check(json!({"input": {"prompt": "p", "seed": 9, "tags": ["a"]}, "image_count": 4, "model": "acme/model-x", "provider": "acme"})).unwrap();
+    assert_eq!(spec.credits, MicroCredits::parse("10").unwrap());
+    assert_eq!(Value::Object(spec.input), json!({"prompt": "p", "seed": 9, "tags": ["a"], "strength": 0.5}));
 }
 
 #[test]
@@ -458,8 +458,8 @@ fn files_in_an_input_are_listed_by_json_pointer() {
         let body = json!({"input": input}).as_object().cloned().unwrap();
         check_create(&policy, &grant(), &ModelId::parse("acme/model-x").unwrap(), body)
     };
-    let order = check(json!({"prompt": FILE.get(..5), "mask": FILE, "layers": [FILE, FILE]})).unwrap();
-    let places: Vec<&str> = order.files.iter().map(|(pointer, _)| pointer.as_str()).collect();
+    let spec = check(json!({"prompt": FILE.get(..5), "mask": FILE, "layers": [FILE, FILE]})).unwrap();
+    let places: Vec<&str> = spec.files.iter().map(|(pointer, _)| pointer.as_str()).collect();
     assert_eq!(places, ["/layers/0", "/layers/1", "/mask"]);
     for (input, param) in [
         (json!({"prompt": "p", "mask": "vendor-file-1"}), "input.mask"),
@@ -522,8 +522,8 @@ fn a_batch_error_names_the_invalid_member() {
 fn an_estimate_is_the_price_of_all_images() {
     let policy = parse_policy(&policy().to_string()).unwrap();
     let body = json!({"model": "acme/model-x", "input": {"prompt": "p"}, "image_count": 3});
-    let order = check_named_create(&policy, &grant(), body.as_object().cloned().unwrap()).unwrap();
-    assert_eq!(order.credits, MicroCredits::parse("7.5").unwrap());
+    let spec = check_named_create(&policy, &grant(), body.as_object().cloned().unwrap()).unwrap();
+    assert_eq!(spec.credits, MicroCredits::parse("7.5").unwrap());
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
@@ -546,9 +546,9 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn every_accepted_input_satisfies_its_rules(prompt in any_json(), seed in any_json(), extra in any_json()) {
-        if let Ok(order) = check(json!({"input": {"prompt": prompt, "seed": seed}})) {
-            prop_assert!(order.input["prompt"].as_str().is_some_and(|text| text.chars().count() <= 10));
-            prop_assert!(order.input["seed"].as_u64().is_some_and(|seed| seed <= 9));
+        if let Ok(spec) = check(json!({"input": {"prompt": prompt, "seed": seed}})) {
+            prop_assert!(spec.input["prompt"].as_str().is_some_and(|text| text.chars().count() <= 10));
+            prop_assert!(spec.input["seed"].as_u64().is_some_and(|seed| seed <= 9));
         }
         if let Value::Object(body) = extra {
             let _ = check(Value::Object(body));

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use valetkey::dispatcher::{Action, Dispatcher, JobState, KEY_ACCOUNT, KeyLimits, StoredState};
 use valetkey::limit::request_window::Lane;
-use valetkey::messages::{Deadline, DispatcherReply, EnqueueRefusal, Order, Share};
+use valetkey::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobSpec, Share};
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
 use valetkey::types::time::UnixMillis;
-use valetkey::vendor::answer::{Answer, VendorResponse};
+use valetkey::vendor::reply::{VendorReply, VendorResponse};
 
 const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
 
@@ -29,8 +29,8 @@ fn limits() -> KeyLimits {
     }
 }
 
-fn order(number: u8, prompt: &str) -> Order {
-    Order {
+fn spec(number: u8, prompt: &str) -> JobSpec {
+    JobSpec {
         job_id: JobId::new(NOW, [number; 10]),
         model: ModelId::parse("acme/model").unwrap(),
         input: json!({ "prompt": prompt }).as_object().cloned().unwrap(),
@@ -48,13 +48,13 @@ fn user() -> UserKey {
     UserKey::new("issuer", "user")
 }
 
-fn enqueue(machine: &mut Dispatcher, orders: Vec<Order>) -> Result<(), EnqueueRefusal> {
+fn enqueue(machine: &mut Dispatcher, specs: Vec<JobSpec>) -> Result<(), EnqueueRefusal> {
     let share = Share { plan: "default".into(), weight: 1, concurrent_predictions: 100, max_waiting: 100 };
-    machine.enqueue(&user(), orders, &share, Deadline::after(NOW, 1_600), false, NOW)
+    machine.enqueue(&user(), specs, &share, Deadline::after(NOW, 1_600), false, NOW)
 }
 
-fn answer(status: u16, body: &str) -> Answer {
-    Answer::Response(VendorResponse {
+fn answer(status: u16, body: &str) -> VendorReply {
+    VendorReply::Response(VendorResponse {
         status,
         retry_after: None,
         rate_limit_remaining: None,
@@ -70,9 +70,9 @@ fn running(count: u8) -> (Dispatcher, Vec<JobId>) {
     let mut machine = machine(limits());
     let mut ids = Vec::new();
     for number in 0..count {
-        let order = order(number, "p");
-        ids.push(order.job_id.clone());
-        enqueue(&mut machine, vec![order]).unwrap();
+        let spec = spec(number, "p");
+        ids.push(spec.job_id.clone());
+        enqueue(&mut machine, vec![spec]).unwrap();
         let _ = machine.due(NOW);
         machine.submit_finished(&ids[usize::from(number)], &answer(201, RUNNING), NOW);
     }
@@ -128,8 +128,8 @@ fn a_failed_cancel_is_retried_with_back_off() {
 #[test]
 fn a_batch_with_an_ended_prediction_is_not_withdrawn() {
     let mut machine = machine(limits());
-    enqueue(&mut machine, vec![order(1, "p"), order(2, "p")]).unwrap();
-    let ids = [order(1, "p").job_id, order(2, "p").job_id];
+    enqueue(&mut machine, vec![spec(1, "p"), spec(2, "p")]).unwrap();
+    let ids = [spec(1, "p").job_id, spec(2, "p").job_id];
     let DispatcherReply::Jobs(named) = machine.withdraw(&ids, true, NOW) else { panic!("{ids:?}") };
     assert_eq!(named.len(), 2);
     let DispatcherReply::Jobs(named) = machine.withdraw(&ids, false, NOW) else { panic!("{ids:?}") };
@@ -142,7 +142,7 @@ fn the_queue_is_bounded_in_bytes() {
     let long = "p".repeat(1_000_000);
     let mut taken = 0;
     for number in 0..40 {
-        if let Err(refusal) = enqueue(&mut machine, vec![order(number, &long)]) {
+        if let Err(refusal) = enqueue(&mut machine, vec![spec(number, &long)]) {
             assert!(matches!(refusal, EnqueueRefusal::QueueFull { .. }));
             break;
         }
@@ -175,13 +175,13 @@ fn a_401_does_not_end_an_overdue_prediction() {
 #[test]
 fn the_alarm_fires_when_the_pause_of_a_model_expires() {
     let mut machine = machine(limits());
-    enqueue(&mut machine, vec![order(1, "p"), order(2, "p")]).unwrap();
+    enqueue(&mut machine, vec![spec(1, "p"), spec(2, "p")]).unwrap();
     // The second prediction is in flight when the first one's 404 pauses the model. A 429 returns it to the queue.
     let mut full = machine.clone();
     let _ = full.due(NOW);
-    full.submit_finished(&order(1, "p").job_id, &answer(404, ""), NOW);
-    full.submit_finished(&order(2, "p").job_id, &answer(429, ""), NOW);
-    assert_eq!(full.job(&order(2, "p").job_id).unwrap().state, JobState::Waiting);
+    full.submit_finished(&spec(1, "p").job_id, &answer(404, ""), NOW);
+    full.submit_finished(&spec(2, "p").job_id, &answer(429, ""), NOW);
+    assert_eq!(full.job(&spec(2, "p").job_id).unwrap().state, JobState::Waiting);
     let mut now = NOW;
     let mut started = false;
     for _ in 0..50 {
@@ -200,7 +200,7 @@ fn an_unreadable_state_is_rebuilt_from_the_rows() {
     let (machine, ids) = running(2);
     let jobs: Vec<_> = ids.iter().map(|id| machine.job(id).unwrap().clone()).collect();
     let state = StoredState::rebuilt(&jobs, &BTreeMap::new(), NOW);
-    let (spent, reserved) = state.accounts.of(KEY_ACCOUNT, order(0, "p").day());
+    let (spent, reserved) = state.accounts.of(KEY_ACCOUNT, spec(0, "p").day());
     assert_eq!((spent, reserved), (MicroCredits::ZERO, MicroCredits::parse("5").unwrap()));
     assert_eq!(state.window.earliest(Lane::Create, 60, NOW), NOW.plus_millis(61_000));
 }
@@ -208,14 +208,14 @@ fn an_unreadable_state_is_rebuilt_from_the_rows() {
 #[test]
 fn requests_in_flight_survive_a_turn_that_could_not_be_stored() {
     let mut before = machine(limits());
-    enqueue(&mut before, vec![order(1, "p")]).unwrap();
+    enqueue(&mut before, vec![spec(1, "p")]).unwrap();
     let _ = before.due(NOW);
-    let stored = before.job(&order(1, "p").job_id).unwrap().clone();
-    enqueue(&mut before, vec![order(2, "p")]).unwrap();
+    let stored = before.job(&spec(1, "p").job_id).unwrap().clone();
+    enqueue(&mut before, vec![spec(2, "p")]).unwrap();
     let not_begun = before.due(NOW);
     let loaded = Dispatcher::load(limits(), StoredState::default(), vec![stored], Vec::new(), 0);
     let mut after = loaded.with_work_of(before, &not_begun);
     let _ = after.due(NOW);
-    assert!(after.is_submitting(&order(1, "p").job_id), "its fetch still reports here");
-    assert!(after.job(&order(2, "p").job_id).is_none());
+    assert!(after.is_submitting(&spec(1, "p").job_id), "its fetch still reports here");
+    assert!(after.job(&spec(2, "p").job_id).is_none());
 }

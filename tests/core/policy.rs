@@ -1,7 +1,7 @@
 //! POLICY rule by rule: what it may contain, what a client sees of it, and which requests it allows.
 
 use serde_json::{Value, json};
-use valetkey::policy::{CreateOrder, Policy, check_create, parse_policy};
+use valetkey::policy::{CheckedCreate, Policy, check_create, parse_policy};
 use valetkey::token::{Grant, Scope};
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::UserKey;
@@ -75,7 +75,7 @@ fn model() -> ModelId {
     ModelId::parse("acme/model-x").unwrap()
 }
 
-fn check(policy: &Policy, body: &Value) -> Result<CreateOrder, Rejection> {
+fn check(policy: &Policy, body: &Value) -> Result<CheckedCreate, Rejection> {
     check_create(policy, &grant(), &model(), body.as_object().cloned().unwrap())
 }
 
@@ -83,7 +83,7 @@ fn check(policy: &Policy, body: &Value) -> Result<CreateOrder, Rejection> {
 fn accepts(rule: &Value, value: &Value) -> bool {
     let policy = with_x(rule).unwrap_or_else(|problems| panic!("{rule}: {problems:?}"));
     match check(&policy, &json!({"input": {"prompt": "p", "x": value}})) {
-        Ok(order) => order.input.get("x") == Some(value),
+        Ok(spec) => spec.input.get("x") == Some(value),
         Err(refused) => {
             assert_eq!((refused.code, refused.param.as_deref()), (Code::InvalidParameter, Some("input.x")));
             false
@@ -156,8 +156,8 @@ fn image_count_ranges_from_one_to_the_maximum_of_the_model() {
     let policy = parse_policy(&policy().to_string()).unwrap();
     let body = |count: &Value| json!({"input": {"prompt": "p"}, "image_count": count});
     for (count, credits) in [(1, "2.5"), (4, "10")] {
-        let order = check(&policy, &body(&json!(count))).unwrap();
-        assert_eq!((order.image_count, order.credits), (count, MicroCredits::parse(credits).unwrap()));
+        let spec = check(&policy, &body(&json!(count))).unwrap();
+        assert_eq!((spec.image_count, spec.credits), (count, MicroCredits::parse(credits).unwrap()));
     }
     assert_eq!(check(&policy, &json!({"input": {"prompt": "p"}})).unwrap().image_count, 1);
     for bad in [json!(0), json!(5), json!(-1), json!(1.0), json!("1"), json!(null), json!(4_294_967_297_u64)] {
@@ -251,10 +251,10 @@ fn a_url_is_https_on_a_public_host_and_passed_on_unchanged() {
 #[test]
 fn a_file_id_counts_as_a_file_only_under_a_file_rule() {
     let policy = with_x(&json!({"type": "string"})).unwrap();
-    let order = check(&policy, &json!({"input": {"prompt": "p", "x": FILE}})).unwrap();
-    assert_eq!(order.files, []);
-    let order = check(&policy, &json!({"input": {"prompt": "p", "x": FILE, "mask": FILE}})).unwrap();
-    assert_eq!(order.files.iter().map(|(place, _)| place.as_str()).collect::<Vec<_>>(), ["/mask"]);
+    let spec = check(&policy, &json!({"input": {"prompt": "p", "x": FILE}})).unwrap();
+    assert_eq!(spec.files, []);
+    let spec = check(&policy, &json!({"input": {"prompt": "p", "x": FILE, "mask": FILE}})).unwrap();
+    assert_eq!(spec.files.iter().map(|(place, _)| place.as_str()).collect::<Vec<_>>(), ["/mask"]);
 }
 
 #[test]

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use valetkey::credits::MicroCredits;
-use valetkey::dispatch::{Action, Dispatcher, KeyLimits, StoredState};
-use valetkey::ids::{JobId, UserKey};
-use valetkey::messages::{Deadline, EnqueueRefusal, Order, Share};
-use valetkey::model::ModelId;
-use valetkey::prediction::Status;
-use valetkey::time::UnixMillis;
-use valetkey::upstream::answer::{Answer, VendorResponse};
+use valetkey::dispatcher::{Action, Dispatcher, KeyLimits, StoredState};
+use valetkey::messages::{Deadline, EnqueueRefusal, JobSpec, Share};
+use valetkey::types::credits::MicroCredits;
+use valetkey::types::ids::{JobId, UserKey};
+use valetkey::types::model::ModelId;
+use valetkey::types::prediction::Status;
+use valetkey::types::time::UnixMillis;
+use valetkey::vendor::reply::{VendorReply, VendorResponse};
 
 use crate::world;
 
@@ -37,8 +37,8 @@ struct Day {
     waits: Vec<i64>,
 }
 
-fn vendor(status: &str) -> Answer {
-    Answer::Response(VendorResponse {
+fn vendor(status: &str) -> VendorReply {
+    VendorReply::Response(VendorResponse {
         status: 200,
         retry_after: None,
         rate_limit_remaining: None,
@@ -77,15 +77,15 @@ impl Day {
         let _ = self.machine.take_changes();
         for action in actions {
             let takes = match &action {
-                Action::Submit { order } => {
-                    let id = order.job_id.clone();
+                Action::Submit { spec } => {
+                    let id = spec.job_id.clone();
                     self.waits.push(self.now.millis_since(self.created[&id]));
                     self.started.insert(id, self.now);
                     1_000
                 }
                 Action::Poll { .. } | Action::Cancel { .. } | Action::FetchModels => 200,
                 Action::Deliver(delivery) => {
-                    let ended = delivery.news.iter().filter_map(|news| news.end.as_ref());
+                    let ended = delivery.updates.iter().filter_map(|update| update.end.as_ref());
                     self.timed_out += ended.filter(|end| end.status == Status::Failed).count() as u64;
                     0
                 }
@@ -99,15 +99,15 @@ impl Day {
 
     fn answer(&mut self, action: Action) {
         match action {
-            Action::Submit { order } => {
-                self.turn(|machine, now| _ = machine.submit_finished(&order.job_id, &vendor("processing"), now));
+            Action::Submit { spec } => {
+                self.turn(|machine, now| _ = machine.submit_finished(&spec.job_id, &vendor("processing"), now));
             }
             Action::Poll { job_id, .. } => {
                 let is_over = self.now.millis_since(self.started[&job_id]) >= RUN;
                 let answer = vendor(if is_over { "succeeded" } else { "processing" });
                 self.turn(|machine, now| machine.poll_finished(&job_id, &answer, now));
             }
-            Action::Deliver(delivery) => self.turn(|machine, _| machine.delivered(&delivery.user, &delivery.news)),
+            Action::Deliver(delivery) => self.turn(|machine, _| machine.delivered(&delivery.user, &delivery.updates)),
             Action::Cancel { .. } | Action::FetchModels => {}
         }
     }
@@ -116,7 +116,7 @@ impl Day {
         self.count += 1;
         let mut random = [0; 10];
         random[..8].copy_from_slice(&self.count.to_be_bytes());
-        let order = Order {
+        let spec = JobSpec {
             job_id: JobId::new(self.now, random),
             model: ModelId::parse("acme/model").unwrap(),
             input: serde_json::Map::new(),
@@ -124,11 +124,11 @@ impl Day {
             credits: MicroCredits::ZERO,
             max_seconds: 600,
         };
-        self.created.insert(order.job_id.clone(), self.now);
+        self.created.insert(spec.job_id.clone(), self.now);
         let share = Share { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 20 };
         let (owner, deadline) = (UserKey::new("issuer", &user.to_string()), Deadline::after(self.now, 1_600));
         let created: Result<(), EnqueueRefusal> =
-            self.turn(|machine, now| machine.enqueue(&owner, vec![order], &share, deadline, false, now));
+            self.turn(|machine, now| machine.enqueue(&owner, vec![spec], &share, deadline, false, now));
         self.refused += u64::from(created.is_err());
     }
 

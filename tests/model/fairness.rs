@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use valetkey::credits::MicroCredits;
-use valetkey::dispatch::{Action, Dispatcher, Job, JobState, KeyLimits, OutboxRow, StoredState};
-use valetkey::ids::{JobId, UserKey};
-use valetkey::messages::{Deadline, Order, Share};
-use valetkey::model::ModelId;
-use valetkey::time::UnixMillis;
+use valetkey::dispatcher::{Action, Dispatcher, Job, JobState, KeyLimits, OutboxRow, StoredState};
+use valetkey::messages::{Deadline, JobSpec, Share};
+use valetkey::types::credits::MicroCredits;
+use valetkey::types::ids::{JobId, UserKey};
+use valetkey::types::model::ModelId;
+use valetkey::types::time::UnixMillis;
 
 use crate::cases;
 use crate::vendor::{self, Vendor};
@@ -66,12 +66,12 @@ impl Crowd {
         let actions = self.machine.due(self.now);
         let _ = self.machine.take_changes();
         for action in actions {
-            if let Action::Submit { order } = &action {
-                let owner = self.machine.job(&order.job_id).unwrap().user.clone();
+            if let Action::Submit { spec } = &action {
+                let owner = self.machine.job(&spec.job_id).unwrap().user.clone();
                 // The users waiting when this job was picked. A user whose last job started just before is not one.
                 let mut line = waiting_users(&waiting);
                 line.insert(owner.clone());
-                waiting.retain(|job| job.order.job_id != order.job_id);
+                waiting.retain(|job| job.spec.job_id != spec.job_id);
                 self.starts.push((owner, line));
             }
             self.pending.push(action);
@@ -84,7 +84,7 @@ impl Crowd {
         self.latest = self.latest.max(self.now);
         let job_id = JobId::new(self.latest, random);
         self.ids.push(job_id.clone());
-        let order = Order {
+        let spec = JobSpec {
             job_id,
             model: ModelId::parse("acme/model").unwrap(),
             input: serde_json::Map::new(),
@@ -95,17 +95,17 @@ impl Crowd {
         let (weight, concurrent_predictions) = (self.weights[number], 1_000);
         let share = Share { plan: "default".into(), weight, concurrent_predictions, max_waiting: 10_000 };
         let deadline = Deadline::after(self.latest, 1_600);
-        self.turn(|machine, now| machine.enqueue(&user(number), vec![order], &share, deadline, false, now).unwrap());
+        self.turn(|machine, now| machine.enqueue(&user(number), vec![spec], &share, deadline, false, now).unwrap());
     }
 
     fn answer(&mut self, pick: usize) {
         let Some(index) = pick.checked_rem(self.pending.len()) else { return };
         match self.pending.remove(index) {
-            Action::Submit { order } => {
+            Action::Submit { spec } => {
                 let answer = vendor::to_create(Vendor::Ended);
-                self.turn(|machine, now| _ = machine.submit_finished(&order.job_id, &answer, now));
+                self.turn(|machine, now| _ = machine.submit_finished(&spec.job_id, &answer, now));
             }
-            Action::Deliver(delivery) => self.turn(|machine, _| machine.delivered(&delivery.user, &delivery.news)),
+            Action::Deliver(delivery) => self.turn(|machine, _| machine.delivered(&delivery.user, &delivery.updates)),
             Action::Poll { .. } | Action::Cancel { .. } | Action::FetchModels => {}
         }
     }

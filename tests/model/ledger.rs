@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use valetkey::credits::MicroCredits;
-use valetkey::ids::{JobId, UserKey};
 use valetkey::ledger::{
-    JtiUsage, KnownKey, Repeat, apply_news, decide_admission, decide_repeat, lose, settle, undo_admission,
+    JtiUsage, KnownKey, Repeat, apply_update, decide_admission, decide_repeat, lose, settle, undo_admission,
 };
 use valetkey::limit::minute::Minute;
 use valetkey::messages::{
-    CreateRequest, DayUsage, Deadline, IdempotencyKey, JobNews, LedgerRefusal, Order, PlanLimits,
+    CreateRequest, DayUsage, Deadline, IdempotencyKey, JobSpec, JobUpdate, LedgerRefusal, PlanLimits,
 };
-use valetkey::prediction::{PredictionRecord, Status};
-use valetkey::time::UnixMillis;
+use valetkey::types::credits::MicroCredits;
+use valetkey::types::ids::{JobId, UserKey};
+use valetkey::types::prediction::{PredictionRecord, Status};
+use valetkey::types::time::UnixMillis;
 
 /// Daily credits: enough for 24 predictions, so that some cases reach the limit.
 const DAILY: &str = "60";
@@ -29,14 +29,14 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    pub fn request(user: &UserKey, orders: Vec<Order>, key: Option<String>, now: UnixMillis) -> CreateRequest {
+    pub fn request(user: &UserKey, specs: Vec<JobSpec>, key: Option<String>, now: UnixMillis) -> CreateRequest {
         CreateRequest {
             token_id: None,
             user: user.clone(),
-            orders,
+            specs,
             files: Vec::new(),
             batch_id: None,
-            key: key.map(|key| IdempotencyKey { hash: "h".into(), key }),
+            idempotency_key: key.map(|value| IdempotencyKey { hash: "h".into(), value }),
             limits: PlanLimits {
                 plan: "default".into(),
                 predictions_per_minute: CREATES_A_MINUTE,
@@ -54,21 +54,21 @@ impl Ledger {
     /// Admits a create in one transaction, or returns the refusal. `Ok(None)` is the replay of an idempotency key: it
     /// creates nothing.
     pub fn admit(&mut self, request: &CreateRequest, now: UnixMillis) -> Result<Option<Vec<JobId>>, LedgerRefusal> {
-        if let Some(known) = request.key.as_ref().and_then(|key| self.keys.get(&key.key)) {
+        if let Some(known) = request.idempotency_key.as_ref().and_then(|key| self.keys.get(&key.value)) {
             let records = known.job_ids.iter().filter_map(|id| self.records.get(id).cloned()).collect();
             return match decide_repeat(known, "h", records) {
                 Repeat::Present(_) => Ok(None),
                 Repeat::Refused(refusal) => Err(refusal),
             };
         }
-        let day = request.orders[0].day();
+        let day = request.specs[0].day();
         let usage = (self.day(day.0), JtiUsage::default());
         let admission = decide_admission(request, usage, &mut self.minute, now)?;
         let job_ids: Vec<JobId> = admission.records.iter().map(|record| record.job_id.clone()).collect();
         self.days.insert(day.0, admission.day);
-        if let Some(key) = &request.key {
+        if let Some(key) = &request.idempotency_key {
             let known = KnownKey { hash: "h".into(), job_ids: job_ids.clone(), batch_id: None };
-            self.keys.insert(key.key.clone(), known);
+            self.keys.insert(key.value.clone(), known);
         }
         self.records.extend(admission.records.into_iter().map(|record| (record.job_id.clone(), record)));
         self.admitted.extend(job_ids.iter().map(|_| now));
@@ -80,10 +80,10 @@ impl Ledger {
     }
 
     /// Applies a job update, and checks that a terminal prediction never changes.
-    pub fn apply_update(&mut self, news: &JobNews, now: UnixMillis) {
-        let Some(record) = self.records.get_mut(&news.job_id) else { return };
+    pub fn apply_update(&mut self, update: &JobUpdate, now: UnixMillis) {
+        let Some(record) = self.records.get_mut(&update.job_id) else { return };
         let before = record.clone();
-        if !apply_news(record, news, now) {
+        if !apply_update(record, update, now) {
             assert_eq!(*record, before, "ignored news changed a row");
             return;
         }
@@ -103,7 +103,7 @@ impl Ledger {
         let day = undo_admission(&record, self.day(record.day.0), JtiUsage::default()).0;
         self.days.insert(record.day.0, day);
         self.records.remove(job_id);
-        if let Some(key) = &record.key {
+        if let Some(key) = &record.idempotency_key {
             self.keys.remove(key);
         }
     }
@@ -124,8 +124,8 @@ impl Ledger {
     /// Ends a prediction that the Dispatcher does not know, unless it is terminal.
     pub fn lose(&mut self, job_id: &JobId, now: UnixMillis) {
         if let Some(record) = self.records.get(job_id).filter(|record| !record.status.is_terminal()) {
-            let news = lose(record, now);
-            self.apply_update(&news, now);
+            let update = lose(record, now);
+            self.apply_update(&update, now);
         }
     }
 

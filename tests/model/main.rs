@@ -55,7 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<usize>().prop_map(|pick| Step::Cancel { pick }),
         1 => any::<usize>().prop_map(|pick| Step::Hook { pick }),
         1 => any::<usize>().prop_map(|pick| Step::Ask { pick }),
-        14 => (any::<usize>(), vendor()).prop_map(|(pick, vendor)| Step::Answer { pick, vendor }),
+        14 => (any::<usize>(), vendor()).prop_map(|(pick, vendor)| Step::VendorReply { pick, vendor }),
         1 => Just(Step::Crash),
         6 => (0_i64..5_000).prop_map(|millis| Step::Wait { millis }),
         1 => (0_i64..2_000_000).prop_map(|millis| Step::Wait { millis }),
@@ -86,13 +86,13 @@ fn a_prediction_that_was_sent_and_turned_away_is_not_withdrawn() {
     for step in [
         Step::Create { user: 0, count: 1, key: None },
         // The enqueue arrives, its reply does not: the client gets 503.
-        Step::Answer { pick: 0, vendor: Vendor::Failed },
-        Step::Answer { pick: 0, vendor: Vendor::Throttled },
-        Step::Answer { pick: 1, vendor: Vendor::Good },
+        Step::VendorReply { pick: 0, vendor: Vendor::Failed },
+        Step::VendorReply { pick: 0, vendor: Vendor::Throttled },
+        Step::VendorReply { pick: 1, vendor: Vendor::Good },
         Step::Wait { millis: 2_000 },
-        Step::Answer { pick: 1, vendor: Vendor::Throttled },
+        Step::VendorReply { pick: 1, vendor: Vendor::Throttled },
         // The withdrawal arrives, its reply does not.
-        Step::Answer { pick: 0, vendor: Vendor::LostAfterwards },
+        Step::VendorReply { pick: 0, vendor: Vendor::LostAfterwards },
     ] {
         world.take(step);
         world.check();

@@ -1,6 +1,6 @@
 //! The vendor's possible responses to a request in flight.
 
-use valetkey::upstream::answer::{Answer, VendorResponse};
+use valetkey::vendor::reply::{VendorReply, VendorResponse};
 
 /// The outcome of a vendor request, or of a message between the objects.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +39,8 @@ const ENVELOPE: &str = r#"{"error":{"type":"t","message":"m","code":"c"}}"#;
 const ENDED: &str = r#"{"job_id":"v1","status":"succeeded","output":["https://a.example/b"]}"#;
 const DEARER: &str = r#"{"job_id":"v1","status":"succeeded","credits_used":"4"}"#;
 
-fn answer(status: u16, body: &str, retry_after: Option<&str>) -> Answer {
-    Answer::Response(VendorResponse {
+fn answer(status: u16, body: &str, retry_after: Option<&str>) -> VendorReply {
+    VendorReply::Response(VendorResponse {
         status,
         retry_after: retry_after.map(str::to_owned),
         rate_limit_remaining: None,
@@ -50,13 +50,13 @@ fn answer(status: u16, body: &str, retry_after: Option<&str>) -> Answer {
 }
 
 /// Returns the response to a create.
-pub fn to_create(vendor: Vendor) -> Answer {
+pub fn to_create(vendor: Vendor) -> VendorReply {
     match vendor {
         Vendor::Good | Vendor::Canceled => answer(201, r#"{"job_id":"v1","status":"processing"}"#, None),
         Vendor::Ended => answer(201, ENDED, None),
         Vendor::EndedDearer => answer(201, DEARER, None),
-        Vendor::LostAfterwards => Answer::Broken,
-        Vendor::NeverArrived => Answer::TimedOut,
+        Vendor::LostAfterwards => VendorReply::Broken,
+        Vendor::NeverArrived => VendorReply::TimedOut,
         Vendor::Throttled => answer(429, "", Some("2")),
         Vendor::KeyRefused => answer(401, ENVELOPE, None),
         Vendor::ModelRefused => answer(404, ENVELOPE, None),
@@ -67,7 +67,7 @@ pub fn to_create(vendor: Vendor) -> Answer {
 }
 
 /// Returns the response to a poll or a cancel.
-pub fn to_poll(vendor: Vendor) -> Answer {
+pub fn to_poll(vendor: Vendor) -> VendorReply {
     match vendor {
         Vendor::Good | Vendor::InputRefused => answer(200, r#"{"job_id":"v1","status":"processing"}"#, None),
         Vendor::Ended => answer(200, ENDED, None),
@@ -77,6 +77,6 @@ pub fn to_poll(vendor: Vendor) -> Answer {
         Vendor::KeyRefused => answer(401, ENVELOPE, None),
         Vendor::Throttled => answer(429, "", Some("3")),
         Vendor::Failed | Vendor::Garbage => answer(500, ENVELOPE, None),
-        Vendor::LostAfterwards | Vendor::NeverArrived => Answer::TimedOut,
+        Vendor::LostAfterwards | Vendor::NeverArrived => VendorReply::TimedOut,
     }
 }

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use valetkey::credits::MicroCredits;
-use valetkey::dispatch::{Action, Dispatcher, Job, JobState, KEY_ACCOUNT, KeyLimits, OutboxRow, StoredState};
-use valetkey::ids::{JobId, UserKey};
-use valetkey::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobNews, Order, Share};
-use valetkey::model::ModelId;
-use valetkey::prediction::{PredictionRecord, Status};
-use valetkey::time::UnixMillis;
-use valetkey::upstream::output::OutputRule;
+use valetkey::dispatcher::{Action, Dispatcher, Job, JobState, KEY_ACCOUNT, KeyLimits, OutboxRow, StoredState};
+use valetkey::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobSpec, JobUpdate, Share};
+use valetkey::types::credits::MicroCredits;
+use valetkey::types::ids::{JobId, UserKey};
+use valetkey::types::model::ModelId;
+use valetkey::types::prediction::{PredictionRecord, Status};
+use valetkey::types::time::UnixMillis;
+use valetkey::vendor::output::OutputRule;
 
 use crate::ledger::Ledger;
 use crate::vendor::{self, Vendor};
@@ -40,7 +40,7 @@ pub enum Step {
     Ask {
         pick: usize,
     },
-    Answer {
+    VendorReply {
         pick: usize,
         vendor: Vendor,
     },
@@ -58,7 +58,7 @@ enum Work {
     Action(Action),
     Enqueue {
         user: UserKey,
-        orders: Vec<Order>,
+        specs: Vec<JobSpec>,
         deadline: Deadline,
     },
     Withdraw {
@@ -86,7 +86,7 @@ pub struct World {
     now: UnixMillis,
     latest: UnixMillis,
     count: u8,
-    owners: BTreeMap<JobId, (UserKey, Order)>,
+    owners: BTreeMap<JobId, (UserKey, JobSpec)>,
     creates: Vec<(UserKey, Vec<JobId>)>,
     ledgers: BTreeMap<UserKey, Ledger>,
     /// How often the vendor accepted each job.
@@ -164,30 +164,30 @@ impl World {
         self.ledgers.entry(user.clone()).or_default()
     }
 
-    fn apply_updates(&mut self, user: &UserKey, news: &[JobNews]) {
+    fn apply_updates(&mut self, user: &UserKey, updates: &[JobUpdate]) {
         let now = self.latest;
-        news.iter().for_each(|news| self.ledger(user).apply_update(news, now));
+        updates.iter().for_each(|update| self.ledger(user).apply_update(update, now));
     }
 
     fn create(&mut self, user: u8, count: u8, key: Option<u8>) {
         let owner = UserKey::new("issuer", &user.to_string());
-        let orders: Vec<Order> = (0..count).map(|_| self.order(user)).collect();
+        let specs: Vec<JobSpec> = (0..count).map(|_| self.spec(user)).collect();
         let now = self.latest;
-        let request = Ledger::request(&owner, orders.clone(), key.map(|key| key.to_string()), now);
+        let request = Ledger::request(&owner, specs.clone(), key.map(|key| key.to_string()), now);
         if let Ok(Some(job_ids)) = self.ledger(&owner).admit(&request, now) {
             self.creates.push((owner.clone(), job_ids));
-            for order in &orders {
-                self.owners.insert(order.job_id.clone(), (owner.clone(), order.clone()));
+            for spec in &specs {
+                self.owners.insert(spec.job_id.clone(), (owner.clone(), spec.clone()));
             }
-            self.pending.push(Work::Enqueue { user: owner, orders, deadline: Deadline::after(now, 1_600) });
+            self.pending.push(Work::Enqueue { user: owner, specs, deadline: Deadline::after(now, 1_600) });
         }
     }
 
-    fn order(&mut self, user: u8) -> Order {
+    fn spec(&mut self, user: u8) -> JobSpec {
         self.count = self.count.wrapping_add(1);
         let mut random = [0; 10];
         random[0] = self.count;
-        Order {
+        JobSpec {
             job_id: JobId::new(self.latest, random),
             model: ModelId::parse(if user == 0 { "acme/other" } else { "acme/model" }).unwrap(),
             input: serde_json::Map::new(),
@@ -205,27 +205,27 @@ impl World {
     fn enqueue(
         &mut self,
         user: &UserKey,
-        orders: &[Order],
+        specs: &[JobSpec],
         deadline: Deadline,
-    ) -> Result<Vec<JobNews>, EnqueueRefusal> {
-        let has_tombstone = orders.iter().any(|order| self.tombstones.contains(&order.job_id));
-        let job_ids: Vec<JobId> = orders.iter().map(|order| order.job_id.clone()).collect();
-        self.turn(|machine, now| machine.enqueue(user, orders.to_vec(), &share(), deadline, has_tombstone, now))?;
+    ) -> Result<Vec<JobUpdate>, EnqueueRefusal> {
+        let has_tombstone = specs.iter().any(|spec| self.tombstones.contains(&spec.job_id));
+        let job_ids: Vec<JobId> = specs.iter().map(|spec| spec.job_id.clone()).collect();
+        self.turn(|machine, now| machine.enqueue(user, specs.to_vec(), &share(), deadline, has_tombstone, now))?;
         match self.turn(|machine, now| machine.present(&job_ids, now)) {
-            DispatcherReply::Jobs(news) => Ok(news),
+            DispatcherReply::Jobs(updates) => Ok(updates),
             reply => panic!("{reply:?}"),
         }
     }
 
     /// Sends an enqueue and applies its reply, or starts the withdrawal if there is none.
-    fn hand_over(&mut self, user: UserKey, orders: Vec<Order>, deadline: Deadline, fate: Vendor) {
+    fn hand_over(&mut self, user: UserKey, specs: Vec<JobSpec>, deadline: Deadline, fate: Vendor) {
         let (arrives, is_answered) = fate.message();
-        let answer = arrives.then(|| self.enqueue(&user, &orders, deadline));
-        let job_ids: Vec<JobId> = orders.into_iter().map(|order| order.job_id).collect();
+        let answer = arrives.then(|| self.enqueue(&user, &specs, deadline));
+        let job_ids: Vec<JobId> = specs.into_iter().map(|spec| spec.job_id).collect();
         match answer.filter(|_| is_answered) {
-            Some(Ok(news)) => {
-                assert_eq!(news.len(), job_ids.len(), "all or none");
-                self.apply_updates(&user, &news);
+            Some(Ok(updates)) => {
+                assert_eq!(updates.len(), job_ids.len(), "all or none");
+                self.apply_updates(&user, &updates);
             }
             Some(Err(_)) => {
                 for job_id in &job_ids {
@@ -252,24 +252,24 @@ impl World {
         }
         let (arrives, is_answered) = fate.message();
         let reply = arrives.then(|| self.withdraw_arrives(&job_ids));
-        let Some(news) = reply.filter(|_| is_answered) else {
+        let Some(updates) = reply.filter(|_| is_answered) else {
             if !arrives {
                 self.pending.push(Work::LateWithdraw { job_ids: job_ids.clone() });
             }
             // The Ledger's alarm retries.
             return self.pending.push(Work::Withdraw { user, job_ids });
         };
-        if news.is_empty() {
+        if updates.is_empty() {
             return self.undo(&user, &job_ids);
         }
-        self.apply_updates(&user, &news);
+        self.apply_updates(&user, &updates);
         self.ledger(&user).set_withdrawing(&job_ids, false);
     }
 
-    fn withdraw_arrives(&mut self, job_ids: &[JobId]) -> Vec<JobNews> {
+    fn withdraw_arrives(&mut self, job_ids: &[JobId]) -> Vec<JobUpdate> {
         let has_tombstone = job_ids.iter().any(|id| self.tombstones.contains(id));
         match self.turn(|machine, now| machine.withdraw(job_ids, has_tombstone, now)) {
-            DispatcherReply::Jobs(news) => news,
+            DispatcherReply::Jobs(updates) => updates,
             reply => panic!("{reply:?}"),
         }
     }
@@ -294,10 +294,10 @@ impl World {
             }
             match self.turn(|machine, now| machine.present(std::slice::from_ref(job_id), now)) {
                 // The withdrawal leaves a tombstone, which refuses an enqueue that is still in flight.
-                DispatcherReply::Jobs(news) if news.is_empty() => {
+                DispatcherReply::Jobs(updates) if updates.is_empty() => {
                     return self.pending.push(Work::Withdraw { user, job_ids });
                 }
-                DispatcherReply::Jobs(news) => self.apply_updates(&user, &news),
+                DispatcherReply::Jobs(updates) => self.apply_updates(&user, &updates),
                 reply => panic!("{reply:?}"),
             }
         }
@@ -306,14 +306,14 @@ impl World {
     fn answer(&mut self, pick: usize, vendor: Vendor) {
         let Some(index) = pick.checked_rem(self.pending.len()) else { return };
         match self.pending.remove(index) {
-            Work::Enqueue { user, orders, deadline } => self.hand_over(user, orders, deadline, vendor),
+            Work::Enqueue { user, specs, deadline } => self.hand_over(user, specs, deadline, vendor),
             Work::Withdraw { user, job_ids } => self.withdraw(user, job_ids, vendor),
             Work::LateWithdraw { job_ids } => drop(self.withdraw_arrives(&job_ids)),
             Work::Find { user, job_ids } => self.find(user, job_ids, vendor),
-            Work::Action(Action::Submit { order }) => {
-                *self.taken.entry(order.job_id.clone()).or_default() += u32::from(vendor.accepts_create());
+            Work::Action(Action::Submit { spec }) => {
+                *self.taken.entry(spec.job_id.clone()).or_default() += u32::from(vendor.accepts_create());
                 let answer = vendor::to_create(vendor);
-                self.turn(|machine, now| machine.submit_finished(&order.job_id, &answer, now));
+                self.turn(|machine, now| machine.submit_finished(&spec.job_id, &answer, now));
             }
             Work::Action(Action::Poll { job_id, .. }) => {
                 let answer = vendor::to_poll(vendor);
@@ -326,11 +326,11 @@ impl World {
             Work::Action(Action::Deliver(delivery)) => {
                 let (arrives, is_acknowledged) = vendor.message();
                 if arrives {
-                    self.apply_updates(&delivery.user, &delivery.news);
+                    self.apply_updates(&delivery.user, &delivery.updates);
                 }
                 self.turn(|machine, now| match is_acknowledged {
-                    true => machine.delivered(&delivery.user, &delivery.news),
-                    false => machine.delivery_failed(&delivery.user, &delivery.news, now),
+                    true => machine.delivered(&delivery.user, &delivery.updates),
+                    false => machine.delivery_failed(&delivery.user, &delivery.updates, now),
                 });
             }
             Work::Action(Action::FetchModels) => self.turn(|machine, now| machine.models_finished(None, now)),
@@ -343,15 +343,15 @@ impl World {
         let mut found = Vec::new();
         for work in std::mem::take(&mut self.pending) {
             match work {
-                Work::Action(Action::Submit { order }) => {
-                    *self.taken.entry(order.job_id.clone()).or_default() += 1;
+                Work::Action(Action::Submit { spec }) => {
+                    *self.taken.entry(spec.job_id.clone()).or_default() += 1;
                 }
                 Work::Action(_) => {}
-                Work::Enqueue { user, orders, deadline } => {
+                Work::Enqueue { user, specs, deadline } => {
                     if self.count.is_multiple_of(2) {
-                        let _ = self.enqueue(&user, &orders, deadline);
+                        let _ = self.enqueue(&user, &specs, deadline);
                     }
-                    let job_ids = orders.into_iter().map(|order| order.job_id).collect();
+                    let job_ids = specs.into_iter().map(|spec| spec.job_id).collect();
                     found.push(Work::Find { user, job_ids });
                 }
                 work @ (Work::Withdraw { .. } | Work::LateWithdraw { .. } | Work::Find { .. }) => found.push(work),
@@ -374,18 +374,19 @@ impl World {
         if !is_handed_over {
             return;
         }
-        let DispatcherReply::Jobs(news) = self.turn(|machine, now| machine.present(std::slice::from_ref(job_id), now))
+        let DispatcherReply::Jobs(updates) =
+            self.turn(|machine, now| machine.present(std::slice::from_ref(job_id), now))
         else {
             return;
         };
-        if news.is_empty() {
+        if updates.is_empty() {
             let now = self.latest;
             let ledger = self.ledger(user);
             let is_open = ledger.records.get(job_id).is_some_and(|record| !record.status.is_terminal());
             assert!(!is_open, "lost: nothing in this world loses a row");
             ledger.lose(job_id, now);
         }
-        self.apply_updates(user, &news);
+        self.apply_updates(user, &updates);
     }
 
     pub fn take(&mut self, step: Step) {
@@ -394,18 +395,18 @@ impl World {
             Step::Repeat { pick } => {
                 let Some((id, user)) = self.pick(pick) else { return };
                 if self.ledger(&user).records.contains_key(&id) {
-                    let (order, deadline) = (self.owners[&id].1.clone(), Deadline::after(self.latest, 1_600));
+                    let (spec, deadline) = (self.owners[&id].1.clone(), Deadline::after(self.latest, 1_600));
                     // A duplicate enqueue. A real one repeats the whole batch; this job stands for all of it.
                     let is_known = self.machine.job(&id).is_some() || self.tombstones.contains(&id);
                     if is_known {
-                        let _ = self.enqueue(&user, &[order], deadline);
+                        let _ = self.enqueue(&user, &[spec], deadline);
                     }
                 }
             }
             Step::Cancel { pick } => {
                 let Some((id, user)) = self.pick(pick) else { return };
-                if let DispatcherReply::Jobs(news) = self.turn(|machine, now| machine.cancel(&id, now)) {
-                    self.apply_updates(&user, &news);
+                if let DispatcherReply::Jobs(updates) = self.turn(|machine, now| machine.cancel(&id, now)) {
+                    self.apply_updates(&user, &updates);
                 }
             }
             Step::Hook { pick } => {
@@ -416,7 +417,7 @@ impl World {
                 let Some((id, user)) = self.pick(pick) else { return };
                 self.ask(&id, &user);
             }
-            Step::Answer { pick, vendor } => self.answer(pick, vendor),
+            Step::VendorReply { pick, vendor } => self.answer(pick, vendor),
             Step::Crash => self.crash(),
             Step::Wait { millis } => {
                 self.now = self.now.plus_millis(millis);
@@ -444,13 +445,13 @@ impl World {
     /// Checks that the key's reservations are the prices of its open jobs, and that spent plus reserved credits stay
     /// within the day's, apart from the 1.5 credits that each `EndedDearer` costs above its price.
     fn check_key_account(&self) {
-        let days: BTreeSet<_> = self.owners.values().map(|(_, order)| order.day()).collect();
+        let days: BTreeSet<_> = self.owners.values().map(|(_, spec)| spec.day()).collect();
         for day in days {
             let (spent, reserved) = self.state.accounts.of(KEY_ACCOUNT, day);
-            let open = self.jobs.values().filter(|job| job.state != JobState::Unknown && job.order.day() == day);
+            let open = self.jobs.values().filter(|job| job.state != JobState::Unknown && job.spec.day() == day);
             assert_eq!(
                 reserved.micros(),
-                open.map(|job| job.order.credits.micros()).sum::<i64>(),
+                open.map(|job| job.spec.credits.micros()).sum::<i64>(),
                 "the key's reservations"
             );
             let dearer = self.taken.len() as i64 * 1_500_000;

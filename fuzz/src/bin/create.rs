@@ -8,13 +8,13 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 use valetkey::constants::{BATCH_MAX, BATCH_MAX_DEPTH, BODY_MAX_DEPTH};
-use valetkey::ids::{FileId, JobId};
-use valetkey::json::parse_strict_object;
-use valetkey::messages::Order;
-use valetkey::model::ModelId;
-use valetkey::policy::{CreateOrder, Policy, check_batch, check_create, check_named_create, parse_policy};
-use valetkey::rejection::Rejection;
-use valetkey::upstream::request;
+use valetkey::messages::JobSpec;
+use valetkey::parse::json::parse_strict_object;
+use valetkey::policy::{CheckedCreate, Policy, check_batch, check_create, check_named_create, parse_policy};
+use valetkey::types::ids::{FileId, JobId};
+use valetkey::types::model::ModelId;
+use valetkey::vendor::request;
+use valetkey::wire::rejection::Rejection;
 use valetkey_fuzz::json;
 use valetkey_fuzz::settings::{grant, policy};
 
@@ -46,69 +46,69 @@ fn check(data: &[u8]) {
     }
     let Ok(body) = parse_strict_object(&text, BATCH_MAX_DEPTH) else { return };
     match check_batch(&POLICY, &grant(), body.clone()) {
-        Ok(orders) => {
+        Ok(specs) => {
             let items = body["predictions"].as_array().expect("a list");
-            assert!((1..=BATCH_MAX.min(10)).contains(&items.len()) && orders.len() == items.len());
+            assert!((1..=BATCH_MAX.min(10)).contains(&items.len()) && specs.len() == items.len());
             assert_eq!(body.len(), 1);
-            for (item, order) in items.iter().zip(orders) {
-                check_order(item.as_object().expect("an object"), &order);
+            for (item, spec) in items.iter().zip(specs) {
+                check_order(item.as_object().expect("an object"), &spec);
             }
         }
         Err(rejection) => check_rejection(&rejection),
     }
 }
 
-fn check_answer(body: &Map<String, Value>, answer: Result<CreateOrder, Rejection>) {
+fn check_answer(body: &Map<String, Value>, answer: Result<CheckedCreate, Rejection>) {
     match answer {
-        Ok(order) => check_order(body, &order),
+        Ok(spec) => check_order(body, &spec),
         Err(rejection) => check_rejection(&rejection),
     }
 }
 
-fn check_order(body: &Map<String, Value>, order: &CreateOrder) {
+fn check_order(body: &Map<String, Value>, spec: &CheckedCreate) {
     assert!(body.keys().all(|name| ["input", "image_count", "model", "provider"].contains(&name.as_str())));
     let (model, provider) = (body.get("model"), body.get("provider"));
-    assert!(model.is_none_or(|model| model == order.model.name() || model == order.model.as_str()), "{model:?}");
-    assert!(provider.is_none_or(|provider| provider == order.model.owner()), "{provider:?}");
-    let rules = &POLICY.models[&order.model];
+    assert!(model.is_none_or(|model| model == spec.model.name() || model == spec.model.as_str()), "{model:?}");
+    assert!(provider.is_none_or(|provider| provider == spec.model.owner()), "{provider:?}");
+    let rules = &POLICY.models[&spec.model];
     let input = body["input"].as_object().expect("an input");
-    assert!(input.keys().all(|name| order.input.contains_key(name)), "an input is lost");
-    for (name, value) in &order.input {
+    assert!(input.keys().all(|name| spec.input.contains_key(name)), "an input is lost");
+    for (name, value) in &spec.input {
         let rule = rules.input.get(name).unwrap_or_else(|| panic!("{name} has no rule"));
         assert!(rule.accepts(value) && (input.get(name).or(rule.default.as_ref()) == Some(value)), "{name}: {value}");
     }
-    assert!(rules.input.iter().all(|(name, rule)| !rule.required || order.input.contains_key(name)));
-    assert_eq!(body.get("image_count").map_or(Some(1), Value::as_u64), Some(order.image_count.into()));
-    assert!((1..=rules.max_image_count).contains(&order.image_count));
-    assert_eq!(order.credits.micros(), rules.credits.micros() * i64::from(order.image_count));
-    assert_eq!(order.max_seconds, rules.max_seconds);
-    check_files(order);
+    assert!(rules.input.iter().all(|(name, rule)| !rule.required || spec.input.contains_key(name)));
+    assert_eq!(body.get("image_count").map_or(Some(1), Value::as_u64), Some(spec.image_count.into()));
+    assert!((1..=rules.max_image_count).contains(&spec.image_count));
+    assert_eq!(spec.credits.micros(), rules.credits.micros() * i64::from(spec.image_count));
+    assert_eq!(spec.max_seconds, rules.max_seconds);
+    check_files(spec);
 
     // The vendor gets that and nothing else, and it would be accepted again.
-    let sent = Order {
+    let sent = JobSpec {
         job_id: JobId::parse("pred_01jh0000000000000000000000").unwrap(),
-        model: order.model.clone(),
-        input: order.input.clone(),
-        image_count: order.image_count,
-        credits: order.credits,
-        max_seconds: order.max_seconds,
+        model: spec.model.clone(),
+        input: spec.input.clone(),
+        image_count: spec.image_count,
+        credits: spec.credits,
+        max_seconds: spec.max_seconds,
     };
     let sent = request::create("https://api.vendor.example/v1", &sent, None).body.expect("a body");
     let sent = parse_strict_object(sent.as_bytes(), BODY_MAX_DEPTH).expect("what is sent is strict JSON");
     assert!(sent.keys().all(|name| ["input", "image_count"].contains(&name.as_str())));
-    let again = check_create(&POLICY, &grant(), &order.model, sent).expect("what is sent is acceptable");
-    assert_eq!(again, *order);
+    let again = check_create(&POLICY, &grant(), &spec.model, sent).expect("what is sent is acceptable");
+    assert_eq!(again, *spec);
 }
 
 /// Every file of the input, and no other, with its place.
-fn check_files(order: &CreateOrder) {
-    let input = Value::Object(order.input.clone());
-    for (pointer, file_id) in &order.files {
+fn check_files(spec: &CheckedCreate) {
+    let input = Value::Object(spec.input.clone());
+    for (pointer, file_id) in &spec.files {
         assert_eq!(input.pointer(pointer).and_then(Value::as_str), Some(file_id.as_str()));
     }
-    let in_files = |name: &str| order.input.get(name).map(json::string_values).unwrap_or_default();
+    let in_files = |name: &str| spec.input.get(name).map(json::string_values).unwrap_or_default();
     let expected = [in_files("layers"), in_files("mask")].concat();
-    let found: Vec<&str> = order.files.iter().map(|(_, file_id)| file_id.as_str()).collect();
+    let found: Vec<&str> = spec.files.iter().map(|(_, file_id)| file_id.as_str()).collect();
     assert_eq!(found, expected);
     assert!(expected.iter().all(|text| FileId::parse(text).is_some()));
 }

@@ -3,7 +3,7 @@
 
 #![cfg_attr(fuzzing, no_main)]
 
-use valetkey::auth::{Form, TokenRequest, parse_revocation};
+use valetkey::oauth::{Form, TokenRequest, parse_revocation};
 
 valetkey_fuzz::target!(check);
 

@@ -3,14 +3,14 @@
 
 #![cfg_attr(fuzzing, no_main)]
 
-use valetkey::credits::MicroCredits;
-use valetkey::headers::{
+use valetkey::types::credits::MicroCredits;
+use valetkey::types::ids::{BatchId, FileId, JobId, RequestId};
+use valetkey::types::model::ModelId;
+use valetkey::types::secret::VendorKey;
+use valetkey::vendor::webhook::{capability, check_capability};
+use valetkey::wire::headers::{
     Credentials, client_request_id, is_idempotency_key, is_json_media_type, parse_authorization, preferred_wait_secs,
 };
-use valetkey::hook::{capability, check_capability};
-use valetkey::ids::{BatchId, FileId, JobId, RequestId};
-use valetkey::model::ModelId;
-use valetkey::secret::VendorKey;
 use valetkey_fuzz::settings::VENDOR_KEY;
 
 valetkey_fuzz::target!(check);

@@ -4,7 +4,7 @@
 #![cfg_attr(fuzzing, no_main)]
 
 use serde_json::Value;
-use valetkey::json::{parse_strict, parse_strict_object};
+use valetkey::parse::json::{parse_strict, parse_strict_object};
 use valetkey_fuzz::json::Any;
 
 valetkey_fuzz::target!(check);

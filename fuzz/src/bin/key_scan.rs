@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use ct_codecs::{Base64NoPadding, Base64UrlSafeNoPadding, Encoder, Hex};
 use serde_json::Value;
-use valetkey::secret::VendorKey;
-use valetkey::upstream::key_scan::KeyScan;
+use valetkey::types::secret::VendorKey;
+use valetkey::vendor::key_scan::KeyScan;
 use valetkey_fuzz::json;
 use valetkey_fuzz::settings::VENDOR_KEY;
 

@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use valetkey::constants::{KEY_SET_MAX_BYTES, KEY_SET_MAX_DEPTH};
-use valetkey::json::parse_strict;
-use valetkey::time::UnixMillis;
+use valetkey::parse::json::parse_strict;
 use valetkey::token::{Algorithm, Issuer, Key, KeyFamily, KeySet, KeySetProblem, parse_issuers};
+use valetkey::types::time::UnixMillis;
 use valetkey_fuzz::json;
 use valetkey_fuzz::tokens::public_set;
 

@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 
 use ed25519_compact::{KeyPair, Seed};
 use serde_json::{Value, json};
-use valetkey::time::UnixSeconds;
 use valetkey::token::{PROOF_ALGORITHMS, Proof, ProofTarget};
+use valetkey::types::time::UnixSeconds;
 use valetkey_fuzz::json;
 use valetkey_fuzz::tokens::{NOW, encode};
 

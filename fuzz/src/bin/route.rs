@@ -4,8 +4,8 @@
 #![cfg_attr(fuzzing, no_main)]
 
 use url::Url;
-use valetkey::headers::split_url;
-use valetkey::route::{AccountView, NoRoute, Route};
+use valetkey::wire::headers::split_url;
+use valetkey::wire::route::{AccountView, NoRoute, Route};
 
 valetkey_fuzz::target!(check);
 

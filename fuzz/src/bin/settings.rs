@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use url::Url;
 use valetkey::config::{self, Config};
-use valetkey::loopback::is_loopback_host;
-use valetkey::setting_url::BaseUrl;
+use valetkey::parse::url::BaseUrl;
+use valetkey::parse::url::is_loopback_host;
 use valetkey_fuzz::settings::{SECRET, VENDOR_KEY, policy};
 
 valetkey_fuzz::target!(check);

@@ -6,8 +6,8 @@
 
 use std::sync::LazyLock;
 
-use valetkey::time::UnixSeconds;
 use valetkey::token::{Possession, Purpose, remote_keys_of, verify};
+use valetkey::types::time::UnixSeconds;
 use valetkey_fuzz::tokens::{ISSUERS, KEYS, NOW, good_claims, good_header, sign};
 
 valetkey_fuzz::target!(check);

@@ -11,20 +11,20 @@ use url::Url;
 use valetkey::constants::{
     MODEL_LIST_MAX, OUTPUT_URL_MAX_CHARS, OUTPUTS_MAX, RETRY_AFTER_MAX_SECS, VENDOR_ID_MAX_BYTES,
 };
-use valetkey::credits::MicroCredits;
-use valetkey::ids::JobId;
-use valetkey::model::ModelId;
-use valetkey::prediction::{PredictionRecord, Status};
-use valetkey::secret::VendorKey;
-use valetkey::time::{UnixMillis, UtcDay};
-use valetkey::upstream::answer::{
-    Answer, Progress, VendorPrediction, VendorResponse, is_error_envelope, read_file_id, read_prediction,
+use valetkey::types::credits::MicroCredits;
+use valetkey::types::ids::JobId;
+use valetkey::types::model::ModelId;
+use valetkey::types::prediction::{PredictionRecord, Status};
+use valetkey::types::secret::VendorKey;
+use valetkey::types::time::{UnixMillis, UtcDay};
+use valetkey::vendor::key_scan::KeyScan;
+use valetkey::vendor::models::read_models;
+use valetkey::vendor::output::OutputRule;
+use valetkey::vendor::reply::{
+    Progress, VendorPrediction, VendorReply, VendorResponse, is_error_envelope, read_file_id, read_prediction,
 };
-use valetkey::upstream::key_scan::KeyScan;
-use valetkey::upstream::models::read_models;
-use valetkey::upstream::output::OutputRule;
-use valetkey::upstream::request;
-use valetkey::upstream::verdict::{CreateVerdict, PollVerdict, of_create, of_poll};
+use valetkey::vendor::request;
+use valetkey::vendor::verdict::{CreateVerdict, PollVerdict, of_create, of_poll};
 use valetkey_fuzz::json;
 use valetkey_fuzz::settings::VENDOR_KEY;
 
@@ -77,7 +77,7 @@ fn check(data: &[u8]) {
 fn check_verdicts(response: &VendorResponse) {
     let read = read_prediction(response.body.as_deref().unwrap());
     let is_wait = |wait_millis: i64| (1..=RETRY_AFTER_MAX_SECS * 1_000).contains(&wait_millis);
-    match of_create(&Answer::Response(response.clone())) {
+    match of_create(&VendorReply::Response(response.clone())) {
         CreateVerdict::Accepted { vendor_id, prediction } => {
             assert!((200..300).contains(&response.status));
             assert_eq!((Some(&vendor_id), Some(&prediction)), (prediction.id.as_ref(), read.as_ref()));
@@ -91,7 +91,7 @@ fn check_verdicts(response: &VendorResponse) {
         | CreateVerdict::InputRefused
         | CreateVerdict::Refused => assert!((400..500).contains(&response.status)),
     }
-    match of_poll(&Answer::Response(response.clone())) {
+    match of_poll(&VendorReply::Response(response.clone())) {
         PollVerdict::Seen(prediction) => assert_eq!(Some(prediction), read),
         PollVerdict::Throttled { wait_millis } => assert!(is_wait(wait_millis), "{wait_millis}"),
         PollVerdict::Missing | PollVerdict::Failed => {}
@@ -170,7 +170,7 @@ fn record(prediction: &VendorPrediction, output: Vec<String>) -> PredictionRecor
         queue: None,
         day: UtcDay(0),
         jti: None,
-        key: None,
+        idempotency_key: None,
         batch_id: None,
         heard_at: UnixMillis(0),
         ask_at: UnixMillis(0),

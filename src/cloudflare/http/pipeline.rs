@@ -8,7 +8,7 @@ use worker::{Context, Env};
 
 use crate::cloudflare::http::authentication;
 use crate::cloudflare::http::context::Call;
-use crate::cloudflare::http::response::{self, Answer, Reply};
+use crate::cloudflare::http::response::{self, Reply, Response};
 use crate::cloudflare::http::routes::{admin, assets, create, events, files, reads, token_endpoint, vendor_stream};
 use crate::cloudflare::objects::client::ask_dispatcher;
 use crate::cloudflare::runtime::deployment::{Deployment, deployment};
@@ -99,7 +99,7 @@ async fn answer(
         OriginCheck::Allowed(_) if is_admin => OriginCheck::None,
         other => other,
     };
-    let write = |answer: &Answer| response::write(answer, request_id, origin, Some(&deployment), is_head);
+    let write = |answer: &Response| response::write(answer, request_id, origin, Some(&deployment), is_head);
     // 2
     let is_off = match crate::wire::route::feature(url.path) {
         Some(Feature::Demo) => !config.demo,
@@ -121,7 +121,7 @@ async fn answer(
         }
         // 4
         (Err(NoRoute::Options(allow)), _) => {
-            return write(&Answer { allow: Some(allow), is_preflight: true, ..Answer::empty(204) });
+            return write(&Response { allow: Some(allow), is_preflight: true, ..Response::empty(204) });
         }
         (Ok(route), _) => route,
     };
@@ -167,11 +167,11 @@ async fn answer(
         return write(&answer);
     }
     let answer = match authorized(&call, &route, trace).await {
-        Ok(Reply::Answer(answer)) => answer,
+        Ok(Reply::Complete(answer)) => answer,
         Ok(Reply::Open(response)) => return Ok(response),
         Err(rejection) => refuse(rejection, request_id, trace),
     };
-    write(&Answer { rate: call.rate.get(), ..answer })
+    write(&Response { rate: call.rate.get(), ..answer })
 }
 
 /// The vendor's webhook: a good capability brings a poll forward, whatever stands in the body; any other is not found,
@@ -182,7 +182,7 @@ async fn called_back(
     capability: &str,
     request_id: &RequestId,
     trace: &mut Trace,
-) -> Answer {
+) -> Response {
     let config = &deployment.config;
     let keys = std::iter::once(&config.vendor_key).chain(&config.vendor_key_next);
     let Some(job_id) = webhook::check_capability(capability, keys) else {
@@ -190,11 +190,11 @@ async fn called_back(
     };
     // Only a hint: the poll plan goes on without it.
     let _ = ask_dispatcher(env, &DispatcherRequest::Hook { job_id }, ACK_TIMEOUT_MILLIS).await;
-    Answer::empty(204)
+    Response::empty(204)
 }
 
 /// What anybody may read: our public keys, and where the endpoints are.
-fn published(route: &Route, deployment: &Deployment) -> Option<Answer> {
+fn published(route: &Route, deployment: &Deployment) -> Option<Response> {
     let config = &deployment.config;
     let (keys, public_url) = (config.signing_keys.as_ref()?, config.public_url.as_ref()?);
     let document = match route {
@@ -202,28 +202,28 @@ fn published(route: &Route, deployment: &Deployment) -> Option<Answer> {
         Route::ServerMetadata => oauth::metadata(public_url),
         _ => return None,
     };
-    Some(Answer { cache_control: response::PUBLIC_CACHE, ..Answer::json(200, &document) })
+    Some(Response { cache_control: response::PUBLIC_CACHE, ..Response::json(200, &document) })
 }
 
-fn probe(route: &Route, problems: Option<&[Problem]>) -> Option<Answer> {
+fn probe(route: &Route, problems: Option<&[Problem]>) -> Option<Response> {
     let (status, body) = match (route, problems) {
         (Route::Ready, Some(problems)) => (503, json!({"status": "misconfigured", "errors": problems})),
         (Route::Ready, None) => (200, json!({"status": "ready"})),
         (Route::Health, _) => (200, json!({"status": "ok"})),
         _ => return None,
     };
-    Some(Answer::json(status, &body))
+    Some(Response::json(status, &body))
 }
 
-fn refuse(rejection: Rejection, request_id: &RequestId, trace: &mut Trace) -> Answer {
+fn refuse(rejection: Rejection, request_id: &RequestId, trace: &mut Trace) -> Response {
     trace.refused = Some((rejection.code.wire().code, rejection.reason));
-    Answer::rejection(&rejection, request_id)
+    Response::rejection(&rejection, request_id)
 }
 
-fn refuse_token(refused: &Refused, trace: &mut Trace) -> Answer {
+fn refuse_token(refused: &Refused, trace: &mut Trace) -> Response {
     let wire = refused.error.wire();
     trace.refused = Some((wire.error, refused.reason));
-    Answer { retry_after_secs: refused.retry_after_secs, ..Answer::json_text(wire.status, refused.body()) }
+    Response { retry_after_secs: refused.retry_after_secs, ..Response::json_text(wire.status, refused.body()) }
 }
 
 /// Steps 5 and 6, and on to the route's own: 5 token 401 · 6 scope 403.
@@ -267,7 +267,7 @@ async fn authorized(call: &Call<'_>, route: &Route, trace: &mut Trace) -> Result
         | Route::ServerMetadata
         | Route::AdminRevocations => Err(Rejection::new(Code::NotFound, "route")),
     };
-    answer.map(Reply::Answer)
+    answer.map(Reply::Complete)
 }
 
 /// A body that a route does not use is bounded all the same (contract 1).

@@ -12,7 +12,7 @@ use crate::wire::rejection::{Code, Rejection};
 
 /// An answer before it is written.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     /// HTTP status.
     pub status: u16,
     /// JSON, or nothing.
@@ -42,18 +42,18 @@ pub struct Answer {
 /// What a route answers: something to write, or a stream that is open already.
 pub enum Reply {
     /// To be written.
-    Answer(Answer),
+    Complete(Response),
     /// Written by whoever opened it.
     Open(web_sys::Response),
 }
 
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self::Answer(answer)
+impl From<Response> for Reply {
+    fn from(answer: Response) -> Self {
+        Self::Complete(answer)
     }
 }
 
-impl Answer {
+impl Response {
     /// A JSON answer.
     pub fn json(status: u16, body: &Value) -> Self {
         Self::json_text(status, body.to_string())
@@ -97,7 +97,7 @@ impl Answer {
 
 /// Writes an answer. One that holds the vendor's key is not sent: a 502 goes out instead, and an alert to the log.
 pub fn write(
-    answer: &Answer,
+    answer: &Response,
     request_id: &RequestId,
     origin: OriginCheck<'_>,
     deployment: Option<&Deployment>,
@@ -117,13 +117,13 @@ pub fn write(
 }
 
 /// A 502 that says of an answer what is ours alone: the prediction that exists (contract 2), and the caller's minute.
-fn instead_of(answer: &Answer, request_id: &RequestId) -> Answer {
+fn instead_of(answer: &Response, request_id: &RequestId) -> Response {
     let rejection = Rejection::new(Code::UpstreamError, "vendor_key_in_answer");
     let rejection = Rejection { job_id: answer.created.clone(), ..rejection };
-    Answer { rate: answer.rate, ..Answer::rejection(&rejection, request_id) }
+    Response { rate: answer.rate, ..Response::rejection(&rejection, request_id) }
 }
 
-fn header_lines(answer: &Answer, request_id: &RequestId, origin: OriginCheck<'_>) -> String {
+fn header_lines(answer: &Response, request_id: &RequestId, origin: OriginCheck<'_>) -> String {
     let mut lines = common_lines(request_id, answer.cache_control);
     let mut add = |name: &str, value: &str| {
         lines.push('\n');
@@ -172,13 +172,13 @@ fn header_lines(answer: &Answer, request_id: &RequestId, origin: OriginCheck<'_>
 
 /// The headers of an open event stream. A page that opens it as a document can do nothing with it.
 pub fn stream_lines(rate: Option<Rate>, request_id: &RequestId, origin: OriginCheck<'_>) -> String {
-    let lines = header_lines(&Answer { rate, ..Answer::empty(200) }, request_id, origin);
+    let lines = header_lines(&Response { rate, ..Response::empty(200) }, request_id, origin);
     format!("{lines}\nContent-Type: text/event-stream\nContent-Security-Policy: sandbox")
 }
 
 /// The headers of a document that anybody may read.
 pub fn document_lines(request_id: &RequestId, origin: OriginCheck<'_>) -> String {
-    let answer = Answer { cache_control: PUBLIC_CACHE, ..Answer::empty(200) };
+    let answer = Response { cache_control: PUBLIC_CACHE, ..Response::empty(200) };
     format!("{}\nContent-Type: application/json", header_lines(&answer, request_id, origin))
 }
 

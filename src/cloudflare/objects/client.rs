@@ -10,14 +10,14 @@ use crate::cloudflare::http::context::Call;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{ACK_TIMEOUT_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, REVOKED_FRESH_MILLIS, REVOKED_RETRY_MILLIS};
 use crate::messages::{
-    Caller, DispatcherReply, DispatcherRequest, LedgerAnswer, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest,
+    Caller, DispatcherReply, DispatcherRequest, LedgerCall, LedgerEnvelope, LedgerRefusal, LedgerReply, LedgerRequest,
     ProofUse,
 };
 use crate::parse::digits::parse_digits;
 use crate::token::Grant;
 use crate::types::ids::{JobId, UserKey};
 use crate::types::time::{UnixMillis, UnixSeconds};
-use crate::vendor::answer::Answer as VendorAnswer;
+use crate::vendor::reply::VendorReply;
 use crate::wire::rejection::{Challenge, Code, Rejection};
 
 /// The one Dispatcher's name.
@@ -80,7 +80,7 @@ pub async fn ask_ledger(call: &Call<'_>, grant: &Grant, ask: LedgerRequest) -> R
     };
     let answer = send(call.env, &grant.user, &LedgerCall { caller: Some(caller), ask }).await?;
     call.rate.set(answer.rate);
-    accepted(answer.reply).map_err(|rejection| addressed(call, rejection))
+    accepted(answer.reply).map_err(|rejection| with_callers_challenge(call, rejection))
 }
 
 /// Uses the proof of a request that needs nothing else of the Ledger, and counts it there: it costs a row.
@@ -88,7 +88,7 @@ pub async fn use_proof(call: &Call<'_>, grant: &Grant) -> Result<(), Rejection> 
     let Some(proof) = call.proof.borrow().clone() else { return Ok(()) };
     let plan = call.deployment.config.policy.limits_for(grant)?;
     let reply = check(call.env, grant, Some(plan.requests_per_minute), Some(proof)).await?;
-    accepted(reply).map(|_| ()).map_err(|rejection| addressed(call, rejection))
+    accepted(reply).map(|_| ()).map_err(|rejection| with_callers_challenge(call, rejection))
 }
 
 /// Asks the Ledger whether a token is revoked; counts the request where it is one of a minute's, and uses its proof.
@@ -103,7 +103,7 @@ pub async fn check(
 }
 
 /// A refusal with what this caller is asked for, if it does not say so itself.
-fn addressed(call: &Call<'_>, rejection: Rejection) -> Rejection {
+fn with_callers_challenge(call: &Call<'_>, rejection: Rejection) -> Rejection {
     match rejection.challenge {
         Challenge::Bearer => rejection.challenge(call.challenge.get()),
         _ => rejection,
@@ -125,7 +125,7 @@ fn caller(grant: &Grant) -> Caller {
     Caller { issued_at: grant.issued_at, jti: grant.jti.clone(), requests_per_minute: None, proof: None }
 }
 
-async fn send(env: &Env, user: &UserKey, call: &LedgerCall) -> Result<LedgerAnswer, Rejection> {
+async fn send(env: &Env, user: &UserKey, call: &LedgerCall) -> Result<LedgerEnvelope, Rejection> {
     let unavailable = || limiter_unavailable("ledger_unavailable");
     let message = message(call, call.ask.holds_content()).map_err(|_| unavailable())?;
     let namespace = ledgers(env).map_err(|_| unavailable())?;
@@ -177,7 +177,7 @@ pub fn limiter_unavailable(reason: &'static str) -> Rejection {
 /// May the edge send the vendor one request of its own? The vendor's id of the prediction, and the key to use.
 pub async fn ask_permit(call: &Call<'_>, job_id: Option<JobId>) -> Result<(Option<String>, Option<String>), Rejection> {
     match ask_dispatcher(call.env, &DispatcherRequest::Permit { job_id }, ACK_TIMEOUT_MILLIS).await {
-        Ok(DispatcherReply::Permit { vendor_id, key }) => Ok((vendor_id, key)),
+        Ok(DispatcherReply::Permit { vendor_id, vendor_key_fingerprint }) => Ok((vendor_id, vendor_key_fingerprint)),
         Ok(DispatcherReply::Wait { retry_after_secs }) => {
             Err(Rejection::new(Code::UpstreamUnavailable, "vendor_requests").retry_after(retry_after_secs))
         }
@@ -188,10 +188,10 @@ pub async fn ask_permit(call: &Call<'_>, job_id: Option<JobId>) -> Result<(Optio
 }
 
 /// What a vendor answer to a request of the edge's own is on the wire, where it is no success.
-pub fn vendor_refusal(answer: &VendorAnswer) -> Rejection {
-    let VendorAnswer::Response(response) = answer else {
+pub fn vendor_refusal(answer: &VendorReply) -> Rejection {
+    let VendorReply::Response(response) = answer else {
         return match answer {
-            VendorAnswer::TimedOut => Rejection::new(Code::UpstreamTimeout, "vendor_silent"),
+            VendorReply::TimedOut => Rejection::new(Code::UpstreamTimeout, "vendor_silent"),
             _ => Rejection::new(Code::UpstreamError, "vendor_broken"),
         };
     };

@@ -1,7 +1,7 @@
 //! A request that JavaScript drives: what is answered without waiting is answered in the call that asks, and a call of an
 //! object costs one crossing out and one back instead of promises and closures on both sides.
 //!
-//! Invariant: while a future is driven it awaits one thing at a time. An object's reply comes through [`Exchange::resume`];
+//! Invariant: while a future is driven it awaits one thing at a time. An object's reply comes through [`DrivenRequest::resume`];
 //! at any other wait the future is handed over to the ordinary executor for good.
 
 use std::cell::RefCell;
@@ -15,7 +15,7 @@ use wasm_bindgen::prelude::*;
 type Work = Pin<Box<dyn Future<Output = Result<web_sys::Response, JsValue>>>>;
 
 /// What a driven future and its driver tell each other during a poll.
-enum Desk {
+enum Mailbox {
     /// No future is driven at this moment.
     Closed,
     /// One is, and may ask for a call.
@@ -27,17 +27,17 @@ enum Desk {
 }
 
 thread_local! {
-    static DESK: RefCell<Desk> = const { RefCell::new(Desk::Closed) };
+    static MAILBOX: RefCell<Mailbox> = const { RefCell::new(Mailbox::Closed) };
 }
 
 /// A request that waits for an object. JavaScript owns it, so that one that is dropped is collected.
 #[wasm_bindgen]
-pub struct Exchange {
+pub struct DrivenRequest {
     work: Work,
 }
 
 #[wasm_bindgen]
-impl Exchange {
+impl DrivenRequest {
     /// A request comes in. Returns a `Response`, a promise of one, or an array: a call to make (namespace, name,
     /// message, milliseconds) and the exchange that its reply resumes.
     pub fn begin(request: web_sys::Request, env: worker::Env, context: worker::worker_sys::Context) -> JsValue {
@@ -50,23 +50,23 @@ impl Exchange {
 
     /// The reply is here, or `undefined` if there is none. Returns the same as `begin`.
     pub fn resume(self, reply: Option<String>) -> JsValue {
-        DESK.set(Desk::Replied(reply));
+        MAILBOX.set(Mailbox::Replied(reply));
         drive(self.work)
     }
 }
 
 fn drive(mut work: Work) -> JsValue {
-    DESK.with_borrow_mut(|desk| {
-        if matches!(desk, Desk::Closed) {
-            *desk = Desk::Open;
+    MAILBOX.with_borrow_mut(|mailbox| {
+        if matches!(mailbox, Mailbox::Closed) {
+            *mailbox = Mailbox::Open;
         }
     });
     let polled = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    match (polled, DESK.replace(Desk::Closed)) {
+    match (polled, MAILBOX.replace(Mailbox::Closed)) {
         (Poll::Ready(Ok(response)), _) => response.into(),
         (Poll::Ready(Err(error)), _) => js_sys::Promise::reject(&error).into(),
-        (Poll::Pending, Desk::Asked(call)) => {
-            call.push(&Exchange { work }.into());
+        (Poll::Pending, Mailbox::Asked(call)) => {
+            call.push(&DrivenRequest { work }.into());
             call.into()
         }
         // A body, or an asset: it is polled again there, with a waker.
@@ -80,15 +80,15 @@ fn drive(mut work: Work) -> JsValue {
 pub async fn ask(namespace: &JsValue, name: &str, message: &str, timeout: i32) -> Option<Option<String>> {
     let mut asked = false;
     std::future::poll_fn(move |_| {
-        DESK.with_borrow_mut(|desk| match std::mem::replace(desk, Desk::Open) {
-            Desk::Open if !asked => {
+        MAILBOX.with_borrow_mut(|mailbox| match std::mem::replace(mailbox, Mailbox::Open) {
+            Mailbox::Open if !asked => {
                 asked = true;
-                *desk = Desk::Asked(Array::of4(namespace, &name.into(), &message.into(), &timeout.into()));
+                *mailbox = Mailbox::Asked(Array::of4(namespace, &name.into(), &message.into(), &timeout.into()));
                 Poll::Pending
             }
-            Desk::Replied(reply) if asked => Poll::Ready(Some(reply)),
+            Mailbox::Replied(reply) if asked => Poll::Ready(Some(reply)),
             other => {
-                *desk = other;
+                *mailbox = other;
                 Poll::Ready(if asked { Some(None) } else { None })
             }
         })

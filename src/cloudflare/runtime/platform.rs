@@ -11,13 +11,13 @@ use wasm_bindgen::prelude::*;
 
 use crate::cloudflare::runtime::driver;
 use crate::constants::{
-    EVENT_HEARTBEAT_MILLIS, FILE_UPLOAD_MILLIS, STREAM_SILENCE_MILLIS, UPSTREAM_BODY_MAX_BYTES,
-    UPSTREAM_FIRST_BYTE_MILLIS, UPSTREAM_TOTAL_MILLIS,
+    EVENT_HEARTBEAT_MILLIS, FILE_UPLOAD_MILLIS, STREAM_SILENCE_MILLIS, VENDOR_BODY_MAX_BYTES, VENDOR_FIRST_BYTE_MILLIS,
+    VENDOR_TOTAL_MILLIS,
 };
 use crate::types::secret::VendorKey;
 use crate::types::time::UnixMillis;
-use crate::vendor::answer::{Answer, VendorResponse};
-use crate::vendor::request::{USER_AGENT, UpstreamRequest};
+use crate::vendor::reply::{VendorReply, VendorResponse};
+use crate::vendor::request::{USER_AGENT, VendorRequest};
 use crate::wire::headers::RequestHead;
 
 /// Bundled because platform.js imports it; nothing is called from here.
@@ -66,7 +66,7 @@ mod js {
         ) -> Result<JsValue, JsValue>;
         #[wasm_bindgen(catch, js_name = fetchUpstream)]
         #[allow(clippy::too_many_arguments, reason = "one crossing instead of an object built member by member")]
-        pub async fn fetch_upstream(
+        pub async fn fetch_vendor(
             method: &str,
             url: &str,
             authorization: &str,
@@ -78,7 +78,7 @@ mod js {
         ) -> Result<JsValue, JsValue>;
         #[wasm_bindgen(catch, js_name = uploadUpstream)]
         #[allow(clippy::too_many_arguments, reason = "one crossing instead of an object built member by member")]
-        pub async fn upload_upstream(
+        pub async fn upload_to_vendor(
             request: &web_sys::Request,
             length: f64,
             url: &str,
@@ -237,40 +237,40 @@ pub fn binding(env: &worker::Env, name: &str) -> Result<JsValue, PlatformError> 
 }
 
 /// Sends a request to the vendor with `key` and reads the answer within all limits.
-pub async fn fetch_upstream(request: &UpstreamRequest, key: &VendorKey) -> Answer {
+pub async fn fetch_vendor(request: &VendorRequest, key: &VendorKey) -> VendorReply {
     let authorization = format!("Bearer {}", key.expose());
-    let limit = u32::try_from(UPSTREAM_BODY_MAX_BYTES).unwrap_or(u32::MAX);
-    let answer = js::fetch_upstream(
+    let limit = u32::try_from(VENDOR_BODY_MAX_BYTES).unwrap_or(u32::MAX);
+    let answer = js::fetch_vendor(
         request.method,
         &request.url,
         &authorization,
         USER_AGENT,
         request.body.as_deref(),
-        UPSTREAM_FIRST_BYTE_MILLIS,
-        UPSTREAM_TOTAL_MILLIS,
+        VENDOR_FIRST_BYTE_MILLIS,
+        VENDOR_TOTAL_MILLIS,
         limit,
     )
     .await;
-    answer.map_or(Answer::Broken, |answer| read_answer(&answer))
+    answer.map_or(VendorReply::Broken, |answer| read_answer(&answer))
 }
 
 /// Hands a client's body of `length` bytes through to the vendor, and reads the answer.
-pub async fn upload_upstream(
+pub async fn upload_to_vendor(
     body_of: &web_sys::Request,
     length: u64,
     content_type: &str,
-    request: &UpstreamRequest,
+    request: &VendorRequest,
     key: &VendorKey,
-) -> Answer {
+) -> VendorReply {
     let authorization = format!("Bearer {}", key.expose());
-    let limit = u32::try_from(UPSTREAM_BODY_MAX_BYTES).unwrap_or(u32::MAX);
+    let limit = u32::try_from(VENDOR_BODY_MAX_BYTES).unwrap_or(u32::MAX);
     // At most 90 million.
     #[allow(clippy::as_conversions, clippy::cast_precision_loss, reason = "exact below 2^53")]
     let length = length as f64;
     let (url, total) = (&request.url, FILE_UPLOAD_MILLIS);
     let answer =
-        js::upload_upstream(body_of, length, url, &authorization, USER_AGENT, content_type, total, limit).await;
-    answer.map_or(Answer::Broken, |answer| read_answer(&answer))
+        js::upload_to_vendor(body_of, length, url, &authorization, USER_AGENT, content_type, total, limit).await;
+    answer.map_or(VendorReply::Broken, |answer| read_answer(&answer))
 }
 
 /// The vendor's stream under way to a client.
@@ -313,20 +313,20 @@ impl Relay {
 
 /// Opens the vendor's stream; anything but 200 is an answer without a body.
 pub async fn relay_stream(
-    request: &UpstreamRequest,
+    request: &VendorRequest,
     key: &VendorKey,
     forms: &str,
     header_lines: &str,
-) -> Result<Relay, Answer> {
+) -> Result<Relay, VendorReply> {
     let authorization = format!("Bearer {}", key.expose());
-    let (first_byte, silence) = (UPSTREAM_FIRST_BYTE_MILLIS, STREAM_SILENCE_MILLIS);
+    let (first_byte, silence) = (VENDOR_FIRST_BYTE_MILLIS, STREAM_SILENCE_MILLIS);
     let relayed =
         js::relay_stream(&request.url, &authorization, USER_AGENT, forms, first_byte, silence, header_lines).await;
-    let relayed = relayed.map_err(|_| Answer::Broken)?;
+    let relayed = relayed.map_err(|_| VendorReply::Broken)?;
     let Some(parts) = relayed.dyn_ref::<Array>().filter(|parts| parts.length() == 4) else {
         return Err(read_answer(&relayed));
     };
-    let stop = parts.get(3).dyn_into().map_err(|_| Answer::Broken)?;
+    let stop = parts.get(3).dyn_into().map_err(|_| VendorReply::Broken)?;
     Ok(Relay { response: parts.get(1), done: parts.get(2), stop })
 }
 
@@ -361,15 +361,15 @@ pub async fn sleep(millis: i32) {
     let _ = js::sleep(millis).await;
 }
 
-fn read_answer(answer: &JsValue) -> Answer {
+fn read_answer(answer: &JsValue) -> VendorReply {
     if answer.as_string().as_deref() == Some("timed_out") {
-        return Answer::TimedOut;
+        return VendorReply::TimedOut;
     }
-    let Some(parts) = answer.dyn_ref::<Array>() else { return Answer::Broken };
+    let Some(parts) = answer.dyn_ref::<Array>() else { return VendorReply::Broken };
     #[allow(clippy::as_conversions, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "100 to 599")]
     let status = parts.get(0).as_f64().unwrap_or_default() as u16;
     let body = parts.get(4);
-    Answer::Response(VendorResponse {
+    VendorReply::Response(VendorResponse {
         status,
         retry_after: parts.get(1).as_string(),
         rate_limit_remaining: parts.get(2).as_string(),

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::cloudflare::http::authentication;
 use crate::cloudflare::http::context::Call;
-use crate::cloudflare::http::response::Answer;
+use crate::cloudflare::http::response::Response;
 use crate::cloudflare::http::routes::create;
 use crate::cloudflare::objects::client::{
     ask_dispatcher, check, forget_revoked, limiter_unavailable, revoked_by_now, tell_ledger,
@@ -25,7 +25,7 @@ use crate::wire::rejection::{Code, Rejection};
 ///
 /// The body is `{"issuer":"…","subject":"…"}` (every token of that user that was issued by now), the same with `"jti":"…"`
 /// (that one token), or `{"issued_by":1768473000}` (every token of everybody, in Unix seconds).
-pub async fn revoke(call: &Call<'_>) -> Result<Answer, Rejection> {
+pub async fn revoke(call: &Call<'_>) -> Result<Response, Rejection> {
     // 1
     check_operator(call, AdminRight::Write).await?;
     // 2
@@ -43,7 +43,7 @@ pub async fn revoke(call: &Call<'_>) -> Result<Answer, Rejection> {
             matches!(reply, Ok(DispatcherReply::Done))
         }
     };
-    if is_done { Ok(Answer::empty(204)) } else { Err(limiter_unavailable("revocation")) }
+    if is_done { Ok(Response::empty(204)) } else { Err(limiter_unavailable("revocation")) }
 }
 
 /// Whose tokens end.

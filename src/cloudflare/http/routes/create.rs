@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::cloudflare::http::context::Call;
-use crate::cloudflare::http::response::Answer;
+use crate::cloudflare::http::response::Response;
 use crate::cloudflare::objects::client::{
     ask_dispatcher, ask_ledger, ask_ledger_again, tell_ledger, unexpected, use_proof,
 };
@@ -14,12 +14,12 @@ use crate::constants::{
 };
 use crate::ledger::batch_status;
 use crate::messages::{
-    CreateOutcome, CreateRequest, Deadline, DispatcherReply, DispatcherRequest, FileUse, IdempotencyKey, JtiCaps,
-    LedgerRefusal, LedgerReply, LedgerRequest, Order, PlanLimits,
+    CreateOutcome, CreateRequest, Deadline, DispatcherReply, DispatcherRequest, FileUse, IdempotencyKey, JobSpec,
+    JtiCaps, LedgerRefusal, LedgerReply, LedgerRequest, PlanLimits,
 };
 use crate::parse::digits::parse_digits;
 use crate::parse::json::parse_strict_object;
-use crate::policy::{self, CreateOrder};
+use crate::policy::{self, CheckedCreate};
 use crate::token::Grant;
 use crate::types::ids::{BatchId, JobId, hex_digest};
 use crate::types::model::ModelId;
@@ -29,14 +29,14 @@ use crate::wire::rejection::{Code, Rejection};
 
 /// Steps 7 to 10: 7 media type, size, JSON 415, 413, 400 · 8 model 403, inputs 400 · 9 Ledger 401, 409, 422, 429, 402,
 /// 503 · 10 the vendor's outcome 201, 202, 400, 502, 504.
-pub async fn create(call: &Call<'_>, grant: &Grant, model: &ModelId) -> Result<Answer, Rejection> {
+pub async fn create(call: &Call<'_>, grant: &Grant, model: &ModelId) -> Result<Response, Rejection> {
     // 7
     let (body, hash) = read_json(call, CREATE_BODY_MAX_BYTES, BODY_MAX_DEPTH).await?;
     let key = idempotency_key(call, hash)?;
     // 8
-    let order = policy::check_create(&call.deployment.config.policy, grant, model, body)?;
+    let spec = policy::check_create(&call.deployment.config.policy, grant, model, body)?;
     // 9
-    let created = admit(call, grant, vec![order], None, key).await?;
+    let created = admit(call, grant, vec![spec], None, key).await?;
     let record = created.records.into_iter().next().ok_or_else(unexpected)?;
     // 10
     let (status, mut record) = match created.submitting {
@@ -57,23 +57,29 @@ pub async fn create(call: &Call<'_>, grant: &Grant, model: &ModelId) -> Result<A
     let location = Some(format!("{}/v1/predictions/{}", call.base, record.job_id));
     let is_replayed = created.is_replayed;
     let body = record.render(call.base);
-    Ok(Answer { location, is_replayed, waited_secs, created: Some(record.job_id), ..Answer::json_text(status, body) })
+    Ok(Response {
+        location,
+        is_replayed,
+        waited_secs,
+        created: Some(record.job_id),
+        ..Response::json_text(status, body)
+    })
 }
 
 /// `POST /v1/predictions/batch`: the same steps for all of them together; what becomes of each is the batch's to tell.
-pub async fn create_batch(call: &Call<'_>, grant: &Grant) -> Result<Answer, Rejection> {
+pub async fn create_batch(call: &Call<'_>, grant: &Grant) -> Result<Response, Rejection> {
     // 7
     let (body, hash) = read_json(call, BATCH_BODY_MAX_BYTES, BATCH_MAX_DEPTH).await?;
     let key = idempotency_key(call, hash)?;
     // 8
-    let orders = policy::check_batch(&call.deployment.config.policy, grant, body)?;
+    let specs = policy::check_batch(&call.deployment.config.policy, grant, body)?;
     // 9
     let batch_id = BatchId::new(call.now, platform::random());
-    let created = admit(call, grant, orders, Some(batch_id), key).await?;
+    let created = admit(call, grant, specs, Some(batch_id), key).await?;
     let batch_id = created.batch_id.ok_or_else(unexpected)?;
     let location = Some(format!("{}/v1/predictions/batch/{batch_id}", call.base));
     let body = render_batch(&batch_id, &created.records, call.base);
-    Ok(Answer { location, is_replayed: created.is_replayed, ..Answer::json_text(202, body) })
+    Ok(Response { location, is_replayed: created.is_replayed, ..Response::json_text(202, body) })
 }
 
 /// A batch as contract 1 shows it.
@@ -84,11 +90,11 @@ pub fn render_batch(batch_id: &BatchId, records: &[PredictionRecord], base: &str
 }
 
 /// `POST /v1/estimate`: steps 7 and 8 alone. Nobody is called, but the Ledger for a proof of possession.
-pub async fn estimate(call: &Call<'_>, grant: &Grant) -> Result<Answer, Rejection> {
+pub async fn estimate(call: &Call<'_>, grant: &Grant) -> Result<Response, Rejection> {
     let (body, _) = read_json(call, OTHER_BODY_MAX_BYTES, BODY_MAX_DEPTH).await?;
-    let order = policy::check_named_create(&call.deployment.config.policy, grant, body)?;
+    let spec = policy::check_named_create(&call.deployment.config.policy, grant, body)?;
     use_proof(call, grant).await?;
-    Ok(Answer::json(200, &json!({"credits": order.credits.to_string()})))
+    Ok(Response::json(200, &json!({"credits": spec.credits.to_string()})))
 }
 
 /// The body, and the hash of path and body that tells one request from another (contract 2).
@@ -120,7 +126,7 @@ pub fn is_encoded(call: &Call<'_>) -> bool {
 fn idempotency_key(call: &Call<'_>, hash: String) -> Result<Option<IdempotencyKey>, Rejection> {
     match &call.head.idempotency_key {
         None => Ok(None),
-        Some(key) if is_idempotency_key(key) => Ok(Some(IdempotencyKey { key: key.clone(), hash })),
+        Some(key) if is_idempotency_key(key) => Ok(Some(IdempotencyKey { value: key.clone(), hash })),
         Some(_) => Err(Rejection::new(Code::InvalidIdempotencyKey, "idempotency_key")),
     }
 }
@@ -137,13 +143,13 @@ struct Created {
 async fn admit(
     call: &Call<'_>,
     grant: &Grant,
-    orders: Vec<CreateOrder>,
+    specs: Vec<CheckedCreate>,
     batch_id: Option<BatchId>,
     key: Option<IdempotencyKey>,
 ) -> Result<Created, Rejection> {
     let is_batch = batch_id.is_some();
-    let request = create_request(call, grant, orders, batch_id, key)?;
-    let job_ids: Vec<JobId> = request.orders.iter().map(|order| order.job_id.clone()).collect();
+    let request = create_request(call, grant, specs, batch_id, key)?;
+    let job_ids: Vec<JobId> = request.specs.iter().map(|spec| spec.job_id.clone()).collect();
     let files = request.files.clone();
     match ask_ledger(call, grant, LedgerRequest::Create(Box::new(request))).await {
         Ok(LedgerReply::Created { records, submitting, batch_id, replayed }) => {
@@ -162,7 +168,7 @@ async fn admit(
 /// A file that is not the caller's is refused like any other input that is not acceptable.
 fn unknown_file(used: Option<&FileUse>, is_batch: bool) -> Rejection {
     let param = used.map_or_else(String::new, |used| {
-        let place = if is_batch { format!("predictions[{}].", used.order) } else { String::new() };
+        let place = if is_batch { format!("predictions[{}].", used.spec) } else { String::new() };
         format!("{place}input{}", used.pointer.replace('/', "."))
     });
     Rejection::parameter(Code::InvalidParameter, "file", param)
@@ -171,35 +177,35 @@ fn unknown_file(used: Option<&FileUse>, is_batch: bool) -> Rejection {
 fn create_request(
     call: &Call<'_>,
     grant: &Grant,
-    orders: Vec<CreateOrder>,
+    specs: Vec<CheckedCreate>,
     batch_id: Option<BatchId>,
     key: Option<IdempotencyKey>,
 ) -> Result<CreateRequest, Rejection> {
     let policy = &call.deployment.config.policy;
     let plan = policy.limits_for(grant)?;
     let mut files = Vec::new();
-    let mut order = |(index, order): (usize, CreateOrder)| {
-        files.extend(order.files.into_iter().map(|(pointer, file_id)| FileUse { order: index, pointer, file_id }));
-        Order {
+    let mut spec = |(index, spec): (usize, CheckedCreate)| {
+        files.extend(spec.files.into_iter().map(|(pointer, file_id)| FileUse { spec: index, pointer, file_id }));
+        JobSpec {
             job_id: JobId::new(call.now, platform::random()),
-            model: order.model,
-            input: order.input,
-            image_count: order.image_count,
-            credits: order.credits,
-            max_seconds: order.max_seconds,
+            model: spec.model,
+            input: spec.input,
+            image_count: spec.image_count,
+            credits: spec.credits,
+            max_seconds: spec.max_seconds,
         }
     };
-    let mut orders: Vec<Order> = orders.into_iter().enumerate().map(&mut order).collect();
+    let mut specs: Vec<JobSpec> = specs.into_iter().enumerate().map(&mut spec).collect();
     if batch_id.is_some() {
         // Ids of the same moment sort by chance: the batch keeps the order in which it was sent.
-        orders = in_order(orders);
+        specs = in_order(specs);
     }
     Ok(CreateRequest {
         user: grant.user.clone(),
-        orders,
+        specs,
         files,
         batch_id,
-        key,
+        idempotency_key: key,
         limits: PlanLimits {
             plan: plan.name.clone(),
             predictions_per_minute: plan.predictions_per_minute,
@@ -221,10 +227,10 @@ fn create_request(
 }
 
 /// Gives the smaller id to the earlier order.
-fn in_order(orders: Vec<Order>) -> Vec<Order> {
-    let mut job_ids: Vec<JobId> = orders.iter().map(|order| order.job_id.clone()).collect();
+fn in_order(specs: Vec<JobSpec>) -> Vec<JobSpec> {
+    let mut job_ids: Vec<JobId> = specs.iter().map(|spec| spec.job_id.clone()).collect();
     job_ids.sort();
-    orders.into_iter().zip(job_ids).map(|(order, job_id)| Order { job_id, ..order }).collect()
+    specs.into_iter().zip(job_ids).map(|(spec, job_id)| JobSpec { job_id, ..spec }).collect()
 }
 
 /// No acknowledgement: the Ledger may have admitted it all the same, or may still. Best effort; its deadline and alarm do

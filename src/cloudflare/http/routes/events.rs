@@ -17,7 +17,7 @@ use crate::messages::{LedgerReply, LedgerRequest, StreamId};
 use crate::parse::digits::parse_digits;
 use crate::token::Grant;
 use crate::types::ids::JobId;
-use crate::types::prediction::{PredictionRecord, QueuePlace};
+use crate::types::prediction::{PredictionRecord, QueuePosition};
 use crate::types::time::UnixMillis;
 use crate::wire::rejection::{Code, Rejection};
 
@@ -53,7 +53,7 @@ pub async fn open(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Repl
 }
 
 /// What the client has already, by its `Last-Event-ID`.
-fn last_seen(last_event_id: Option<&str>, record: &PredictionRecord) -> Option<(u64, Option<QueuePlace>)> {
+fn last_seen(last_event_id: Option<&str>, record: &PredictionRecord) -> Option<(u64, Option<QueuePosition>)> {
     let seen = parse_digits::<u64>(last_event_id?)?;
     (seen >= record.sequence).then_some((record.sequence, record.queue))
 }
@@ -67,7 +67,7 @@ struct Events {
     opened_at: UnixMillis,
     written_at: UnixMillis,
     /// Number and place of what was written last.
-    shown: Option<(u64, Option<QueuePlace>)>,
+    shown: Option<(u64, Option<QueuePosition>)>,
     out: OpenStream,
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use crate::cloudflare::http::context::Call;
-use crate::cloudflare::http::response::Answer;
+use crate::cloudflare::http::response::Response;
 use crate::cloudflare::http::routes::create::render_batch;
 use crate::cloudflare::objects::client::{ask_dispatcher, ask_ledger, unexpected, use_proof};
 use crate::constants::{ACK_TIMEOUT_MILLIS, LIST_DEFAULT, LIST_MAX, MILLIS_PER_SECOND, MODELS_MEMORY_MILLIS};
@@ -22,38 +22,40 @@ use crate::wire::rejection::{Code, Rejection};
 use crate::wire::route::AccountView;
 
 /// `GET /v1/predictions/{id}`: from the Ledger's row, never a vendor request.
-pub async fn get(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Answer, Rejection> {
+pub async fn get(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Response, Rejection> {
     one(call, grant, LedgerRequest::Get { job_id: job_id.clone() }).await
 }
 
 /// `POST /v1/predictions/{id}/cancel`: never waits for the vendor.
-pub async fn cancel(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Answer, Rejection> {
+pub async fn cancel(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Response, Rejection> {
     one(call, grant, LedgerRequest::Cancel { job_id: job_id.clone() }).await
 }
 
-async fn one(call: &Call<'_>, grant: &Grant, request: LedgerRequest) -> Result<Answer, Rejection> {
+async fn one(call: &Call<'_>, grant: &Grant, request: LedgerRequest) -> Result<Response, Rejection> {
     match ask_ledger(call, grant, request).await? {
-        LedgerReply::Prediction(record) => Ok(Answer::json_text(200, record.render(call.base))),
+        LedgerReply::Prediction(record) => Ok(Response::json_text(200, record.render(call.base))),
         _ => Err(unexpected()),
     }
 }
 
 /// `GET /v1/predictions/batch/{id}`.
-pub async fn batch(call: &Call<'_>, grant: &Grant, batch_id: &BatchId) -> Result<Answer, Rejection> {
+pub async fn batch(call: &Call<'_>, grant: &Grant, batch_id: &BatchId) -> Result<Response, Rejection> {
     match ask_ledger(call, grant, LedgerRequest::GetBatch { batch_id: batch_id.clone() }).await? {
-        LedgerReply::Created { records, .. } => Ok(Answer::json_text(200, render_batch(batch_id, &records, call.base))),
+        LedgerReply::Created { records, .. } => {
+            Ok(Response::json_text(200, render_batch(batch_id, &records, call.base)))
+        }
         _ => Err(unexpected()),
     }
 }
 
 /// `DELETE /v1/predictions/{id}`.
-pub async fn delete(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Answer, Rejection> {
+pub async fn delete(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Response, Rejection> {
     ask_ledger(call, grant, LedgerRequest::Delete { job_id: job_id.clone() }).await?;
-    Ok(Answer::empty(204))
+    Ok(Response::empty(204))
 }
 
 /// `GET /v1/predictions?limit=&cursor=&status=`.
-pub async fn list(call: &Call<'_>, grant: &Grant) -> Result<Answer, Rejection> {
+pub async fn list(call: &Call<'_>, grant: &Grant) -> Result<Response, Rejection> {
     let request = list_request(call.url.query)?;
     let LedgerReply::Page { records, more } = ask_ledger(call, grant, request).await? else {
         return Err(unexpected());
@@ -61,7 +63,7 @@ pub async fn list(call: &Call<'_>, grant: &Grant) -> Result<Answer, Rejection> {
     // The cursor is the last id of the page: it says nothing that the page does not.
     let next = json!(records.last().filter(|_| more).map(|record| record.job_id.as_str()));
     let data: Vec<String> = records.iter().map(|record| record.render(call.base)).collect();
-    Ok(Answer::json_text(200, format!("{{\"data\":[{}],\"next_cursor\":{next}}}", data.join(","))))
+    Ok(Response::json_text(200, format!("{{\"data\":[{}],\"next_cursor\":{next}}}", data.join(","))))
 }
 
 fn list_request(query: &str) -> Result<LedgerRequest, Rejection> {
@@ -99,19 +101,19 @@ pub fn list_limit(value: Option<String>) -> Result<u32, Rejection> {
 const MODELS_CACHE: &str = "private, max-age=60";
 
 /// `GET /v1/models`: the plan's, without those that the vendor does not list.
-pub async fn models(call: &Call<'_>, grant: &Grant) -> Result<Answer, Rejection> {
+pub async fn models(call: &Call<'_>, grant: &Grant) -> Result<Response, Rejection> {
     use_proof(call, grant).await?;
     let data = available_models(call, grant).await;
     let data: Vec<Value> = data.into_iter().map(|(_, view)| view).collect();
-    Ok(Answer { cache_control: MODELS_CACHE, ..Answer::json(200, &json!({"data": data})) })
+    Ok(Response { cache_control: MODELS_CACHE, ..Response::json(200, &json!({"data": data})) })
 }
 
 /// `GET /v1/models/{owner}/{model}`.
-pub async fn model(call: &Call<'_>, grant: &Grant, model: &ModelId) -> Result<Answer, Rejection> {
+pub async fn model(call: &Call<'_>, grant: &Grant, model: &ModelId) -> Result<Response, Rejection> {
     use_proof(call, grant).await?;
     let found = available_models(call, grant).await.into_iter().find(|(id, _)| id == model);
     let (_, view) = found.ok_or_else(|| Rejection::new(Code::NotFound, "model"))?;
-    Ok(Answer { cache_control: MODELS_CACHE, ..Answer::json(200, &view) })
+    Ok(Response { cache_control: MODELS_CACHE, ..Response::json(200, &view) })
 }
 
 async fn available_models(call: &Call<'_>, grant: &Grant) -> Vec<(ModelId, Value)> {
@@ -147,7 +149,7 @@ async fn listed_models(call: &Call<'_>) -> Option<Rc<[ModelId]>> {
 }
 
 /// `GET /v1/account` and its views: the caller's own.
-pub async fn account(call: &Call<'_>, grant: &Grant, view: AccountView) -> Result<Answer, Rejection> {
+pub async fn account(call: &Call<'_>, grant: &Grant, view: AccountView) -> Result<Response, Rejection> {
     let plan = call.deployment.config.policy.limits_for(grant)?;
     let request = LedgerRequest::Account { predictions_per_minute: plan.predictions_per_minute };
     let LedgerReply::Account(usage) = ask_ledger(call, grant, request).await? else {
@@ -179,7 +181,7 @@ pub async fn account(call: &Call<'_>, grant: &Grant, view: AccountView) -> Resul
             "resets_at": today.next().start().to_rfc3339(),
         }),
     };
-    Ok(Answer::json(200, &body))
+    Ok(Response::json(200, &body))
 }
 
 fn summary(today: &DayUsage, usage: &AccountUsage) -> Value {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cloudflare::http::authentication::{self, BadAttestation};
 use crate::cloudflare::http::context::Call;
-use crate::cloudflare::http::response::Answer;
+use crate::cloudflare::http::response::Response;
 use crate::cloudflare::http::routes::create::is_encoded;
 use crate::cloudflare::objects::client::{check, revoked_by_now, tell_ledger};
 use crate::cloudflare::runtime::log;
@@ -33,16 +33,16 @@ const UNAVAILABLE: Refused = Refused::new(OAuthError::Unavailable, "limiter_unav
 ///
 /// A guest has no token: steps 3 and 4 come before Turnstile is asked (2), whose token counts once. No token is
 /// returned before all of it.
-pub async fn token(call: &Call<'_>) -> Result<Answer, Refused> {
+pub async fn token(call: &Call<'_>) -> Result<Response, Refused> {
     let config = &call.deployment.config;
     let (Some(keys), Some(public_url)) = (&config.signing_keys, &config.public_url) else { return Err(UNAVAILABLE) };
     // 1
     let request = TokenRequest::parse(&read_form(call).await?, public_url)?;
     let issued = match request.subject {
         SubjectToken::Jwt(text) => exchange(call, keys, text.expose(), &request.wanted).await?,
-        SubjectToken::Turnstile(text) => welcome(call, keys, text.expose(), &request.wanted).await?,
+        SubjectToken::Turnstile(text) => issue_to_guest(call, keys, text.expose(), &request.wanted).await?,
     };
-    Ok(Answer::json(
+    Ok(Response::json(
         200,
         &json!({
             "access_token": issued.token.expose(), "issued_token_type": ACCESS_TOKEN_TYPE,
@@ -111,7 +111,7 @@ async fn admit(call: &Call<'_>, subject: &Verified, proof: Option<&Proof>) -> Re
 
 /// A guest: somebody whom Turnstile takes for a person, on one of our pages. The token counts once, at Turnstile, so that a
 /// proof beside it needs no memory of its own.
-async fn welcome(call: &Call<'_>, keys: &SigningKeys, text: &str, wanted: &Wanted) -> Result<Issued, Refused> {
+async fn issue_to_guest(call: &Call<'_>, keys: &SigningKeys, text: &str, wanted: &Wanted) -> Result<Issued, Refused> {
     let config = &call.deployment.config;
     let turnstile = config.turnstile.as_ref().ok_or(Refused::new(OAuthError::InvalidRequest, "guests_off"))?;
     // 3
@@ -134,7 +134,7 @@ async fn welcome(call: &Call<'_>, keys: &SigningKeys, text: &str, wanted: &Wante
 /// `POST /auth/revoke` (RFC 7009): its holder gives a token up. One that is refused anyway is as good as revoked: 200.
 ///
 /// 1 the form 413, 415, 400 · 2 a good token without a `jti` 400 · 3 the user's Ledger 503.
-pub async fn revoke(call: &Call<'_>) -> Result<Answer, Refused> {
+pub async fn revoke(call: &Call<'_>) -> Result<Response, Refused> {
     // 1
     let form = read_form(call).await?;
     let text = parse_revocation(&form)?;
@@ -147,7 +147,7 @@ pub async fn revoke(call: &Call<'_>) -> Result<Answer, Refused> {
     let verified = match verified {
         Ok(verified) => verified,
         Err(refusal @ Refusal::KeysUnavailable) => return Err(unavailable(refusal.as_str())),
-        Err(_) => return Ok(Answer::empty(200)),
+        Err(_) => return Ok(Response::empty(200)),
     };
     let grant = verified.grant;
     call.subject.replace(Some(grant.user.log_pseudonym().to_owned()));
@@ -155,7 +155,7 @@ pub async fn revoke(call: &Call<'_>) -> Result<Answer, Refused> {
     // 3
     let revocation = Revocation::Token { jti, expires_at: grant.expires_at.millis() };
     match tell_ledger(call.env, &grant.user, LedgerRequest::Revoke(revocation)).await {
-        Ok(LedgerReply::Done) => Ok(Answer::empty(200)),
+        Ok(LedgerReply::Done) => Ok(Response::empty(200)),
         _ => Err(UNAVAILABLE),
     }
 }

@@ -23,22 +23,22 @@ use crate::cloudflare::runtime::platform::{self, PlatformError, Sql};
 use crate::constants::{ALARM_LATE_MILLIS, DELIVERY_LONGEST_MILLIS, TOMBSTONE_MILLIS};
 use crate::dispatcher::{Action, Delivery, Dispatcher as Machine, JobState, KeyLimits};
 use crate::messages::{
-    CreateOutcome, DispatcherReply, DispatcherRequest, LedgerAnswer, LedgerCall, LedgerReply, LedgerRequest, Order,
+    CreateOutcome, DispatcherReply, DispatcherRequest, JobSpec, LedgerCall, LedgerEnvelope, LedgerReply, LedgerRequest,
 };
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 use crate::vendor::models::read_models;
 use crate::vendor::output::OutputRule;
 use crate::vendor::webhook;
-use crate::vendor::{answer::Answer, request};
+use crate::vendor::{reply::VendorReply, request};
 
 /// See the module.
 #[durable_object(alarm)]
 pub struct Dispatcher {
-    dispatcher: Rc<Inner>,
+    dispatcher: Rc<DispatcherActor>,
 }
 
-struct Inner {
+struct DispatcherActor {
     state: State,
     env: Env,
     store: std::result::Result<DispatcherStore, PlatformError>,
@@ -57,7 +57,7 @@ impl DurableObject for Dispatcher {
     fn new(state: State, env: Env) -> Self {
         let store = Sql::new(&state).and_then(DispatcherStore::new);
         Self {
-            dispatcher: Rc::new(Inner {
+            dispatcher: Rc::new(DispatcherActor {
                 state,
                 env,
                 store,
@@ -107,15 +107,15 @@ impl Dispatcher {
 
 type Outcome<T> = std::result::Result<T, PlatformError>;
 
-impl Inner {
+impl DispatcherActor {
     async fn answer(self: &Rc<Self>, request: DispatcherRequest) -> Outcome<DispatcherReply> {
         match request {
-            DispatcherRequest::Enqueue { user, orders, share, deadline, issued_at } => {
-                let job_ids: Vec<JobId> = orders.iter().map(|order| order.job_id.clone()).collect();
+            DispatcherRequest::Enqueue { user, specs, share, deadline, issued_at } => {
+                let job_ids: Vec<JobId> = specs.iter().map(|spec| spec.job_id.clone()).collect();
                 let has_tombstone = self.store()?.has_tombstone(&job_ids)?;
                 let enqueue = |machine: &mut Machine, now| {
-                    machine.check_revoked(&orders, issued_at)?;
-                    machine.enqueue(&user, orders, &share, deadline, has_tombstone, now)
+                    machine.check_revoked(&specs, issued_at)?;
+                    machine.enqueue(&user, specs, &share, deadline, has_tombstone, now)
                 };
                 match self.turn(enqueue)? {
                     // The turn that took them may have started some: the Ledger is told where they are after it.
@@ -129,8 +129,8 @@ impl Inner {
             }
             DispatcherRequest::Cancel { job_id } => self.turn(|machine, now| machine.cancel(&job_id, now)),
             DispatcherRequest::State { job_id } => self.turn(|machine, now| machine.present(&[job_id], now)),
-            DispatcherRequest::Places { job_ids } => {
-                self.turn(|machine, now| DispatcherReply::Places(machine.places(&job_ids, now)))
+            DispatcherRequest::QueuePositions { job_ids } => {
+                self.turn(|machine, now| DispatcherReply::QueuePositions(machine.queue_positions(&job_ids, now)))
             }
             DispatcherRequest::Outcome { job_id } => self.outcome(&job_id).await,
             DispatcherRequest::Hook { job_id } => self.turn(|machine, now| {
@@ -148,7 +148,7 @@ impl Inner {
                 DispatcherReply::Done
             }),
             DispatcherRequest::Revoked => self.turn(|machine, _| DispatcherReply::Revoked(machine.revoked_by())),
-            DispatcherRequest::Troubles => self.turn(|machine, _| DispatcherReply::Troubles(machine.troubles())),
+            DispatcherRequest::Anomalies => self.turn(|machine, _| DispatcherReply::Anomalies(machine.anomalies())),
         }
     }
 
@@ -200,7 +200,7 @@ impl Inner {
             ..KeyLimits::new(&deployment.config.policy)
         };
         let machine = self.store()?.load(limits, platform::now())?;
-        if machine.troubles().unreadable > 0 {
+        if machine.anomalies().unreadable > 0 {
             log::alert("row_unreadable");
         }
         Ok(machine)
@@ -227,19 +227,21 @@ impl Inner {
 
     async fn carry_out(self: &Rc<Self>, action: Action) -> Outcome<()> {
         match action {
-            Action::Submit { order } => self.submit(&order).await,
-            Action::Poll { job_id, vendor_id, key } => {
-                let answer = self.send(|base| request::status(base, &vendor_id), key.as_deref()).await?;
-                self.turn(|machine, now| machine.poll_finished(&job_id, &answer, now))
+            Action::Submit { spec } => self.submit(&spec).await,
+            Action::Poll { job_id, vendor_id, vendor_key_fingerprint } => {
+                let reply =
+                    self.send(|base| request::status(base, &vendor_id), vendor_key_fingerprint.as_deref()).await?;
+                self.turn(|machine, now| machine.poll_finished(&job_id, &reply, now))
             }
-            Action::Cancel { job_id, vendor_id, key } => {
-                let answer = self.send(|base| request::cancel(base, &vendor_id), key.as_deref()).await?;
-                self.turn(|machine, now| machine.cancel_finished(&job_id, &answer, now))
+            Action::Cancel { job_id, vendor_id, vendor_key_fingerprint } => {
+                let reply =
+                    self.send(|base| request::cancel(base, &vendor_id), vendor_key_fingerprint.as_deref()).await?;
+                self.turn(|machine, now| machine.cancel_finished(&job_id, &reply, now))
             }
             Action::Deliver(delivery) => self.deliver(&delivery).await,
             Action::FetchModels => {
                 let models = match self.send(request::models, None).await? {
-                    Answer::Response(response) if response.status == 200 => {
+                    VendorReply::Response(response) if response.status == 200 => {
                         response.body.as_deref().and_then(read_models)
                     }
                     _ => None,
@@ -249,45 +251,45 @@ impl Inner {
         }
     }
 
-    async fn send(&self, make: impl FnOnce(&str) -> request::UpstreamRequest, key: Option<&str>) -> Outcome<Answer> {
+    async fn send(&self, make: impl FnOnce(&str) -> request::VendorRequest, key: Option<&str>) -> Outcome<VendorReply> {
         let deployment = self.deployment()?;
         let request = make(deployment.config.upstream_url.as_str());
-        Ok(platform::fetch_upstream(&request, deployment.key(key)).await)
+        Ok(platform::fetch_vendor(&request, deployment.key(key)).await)
     }
 
-    async fn submit(self: &Rc<Self>, order: &Order) -> Outcome<()> {
+    async fn submit(self: &Rc<Self>, spec: &JobSpec) -> Outcome<()> {
         let deployment = self.deployment()?;
         let webhook = deployment.config.public_url.as_deref().map(|public_url| {
-            let capability = webhook::capability(&order.job_id, &deployment.config.vendor_key);
+            let capability = webhook::capability(&spec.job_id, &deployment.config.vendor_key);
             format!("{public_url}/hooks/{capability}")
         });
-        let answer = self.send(|base| request::create(base, order, webhook.as_deref()), None).await?;
-        let outcome = self.turn(|machine, now| machine.submit_finished(&order.job_id, &answer, now))?;
+        let reply = self.send(|base| request::create(base, spec, webhook.as_deref()), None).await?;
+        let outcome = self.turn(|machine, now| machine.submit_finished(&spec.job_id, &reply, now))?;
         let mut outcomes = self.outcomes.borrow_mut();
         while outcomes.len() >= OUTCOMES_KEPT {
             outcomes.pop_first();
         }
-        outcomes.insert(order.job_id.clone(), outcome);
+        outcomes.insert(spec.job_id.clone(), outcome);
         Ok(())
     }
 
     /// Tells a Ledger, then the edges that wait for these predictions: what they read next is what they were told.
     async fn deliver(self: &Rc<Self>, delivery: &Delivery) -> Outcome<()> {
-        let message = LedgerCall { caller: None, ask: LedgerRequest::News { news: delivery.news.clone() } };
+        let message = LedgerCall { caller: None, ask: LedgerRequest::JobUpdates { updates: delivery.updates.clone() } };
         let message = client::message(&message, true)?;
         let namespace = ledgers(&self.env)?;
         let answer =
             platform::call_object(&namespace, delivery.user.as_str(), &message, DELIVERY_LONGEST_MILLIS / 10).await;
-        let is_done = matches!(answer, Ok(LedgerAnswer { reply: LedgerReply::Done, .. }));
+        let is_done = matches!(answer, Ok(LedgerEnvelope { reply: LedgerReply::Done, .. }));
         let told = self.turn(|machine, now| {
             if is_done {
-                machine.delivered(&delivery.user, &delivery.news);
+                machine.delivered(&delivery.user, &delivery.updates);
             } else {
-                machine.delivery_failed(&delivery.user, &delivery.news, now);
+                machine.delivery_failed(&delivery.user, &delivery.updates, now);
             }
         });
-        for news in &delivery.news {
-            self.wake_waiters(&news.job_id);
+        for update in &delivery.updates {
+            self.wake_waiters(&update.job_id);
         }
         told
     }

@@ -6,21 +6,21 @@ use serde_json::{Value, json};
 
 use crate::cloudflare::objects::client::{ask_dispatcher, forget_revoked};
 use crate::cloudflare::objects::ledger::store::Write;
-use crate::cloudflare::objects::ledger::{Done, Inner, key_mark};
+use crate::cloudflare::objects::ledger::{Done, LedgerActor, key_mark};
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{
     BATCH_RETENTION_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, IDEMPOTENCY_MILLIS, WITHDRAW_RETRY_MILLIS, WITHDRAWN_MILLIS,
 };
 use crate::ledger::{Admission, JtiUsage, KnownKey, Repeat, decide_admission, decide_repeat, undo_admission};
 use crate::messages::{
-    Caller, CreateRequest, DayUsage, Deadline, DispatcherReply, DispatcherRequest, EnqueueRefusal, JobNews,
+    Caller, CreateRequest, DayUsage, Deadline, DispatcherReply, DispatcherRequest, EnqueueRefusal, JobUpdate,
     LedgerRefusal, LedgerReply, Share, Stage,
 };
 use crate::types::ids::{BatchId, JobId};
 use crate::types::prediction::{PredictionRecord, Status};
 use crate::types::time::UnixMillis;
 
-impl Inner {
+impl LedgerActor {
     /// 1 the same message again · 2 idempotency 409, 422 · 3 the minute 429 · 4 files 400 · 5 creates a minute 429, credits
     /// 402, all written in one transaction · 6 hand over to the Dispatcher · 7 write what it said 402, 429, 503.
     pub(super) async fn create(
@@ -31,7 +31,7 @@ impl Inner {
     ) -> Done<LedgerReply> {
         let limit = caller.and_then(|caller| caller.requests_per_minute);
         let store = self.store()?;
-        let job_ids: Vec<JobId> = request.orders.iter().map(|order| order.job_id.clone()).collect();
+        let job_ids: Vec<JobId> = request.specs.iter().map(|spec| spec.job_id.clone()).collect();
         // 1
         let present = store.predictions(&job_ids)?;
         if !present.is_empty() {
@@ -72,13 +72,13 @@ impl Inner {
         let deadline = Deadline::after(now, DISPATCHER_ACK_TIMEOUT_MILLIS);
         let issued_at = caller.map(|caller| caller.issued_at);
         let enqueue =
-            DispatcherRequest::Enqueue { user: request.user, orders: request.orders, share, deadline, issued_at };
+            DispatcherRequest::Enqueue { user: request.user, specs: request.specs, share, deadline, issued_at };
         let reply = ask_dispatcher(&self.env, &enqueue, DISPATCHER_ACK_TIMEOUT_MILLIS).await;
         // 7
         match reply {
-            Ok(DispatcherReply::Jobs(news)) if news.len() == records.len() => {
-                self.news(&news, platform::now())?;
-                Ok(created(self.store()?.predictions(&job_ids)?, Some(&news), request.batch_id, false))
+            Ok(DispatcherReply::Jobs(updates)) if updates.len() == records.len() => {
+                self.apply_updates(&updates, platform::now())?;
+                Ok(created(self.store()?.predictions(&job_ids)?, Some(&updates), request.batch_id, false))
             }
             Ok(DispatcherReply::Refused(refusal)) => {
                 if refusal == EnqueueRefusal::Revoked {
@@ -106,11 +106,13 @@ impl Inner {
     }
 
     async fn repeated(&self, request: &CreateRequest, now: UnixMillis) -> Done<Option<LedgerReply>> {
-        let Some(key) = &request.key else { return Ok(None) };
-        let Some(known) = self.known_key(&key.key, now)? else { return Ok(None) };
+        let Some(key) = &request.idempotency_key else { return Ok(None) };
+        let Some(known) = self.known_key(&key.value, now)? else { return Ok(None) };
         let records = self.store()?.predictions(&known.job_ids)?;
         Ok(Some(match decide_repeat(&known, &key.hash, records) {
-            Repeat::Present(records) => created(self.placed(records, now).await?, None, known.batch_id, true),
+            Repeat::Present(records) => {
+                created(self.add_queue_positions(records, now).await?, None, known.batch_id, true)
+            }
             Repeat::Refused(refusal) => LedgerReply::Refused(refusal),
         }))
     }
@@ -119,13 +121,13 @@ impl Inner {
     fn resolve_files(&self, request: &mut CreateRequest) -> Done<Option<usize>> {
         for (index, used) in request.files.iter().enumerate() {
             let Some(file) = self.store()?.file(&used.file_id)? else { return Ok(Some(index)) };
-            let Some(order) = request.orders.get_mut(used.order) else { return Ok(Some(index)) };
-            let mut input = Value::Object(std::mem::take(&mut order.input));
-            if let Some(place) = input.pointer_mut(&used.pointer) {
-                *place = Value::String(file.vendor_id);
+            let Some(spec) = request.specs.get_mut(used.spec) else { return Ok(Some(index)) };
+            let mut input = Value::Object(std::mem::take(&mut spec.input));
+            if let Some(value) = input.pointer_mut(&used.pointer) {
+                *value = Value::String(file.vendor_id);
             }
             if let Value::Object(input) = input {
-                order.input = input;
+                spec.input = input;
             }
         }
         Ok(None)
@@ -139,7 +141,7 @@ impl Inner {
         now: UnixMillis,
     ) -> Done<Result<Vec<PredictionRecord>, LedgerRefusal>> {
         let store = self.store()?;
-        let day = request.orders.first().map_or(now.utc_day(), crate::messages::Order::day);
+        let day = request.specs.first().map_or(now.utc_day(), crate::messages::JobSpec::day);
         let jti = request.caps.as_ref().map(|caps| caps.jti.as_str());
         let usage = (store.day(day)?, store.jti(jti)?);
         let decided = self.with_minute(now, |minute| decide_admission(request, usage, minute, now))?;
@@ -153,10 +155,10 @@ impl Inner {
         if let (Some(caps), Some(usage)) = (&request.caps, jti) {
             writes.push(Write::Jti(&caps.jti, usage, caps.expires_at));
         }
-        if let Some(key) = &request.key {
+        if let Some(key) = &request.idempotency_key {
             let known =
                 KnownKey { hash: key.hash.clone(), job_ids: job_ids.to_vec(), batch_id: request.batch_id.clone() };
-            writes.push(Write::Mark(key_mark(&key.key), json!(known), now.plus_millis(IDEMPOTENCY_MILLIS)));
+            writes.push(Write::Mark(key_mark(&key.value), json!(known), now.plus_millis(IDEMPOTENCY_MILLIS)));
         }
         if let Some(batch_id) = &request.batch_id {
             let expires_at = now.plus_millis(BATCH_RETENTION_MILLIS);
@@ -188,7 +190,7 @@ impl Inner {
         }
         // While a part of a create is there, its key is not free for another one.
         let is_all = records.iter().all(|record| !record.status.is_terminal());
-        if let Some(key) = first.key.as_ref().filter(|_| is_all) {
+        if let Some(key) = first.idempotency_key.as_ref().filter(|_| is_all) {
             writes.push(Write::Unmark(key_mark(key)));
         }
         store.store(&writes)
@@ -227,11 +229,11 @@ impl Inner {
         if may_go(&self.store()?.predictions(job_ids)?, job_ids) {
             let request = DispatcherRequest::Withdraw { job_ids: job_ids.to_vec() };
             let reply = ask_dispatcher(&self.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await?;
-            let DispatcherReply::Jobs(news) = reply else { return Err(PlatformError) };
-            if news.is_empty() {
+            let DispatcherReply::Jobs(updates) = reply else { return Err(PlatformError) };
+            if updates.is_empty() {
                 return self.undo(job_ids, platform::now());
             }
-            self.news(&news, platform::now())?;
+            self.apply_updates(&updates, platform::now())?;
         }
         let store = self.store()?;
         let mut records = store.predictions(job_ids)?;
@@ -247,11 +249,11 @@ fn may_go(records: &[PredictionRecord], job_ids: &[JobId]) -> bool {
 
 fn created(
     records: Vec<PredictionRecord>,
-    news: Option<&[JobNews]>,
+    updates: Option<&[JobUpdate]>,
     batch_id: Option<BatchId>,
     replayed: bool,
 ) -> LedgerReply {
-    let submitting = news.is_some_and(|news| news.iter().any(|said| said.stage == Stage::Submitting));
+    let submitting = updates.is_some_and(|updates| updates.iter().any(|update| update.stage == Stage::Submitting));
     LedgerReply::Created { records, submitting, batch_id, replayed }
 }
 

@@ -7,20 +7,20 @@ use serde_json::json;
 
 use crate::cloudflare::objects::client::ask_dispatcher;
 use crate::cloudflare::objects::ledger::store::Write;
-use crate::cloudflare::objects::ledger::{Done, Inner};
+use crate::cloudflare::objects::ledger::{Done, LedgerActor};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{
     ALARM_LATE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, ISSUER_LEEWAY_MAX_SECS, ISSUER_OTHER_LIFETIME_MAX_SECS, LIST_MAX,
     SECONDS_PER_DAY, SILENCE_SLACK_MILLIS, WITHDRAW_RETRY_MILLIS,
 };
-use crate::ledger::{apply_news, lose, settle};
-use crate::messages::{DispatcherReply, DispatcherRequest, JobNews, LedgerReply, Revocation};
+use crate::ledger::{apply_update, lose, settle};
+use crate::messages::{DispatcherReply, DispatcherRequest, JobUpdate, LedgerReply, Revocation};
 use crate::types::ids::JobId;
 use crate::types::prediction::{PredictionRecord, Status};
 use crate::types::time::{UnixMillis, UnixSeconds};
 
-impl Inner {
+impl LedgerActor {
     /// A new instance looks for what the last one left undone: its process may have died in the middle of a create. And an
     /// alarm that did not ring is armed again.
     pub(super) fn catch_up(&self, now: UnixMillis) -> Done<()> {
@@ -39,11 +39,11 @@ impl Inner {
 
     /// Applies news; settles in the same transaction what they end. An unknown job is an acknowledgement: it was
     /// refused, withdrawn or forgotten here.
-    pub(super) fn news(&self, news: &[JobNews], now: UnixMillis) -> Done<()> {
+    pub(super) fn apply_updates(&self, updates: &[JobUpdate], now: UnixMillis) -> Done<()> {
         let store = self.store()?;
-        for said in news {
+        for said in updates {
             let Some(mut record) = store.prediction(&said.job_id)? else { continue };
-            if !apply_news(&mut record, said, now) {
+            if !apply_update(&mut record, said, now) {
                 continue;
             }
             let mut writes = vec![Write::Prediction(&record)];
@@ -118,10 +118,10 @@ impl Inner {
     async fn ask_state(&self, job_id: &JobId) -> Done<()> {
         let request = DispatcherRequest::State { job_id: job_id.clone() };
         let reply = ask_dispatcher(&self.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await?;
-        let DispatcherReply::Jobs(news) = reply else { return Err(PlatformError) };
+        let DispatcherReply::Jobs(updates) = reply else { return Err(PlatformError) };
         let now = platform::now();
-        if !news.is_empty() {
-            return self.news(&news, now);
+        if !updates.is_empty() {
+            return self.apply_updates(&updates, now);
         }
         let Some(record) = self.store()?.prediction(job_id)? else { return Ok(()) };
         if !record.is_acknowledged() {
@@ -129,7 +129,7 @@ impl Inner {
             return self.withdraw(&self.siblings(record, now)?).await;
         }
         log::alert("prediction_lost");
-        self.news(&[lose(&record, now)], now)
+        self.apply_updates(&[lose(&record, now)], now)
     }
 
     /// Refuses tokens from the next request on, and cancels what waits; what runs is paid and goes on (protocol 7).

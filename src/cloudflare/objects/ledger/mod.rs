@@ -21,26 +21,26 @@ use crate::cloudflare::objects::client::{ask_dispatcher, revoked_by};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError, Sql};
 use crate::constants::{
-    CLOCK_TOLERANCE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, LIST_MAX, PLACE_FRESH_MILLIS, POKE_AFTER_MILLIS,
-    PROOF_SWEEP_MILLIS, WITHDRAW_RETRY_MILLIS,
+    CLOCK_TOLERANCE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, LIST_MAX, POKE_AFTER_MILLIS, PROOF_SWEEP_MILLIS,
+    QUEUE_POSITION_FRESH_MILLIS, WITHDRAW_RETRY_MILLIS,
 };
 use crate::ledger::{KnownKey, OpenStreams, is_revoked, wants_poke};
 use crate::limit::minute::Minute;
 use crate::messages::{
-    AccountUsage, Caller, DispatcherReply, DispatcherRequest, LedgerAnswer, LedgerCall, LedgerRefusal, LedgerReply,
+    AccountUsage, Caller, DispatcherReply, DispatcherRequest, LedgerCall, LedgerEnvelope, LedgerRefusal, LedgerReply,
     LedgerRequest, ProofUse, Rate, StreamId,
 };
 use crate::types::ids::{BatchId, FileId, JobId, RequestId};
-use crate::types::prediction::{PredictionRecord, QueuePlace, Status};
+use crate::types::prediction::{PredictionRecord, QueuePosition, Status};
 use crate::types::time::{UnixMillis, UnixSeconds};
 
 /// See the module.
 #[durable_object(alarm)]
 pub struct Ledger {
-    ledger: Rc<Inner>,
+    ledger: Rc<LedgerActor>,
 }
 
-pub(super) struct Inner {
+pub(super) struct LedgerActor {
     pub(super) state: State,
     pub(super) env: Env,
     store: std::result::Result<LedgerStore, PlatformError>,
@@ -55,7 +55,7 @@ pub(super) struct Inner {
     pub(super) revoked: RefCell<Option<Revoked>>,
     streams: RefCell<OpenStreams>,
     /// Places in the queue, with the time at which the Dispatcher told them.
-    places: RefCell<(UnixMillis, BTreeMap<JobId, QueuePlace>)>,
+    queue_positions: RefCell<(UnixMillis, BTreeMap<JobId, QueuePosition>)>,
 }
 
 /// Which tokens are refused: what the marks say, read once by an instance.
@@ -68,7 +68,7 @@ pub(super) struct Revoked {
 impl DurableObject for Ledger {
     fn new(state: State, env: Env) -> Self {
         let store = Sql::new(&state).map(LedgerStore::new);
-        let inner = Inner {
+        let actor = LedgerActor {
             state,
             env,
             store,
@@ -79,9 +79,9 @@ impl DurableObject for Ledger {
             minute: RefCell::default(),
             revoked: RefCell::default(),
             streams: RefCell::default(),
-            places: RefCell::default(),
+            queue_positions: RefCell::default(),
         };
-        Self { ledger: Rc::new(inner) }
+        Self { ledger: Rc::new(actor) }
     }
 
     /// Never called: the shim of `scripts/finish-build.mjs` hands the message's text to `handle`.
@@ -116,7 +116,7 @@ impl Ledger {
             };
             let answer = answer.unwrap_or_else(|PlatformError| {
                 log::alert("ledger_failed");
-                LedgerAnswer { rate: None, reply: LedgerReply::Refused(LedgerRefusal::Unavailable) }
+                LedgerEnvelope { rate: None, reply: LedgerReply::Refused(LedgerRefusal::Unavailable) }
             });
             // Texts, numbers and lists of them always have a JSON form; without one the edge answers 503.
             Ok(serde_json::to_string(&answer).unwrap_or_default())
@@ -130,23 +130,23 @@ fn refused(refusal: LedgerRefusal) -> LedgerReply {
     LedgerReply::Refused(refusal)
 }
 
-impl Inner {
+impl LedgerActor {
     pub(super) fn store(&self) -> Done<&LedgerStore> {
         self.store.as_ref().map_err(|error| *error)
     }
 
     /// 1 revocation, and a proof that was used before · 2 the request's place in the minute (a create looks for its idempotency key first) · 3 the request.
-    async fn answer(self: &Rc<Self>, call: LedgerCall) -> Done<LedgerAnswer> {
+    async fn answer(self: &Rc<Self>, call: LedgerCall) -> Done<LedgerEnvelope> {
         let now = platform::now();
         let limit = call.caller.as_ref().and_then(|caller| caller.requests_per_minute);
-        let reply = self.checked(call, now).await?;
+        let reply = self.authorize_and_handle(call, now).await?;
         // The answer to a revoked token is that to any bad one.
         let is_unauthorized = matches!(reply, LedgerReply::Refused(LedgerRefusal::Revoked | LedgerRefusal::ProofUsed));
         let limit = limit.filter(|_| !is_unauthorized);
-        Ok(LedgerAnswer { rate: limit.map(|limit| self.requests_left(limit, now)).transpose()?, reply })
+        Ok(LedgerEnvelope { rate: limit.map(|limit| self.requests_left(limit, now)).transpose()?, reply })
     }
 
-    async fn checked(self: &Rc<Self>, call: LedgerCall, now: UnixMillis) -> Done<LedgerReply> {
+    async fn authorize_and_handle(self: &Rc<Self>, call: LedgerCall, now: UnixMillis) -> Done<LedgerReply> {
         self.catch_up(now)?;
         let limit = call.caller.as_ref().and_then(|caller| caller.requests_per_minute);
         // 1
@@ -157,7 +157,8 @@ impl Inner {
             }
             if let Some(proof) = &caller.proof {
                 // A row is not written for who has no request left; a repeated create finds what it has made all the same.
-                let may_repeat = matches!(&call.ask, LedgerRequest::Create(request) if request.key.is_some());
+                let may_repeat =
+                    matches!(&call.ask, LedgerRequest::Create(request) if request.idempotency_key.is_some());
                 if limit
                     .map(|limit| self.requests_left(limit, now))
                     .transpose()?
@@ -199,7 +200,7 @@ impl Inner {
                 self.store()?.store(&[Write::ForgetFile(&file_id)]).map(|()| LedgerReply::Done)
             }
             LedgerRequest::Withdraw { job_ids } => self.withdraw_soon(&job_ids, now).map(|()| LedgerReply::Done),
-            LedgerRequest::News { news } => self.news(&news, now).map(|()| LedgerReply::Done),
+            LedgerRequest::JobUpdates { updates } => self.apply_updates(&updates, now).map(|()| LedgerReply::Done),
             LedgerRequest::Revoke(revocation) => self.revoke(revocation, now).await,
             LedgerRequest::Check | LedgerRequest::Create(_) => Ok(LedgerReply::Done),
         }
@@ -289,7 +290,7 @@ impl Inner {
     async fn get(self: &Rc<Self>, job_id: &JobId, now: UnixMillis) -> Done<LedgerReply> {
         let Some(record) = self.store()?.prediction(job_id)? else { return Ok(refused(LedgerRefusal::NotFound)) };
         self.poke_if_silent(&record, now);
-        let record = self.placed(vec![record], now).await?.pop().ok_or(PlatformError)?;
+        let record = self.add_queue_positions(vec![record], now).await?.pop().ok_or(PlatformError)?;
         Ok(LedgerReply::Prediction(Box::new(record)))
     }
 
@@ -317,7 +318,7 @@ impl Inner {
 
     /// Puts the present place into what waits. The Dispatcher is asked at most once in two seconds, for all that waits;
     /// if it does not answer, the place that was told last stands.
-    pub(super) async fn placed(
+    pub(super) async fn add_queue_positions(
         &self,
         mut records: Vec<PredictionRecord>,
         now: UnixMillis,
@@ -325,19 +326,23 @@ impl Inner {
         if !records.iter().any(|record| record.status == Status::Queued) {
             return Ok(records);
         }
-        if now.millis_since(self.places.borrow().0) >= PLACE_FRESH_MILLIS {
-            self.places.borrow_mut().0 = now;
+        if now.millis_since(self.queue_positions.borrow().0) >= QUEUE_POSITION_FRESH_MILLIS {
+            self.queue_positions.borrow_mut().0 = now;
             let waiting = self.store()?.page(LIST_MAX, None, Some(Status::Queued))?;
             let job_ids = waiting.into_iter().map(|record| record.job_id).collect();
-            let reply =
-                ask_dispatcher(&self.env, &DispatcherRequest::Places { job_ids }, DISPATCHER_ACK_TIMEOUT_MILLIS).await;
-            if let Ok(DispatcherReply::Places(places)) = reply {
-                *self.places.borrow_mut() = (now, places.into_iter().collect());
+            let reply = ask_dispatcher(
+                &self.env,
+                &DispatcherRequest::QueuePositions { job_ids },
+                DISPATCHER_ACK_TIMEOUT_MILLIS,
+            )
+            .await;
+            if let Ok(DispatcherReply::QueuePositions(queue_positions)) = reply {
+                *self.queue_positions.borrow_mut() = (now, queue_positions.into_iter().collect());
             }
         }
-        let places = self.places.borrow();
+        let queue_positions = self.queue_positions.borrow();
         for record in records.iter_mut().filter(|record| record.status == Status::Queued) {
-            record.queue = places.1.get(&record.job_id).copied().or(record.queue);
+            record.queue = queue_positions.1.get(&record.job_id).copied().or(record.queue);
         }
         Ok(records)
     }
@@ -349,7 +354,7 @@ impl Inner {
         if records.is_empty() {
             return Ok(refused(LedgerRefusal::NotFound));
         }
-        let records = self.placed(records, now).await?;
+        let records = self.add_queue_positions(records, now).await?;
         Ok(LedgerReply::Created { records, submitting: false, batch_id: Some(batch_id.clone()), replayed: false })
     }
 
@@ -361,7 +366,7 @@ impl Inner {
         now: UnixMillis,
     ) -> Done<LedgerReply> {
         let (records, more) = cut(self.store()?.page(limit.clamp(1, LIST_MAX), before, status)?, limit);
-        Ok(LedgerReply::Page { records: self.placed(records, now).await?, more })
+        Ok(LedgerReply::Page { records: self.add_queue_positions(records, now).await?, more })
     }
 
     fn file(&self, file_id: &FileId) -> Done<LedgerReply> {
@@ -386,7 +391,7 @@ impl Inner {
             let request = DispatcherRequest::Cancel { job_id: job_id.clone() };
             match ask_dispatcher(&self.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await {
                 // Without news it ended long ago, and the row says how.
-                Ok(DispatcherReply::Jobs(news)) => self.news(&news, now)?,
+                Ok(DispatcherReply::Jobs(updates)) => self.apply_updates(&updates, now)?,
                 Ok(_) | Err(_) => return Ok(refused(LedgerRefusal::Unavailable)),
             }
         }

@@ -8,7 +8,7 @@ use crate::types::credits::MicroCredits;
 
 /// What arrived from the vendor, or did not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum VendorReply {
     /// A status line and as much of a body as was allowed.
     Response(VendorResponse),
     /// The time ran out before the answer was complete.

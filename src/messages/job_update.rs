@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::types::credits::MicroCredits;
 use crate::types::ids::JobId;
-use crate::types::prediction::{Failure, QueuePlace, Status};
+use crate::types::prediction::{Failure, QueuePosition, Status};
 use crate::types::time::UnixMillis;
 
 /// Where the Dispatcher has a prediction.
@@ -23,7 +23,7 @@ pub enum Stage {
 
 /// All that a Ledger needs to know of a prediction: the latest news replace all earlier ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct JobNews {
+pub struct JobUpdate {
     /// Which.
     pub job_id: JobId,
     /// Grows with every change of the row; a Ledger applies only a higher number.
@@ -37,7 +37,7 @@ pub struct JobNews {
     pub cancel_requested: bool,
     /// While it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub queue: Option<QueuePlace>,
+    pub queue: Option<QueuePosition>,
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<JobEnd>,

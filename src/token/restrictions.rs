@@ -10,7 +10,7 @@ use crate::types::model::ModelId;
 
 /// What `vk` leaves of the user's rights.
 #[derive(Debug)]
-pub(super) struct Narrowing {
+pub(super) struct Restrictions {
     /// Never empty.
     pub scopes: Vec<Scope>,
     /// Never empty where it is there.
@@ -23,18 +23,18 @@ pub(super) struct Narrowing {
 
 const MEMBERS: [&str; 5] = ["scope", "models", "max_predictions", "max_credits", "iss"];
 
-impl Narrowing {
+impl Restrictions {
     /// Reads `vk` of a token with this `jti`. A token without `vk` may do everything.
     pub fn parse(vk: Option<&Value>, jti: Option<&str>) -> Result<Self, Refusal> {
         let Some(vk) = vk else {
             return Ok(Self { scopes: Scope::ALL.to_vec(), models: None, caps: None, origin: None });
         };
-        let vk = vk.as_object().ok_or(Refusal::BadNarrowing)?;
+        let vk = vk.as_object().ok_or(Refusal::BadRestrictions)?;
         if vk.keys().any(|name| !MEMBERS.contains(&name.as_str())) {
-            return Err(Refusal::BadNarrowing);
+            return Err(Refusal::BadRestrictions);
         }
         let origin =
-            vk.get("iss").map(|iss| iss.as_str().map(str::to_owned).ok_or(Refusal::BadNarrowing)).transpose()?;
+            vk.get("iss").map(|iss| iss.as_str().map(str::to_owned).ok_or(Refusal::BadRestrictions)).transpose()?;
         let max_predictions = vk.get("max_predictions").map(count).transpose()?;
         let max_credits = vk.get("max_credits").map(credits).transpose()?;
         let caps = match (max_predictions, max_credits, jti) {
@@ -55,20 +55,20 @@ impl Narrowing {
 /// read as "nothing" or "everything": whoever made it meant one of the two.
 fn list<T: PartialEq>(value: &Value, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Refusal> {
     let mut items = Vec::new();
-    for name in value.as_array().filter(|names| !names.is_empty()).ok_or(Refusal::BadNarrowing)? {
+    for name in value.as_array().filter(|names| !names.is_empty()).ok_or(Refusal::BadRestrictions)? {
         let item = name.as_str().and_then(&parse).filter(|item| !items.contains(item));
-        items.push(item.ok_or(Refusal::BadNarrowing)?);
+        items.push(item.ok_or(Refusal::BadRestrictions)?);
     }
     Ok(items)
 }
 
 fn count(value: &Value) -> Result<u32, Refusal> {
     let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
-    count.filter(|count| *count >= 1).ok_or(Refusal::BadNarrowing)
+    count.filter(|count| *count >= 1).ok_or(Refusal::BadRestrictions)
 }
 
 fn credits(value: &Value) -> Result<MicroCredits, Refusal> {
-    value.as_str().and_then(MicroCredits::parse).ok_or(Refusal::BadNarrowing)
+    value.as_str().and_then(MicroCredits::parse).ok_or(Refusal::BadRestrictions)
 }
 
 #[cfg(test)]
@@ -77,24 +77,24 @@ mod tests {
 
     use super::*;
 
-    fn parse(vk: Value) -> Result<Narrowing, Refusal> {
-        Narrowing::parse(Some(&vk), Some("j1"))
+    fn parse(vk: Value) -> Result<Restrictions, Refusal> {
+        Restrictions::parse(Some(&vk), Some("j1"))
     }
 
     #[test]
     fn without_vk_a_token_may_do_everything() {
-        let narrowing = Narrowing::parse(None, None).unwrap();
-        assert_eq!(narrowing.scopes, Scope::ALL);
-        assert!(narrowing.models.is_none() && narrowing.caps.is_none());
+        let restrictions = Restrictions::parse(None, None).unwrap();
+        assert_eq!(restrictions.scopes, Scope::ALL);
+        assert!(restrictions.models.is_none() && restrictions.caps.is_none());
     }
 
     #[test]
     fn every_member_narrows() {
         let vk = json!({"scope": ["read"], "models": ["a/b"], "max_predictions": 3, "max_credits": "10", "iss": "x"});
-        let narrowing = parse(vk).unwrap();
-        assert_eq!(narrowing.scopes, [Scope::Read]);
-        assert_eq!(narrowing.models, Some(vec![ModelId::parse("a/b").unwrap()]));
-        let caps = narrowing.caps.unwrap();
+        let restrictions = parse(vk).unwrap();
+        assert_eq!(restrictions.scopes, [Scope::Read]);
+        assert_eq!(restrictions.models, Some(vec![ModelId::parse("a/b").unwrap()]));
+        let caps = restrictions.caps.unwrap();
         assert_eq!((caps.jti.as_str(), caps.max_predictions), ("j1", Some(3)));
         assert_eq!(caps.max_credits, MicroCredits::parse("10"));
     }
@@ -127,15 +127,15 @@ mod tests {
             json!({"max_credits": null}),
             json!({"iss": 1}),
         ] {
-            assert_eq!(parse(vk.clone()).unwrap_err(), Refusal::BadNarrowing, "{vk}");
+            assert_eq!(parse(vk.clone()).unwrap_err(), Refusal::BadRestrictions, "{vk}");
         }
     }
 
     #[test]
     fn caps_are_counted_by_the_tokens_id() {
         for vk in [json!({"max_predictions": 1}), json!({"max_credits": "1"})] {
-            assert_eq!(Narrowing::parse(Some(&vk), None).unwrap_err(), Refusal::CapsWithoutTokenId);
+            assert_eq!(Restrictions::parse(Some(&vk), None).unwrap_err(), Refusal::CapsWithoutTokenId);
         }
-        assert!(Narrowing::parse(Some(&json!({"scope": ["read"]})), None).is_ok());
+        assert!(Restrictions::parse(Some(&json!({"scope": ["read"]})), None).is_ok());
     }
 }

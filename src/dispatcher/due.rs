@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::actions::{Action, Delivery};
-use super::answers::{failed, timed_out};
 use super::dispatcher::Dispatcher;
 use super::job::{Job, JobState};
+use super::vendor_results::{failed, timed_out};
 use crate::constants::{
     DEAD_LETTER_MILLIS, DELIVERY_BATCH, EXPIRY_CONFIRM_MILLIS, MODEL_LIST_MILLIS, PROBE_FIRST_MILLIS,
     VENDOR_CONNECTIONS_KEPT, VENDOR_CONNECTIONS_MAX,
 };
 use crate::limit::request_window::Lane;
-use crate::messages::JobNews;
+use crate::messages::JobUpdate;
 use crate::types::credits::MicroCredits;
 use crate::types::ids::{JobId, UserKey};
 use crate::types::prediction::Failure;
@@ -85,10 +85,10 @@ impl Dispatcher {
             if self.in_flight.cancels.contains(&id) || !self.may_send(Lane::Cancel, now) {
                 continue;
             }
-            let Some((vendor_id, key)) = self.vendor_side(&id) else { continue };
+            let Some((vendor_id, vendor_key_fingerprint)) = self.vendor_side(&id) else { continue };
             self.book(Lane::Cancel, now);
             self.in_flight.cancels.insert(id.clone());
-            actions.push(Action::Cancel { job_id: id, vendor_id, key });
+            actions.push(Action::Cancel { job_id: id, vendor_id, vendor_key_fingerprint });
         }
     }
 
@@ -96,31 +96,31 @@ impl Dispatcher {
     fn due_submits(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
         while self.may_submit(now) {
             let Some(id) = self.next_start(now) else { break };
-            let key = self.limits.key_fingerprint.clone();
+            let fingerprint = self.limits.key_fingerprint.clone();
             let Some(job) = self.jobs.get_mut(&id) else { break };
             // Its Ledger has it as queued; one that arrives and goes in the same turn is told by the reply.
-            let is_news = job.enqueued_at != now;
+            let was_queued_before = job.enqueued_at != now;
             job.state = JobState::Submitting;
             job.returned = false;
             job.submitted_at = Some(now);
-            job.key = Some(key);
+            job.vendor_key_fingerprint = Some(fingerprint);
             job.expiry_seen_at = None;
-            let (order, user) = (Box::new(job.order.clone()), job.user.clone());
+            let (spec, user) = (Box::new(job.spec.clone()), job.user.clone());
             self.changes.jobs.insert(id.clone());
             self.book(Lane::Create, now);
             self.left_the_line(&user);
             self.state.health.unknown_probe_at = now.plus_millis(PROBE_FIRST_MILLIS);
             self.state.health.probe_sent(now);
-            if is_news {
+            if was_queued_before {
                 self.change_job(&id, now, |_| ());
             }
             self.in_flight.submits.insert(id);
-            actions.push(Action::Submit { order });
+            actions.push(Action::Submit { spec });
         }
     }
 
     pub(super) fn may_submit(&self, now: UnixMillis) -> bool {
-        let only_probe = self.state.health.is_resting() && !self.in_flight.submits.is_empty();
+        let only_probe = self.state.health.is_paused() && !self.in_flight.submits.is_empty();
         let has_slot = self.slots_held() < self.slot_limit(now) || self.may_probe_past_unknown(now);
         has_slot && !only_probe && self.state.health.create_at() <= now && self.may_send(Lane::Create, now)
     }
@@ -145,13 +145,13 @@ impl Dispatcher {
             if !self.may_send(Lane::Status, now) {
                 break;
             }
-            let Some((vendor_id, key)) = self.vendor_side(&id) else { continue };
+            let Some((vendor_id, vendor_key_fingerprint)) = self.vendor_side(&id) else { continue };
             self.book(Lane::Status, now);
             if let Some(job) = self.jobs.get_mut(&id) {
                 job.polled_at = now;
             }
             self.in_flight.polls.insert(id.clone());
-            actions.push(Action::Poll { job_id: id, vendor_id, key });
+            actions.push(Action::Poll { job_id: id, vendor_id, vendor_key_fingerprint });
         }
     }
 
@@ -175,7 +175,7 @@ impl Dispatcher {
     }
 
     fn due_deliveries(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
-        let mut by_user: BTreeMap<UserKey, Vec<JobNews>> = BTreeMap::new();
+        let mut by_user: BTreeMap<UserKey, Vec<JobUpdate>> = BTreeMap::new();
         for (id, row) in &mut self.outbox {
             if row.dead || row.next_at > now || self.in_flight.deliveries.contains(&row.user) {
                 continue;
@@ -188,18 +188,18 @@ impl Dispatcher {
             }
             let batch = by_user.entry(row.user.clone()).or_default();
             if batch.len() < DELIVERY_BATCH {
-                batch.push(row.news.clone());
+                batch.push(row.update.clone());
             }
         }
-        for (user, news) in by_user {
+        for (user, updates) in by_user {
             self.in_flight.deliveries.insert(user.clone());
-            actions.push(Action::Deliver(Delivery { user, news }));
+            actions.push(Action::Deliver(Delivery { user, updates }));
         }
     }
 
     pub(super) fn vendor_side(&self, id: &JobId) -> Option<(String, Option<String>)> {
         let job = self.jobs.get(id)?;
-        Some((job.vendor_id.clone()?, job.key.clone()))
+        Some((job.vendor_id.clone()?, job.vendor_key_fingerprint.clone()))
     }
 
     /// Whether the window and the connections leave room for a request of `lane`.
@@ -238,9 +238,9 @@ impl Dispatcher {
                 let expires = confirm(job.enqueued_at.plus_millis(self.limits.max_wait_millis));
                 let health = &self.state.health;
                 let create_at = health.create_at().max(self.state.window.earliest(Lane::Create, limit, now));
-                let rests_until = health.model_rests_until(&job.order.model, now);
+                let paused_until = health.model_paused_until(&job.spec.model, now);
                 let chances =
-                    [Some(create_at), rests_until, Some(health.slot_penalty_until), Some(health.unknown_probe_at)];
+                    [Some(create_at), paused_until, Some(health.slot_penalty_until), Some(health.unknown_probe_at)];
                 // A create that could go now and does not waits for a connection or a slot: their reports decide.
                 chances.into_iter().flatten().filter(|at| *at > now).chain([expires]).min()
             }

@@ -9,19 +9,19 @@ use crate::constants::{
 };
 use crate::limit::poll_plan::next_poll_millis;
 use crate::limit::request_window::VendorCount;
-use crate::messages::{CreateOutcome, JobEnd, JobNews};
+use crate::messages::{CreateOutcome, JobEnd, JobUpdate};
 use crate::parse::digits::parse_digits;
 use crate::types::credits::MicroCredits;
 use crate::types::ids::{JobId, UserKey};
 use crate::types::model::ModelId;
 use crate::types::prediction::{Failure, Status};
 use crate::types::time::UnixMillis;
-use crate::vendor::answer::{Answer, Progress, VendorPrediction};
+use crate::vendor::reply::{Progress, VendorPrediction, VendorReply};
 use crate::vendor::verdict::{self, CreateVerdict, PollVerdict, UnknownCause};
 
 impl Dispatcher {
     /// The vendor's answer to a create, or its absence. Every arm is a line of the table in docs/architecture.md.
-    pub fn submit_finished(&mut self, job_id: &JobId, answer: &Answer, now: UnixMillis) -> CreateOutcome {
+    pub fn submit_finished(&mut self, job_id: &JobId, answer: &VendorReply, now: UnixMillis) -> CreateOutcome {
         let now = self.advance(now);
         self.changes.state = true;
         self.note_rate_limit(answer, now);
@@ -31,8 +31,8 @@ impl Dispatcher {
         match verdict::of_create(answer) {
             CreateVerdict::Accepted { vendor_id, prediction } => self.accepted(job_id, vendor_id, prediction, now),
             CreateVerdict::Throttled { wait_millis } => {
-                self.state.health.creates_rest_until =
-                    self.state.health.creates_rest_until.max(now.plus_millis(wait_millis));
+                self.state.health.creates_paused_until =
+                    self.state.health.creates_paused_until.max(now.plus_millis(wait_millis));
                 self.state.health.penalize_slots(now);
                 self.back_to_the_front(job_id, now)
             }
@@ -44,7 +44,7 @@ impl Dispatcher {
             }
             CreateVerdict::ModelRefused => {
                 if let Some(job) = self.jobs.get(job_id) {
-                    self.state.health.pause_model(job.order.model.clone(), now);
+                    self.state.health.pause_model(job.spec.model.clone(), now);
                 }
                 self.vendor_answered();
                 self.refused(job_id, now);
@@ -100,7 +100,7 @@ impl Dispatcher {
         self.change_job(job_id, now, |job| {
             job.state = JobState::Running;
             job.vendor_id = Some(vendor_id);
-            job.order.input.clear();
+            job.spec.input.clear();
             job.poll_at = now.plus_millis(wait);
         });
         self.seen(job_id, prediction, now);
@@ -138,12 +138,12 @@ impl Dispatcher {
 
     /// Never sent again: it has failed for its client, its credits count as spent, its slot stays taken.
     pub(super) fn outcome_unknown(&mut self, job_id: &JobId, now: UnixMillis) {
-        let Some(credits) = self.jobs.get(job_id).map(|job| job.order.credits) else { return };
+        let Some(credits) = self.jobs.get(job_id).map(|job| job.spec.credits) else { return };
         self.end_as_unknown(job_id, failed(Failure::OutcomeUnknown, credits), now);
     }
 
     /// The vendor's answer to a poll, or its absence.
-    pub fn poll_finished(&mut self, job_id: &JobId, answer: &Answer, now: UnixMillis) {
+    pub fn poll_finished(&mut self, job_id: &JobId, answer: &VendorReply, now: UnixMillis) {
         let now = self.advance(now);
         self.changes.state = true;
         self.in_flight.polls.remove(job_id);
@@ -161,7 +161,7 @@ impl Dispatcher {
     }
 
     /// The vendor's answer to a cancel: what it says of the prediction counts; a failure is tried again.
-    pub fn cancel_finished(&mut self, job_id: &JobId, answer: &Answer, now: UnixMillis) {
+    pub fn cancel_finished(&mut self, job_id: &JobId, answer: &VendorReply, now: UnixMillis) {
         let now = self.advance(now);
         self.changes.state = true;
         self.in_flight.cancels.remove(job_id);
@@ -191,7 +191,7 @@ impl Dispatcher {
         let Some(job) = self.jobs.get_mut(job_id) else { return };
         job.missing_polls = 0;
         job.missing_since = None;
-        let credits = prediction.credits_used.unwrap_or(job.order.credits);
+        let credits = prediction.credits_used.unwrap_or(job.spec.credits);
         let (status, failure) = match prediction.progress {
             Progress::Running => return,
             Progress::Succeeded => (Status::Succeeded, None),
@@ -211,7 +211,7 @@ impl Dispatcher {
         let Some(job) = self.jobs.get_mut(job_id) else { return };
         job.missing_polls = job.missing_polls.saturating_add(1);
         let since = *job.missing_since.get_or_insert(now);
-        let credits = job.order.credits;
+        let credits = job.spec.credits;
         let is_lost = job.missing_polls >= LOST_AFTER_POLLS && now.millis_since(since) >= LOST_AFTER_MILLIS;
         if is_gone && now >= job.time_is_up_at() {
             self.end_job(job_id, failed(Failure::TimedOut, credits), now);
@@ -239,8 +239,8 @@ impl Dispatcher {
     }
 
     /// The vendor's own count wins when it says less than ours, until its reset, and at most for an hour.
-    fn note_rate_limit(&mut self, answer: &Answer, now: UnixMillis) {
-        let Answer::Response(response) = answer else { return };
+    fn note_rate_limit(&mut self, answer: &VendorReply, now: UnixMillis) {
+        let VendorReply::Response(response) = answer else { return };
         let number = |text: &Option<String>| text.as_deref().and_then(|text| parse_digits::<i64>(text.trim()));
         let (remaining, reset) = (number(&response.rate_limit_remaining), number(&response.rate_limit_reset));
         let (Some(remaining), Some(reset)) = (remaining.and_then(|left| u32::try_from(left).ok()), reset) else {
@@ -264,40 +264,40 @@ impl Dispatcher {
     }
 
     /// A Ledger has acknowledged these news; newer ones of the same job stay.
-    pub fn delivered(&mut self, user: &UserKey, news: &[JobNews]) {
+    pub fn delivered(&mut self, user: &UserKey, updates: &[JobUpdate]) {
         self.in_flight.deliveries.remove(user);
-        for said in news {
-            if self.outbox.get(&said.job_id).is_some_and(|row| row.news.sequence <= said.sequence) {
-                self.outbox.remove(&said.job_id);
-                self.changes.outbox.insert(said.job_id.clone());
+        for update in updates {
+            if self.outbox.get(&update.job_id).is_some_and(|row| row.update.sequence <= update.sequence) {
+                self.outbox.remove(&update.job_id);
+                self.changes.outbox.insert(update.job_id.clone());
             }
         }
     }
 
     /// A Ledger has not acknowledged: tried again, less and less often.
-    pub fn delivery_failed(&mut self, user: &UserKey, news: &[JobNews], now: UnixMillis) {
+    pub fn delivery_failed(&mut self, user: &UserKey, updates: &[JobUpdate], now: UnixMillis) {
         let now = self.advance(now);
         self.in_flight.deliveries.remove(user);
-        for said in news {
-            let Some(row) = self.outbox.get_mut(&said.job_id) else { continue };
+        for update in updates {
+            let Some(row) = self.outbox.get_mut(&update.job_id) else { continue };
             row.attempts = row.attempts.saturating_add(1);
             let wait = DELIVERY_FIRST_MILLIS.saturating_mul(1_i64 << row.attempts.min(10));
             row.next_at = now.plus_millis(wait.min(DELIVERY_LONGEST_MILLIS));
-            self.changes.outbox.insert(said.job_id.clone());
+            self.changes.outbox.insert(update.job_id.clone());
         }
     }
 }
 
 /// Whether the vendor has taken a cancel, or said no for good: it is not sent again.
-const fn is_settled(answer: &Answer) -> bool {
+const fn is_settled(answer: &VendorReply) -> bool {
     match answer {
-        Answer::Response(response) => matches!(response.status, 200..=299 | 400..=499),
-        Answer::TimedOut | Answer::Broken => false,
+        VendorReply::Response(response) => matches!(response.status, 200..=299 | 400..=499),
+        VendorReply::TimedOut | VendorReply::Broken => false,
     }
 }
 
-const fn is_gone(answer: &Answer) -> bool {
-    matches!(answer, Answer::Response(response) if response.status == 404)
+const fn is_gone(answer: &VendorReply) -> bool {
+    matches!(answer, VendorReply::Response(response) if response.status == 404)
 }
 
 pub(super) const fn failed(failure: Failure, credits: MicroCredits) -> JobEnd {
@@ -306,5 +306,5 @@ pub(super) const fn failed(failure: Failure, credits: MicroCredits) -> JobEnd {
 
 /// The end of a job whose slot was given up while the vendor still had it.
 pub(super) fn timed_out(job: &Job) -> JobEnd {
-    failed(Failure::TimedOut, job.order.credits)
+    failed(Failure::TimedOut, job.spec.credits)
 }
