@@ -1,4 +1,4 @@
-//! The vendor's accounts: their keys, credits and limits.
+//! The vendor's accounts: keys, credits and request counts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,12 +10,12 @@ use crate::rate_window::{RateWindow, WindowStatus};
 
 /// The account of a key that names none.
 pub const DEFAULT_ACCOUNT: &str = "acct_1";
-/// What a new account may spend: enough for a long demo.
+/// The credits of a new account: 1,000, enough for a long demo.
 pub const OPENING_BALANCE: Credits = Credits::from_micros(1_000_000_000);
-/// Every key starts with this.
+/// The prefix of every vendor key.
 const KEY_PREFIX: &str = "sk_live_";
 
-/// A key and the account it opens. No `Debug`, so that no key gets into a log.
+/// A vendor key and its account. Not `Debug`, so that no key gets into a log.
 #[derive(Clone)]
 pub struct AccountKey {
     /// The whole key.
@@ -25,7 +25,7 @@ pub struct AccountKey {
 }
 
 impl AccountKey {
-    /// Reads `sk_live_…` or `sk_live_…@account`; `None` for anything else.
+    /// Parses `sk_live_…`, which belongs to [`DEFAULT_ACCOUNT`], or `sk_live_…@account`.
     pub fn parse(text: &str) -> Option<Self> {
         let (key, account) = text.split_once('@').unwrap_or((text, DEFAULT_ACCOUNT));
         let word = |text: &str| {
@@ -39,13 +39,13 @@ impl AccountKey {
 /// One account.
 #[derive(Debug)]
 pub struct Account {
-    /// What is left to spend.
+    /// Credits left to spend.
     pub balance: Credits,
-    /// This account's requests.
+    /// The times of this account's requests.
     pub window: RateWindow,
-    /// Idempotency keys of its creates.
+    /// Idempotency keys of the accepted creates.
     pub idempotency_keys: HashSet<String>,
-    /// What it spent and made, by UTC day.
+    /// Credits spent and predictions created, by UTC day.
     days: BTreeMap<String, Day>,
 }
 
@@ -67,7 +67,7 @@ impl Default for Account {
 }
 
 impl Account {
-    /// Pays for a prediction that starts now.
+    /// Charges a prediction that is created at `now_ms`.
     pub fn charge(&mut self, cost: Credits, now_ms: u64) {
         self.balance = self.balance.minus(cost);
         let day = self.days.entry(utc_day(now_ms)).or_default();
@@ -75,26 +75,26 @@ impl Account {
         day.predictions += 1;
     }
 
-    /// Replaces what was paid for a prediction created at `created_ms`.
+    /// Replaces the charge of a prediction created at `created_ms`: `paid` becomes `due`, on the UTC day of the create.
     pub fn settle(&mut self, created_ms: u64, paid: Credits, due: Credits) {
         self.balance = self.balance.plus(paid).minus(due);
         let day = self.days.entry(utc_day(created_ms)).or_default();
         day.spent = day.spent.plus(due).minus(paid);
     }
 
-    /// Credits spent on the UTC day of `now_ms`.
+    /// Returns the credits spent on the UTC day of `now_ms`.
     pub fn spent_today(&self, now_ms: u64) -> Credits {
         self.days.get(&utc_day(now_ms)).map(|day| day.spent).unwrap_or_default()
     }
 
-    /// `[{"day","credits_spent","predictions"}]`, oldest first.
+    /// Renders `[{"day","credits_spent","predictions"}]`, oldest day first.
     pub fn usage(&self) -> Value {
         let day = |(day, used): (&String, &Day)| json!({"day": day, "credits_spent": used.spent, "predictions": used.predictions});
         self.days.iter().map(day).collect()
     }
 }
 
-/// All accounts and keys. No `Debug`, so that no key gets into a log.
+/// All accounts and keys. Not `Debug`, so that no key gets into a log.
 #[derive(Default)]
 pub struct Accounts {
     accounts: BTreeMap<String, Account>,
@@ -102,35 +102,37 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Accepts a key from now on; its account is opened if it is new.
+    /// Accepts a key from now on. Creates its account if there is none.
     pub fn add_key(&mut self, grant: AccountKey) {
         self.accounts.entry(grant.account.clone()).or_default();
         self.keys.insert(grant.key, grant.account);
     }
 
-    /// Refuses a key from now on. An unknown key is refused already.
+    /// Refuses a key from now on.
     pub fn revoke_key(&mut self, key: &str) {
         self.keys.remove(key);
     }
 
-    /// The account that `Authorization: Bearer <key>` opens.
+    /// Returns the account of the key in `Authorization: Bearer <key>`; `None` if the key is missing or not accepted.
     pub fn authenticate(&self, authorization: Option<&str>) -> Option<&str> {
         let key = authorization?.strip_prefix("Bearer ")?;
         self.keys.get(key).map(String::as_str)
     }
 
-    /// An account; opened if it is new.
+    /// Returns an account. Creates it if there is none.
     pub fn account(&mut self, id: &str) -> &mut Account {
         self.accounts.entry(id.to_owned()).or_default()
     }
 
-    /// Sets what every account may still spend.
+    /// Sets the balance of every account.
     pub fn set_balances(&mut self, balance: Credits) {
         self.accounts.values_mut().for_each(|account| account.balance = balance);
     }
 
-    /// Counts a request. `Err` with the standing when the account made `limit` in the last minute already; a
-    /// refused request is not counted.
+    /// Admits and counts a request.
+    ///
+    /// # Errors
+    /// The account made `limit` requests in the last minute already. A refused request is not counted.
     pub fn admit_request(&mut self, id: &str, limit: u64, now_ms: u64) -> Result<WindowStatus, WindowStatus> {
         let window = &mut self.account(id).window;
         let before = window.status(limit, now_ms);
@@ -141,14 +143,14 @@ impl Accounts {
         Ok(window.status(limit, now_ms))
     }
 
-    /// Forgets what accounts did: windows, idempotency keys, days. Keys and balances stay.
+    /// Clears rate windows, idempotency keys and days of all accounts. Vendor keys and balances stay.
     pub fn clear_history(&mut self) {
         for account in self.accounts.values_mut() {
             *account = Account { balance: account.balance, ..Account::default() };
         }
     }
 
-    /// `{"acct_1":{"credits_balance","keys"}}`: counts keys and never shows one.
+    /// Renders `{"acct_1":{"credits_balance","keys"}}`. `keys` is a count: no key is shown.
     pub fn to_json(&self) -> Value {
         let row = |(id, account): (&String, &Account)| {
             let keys = self.keys.values().filter(|owner| *owner == id).count();
@@ -163,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_names_its_account_or_opens_the_first() {
+    fn a_key_names_its_account_or_belongs_to_the_default_one() {
         let grant = AccountKey::parse("sk_live_test_a@acct_2").unwrap();
         assert_eq!((grant.key.as_str(), grant.account.as_str()), ("sk_live_test_a", "acct_2"));
         assert_eq!(AccountKey::parse("sk_live_test_a").unwrap().account, DEFAULT_ACCOUNT);
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_correction_pays_the_difference_back_on_the_day_of_the_create() {
+    fn settling_returns_the_difference_on_the_day_of_the_create() {
         let mut account = Account::default();
         let (paid, due) = (Credits::from_micros(2_500_000), Credits::from_micros(1_000_000));
         account.charge(paid, 1_000);

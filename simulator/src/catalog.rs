@@ -1,15 +1,15 @@
-//! The models on sale.
+//! The models that the vendor offers.
 
 use serde_json::{Value, json};
 
 use crate::credits::Credits;
 
-/// What a model makes.
+/// The media type of a model's outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A picture.
+    /// A PNG.
     Image,
-    /// A clip; an animated PNG stands for it.
+    /// A video clip, for which the simulator returns an animated PNG.
     Video,
 }
 
@@ -20,19 +20,19 @@ pub struct Model {
     pub owner: &'static str,
     /// `flux-kontext-max`.
     pub name: &'static str,
-    /// What it makes.
+    /// The kind of its outputs.
     pub kind: Kind,
     /// The price of one output.
     pub credits: Credits,
 }
 
 impl Model {
-    /// `owner/name`.
+    /// Returns `owner/name`.
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.owner, self.name)
     }
 
-    /// The model as `GET /models` shows it. The vendor documents no fields; these are the obvious ones.
+    /// Renders the model for `GET /models`. The vendor documents no fields; these are the obvious ones.
     pub fn to_json(&self) -> Value {
         let output = match self.kind {
             Kind::Image => "image",
@@ -56,7 +56,7 @@ impl Model {
 /// The aspect ratios that a model accepts.
 pub const ASPECT_RATIOS: [&str; 4] = ["1:1", "16:9", "9:16", "match_input_image"];
 
-/// Every model, the vendor's documented one first.
+/// All models. The first is the one in the vendor's documentation; the prices are micro-credits for one output.
 pub static MODELS: [Model; 4] = [
     model("black-forest-labs", "flux-kontext-max", Kind::Image, 2_500_000),
     model("black-forest-labs", "flux-schnell", Kind::Image, 300_000),
@@ -64,12 +64,12 @@ pub static MODELS: [Model; 4] = [
     model("acme", "clip-maker", Kind::Video, 12_000_000),
 ];
 
-/// The model called `owner/name`.
+/// Returns the model named `owner/name`.
 pub fn find(owner: &str, name: &str) -> Option<&'static Model> {
     MODELS.iter().find(|model| model.owner == owner && model.name == name)
 }
 
-/// The model of this full name, or of this bare name.
+/// Returns the model with this full name (`owner/name`) or bare name (`name`).
 pub fn find_by_id(id: &str) -> Option<&'static Model> {
     match id.split_once('/') {
         Some((owner, name)) => find(owner, name),

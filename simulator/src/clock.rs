@@ -1,22 +1,22 @@
-//! The wall clock, read here and nowhere else, and its text forms.
+//! The wall clock and its text formats. No other file reads the clock.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Milliseconds since the Unix epoch.
+/// Returns the milliseconds since the Unix epoch.
 pub fn now_ms() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// ISO 8601 in UTC with whole seconds: `2026-01-15T10:30:00Z`.
+/// Formats a time as ISO 8601 in UTC with whole seconds: `2026-01-15T10:30:00Z`.
 pub fn iso8601(time_ms: u64) -> String {
     date_time(time_ms).format(&Rfc3339).unwrap_or_default()
 }
 
-/// The UTC day: `2026-01-15`.
+/// Formats the UTC day of a time: `2026-01-15`.
 pub fn utc_day(time_ms: u64) -> String {
     date_time(time_ms).date().to_string()
 }

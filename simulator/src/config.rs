@@ -1,24 +1,24 @@
-//! The command line and the environment: everything is parsed, then every problem is reported at once.
+//! The command line and the environment. All of both is parsed before the problems are reported, all at once.
 
 use std::fmt;
 
 use crate::accounts::AccountKey;
 
-/// The least bytes of an HS256 secret: the Worker refuses a shorter one.
+/// Minimum length of the HS256 secret, in bytes: the Worker refuses a shorter one.
 const MIN_SECRET_BYTES: usize = 32;
 
-/// How to start the simulator.
+/// The settings that the simulator starts with.
 #[derive(Clone)]
 pub struct Config {
-    /// Port of the vendor's API and of the demo's backend; 0 takes any free one.
+    /// Port of the vendor's API and of the demo's backend; 0 chooses a free port.
     pub port: u16,
-    /// Port of the control API; 0 takes any free one.
+    /// Port of the control API; 0 chooses a free port.
     pub control_port: u16,
-    /// Vendor keys: `sk_live_…` for the account `acct_1`, or `sk_live_…@account`.
+    /// Accepted vendor keys: `sk_live_…` for the account `acct_1`, or `sk_live_…@account`.
     pub keys: Vec<String>,
-    /// How long a prediction runs.
+    /// How long a prediction runs, in milliseconds.
     pub prediction_ms: u64,
-    /// How session tokens are signed; without it `POST /session` answers 503.
+    /// How session tokens are signed; `None` makes `POST /session` respond with 503.
     pub session: Option<SessionConfig>,
 }
 
@@ -29,11 +29,11 @@ pub struct SessionConfig {
     pub issuer: String,
     /// The `aud` claim.
     pub audience: String,
-    /// The HS256 secret, raw text.
+    /// The HS256 secret. Its UTF-8 bytes are the key.
     pub secret: String,
     /// The `kid` header, if any.
     pub key_id: Option<String>,
-    /// The `plan` claim of tokens whose request names none.
+    /// The `plan` claim of tokens whose request names no plan.
     pub plan: Option<String>,
 }
 
@@ -61,16 +61,17 @@ impl Config {
     pub const USAGE: &'static str = "\
 valetkey-simulator [--port N] [--control-port N] [--key sk_live_…[@ACCOUNT]]… [--prediction-ms N]
 
-  --port N           vendor API and demo backend      SIM_PORT           8788   0: any
-  --control-port N   control API                      SIM_CONTROL_PORT   8789   0: any
+  --port N           vendor API and demo backend      SIM_PORT           8788   0: a free port
+  --control-port N   control API                      SIM_CONTROL_PORT   8789   0: a free port
   --key KEY          accepted key, repeatable         SIM_KEYS (comma list)
   --prediction-ms N  how long a prediction runs       SIM_PREDICTION_MS  4000
   POST /session needs SESSION_ISSUER, SESSION_AUDIENCE, SESSION_SECRET; optional: SESSION_KID, SESSION_PLAN";
 
-    /// Reads flags (`--name value` or `--name=value`) and, below them, the environment.
+    /// Parses flags (`--name value` or `--name=value`) and the environment. A flag overrides its variable; keys of both
+    /// are accepted.
     ///
     /// # Errors
-    /// Every problem found, by the name of the flag or variable and without its value.
+    /// Every problem, each with the name of its flag or variable and without its value.
     pub fn parse(arguments: &[String], environment: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
         let mut reader = Reader { config: Self::default(), problems: Vec::new() };
         let variable = |name| environment(name).filter(|value| !value.is_empty());
@@ -110,7 +111,7 @@ impl Reader {
         }
     }
 
-    /// Sets what `flag` names; `name` is what a problem is reported under.
+    /// Sets the member that `flag` names. A problem is reported under `name`, the flag or its variable.
     fn set(&mut self, name: &str, flag: &str, value: &str) {
         let understood = match flag {
             "--port" => value.parse().map(|port| self.config.port = port).is_ok(),

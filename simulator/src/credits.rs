@@ -1,4 +1,4 @@
-//! Credits: decimal strings in JSON, integer micro-credits inside.
+//! Amounts of credits: decimal strings in JSON, integer micro-credits inside.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Micro-credits in a credit.
 const MICROS: u64 = 1_000_000;
-/// Digits after the point that a micro-credit can hold.
+/// Decimal places of a micro-credit.
 const DECIMALS: usize = 6;
 
 /// An amount of credits, never negative.
@@ -17,22 +17,22 @@ pub struct Credits {
 }
 
 impl Credits {
-    /// An amount in micro-credits.
+    /// Converts from micro-credits.
     pub const fn from_micros(micros: u64) -> Self {
         Self { micros }
     }
 
-    /// This amount `count` times, at most the largest one.
+    /// Multiplies; saturates at the largest amount.
     pub const fn times(self, count: u64) -> Self {
         Self { micros: self.micros.saturating_mul(count) }
     }
 
-    /// The sum, at most the largest amount.
+    /// Adds; saturates at the largest amount.
     pub const fn plus(self, other: Self) -> Self {
         Self { micros: self.micros.saturating_add(other.micros) }
     }
 
-    /// The difference, at least zero.
+    /// Subtracts; saturates at zero.
     pub const fn minus(self, other: Self) -> Self {
         Self { micros: self.micros.saturating_sub(other.micros) }
     }
@@ -48,7 +48,7 @@ impl fmt::Display for Credits {
 impl FromStr for Credits {
     type Err = &'static str;
 
-    /// Reads `12`, `2.5`, `0.000001`.
+    /// Parses `12`, `2.5`, `0.000001`: no sign, no exponent, at most six decimals.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const PROBLEM: &str = "not a decimal number of credits with at most six decimals";
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_amount_are_each_other() {
+    fn an_amount_survives_formatting_and_parsing() {
         for text in ["0", "2.5", "1000", "0.000001", "12.34"] {
             assert_eq!(text.parse::<Credits>().unwrap().to_string(), text);
         }
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_decimal_number_is_refused() {
+    fn text_that_is_not_a_decimal_number_is_refused() {
         for text in ["", ".", "1.", ".5", "-1", "1e3", "0.0000001", "99999999999999999999"] {
             assert!(text.parse::<Credits>().is_err(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! Uploaded files: what is known of them, never their bytes.
+//! The metadata of uploaded files. Their bytes are not kept.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use serde::Serialize;
 use crate::clock::iso8601;
 use crate::ids::new_id;
 
-/// The media types that the vendor takes.
+/// The media types that the vendor accepts.
 pub const MEDIA_TYPES: [&str; 7] =
     ["image/png", "image/jpeg", "image/webp", "image/gif", "video/mp4", "video/webm", "audio/wav"];
 
-/// A file.
+/// One file's metadata, as the API shows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct File {
     /// `file_…`.
     pub id: String,
     /// One of [`MEDIA_TYPES`].
     pub content_type: String,
-    /// Its length.
+    /// The length in bytes.
     pub bytes: usize,
-    /// When it was uploaded, ISO 8601.
+    /// When it was uploaded, in ISO 8601.
     pub created_at: String,
     #[serde(skip)]
     account: String,
@@ -33,7 +33,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// Adds a file of an account.
+    /// Adds a file to an account.
     pub fn add(&mut self, account: &str, content_type: &str, bytes: usize, now_ms: u64) -> File {
         let file = File {
             id: new_id("file"),
@@ -46,22 +46,22 @@ impl Files {
         file
     }
 
-    /// An account's file; another account's is as unknown as a missing one.
+    /// Returns an account's file; `None` if the file is missing or belongs to another account.
     pub fn get(&self, account: &str, id: &str) -> Option<&File> {
         self.files.get(id).filter(|file| file.account == account)
     }
 
-    /// Removes an account's file; whether there was one.
+    /// Deletes an account's file. Returns whether there was one.
     pub fn remove(&mut self, account: &str, id: &str) -> bool {
         self.get(account, id).is_some() && self.files.remove(id).is_some()
     }
 
-    /// An account's files.
+    /// Returns all files of an account.
     pub fn of(&self, account: &str) -> Vec<&File> {
         self.files.values().filter(|file| file.account == account).collect()
     }
 
-    /// Forgets all files.
+    /// Deletes all files.
     pub fn clear(&mut self) {
         self.files.clear();
     }

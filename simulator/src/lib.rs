@@ -1,17 +1,18 @@
-//! The vendor's stand-in, for development and tests only.
+//! A simulator of the vendor, for development and tests only.
 //!
-//! Three servers in one process, all on 127.0.0.1:
+//! One process with two ports, both on 127.0.0.1. The main port serves:
 //!
-//! - the **vendor's API** under `/v1` and the pictures it makes under `/outputs` (`vendor`);
-//! - on the same port, the **demo app's own backend**, which signs session tokens (`session`);
-//! - and the key sets of **identity providers** (`identity`);
-//! - on its own port, the **control API** that sets faults and reads what was received (`control`).
+//! - the **vendor's API** under `/v1` (`vendor`) and the pictures of its predictions under `/outputs` (`picture`)
+//! - the **demo app's backend**, which signs session tokens, under `/session` (`session`)
+//! - the key sets of **identity providers** under `/idp`, and Turnstile (`identity`)
 //!
-//! All state lives in one `world::World` behind a mutex that is never held across an `await`. A request on
-//! the main port passes `observe` first: it is recorded, then a fault may take over its socket
-//! (`connection`, `faults`), otherwise the real handler answers.
+//! The control port serves the **control API**, which sets faults and reads the recorded requests (`control`).
 //!
-//! Nothing here is a security boundary: it accepts made-up keys and gives a token to whoever asks.
+//! Almost all state is in one `world::World` behind a mutex that is never held across an `await`. A request on the main
+//! port passes `main_port` first, which records it. A fault may then take over its socket (`faults`, `connection`);
+//! otherwise the real handler responds.
+//!
+//! The simulator is not a security boundary: it accepts made-up keys and signs a token for every request.
 
 mod accounts;
 mod app;

@@ -1,17 +1,20 @@
-//! Which browser origins may talk to the demo's backend: pages on this machine.
+//! Recognizes origins and URLs on this machine. Only those pages may use the demo's backend, and only those URLs may be
+//! webhooks.
 
 use std::net::Ipv4Addr;
 
 use axum::http::Uri;
 
-/// Whether an `Origin` is a page on this machine: `http://localhost:5173`, `http://127.0.0.1:8787`, `http://[::1]:80`.
+/// Returns whether an `Origin` is a page on this machine: `http://localhost:5173`, `http://127.0.0.1:8787`,
+/// `http://[::1]:80`.
 pub fn is_loopback_origin(origin: &str) -> bool {
     let Ok(uri) = origin.parse::<Uri>() else { return false };
-    // An origin has no path: a trailing slash makes it something else.
+    // An origin has no path (RFC 6454 section 6.2), so a trailing slash is not part of one.
     uri.scheme_str() == Some("http") && !origin.ends_with('/') && uri.path() == "/" && is_loopback_host(&uri)
 }
 
-/// Whether a URL names this machine, without user information.
+/// Returns whether a URL's host is this machine. A URL with user information is refused:
+/// `http://localhost@evil.example` leads elsewhere.
 pub fn is_loopback_host(uri: &Uri) -> bool {
     let Some(authority) = uri.authority().filter(|authority| !authority.as_str().contains('@')) else { return false };
     match authority.host() {
@@ -25,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_pages_of_this_machine_are_loopback() {
+    fn only_origins_on_this_machine_are_loopback() {
         for origin in ["http://localhost:5173", "http://127.0.0.1:8787", "http://[::1]:80", "http://localhost"] {
             assert!(is_loopback_origin(origin), "{origin}");
         }

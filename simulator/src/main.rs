@@ -18,14 +18,14 @@ async fn main() -> ExitCode {
     let config = match Config::parse(&arguments, |name| std::env::var(name).ok()) {
         Ok(config) => config,
         Err(problems) => {
-            complain(&problems.join("\n"));
+            print_error(&problems.join("\n"));
             return ExitCode::from(EXIT_USAGE);
         }
     };
     let simulator = match valetkey_simulator::start(config).await {
         Ok(simulator) => simulator,
         Err(error) => {
-            complain(&format!("cannot listen: {error}"));
+            print_error(&format!("cannot listen: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -34,7 +34,7 @@ async fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Completes at Ctrl-C or, on Unix, at SIGTERM.
+/// Waits for Ctrl-C or, on Unix, SIGTERM.
 async fn stop_signal() {
     #[cfg(unix)]
     if let Ok(mut terminated) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
@@ -44,11 +44,11 @@ async fn stop_signal() {
         }
         return;
     }
-    // Without a handler there is nothing to wait for: the platform's default ends the process.
+    // An error means that no handler is installed. The process then stops at once.
     let _ = tokio::signal::ctrl_c().await;
 }
 
-/// Writes to stderr; a closed stderr is no reason to fail differently.
-fn complain(text: &str) {
+/// Writes to stderr. A closed stderr does not change the exit status.
+fn print_error(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

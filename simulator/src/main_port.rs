@@ -1,4 +1,4 @@
-//! The main port: every request is recorded, may meet a fault, and goes to its handler otherwise.
+//! The main port: records every request, injects the fault that is set for it, and otherwise runs its handler.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,26 +20,28 @@ use crate::recorder::RecordedRequest;
 use crate::route_name::RouteName;
 use crate::{identity, picture, session, vendor};
 
-/// The largest body that is read: a little over what Cloudflare lets through (100 MB).
+/// Maximum length of a body, in bytes: slightly above Cloudflare's own limit of 100 MB.
 const MAX_BODY_BYTES: usize = 110_000_000;
 
-/// Everything that the main port serves.
+/// Returns everything that the main port serves.
 pub fn router(app: Arc<App>) -> Router {
     vendor::router(&app)
         .merge(session::router())
         .merge(identity::router())
         .merge(picture::router())
-        .layer(from_fn_with_state(Arc::clone(&app), observe))
+        .layer(from_fn_with_state(Arc::clone(&app), intercept))
         .with_state(app)
 }
 
+/// Handles one request:
+///
 /// 1. Reads the body: 413 if it is too large.
-/// 2. Records the request and looks for a fault that is meant for it.
-/// 3. Waits, if the fault says so.
-/// 4. Lets the handler work, unless the fault prevents it.
-/// 5. Waits again, if the fault says so: now the work is done.
-/// 6. Answers, or lets the fault answer.
-async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// 2. Records the request and takes the fault that is set for it.
+/// 3. Waits for the fault's `delay_ms`.
+/// 4. Runs the handler, unless the fault prevents that.
+/// 5. Waits for the fault's `delay_after_ms`. The handler's work is done by now.
+/// 6. Returns the handler's response, or plays the fault's script on the socket.
+async fn intercept(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     // 1.
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
@@ -52,20 +54,20 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     // 3.
     pause(fault.delay_ms).await;
     // 4.
-    let worked = if fault.needs_handler() { Some(next.run(request).await) } else { None };
+    let response = if fault.needs_handler() { Some(next.run(request).await) } else { None };
     // 5.
     pause(fault.delay_after_ms).await;
     // 6.
-    match (worked, takeover) {
-        (Some(response), _) if !fault.changes_answer() => {
+    match (response, takeover) {
+        (Some(response), _) if !fault.changes_response() => {
             app.world().recorder.set_status(seq, response.status().as_u16());
             response
         }
-        (worked, Some(takeover)) => {
-            let real = OptionFuture::from(worked.map(RawResponse::read)).await;
+        (response, Some(takeover)) => {
+            let real = OptionFuture::from(response.map(RawResponse::read)).await;
             takeover.play(fault.script(real, &authorization)).await
         }
-        // No connection of ours (crate::connection): nothing can be faked on it.
+        // Without `crate::connection` below it, a request has no socket to take over.
         (_, None) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
@@ -76,7 +78,8 @@ async fn pause(ms: u64) {
     }
 }
 
-/// The request's place in the order of arrival, and the fault that is meant for it; the default one does nothing.
+/// Records a request. Returns its sequence number, and the fault that is set for it or the default one, which does
+/// nothing.
 fn record(app: &App, parts: &Parts, body: &Bytes) -> (u64, Fault) {
     let path = parts.uri.path();
     let route = RouteName::of(&parts.method, path);

@@ -2,22 +2,22 @@
 
 use std::collections::VecDeque;
 
-/// The vendor's window: a minute, in milliseconds.
+/// The vendor's window: a minute in milliseconds.
 pub const WINDOW_MS: u64 = 60_000;
 
-/// The times of the last minute's requests.
+/// The times of the requests in the last minute.
 #[derive(Debug, Default)]
 pub struct RateWindow {
     times_ms: VecDeque<u64>,
     max: usize,
 }
 
-/// What a window says about its limit at one moment.
+/// A window compared with a limit at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowStatus {
-    /// Requests that would pass now.
+    /// Requests that would be admitted now.
     pub remaining: u64,
-    /// When the next request leaves the window; now, for an empty one. Milliseconds since the epoch.
+    /// When the oldest request leaves the window, in milliseconds since the epoch; now for an empty window.
     pub next_free_ms: u64,
 }
 
@@ -29,25 +29,25 @@ impl RateWindow {
         self.max = self.max.max(self.times_ms.len());
     }
 
-    /// Requests in the minute that ends now.
+    /// Returns the number of requests in the minute that ends now.
     pub fn count(&mut self, now_ms: u64) -> usize {
         self.prune(now_ms);
         self.times_ms.len()
     }
 
-    /// The most requests that any minute had.
+    /// Returns the highest number of requests in any minute.
     pub fn max(&self) -> usize {
         self.max
     }
 
-    /// How this window stands to `limit`.
+    /// Compares this window with `limit`.
     pub fn status(&mut self, limit: u64, now_ms: u64) -> WindowStatus {
         let used = u64::try_from(self.count(now_ms)).unwrap_or(u64::MAX);
         let next_free_ms = self.times_ms.front().map_or(now_ms, |oldest| oldest + WINDOW_MS);
         WindowStatus { remaining: limit.saturating_sub(used), next_free_ms }
     }
 
-    /// Drops what is a minute old: a request at `t` counts until just before `t + WINDOW_MS`.
+    /// Drops requests that are a minute old. A request at `t` counts until just before `t + WINDOW_MS`.
     fn prune(&mut self, now_ms: u64) {
         while self.times_ms.front().is_some_and(|oldest| oldest + WINDOW_MS <= now_ms) {
             self.times_ms.pop_front();
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_counts_for_exactly_a_minute() {
+    fn a_request_counts_for_exactly_one_minute() {
         let mut window = RateWindow::default();
         window.add(1_000);
         window.add(2_000);

@@ -1,4 +1,4 @@
-//! What the simulator received, for tests to read.
+//! Records of the received requests, of their outcomes and of webhook calls, for tests to read.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,38 +8,38 @@ use serde_json::{Map, Value, json};
 use crate::rate_window::RateWindow;
 use crate::route_name::RouteName;
 
-/// Requests kept in full; older ones are only counted. Bounds the memory of a load test.
+/// Maximum number of requests kept in full. Older requests are only counted, which bounds the memory of a load test.
 const MAX_REQUESTS: usize = 20_000;
-/// How much of a body is kept.
+/// Maximum length of a recorded body, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// One request. No `Debug`: its headers hold a key.
+/// One request. Not `Debug`: its headers contain a key.
 #[derive(Serialize)]
 pub struct RecordedRequest {
-    /// Its place in the order of arrival, from 1.
+    /// The sequence number in order of arrival, from 1.
     pub seq: u64,
-    /// When it was complete.
+    /// When its body was complete.
     pub time_ms: u64,
     /// The route's name.
     pub route: RouteName,
-    /// `GET`.
+    /// `GET`, `POST`, …
     pub method: String,
-    /// The path as it came, still percent-encoded.
+    /// The path as received, still percent-encoded.
     pub path: String,
-    /// The query as it came.
+    /// The query as received.
     pub query: Option<String>,
-    /// Names and values in order of arrival. Values that are not UTF-8 are shown with replacement characters.
+    /// Names and values in order of arrival. Bytes that are not UTF-8 become replacement characters.
     pub headers: Vec<(String, String)>,
-    /// The first 64 KiB of the body; what is not UTF-8 is shown with replacement characters.
+    /// The first 64 KiB of the body. Bytes that are not UTF-8 become replacement characters.
     pub body: String,
     /// The length of the whole body.
     pub body_bytes: usize,
-    /// The answer's status; `null` where a fault answered, or nobody yet.
+    /// The response's status; `null` if a fault responded, or there is no response yet.
     pub status: Option<u16>,
 }
 
 impl RecordedRequest {
-    /// Sets the body, cut to what is kept.
+    /// Sets the body, cut to [`MAX_BODY_BYTES`].
     pub fn with_body(mut self, body: &[u8]) -> Self {
         self.body_bytes = body.len();
         self.body = String::from_utf8_lossy(body.get(..MAX_BODY_BYTES).unwrap_or(body)).into_owned();
@@ -50,49 +50,49 @@ impl RecordedRequest {
 /// A create that was accepted.
 #[derive(Debug, Serialize)]
 pub struct RecordedCreate {
-    /// When.
+    /// When it was accepted.
     pub time_ms: u64,
     /// `pred_…`.
     pub id: String,
-    /// ResponseShape 2's integer id.
+    /// Shape 2's integer `id`.
     pub number: u64,
-    /// Who pays.
+    /// The account that pays.
     pub account: String,
     /// `owner/name`.
     pub model: String,
     /// The `input` as received.
     pub input: Map<String, Value>,
-    /// How many outputs.
+    /// Number of outputs.
     pub image_count: u64,
-    /// Where the end is reported.
+    /// URL that the ended prediction is posted to.
     pub webhook: Option<String>,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
 }
 
-/// A report of an ended prediction.
+/// One webhook call.
 #[derive(Debug, Serialize)]
 pub struct WebhookDelivery {
-    /// When it was answered or given up.
+    /// When the response arrived, or the call failed.
     pub time_ms: u64,
     /// `pred_…`.
     pub id: String,
-    /// Where to.
+    /// The URL that was called.
     pub url: String,
-    /// The answer's status; `null` if there was none.
+    /// The response's status; `null` without a response.
     pub status: Option<u16>,
 }
 
-/// Why requests were refused.
+/// Counts of refused requests, by reason.
 #[derive(Debug, Default, Serialize)]
 pub struct RefusalCounts {
-    /// 401.
+    /// 401: no accepted key.
     pub unauthorized: u64,
-    /// 402.
+    /// 402: too few credits, or over the daily limit.
     pub payment: u64,
-    /// 429 for too many requests.
+    /// 429: too many requests in a minute.
     pub rate_limited: u64,
-    /// 429 for too many predictions at once.
+    /// 429: too many predictions at once.
     pub concurrency: u64,
 }
 
@@ -104,22 +104,22 @@ pub struct Recorder {
     by_route: BTreeMap<RouteName, u64>,
     vendor: RateWindow,
     vendor_total: u64,
-    /// Refusals.
+    /// Counts of refused requests.
     pub refused: RefusalCounts,
     /// Accepted creates, oldest first.
     pub creates: Vec<RecordedCreate>,
-    /// Status reads by `pred_…`.
+    /// Number of status requests for each `pred_…`.
     pub status_polls: BTreeMap<String, u64>,
-    /// Cancel requests by `pred_…`.
+    /// Number of cancel requests for each `pred_…`.
     pub cancels: BTreeMap<String, u64>,
-    /// Webhook calls.
+    /// Webhook calls, oldest first.
     pub webhooks: Vec<WebhookDelivery>,
-    /// Faults that answered.
+    /// Number of requests that a fault was applied to.
     pub faults_fired: u64,
 }
 
 impl Recorder {
-    /// Keeps a request and gives it its place in the order.
+    /// Records a request. Assigns and returns its sequence number.
     pub fn add(&mut self, mut received: RecordedRequest) -> u64 {
         self.last_seq += 1;
         received.seq = self.last_seq;
@@ -135,22 +135,22 @@ impl Recorder {
         self.last_seq
     }
 
-    /// Notes what a request was answered with.
+    /// Sets the status of a request's response.
     pub fn set_status(&mut self, seq: u64, status: u16) {
-        let place = self.requests.binary_search_by_key(&seq, |received| received.seq);
-        if let Some(received) = place.ok().and_then(|place| self.requests.get_mut(place)) {
+        let index = self.requests.binary_search_by_key(&seq, |received| received.seq);
+        if let Some(received) = index.ok().and_then(|index| self.requests.get_mut(index)) {
             received.status = Some(status);
         }
     }
 
-    /// `{"requests":[…],"next":seq}`: those after `since`, and what to ask for next.
+    /// Renders `{"requests":[…],"next":seq}`: the requests after `since`, and the `since` of the next call.
     pub fn requests_after(&self, since: u64) -> Value {
         let from = self.requests.partition_point(|received| received.seq <= since);
         let requests: Vec<&RecordedRequest> = self.requests.range(from..).collect();
         json!({"requests": requests, "next": self.last_seq})
     }
 
-    /// The counts as of now, as members of `GET /state`.
+    /// Renders the counts at `now_ms`, as members of `GET /state`.
     pub fn report(&mut self, now_ms: u64) -> Value {
         json!({
             "requests": {
@@ -168,7 +168,7 @@ impl Recorder {
         })
     }
 
-    /// Forgets everything; the order goes on, so that a reader's `since` stays good.
+    /// Deletes everything. Sequence numbers continue, so that a reader's `since` stays valid.
     pub fn clear(&mut self) {
         *self = Self { last_seq: self.last_seq, ..Self::default() };
     }

@@ -1,4 +1,4 @@
-//! The names under which faults and counts know a route.
+//! The names of routes, by which faults are set and requests are counted.
 
 use axum::http::Method;
 use serde::{Deserialize, Serialize};
@@ -33,12 +33,12 @@ pub enum RouteName {
     Keys,
     /// `/turnstile/v0/siteverify`.
     Turnstile,
-    /// Everything else, `/v1/estimate` and `/v1/health` among it.
+    /// Everything else, `/v1/estimate` and `/v1/health` included.
     Other,
 }
 
 impl RouteName {
-    /// The name of a request.
+    /// Returns the name of a request's route.
     pub fn of(method: &Method, path: &str) -> Self {
         let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         match (method.as_str(), segments.as_slice()) {
@@ -59,7 +59,7 @@ impl RouteName {
         }
     }
 
-    /// Whether the vendor counts such a request.
+    /// Returns whether a path belongs to the vendor's API, whose requests count against the rate limit.
     pub fn is_vendor(path: &str) -> bool {
         path == "/v1" || path.starts_with("/v1/")
     }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_of_a_path_have_one_name() {
+    fn both_paths_of_a_route_have_one_name() {
         for (method, path, name) in [
             (Method::POST, "/v1/acme/model-x/predictions", RouteName::Create),
             (Method::POST, "/v1/models/acme/model-x/predictions", RouteName::Create),

@@ -1,4 +1,4 @@
-//! Starts everything on 127.0.0.1.
+//! Starts both ports on 127.0.0.1.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,22 +25,22 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// `http://127.0.0.1:port` of the vendor's API (add `/v1`), the outputs and the demo's backend.
+    /// Returns `http://127.0.0.1:port` of the main port. The vendor's API is under `/v1`.
     pub fn url(&self) -> String {
         url(self.address)
     }
 
-    /// `http://127.0.0.1:port` of the control API.
+    /// Returns `http://127.0.0.1:port` of the control API.
     pub fn control_url(&self) -> String {
         url(self.control_address)
     }
 
-    /// The main port's address.
+    /// Returns the main port's address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The control port's address.
+    /// Returns the control port's address.
     pub fn control_address(&self) -> SocketAddr {
         self.control_address
     }
@@ -52,10 +52,10 @@ impl Drop for Simulator {
     }
 }
 
-/// Starts a simulator on the current Tokio runtime; both ports are listening when this returns.
+/// Starts a simulator on the current Tokio runtime. Both ports are listening when it returns.
 ///
 /// # Errors
-/// A port that is taken, or a key in `config` that is malformed.
+/// A port is in use, or a key in `config` is malformed.
 pub async fn start(config: Config) -> io::Result<Simulator> {
     let mut world = World::new(Settings::new(config.prediction_ms));
     for key in &config.keys {

@@ -1,5 +1,5 @@
-//! The demo app's own backend: signs session tokens. **For development only**: a real backend signs in its user
-//! first; this one believes whatever name it is told.
+//! The demo app's backend: signs session tokens. **For development only**: a real backend authenticates its user first;
+//! this one signs a token for any name.
 
 use std::sync::Arc;
 
@@ -21,12 +21,12 @@ use crate::ids::new_token_id;
 use crate::loopback::is_loopback_origin;
 use crate::response::{json_response, json_response_with};
 
-/// How long a token lives.
+/// Lifetime of a token, in seconds.
 const TOKEN_SECS: u64 = 300;
-/// The longest subject, in characters.
+/// Maximum length of the subject, in characters.
 const MAX_SUBJECT_CHARS: usize = 255;
 
-/// Who asks for a token.
+/// The body of `POST /session`.
 #[derive(Debug, Deserialize)]
 struct SessionRequest {
     sub: String,
@@ -40,20 +40,21 @@ struct PlanClaim {
     plan: Option<String>,
 }
 
-/// `POST /session` and its preflight.
+/// Returns the route `POST /session` with its CORS preflight.
 pub fn router() -> Router<Arc<App>> {
     Router::new().route("/session", post(create).options(preflight))
 }
 
-/// `{"sub":"alice","plan"?:"pro"}` → `{"token":"<JWT>"}`: HS256, five minutes, claims iss, aud, sub, iat, exp, jti.
+/// Signs a token: `{"sub":"alice","plan"?:"pro"}` → `{"token":"<JWT>"}`. HS256, valid for five minutes, with the claims
+/// `iss`, `aud`, `sub`, `iat`, `exp`, `jti` and, if there is a plan, `plan`.
 ///
-/// 1. An origin that is not on this machine: 403.
-/// 2. No `SESSION_SECRET`: 503.
-/// 3. Bad JSON, `sub` of 0 or over 255 characters: 400.
+/// 1. The origin is not on this machine: 403.
+/// 2. `SESSION_SECRET` is not set: 503.
+/// 3. The JSON is malformed, or `sub` has 0 or more than 255 characters: 400.
 async fn create(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
     // 1.
     let Ok(origin) = allowed_origin(&headers) else { return foreign_origin() };
-    let answer = match (&app.session, serde_json::from_slice::<SessionRequest>(&body)) {
+    let response = match (&app.session, serde_json::from_slice::<SessionRequest>(&body)) {
         // 2.
         (None, _) => refuse(StatusCode::SERVICE_UNAVAILABLE, "session_unavailable", "SESSION_SECRET is not set"),
         // 3.
@@ -63,7 +64,7 @@ async fn create(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) ->
         }
         (Some(config), Ok(request)) => mint(config, request),
     };
-    with_cors(answer, origin)
+    with_cors(response, origin)
 }
 
 async fn preflight(headers: HeaderMap) -> Response {
@@ -93,7 +94,10 @@ fn mint(config: &SessionConfig, request: SessionRequest) -> Response {
     }
 }
 
-/// The request's origin: none (not a browser), or a page on this machine; `Err` for any other.
+/// Returns the request's origin: a page on this machine, or `None` for a request that no browser sent.
+///
+/// # Errors
+/// The origin is not on this machine.
 fn allowed_origin(headers: &HeaderMap) -> Result<Option<HeaderValue>, ()> {
     match headers.get(header::ORIGIN) {
         None => Ok(None),
@@ -113,7 +117,7 @@ fn with_cors(mut response: Response, origin: Option<HeaderValue>) -> Response {
 }
 
 fn foreign_origin() -> Response {
-    refuse(StatusCode::FORBIDDEN, "origin_not_allowed", "only pages on this machine may ask for a token")
+    refuse(StatusCode::FORBIDDEN, "origin_not_allowed", "only pages on this machine may request a token")
 }
 
 fn refuse(status: StatusCode, code: &str, message: &str) -> Response {

@@ -1,67 +1,67 @@
-//! What the control API can change while the simulator runs.
+//! The settings that the control API can change while the simulator runs.
 
 use serde::{Deserialize, Serialize};
 
 use crate::credits::Credits;
 
-/// Which of the vendor's two documented answer shapes to use.
+/// Selects one of the vendor's two documented response shapes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseShape {
-    /// ResponseShape 1: `job_id`, `output`, `urls`, `metrics`.
+    /// Shape 1: `job_id`, `output`, `urls`, `metrics`.
     #[default]
     #[serde(alias = "1")]
     Rest,
-    /// ResponseShape 2: an integer `id`, `output_data.urls`, `credits_used`.
+    /// Shape 2: an integer `id`, `output_data.urls`, `credits_used`.
     #[serde(alias = "2")]
     Flux,
-    /// The two in turn, from answer to answer: a prediction is found by either id.
+    /// Both, alternating from response to response. Either id finds a prediction.
     Mixed,
 }
 
-/// Which of the vendor's two documented error envelopes to use.
+/// Selects one of the vendor's two documented error envelopes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorEnvelope {
-    /// `type`, `message`, `code` in upper case, `details` where there is something.
+    /// `type`, `message`, `code` in upper case, and `details` for an invalid input.
     #[default]
     Typed,
     /// `code` in lower case, `message`, `details{param,type}`; no `type`.
     Rest,
-    /// The two in turn.
+    /// Both, alternating from error to error.
     Mixed,
 }
 
-/// The settings. `GET /settings` shows them; `PUT /settings` changes those that it names.
+/// The settings. `GET /settings` returns them; `PUT /settings` changes the ones that it names.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The shape of prediction answers.
+    /// The shape of predictions in responses.
     pub shape: ResponseShape,
-    /// The shape of errors.
+    /// The envelope of errors.
     pub error_envelope: ErrorEnvelope,
-    /// How long a prediction runs.
+    /// How long a prediction runs, in milliseconds.
     pub prediction_ms: u64,
-    /// Up to this much is added at random to each prediction's time.
+    /// Maximum of the random time that is added to `prediction_ms`, in milliseconds.
     pub jitter_ms: u64,
-    /// Predictions never end by themselves.
+    /// Predictions end only by `finish` or cancel.
     pub manual: bool,
-    /// Requests that an account may make in any minute; `null` is no limit.
+    /// Requests that an account may make in any minute; `null` means no limit.
     pub requests_per_minute: Option<u64>,
-    /// Predictions that an account may run at once; `null` is no limit.
+    /// Predictions that an account may run at once; `null` means no limit.
     pub concurrent_limit: Option<u64>,
-    /// A create over `concurrent_limit` is accepted as `queued` rather than refused.
+    /// A create over `concurrent_limit` is accepted as `queued` instead of refused.
     pub queue: bool,
-    /// Credits that an account may spend on a UTC day; `null` is no limit.
+    /// Credits that an account may spend on a UTC day; `null` means no limit.
     pub daily_limit: Option<Credits>,
-    /// How often the SSE stream repeats the state of a running prediction.
+    /// Interval at which an SSE stream repeats the state of a running prediction, in milliseconds.
     pub stream_interval_ms: u64,
-    /// What output URLs start with; `null` is this server's own address.
+    /// Prefix of output URLs; `null` means this server's own address.
     pub outputs_base_url: Option<String>,
 }
 
 impl Settings {
-    /// The vendor's documented limits, and predictions of `prediction_ms`.
+    /// Returns the vendor's documented limits, with predictions that run for `prediction_ms`.
     pub fn new(prediction_ms: u64) -> Self {
         Self {
             shape: ResponseShape::default(),

@@ -1,4 +1,4 @@
-//! Everything the simulator knows, in one place behind one lock, and the steps that touch several parts of it.
+//! The state of the simulator in one struct behind one lock, and the operations that change several parts of it.
 
 use std::collections::BTreeMap;
 
@@ -12,62 +12,62 @@ use crate::predictions::Predictions;
 use crate::recorder::{RecordedCreate, Recorder};
 use crate::settings::{ErrorEnvelope, ResponseShape, Settings};
 
-/// Why an account may not create a prediction now.
+/// The reason why a create is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The idempotency key was used before: 409.
+    /// The account used the idempotency key before: 409.
     IdempotencyKeyUsed,
     /// The balance is too low: 402.
     OutOfCredits,
     /// The day's spending limit is reached: 402.
     DailyLimit,
-    /// Too many predictions run: 429.
+    /// Too many predictions are running: 429.
     TooManyRunning,
 }
 
-/// Predictions that were created together.
+/// Predictions that one batch request created.
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// `batch_…`.
     pub id: String,
-    /// Who pays.
+    /// The account that pays.
     pub account: String,
     /// The numbers of its predictions.
     pub numbers: Vec<u64>,
 }
 
-/// What follows from the end of a prediction.
+/// The result of ending a prediction.
 #[derive(Debug)]
 pub struct Completion {
-    /// The prediction as it is now.
+    /// The ended prediction.
     pub prediction: Prediction,
-    /// A queued one that took its place.
+    /// The queued prediction that started instead, if any.
     pub started: Option<Prediction>,
 }
 
-/// The simulator's whole state.
+/// The simulator's state.
 pub struct World {
-    /// What the control API can change.
+    /// The settings that the control API can change.
     pub settings: Settings,
-    /// Keys, credits, limits.
+    /// Accounts with their keys, credits and request counts.
     pub accounts: Accounts,
     /// All predictions.
     pub predictions: Predictions,
-    /// Batches by id.
+    /// Batches, by id.
     pub batches: BTreeMap<String, Batch>,
-    /// Uploaded files.
+    /// Metadata of uploaded files.
     pub files: Files,
-    /// Faults that wait for a request.
+    /// Faults that are set.
     pub faults: FaultList,
-    /// What was received.
+    /// Records of received requests and their outcomes.
     pub recorder: Recorder,
     initial_settings: Settings,
-    shape_turn: bool,
-    envelope_turn: bool,
+    last_shape_was_rest: bool,
+    last_envelope_was_typed: bool,
 }
 
 impl World {
-    /// An empty world.
+    /// Creates an empty world.
     pub fn new(settings: Settings) -> Self {
         Self {
             initial_settings: settings.clone(),
@@ -78,15 +78,15 @@ impl World {
             files: Files::default(),
             faults: FaultList::default(),
             recorder: Recorder::default(),
-            shape_turn: false,
-            envelope_turn: false,
+            last_shape_was_rest: false,
+            last_envelope_was_typed: false,
         }
     }
 
-    /// Creates all `specs` or none.
+    /// Creates a prediction for each of `specs`, all or none.
     ///
     /// # Errors
-    /// The first reason against it; nothing is paid or remembered then.
+    /// The first reason found. A refused create charges nothing and does not use up its idempotency key.
     pub fn create(
         &mut self,
         account: &str,
@@ -104,10 +104,10 @@ impl World {
         if let Some(key) = idempotency_key {
             self.accounts.account(account).idempotency_keys.insert(key.to_owned());
         }
-        let starts = |place: usize| if (place as u64) < free { Status::Processing } else { Status::Queued };
+        let initial_status = |index: usize| if (index as u64) < free { Status::Processing } else { Status::Queued };
         let mut created = Vec::with_capacity(specs.len());
-        for (place, spec) in specs.into_iter().enumerate() {
-            created.push(self.add(account, spec, starts(place), idempotency_key, now_ms));
+        for (index, spec) in specs.into_iter().enumerate() {
+            created.push(self.add(account, spec, initial_status(index), idempotency_key, now_ms));
         }
         Ok(created)
     }
@@ -157,7 +157,7 @@ impl World {
         prediction
     }
 
-    /// Remembers that these were created together.
+    /// Adds a batch of these predictions.
     pub fn add_batch(&mut self, account: &str, predictions: &[Prediction]) -> Batch {
         let numbers = predictions.iter().map(|prediction| prediction.number).collect();
         let batch = Batch { id: new_id("batch"), account: account.to_owned(), numbers };
@@ -165,7 +165,8 @@ impl World {
         batch
     }
 
-    /// Ends a prediction, settles its cost, and starts one that waited; `None` if it is unknown or ended before.
+    /// Ends a prediction, settles its cost and starts the next queued prediction. Returns `None` if the prediction is
+    /// unknown or has ended before.
     pub fn end(
         &mut self,
         number: u64,
@@ -182,7 +183,7 @@ impl World {
         Some(Completion { prediction, started })
     }
 
-    /// Forgets faults, what was recorded, and what accounts did.
+    /// Clears faults, records, and the rate windows, idempotency keys and usage of accounts.
     pub fn clear_history(&mut self) {
         self.faults.clear();
         self.recorder.clear();
@@ -190,39 +191,39 @@ impl World {
         self.predictions.reset_max();
     }
 
-    /// Forgets predictions, batches and files.
+    /// Deletes predictions, batches and files.
     pub fn clear_predictions(&mut self) {
         self.predictions.clear();
         self.batches.clear();
         self.files.clear();
     }
 
-    /// Settings and balances as at the start.
+    /// Restores the settings and balances of the start.
     pub fn restore_settings(&mut self) {
         self.settings = self.initial_settings.clone();
         self.accounts.set_balances(OPENING_BALANCE);
     }
 
-    /// An account's prediction, by either id.
+    /// Finds a prediction by either id; `None` if it is missing or belongs to another account.
     pub fn find_owned(&self, account: &str, id: &str) -> Option<&Prediction> {
         self.predictions.find(id).filter(|prediction| prediction.account == account)
     }
 
-    /// The shape of the next answer: the setting, or the two in turn.
+    /// Returns the shape of the next response: the one that is set, or alternating ones.
     pub fn next_shape(&mut self) -> ResponseShape {
         if self.settings.shape != ResponseShape::Mixed {
             return self.settings.shape;
         }
-        self.shape_turn = !self.shape_turn;
-        if self.shape_turn { ResponseShape::Rest } else { ResponseShape::Flux }
+        self.last_shape_was_rest = !self.last_shape_was_rest;
+        if self.last_shape_was_rest { ResponseShape::Rest } else { ResponseShape::Flux }
     }
 
-    /// The envelope of the next error: the setting, or the two in turn.
+    /// Returns the envelope of the next error: the one that is set, or alternating ones.
     pub fn next_envelope(&mut self) -> ErrorEnvelope {
         if self.settings.error_envelope != ErrorEnvelope::Mixed {
             return self.settings.error_envelope;
         }
-        self.envelope_turn = !self.envelope_turn;
-        if self.envelope_turn { ErrorEnvelope::Typed } else { ErrorEnvelope::Rest }
+        self.last_envelope_was_typed = !self.last_envelope_was_typed;
+        if self.last_envelope_was_typed { ErrorEnvelope::Typed } else { ErrorEnvelope::Rest }
     }
 }

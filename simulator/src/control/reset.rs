@@ -21,9 +21,9 @@ struct Extent {
     settings: bool,
 }
 
-/// Clears faults, recorded requests, counts, rate windows, idempotency keys and usage. `"predictions":true` also deletes
-/// predictions, batches and files; `"settings":true` also restores the settings and balances of the start. Vendor keys,
-/// signing keys and used Turnstile tokens stay.
+/// Clears faults, recorded requests, counts, rate windows, idempotency keys and usage. `"predictions":true` also
+/// deletes predictions, batches and files; `"settings":true` also restores the settings and balances of the start.
+/// Vendor keys, signing keys and used Turnstile tokens stay.
 pub async fn reset(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, ControlError> {
     let extent: Extent = parse_optional(&body)?;
     let mut world = app.world();

@@ -28,8 +28,8 @@ pub async fn read(State(app): State<Arc<App>>) -> Response {
     show(&app.world().settings)
 }
 
-/// Changes the named settings, all or none → the settings. Also accepts `"balance":"100"`, which sets the balance of every
-/// account, and `"keys":{"add":["sk_live_…@acct_2"],"revoke":["sk_live_…"]}`.
+/// Changes the named settings, all or none → the settings. Also accepts `"balance":"100"`, which sets the balance of
+/// every account, and `"keys":{"add":["sk_live_…@acct_2"],"revoke":["sk_live_…"]}`.
 pub async fn change(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, ControlError> {
     let mut members: Map<String, Value> = serde_json::from_slice(&body).map_err(ControlError::bad_request)?;
     let keys: Keys = take(&mut members, "keys")?.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! One fault: what is answered, and how it is delivered. The members combine.
+//! One fault: delays, a changed response and its delivery. The members combine.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use super::raw_response::RawResponse;
 use super::script::Script;
 use super::template::{Encoding, expand};
 
-/// A fault, as the control API takes it; the default does nothing. `README.md` has the table.
+/// A fault, as the control API accepts it. The default does nothing. `README.md` describes each member.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fault {
-    /// Wait before anything else.
+    /// Pause before the handler runs, in milliseconds.
     pub delay_ms: u64,
-    /// Wait once the handler has done its work, before the answer.
+    /// Pause after the handler ran and before the response, in milliseconds.
     pub delay_after_ms: u64,
-    /// Let the real handler do its work although another answer is given.
+    /// Runs the real handler although its response is replaced.
     apply: bool,
 
     status: Option<u16>,
-    #[serde(deserialize_with = "pairs")]
+    #[serde(deserialize_with = "header_pairs")]
     headers: Vec<(String, String)>,
     content_type: Option<String>,
     body: Option<String>,
@@ -53,7 +53,7 @@ const fn found() -> u16 {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Echo {
-    r#in: Place,
+    r#in: EchoTarget,
     #[serde(default = "echo_header")]
     header: String,
     #[serde(default)]
@@ -66,7 +66,7 @@ fn echo_header() -> String {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Place {
+enum EchoTarget {
     Body,
     Header,
 }
@@ -79,7 +79,7 @@ struct HugeBody {
     json: bool,
 }
 
-/// Where to cut: `true` is the middle, `false` nowhere.
+/// Where the body is cut: `true` means in the middle, `false` not at all, a number after that many bytes.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(untagged)]
 enum Cut {
@@ -88,7 +88,7 @@ enum Cut {
 }
 
 impl Cut {
-    fn place(self, length: usize) -> Option<usize> {
+    fn offset(self, length: usize) -> Option<usize> {
         match self {
             Self::Middle(true) => Some(length / 2),
             Self::Middle(false) => None,
@@ -97,8 +97,8 @@ impl Cut {
     }
 }
 
-/// A JSON object, or a list of pairs where order or repetition matters.
-fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
+/// Deserializes headers from a JSON object, or from a list of pairs where order or repetition matters.
+fn header_pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Headers {
@@ -112,6 +112,8 @@ fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, Stri
 }
 
 impl Fault {
+    /// Checks the members together.
+    ///
     /// # Errors
     /// Members that exclude each other, a status outside 100–599, a line break in a header, no member at all.
     pub fn check(&self) -> Result<(), String> {
@@ -131,9 +133,9 @@ impl Fault {
             return Err("close_before, close_after, close_mid_body, hang_after, drip exclude each other".to_owned());
         }
         if self.huge_body.is_some() && count(&self.deliveries()) > 0 {
-            return Err("huge_body is delivered as it is".to_owned());
+            return Err("huge_body excludes close_before, close_after, close_mid_body, hang_after, drip".to_owned());
         }
-        if !self.changes_answer() && self.delay_ms == 0 && self.delay_after_ms == 0 {
+        if !self.changes_response() && self.delay_ms == 0 && self.delay_after_ms == 0 {
             return Err("the fault does nothing".to_owned());
         }
         Ok(())
@@ -160,55 +162,56 @@ impl Fault {
         ]
     }
 
-    /// Whether anything but time differs from a good answer.
-    pub fn changes_answer(&self) -> bool {
-        self.replaces_answer()
+    /// Returns whether anything but the timing differs from the real response.
+    pub fn changes_response(&self) -> bool {
+        self.replaces_response()
             || self.merge.is_some()
             || !self.headers.is_empty()
             || self.content_type.is_some()
             || self.deliveries().contains(&true)
     }
 
-    /// Whether the answer is made up here, so that the real one is not needed.
-    fn replaces_answer(&self) -> bool {
+    /// Returns whether the fault makes up the response, so that the real one is not needed.
+    fn replaces_response(&self) -> bool {
         let made_up = self.bodies().contains(&true) || self.status.is_some();
         made_up && self.merge.is_none()
     }
 
-    /// Whether the real handler has to run.
+    /// Returns whether the real handler has to run.
     pub fn needs_handler(&self) -> bool {
-        self.apply || self.close_after || !(self.replaces_answer() || self.close_before)
+        self.apply || self.close_after || !(self.replaces_response() || self.close_before)
     }
 
-    /// What to write to the socket. `real` is the handler's answer where it ran, `authorization` the request's.
+    /// Returns the steps to play on the socket. `real` is the handler's response if it ran; `authorization` is the
+    /// request's header, for echoes.
     pub fn script(&self, real: Option<RawResponse>, authorization: &str) -> Script {
         if self.close_before || self.close_after {
             return Script::default();
         }
-        let mut answer = match real {
-            Some(real) if !self.replaces_answer() => real.merged(self.merge.as_ref()),
+        let mut response = match real {
+            Some(real) if !self.replaces_response() => real.merged(self.merge.as_ref()),
             _ => self.made_up(authorization),
         };
         if let Some(status) = self.status {
-            answer.status = status;
+            response.status = status;
         }
         let content_type = self.content_type.iter().map(|value| ("content-type".to_owned(), value.clone()));
-        answer.set_headers(content_type.collect());
-        answer.set_headers(
+        response.set_headers(content_type.collect());
+        response.set_headers(
             self.headers.iter().map(|(name, value)| (name.clone(), expand(value, authorization))).collect(),
         );
-        self.deliver(&answer)
+        self.deliver(&response)
     }
 
-    fn deliver(&self, answer: &RawResponse) -> Script {
-        if let Some(bytes) = self.close_mid_body.and_then(|cut| cut.place(answer.body.len())) {
-            return Script::cut(answer, bytes);
+    fn deliver(&self, response: &RawResponse) -> Script {
+        if let Some(bytes) = self.close_mid_body.and_then(|cut| cut.offset(response.body.len())) {
+            return Script::cut(response, bytes);
         }
         match (self.hang_after, self.drip, &self.huge_body) {
-            (Some(bytes), _, _) => Script::hang(answer, bytes),
-            (_, Some(pause_ms), _) => Script::drip(answer, Duration::from_millis(pause_ms)),
-            (_, _, Some(huge)) => Script::huge(answer, huge.bytes, huge.json),
-            _ => Script::whole(answer),
+            (Some(bytes), _, _) => Script::hang(response, bytes),
+            (_, Some(pause_ms), _) => Script::drip(response, Duration::from_millis(pause_ms)),
+            (_, _, Some(huge)) => Script::huge(response, huge.bytes, huge.json),
+            _ => Script::whole(response),
         }
     }
 
@@ -220,11 +223,11 @@ impl Fault {
         if let Some(echo) = &self.echo_authorization {
             let value = echo.encoding.encode(authorization);
             return match echo.r#in {
-                Place::Body => RawResponse::json(format!(r#"{{"detail":"{value}"}}"#)),
-                Place::Header => {
-                    let mut answer = RawResponse::json(r#"{"detail":"echo"}"#.to_owned());
-                    answer.headers.push((echo.header.clone(), value));
-                    answer
+                EchoTarget::Body => RawResponse::json(format!(r#"{{"detail":"{value}"}}"#)),
+                EchoTarget::Header => {
+                    let mut response = RawResponse::json(r#"{"detail":"echo"}"#.to_owned());
+                    response.headers.push((echo.header.clone(), value));
+                    response
                 }
             };
         }
@@ -233,11 +236,11 @@ impl Fault {
         }
         match (&self.body, self.status) {
             (Some(body), _) => RawResponse::json(expand(body, authorization)),
-            (None, Some(400..)) => RawResponse::json(ENVELOPE.to_owned()),
+            (None, Some(400..)) => RawResponse::json(INJECTED_ERROR.to_owned()),
             (None, _) => RawResponse::json(String::new()),
         }
     }
 }
 
-/// The body of an error whose fault names only a status.
-const ENVELOPE: &str = r#"{"error":{"type":"api_error","message":"An injected fault.","code":"INJECTED_FAULT"}}"#;
+/// The body of an error for a fault that sets only a status.
+const INJECTED_ERROR: &str = r#"{"error":{"type":"api_error","message":"An injected fault.","code":"INJECTED_FAULT"}}"#;

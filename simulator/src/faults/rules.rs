@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use super::fault::Fault;
 use crate::route_name::RouteName;
 
-/// Which requests a fault is for.
+/// The route that a fault applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
     Any,
     Route(RouteName),
 }
 
-/// A fault and whom it meets.
+/// A fault and the requests that it applies to.
 #[derive(Debug)]
 pub struct FaultRule {
     target: Target,
@@ -21,11 +21,11 @@ pub struct FaultRule {
     skip: u64,
     times: Option<u64>,
     fault: Fault,
-    /// The fault as it was set, for `GET /faults`.
+    /// The fault as received, for `GET /faults`.
     source: Value,
 }
 
-/// The JSON of a rule.
+/// The JSON body of `POST /faults`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RuleBody {
@@ -40,11 +40,11 @@ struct RuleBody {
 }
 
 impl FaultRule {
-    /// Reads `{"route":"create","times":1,"skip":0,"path_contains":"","fault":{…}}`. Without `times`, or with
-    /// null, the fault stays until it is deleted.
+    /// Parses `{"route":"create","times":1,"skip":0,"path_contains":"","fault":{…}}`. Without `times`, or with null,
+    /// the fault stays until it is deleted.
     ///
     /// # Errors
-    /// What is wrong with it, for the tester to read.
+    /// The reason, for the tester to read.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
         let body: RuleBody = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         let target = match body.route.as_str() {
@@ -57,12 +57,12 @@ impl FaultRule {
         Ok(Self { target, path_contains, skip, times, fault, source })
     }
 
-    fn meets(&self, route: RouteName, path: &str) -> bool {
-        let targeted = match self.target {
+    fn matches(&self, route: RouteName, path: &str) -> bool {
+        let is_target = match self.target {
             Target::Any => true,
             Target::Route(target) => target == route,
         };
-        targeted && self.times != Some(0) && path.contains(&self.path_contains)
+        is_target && self.times != Some(0) && path.contains(&self.path_contains)
     }
 
     fn to_json(&self) -> Value {
@@ -87,20 +87,20 @@ pub struct FaultList {
 }
 
 impl FaultList {
-    /// Adds a fault after the others.
+    /// Adds a fault after all others.
     pub fn add(&mut self, rule: FaultRule) {
         self.rules.push(rule);
     }
 
-    /// Forgets all faults.
+    /// Deletes all faults.
     pub fn clear(&mut self) {
         self.rules.clear();
     }
 
-    /// The fault for this request: of the rules that meet it the first whose `skip` is used up. Uses one of its
-    /// times.
+    /// Takes the fault for a request: of the rules that match, the oldest one whose `skip` is used up. Counts down the
+    /// `skip` of the rules before it, and its own `times`.
     pub fn take(&mut self, route: RouteName, path: &str) -> Option<Fault> {
-        for rule in self.rules.iter_mut().filter(|rule| rule.meets(route, path)) {
+        for rule in self.rules.iter_mut().filter(|rule| rule.matches(route, path)) {
             if rule.skip > 0 {
                 rule.skip -= 1;
                 continue;
@@ -113,7 +113,7 @@ impl FaultList {
         None
     }
 
-    /// `{"faults":[…]}` with what is left of each.
+    /// Renders `{"faults":[…]}`, with the `skip` and `times` that each fault has left.
     pub fn to_json(&self) -> Value {
         let rules: Vec<Value> = self.rules.iter().map(FaultRule::to_json).collect();
         json!({ "faults": rules })
@@ -131,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_meets_its_route_after_the_skipped_ones_and_so_many_times() {
+    fn a_fault_applies_after_skip_requests_and_times_times() {
         let mut list = list(json!({"route": "get", "skip": 1, "times": 2, "fault": {"status": 500}}));
-        let met: Vec<bool> = (0..4).map(|_| list.take(RouteName::Get, "/v1/predictions/a").is_some()).collect();
-        assert_eq!(met, [false, true, true, false]);
+        let taken: Vec<bool> = (0..4).map(|_| list.take(RouteName::Get, "/v1/predictions/a").is_some()).collect();
+        assert_eq!(taken, [false, true, true, false]);
     }
 
     #[test]
-    fn other_routes_and_paths_pass() {
+    fn requests_of_other_routes_and_paths_get_no_fault() {
         let mut list = list(json!({"route": "create", "path_contains": "model-x", "fault": {"status": 500}}));
         assert!(list.take(RouteName::Get, "/v1/predictions/model-x").is_none());
         assert!(list.take(RouteName::Create, "/v1/acme/other/predictions").is_none());

@@ -1,4 +1,4 @@
-//! What a fault writes to the bare socket, step by step.
+//! The bytes, pauses and close that a fault plays on the bare socket.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use tokio::net::TcpStream;
 
 use super::raw_response::RawResponse;
 
-/// How long a hanging answer is held open.
+/// How long a hanging response keeps its connection open.
 const HANG: Duration = Duration::from_secs(120);
-/// The filler of a huge body is written in pieces of this.
+/// Bytes of a huge body that are written at once.
 const FILL_CHUNK: usize = 64 * 1024;
 
-/// Steps on a socket that is closed after the last one. Empty: closed at once, without a byte. No `Debug`: an echo
-/// holds a key.
+/// Steps to play on a socket, which is closed after the last step. An empty script closes it without writing a byte.
+/// Not `Debug`: an echo contains a key.
 #[derive(Default)]
 pub struct Script {
     steps: Vec<Step>,
@@ -22,47 +22,47 @@ pub struct Script {
 
 enum Step {
     Write(Vec<u8>),
-    /// So many times the letter A.
+    /// Writes the letter A that many times.
     Fill(u64),
     Drip(Vec<u8>, Duration),
-    /// Nothing, until the peer closes or [`HANG`] is over.
+    /// Writes nothing until the peer closes the connection or [`HANG`] has passed.
     Hang,
 }
 
 impl Script {
-    /// The whole answer.
-    pub fn whole(answer: &RawResponse) -> Self {
-        let mut bytes = head(answer, answer.body.len() as u64);
-        bytes.extend(&answer.body);
+    /// Writes the whole response.
+    pub fn whole(response: &RawResponse) -> Self {
+        let mut bytes = head(response, response.body.len() as u64);
+        bytes.extend(&response.body);
         Self { steps: vec![Step::Write(bytes)] }
     }
 
-    /// The head, `bytes` of the body, and the end, although the head promised more.
-    pub fn cut(answer: &RawResponse, bytes: usize) -> Self {
-        Self { steps: vec![Step::Write(partial(answer, bytes))] }
+    /// Writes the head and `bytes` of the body, then closes, although the head announces a longer body.
+    pub fn cut(response: &RawResponse, bytes: usize) -> Self {
+        Self { steps: vec![Step::Write(partial(response, bytes))] }
     }
 
-    /// The head, `bytes` of the body, and silence, although the head promised more.
-    pub fn hang(answer: &RawResponse, bytes: usize) -> Self {
-        Self { steps: vec![Step::Write(partial(answer, bytes)), Step::Hang] }
+    /// Writes the head and `bytes` of the body, then hangs, although the head announces a longer body.
+    pub fn hang(response: &RawResponse, bytes: usize) -> Self {
+        Self { steps: vec![Step::Write(partial(response, bytes)), Step::Hang] }
     }
 
-    /// The head, then the body a byte at a time.
-    pub fn drip(answer: &RawResponse, pause: Duration) -> Self {
-        let head = head(answer, answer.body.len() as u64);
-        Self { steps: vec![Step::Write(head), Step::Drip(answer.body.clone(), pause)] }
+    /// Writes the head, then the body byte by byte with a pause after each.
+    pub fn drip(response: &RawResponse, pause: Duration) -> Self {
+        let head = head(response, response.body.len() as u64);
+        Self { steps: vec![Step::Write(head), Step::Drip(response.body.clone(), pause)] }
     }
 
-    /// A body of `bytes` letters A, or a JSON object that has them as a text.
-    pub fn huge(answer: &RawResponse, bytes: u64, json: bool) -> Self {
+    /// Writes a body of `bytes` letters A, or a JSON object with them as a string.
+    pub fn huge(response: &RawResponse, bytes: u64, json: bool) -> Self {
         let (before, after): (&[u8], &[u8]) = if json { (br#"{"padding":""#, br#""}"#) } else { (b"", b"") };
         let length = bytes + (before.len() + after.len()) as u64;
-        let mut start = head(answer, length);
+        let mut start = head(response, length);
         start.extend(before);
         Self { steps: vec![Step::Write(start), Step::Fill(bytes), Step::Write(after.to_vec())] }
     }
 
-    /// Plays the steps and closes the socket. A peer that closes first ends it.
+    /// Plays the steps and closes the socket. Stops early if the peer closes first.
     pub async fn play(self, mut socket: TcpStream) {
         for step in self.steps {
             let written = match step {
@@ -75,7 +75,7 @@ impl Script {
                 return;
             }
         }
-        // The peer may be gone: then it is closed already.
+        // An error means that the peer has closed the connection already.
         let _ = socket.shutdown().await;
     }
 }
@@ -102,32 +102,34 @@ async fn drip(socket: &mut TcpStream, bytes: &[u8], pause: Duration) -> std::io:
 async fn hang(socket: &mut TcpStream) -> std::io::Result<()> {
     let mut ignored = [0; 1024];
     let peer_closes = async { while socket.read(&mut ignored).await.is_ok_and(|bytes| bytes > 0) {} };
-    // Either way the socket is closed next.
+    // The socket is closed next, whether the peer closed it or the time is over.
     let _ = tokio::time::timeout(HANG, peer_closes).await;
     Ok(())
 }
 
-/// The head, promising more than the `bytes` of the body that follow; spaces, harmless in JSON, fill a short body.
-fn partial(answer: &RawResponse, bytes: usize) -> Vec<u8> {
-    let mut body = answer.body.clone();
+/// Returns the head and `bytes` of the body. The head announces a longer body. A shorter body is padded with spaces,
+/// which are harmless in JSON.
+fn partial(response: &RawResponse, bytes: usize) -> Vec<u8> {
+    let mut body = response.body.clone();
     body.resize(bytes, b' ');
-    let promised = answer.body.len().max(bytes + 1);
-    let mut written = head(answer, promised as u64);
+    let announced = response.body.len().max(bytes + 1);
+    let mut written = head(response, announced as u64);
     written.extend(body);
     written
 }
 
-/// Status line and headers. `Content-Length` unless the answer sets its own framing, or has no body by its status.
-fn head(answer: &RawResponse, length: u64) -> Vec<u8> {
-    let reason = StatusCode::from_u16(answer.status).ok().and_then(|status| status.canonical_reason());
-    let mut head = format!("HTTP/1.1 {} {}\r\n", answer.status, reason.unwrap_or("Unknown"));
-    for (name, value) in &answer.headers {
+/// Returns the status line and headers. Adds `Content-Length`, unless the response sets its own framing or its status
+/// excludes a body.
+fn head(response: &RawResponse, length: u64) -> Vec<u8> {
+    let reason = StatusCode::from_u16(response.status).ok().and_then(|status| status.canonical_reason());
+    let mut head = format!("HTTP/1.1 {} {}\r\n", response.status, reason.unwrap_or("Unknown"));
+    for (name, value) in &response.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     let framed = ["content-length", "transfer-encoding"];
     let sets_framing =
-        answer.headers.iter().any(|(name, _)| framed.iter().any(|known| name.eq_ignore_ascii_case(known)));
-    let bodiless = length == 0 && matches!(answer.status, 100..=199 | 204 | 304);
+        response.headers.iter().any(|(name, _)| framed.iter().any(|known| name.eq_ignore_ascii_case(known)));
+    let bodiless = length == 0 && matches!(response.status, 100..=199 | 204 | 304);
     if !sets_framing && !bodiless {
         head.push_str(&format!("content-length: {length}\r\n"));
     }

@@ -1,20 +1,21 @@
-//! Placeholders in a fault's texts, by which a test sees whether a key that is sent back reaches a client.
+//! Placeholders in a fault's texts. A test uses them to send the vendor key back and check that it never reaches a
+//! client.
 
 use ct_codecs::{Base64, Base64UrlSafeNoPadding, Encoder, Hex};
 use serde::Deserialize;
 
-/// How an echoed value is written.
+/// The encoding of an echoed value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
-    /// As it is.
+    /// Unchanged.
     #[default]
     Plain,
     /// Standard base64.
     Base64,
-    /// Standard base64 with one byte before the value: the second of three alignments.
+    /// Standard base64 of one byte and the value: the second of the three alignments.
     Base64Shift1,
-    /// Standard base64 with two bytes before the value: the third alignment.
+    /// Standard base64 of two bytes and the value: the third alignment.
     Base64Shift2,
     /// URL-safe base64 without padding.
     Base64url,
@@ -24,7 +25,7 @@ pub enum Encoding {
     HexUpper,
     /// Every byte as `%XX`.
     Percent,
-    /// Every character as `\u00XX`, as a JSON text may write it.
+    /// Every byte as `\u00XX`, an escape of JSON strings.
     Json,
 }
 
@@ -41,7 +42,7 @@ impl Encoding {
         ("json", Self::Json),
     ];
 
-    /// The value in this encoding.
+    /// Encodes a value.
     pub fn encode(self, value: &str) -> String {
         match self {
             Self::Plain => value.to_owned(),
@@ -57,8 +58,8 @@ impl Encoding {
     }
 }
 
-/// Replaces `{{authorization}}`, `{{authorization:hex}}`, `{{key}}`, `{{key:base64}}` and so on: the request's whole
-/// `Authorization` value, and what follows `Bearer ` in it.
+/// Expands `{{authorization}}`, `{{authorization:hex}}`, `{{key}}`, `{{key:base64}}` and so on. `authorization` is the
+/// request's whole `Authorization` value, `key` the part after `Bearer `.
 pub fn expand(text: &str, authorization: &str) -> String {
     let key = authorization.strip_prefix("Bearer ").unwrap_or(authorization);
     let mut expanded = text.to_owned();
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_placeholder_becomes_the_value_in_its_encoding() {
+    fn a_placeholder_expands_to_the_encoded_value() {
         let text =
             "{{authorization}} {{key}} {{key:hex}} {{key:hex_upper}} {{key:percent}} {{key:base64}} {{key:json}}";
         let expanded = expand(text, "Bearer zo");

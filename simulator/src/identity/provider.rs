@@ -1,19 +1,20 @@
-//! What the tokens and key sets of known providers look like, by their own documentation. The values are made up.
+//! The shapes of the tokens and key sets of known providers, as their own documentation describes them. The values are
+//! made up.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::signing_keys::{Signing, SigningKeys};
 
-/// A provider that is played.
+/// A simulated provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Provider {
-    /// Access tokens for an API, profile RFC 9068.
+    /// Access tokens for an API, in the profile of RFC 9068.
     Auth0,
-    /// Id tokens of Firebase Authentication.
+    /// ID tokens of Firebase Authentication.
     Firebase,
-    /// Access tokens, with asymmetric signing keys.
+    /// Access tokens, signed with asymmetric keys.
     Supabase,
     /// Access tokens of a user pool: no `aud`, no `typ`.
     Cognito,
@@ -23,12 +24,12 @@ pub enum Provider {
     Entra,
     /// Application tokens of Cloudflare Access.
     Access,
-    /// Firebase App Check.
+    /// Tokens of Firebase App Check, which attest an app instead of a user.
     AppCheck,
 }
 
 impl Provider {
-    /// The name in paths.
+    /// Returns the name in paths.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Auth0 => "auth0",
@@ -42,12 +43,12 @@ impl Provider {
         }
     }
 
-    /// How it signs.
+    /// Returns the signature algorithm.
     pub fn algorithm(self) -> Signing {
         if self == Self::Supabase { Signing::Es256 } else { Signing::Rs256 }
     }
 
-    /// Its key set, with what it adds.
+    /// Renders the key set, with the extra members that the provider publishes.
     pub fn key_set(self, keys: &SigningKeys) -> Value {
         let mut set = keys.published(self.as_str(), self.algorithm());
         for jwk in &mut set {
@@ -64,7 +65,7 @@ impl Provider {
         }
     }
 
-    /// The header but `alg` and `kid`.
+    /// Returns the token header without `alg` and `kid`.
     pub fn header(self) -> Map<String, Value> {
         let header = match self {
             Self::Auth0 => json!({"typ": "at+jwt"}),
@@ -75,41 +76,47 @@ impl Provider {
         members(header)
     }
 
-    /// The claims of a token for `sub` that is issued at `now`, in seconds.
+    /// Returns the claims of a token for `sub`, issued at `now` in Unix seconds.
     pub fn claims(self, sub: &str, now: u64) -> Map<String, Value> {
         let hour = now + 3_600;
         members(match self {
             Self::Auth0 => json!({
-                "iss": "https://example-app.eu.auth0.com/", "sub": sub, "aud": ["https://pictures.example", "https://example-app.eu.auth0.com/userinfo"],
+                "iss": "https://example-app.eu.auth0.com/", "sub": sub,
+                "aud": ["https://pictures.example", "https://example-app.eu.auth0.com/userinfo"],
                 "iat": now, "exp": hour, "scope": "openid profile", "jti": "x1", "client_id": "app", "permissions": [],
             }),
             Self::Firebase => json!({
-                "iss": "https://securetoken.google.com/example-app", "aud": "example-app", "auth_time": now, "user_id": sub, "sub": sub,
-                "iat": now, "exp": hour, "email": "a@example.com", "email_verified": false,
+                "iss": "https://securetoken.google.com/example-app", "aud": "example-app", "auth_time": now,
+                "user_id": sub, "sub": sub, "iat": now, "exp": hour, "email": "a@example.com", "email_verified": false,
                 "firebase": {"identities": {"email": ["a@example.com"]}, "sign_in_provider": "password"},
             }),
             Self::Supabase => json!({
-                "iss": "https://example-app.supabase.co/auth/v1", "sub": sub, "aud": "authenticated", "exp": hour, "iat": now,
-                "email": "a@example.com", "phone": "", "app_metadata": {"provider": "email", "providers": ["email"]}, "user_metadata": {},
-                "role": "authenticated", "aal": "aal1", "amr": [{"method": "password", "timestamp": now}], "session_id": "s", "is_anonymous": false,
+                "iss": "https://example-app.supabase.co/auth/v1", "sub": sub, "aud": "authenticated", "exp": hour,
+                "iat": now, "email": "a@example.com", "phone": "", "role": "authenticated", "aal": "aal1",
+                "app_metadata": {"provider": "email", "providers": ["email"]}, "user_metadata": {},
+                "amr": [{"method": "password", "timestamp": now}], "session_id": "s", "is_anonymous": false,
             }),
             Self::Cognito => json!({
-                "sub": sub, "iss": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Example", "version": 2, "client_id": "example-client",
-                "origin_jti": "o", "event_id": "e", "token_use": "access", "scope": "openid", "auth_time": now, "exp": hour, "iat": now, "jti": "j",
-                "username": sub,
+                "sub": sub, "iss": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Example", "version": 2,
+                "client_id": "example-client", "origin_jti": "o", "event_id": "e", "token_use": "access",
+                "scope": "openid", "auth_time": now, "exp": hour, "iat": now, "jti": "j", "username": sub,
             }),
             Self::Clerk => json!({
-                "azp": "https://app.example", "exp": now + 60, "fva": [0, -1], "iat": now, "iss": "https://clerk.app.example", "nbf": now - 10,
-                "sid": "sess_1", "sts": "active", "sub": sub, "v": 2,
+                "azp": "https://app.example", "exp": now + 60, "fva": [0, -1], "iat": now,
+                "iss": "https://clerk.app.example", "nbf": now - 10, "sid": "sess_1", "sts": "active", "sub": sub,
+                "v": 2,
             }),
             Self::Entra => json!({
-                "aud": "11111111-2222-3333-4444-555555555555", "iss": "https://login.microsoftonline.com/99999999-8888-7777-6666-555555555555/v2.0",
-                "iat": now, "nbf": now, "exp": hour, "aio": "x", "azp": "client", "azpacr": "0", "name": "A", "oid": "o", "preferred_username": "a@example.com",
-                "rh": "r", "scp": "pictures", "sub": sub, "tid": "99999999-8888-7777-6666-555555555555", "uti": "u", "ver": "2.0",
+                "aud": "11111111-2222-3333-4444-555555555555",
+                "iss": "https://login.microsoftonline.com/99999999-8888-7777-6666-555555555555/v2.0",
+                "iat": now, "nbf": now, "exp": hour, "aio": "x", "azp": "client", "azpacr": "0", "name": "A",
+                "oid": "o", "preferred_username": "a@example.com", "rh": "r", "scp": "pictures", "sub": sub,
+                "tid": "99999999-8888-7777-6666-555555555555", "uti": "u", "ver": "2.0",
             }),
             Self::Access => json!({
-                "aud": ["32eafc7626e737904ba4b77b6d9d3a3c16fc3b44f0f8e4ef3ee1f2d6c4f4e2d1"], "email": "a@example.com", "exp": hour, "iat": now, "nbf": now,
-                "iss": "https://example-app.cloudflareaccess.com", "type": "app", "identity_nonce": "n", "sub": sub, "country": "DE",
+                "aud": ["32eafc7626e737904ba4b77b6d9d3a3c16fc3b44f0f8e4ef3ee1f2d6c4f4e2d1"], "email": "a@example.com",
+                "exp": hour, "iat": now, "nbf": now, "iss": "https://example-app.cloudflareaccess.com", "type": "app",
+                "identity_nonce": "n", "sub": sub, "country": "DE",
             }),
             Self::AppCheck => json!({
                 "sub": sub, "aud": ["projects/1234567890", "projects/example-app"], "provider": "recaptcha_v3",

@@ -1,4 +1,4 @@
-//! Signing keys of the providers, made when they are first needed.
+//! Signing keys of the providers, generated when they are first needed.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,14 +13,15 @@ use superboring::pkey::PKey;
 use superboring::rsa::Padding;
 use superboring::sign::Signer;
 
-/// How a provider signs.
+/// The signature algorithm of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signing {
     Rs256,
     Es256,
 }
 
-/// RSA keys take seconds to make: all providers share them, under names of their own.
+/// The signing keys of all providers. Providers share the key pairs, because an RSA key takes seconds to generate; each
+/// provider publishes them under its own `kid`.
 #[derive(Default)]
 pub struct SigningKeys(Mutex<KeyPairs>);
 
@@ -28,16 +29,16 @@ pub struct SigningKeys(Mutex<KeyPairs>);
 struct KeyPairs {
     rsa: Vec<RS256KeyPair>,
     ec: Vec<ES256KeyPair>,
-    /// How often each provider has rotated.
+    /// Number of rotations of each provider.
     rotations: BTreeMap<String, usize>,
 }
 
-/// Different RSA keys: one more than a provider publishes at a time.
-const KEYS: usize = 3;
+/// Number of key pairs of each kind: one more than a provider publishes at a time.
+const KEY_PAIRS: usize = 3;
 
 impl KeyPairs {
-    fn make(&mut self, signing: Signing, number: usize) -> Option<()> {
-        let index = number % KEYS;
+    fn generate(&mut self, signing: Signing, number: usize) -> Option<()> {
+        let index = number % KEY_PAIRS;
         match signing {
             Signing::Rs256 => {
                 while self.rsa.len() <= index {
@@ -57,20 +58,20 @@ impl KeyPairs {
         self.rotations.get(provider).copied().unwrap_or_default()
     }
 
-    fn public(&mut self, provider: &str, signing: Signing, number: usize) -> Option<Map<String, Value>> {
-        self.make(signing, number)?;
+    fn jwk(&mut self, provider: &str, signing: Signing, number: usize) -> Option<Map<String, Value>> {
+        self.generate(signing, number)?;
         let jwk = match signing {
-            Signing::Rs256 => self.rsa.get(number % KEYS)?.public_key().to_jwk(),
-            Signing::Es256 => self.ec.get(number % KEYS)?.public_key().to_jwk(),
+            Signing::Rs256 => self.rsa.get(number % KEY_PAIRS)?.public_key().to_jwk(),
+            Signing::Es256 => self.ec.get(number % KEY_PAIRS)?.public_key().to_jwk(),
         };
         let mut jwk: Map<String, Value> = serde_json::from_str(&jwk).ok()?;
-        jwk.insert("kid".to_owned(), json!(name(provider, number)));
+        jwk.insert("kid".to_owned(), json!(key_id(provider, number)));
         jwk.insert("use".to_owned(), json!("sig"));
         Some(jwk)
     }
 }
 
-fn name(provider: &str, number: usize) -> String {
+fn key_id(provider: &str, number: usize) -> String {
     format!("{provider}-{number}")
 }
 
@@ -79,19 +80,20 @@ impl SigningKeys {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The newest key of a provider and the one before.
+    /// Returns the public JWKs of a provider: its newest key and the previous one.
     pub fn published(&self, provider: &str, signing: Signing) -> Vec<Map<String, Value>> {
         let mut pairs = self.pairs();
         let newest = pairs.rotations(provider);
-        (newest.saturating_sub(1)..=newest).filter_map(|number| pairs.public(provider, signing, number)).collect()
+        (newest.saturating_sub(1)..=newest).filter_map(|number| pairs.jwk(provider, signing, number)).collect()
     }
 
-    /// The next key signs.
+    /// Makes the next key of a provider its newest one.
     pub fn rotate(&self, provider: &str) {
         *self.pairs().rotations.entry(provider.to_owned()).or_default() += 1;
     }
 
-    /// A token with the newest key; `alg` and, where the header does not say otherwise, `kid` are added to the header.
+    /// Signs a token with the newest key of a provider. RS256 adds `alg` to `header`, and `kid` unless it is there.
+    /// ES256 ignores `header`: its library writes `alg`, `typ` and `kid` itself.
     pub fn sign(
         &self,
         provider: &str,
@@ -101,11 +103,11 @@ impl SigningKeys {
     ) -> Option<String> {
         let mut pairs = self.pairs();
         let number = pairs.rotations(provider);
-        pairs.make(signing, number)?;
-        let kid = name(provider, number);
+        pairs.generate(signing, number)?;
+        let kid = key_id(provider, number);
         match signing {
             Signing::Es256 => {
-                let bytes = pairs.ec.get(number % KEYS)?.to_bytes();
+                let bytes = pairs.ec.get(number % KEY_PAIRS)?.to_bytes();
                 ES256KeyPair::from_bytes(&bytes).ok()?.with_key_id(&kid).sign(bare(claims)).ok()
             }
             Signing::Rs256 => {
@@ -115,7 +117,7 @@ impl SigningKeys {
                     Base64UrlSafeNoPadding::encode_to_string(Value::from(members.clone()).to_string()).ok()
                 };
                 let input = format!("{}.{}", encode(&header)?, encode(claims)?);
-                let key = PKey::from_rsa(pairs.rsa.get(number % KEYS)?.key_pair().as_ref().clone()).ok()?;
+                let key = PKey::from_rsa(pairs.rsa.get(number % KEY_PAIRS)?.key_pair().as_ref().clone()).ok()?;
                 let mut signer = Signer::new(MessageDigest::sha256(), &key).ok()?;
                 signer.set_rsa_padding(Padding::PKCS1).ok()?;
                 signer.update(input.as_bytes()).ok()?;
@@ -126,7 +128,7 @@ impl SigningKeys {
     }
 }
 
-/// The claims as they are, without any that the library would add.
+/// Returns exactly these claims, without the time claims that the library adds by default.
 fn bare(claims: &Map<String, Value>) -> JWTClaims<Map<String, Value>> {
     let mut bare = Claims::with_custom_claims(claims.clone(), Duration::from_secs(0));
     (bare.issued_at, bare.expires_at, bare.invalid_before) = (None, None, None);

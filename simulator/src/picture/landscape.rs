@@ -1,16 +1,16 @@
-//! Sky, sun and hills. All lengths are fractions of the picture's height; all colors are linear blends.
+//! Draws a landscape of sky, sun and hills. Lengths are fractions of the picture's height; colors are linear blends.
 
 use std::f64::consts::TAU;
 
 /// A color with channels from 0 to 1.
 type Color = [f64; 3];
 
-/// Rows of hills, the farthest first.
+/// Number of rows of hills. Row 0 is the farthest.
 const HILL_ROWS: u32 = 5;
-/// Waves that make a ridge.
+/// Number of sine waves that are added up to a ridge.
 const WAVES: u32 = 4;
 
-/// Zenith, horizon and nearest ground of a dawn, a dusk, a clear day, a northern evening, a desert and a forest.
+/// Colors of zenith, horizon and nearest ground: dawn, dusk, clear day, northern evening, desert, forest.
 const PALETTES: [[Color; 3]; 6] = [
     [[0.36, 0.42, 0.69], [1.00, 0.76, 0.62], [0.16, 0.12, 0.24]],
     [[0.16, 0.13, 0.36], [0.98, 0.51, 0.43], [0.09, 0.06, 0.15]],
@@ -20,7 +20,7 @@ const PALETTES: [[Color; 3]; 6] = [
     [[0.55, 0.73, 0.69], [0.96, 0.94, 0.80], [0.06, 0.19, 0.14]],
 ];
 
-/// A scene, ready to draw.
+/// A scene with all its parameters chosen.
 #[derive(Debug)]
 pub struct Landscape {
     width: u32,
@@ -41,7 +41,7 @@ struct Sun {
 
 #[derive(Debug)]
 struct Hill {
-    /// Where the ridge lies on average, from the top.
+    /// Average distance of the ridge from the top.
     level: f64,
     /// Amplitude, frequency and phase of each wave.
     waves: Vec<[f64; 3]>,
@@ -49,7 +49,7 @@ struct Hill {
 }
 
 impl Landscape {
-    /// The scene that `seed` stands for.
+    /// Chooses a scene. The same seed and size give the same scene.
     pub fn new(seed: u64, width: u32, height: u32) -> Self {
         let mut random = SplitMix64(seed);
         let aspect = f64::from(width) / f64::from(height);
@@ -64,7 +64,8 @@ impl Landscape {
         Self { width, height, zenith, horizon, sun, hills }
     }
 
-    /// RGB rows. `phase` from 0 to 1 moves the hills once around, the nearest the farthest.
+    /// Returns 8-bit RGB rows. A `phase` from 0 to 1 moves the hills through one loop of the animation; near hills move
+    /// farther than distant ones.
     pub fn draw(&self, phase: f64) -> Vec<u8> {
         let unit = 1.0 / f64::from(self.height);
         let ridges: Vec<Vec<f64>> = self.hills.iter().map(|hill| hill.ridge(self.width, unit, phase)).collect();
@@ -103,7 +104,7 @@ impl Hill {
         Self { level: 0.45 + 0.4 * depth, waves, color: blend(far, near, depth.powf(0.7)) }
     }
 
-    /// The ridge's distance from the top, for each column.
+    /// Returns the ridge's distance from the top, for each column.
     fn ridge(&self, width: u32, unit: f64, phase: f64) -> Vec<f64> {
         let height = |x: f64| {
             let wave = |[amplitude, frequency, start]: &[f64; 3]| {
@@ -114,7 +115,7 @@ impl Hill {
         (0..width).map(|column| height((f64::from(column) + 0.5) * unit)).collect()
     }
 
-    /// Paints the hill over a pixel at `y`: a soft edge, and lighter mist toward its foot.
+    /// Paints the hill over a pixel at `y`, with a soft edge and with mist that grows toward its foot.
     fn cover(&self, pixel: &mut Color, y: f64, top: f64, unit: f64) {
         let coverage = ((y - top) / unit + 0.5).clamp(0.0, 1.0);
         if coverage > 0.0 {
@@ -124,11 +125,11 @@ impl Hill {
     }
 }
 
-/// Pseudo-random numbers (SplitMix64): the same seed makes the same scene.
+/// The SplitMix64 pseudo-random generator.
 struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// A number from `low` to `high`.
+    /// Returns a number from `low` to `high`.
     fn uniform(&mut self, low: f64, high: f64) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
@@ -138,13 +139,13 @@ impl SplitMix64 {
         low + (high - low) * (bits >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// One of the palettes.
+    /// Returns one of the palettes.
     fn pick(&mut self, palettes: &[[Color; 3]; 6]) -> [Color; 3] {
-        let place = self.uniform(0.0, palettes.len() as f64) as usize;
-        palettes.get(place).copied().unwrap_or_default()
+        let index = self.uniform(0.0, palettes.len() as f64) as usize;
+        palettes.get(index).copied().unwrap_or_default()
     }
 
-    /// Nearly the same color.
+    /// Returns a slightly different color.
     fn tint(&mut self, color: Color) -> Color {
         color.map(|channel| (channel * self.uniform(0.86, 1.12)).min(1.0))
     }

@@ -14,16 +14,16 @@ use super::spec::PictureSpec;
 use crate::app::App;
 use crate::prediction::{Prediction, Status};
 
-/// `/outputs/…`: open to everybody who knows a name, and to every origin.
+/// Returns the route of `/outputs/…`. It needs no key and allows every origin, as a content delivery network does.
 pub fn router() -> Router<Arc<App>> {
     Router::new().route("/outputs/{name}", get(output))
 }
 
-/// The PNG, drawn when it is asked for; 404 for what no succeeded prediction made.
+/// Draws the PNG of a request. Responds with 404 unless a succeeded prediction has this output.
 async fn output(State(app): State<Arc<App>>, Path(name): Path<String>) -> Response {
-    let Some(sketch) = find(&app, &name) else { return with_cors(StatusCode::NOT_FOUND.into_response()) };
-    // Drawing is arithmetic for tens of milliseconds: not on a thread that serves sockets.
-    let drawn = tokio::task::spawn_blocking(move || sketch.to_png()).await;
+    let Some(spec) = find(&app, &name) else { return with_cors(StatusCode::NOT_FOUND.into_response()) };
+    // Drawing takes tens of milliseconds of CPU time, too long for a thread that serves sockets.
+    let drawn = tokio::task::spawn_blocking(move || spec.to_png()).await;
     let Ok(Ok(bytes)) = drawn else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
@@ -37,7 +37,7 @@ fn with_cors(mut response: Response) -> Response {
     response
 }
 
-/// Reads `pred_….png` and `pred_…-2.png`.
+/// Finds the output named `pred_….png` or `pred_…-2.png`.
 fn find(app: &App, name: &str) -> Option<PictureSpec> {
     let stem = name.strip_suffix(".png")?;
     let (id, number) = match stem.split_once('-') {
@@ -46,10 +46,10 @@ fn find(app: &App, name: &str) -> Option<PictureSpec> {
     };
     let world = app.world();
     let prediction = world.predictions.find(id).filter(|prediction| prediction.status == Status::Succeeded)?;
-    (1..=prediction.spec.image_count).contains(&number).then(|| sketch(prediction, number))
+    (1..=prediction.spec.image_count).contains(&number).then(|| spec(prediction, number))
 }
 
-fn sketch(prediction: &Prediction, number: u64) -> PictureSpec {
+fn spec(prediction: &Prediction, number: u64) -> PictureSpec {
     let spec = &prediction.spec;
     let aspect_ratio = spec.input.get("aspect_ratio").and_then(Value::as_str).unwrap_or_default();
     PictureSpec {

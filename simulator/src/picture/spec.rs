@@ -3,26 +3,26 @@
 use super::landscape::Landscape;
 use crate::catalog::Kind;
 
-/// Frames of the animation that stands for a clip.
+/// Number of frames in the animation of a clip.
 const CLIP_FRAMES: u32 = 12;
-/// A clip's frames in a second.
+/// Frames per second of a clip.
 const CLIP_FRAMES_PER_SECOND: u16 = 6;
 
-/// What to draw.
+/// One picture to draw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PictureSpec {
-    /// The prompt: different ones make different pictures, the same one the same picture.
+    /// The prompt. The same prompt gives the same picture, different prompts give different ones.
     pub prompt: String,
-    /// Which of a prediction's outputs, from 1.
+    /// The number of the output within its prediction, from 1.
     pub number: u64,
-    /// `1:1`, `16:9`, `9:16` or anything else, which is square.
+    /// `16:9` or `9:16`. Any other ratio gives a square.
     pub aspect_ratio: String,
-    /// Picture or clip.
+    /// Picture or clip. A clip is always 320 × 180.
     pub kind: Kind,
 }
 
 impl PictureSpec {
-    /// Width and height in pixels.
+    /// Returns width and height in pixels.
     pub fn size(&self) -> (u32, u32) {
         match (self.aspect_ratio.as_str(), self.kind) {
             (_, Kind::Video) => (320, 180),
@@ -32,10 +32,10 @@ impl PictureSpec {
         }
     }
 
-    /// The picture as a PNG; an animated one for a clip. Takes tens of milliseconds.
+    /// Draws the picture as a PNG, an animated one for a clip. Takes tens of milliseconds.
     ///
     /// # Errors
-    /// Those of the encoder, which has none with memory to write to.
+    /// Those of the encoder, which does not fail when it writes to memory.
     pub fn to_png(&self) -> Result<Vec<u8>, png::EncodingError> {
         let (width, height) = self.size();
         let landscape = Landscape::new(seed(&self.prompt, self.number), width, height);
@@ -58,7 +58,7 @@ impl PictureSpec {
     }
 }
 
-/// FNV-1a over the prompt and the output's number.
+/// Returns the FNV-1a hash of the prompt and the output's number.
 fn seed(prompt: &str, number: u64) -> u64 {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
@@ -70,21 +70,21 @@ fn seed(prompt: &str, number: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn sketch(prompt: &str, number: u64, kind: Kind) -> PictureSpec {
+    fn spec(prompt: &str, number: u64, kind: Kind) -> PictureSpec {
         PictureSpec { prompt: prompt.to_owned(), number, aspect_ratio: String::new(), kind }
     }
 
     #[test]
-    fn a_prompt_always_makes_its_own_picture() {
-        let picture = sketch("a garden", 1, Kind::Image).to_png().unwrap();
-        assert_eq!(picture, sketch("a garden", 1, Kind::Image).to_png().unwrap());
-        assert_ne!(picture, sketch("a desert", 1, Kind::Image).to_png().unwrap());
-        assert_ne!(picture, sketch("a garden", 2, Kind::Image).to_png().unwrap());
+    fn a_prompt_always_gives_its_own_picture() {
+        let picture = spec("a garden", 1, Kind::Image).to_png().unwrap();
+        assert_eq!(picture, spec("a garden", 1, Kind::Image).to_png().unwrap());
+        assert_ne!(picture, spec("a desert", 1, Kind::Image).to_png().unwrap());
+        assert_ne!(picture, spec("a garden", 2, Kind::Image).to_png().unwrap());
     }
 
     #[test]
-    fn a_clip_moves() {
-        let clip = sketch("a garden", 1, Kind::Video).to_png().unwrap();
+    fn a_clip_is_an_animated_png() {
+        let clip = spec("a garden", 1, Kind::Video).to_png().unwrap();
         let reader = png::Decoder::new(std::io::Cursor::new(clip)).read_info().unwrap();
         assert_eq!(reader.info().animation_control.unwrap().num_frames, CLIP_FRAMES);
     }

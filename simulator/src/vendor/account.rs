@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::clock::now_ms;
 use crate::response::json_response;
 
-/// `GET /v1/account`.
+/// `GET /v1/account`: the balance and the limits.
 pub async fn account(
     State(app): State<Arc<App>>,
     Extension(CallerAccount(account)): Extension<CallerAccount>,
@@ -47,7 +47,7 @@ pub async fn usage(
     Ok(json_response(&json!({"data": usage})))
 }
 
-/// `GET /v1/account/rate-limits`. Limits that are off are `null`.
+/// `GET /v1/account/rate-limits`: the limits and their use now. A limit that is off is `null`.
 pub async fn rate_limits(
     State(app): State<Arc<App>>,
     Extension(CallerAccount(account)): Extension<CallerAccount>,
@@ -55,11 +55,11 @@ pub async fn rate_limits(
     let mut world = app.world();
     let now_ms = now_ms();
     let limit = world.settings.requests_per_minute;
-    let standing = limit.map(|limit| world.accounts.account(&account).window.status(limit, now_ms));
+    let status = limit.map(|limit| world.accounts.account(&account).window.status(limit, now_ms));
     Ok(json_response(&json!({
         "rate_limit_per_minute": limit,
-        "remaining": standing.map(|standing| standing.remaining),
-        "reset": standing.map(|standing| standing.next_free_ms.div_ceil(1000)),
+        "remaining": status.map(|status| status.remaining),
+        "reset": status.map(|status| status.next_free_ms.div_ceil(1000)),
         "concurrent_limit": world.settings.concurrent_limit,
         "running": world.predictions.running(&account),
     })))

@@ -1,5 +1,5 @@
-//! `POST /v1/predictions/batch` and `GET /v1/predictions/batch/:id`. The vendor documents no body; the simulator uses the
-//! body of Valetkey's own contract.
+//! `POST /v1/predictions/batch` and `GET /v1/predictions/batch/:id`. The vendor documents no body; the simulator uses
+//! the body of Valetkey's own contract.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::prediction::{JobSpec, Prediction, Status};
 use crate::response::{json_response, json_response_with};
 use crate::world::Batch;
 
-/// The most predictions of a batch.
+/// Maximum number of predictions in a batch.
 const MAX_BATCH: usize = 20;
 
 /// Creates all predictions of `{"predictions":[{"model":"owner/model","input":{…}}]}` or none: 201 with the batch.
@@ -59,12 +59,13 @@ pub async fn read(
 
 fn parse_batch(body: &[u8]) -> Result<Vec<JobSpec>, VendorError> {
     let body = parse_object(body)?;
-    let wrong = || VendorError::invalid_request("predictions must be a list of 1 to 20 creates.", Some("predictions"));
-    let items = body.get("predictions").and_then(Value::as_array).ok_or_else(wrong)?;
+    let invalid =
+        || VendorError::invalid_request("predictions must be a list of 1 to 20 creates.", Some("predictions"));
+    let items = body.get("predictions").and_then(Value::as_array).ok_or_else(invalid)?;
     if items.is_empty() || items.len() > MAX_BATCH {
-        return Err(wrong());
+        return Err(invalid());
     }
-    items.iter().map(|item| parse_item(item.as_object().ok_or_else(wrong)?)).collect()
+    items.iter().map(|item| parse_item(item.as_object().ok_or_else(invalid)?)).collect()
 }
 
 fn parse_item(item: &serde_json::Map<String, Value>) -> Result<JobSpec, VendorError> {
@@ -78,7 +79,8 @@ fn show(app: &App, batch: &Batch, predictions: &[Prediction]) -> Value {
     json!({"batch_id": batch.id, "status": status(predictions), "predictions": shown})
 }
 
-/// Returns `processing` until all predictions ended; then `succeeded` if all succeeded, `failed` if none did, or `partial`.
+/// Returns `processing` until all predictions have ended; then `succeeded` if all succeeded, `failed` if none did, or
+/// `partial`.
 fn status(predictions: &[Prediction]) -> &'static str {
     let succeeded = predictions.iter().filter(|prediction| prediction.status == Status::Succeeded).count();
     match succeeded {

@@ -1,4 +1,5 @@
-//! What every vendor request passes: the key, the minute's limit, and on the way back the headers and envelope.
+//! The middleware of every vendor request: checks the key and the rate limit, and writes the rate-limit headers and the
+//! error envelope of the response.
 
 use std::sync::Arc;
 
@@ -13,14 +14,16 @@ use crate::clock::now_ms;
 use crate::rate_window::WindowStatus;
 use crate::response::json_response;
 
-/// The account whose key a request carries; an extension of every request that passed the guard.
+/// The account of the request's key: an extension of every request that has an accepted key.
 #[derive(Clone, Debug)]
 pub struct CallerAccount(pub String);
 
-/// 1. The key: 401.
-/// 2. The minute's limit: 429 with `Retry-After`.
-/// 3. The handler.
-/// 4. `X-RateLimit-*` on every answer whose account is known, and the body of an error.
+/// Handles one request:
+///
+/// 1. Checks the key: 401.
+/// 2. Counts the request against the rate limit: 429 with `Retry-After`.
+/// 3. Runs the handler.
+/// 4. Sets `X-RateLimit-*` on every response to an accepted key, and writes the body of an error.
 pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     // 1.
     let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -34,17 +37,18 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     request.extensions_mut().insert(CallerAccount(account));
     // 3.
     let mut response = match &admission {
-        Some((_, Err(standing))) => VendorError::rate_limited(retry_after_secs(*standing)).into_response(),
+        Some((_, Err(window))) => VendorError::rate_limited(retry_after_secs(*window)).into_response(),
         Some((_, Ok(_))) | None => next.run(request).await,
     };
     // 4.
-    if let Some((limit, Ok(standing) | Err(standing))) = admission {
-        set_limit_headers(response.headers_mut(), limit, standing);
+    if let Some((limit, Ok(window) | Err(window))) = admission {
+        set_limit_headers(response.headers_mut(), limit, window);
     }
     finish(&app, response)
 }
 
-/// The limit and how the account stands to it; `None` while the limit is off.
+/// Counts a request. Returns the limit and the account's window, `Err` for a refused request; `None` while the limit is
+/// off.
 fn count_request(app: &App, account: &str) -> Option<(u64, Result<WindowStatus, WindowStatus>)> {
     let mut world = app.world();
     let limit = world.settings.requests_per_minute?;
@@ -53,18 +57,18 @@ fn count_request(app: &App, account: &str) -> Option<(u64, Result<WindowStatus, 
     Some((limit, admission))
 }
 
-/// Whole seconds until the next request passes, at least one.
-fn retry_after_secs(standing: WindowStatus) -> u64 {
-    standing.next_free_ms.saturating_sub(now_ms()).div_ceil(1000).max(1)
+/// Returns the whole seconds until the next request is admitted, at least one.
+fn retry_after_secs(window: WindowStatus) -> u64 {
+    window.next_free_ms.saturating_sub(now_ms()).div_ceil(1000).max(1)
 }
 
-fn set_limit_headers(headers: &mut HeaderMap, limit: u64, standing: WindowStatus) {
+fn set_limit_headers(headers: &mut HeaderMap, limit: u64, window: WindowStatus) {
     headers.insert("x-ratelimit-limit", HeaderValue::from(limit));
-    headers.insert("x-ratelimit-remaining", HeaderValue::from(standing.remaining));
-    headers.insert("x-ratelimit-reset", HeaderValue::from(standing.next_free_ms.div_ceil(1000)));
+    headers.insert("x-ratelimit-remaining", HeaderValue::from(window.remaining));
+    headers.insert("x-ratelimit-reset", HeaderValue::from(window.next_free_ms.div_ceil(1000)));
 }
 
-/// Writes the body of an error in the envelope that is due.
+/// Writes the body of an error, in the envelope of the next error.
 fn finish(app: &App, mut response: Response) -> Response {
     let Some(error) = response.extensions_mut().remove::<VendorError>() else { return response };
     let envelope = app.world().next_envelope();

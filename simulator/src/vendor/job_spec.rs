@@ -1,4 +1,4 @@
-//! Reads the body of a create.
+//! Parses the body of a create.
 
 use serde_json::{Map, Value};
 
@@ -7,17 +7,17 @@ use crate::catalog::{ASPECT_RATIOS, Model};
 use crate::prediction::JobSpec;
 use crate::webhook;
 
-/// The most outputs of one prediction.
+/// Maximum number of outputs of one prediction.
 const MAX_IMAGE_COUNT: u64 = 10;
 
-/// Reads `{"input":{"prompt",…},"image_count"?,"webhook"?,"model"?,"provider"?}` for a model.
+/// Parses `{"input":{"prompt",…},"image_count"?,"webhook"?,"model"?,"provider"?}` for a model.
 ///
 /// # Errors
-/// 400 that names the member which is wrong. Unknown members, and unknown inputs, are ignored: the vendor does not
-/// say that it refuses them.
+/// 400 that names the invalid member. Unknown members and inputs are ignored, because the vendor does not document that
+/// it refuses them.
 pub fn parse_job_spec(model: &'static Model, body: &Map<String, Value>) -> Result<JobSpec, VendorError> {
     let Some(Value::Object(input)) = body.get("input") else {
-        return Err(wrong("input", "It must be an object."));
+        return Err(invalid("input", "It must be an object."));
     };
     check_input(input)?;
     check_same(body, "model", &[model.name.to_owned(), model.full_name()])?;
@@ -28,39 +28,39 @@ pub fn parse_job_spec(model: &'static Model, body: &Map<String, Value>) -> Resul
 fn check_input(input: &Map<String, Value>) -> Result<(), VendorError> {
     match input.get("prompt") {
         Some(Value::String(prompt)) if !prompt.is_empty() => {}
-        _ => return Err(wrong("prompt", "It must be a text that is not empty.")),
+        _ => return Err(invalid("prompt", "It must be a text that is not empty.")),
     }
     if input.get("input_image").is_some_and(|image| !image.is_string()) {
-        return Err(wrong("input_image", "It must be a text."));
+        return Err(invalid("input_image", "It must be a text."));
     }
     let known = |ratio: &Value| ratio.as_str().is_some_and(|ratio| ASPECT_RATIOS.contains(&ratio));
     match input.get("aspect_ratio") {
-        Some(ratio) if !known(ratio) => Err(wrong("aspect_ratio", "It is none of the known ratios.")),
+        Some(ratio) if !known(ratio) => Err(invalid("aspect_ratio", "It is none of the known ratios.")),
         _ => Ok(()),
     }
 }
 
-/// A member that repeats what the path says must agree with it.
+/// Checks that a member that repeats a part of the path agrees with it.
 fn check_same(body: &Map<String, Value>, name: &str, allowed: &[String]) -> Result<(), VendorError> {
     match body.get(name) {
         None => Ok(()),
         Some(Value::String(value)) if allowed.contains(value) => Ok(()),
-        Some(_) => Err(wrong(name, "It differs from the path.")),
+        Some(_) => Err(invalid(name, "It differs from the path.")),
     }
 }
 
 fn image_count(body: &Map<String, Value>) -> Result<u64, VendorError> {
     let Some(value) = body.get("image_count") else { return Ok(1) };
     let count = value.as_u64().filter(|count| (1..=MAX_IMAGE_COUNT).contains(count));
-    count.ok_or_else(|| wrong("image_count", "It must be an integer from 1 to 10."))
+    count.ok_or_else(|| invalid("image_count", "It must be an integer from 1 to 10."))
 }
 
 fn webhook(body: &Map<String, Value>) -> Result<Option<String>, VendorError> {
     let Some(value) = body.get("webhook") else { return Ok(None) };
     let url = value.as_str().filter(|url| webhook::parse_url(url).is_some());
-    url.map(|url| Some(url.to_owned())).ok_or_else(|| wrong("webhook", "This stand-in calls http://<loopback> only."))
+    url.map(|url| Some(url.to_owned())).ok_or_else(|| invalid("webhook", "This stand-in calls http://<loopback> only."))
 }
 
-fn wrong(param: &str, problem: &str) -> VendorError {
+fn invalid(param: &str, problem: &str) -> VendorError {
     VendorError::invalid_request(&format!("Invalid {param}. {problem}"), Some(param))
 }

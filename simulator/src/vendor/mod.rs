@@ -26,7 +26,8 @@ use error::{HandlerResult, VendorError};
 use crate::app::App;
 use crate::response::json_response;
 
-/// Returns all routes under `/v1`. Every request, even to an unknown route, needs a key and counts against the rate limit.
+/// Returns all routes under `/v1`. Every request needs a key and counts against the rate limit, even one to an unknown
+/// route.
 pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
     let api = Router::new()
         .route("/{owner}/{model}/predictions", post(create::create))

@@ -16,12 +16,12 @@ pub async fn list() -> HandlerResult {
     Ok(json_response(&json!({"data": data, "next_cursor": null})))
 }
 
-/// `GET /v1/models/:id`, by the model's bare name.
+/// `GET /v1/models/:id`: a model by its bare name.
 pub async fn by_name(Path(id): Path<String>) -> HandlerResult {
     show(catalog::find_by_id(&id))
 }
 
-/// `GET /v1/models/:owner/:model`.
+/// `GET /v1/models/:owner/:model`: a model by its full name.
 pub async fn by_full_name(Path((owner, model)): Path<(String, String)>) -> HandlerResult {
     show(catalog::find(&owner, &model))
 }

@@ -1,4 +1,4 @@
-//! Reads and cancels predictions.
+//! Reads, lists and cancels predictions.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use crate::app::App;
 use crate::prediction::{Prediction, Status};
 use crate::response::json_response;
 
-/// Rows of a page that names no limit.
+/// Rows of a page without `limit`.
 const DEFAULT_ROWS: usize = 25;
-/// Rows of a page at most.
+/// Maximum rows of a page.
 const MAX_ROWS: usize = 100;
 
-/// `GET /v1/predictions/:id` and `GET /v1/status/:id`.
+/// `GET /v1/predictions/:id` and `GET /v1/status/:id`: the prediction as it is now.
 pub async fn read(
     State(app): State<Arc<App>>,
     Extension(CallerAccount(account)): Extension<CallerAccount>,
@@ -30,8 +30,8 @@ pub async fn read(
     Ok(json_response(&app.render(&prediction)))
 }
 
-/// `POST /v1/predictions/:id/cancel` and `POST /v1/cancel/:id`: 200 with the prediction as it is now; an ended one
-/// is returned unchanged.
+/// `POST /v1/predictions/:id/cancel` and `POST /v1/cancel/:id`: cancels a prediction → 200 with the prediction. An
+/// ended prediction is returned unchanged.
 pub async fn cancel(
     State(app): State<Arc<App>>,
     Extension(CallerAccount(account)): Extension<CallerAccount>,
@@ -43,15 +43,15 @@ pub async fn cancel(
     Ok(json_response(&app.render(&canceled)))
 }
 
-/// The page that a list asks for.
+/// The query of a list.
 #[derive(Debug, Deserialize)]
 pub struct Page {
     limit: Option<usize>,
     cursor: Option<u64>,
 }
 
-/// `GET /v1/predictions?limit=&cursor=`, newest first: `{"data":[…],"next_cursor":null}`. The vendor documents
-/// neither the envelope nor the cursor's field.
+/// `GET /v1/predictions?limit=&cursor=`: `{"data":[…],"next_cursor":null}`, newest first. The vendor documents neither
+/// these members nor how a cursor is passed.
 pub async fn list(
     State(app): State<Arc<App>>,
     Extension(CallerAccount(account)): Extension<CallerAccount>,
@@ -69,10 +69,10 @@ pub async fn list(
     Ok(json_response(&json!({"data": data, "next_cursor": last})))
 }
 
-/// An account's prediction.
+/// Finds a prediction by either id.
 ///
 /// # Errors
-/// 404, for another account's as for a missing one.
+/// 404 for a missing prediction and for another account's.
 pub fn find(app: &App, account: &str, id: &str) -> Result<Prediction, VendorError> {
     let missing = || VendorError::not_found("There is no such prediction.");
     app.world().find_owned(account, id).cloned().ok_or_else(missing)

@@ -1,4 +1,4 @@
-//! `GET /v1/predictions/:id/stream`: server-sent events. The vendor documents no format.
+//! `GET /v1/predictions/:id/stream`: server-sent events. The vendor does not document their format.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use super::predictions::find;
 use crate::app::App;
 use crate::gauge::GaugeGuard;
 
-/// What a stream needs from event to event.
-struct Watcher {
+/// The state of a stream between two events.
+struct EventSource {
     app: Arc<App>,
     changes: watch::Receiver<u64>,
     account: String,
@@ -28,8 +28,8 @@ struct Watcher {
     _open: GaugeGuard,
 }
 
-/// `event: status` with the prediction as JSON: at once, at each change, and every `stream_interval_ms` while it
-/// runs. The stream ends after the terminal state.
+/// Streams `event: status` events with the prediction as JSON: one at once, one whenever any prediction ends, and one
+/// every `stream_interval_ms`. The stream ends after a terminal status.
 pub async fn stream(
     State(app): State<Arc<App>>,
     Extension(CallerAccount(account)): Extension<CallerAccount>,
@@ -37,8 +37,8 @@ pub async fn stream(
 ) -> HandlerResult {
     find(&app, &account, &id)?;
     let (changes, open) = (app.changes(), app.streams.open());
-    let watcher = Watcher { app, changes, account, id, first: true, ended: false, _open: open };
-    let events = stream::unfold(watcher, |watcher| async move { watcher.next().await });
+    let source = EventSource { app, changes, account, id, first: true, ended: false, _open: open };
+    let events = stream::unfold(source, |source| async move { source.next().await });
     let mut response = Response::new(Body::from_stream(events));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -46,15 +46,15 @@ pub async fn stream(
     Ok(response)
 }
 
-impl Watcher {
-    /// The next event; `None` after the terminal state, or when the prediction was reset away.
+impl EventSource {
+    /// Returns the next event; `None` after a terminal status, or after a reset deleted the prediction.
     async fn next(mut self) -> Option<(Result<Bytes, std::io::Error>, Self)> {
         if self.ended {
             return None;
         }
         if !self.first {
             let interval = Duration::from_millis(self.app.world().settings.stream_interval_ms.max(1));
-            // A time-out is as good as a change: the state is sent again.
+            // After a time-out the status is sent again, as after a change.
             let _ = tokio::time::timeout(interval, self.changes.changed()).await;
         }
         self.first = false;

@@ -16,7 +16,8 @@ use crate::clock::now_ms;
 use crate::files::MEDIA_TYPES;
 use crate::response::{json_response, json_response_with};
 
-/// `POST /v1/files`: stores what is known of a raw body of a known media type → 201 `{"id","content_type","bytes","created_at"}`.
+/// `POST /v1/files`: stores the metadata of a raw body with an accepted media type → 201
+/// `{"id","content_type","bytes","created_at"}`.
 pub async fn create(
     State(app): State<Arc<App>>,
     Extension(CallerAccount(account)): Extension<CallerAccount>,
@@ -42,7 +43,7 @@ pub async fn list(
     Ok(json_response(&json!({"data": app.world().files.of(&account), "next_cursor": null})))
 }
 
-/// `GET /v1/files/:id`.
+/// `GET /v1/files/:id`: the metadata of a file.
 pub async fn read(
     State(app): State<Arc<App>>,
     Extension(CallerAccount(account)): Extension<CallerAccount>,
@@ -52,7 +53,7 @@ pub async fn read(
     world.files.get(&account, &id).map(|file| json_response(&json!(file))).ok_or_else(missing)
 }
 
-/// `DELETE /v1/files/:id`: 204.
+/// `DELETE /v1/files/:id`: 204, or 404.
 pub async fn delete(
     State(app): State<Arc<App>>,
     Extension(CallerAccount(account)): Extension<CallerAccount>,

@@ -1,4 +1,4 @@
-//! A raw HTTP/1.1 client: one request a connection, and answers as they came, broken ones too.
+//! A raw HTTP/1.1 client: one request per connection. It returns responses as received, broken ones included.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,17 +7,17 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How long a test waits for an answer's end.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time-out of a whole response.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An answer, or what arrived of it.
+/// A response, or the part of it that arrived.
 #[derive(Debug)]
 pub struct Reply {
-    /// 0 if no status line arrived.
+    /// The status; 0 if no complete head arrived.
     pub status: u16,
-    /// Names in lower case.
+    /// Headers, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// Without chunk framing.
+    /// The body, without chunk framing.
     pub body: Vec<u8>,
     /// Every byte that arrived.
     pub raw: Vec<u8>,
@@ -38,38 +38,38 @@ impl Reply {
         reply
     }
 
-    /// The first header of this name.
+    /// Returns the first header of this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A header that is a number.
+    /// Returns a header as a number.
     pub fn number(&self, name: &str) -> u64 {
         self.header(name).unwrap().parse().unwrap()
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.text()))
     }
 }
 
-/// Sends a request and reads until the peer closes.
+/// Sends a request and reads the response until the peer closes.
 pub async fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     let mut socket = open(address, method, path, headers, body).await;
     let mut raw = Vec::new();
-    let read = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut raw)).await;
-    // A reset after the last byte is as good as a close.
-    let _ = read.expect("the answer has no end");
+    let read = tokio::time::timeout(TIMEOUT, socket.read_to_end(&mut raw)).await;
+    // A connection reset after the last byte counts as a close.
+    let _ = read.expect("the response does not end");
     Reply::parse(raw)
 }
 
-/// Sends a request and leaves reading to the test.
+/// Sends a request. The test reads the response from the socket.
 pub async fn open(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
     for (name, value) in headers {

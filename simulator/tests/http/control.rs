@@ -1,4 +1,4 @@
-//! What was received, settings, finishing by hand, reset.
+//! The control API: recorded requests, state, settings, `finish`, reset.
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ async fn a_long_body_is_recorded_up_to_64_kib() {
 }
 
 #[tokio::test]
-async fn the_state_counts_routes_and_keeps_creates() {
+async fn the_state_counts_routes_and_lists_creates() {
     let sim = Sim::start(10).await;
     let id = sim.create_id("hi").await;
     sim.get("/v1/models").await;
@@ -50,7 +50,7 @@ async fn the_state_counts_routes_and_keeps_creates() {
 }
 
 #[tokio::test]
-async fn predictions_can_be_ended_by_hand() {
+async fn finish_ends_a_prediction_once() {
     let sim = Sim::start(0).await;
     sim.set(json!({"manual": true})).await;
     let id = sim.create_id("x").await;
@@ -64,7 +64,7 @@ async fn predictions_can_be_ended_by_hand() {
 }
 
 #[tokio::test]
-async fn keys_are_added_and_revoked_at_once() {
+async fn added_and_revoked_keys_take_effect_at_once() {
     let sim = Sim::start(10).await;
     let new = "sk_live_test_2222222222222222";
     sim.set(json!({"keys": {"add": [new], "revoke": [KEY]}})).await;
@@ -84,7 +84,7 @@ async fn settings_change_all_or_none() {
 }
 
 #[tokio::test]
-async fn a_reset_forgets_as_much_as_it_is_told() {
+async fn a_reset_clears_history_and_on_request_predictions_and_settings() {
     let sim = Sim::start(10).await;
     sim.set(json!({"requests_per_minute": 1, "balance": "50"})).await;
     let id = sim.create_id("x").await;
@@ -92,7 +92,7 @@ async fn a_reset_forgets_as_much_as_it_is_told() {
     sim.control("POST", "/reset", Value::Null).await;
     let state = sim.state().await;
     assert_eq!((&state["creates"], &state["requests"]["total"]), (&json!([]), &json!(0)));
-    assert_eq!(sim.get(&format!("/v1/predictions/{id}")).await.status, 200, "window and faults are gone");
+    assert_eq!(sim.get(&format!("/v1/predictions/{id}")).await.status, 200, "rate window and faults are cleared");
     sim.control("POST", "/reset", json!({"predictions": true, "settings": true})).await;
     assert_eq!(sim.get(&format!("/v1/predictions/{id}")).await.status, 404);
     assert_eq!(sim.get("/v1/account/balance").await.json()["credits_balance"], "1000");

@@ -1,4 +1,4 @@
-//! Every fault, as a client sees it.
+//! Every fault, as a client observes it.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,8 @@ use tokio::io::AsyncReadExt;
 use crate::client::{Reply, open};
 use crate::harness::{CREATE, KEY, Sim};
 
-/// What a create meets with this fault, and how many predictions exist afterwards.
+/// Sends a create to a simulator with this fault. Returns the response and the number of predictions that exist
+/// afterwards.
 async fn create_with(fault: Value) -> (Reply, usize) {
     let sim = Sim::start(10).await;
     sim.fault("create", fault).await;
@@ -29,7 +30,7 @@ async fn a_status_comes_with_any_headers_and_body() {
 }
 
 #[tokio::test]
-async fn a_bare_status_has_an_envelope_and_an_odd_one_is_possible() {
+async fn a_bare_error_status_has_an_envelope_and_any_status_is_possible() {
     let (reply, _) = create_with(json!({"status": 500})).await;
     assert_eq!((reply.status, &reply.json()["error"]["type"]), (500, &json!("api_error")));
     for status in [103, 204, 304, 418, 599] {
@@ -38,13 +39,13 @@ async fn a_bare_status_has_an_envelope_and_an_odd_one_is_possible() {
 }
 
 #[tokio::test]
-async fn work_can_be_done_although_another_answer_is_given() {
+async fn apply_runs_the_handler_although_its_response_is_replaced() {
     let (reply, creates) = create_with(json!({"status": 502, "apply": true})).await;
     assert_eq!((reply.status, creates), (502, 1));
 }
 
 #[tokio::test]
-async fn a_delay_comes_before_the_good_answer() {
+async fn a_delay_comes_before_the_real_response() {
     let sim = Sim::start(10).await;
     sim.fault("create", json!({"delay_ms": 150})).await;
     let start = Instant::now();
@@ -53,7 +54,7 @@ async fn a_delay_comes_before_the_good_answer() {
 }
 
 #[tokio::test]
-async fn an_answer_may_come_long_after_its_work() {
+async fn delay_after_ms_comes_after_the_work_of_the_handler() {
     let sim = Sim::start(10).await;
     sim.fault("create", json!({"delay_after_ms": 60_000})).await;
     let authorization = format!("Bearer {KEY}");
@@ -95,7 +96,7 @@ async fn a_body_hangs_after_some_bytes() {
 }
 
 #[tokio::test]
-async fn a_body_drips() {
+async fn a_body_drips_byte_by_byte() {
     let start = Instant::now();
     let (reply, _) = create_with(json!({"drip": 10, "body": "0123456789"})).await;
     assert_eq!(reply.text(), "0123456789");
@@ -135,11 +136,11 @@ async fn json_may_be_broken_or_huge() {
 }
 
 #[tokio::test]
-async fn members_of_the_good_answer_can_be_replaced() {
+async fn merge_replaces_members_of_the_real_response() {
     let (reply, creates) = create_with(json!({"merge": {"output": ["javascript:alert(1)"], "status": "odd"}})).await;
-    let answer = reply.json();
-    assert_eq!((reply.status, creates, &answer["status"]), (201, 1, &json!("odd")));
-    assert!(answer["job_id"].as_str().unwrap().starts_with("pred_"));
+    let body = reply.json();
+    assert_eq!((reply.status, creates, &body["status"]), (201, 1, &json!("odd")));
+    assert!(body["job_id"].as_str().unwrap().starts_with("pred_"));
 }
 
 #[tokio::test]
@@ -155,7 +156,7 @@ async fn a_fault_stays_until_it_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_wrong_fault_is_refused_with_the_reason() {
+async fn an_invalid_fault_is_refused_with_the_reason() {
     let sim = Sim::start(10).await;
     let reply = sim.control_reply("POST", "/faults", json!({"route": "create", "fault": {"statsu": 500}})).await;
     assert_eq!(reply.status, 400);

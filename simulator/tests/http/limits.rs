@@ -1,11 +1,11 @@
-//! Requests a minute, predictions at once, credits.
+//! Limits: requests per minute, concurrent predictions, credits.
 
 use serde_json::{Value, json};
 
 use crate::harness::{OTHER_KEY, Sim};
 
 #[tokio::test]
-async fn every_answer_counts_down_and_the_sixty_first_request_is_refused() {
+async fn every_response_counts_down_and_the_sixty_first_request_is_refused() {
     let sim = Sim::start(10).await;
     for used in 1..=60 {
         let reply = sim.get("/v1/account").await;
@@ -34,7 +34,7 @@ async fn the_request_limit_can_be_changed_and_switched_off() {
 }
 
 #[tokio::test]
-async fn the_sixth_prediction_at_once_is_refused() {
+async fn the_sixth_concurrent_prediction_is_refused() {
     let sim = Sim::start(60_000).await;
     for _ in 0..5 {
         sim.create_id("x").await;
@@ -50,7 +50,7 @@ async fn the_sixth_prediction_at_once_is_refused() {
 }
 
 #[tokio::test]
-async fn with_a_queue_the_sixth_waits_for_a_place() {
+async fn with_a_queue_a_prediction_over_the_limit_waits_for_a_slot() {
     let sim = Sim::start(60_000).await;
     sim.set(json!({"queue": true, "concurrent_limit": 1})).await;
     let first = sim.create_id("x").await;
@@ -74,7 +74,7 @@ async fn without_credits_a_create_is_a_402() {
 }
 
 #[tokio::test]
-async fn the_daily_limit_is_a_402_too() {
+async fn over_the_daily_limit_a_create_is_a_402() {
     let sim = Sim::start(60_000).await;
     sim.set(json!({"daily_limit": "4"})).await;
     sim.create_id("x").await;

@@ -1,6 +1,6 @@
-//! What the simulator promises, each promise over HTTP against a simulator of its own. One binary; a module a topic.
+//! Tests of the simulator over HTTP. Each test starts its own simulator; each module is a topic.
 
-// Clippy allows these in `#[test]` functions only, not in the helpers that they share.
+// Clippy allows these in `#[test]` functions, but not in the helpers that the tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod client;

@@ -1,4 +1,4 @@
-//! Create, read, list, cancel, and the pictures.
+//! Create, read, list and cancel predictions; batches; pictures.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::client::send;
 use crate::harness::{CREATE, OTHER_KEY, Sim};
 
 #[tokio::test]
-async fn a_missing_or_unknown_key_is_a_401_that_costs_nothing() {
+async fn a_missing_or_unknown_key_is_a_401() {
     let sim = Sim::start(10).await;
     for key in ["", "sk_live_test_unknown_00000000"] {
         let reply = sim.api_as(key, "POST", CREATE, &json!({"input": {"prompt": "x"}})).await;
@@ -68,7 +68,7 @@ async fn image_count_makes_and_prices_that_many_outputs() {
 }
 
 #[tokio::test]
-async fn a_failing_prompt_ends_failed_and_is_paid_back() {
+async fn a_failing_prompt_ends_failed_and_its_credits_are_returned() {
     let sim = Sim::start(10).await;
     let id = sim.create_id("[fail] please").await;
     sim.wait_for("/in_flight", |running| running == 0).await;
@@ -88,7 +88,7 @@ async fn a_slow_prompt_takes_ten_times_as_long() {
 }
 
 #[tokio::test]
-async fn a_cancel_ends_it_and_an_ended_one_stays_as_it_is() {
+async fn a_cancel_ends_a_prediction_and_does_not_change_an_ended_one() {
     let sim = Sim::start(60_000).await;
     for path in ["/v1/predictions/{id}/cancel", "/v1/cancel/{id}"] {
         let id = sim.create_id("x").await;
@@ -102,7 +102,7 @@ async fn a_cancel_ends_it_and_an_ended_one_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_wrong_body_is_a_400_that_names_the_member() {
+async fn an_invalid_body_is_a_400_that_names_the_member() {
     let sim = Sim::start(10).await;
     for (body, param) in [
         (json!({}), "input"),
@@ -130,7 +130,7 @@ async fn unknown_models_ids_and_paths_are_404() {
 }
 
 #[tokio::test]
-async fn another_account_sees_nothing_of_it() {
+async fn another_account_cannot_read_or_list_a_prediction() {
     let sim = Sim::start(10).await;
     let id = sim.create_id("x").await;
     let foreign = sim.api_as(OTHER_KEY, "GET", &format!("/v1/predictions/{id}"), &Value::Null).await;
@@ -140,7 +140,7 @@ async fn another_account_sees_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn a_list_is_newest_first_in_pages() {
+async fn a_list_is_paged_newest_first() {
     let sim = Sim::start(10).await;
     let mut ids = Vec::new();
     for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! Models, estimate, files, account, health.
+//! The routes of models, estimate, files, account and health.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ async fn an_estimate_is_price_times_outputs() {
 }
 
 #[tokio::test]
-async fn a_file_is_known_by_type_and_length_until_it_is_deleted() {
+async fn a_file_has_a_type_and_a_length_until_it_is_deleted() {
     let sim = Sim::start(10).await;
     let authorization = format!("Bearer {KEY}");
     let upload = async |content_type: &str| {
@@ -44,7 +44,7 @@ async fn a_file_is_known_by_type_and_length_until_it_is_deleted() {
 }
 
 #[tokio::test]
-async fn the_account_shows_its_limits_and_what_it_used() {
+async fn the_account_shows_its_limits_and_usage() {
     let sim = Sim::start(60_000).await;
     sim.create_id("x").await;
     let account = sim.get("/v1/account").await.json();

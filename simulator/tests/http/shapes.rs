@@ -1,4 +1,4 @@
-//! The two answer shapes and the two error envelopes.
+//! The two response shapes and the two error envelopes.
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ async fn shape_two_has_an_integer_id_output_data_and_credits() {
 }
 
 #[tokio::test]
-async fn mixed_shapes_take_turns_and_either_id_is_found() {
+async fn mixed_shapes_alternate_and_either_id_is_found() {
     let sim = Sim::start(10).await;
     sim.set(json!({"shape": "mixed"})).await;
     let created = sim.create("x").await.json();
@@ -46,7 +46,7 @@ async fn mixed_shapes_take_turns_and_either_id_is_found() {
 }
 
 #[tokio::test]
-async fn both_error_envelopes_can_be_had() {
+async fn either_error_envelope_can_be_set() {
     let sim = Sim::start(10).await;
     let body = json!({"input": {}});
     let typed = sim.api("POST", CREATE, &body).await.json()["error"].clone();
@@ -59,7 +59,7 @@ async fn both_error_envelopes_can_be_had() {
 }
 
 #[tokio::test]
-async fn output_urls_can_be_given_another_base() {
+async fn output_urls_start_with_outputs_base_url() {
     let sim = Sim::start(0).await;
     sim.set(json!({"outputs_base_url": "https://cdn.example"})).await;
     let id = sim.create_id("x").await;

@@ -8,7 +8,7 @@ use crate::client::open;
 use crate::harness::{CREATE, KEY, Sim};
 
 #[tokio::test]
-async fn a_stream_shows_states_and_ends_after_the_terminal_one() {
+async fn a_stream_sends_each_status_and_ends_after_the_terminal_one() {
     let sim = Sim::start(100).await;
     let id = sim.create_id("x").await;
     let reply = sim.get(&format!("/v1/predictions/{id}/stream")).await;
@@ -24,7 +24,7 @@ async fn a_stream_shows_states_and_ends_after_the_terminal_one() {
 }
 
 #[tokio::test]
-async fn a_reader_that_leaves_ends_its_stream() {
+async fn a_stream_closes_when_its_reader_disconnects() {
     let sim = Sim::start(60_000).await;
     sim.set(json!({"stream_interval_ms": 10})).await;
     let id = sim.create_id("x").await;
@@ -38,7 +38,7 @@ async fn a_reader_that_leaves_ends_its_stream() {
 }
 
 #[tokio::test]
-async fn a_webhook_gets_the_ended_prediction() {
+async fn a_webhook_receives_the_ended_prediction() {
     let sim = Sim::start(10).await;
     let receiver = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hooks/abc", receiver.local_addr().unwrap());
