@@ -8,7 +8,7 @@ use crate::http::Request;
 use crate::steps::{assert_refused, job_id, wait_until};
 
 /// Returns a stack with a vendor rate limit so low that each prediction is polled every half minute, and with a
-/// PUBLIC_URL. Nothing listens at that URL: the tests call the webhook themselves.
+/// `PUBLIC_URL`. Nothing listens at that URL: the tests call the webhook themselves.
 fn slow_polls() -> Stack {
     let mut policy = policy();
     policy["key"]["requests_per_minute"] = json!(8);

@@ -9,7 +9,7 @@ use crate::harness::{Options, Stack, issuers, now, policy, sign};
 use crate::hostile::keys::encode;
 use crate::http::{Request, Response};
 
-/// The setting PUBLIC_URL. Nothing listens at it.
+/// The setting `PUBLIC_URL`. Nothing listens at it.
 pub const PUBLIC_URL: &str = "http://127.0.0.1:9";
 /// An issuer whose tokens can only be exchanged, not used as access tokens.
 pub const LOGIN: &str = "https://login.example";

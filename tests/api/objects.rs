@@ -1,4 +1,4 @@
-//! Messages of operators to the Durable Objects, which have no page yet: revocation, troubles, unreadable rows.
+//! Messages of operators to the Durable Objects, which have no page yet: revocation, anomalies, unreadable rows.
 
 use std::process::Command;
 

@@ -13,7 +13,7 @@ use crate::steps::{assert_refused, at_once};
 const LIST: &str = "/v1/predictions";
 const ALGS: &str = "algs=\"ES256 EdDSA Ed25519\"";
 
-/// Returns a stack with a PUBLIC_URL and the default issuer.
+/// Returns a stack with a `PUBLIC_URL` and the default issuer.
 fn stack() -> Stack {
     let settings = vec![("PUBLIC_URL", Some(PUBLIC_URL.to_owned()))];
     Stack::start(&Options { settings, ..Options::default() })
