@@ -1,10 +1,11 @@
-// Builds the pages into dist/site/: `node site/build.mjs`. Types are checked apart, by `tsc -p site`.
+// Builds the pages into dist/site/: `node site/build.mjs`. It does not check types; `tsc -p site` does.
 //
-//   SESSION_URL  what demo/settings.json names as the app's own backend, which answers `POST {"sub":"…"}` with
-//                `{"token":"<JWT>"}`. Default: the checked-in `/session`, a path on the page's own origin that the
-//                Worker does not have. Development sets http://127.0.0.1:8788/session, the simulator's.
-//   SITE_OUT     where to build to; default dist/site. The browser test builds into a directory of its own.
-//   ESBUILD_BIN  the esbuild program; default the one in node_modules.
+//   SESSION_URL  URL of the app's own backend, written into demo/settings.json. The backend returns
+//                `{"token":"<JWT>"}` for `POST {"sub":"…"}`. Default: `/session` from the checked-in settings, a path
+//                on the page's own origin that the Worker does not serve. `make dev` sets the simulator's
+//                http://127.0.0.1:8788/session.
+//   SITE_OUT     output directory; default: dist/site. The browser tests build into their own directory.
+//   ESBUILD_BIN  path of esbuild; default: the one in node_modules.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -15,13 +16,14 @@ const source = join(root, "site", "demo");
 const out = join(resolve(root, process.env.SITE_OUT || join("dist", "site")), "demo");
 const esbuild = process.env.ESBUILD_BIN || join(root, "node_modules", ".bin", "esbuild");
 
-/** Copied as they are. The list is the public one of src/route.rs: nothing else is ever served. */
+/** Files copied unchanged. The Worker serves only the demo files that src/wire/route.rs lists. */
 const COPIED = ["index.html", "demo.css", "icon.svg"];
 
+/** Returns the URL of the app's own backend. Throws unless it is http(s) or a path. */
 function sessionUrl(settings) {
   const url = process.env.SESSION_URL || settings.session_url;
   const { protocol } = new URL(url, "https://page.invalid");
-  if (protocol !== "https:" && protocol !== "http:") throw new Error("SESSION_URL must be an http(s) URL or a path");
+  if (protocol !== "https:" && protocol !== "http:") throw new Error(`SESSION_URL must be an http(s) URL or a path, and is ${url}`);
   return url;
 }
 
@@ -29,7 +31,7 @@ rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 for (const name of COPIED) cpSync(join(source, name), join(out, name));
 
-// The description of the API, under its public name.
+// The OpenAPI document, served as /openapi.json.
 cpSync(join(root, "docs", "openapi.json"), join(dirname(out), "openapi.json"));
 
 const settings = JSON.parse(readFileSync(join(source, "settings.json"), "utf8"));

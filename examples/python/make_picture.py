@@ -60,7 +60,7 @@ def make_picture(client: valetkey.Client, options: argparse.Namespace) -> int:
         print(prediction["output"][0])
         return 0
     error = prediction["error"] or {"message": "There is no output URL.", "code": prediction["status"]}
-    say(f"The prediction failed: {error['message']} ({error['code']}, {job_id}, request {client.request_id})")
+    say(f"No picture: {error['message']} ({error['code']}, {job_id}, request {client.request_id})")
     return FAILED
 
 

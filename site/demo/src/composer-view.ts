@@ -1,4 +1,4 @@
-// The form: description, shape, buttons. What a person typed is read here and nowhere else.
+// The form: description, shape and buttons. Only this file reads what the user typed.
 import { element, setEnabled, setFieldError } from "./dom.ts";
 
 export class ComposerView {
@@ -11,7 +11,7 @@ export class ComposerView {
   constructor() {
     element("modifier", HTMLElement).textContent = /mac|iphone|ipad/i.test(navigator.userAgent) ? "⌘" : "Ctrl";
     this.#prompt.addEventListener("keydown", (event) => {
-      // `isComposing`: Enter also ends the input of a Chinese, Japanese or Korean word.
+      // `isComposing`: in an input method for Chinese, Japanese or Korean, Enter confirms a word.
       if (event.key !== "Enter" || event.isComposing || !(event.ctrlKey || event.metaKey)) return;
       event.preventDefault();
       this.#form.requestSubmit();
@@ -43,12 +43,13 @@ export class ComposerView {
     return chosen instanceof RadioNodeList ? chosen.value : "1:1";
   }
 
+  /** Shows an error next to the description and moves the focus there. An empty text clears the error. */
   setPromptError(text: string): void {
     setFieldError(this.#prompt, this.#promptError, text);
     if (text !== "") this.#prompt.focus();
   }
 
-  /** While something is made, Cancel stands beside Create. */
+  /** Enables Create and shows Cancel. Moves the focus from Cancel to Create before Cancel disappears. */
   setBusy({ canCreate, canCancel }: { canCreate: boolean; canCancel: boolean }): void {
     const focusWasOnCancel = document.activeElement === this.#cancel;
     setEnabled(this.#create, canCreate);
@@ -56,6 +57,7 @@ export class ComposerView {
     if (!canCancel && focusWasOnCancel) this.#create.focus();
   }
 
+  /** Enables or disables Cancel. */
   setCancelable(isCancelable: boolean): void {
     setEnabled(this.#cancel, isCancelable);
   }

@@ -1,12 +1,12 @@
-// What the client's requests tell beside their answers: how the network is, and the request ids of good answers.
+// Observes the client's requests: the state of the network, and the request ids of responses about predictions.
 import type { Fetch } from "../../../clients/web/src/index.ts";
 
 export type Network =
   | { kind: "fine" }
   | { kind: "offline" }
-  /** Online by the browser's word, and yet no answer: the client tries again. */
+  /** The browser reports that it is online, but there is no response. The client retries. */
   | { kind: "unreachable" }
-  /** Refused for now: the client tries again after so long. */
+  /** The API refused a request for now. The client retries after this many seconds. */
   | { kind: "busy"; retryAfterSecs: number };
 
 const JOB_PATH = /\/v1\/predictions\/(pred_[0-9a-z]+)/;
@@ -14,7 +14,7 @@ const JOB_PATH = /\/v1\/predictions\/(pred_[0-9a-z]+)/;
 export class Connection {
   #network: Network = { kind: navigator.onLine ? "fine" : "offline" };
   #requestIds = new Map<string, string>();
-  /** Called when `network` is another one. */
+  /** Called when `network` has changed. */
   onChange: () => void = () => {};
 
   constructor() {
@@ -26,18 +26,19 @@ export class Connection {
     return this.#network;
   }
 
-  /** The last request that told about this prediction. */
+  /** Returns the id of the last request about this prediction. */
   requestId(jobId: string): string | undefined {
     return this.#requestIds.get(jobId);
   }
 
-  /** For new work: what earlier requests met is no news. */
+  /** Resets the state before a new prediction, so that failures of earlier requests are not shown for it. */
   reset(): void {
     this.#network = { kind: navigator.onLine ? "fine" : "offline" };
   }
 
+  /** `fetch` for the client. It records the network state and request ids. */
   readonly fetch: Fetch = async (url, init) => {
-    // The gallery looks by itself, and has its own line for errors.
+    // The gallery's list requests do not change the network state: it polls in the background and shows its own errors.
     const isWork = init.method === "POST" || JOB_PATH.test(url);
     let answer: Response;
     try {

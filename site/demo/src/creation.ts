@@ -1,4 +1,4 @@
-// From the press of the button to a prediction with an id: the upload, the create, and both again after a lost connection.
+// Creates a prediction: uploads the picture to start from, sends the create, and repeats both after a lost connection.
 import { type Client, ValetkeyError } from "../../../clients/web/src/index.ts";
 import { type Order, randomHex } from "./person.ts";
 
@@ -8,7 +8,7 @@ export interface Request extends Order {
   picture: File | undefined;
 }
 
-/** How it goes on until there is a prediction. */
+/** Called as the request advances. */
 export interface Progress {
   uploading(sent: number, total: number): void;
   sending(): void;
@@ -20,9 +20,9 @@ export class Creator {
   readonly #api: Api;
   readonly #backOnline: (signal: AbortSignal) => Promise<void>;
   readonly #isOnline: () => boolean;
-  /** A picture is uploaded once, however often its file is used. */
+  /** Ids of uploaded files: each file is uploaded once, even if it is used again. */
   readonly #fileIds = new WeakMap<File, string>();
-  /** By their keys: requests to repeat under the same key, since nobody knows what became of them. */
+  /** Requests whose outcome is unknown, by their idempotency keys. They must be repeated with the same key. */
   readonly #unanswered = new Map<string, { request: Request; mayHaveArrived: boolean }>();
 
   constructor(api: Api, backOnline: (signal: AbortSignal) => Promise<void>, isOnline: () => boolean) {
@@ -32,8 +32,8 @@ export class Creator {
   }
 
   /**
-   * Gives the new prediction's state. Offline, it waits and goes on. The signal ends an upload and the wait to be back online; a create
-   * that is on its way is not hung up on, since that would not stop the vendor.
+   * Returns the new prediction. While the browser is offline it waits and then continues. The signal aborts an upload
+   * and the wait to be back online. It does not abort a create in flight, because that would not stop the vendor.
    */
   async create(request: Request, progress: Progress, signal: AbortSignal): ReturnType<Api["create"]> {
     const key = this.#keyOf(request) ?? randomHex(16);
@@ -50,7 +50,7 @@ export class Creator {
     }
   }
 
-  /** Whether a request that was given up may have arrived all the same. */
+  /** Returns true if a request that was aborted may have reached the API. */
   mayHaveArrived(request: Request): boolean {
     return this.#unanswered.get(this.#keyOf(request) ?? "")?.mayHaveArrived ?? false;
   }
@@ -64,11 +64,12 @@ export class Creator {
       this.#unanswered.delete(key);
       return prediction;
     } catch (thrown) {
-      // The connection may have come in the middle.
+      // The browser may have come back online while the request was in flight.
       attempt.mayHaveArrived ||= this.#isOnline();
-      // Refused for good, or made and failed: the same key would give the same again. Any other refusal leaves the key unused.
+      // After a final refusal or a failed prediction, the same key would return the same result: the next try needs a
+      // new key. Any other error keeps the key, because the request may have arrived.
       if (thrown instanceof ValetkeyError && (thrown.advice === "give_up" || thrown.prediction !== undefined)) this.#unanswered.delete(key);
-      // Its file is gone: the next try uploads it again.
+      // The API no longer has the file: the next try uploads it again.
       if (request.picture && thrown instanceof ValetkeyError && thrown.param === "input.input_image") this.#fileIds.delete(request.picture);
       throw thrown;
     }
@@ -86,6 +87,7 @@ export class Creator {
     return { prompt, aspect_ratio: aspectRatio, input_image: fileId };
   }
 
+  /** Returns the key of the same request, if an earlier attempt's outcome is unknown. */
   #keyOf({ prompt, aspectRatio, picture }: Request): string | undefined {
     for (const [key, { request }] of this.#unanswered) {
       if (request.prompt === prompt && request.aspectRatio === aspectRatio && request.picture === picture) return key;

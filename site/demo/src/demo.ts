@@ -1,4 +1,4 @@
-// Puts the demo together: the form, the stage and the gallery around one client.
+// Entry point of the demo page: connects the form, the stage and the gallery to one client.
 import { valetkey } from "../../../clients/web/src/index.ts";
 import { ComposerView } from "./composer-view.ts";
 import { backOnline, Connection } from "./connection.ts";
@@ -14,7 +14,7 @@ import { StageView } from "./stage-view.ts";
 import { Stage } from "./stage.ts";
 import { Tabs } from "./tabs.ts";
 
-/** A person waits this long for a place without being asked. */
+/** A longer `Retry-After` is shown to the user instead of waited for, seconds. */
 const LONGEST_WAIT_SECS = 30;
 
 const person = new Person(() => localStorage);
@@ -38,7 +38,7 @@ composer.onCreate(() => {
   else void stage.create({ prompt, aspectRatio, picture: field.file });
 });
 composer.onCancel(() => void stage.cancel());
-// The empty frame shows what the choice means; a picture keeps its own shape.
+// The empty frame takes the chosen shape. A picture keeps its own.
 composer.onShape(() => stage.preview(composer.aspectRatio));
 stage.onSeen = (prediction) => gallery.see(prediction);
 stage.onFailed = () => void gallery.refresh();

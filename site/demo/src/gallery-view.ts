@@ -1,10 +1,10 @@
-// The person's pictures as a list of thumbnails.
+// The gallery: the user's pictures as a list of thumbnails.
 import { hasEnded, type Prediction } from "../../../clients/web/src/index.ts";
 import { element } from "./dom.ts";
 import type { Problem } from "./problem.ts";
 import { showProblem } from "./stage-view.ts";
 
-/** What a thumbnail says in place of a picture. */
+/** Text of a thumbnail without a picture. `succeeded` is shown when the picture cannot be loaded. */
 const STATES: Readonly<Record<Prediction["status"], string>> = {
   queued: "Waiting",
   processing: "Making",
@@ -22,7 +22,7 @@ interface Item {
   row: HTMLLIElement;
   show: HTMLButtonElement;
   picture: HTMLImageElement;
-  /** In place of a picture: the state, and what was asked for. */
+  /** Shown instead of a picture: the state and the description. */
   state: HTMLElement;
   words: HTMLElement;
   remove: HTMLButtonElement;
@@ -60,7 +60,10 @@ export class GalleryView {
     showProblem(this.#problem, problem);
   }
 
-  /** Shows these, newest first. Those that were there keep their elements, and so the focus and the loaded picture. */
+  /**
+   * Shows these entries, newest first. Known entries keep their elements, and with them the focus and the loaded
+   * picture.
+   */
   show(entries: readonly Entry[], shownId: string | undefined, hasMore: boolean): void {
     const gone = new Set(this.#items.keys());
     let before: Element | null = null;
@@ -74,7 +77,7 @@ export class GalleryView {
     }
     for (const jobId of gone) this.#drop(jobId);
     this.#empty.hidden = entries.length > 0;
-    // The button that had the focus goes with the last page.
+    // "Show more" disappears with the last page. If it had the focus, move the focus to the last thumbnail.
     if (!hasMore && document.activeElement === this.#more) this.#list.querySelector<HTMLElement>("li:last-child .thumb")?.focus();
     this.#more.hidden = !hasMore;
   }
@@ -85,13 +88,16 @@ export class GalleryView {
     const item: Item = { row, show: find(".thumb"), picture: find("img"), state: find(".state"), words: find(".words"), remove: find(".remove") };
     item.show.addEventListener("click", () => this.#onShow(jobId));
     item.remove.addEventListener("click", () => this.#onRemove(jobId));
-    // A picture that the vendor keeps no longer.
+    // The picture cannot be loaded, for example because the vendor has deleted it.
     item.picture.addEventListener("error", () => choose(item, true));
     this.#items.set(jobId, item);
     return item;
   }
 
-  /** The focus goes on to the next one's button, so that somebody who works by keyboard is not thrown to the top. */
+  /**
+   * Removes an entry. If it had the focus, moves the focus to a neighbor, so that a keyboard user does not start at the
+   * top again.
+   */
   #drop(jobId: string): void {
     const row = this.#items.get(jobId)?.row;
     if (row?.contains(document.activeElement)) {
@@ -120,7 +126,7 @@ function fill(item: Item, prediction: Prediction, description: string, isShown: 
   choose(item, url === undefined || (picture.hidden && !isNew));
 }
 
-/** Shows the picture or the words, which are the button's name either way. */
+/** Shows either the picture or the text. The one that is shown gives the button its accessible name. */
 function choose({ picture, state, words }: Item, isMissing: boolean): void {
   picture.hidden = isMissing;
   state.hidden = !isMissing;

@@ -1,4 +1,4 @@
-// The gallery's life: loads pages, keeps those that go on up to date, removes.
+// Controls the gallery: loads pages of pictures, polls those in progress, and deletes pictures.
 import { type Client, hasEnded, type Prediction, ValetkeyError } from "../../../clients/web/src/index.ts";
 import type { GalleryView } from "./gallery-view.ts";
 import type { Person } from "./person.ts";
@@ -7,8 +7,9 @@ import { problemOf } from "./problem.ts";
 import { describe } from "./describe.ts";
 import type { Tabs } from "./tabs.ts";
 
+/** Pictures on a page. */
 const PAGE = 12;
-/** How often to look while something goes on that is not followed by its events. */
+/** Poll interval while a prediction is in progress that is not on the stage, whose event stream is not read. */
 const LOOK_MS = 5_000;
 
 export class Gallery {
@@ -17,13 +18,13 @@ export class Gallery {
   readonly #view: GalleryView;
   readonly #tabs: Tabs;
   #pictures: Pictures = NONE;
-  /** What changed since a list was asked for, which may not know it yet; `undefined` for one that was removed. */
+  /** Changes since the pending list was requested, which may lack them. `undefined` marks a deleted picture. */
   readonly #changes = new Map<string, Prediction | undefined>();
-  /** One list after the other, so that none overtakes a newer one. */
+  /** End of the last poll. Polls run one after the other, so that no response overwrites a newer one. */
   #looked: Promise<void> = Promise.resolve();
-  /** Whether what is told is that pictures could not be loaded, and is over once they are. */
+  /** True while the error shown is that pictures could not be loaded. The next successful poll removes that error. */
   #failedToLoad = false;
-  /** The one on the stage, which is followed by its events. */
+  /** The prediction on the stage, which follows it by its event stream. */
   #shownId: string | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   onSelect: (prediction: Prediction) => void = () => {};
@@ -43,16 +44,16 @@ export class Gallery {
     tabs.onChange(() => void this.refresh());
   }
 
-  /** Loads what is there, and gives the newest that goes on. */
+  /** Loads the first page and returns the newest prediction that is in progress. */
   async start(): Promise<Prediction | undefined> {
     this.#render();
-    // Somebody new has nothing, and needs no token yet.
+    // A new user has no pictures, so no token is needed yet.
     if (!this.#person.isKnown) return undefined;
     this.#failedToLoad = !(await this.#try(() => this.#look()));
     return running(this.#pictures);
   }
 
-  /** Looks again, unasked: what fails is not told, and the next look comes. */
+  /** Polls in the background. Errors are not shown; the next poll tries again. */
   async refresh(): Promise<void> {
     if (document.hidden || !this.#person.isKnown) return;
     try {
@@ -65,7 +66,7 @@ export class Gallery {
     this.#render();
   }
 
-  /** A prediction has a state that the other tabs want to know too. */
+  /** Records a new state of a prediction, and tells the other tabs if its status has changed. */
   see(prediction: Prediction): void {
     const known = this.#pictures.shown.find(({ job_id: id }) => id === prediction.job_id);
     this.#change(prediction.job_id, prediction);
@@ -73,6 +74,7 @@ export class Gallery {
     this.#render();
   }
 
+  /** Marks the picture that is on the stage. */
   mark(jobId: string | undefined): void {
     this.#shownId = jobId;
     this.#render();
@@ -83,7 +85,8 @@ export class Gallery {
     if (nextCursor === null) return;
     await this.#try(async () => {
       const page = await this.#client.list({ limit: PAGE, cursor: nextCursor });
-      // Unless it was pressed twice, or so much is new that the pages do not meet any more.
+      // Skipped if the button was pressed twice, or if a poll found so many new pictures that the pages no longer
+      // connect.
       if (this.#pictures.nextCursor === nextCursor) this.#pictures = extended(this.#pictures, page);
     });
   }
@@ -93,7 +96,7 @@ export class Gallery {
       try {
         await this.#client.delete(jobId);
       } catch (thrown) {
-        // Another tab was first.
+        // Another tab has already deleted it.
         if (!(thrown instanceof ValetkeyError && thrown.code === "not_found")) throw thrown;
       }
       this.#change(jobId, undefined);
@@ -103,7 +106,7 @@ export class Gallery {
     });
   }
 
-  /** Loads the newest, once an earlier look has ended. */
+  /** Loads the newest page after the previous poll has ended. */
   #look(): Promise<void> {
     const look = async (): Promise<void> => {
       this.#changes.clear();
@@ -119,7 +122,7 @@ export class Gallery {
     this.#pictures = withChanges(this.#pictures, [[jobId, prediction]]);
   }
 
-  /** Does what the person asked for, and tells them when it fails. Gives whether it was done. */
+  /** Does what the user requested and shows an error if it fails. Returns true on success. */
   async #try(work: () => Promise<void>): Promise<boolean> {
     this.#view.setLoading(true);
     this.#view.setProblem(undefined);

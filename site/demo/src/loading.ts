@@ -1,8 +1,8 @@
-// Loads a picture before it is shown, so that a broken one is never seen.
+// Loads a picture before it is shown, so that the page never shows a broken image.
 
 const TIMEOUT_MS = 60_000;
 
-/** The loaded picture; `undefined` where there is none to be had. */
+/** Returns the loaded picture, or `undefined` if it cannot be loaded within `TIMEOUT_MS`. */
 export function loadPicture(url: string | undefined): Promise<HTMLImageElement | undefined> {
   if (url === undefined) return Promise.resolve(undefined);
   const picture = new Image();
@@ -13,7 +13,7 @@ export function loadPicture(url: string | undefined): Promise<HTMLImageElement |
       resolve(loaded);
     };
     const late = setTimeout(end, TIMEOUT_MS, undefined);
-    // Not `decode`: it waits until a tab in the background is looked at.
+    // Not `decode`: in a background tab it waits until the tab is visible.
     picture.onload = () => end(picture);
     picture.onerror = () => end(undefined);
     picture.src = url;

@@ -1,18 +1,19 @@
-// What this browser remembers from visit to visit: a name for the person, and what they asked for. No token, ever.
+// What this browser stores across visits: a random user name, and the prompts of recent pictures. Tokens are never
+// stored.
 
 const SUBJECT_KEY = "valetkey-demo-subject";
 const SUBJECT = /^demo-[0-9a-f]{16}$/;
 const ORDERS_KEY = "valetkey-demo-orders";
-/** As many as a person looks back at; a description has at most 4,000 characters and a browser keeps 5 MB. */
+/** Orders to keep. A prompt has at most 4,000 characters, and browsers store about 5 MB for an origin. */
 const MAX_ORDERS = 100;
 
-/** What was asked for: the API tells what became of it, not what it was. */
+/** The input of a picture. It is stored here because the API does not return a prediction's input. */
 export interface Order {
   prompt: string;
   aspectRatio: string;
 }
 
-/** Storage can be switched off, or full; then a reload is somebody new. */
+/** The user of this browser. If storage is disabled or full, a reload of the page starts with a new user. */
 export class Person {
   readonly #storage: () => Storage;
   #subject: string | undefined;
@@ -21,14 +22,14 @@ export class Person {
     this.#storage = storage;
   }
 
-  /** Whether there may be pictures of theirs. */
+  /** True if the user may have pictures: this browser has stored a name before. */
   get isKnown(): boolean {
     return this.#known() !== undefined;
   }
 
   /**
-   * The name under which this page asks for tokens: random, the same in every tab, and no secret. A real app has no such
-   * thing: its backend knows who signed in.
+   * Returns the user name for which this page requests tokens. It is random, the same in every tab, and not a secret. A
+   * real app does not send a name: its backend takes the user from the signed-in session.
    */
   subject(): string {
     const subject = this.#known() ?? `demo-${randomHex(8)}`;
@@ -37,12 +38,15 @@ export class Person {
     return subject;
   }
 
-  /** Another tab may have been first. */
+  /**
+   * Returns the name, if there is one. Reads the storage each time, because another tab may have stored a name first.
+   */
   #known(): string | undefined {
     const stored = this.#read(SUBJECT_KEY);
     return this.#subject ?? (stored !== null && SUBJECT.test(stored) ? stored : undefined);
   }
 
+  /** Returns the stored input of a picture. */
   order(jobId: string): Order | undefined {
     return this.#orders().find(([id]) => id === jobId)?.[1];
   }
@@ -77,7 +81,7 @@ export class Person {
     try {
       this.#storage().setItem(key, text);
     } catch {
-      // The page works without.
+      // The page works without storage.
     }
   }
 }
@@ -89,7 +93,10 @@ function isEntry(entry: unknown): entry is [string, Order] {
     "prompt" in order && typeof order.prompt === "string" && "aspectRatio" in order && typeof order.aspectRatio === "string";
 }
 
-/** Not `randomUUID`: a phone that opens a development server by its address lacks it. */
+/**
+ * Returns random bytes in hex. Not `randomUUID`: it needs a secure context, which a phone does not have when it opens a
+ * development server by its IP address.
+ */
 export function randomHex(bytes: number): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,4 +1,4 @@
-// The picture to start from: chosen or dropped, checked, shown, and its upload's progress.
+// The field for the picture to start from: checks and shows the chosen file, and shows the progress of its upload.
 import { element, setFieldError } from "./dom.ts";
 import { problemText } from "./messages.ts";
 import { pictureProblem, size } from "./picture-rules.ts";
@@ -19,7 +19,7 @@ export class PictureField {
   #file: File | undefined;
 
   constructor() {
-    // A file that is dropped on the input is chosen by the browser itself.
+    // The browser itself selects a file that is dropped on the input, and fires `change`.
     this.#input.addEventListener("change", () => this.#choose(this.#input.files?.[0]));
     this.#input.addEventListener("dragenter", () => this.#setDragging(true));
     for (const end of ["dragleave", "drop"]) this.#input.addEventListener(end, () => this.#setDragging(false));
@@ -29,16 +29,17 @@ export class PictureField {
     });
   }
 
+  /** The chosen file, if it passed the checks. */
   get file(): File | undefined {
     return this.#file;
   }
 
-  /** Width to height of the chosen picture. */
+  /** Width divided by height of the chosen picture; 1 without one. */
   get ratio(): number {
     return this.#preview.naturalHeight > 0 ? this.#preview.naturalWidth / this.#preview.naturalHeight : 1;
   }
 
-  /** Of the upload that goes on, from 0 to 1. */
+  /** Shows the progress of the upload, from 0 to 1. `undefined` hides it. */
   setProgress(part: number | undefined): void {
     this.#upload.hidden = part === undefined;
     this.#progress.value = part ?? 0;
@@ -53,7 +54,7 @@ export class PictureField {
     const code = file === undefined ? undefined : pictureProblem(file);
     setFieldError(this.#input, this.#error, code === undefined ? "" : problemText({ code }));
     this.#file = code === undefined ? file : undefined;
-    // The same file can be chosen again after it was removed.
+    // Clear the input: otherwise choosing the same file again would not fire `change`.
     if (this.#file === undefined) this.#input.value = "";
     this.#show(this.#file);
   }
@@ -70,7 +71,7 @@ export class PictureField {
     this.#offerShape(file !== undefined);
   }
 
-  /** "As the picture" is a shape only while there is one. */
+  /** Offers the shape "Same as the picture" only while a picture is chosen. */
   #offerShape(isOffered: boolean): void {
     const radios = this.#shape.parentElement?.querySelectorAll("input") ?? [];
     const [first] = radios;

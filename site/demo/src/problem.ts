@@ -1,7 +1,7 @@
-// What a person can be told about: what the client met, and what this page meets itself.
+// Errors that the page shows: those of the client, and those of the page itself.
 import { type Code, type Prediction, ValetkeyError } from "../../../clients/web/src/index.ts";
 
-/** Codes that this page gives itself. */
+/** Error codes of this page. */
 export type PageCode =
   | "empty_prompt"
   | "offline"
@@ -12,22 +12,26 @@ export type PageCode =
   | "picture_unavailable"
   | "page_error";
 
+/** An error to show to the user. */
 export interface Problem {
   code: Code | PageCode;
-  /** What a person can quote to the operator. */
+  /** Request id that the user can give to the operator. */
   requestId?: string | undefined;
-  /** The prediction that it is about. */
+  /** Id of the prediction that the error is about. */
   jobId?: string | undefined;
-  /** Seconds. */
+  /** Seconds until the next try. */
   retryAfterSecs?: number | undefined;
-  /** The parameter that is wrong, such as `input.prompt`. */
+  /** Name of the invalid parameter, such as `input.prompt`. */
   param?: string | undefined;
 }
 
-/** The app's own backend cannot be reached: another server than the API, with a sentence of its own. */
+/**
+ * Cause of an error: the app's own backend, a different server than the API, did not respond. It has its own error
+ * message.
+ */
 export class BackendUnreachable extends Error {}
 
-/** Puts whatever was thrown into a problem; `undefined` for a mistake of this page's own. */
+/** Converts a thrown value into a problem. Returns `undefined` for a bug in this page. */
 export function problemOf(thrown: unknown, isOnline: boolean): Problem | undefined {
   if (!(thrown instanceof ValetkeyError)) return undefined;
   const { requestId, jobId, retryAfterSecs, param } = thrown;
@@ -39,7 +43,7 @@ function codeOf(error: ValetkeyError, isOnline: boolean): Problem["code"] {
   return error.code === "no_token" || error.cause instanceof BackendUnreachable ? "no_session" : error.code;
 }
 
-/** Why a prediction ended without a picture, as the sentence's code. */
+/** Returns the problem of a prediction that failed. */
 export function failureOf({ error, job_id: jobId }: Prediction, requestId: string | undefined): Problem {
   return { code: error?.code ?? "upstream_failed", jobId, requestId };
 }

@@ -1,10 +1,11 @@
-// Tokens come from the app's own backend, which knows who signed in. This one believes the name that it is told.
+// Fetches access tokens from the app's own backend. A real backend takes the user from the signed-in session; the
+// demo's backend trusts the name that it is sent.
 import { type GetToken, ValetkeyError } from "../../../clients/web/src/index.ts";
 import { BackendUnreachable } from "./problem.ts";
 
 const SESSION_TIMEOUT_MS = 15_000;
 
-/** A `getToken` that asks `url`, which answers `POST {"sub":"…"}` with `{"token":"<JWT>"}`. */
+/** Returns a `getToken` that sends `POST {"sub":"…"}` to `url` and expects `{"token":"<JWT>"}`. */
 export function sessionTokens(url: () => Promise<string>, subject: () => string): GetToken {
   return async () => {
     const address = await url();
@@ -19,11 +20,11 @@ export function sessionTokens(url: () => Promise<string>, subject: () => string)
         signal: AbortSignal.timeout(SESSION_TIMEOUT_MS),
       });
     } catch (cause) {
-      // `network`, so that the client tries again.
-      throw new ValetkeyError("network", "The app's backend did not answer.", {}, new BackendUnreachable("", { cause }));
+      // The code `network` makes the client retry.
+      throw new ValetkeyError("network", "The app's backend did not respond.", {}, new BackendUnreachable("", { cause }));
     }
     const body: { token?: unknown } = await answer.json().catch(() => ({}));
     if (answer.ok && typeof body.token === "string") return body.token;
-    throw new ValetkeyError("no_token", "The app's backend gave no token.", { status: answer.status });
+    throw new ValetkeyError("no_token", "The app's backend returned no token.", { status: answer.status });
   };
 }

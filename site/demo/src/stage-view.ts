@@ -1,4 +1,5 @@
-// The large picture, the line that says what goes on, and what went wrong. Text goes in as text, never as markup.
+// The large picture, the status line and the error message. All text is set as text, never as HTML (cross-site
+// scripting).
 import { element } from "./dom.ts";
 import { problemText } from "./messages.ts";
 import type { Problem } from "./problem.ts";
@@ -17,7 +18,7 @@ export class StageView {
   readonly #time = element("time", HTMLElement);
   readonly #problem = element("problem", HTMLElement);
 
-  /** Width to height. */
+  /** Sets width divided by height of the frame. */
   setRatio(ratio: number): void {
     this.#figure.style.setProperty("--ratio", String(ratio));
   }
@@ -32,11 +33,11 @@ export class StageView {
     this.#empty.hidden = state !== "empty" && state !== "failed";
     this.#picture.hidden = state !== "done";
     this.#caption.hidden = state !== "done";
-    // On a phone the picture can lie out of sight; where it is in view nothing moves.
+    // On a phone the picture can be outside of the viewport. `nearest` does not scroll if it is in view.
     if (state === "done") this.#frame.scrollIntoView({ block: "nearest" });
   }
 
-  /** Takes a picture that is loaded already. */
+  /** Shows a picture that has been loaded. */
   setPicture({ src, naturalWidth, naturalHeight }: HTMLImageElement, description: string): void {
     this.#picture.src = src;
     this.#picture.alt = description;
@@ -50,12 +51,12 @@ export class StageView {
     return this.#status.textContent ?? "";
   }
 
-  /** Announced by screen readers, so only set when it says something new. */
+  /** Sets the status text. Screen readers announce it, so it is only set when it changes. */
   setStatus(text: string): void {
     if (this.#status.textContent !== text) this.#status.textContent = text;
   }
 
-  /** Not announced: it changes every second. */
+  /** Sets the time beside the status. Screen readers do not announce it, because it changes every second. */
   setTime(text: string): void {
     this.#time.textContent = text;
   }
@@ -65,7 +66,7 @@ export class StageView {
   }
 }
 
-/** A sentence, and what a person can quote to the operator. */
+/** Shows an error message with the ids that the user can give to the operator. `undefined` hides the box. */
 export function showProblem(box: HTMLElement, problem: Problem | undefined): void {
   box.replaceChildren();
   box.hidden = problem === undefined;

@@ -1,4 +1,4 @@
-// What is on the stage: one prediction, from the press of the button or from the gallery, until its picture is there.
+// Controls the stage, which shows one prediction: a new one from the form, or one selected in the gallery.
 import { type Client, hasEnded, type Prediction, ValetkeyError } from "../../../clients/web/src/index.ts";
 import type { ComposerView } from "./composer-view.ts";
 import { backOnline, type Connection } from "./connection.ts";
@@ -10,15 +10,15 @@ import type { PictureField } from "./picture-field.ts";
 import { failureOf, type Problem, problemOf } from "./problem.ts";
 import { newRun, type Run } from "./run.ts";
 import type { FrameState, StageView } from "./stage-view.ts";
-import { predictionText, type Situation, statusText, timeText, type Work } from "./status.ts";
+import { NO_PICTURE, predictionText, type Situation, statusText, timeText, type Work } from "./status.ts";
 
 const RATIOS: Readonly<Record<string, number>> = { "1:1": 1, "16:9": 16 / 9, "9:16": 9 / 16 };
 
 const OFFLINE = "You are offline.";
 const CANCELED = "Canceled.";
-const CANCELED_ON_THE_WAY = "Canceled. If it had arrived already, it appears among your pictures.";
+const CANCELED_ON_THE_WAY = "Canceled. If the service already has the request, the picture appears in “Your pictures”.";
 const PAGE_ERROR: Problem = { code: "page_error" };
-const NOT_WATCHED = "Your picture is still being made. It appears among your pictures.";
+const NOT_WATCHED = "Your picture is still being made. It will appear in “Your pictures”.";
 
 export interface Parts {
   client: Client;
@@ -35,9 +35,11 @@ export class Stage {
   #run: Run | undefined;
   #ticking: ReturnType<typeof setInterval> | undefined;
   #shownId: string | undefined;
+  /** Called with each state of the prediction. */
   onSeen: (prediction: Prediction) => void = () => {};
-  /** One that failed before it was seen may be among the person's pictures. */
+  /** Called when a create failed with the id of a prediction that the gallery does not have yet. */
   onFailed: () => void = () => {};
+  /** Called when another prediction is on the stage, or none. */
   onShown: (jobId: string | undefined) => void = () => {};
 
   constructor(parts: Parts) {
@@ -45,17 +47,21 @@ export class Stage {
     parts.connection.onChange = () => this.#render();
   }
 
+  /** True if the stage shows nothing. */
   get isFree(): boolean {
     return this.#run === undefined && this.#shownId === undefined;
   }
 
-  /** Gives the empty frame the shape that was chosen; a picture keeps its own. */
+  /** Gives the empty frame the chosen shape. A picture keeps its own shape. */
   preview(aspectRatio: string): void {
     const { field, view } = this.#parts;
     if (view.isEmpty) view.setRatio(RATIOS[aspectRatio] ?? field.ratio);
   }
 
-  /** Makes a new one, unless one that was begun here is not ready yet: a second press is a mistake. */
+  /**
+   * Creates a picture. Does nothing while a picture that was created here is in progress: the second press is a
+   * mistake.
+   */
   async create(request: Request): Promise<void> {
     if (this.#run?.order !== undefined) return;
     this.#leave();
@@ -72,7 +78,7 @@ export class Stage {
     });
   }
 
-  /** Shows one of the gallery, and follows it while it goes on. */
+  /** Shows a prediction from the gallery and follows it until it has ended. */
   async show(prediction: Prediction): Promise<void> {
     this.#leave();
     const { person } = this.#parts;
@@ -83,17 +89,18 @@ export class Stage {
     await this.#guard(run, () => this.#follow(run, prediction));
   }
 
+  /** Cancels the prediction on the stage. */
   async cancel(): Promise<void> {
     const run = this.#run;
     if (run === undefined || run.isCanceling || run.work.kind === "loading") return;
     run.isCanceling = true;
     this.#render();
-    // Before the prediction has an id, the wish is kept until it has one.
+    // Without a job id yet: abort the upload. If the create is in flight, `create` sends the cancel when it has the id.
     if (run.jobId === undefined) run.sending.abort();
     else await this.#sendCancel(run, this.#parts.client, run.jobId);
   }
 
-  /** Takes a removed picture off the stage. */
+  /** Clears the stage if it shows this deleted picture. */
   clear(jobId: string): void {
     if (this.#shownId !== jobId) return;
     this.#leave();
@@ -117,14 +124,14 @@ export class Stage {
     return run;
   }
 
-  /** Looks away. What is being sent is sent; what is being made is made. */
+  /** Stops following the current run. A request in flight and the prediction itself continue. */
   #leave(): void {
     this.#run?.watching.abort();
     this.#run = undefined;
     clearInterval(this.#ticking);
   }
 
-  /** Gives what was created; nothing where it was canceled before. */
+  /** Sends the request and returns the new prediction, or `undefined` if the user canceled before it was sent. */
   async #send(run: Run, request: Request): Promise<Prediction | undefined> {
     const { creator } = this.#parts;
     const progress = {
@@ -135,7 +142,7 @@ export class Stage {
       return await creator.create(request, progress, run.sending.signal);
     } catch (thrown) {
       if (!run.sending.signal.aborted || thrown instanceof ValetkeyError) throw thrown;
-      // Not to be asked for any more does not take back what arrived.
+      // Canceling cannot undo an earlier attempt that may have reached the API.
       if (this.#run === run) this.#end("empty", creator.mayHaveArrived(request) ? CANCELED_ON_THE_WAY : CANCELED);
       return undefined;
     }
@@ -149,7 +156,7 @@ export class Stage {
         signal.throwIfAborted();
         for await (prediction of this.#parts.client.events(first.job_id, { signal })) this.#see(run, prediction);
       } catch (thrown) {
-        // Minutes without a connection: as soon as there is one again, it goes on.
+        // Offline for so long that the client gave up: continue when the browser is back online.
         if (!(thrown instanceof ValetkeyError) || navigator.onLine) throw thrown;
         await backOnline(run.watching.signal);
       }
@@ -169,12 +176,15 @@ export class Stage {
       if (this.#run === run) this.#fail(run, status === "failed" ? failureOf(prediction, requestId) : { code: "picture_unavailable", jobId, requestId });
     } else if (this.#run === run) {
       view.setPicture(picture, describe(prediction, person));
-      // One of the gallery is not news.
+      // A picture from the gallery that had already ended needs no status text.
       this.#end("done", run.isNews ? predictionText(prediction) : "");
     }
   }
 
-  /** Of the last request that told about this prediction. Where it was a list, or the create itself, it is asked for once more. */
+  /**
+   * Returns the id of the last request about this prediction. If there was none by its id (only a create or a list),
+   * sends one.
+   */
   async #requestId(jobId: string): Promise<string | undefined> {
     const { client, connection } = this.#parts;
     if (connection.requestId(jobId) === undefined) await client.get(jobId).catch(() => {});
@@ -229,21 +239,25 @@ export class Stage {
     field.setProgress(work.kind === "uploading" && !isCanceling ? work.sent / work.total : undefined);
   }
 
+  /** Runs `work` and shows an error that it throws. */
   async #guard(run: Run, work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (thrown) {
-      // Nobody looks any more; a refusal is told all the same.
+      // The user has moved on, which aborted the run. Errors of the API are shown anyway.
       if (run.watching.signal.aborted && !(thrown instanceof ValetkeyError)) return;
       const problem = problemOf(thrown, navigator.onLine);
       if (run.work.kind === "making" && problem?.code !== "not_found") this.#lookAway(run, problem ?? PAGE_ERROR);
       else this.#fail(run, problem ?? PAGE_ERROR);
-      // A mistake of our own belongs in the console too.
+      // A bug in this page also goes to the console.
       if (problem === undefined) throw thrown;
     }
   }
 
-  /** Who cannot look does not know how it ends, and the gallery goes on looking. To create again would be to pay again. */
+  /**
+   * Shows an error while the prediction may still be in progress. It is not shown as failed, because its outcome is
+   * unknown and the user would pay again for a new one. The gallery keeps polling it.
+   */
   #lookAway(run: Run, problem: Problem): void {
     this.#parts.view.setProblem(problem);
     if (this.#run !== run) return;
@@ -251,8 +265,9 @@ export class Stage {
     this.#mark(undefined, undefined);
   }
 
+  /** Shows that the run has failed. */
   #fail(run: Run, problem: Problem): void {
-    if (this.#run === run) this.#end("failed", "No picture this time.");
+    if (this.#run === run) this.#end("failed", NO_PICTURE);
     this.#parts.view.setProblem(problem);
     if (run.jobId !== undefined || problem.jobId === undefined) return;
     this.#remember(run, problem.jobId);

@@ -1,15 +1,19 @@
-// The tabs of one person tell each other that their pictures changed. Nothing but the fact goes along.
+// Notifies the other tabs of this browser that the pictures have changed. The message carries no data.
 
 const CHANNEL = "valetkey-demo";
 
 export class Tabs {
   readonly #channel = typeof BroadcastChannel === "undefined" ? undefined : new BroadcastChannel(CHANNEL);
 
+  /** Notifies the other tabs. */
   tell(): void {
     this.#channel?.postMessage("changed");
   }
 
-  /** Calls when another tab told, and when the person comes back to this one. */
+  /**
+   * Calls `handler` when another tab notifies this one, when this tab becomes visible, and when the browser is back
+   * online.
+   */
   onChange(handler: () => void): void {
     this.#channel?.addEventListener("message", handler);
     document.addEventListener("visibilitychange", () => {

@@ -8,7 +8,7 @@ export default [
   [
     "for a new user, the page fetches nothing and says where pictures will be",
     onDemo(async (demo) => {
-      assert.equal(await demo.page.getByText("What you make is kept here").isVisible(), true);
+      assert.equal(await demo.page.getByText("Pictures that you create appear here").isVisible(), true);
       assert.deepEqual(await demo.gallery(0), []);
       await demo.page.waitForLoadState("networkidle");
       assert.deepEqual(demo.recorder.answers.filter(({ url }) => url.includes("/v1/") || url.endsWith("/session")), []);

@@ -23,14 +23,14 @@ export default [
       const { next } = await stack.simulator.requests();
       await demo.file.setInputFiles(PIXEL);
       assert.equal(await demo.page.locator("#preview").evaluate((image) => image.decode().then(() => image.naturalWidth)), 1);
-      await demo.page.getByLabel("As the picture").check();
+      await demo.page.getByLabel("Same as the picture").check();
       await demo.submit("The same at night");
       assert.ok((await demo.pictureWidth()) > 0);
       await demo.submit("The same in winter");
       await demo.pictureWidth();
       await demo.page.getByRole("button", { name: "Remove the picture to start from" }).click();
       assert.equal(await demo.page.evaluate(() => document.activeElement?.id), "picture-file");
-      assert.equal(await demo.page.getByLabel("As the picture").isVisible(), false);
+      assert.equal(await demo.page.getByLabel("Same as the picture").isVisible(), false);
       await demo.submit("Another one");
       await demo.pictureWidth();
 
@@ -67,11 +67,11 @@ export default [
     "a file that is not a picture is refused before it is sent",
     onDemo(async (demo) => {
       await demo.file.setInputFiles({ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("x") });
-      await demo.page.getByText("This is not a picture that the service takes.").waitFor();
+      await demo.page.getByText("This file is not a supported picture.").waitFor();
       assert.equal(await demo.file.getAttribute("aria-invalid"), "true");
       await demo.file.setInputFiles(PIXEL);
       assert.equal(await demo.file.getAttribute("aria-invalid"), null);
-      assert.equal(await demo.page.getByText("This is not a picture").isVisible(), false);
+      assert.equal(await demo.page.getByText("This file is not a supported picture").isVisible(), false);
       await demo.page.waitForLoadState("networkidle");
       assert.deepEqual(demo.recorder.answers.filter(({ url }) => url.includes("/v1/")), []);
     }),
@@ -99,7 +99,7 @@ export default [
       const other = await demo.anotherTab();
       await other.submit("The second in line");
       await other.waitUntilSaid("Waiting: ");
-      assert.match(await other.status.innerText(), /^Waiting: (you are next|place \d+)$/);
+      assert.match(await other.status.innerText(), /^Waiting: (you are next|position \d+ in the queue)$/);
       assert.match(await other.page.locator("#time").innerText(), /^(about \d+ (s|min)|any moment now)$/);
       await withPace(stack, 8_000, async () => {
         await demo.cancelAndWait();

@@ -85,7 +85,7 @@ export default [
       await demo.context.setOffline(true);
       await demo.waitUntilSaid("You are offline.");
       await demo.create.click();
-      await demo.waitUntilSaid("You are offline. This goes on when you are back.");
+      await demo.waitUntilSaid("You are offline. This continues when you are back online.");
       await demo.page.waitForTimeout(1_000);
       await demo.context.setOffline(false);
       assert.ok((await demo.pictureWidth()) > 0);
@@ -119,12 +119,12 @@ export default [
         const lost = demo.page.waitForEvent("requestfailed", (request) => isCreate(new URL(request.url())));
         await demo.submit(PROMPT);
         await lost;
-        await Promise.all([demo.context.setOffline(true), demo.waitUntilSaid("You are offline. This goes on when you are back.")]);
+        await Promise.all([demo.context.setOffline(true), demo.waitUntilSaid("You are offline. This continues when you are back online.")]);
       });
       await demo.cancelAndWait();
-      assert.match(await demo.status.innerText(), /^Canceled\. If it had arrived already, it appears among your pictures\.$/);
+      assert.match(await demo.status.innerText(), /^Canceled\. If the service already has the request, the picture appears in “Your pictures”\.$/);
       await demo.context.setOffline(false);
-      assert.match((await demo.gallery(1))[0], /^(Making )?A picture of /);
+      assert.match((await demo.gallery(1))[0], /^(Making )?Picture from /);
       await demo.thumbs.locator("img").waitFor();
     }),
   ],
@@ -137,7 +137,7 @@ export default [
       await demo.submit(PROMPT);
       const text = await demo.problemText();
       assert.match(text, /^This service is not set up correctly\.[^]*req_of_this_test/);
-      assert.equal(await demo.status.innerText(), "Your picture is still being made. It appears among your pictures.");
+      assert.equal(await demo.status.innerText(), "Your picture is still being made. It will appear in “Your pictures”.");
       const thumb = demo.page.getByRole("button", { name: PROMPT, exact: true });
       await thumb.locator("img").waitFor();
       await thumb.click();
@@ -154,7 +154,7 @@ export default [
       const { next } = await stack.simulator.requests();
       await demo.context.setOffline(true);
       await demo.create.click();
-      await demo.waitUntilSaid("You are offline. This goes on when you are back.");
+      await demo.waitUntilSaid("You are offline. This continues when you are back online.");
       await demo.cancelAndWait();
       assert.equal(await demo.status.innerText(), "Canceled.");
       await demo.context.setOffline(false);
@@ -251,7 +251,7 @@ export default [
       await demo.page.route(isCreate, refuse("queue_full", 180));
       await demo.submit(PROMPT);
       const text = await demo.problemText();
-      assert.match(text, /^Every place is taken at the moment\. Try again in about 3 minutes\./);
+      assert.match(text, /^The queue is full\. Try again in about 3 minutes\./);
       assert.match(text, /req_of_this_test/);
       assert.equal(sent.length, 1);
     }),
@@ -262,7 +262,7 @@ export default [
       await demo.submit(PROMPT);
       await demo.pictureWidth();
       await demo.create.click();
-      assert.match(await demo.problemText(), /^That was a little fast\. Try again in [3-6]\d seconds\.\n+Request id req_/);
+      assert.match(await demo.problemText(), /^You sent too many requests\. Try again in [3-6]\d seconds\.\n+Request id req_/);
     }, { prepare: (context) => signFor(context, world.stack, { plan: "slow" }) })(world),
   ],
 ];

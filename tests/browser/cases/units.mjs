@@ -104,18 +104,18 @@ export default [
   }],
   ["a queued prediction shows its queue position and an ETA that counts down by itself", () => {
     const third = making({ status: "queued", queue: { position: 3, eta_seconds: 40 } });
-    assert.deepEqual([statusText(situation(third)), timeText(situation(third))], ["Waiting: place 3", "about 40 s"]);
+    assert.deepEqual([statusText(situation(third)), timeText(situation(third))], ["Waiting: position 3 in the queue", "about 40 s"]);
     assert.equal(timeText(situation(third, { now: 30_000 })), "about 20 s");
     assert.equal(timeText(situation(third, { now: 60_000 })), "any moment now");
     assert.equal(statusText(situation(making({ status: "queued", queue: { position: 1, eta_seconds: 2 } }))), "Waiting: you are next");
-    assert.equal(statusText(situation(making({ status: "queued" }))), "Waiting for a free place…");
+    assert.equal(statusText(situation(making({ status: "queued" }))), "Waiting in the queue…");
     assert.equal(statusText(situation(third, { isCanceling: true })), "Canceling…");
     assert.equal(timeText(situation(making({ status: "processing" }))), "0:07");
   }],
   ["a lost connection is shown in place of the current work", () => {
     const told = (kind, work) => statusText(situation(work, { network: { kind, retryAfterSecs: 3 } }));
     assert.match(told("offline", making({ status: "processing" })), /^You are offline\. Your picture is still/);
-    assert.match(told("offline", { kind: "sending" }), /^You are offline\. This goes on/);
+    assert.match(told("offline", { kind: "sending" }), /^You are offline\. This continues/);
     assert.match(told("unreachable", { kind: "sending" }), /^No connection/);
     assert.match(told("busy", { kind: "sending" }), /^The service is busy/);
   }],

@@ -124,7 +124,7 @@ export default [
     async ({ stack }) => {
       await prepare(stack, { prediction_ms: 500 });
       const result = await makePicture(stack, ["A garden [fail]", "--user", "py-fail"]);
-      assertExplains(result, 1, /^The prediction failed: .*\(upstream_failed, pred_\w+, request /m);
+      assertExplains(result, 1, /^No picture: .*\(upstream_failed, pred_\w+, request /m);
     },
   ],
   [
