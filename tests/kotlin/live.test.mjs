@@ -37,8 +37,8 @@ async function backend(give) {
 }
 
 /**
- * Runs a scenario of Live.kt as a new user. Awaits `onLine` before it reads the next line. Returns `of(word)`, which gives
- * the values of the lines that begin with a word, and the number of creates that reached the vendor meanwhile.
+ * Runs a scenario of Live.kt as a new user. Awaits `onLine` before it reads the next line. Returns `of(word)`, which
+ * gives the values of the lines that begin with a word, and the number of creates that reached the vendor meanwhile.
  */
 async function play(scenario, argument, { baseUrl = proxy.origin, plan, give, onLine = () => {} } = {}) {
   const subject = `kotlin-${(people += 1)}`;
