@@ -1,4 +1,5 @@
-//! The engine of plain `cargo test`: seeds as they are, and changed at random, the same on every machine.
+//! The engine of plain `cargo test`: runs the seeds unchanged, then mutated at random. The random numbers are fixed, so
+//! every machine runs the same inputs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,13 +10,13 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
-/// How many changed inputs a target gets where `FUZZ_CASES` does not say.
+/// Number of mutated inputs per target, unless `FUZZ_CASES` is set.
 const CASES_DEFAULT: u32 = 200;
 
-/// No target reads more: its parsers are bounded below that, or the bound is not what is looked for here.
+/// Maximum length of an input, in bytes. A target's parsers have a lower limit, or a limit that it does not test.
 const INPUT_MAX_BYTES: usize = 16 * 1024;
 
-/// What parsers stumble over, beside the words of the seeds.
+/// Words that parsers often mishandle. The words of the seeds are added to them.
 const WORDS: [&[u8]; 24] = [
     b"null",
     b"true",
@@ -43,9 +44,9 @@ const WORDS: [&[u8]; 24] = [
     b"\xe2\x80\xae",
 ];
 
-/// One change of an input.
+/// One mutation of an input.
 #[derive(Clone, Debug)]
-enum Change {
+enum Mutation {
     Set(Index, u8),
     Flip(Index, u8),
     Remove(Index, u8),
@@ -55,17 +56,17 @@ enum Change {
     Splice(Index, Index, Index, u8),
 }
 
-fn change() -> impl Strategy<Value = Change> {
+fn mutation() -> impl Strategy<Value = Mutation> {
     let index = any::<Index>;
     prop_oneof![
-        (index(), any::<u8>()).prop_map(|(at, byte)| Change::Set(at, byte)),
-        (index(), 0..8_u8).prop_map(|(at, bit)| Change::Flip(at, bit)),
-        (index(), 1..32_u8).prop_map(|(at, length)| Change::Remove(at, length)),
-        (index(), 1..64_u8).prop_map(|(at, length)| Change::Repeat(at, length)),
-        (index(), index()).prop_map(|(at, word)| Change::Word(at, word)),
-        (index(), index()).prop_map(|(at, word)| Change::Overwrite(at, word)),
+        (index(), any::<u8>()).prop_map(|(at, byte)| Mutation::Set(at, byte)),
+        (index(), 0..8_u8).prop_map(|(at, bit)| Mutation::Flip(at, bit)),
+        (index(), 1..32_u8).prop_map(|(at, length)| Mutation::Remove(at, length)),
+        (index(), 1..64_u8).prop_map(|(at, length)| Mutation::Repeat(at, length)),
+        (index(), index()).prop_map(|(at, word)| Mutation::Word(at, word)),
+        (index(), index()).prop_map(|(at, word)| Mutation::Overwrite(at, word)),
         (index(), index(), index(), any::<u8>())
-            .prop_map(|(at, seed, from, length)| Change::Splice(at, seed, from, length)),
+            .prop_map(|(at, seed, from, length)| Mutation::Splice(at, seed, from, length)),
     ]
 }
 
@@ -82,7 +83,7 @@ impl Corpus {
             .unwrap_or_else(|error| panic!("a target needs seeds, in {}: {error}", folder.display()))
             .map(|entry| entry.unwrap().path())
             .collect();
-        // Folders are read in any order, and the run must be the same everywhere.
+        // `read_dir` has no fixed order, and the run must be the same on every machine.
         files.sort();
         assert!(!files.is_empty(), "a target needs seeds, in {}", folder.display());
         let seeds: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).unwrap()).collect();
@@ -94,35 +95,35 @@ impl Corpus {
         Self { seeds, words: words.into_iter().collect() }
     }
 
-    fn apply(&self, start: Index, changes: &[Change]) -> Vec<u8> {
+    fn apply(&self, start: Index, mutations: &[Mutation]) -> Vec<u8> {
         let mut input = start.get(&self.seeds).clone();
-        for change in changes {
-            self.change(&mut input, change);
+        for mutation in mutations {
+            self.mutate(&mut input, mutation);
         }
         input.truncate(INPUT_MAX_BYTES);
         input
     }
 
-    fn change(&self, input: &mut Vec<u8>, change: &Change) {
+    fn mutate(&self, input: &mut Vec<u8>, mutation: &Mutation) {
         let length = input.len();
-        // A place between two bytes, the ends included.
+        // A position between two bytes, including both ends.
         let gap = |at: &Index| at.index(length + 1);
         let end = |at: usize, count: usize| (at + count).min(length);
-        match change {
-            Change::Set(..) | Change::Flip(..) if length == 0 => {}
-            Change::Set(at, byte) => input[at.index(length)] = *byte,
-            Change::Flip(at, bit) => input[at.index(length)] ^= 1 << bit,
-            Change::Remove(at, count) => drop(input.drain(gap(at)..end(gap(at), usize::from(*count)))),
-            Change::Repeat(at, count) => {
+        match mutation {
+            Mutation::Set(..) | Mutation::Flip(..) if length == 0 => {}
+            Mutation::Set(at, byte) => input[at.index(length)] = *byte,
+            Mutation::Flip(at, bit) => input[at.index(length)] ^= 1 << bit,
+            Mutation::Remove(at, count) => drop(input.drain(gap(at)..end(gap(at), usize::from(*count)))),
+            Mutation::Repeat(at, count) => {
                 let piece = input[gap(at)..end(gap(at), usize::from(*count))].to_vec();
                 drop(input.splice(gap(at)..gap(at), piece));
             }
-            Change::Word(at, word) => drop(input.splice(gap(at)..gap(at), word.get(&self.words).iter().copied())),
-            Change::Overwrite(at, word) => {
+            Mutation::Word(at, word) => drop(input.splice(gap(at)..gap(at), word.get(&self.words).iter().copied())),
+            Mutation::Overwrite(at, word) => {
                 let word = word.get(&self.words);
                 drop(input.splice(gap(at)..end(gap(at), word.len()), word.iter().copied()));
             }
-            Change::Splice(at, seed, from, count) => {
+            Mutation::Splice(at, seed, from, count) => {
                 let seed = seed.get(&self.seeds);
                 let from = from.index(seed.len() + 1);
                 let piece = &seed[from..(from + usize::from(*count)).min(seed.len())];
@@ -136,10 +137,10 @@ fn setting(name: &str, default: u32) -> u32 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }
 
-/// Runs `check` over the seeds of `target` and over changes of them.
+/// Runs `check` on the seeds of `target` and on mutations of them.
 ///
 /// # Panics
-/// Where `check` does, with the smallest input found for which it does.
+/// If `check` panics. Prints the smallest input found for which it does.
 pub fn run(target: &str, check: fn(&[u8])) {
     let corpus = Corpus::read(target);
     for seed in &corpus.seeds {
@@ -154,26 +155,26 @@ pub fn run(target: &str, check: fn(&[u8])) {
         ..Config::default()
     };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &random));
-    let cases = (any::<Index>(), prop::collection::vec(change(), 1..12));
-    // While it shrinks, it fails a thousand times: only the last one is worth a word.
+    let cases = (any::<Index>(), prop::collection::vec(mutation(), 1..12));
+    // Shrinking panics up to thousands of times. Only the last panic is printed.
     let hook = take_hook();
     set_hook(Box::new(|_| {}));
-    let outcome = runner.run(&cases, |(start, changes)| {
-        check(&corpus.apply(start, &changes));
+    let outcome = runner.run(&cases, |(start, mutations)| {
+        check(&corpus.apply(start, &mutations));
         Ok(())
     });
     set_hook(hook);
     match outcome {
         Ok(()) => {}
-        Err(TestError::Fail(_, (start, changes))) => run_one(check, &corpus.apply(start, &changes)),
+        Err(TestError::Fail(_, (start, mutations))) => run_one(check, &corpus.apply(start, &mutations)),
         Err(TestError::Abort(reason)) => panic!("{reason}"),
     }
 }
 
-/// Runs `check`, and shows the input if it fails.
+/// Runs `check` and prints the input if it panics.
 fn run_one(check: fn(&[u8]), input: &[u8]) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(input))) {
-        eprintln!("the input: b\"{}\"", input.escape_ascii());
+        eprintln!("input: b\"{}\"", input.escape_ascii());
         resume_unwind(panic);
     }
 }

@@ -1,4 +1,5 @@
-//! JSON as input: as bytes, or a good value with a few changes, so that the fuzzer gets behind the first checks.
+//! JSON as fuzz input: the bytes themselves, or a valid value with a few changes, so that the fuzzer gets past the
+//! first checks.
 
 use std::borrow::Cow;
 
@@ -6,8 +7,8 @@ use arbitrary::{Result, Unstructured};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
 
-/// The JSON text that `data` means: itself, or behind a first byte of 0x80 and more, which no JSON starts with, one of
-/// `bases` with a few changes that the other bytes choose.
+/// Returns the JSON text that `data` stands for. A first byte of 0x80 or more, with which no JSON starts, selects one
+/// of `bases`, and the other bytes choose a few changes of it. Any other `data` is the text itself.
 #[must_use]
 pub fn text<'a>(data: &'a [u8], bases: &[Value]) -> Cow<'a, [u8]> {
     match data.split_first() {
@@ -28,7 +29,7 @@ pub fn text<'a>(data: &'a [u8], bases: &[Value]) -> Cow<'a, [u8]> {
     }
 }
 
-/// The first member of the first object once more, which no `Value` can hold.
+/// Repeats the first member of the first object. A `Value` cannot represent a duplicate member.
 fn repeat_first_member(text: &str) -> String {
     text.find('{').and_then(|start| Some((start + 1, start + text[start..].find(':')?))).map_or_else(
         || text.to_owned(),
@@ -73,7 +74,7 @@ fn change_object(
     let names: Vec<String> = members.keys().cloned().collect();
     if action < 5 && !names.is_empty() {
         let removed = members.remove(choices.choose(&names)?);
-        // Under another name, or not at all.
+        // From action 3 on the member gets another name; otherwise it stays removed.
         if let (Some(removed), 3..) = (removed, action) {
             members.insert(name(bases, choices)?, removed);
         }
@@ -114,7 +115,7 @@ fn changed_number(number: &serde_json::Number, action: u8) -> Value {
     }
 }
 
-/// Where every value inside `value` is.
+/// Returns the JSON pointers of `value` and of every value in it.
 fn pointers(value: &Value) -> Vec<String> {
     let mut found = vec![String::new()];
     let mut next = 0;
@@ -130,7 +131,7 @@ fn pointers(value: &Value) -> Vec<String> {
     found
 }
 
-/// The name of a member of one of `bases`, or a short one.
+/// Chooses a member name of one of `bases`, or one that parsers often mishandle.
 fn name(bases: &[Value], choices: &mut Unstructured<'_>) -> Result<String> {
     let names: Vec<String> = bases
         .iter()
@@ -146,7 +147,7 @@ fn name(bases: &[Value], choices: &mut Unstructured<'_>) -> Result<String> {
     }
 }
 
-/// A value from elsewhere in `value` or from `bases`, or one that parsers stumble over.
+/// Chooses a value from `value` or `bases`, or one that parsers often mishandle.
 fn other_value(value: &Value, bases: &[Value], choices: &mut Unstructured<'_>) -> Result<Value> {
     if choices.ratio(1, 2)? {
         let from = if choices.ratio(1, 2)? { value } else { choices.choose(bases)? };
@@ -176,10 +177,10 @@ fn other_value(value: &Value, bases: &[Value], choices: &mut Unstructured<'_>) -
     choices.choose(&others).cloned()
 }
 
-/// Any JSON with its equal members, for an opinion of our own about them.
+/// Any JSON, duplicate members included. Checks independently of the parsers under test.
 #[derive(Debug)]
 pub enum Any {
-    /// What holds nothing.
+    /// A null, Boolean, number or string.
     Leaf,
     /// An array.
     Items(Vec<Self>),
@@ -188,19 +189,19 @@ pub enum Any {
 }
 
 impl Any {
-    /// Whether any object in it has two members of one name.
+    /// Returns whether any object has two members of the same name.
     #[must_use]
-    pub fn has_equal_members(&self) -> bool {
+    pub fn has_duplicate_members(&self) -> bool {
         match self {
             Self::Leaf => false,
-            Self::Items(items) => items.iter().any(Self::has_equal_members),
+            Self::Items(items) => items.iter().any(Self::has_duplicate_members),
             Self::Members(members) => members.iter().enumerate().any(|(index, (name, value))| {
-                value.has_equal_members() || members[..index].iter().any(|(other, _)| other == name)
+                value.has_duplicate_members() || members[..index].iter().any(|(other, _)| other == name)
             }),
         }
     }
 
-    /// Objects and arrays inside each other.
+    /// Returns the nesting depth of objects and arrays.
     #[must_use]
     pub fn depth(&self) -> usize {
         match self {
@@ -267,7 +268,7 @@ impl<'de> Visitor<'de> for AnyVisitor {
     }
 }
 
-/// Every string of a value, names of members included.
+/// Returns every string in a value, member names included.
 #[must_use]
 pub fn strings(value: &Value) -> Vec<&str> {
     match value {
@@ -280,11 +281,11 @@ pub fn strings(value: &Value) -> Vec<&str> {
     }
 }
 
-/// A text that no setting is and that no message says by itself.
+/// A text that no setting and no error message contains.
 pub const MARKER: &str = "Marker 0f a Value.";
 
-/// `value` with [`MARKER`] in the place of one of its strings, numbers and so on, chosen by `data`: what is said about
-/// the result must not say the marker.
+/// Replaces one leaf of `value`, chosen by `data`, with [`MARKER`]. An error message about the result must not contain
+/// the marker.
 #[must_use]
 pub fn with_marker(value: &Value, data: &[u8]) -> Value {
     let mut marked = value.clone();
@@ -299,7 +300,7 @@ pub fn with_marker(value: &Value, data: &[u8]) -> Value {
     marked
 }
 
-/// The string values of a value, without the names of members.
+/// Returns the string values in a value, without member names.
 #[must_use]
 pub fn string_values(value: &Value) -> Vec<&str> {
     match value {

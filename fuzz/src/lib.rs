@@ -1,15 +1,15 @@
-//! Fuzz targets for every parser of hostile input. Each asserts a property, and not only that nothing panics.
+//! Fuzz targets for every parser of hostile input. Each target asserts a property, not only that nothing panics.
 //!
-//! A target is one file of `src/bin`: a documentation comment that states the property, a function of bytes that
-//! asserts it, and [`target!`]. Its seeds are the files of `seeds/<target>/`. The same function is run by two engines:
+//! A target is one file of `src/bin`: a doc comment that states the property, a function of bytes that asserts it, and
+//! [`target!`]. Its seeds are the files of `seeds/<target>/`. Two engines run the same function:
 //!
 //! | command | engine |
 //! |---|---|
-//! | `cargo test --package valetkey-fuzz` | every seed, then `FUZZ_CASES` changed ones from a fixed random seed (`FUZZ_SEED`) |
+//! | `cargo test -p valetkey-fuzz` | every seed, then `FUZZ_CASES` mutated ones; `FUZZ_SEED` fixes the random numbers |
 //! | `make fuzz` | libFuzzer with coverage, `FUZZ_SECONDS` for each target |
-//! | `cargo run --package valetkey-fuzz --bin <target> <file>…` | none: runs files, such as one that libFuzzer left in `artifacts/` |
+//! | `cargo run -p valetkey-fuzz --bin <target> <file>…` | none: runs the given files, such as crashes in `artifacts/` |
 //!
-//! What once broke becomes a seed, and a test beside the code that broke.
+//! An input that broke a parser becomes a seed, and a test next to the code that broke.
 
 #[cfg(not(fuzzing))]
 pub mod bounded;
@@ -20,7 +20,7 @@ pub mod tokens;
 #[cfg(fuzzing)]
 pub use libfuzzer_sys;
 
-/// Makes the file that calls it a fuzz target: `target!(check)` with `fn check(data: &[u8])`.
+/// Makes the calling file a fuzz target: `target!(check)` with `fn check(data: &[u8])`.
 #[macro_export]
 macro_rules! target {
     ($check:path) => {
@@ -36,7 +36,7 @@ macro_rules! target {
 
         #[cfg(all(test, not(fuzzing)))]
         #[test]
-        fn the_property_holds_for_every_seed_and_many_changes_of_them() {
+        fn the_property_holds_for_every_seed_and_for_mutated_seeds() {
             $crate::bounded::run(env!("CARGO_BIN_NAME"), $check);
         }
     };

@@ -1,16 +1,16 @@
-//! Settings that are accepted, for the targets to change.
+//! Valid settings, for the targets to mutate.
 
 use serde_json::{Value, json};
 use valetkey::token::{Grant, Scope};
 use valetkey::types::ids::UserKey;
 use valetkey::types::time::UnixSeconds;
 
-/// A vendor key, in the vendor's form.
+/// A vendor key in the vendor's format.
 pub const VENDOR_KEY: &str = "sk_live_Zk3_9-Qw7ErT5yUi1OpA2sDf";
-/// An issuer's secret.
+/// The secret of an issuer.
 pub const SECRET: &str = "fuzz-only-0123456789abcdef0123456789abcdef";
 
-/// A policy with a rule of every kind.
+/// Returns a policy with a rule of every kind.
 #[must_use]
 pub fn policy() -> Value {
     json!({
@@ -43,7 +43,7 @@ pub fn policy() -> Value {
     })
 }
 
-/// A user of the plan `default` who may do everything.
+/// Returns a grant of a user of the plan `default`, with all scopes and models.
 #[must_use]
 pub fn grant() -> Grant {
     Grant {

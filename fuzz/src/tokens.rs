@@ -1,4 +1,4 @@
-//! Issuers, keys and signed tokens, the same in every run: an input that was found stays one.
+//! Issuers, keys and signed tokens. They are the same in every run, so that a crashing input stays reproducible.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use valetkey::token::{Issuer, Possession, Purpose, Refusal, TokenCache, parse_is
 use valetkey::types::ids::UserKey;
 use valetkey::types::time::UnixSeconds;
 
-/// The time of every run.
+/// The current time in every run, in Unix seconds.
 pub const NOW: i64 = 1_768_473_000;
 /// The audience of both issuers.
 pub const AUDIENCE: &str = "hostile-test";
@@ -21,10 +21,10 @@ pub const PUBLIC_ISSUER: &str = "https://public.issuer.example";
 const K1: [u8; 32] = [1; 32];
 const K512: [u8; 64] = [2; 64];
 
-/// Base64url without padding.
+/// Encodes bytes as base64url without padding.
 ///
 /// # Panics
-/// Never: every byte string has one.
+/// Never: every byte string can be encoded.
 #[must_use]
 pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap()
@@ -42,7 +42,7 @@ fn ed1() -> ed25519_compact::KeyPair {
     ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new([5; 32]))
 }
 
-/// The public keys as a JWK set.
+/// Returns the public keys as a JWK set.
 #[must_use]
 pub fn public_set() -> Value {
     let ec = |kid: &str, alg: &str, crv: &str, point: &[u8]| {
@@ -56,10 +56,10 @@ pub fn public_set() -> Value {
     ]})
 }
 
-/// The signature of the key `kid` over `input`.
+/// Signs `input` with the key `kid`.
 ///
 /// # Panics
-/// Where no key has this name.
+/// If no key has this name.
 #[must_use]
 pub fn signature(kid: &str, input: &[u8]) -> Vec<u8> {
     match kid {
@@ -78,14 +78,14 @@ pub fn signature(kid: &str, input: &[u8]) -> Vec<u8> {
     }
 }
 
-/// A token of the key `kid` with these texts as header and claims, whatever they are.
+/// Returns a token signed with the key `kid`. Header and claims may be any bytes.
 #[must_use]
 pub fn sign(kid: &str, header: &[u8], claims: &[u8]) -> String {
     let input = format!("{}.{}", encode(header), encode(claims));
     format!("{input}.{}", encode(signature(kid, input.as_bytes())))
 }
 
-/// The names of the keys, their algorithms and their issuers.
+/// The `kid`, algorithm and issuer of each key.
 pub const KEYS: [(&str, &str, &str); 5] = [
     ("k1", "HS256", HS_ISSUER),
     ("k512", "HS512", HS_ISSUER),
@@ -94,19 +94,19 @@ pub const KEYS: [(&str, &str, &str); 5] = [
     ("ed1", "EdDSA", PUBLIC_ISSUER),
 ];
 
-/// A good header of the key `kid`.
+/// Returns a valid header for the key `kid`.
 #[must_use]
 pub fn good_header(kid: &str, alg: &str) -> Value {
     json!({"alg": alg, "typ": "JWT", "kid": kid})
 }
 
-/// Good claims of an issuer.
+/// Returns valid claims of an issuer.
 #[must_use]
 pub fn good_claims(issuer: &str) -> Value {
     json!({"iss": issuer, "aud": AUDIENCE, "sub": "u1", "iat": NOW, "exp": NOW + 300, "jti": "j1"})
 }
 
-/// Good claims with everything that may be in them.
+/// Returns valid claims with every optional claim.
 #[must_use]
 pub fn rich_claims() -> Value {
     json!({
@@ -117,10 +117,10 @@ pub fn rich_claims() -> Value {
     })
 }
 
-/// The issuers of every token here.
+/// The issuers of all tokens in this module.
 ///
 /// # Panics
-/// Where their configuration is refused.
+/// If their configuration is refused.
 pub static ISSUERS: LazyLock<Vec<Issuer>> = LazyLock::new(|| {
     let oct = |kid: &str, alg: &str, bytes: &[u8]| json!({"kty": "oct", "kid": kid, "alg": alg, "k": encode(bytes)});
     let secret = json!({"keys": [oct("k1", "HS256", &K1), oct("k512", "HS512", &K512)]}).to_string();
@@ -132,12 +132,15 @@ pub static ISSUERS: LazyLock<Vec<Issuer>> = LazyLock::new(|| {
     parse_issuers(&issuers.to_string(), &|name| (name == "S").then(|| secret.clone())).unwrap()
 });
 
-/// Signs header and claims with the key `kid` and asserts what follows where the token is accepted: that header and
-/// claims say, read by another parser, everything that [`valetkey::token::verify`] promises; that the grant says what
-/// they say; that the cache says the same; and that no other token is accepted in its place.
+/// Signs header and claims with the key `kid`. If the token is accepted, asserts that
+///
+/// - header and claims, read by another parser, satisfy every rule of [`valetkey::token::verify`]
+/// - the grant agrees with the claims
+/// - the cache returns the same grant
+/// - a token with one changed character is refused
 ///
 /// # Panics
-/// Where one of that does not hold.
+/// If one of these does not hold.
 pub fn check_signed(kid: &str, header: &[u8], claims: &[u8]) {
     let now = UnixSeconds(NOW);
     let token = sign(kid, header, claims);
@@ -156,15 +159,15 @@ pub fn check_signed(kid: &str, header: &[u8], claims: &[u8]) {
     let claims_value: Value = serde_json::from_slice(claims).expect("the claims are JSON");
     for text in [header, claims] {
         let any: crate::json::Any = serde_json::from_slice(text).unwrap();
-        assert!(!any.has_equal_members() && any.depth() <= 8);
+        assert!(!any.has_duplicate_members() && any.depth() <= 8);
     }
     assert_eq!((verified.issuer(), verified.kid()), (issuer, Some(kid)));
     check_claims(&claims_value, issuer, &verified.grant);
 
-    // The same meaning in other bytes is the same grant, under its own signature alone.
+    // The same JSON in other bytes gives the same grant, and is accepted only with its own signature.
     let again = sign(kid, header_value.to_string().as_bytes(), claims_value.to_string().as_bytes());
     let again_verified =
-        verify(&again, &ISSUERS, Purpose::Access, Possession::None, now).expect("what was rendered anew");
+        verify(&again, &ISSUERS, Purpose::Access, Possession::None, now).expect("the token rendered again is accepted");
     assert_eq!(again_verified.grant, verified.grant);
     for purpose in [Purpose::Exchange, Purpose::Admin, Purpose::Attest] {
         assert_eq!(verify(&token, &ISSUERS, purpose, Possession::None, now).unwrap_err(), Refusal::WrongUse);
@@ -179,7 +182,7 @@ pub fn check_signed(kid: &str, header: &[u8], claims: &[u8]) {
     assert_eq!(verify(&token, &ISSUERS, Purpose::Access, Possession::None, after).unwrap_err(), Refusal::Expired);
     assert_eq!(cache.get(&token, &ISSUERS, Purpose::Access, Possession::None, after), None);
 
-    // One other character, wherever the claims say.
+    // Change one character, at a position that the claims determine.
     let at = usize::from(claims.iter().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte)));
     let mut other = token.into_bytes();
     let at = at * 7919 % other.len();
@@ -200,7 +203,8 @@ fn check_header(header: &Value, kid: &str, alg: &str) {
 
 fn check_claims(claims: &Value, issuer: &str, grant: &valetkey::token::Grant) {
     let number = |name: &str| claims[name].as_i64().unwrap_or_else(|| panic!("{name} is an integer"));
-    let text = |name: &str| claims.get(name).map(|value| value.as_str().unwrap_or_else(|| panic!("{name} is a text")));
+    let text =
+        |name: &str| claims.get(name).map(|value| value.as_str().unwrap_or_else(|| panic!("{name} is a string")));
     assert_eq!(text("iss"), Some(issuer));
     let is_ours = match &claims["aud"] {
         Value::String(name) => name == AUDIENCE,
@@ -213,7 +217,7 @@ fn check_claims(claims: &Value, issuer: &str, grant: &valetkey::token::Grant) {
     assert!(issued_at >= 0 && (1..=900).contains(&(expires_at - issued_at)));
     assert!(NOW < expires_at + 5 && issued_at <= NOW + 5);
     assert!(claims.get("nbf").is_none() || (0..=NOW + 5).contains(&number("nbf")));
-    assert!(claims.get("cnf").is_none(), "bound, and no proof was asked for");
+    assert!(claims.get("cnf").is_none(), "bound to a key, but verified without a proof");
 
     let subject = text("sub").expect("a subject");
     assert_eq!(grant.user, UserKey::new(issuer, subject));
@@ -223,10 +227,10 @@ fn check_claims(claims: &Value, issuer: &str, grant: &valetkey::token::Grant) {
     }
     assert_eq!(grant.jti.as_deref(), text("jti"));
     assert_eq!(grant.plan.as_deref(), claims["plan"].as_str().filter(|plan| plan.len() <= 64));
-    check_narrowing(claims.get("vk"), grant);
+    check_restrictions(claims.get("vk"), grant);
 }
 
-fn check_narrowing(vk: Option<&Value>, grant: &valetkey::token::Grant) {
+fn check_restrictions(vk: Option<&Value>, grant: &valetkey::token::Grant) {
     let list = |name: &str| {
         let list = vk?.get(name)?;
         Some(list.as_array().unwrap().iter().map(|item| item.as_str().unwrap().to_owned()).collect::<Vec<_>>())
@@ -238,14 +242,14 @@ fn check_narrowing(vk: Option<&Value>, grant: &valetkey::token::Grant) {
     );
     let models = grant.models.as_ref().map(|models| models.iter().map(ToString::to_string).collect::<Vec<_>>());
     assert_eq!(models, list("models"));
-    assert!(!scopes.is_empty() && models.is_none_or(|models| !models.is_empty()), "an empty list is no right");
+    assert!(!scopes.is_empty() && models.is_none_or(|models| !models.is_empty()), "an empty list grants nothing");
     let member = |name: &str| vk.and_then(|vk| vk.get(name));
     let (count, credits) = (member("max_predictions"), member("max_credits"));
     assert_eq!(grant.caps.is_some(), count.is_some() || credits.is_some());
     if let Some(caps) = &grant.caps {
         assert_eq!(Some(&caps.jti), grant.jti.as_ref());
         assert_eq!(caps.max_predictions.map(u64::from), count.map(|count| count.as_u64().unwrap()));
-        // As money: 2.50 and 2.5 are the same.
+        // Compared as numbers: 2.50 and 2.5 are the same amount.
         let decimal = |text: &str| text.parse::<f64>().unwrap();
         assert_eq!(
             caps.max_credits.map(|credits| decimal(&credits.to_string())),
@@ -254,6 +258,9 @@ fn check_narrowing(vk: Option<&Value>, grant: &valetkey::token::Grant) {
     }
     if let Some(vk) = vk {
         let known = ["scope", "models", "max_predictions", "max_credits", "iss"];
-        assert!(vk.as_object().unwrap().keys().all(|name| known.contains(&name.as_str())), "a limit nobody applies");
+        assert!(
+            vk.as_object().unwrap().keys().all(|name| known.contains(&name.as_str())),
+            "a restriction that nothing enforces"
+        );
     }
 }

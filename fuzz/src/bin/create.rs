@@ -1,6 +1,8 @@
-//! Bytes as the body of a create, a named create and a batch: what is accepted has a rule for each of its inputs and
-//! nothing else, says what the client said, costs what it should, and is accepted again with the same meaning. A refusal
-//! names only what is plain.
+//! Input: the body of a create, a named create and a batch.
+//!
+//! - An accepted create has only inputs that have a rule, with the values that the client sent or the defaults.
+//! - It has the price of the policy, and is accepted again with the same meaning.
+//! - A rejection contains only plain characters of the input.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -41,8 +43,8 @@ fn check(data: &[u8]) {
     let text = json::text(data, &BASES);
     if let Ok(body) = parse_strict_object(&text, BODY_MAX_DEPTH) {
         let model = ModelId::parse("acme/model-x").unwrap();
-        check_answer(&body, check_create(&POLICY, &grant(), &model, body.clone()));
-        check_answer(&body, check_named_create(&POLICY, &grant(), body.clone()));
+        check_result(&body, check_create(&POLICY, &grant(), &model, body.clone()));
+        check_result(&body, check_named_create(&POLICY, &grant(), body.clone()));
     }
     let Ok(body) = parse_strict_object(&text, BATCH_MAX_DEPTH) else { return };
     match check_batch(&POLICY, &grant(), body.clone()) {
@@ -58,8 +60,8 @@ fn check(data: &[u8]) {
     }
 }
 
-fn check_answer(body: &Map<String, Value>, answer: Result<CheckedCreate, Rejection>) {
-    match answer {
+fn check_result(body: &Map<String, Value>, result: Result<CheckedCreate, Rejection>) {
+    match result {
         Ok(spec) => check_order(body, &spec),
         Err(rejection) => check_rejection(&rejection),
     }
@@ -72,7 +74,7 @@ fn check_order(body: &Map<String, Value>, spec: &CheckedCreate) {
     assert!(provider.is_none_or(|provider| provider == spec.model.owner()), "{provider:?}");
     let rules = &POLICY.models[&spec.model];
     let input = body["input"].as_object().expect("an input");
-    assert!(input.keys().all(|name| spec.input.contains_key(name)), "an input is lost");
+    assert!(input.keys().all(|name| spec.input.contains_key(name)), "an input is missing");
     for (name, value) in &spec.input {
         let rule = rules.input.get(name).unwrap_or_else(|| panic!("{name} has no rule"));
         assert!(rule.accepts(value) && (input.get(name).or(rule.default.as_ref()) == Some(value)), "{name}: {value}");
@@ -84,7 +86,7 @@ fn check_order(body: &Map<String, Value>, spec: &CheckedCreate) {
     assert_eq!(spec.max_seconds, rules.max_seconds);
     check_files(spec);
 
-    // The vendor gets that and nothing else, and it would be accepted again.
+    // The vendor receives exactly this, and a create with the sent body would be accepted again.
     let sent = JobSpec {
         job_id: JobId::parse("pred_01jh0000000000000000000000").unwrap(),
         model: spec.model.clone(),
@@ -100,7 +102,7 @@ fn check_order(body: &Map<String, Value>, spec: &CheckedCreate) {
     assert_eq!(again, *spec);
 }
 
-/// Every file of the input, and no other, with its place.
+/// Asserts that exactly the files of the input are listed, each with its JSON pointer.
 fn check_files(spec: &CheckedCreate) {
     let input = Value::Object(spec.input.clone());
     for (pointer, file_id) in &spec.files {

@@ -1,5 +1,7 @@
-//! Bytes as the value of each header that is read, as a decimal number of credits, and as a webhook's capability: what is
-//! accepted is exactly of its form, and what is rendered again is the same text or the same number.
+//! Input: the value of each header that the Worker reads, a decimal number of credits, a webhook's capability, an id.
+//!
+//! - An accepted value has exactly its documented format.
+//! - Rendered again, it is the same text or the same number.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -19,14 +21,14 @@ fn check(data: &[u8]) {
     let text = &*String::from_utf8_lossy(data);
     if let Credentials::Bearer(token) = parse_authorization(Some(text)) {
         assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b','), "{token:?}");
-        let scheme = text.strip_suffix(token).expect("the token is how it ends");
+        let scheme = text.strip_suffix(token).expect("the value ends with the token");
         assert!(scheme.eq_ignore_ascii_case("bearer "), "{scheme:?}");
         let again = format!("Bearer {token}");
         assert_eq!(parse_authorization(Some(&again)), Credentials::Bearer(token));
     }
     if is_idempotency_key(text) {
         assert!((1..=255).contains(&text.len()) && text.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
-        assert!(!is_idempotency_key(&format!("{text}, {text}")), "two headers are no key");
+        assert!(!is_idempotency_key(&format!("{text}, {text}")), "two headers are not a key");
     }
     if let Some(id) = client_request_id(text) {
         assert!(id == text && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)));
@@ -59,7 +61,7 @@ fn check_names(text: &str) {
         FileId::parse(text).map(|id| (id.to_string(), id.created_at())),
         RequestId::parse(text).map(|id| (id.to_string(), id.created_at())),
     ];
-    assert!(ids.iter().flatten().count() <= 1, "one text is one kind of id");
+    assert!(ids.iter().flatten().count() <= 1, "a text is at most one kind of id");
     for (rendered, created_at) in ids.into_iter().flatten() {
         assert_eq!(rendered, text);
         // 48 bits of milliseconds.
@@ -68,7 +70,7 @@ fn check_names(text: &str) {
     if let Some(model) = ModelId::parse(text) {
         assert_eq!((model.as_str(), format!("{}/{}", model.owner(), model.name())), (text, text.to_owned()));
         let url = url::Url::parse(&format!("https://api.vendor.example/v1/{model}/predictions")).unwrap();
-        assert_eq!(url.path(), format!("/v1/{text}/predictions"), "a model that changes a URL");
+        assert_eq!(url.path(), format!("/v1/{text}/predictions"), "the model changes the URL");
     }
     if let Ok(other) = VendorKey::try_new(text) {
         assert_eq!(other.expose(), text);

@@ -1,5 +1,8 @@
-//! Bytes as ISSUERS: what is accepted names different issuers, each with algorithms of one kind, and means the same when
-//! it is written again; a problem says where, and shows no value and no secret.
+//! Input: the setting `ISSUERS`.
+//!
+//! - Accepted issuers have different names, and each has either symmetric or asymmetric algorithms.
+//! - Written again, the setting has the same meaning.
+//! - A problem contains no value and no secret.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -69,9 +72,9 @@ fn check_issuers(issuers: &[Issuer], value: &Value) {
     }
     let on_loopback = issuers.iter().filter(|issuer| issuer.is_loopback()).count();
     assert_eq!((loopback_problems(issuers, false).len(), loopback_problems(issuers, true).len()), (on_loopback, 0));
-    let again = parse(&value.to_string()).expect("what was written again");
-    let but_keys = |issuers: &[Issuer]| format!("{issuers:?}");
+    let again = parse(&value.to_string()).expect("the setting written again is accepted");
+    let debug = |issuers: &[Issuer]| format!("{issuers:?}");
     if issuers.iter().all(|issuer| issuer.remote_keys().is_none()) {
-        assert_eq!(but_keys(&again), but_keys(issuers));
+        assert_eq!(debug(&again), debug(issuers));
     }
 }

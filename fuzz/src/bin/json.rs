@@ -1,5 +1,9 @@
-//! Bytes as JSON: accepted exactly where `serde_json` accepts them, no object has a member twice and nothing nests too
-//! deep; and then read as `serde_json` reads them, before and after they are written again.
+//! Input: JSON.
+//!
+//! - It is accepted if and only if `serde_json` accepts it, no object has a duplicate member and the depth is within
+//!   the
+//!   limit.
+//! - An accepted text gives the value that `serde_json` reads, also when it is written and read again.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -15,12 +19,12 @@ fn check(data: &[u8]) {
     let read = parse_strict(data, DEPTH);
     let theirs = serde_json::from_slice::<Value>(data).ok();
     let members = serde_json::from_slice::<Any>(data).ok();
-    let is_good = members.is_some_and(|any| !any.has_equal_members() && any.depth() <= DEPTH);
+    let is_good = members.is_some_and(|any| !any.has_duplicate_members() && any.depth() <= DEPTH);
     assert_eq!(read.as_ref().ok(), theirs.as_ref().filter(|_| is_good));
     let Ok(value) = read else { return };
     assert_eq!(parse_strict_object(data, DEPTH).ok().map(Value::Object), Some(value.clone()).filter(Value::is_object));
     let written = value.to_string();
     assert_eq!(parse_strict(written.as_bytes(), DEPTH), Ok(value), "{written}");
-    // What follows is never ignored.
+    // Trailing bytes are never ignored.
     assert!(parse_strict(format!("{written}x").as_bytes(), DEPTH).is_err());
 }

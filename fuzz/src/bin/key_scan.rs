@@ -1,5 +1,7 @@
-//! Bytes in which 0x01 stands for the key and 0x02 … 0x08 for pieces of it, as they are or encoded as a whole: the scan
-//! finds the key exactly where another search does. (Where a stream is cut is `tests/js/key_scanner.test.mjs`.)
+//! Input: bytes in which 0x01 stands for the vendor key and 0x02 … 0x08 for pieces of it, plain or encoded as a whole.
+//!
+//! The scan finds the key if and only if an independent search does. `tests/js/key_scanner.test.mjs` tests how streams
+//! are cut.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -16,10 +18,12 @@ use valetkey_fuzz::settings::VENDOR_KEY;
 valetkey_fuzz::target!(check);
 
 const TAIL: &str = "Zk3_9-Qw7ErT5yUi1OpA2sDf";
-/// Any 16 bytes of the tail in a row are too many: the first ones, the last ones, and some between.
+/// Three of the pieces that the scan must find: 16 consecutive bytes at the start, at the end and in the middle of the
+/// tail.
 const PIECES: [&str; 3] = ["Zk3_9-Qw7ErT5yUi", "7ErT5yUi1OpA2sDf", "_9-Qw7ErT5yUi1Op"];
 
-/// 16 bytes in a row, plain; 32 digits; 20 characters of base64 that no neighbor of the tail changes.
+/// The forms of 16 consecutive bytes of the tail: 16 plain bytes, 32 hex digits, 20 characters of base64 that do not
+/// depend on the bytes around the tail.
 static FORMS: LazyLock<HashSet<Vec<u8>>> = LazyLock::new(|| {
     let pieces = |text: &[u8], length: usize| text.windows(length).map(<[u8]>::to_vec).collect::<Vec<_>>();
     let mut forms = pieces(TAIL.as_bytes(), 16);
@@ -42,7 +46,7 @@ fn escaped(text: &str) -> String {
     text.bytes().map(|byte| format!("\\u{byte:04x}")).collect()
 }
 
-/// The first byte says how the rest is encoded as a whole.
+/// Encodes the rest of `data` as its first byte says, and scans it.
 fn check(data: &[u8]) {
     assert_eq!(VENDOR_KEY.strip_prefix("sk_live_"), Some(TAIL));
     let (first, rest) = data.split_first().unwrap_or((&b' ', &[]));
@@ -72,28 +76,29 @@ fn check(data: &[u8]) {
         3 => hex(true, ""),
         4 => hex(false, "%"),
         5 => hex(true, "%"),
-        6 => return check_found_exactly(&Value::from(String::from_utf8_lossy(&bytes)).to_string()),
-        _ => return check_found_exactly(&String::from_utf8_lossy(&bytes)),
+        6 => return check_scan(&Value::from(String::from_utf8_lossy(&bytes)).to_string()),
+        _ => return check_scan(&String::from_utf8_lossy(&bytes)),
     };
     assert!(!has_key || SCAN.finds_in(&whole), "{whole}");
-    check_found_exactly(&whole);
+    check_scan(&whole);
 }
 
-/// Another search: for each piece of each form of the tail, in the text and in each string that it holds as JSON.
-fn check_found_exactly(text: &str) {
+/// Compares the scan with an independent search: for each form of the tail, in the text and in each string that it
+/// contains as JSON.
+fn check_scan(text: &str) {
     let decoded = serde_json::from_str::<Value>(text).unwrap_or_default();
-    let expected = holds(text) || json::strings(&decoded).into_iter().any(holds);
+    let expected = contains_key(text) || json::strings(&decoded).into_iter().any(contains_key);
     assert_eq!(SCAN.finds_in(text), expected, "{text}");
     assert!(!PIECES.iter().any(|piece| text.contains(piece)) || expected, "{text}");
 }
 
-/// As it is, and with percent-encoding undone.
-fn holds(text: &str) -> bool {
+/// Searches the text as it is, and percent-decoded.
+fn contains_key(text: &str) -> bool {
     let text = text.as_bytes();
-    holds_piece(text) || holds_piece(&without_percent(text))
+    contains_form(text) || contains_form(&percent_decoded(text))
 }
 
-fn holds_piece(text: &[u8]) -> bool {
+fn contains_form(text: &[u8]) -> bool {
     let url_safe: Vec<u8> = text
         .iter()
         .map(|byte| match byte {
@@ -106,7 +111,7 @@ fn holds_piece(text: &[u8]) -> bool {
     has(text, 16) || has(&text.to_ascii_lowercase(), 32) || has(&url_safe, 20)
 }
 
-fn without_percent(mut text: &[u8]) -> Vec<u8> {
+fn percent_decoded(mut text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     while let Some(first) = text.first() {
         let digits = text.get(1..3).filter(|digits| *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));

@@ -1,6 +1,10 @@
-//! Bytes as a JWK set: every key of an accepted one is found by its name, alone, with an allowed algorithm that fits its
-//! kind, and nothing private is in it. What the strict parser accepts, the one for providers' pages reads alike; a key
-//! that becomes private is accepted by none of them.
+//! Input: a JWK set.
+//!
+//! - Every key of an accepted set is found by its `kid`, has an allowed algorithm that fits its type, and has no
+//!   private
+//!   member.
+//! - The lenient parser of published key sets reads the same keys as the strict parser of the configuration.
+//! - Neither accepts a key with a private member.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -42,8 +46,8 @@ static BASES: LazyLock<Vec<Value>> = LazyLock::new(|| {
 });
 
 fn remote_issuer() -> Issuer {
-    let text = json!([{"issuer": "https://idp.example", "audience": ["a"], "algorithms": ["ES256", "ES384", "EdDSA", "RS256"],
-        "keys": {"jwks_url": "https://idp.example/jwks"}}]);
+    let text = json!([{"issuer": "https://idp.example", "audience": ["a"],
+        "algorithms": ["ES256", "ES384", "EdDSA", "RS256"], "keys": {"jwks_url": "https://idp.example/jwks"}}]);
     parse_issuers(&text.to_string(), &|_| None).unwrap().remove(0)
 }
 
@@ -72,11 +76,11 @@ fn check_for(set: &Value, algorithms: &[Algorithm]) {
     match KeySet::parse_public(set, algorithms) {
         Ok(keys) => {
             assert!(!values.is_empty() && set.as_object().unwrap().len() == 1);
-            let published = published.expect("what is accepted is readable where a provider publishes it");
+            let published = published.expect("the lenient parser accepts what the strict one accepts");
             for value in values {
                 let key = find(&keys, value).expect("every key is found");
                 assert!(fits(key, value, algorithms), "{value}");
-                let same = find(&published, value).expect("every key is found there too");
+                let same = find(&published, value).expect("the lenient parser finds every key");
                 assert_eq!(format!("{key:?}"), format!("{same:?}"));
             }
             assert!(keys.find(Some("no such key")).is_err());

@@ -1,5 +1,8 @@
-//! Bytes as POLICY: what is accepted has a default plan, keeps its bounds, accepts its own defaults, and means the same
-//! when it is written again, also from what `GET /v1/models` shows of it; a problem shows no value.
+//! Input: the setting `POLICY`.
+//!
+//! - An accepted policy has a default plan, keeps all bounds and accepts its own default inputs.
+//! - It has the same meaning when it is written again, also with the input rules that `GET /v1/models` returns.
+//! - A problem contains no value.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -24,7 +27,7 @@ fn check(data: &[u8]) {
 }
 
 fn check_policy(policy: &Policy, value: &Value) {
-    let default = policy.plans.get("default").expect("a plan for everybody");
+    let default = policy.plans.get("default").expect("the default plan");
     assert_eq!(policy.plan_for(&grant()), Some(default));
     for (name, plan) in &policy.plans {
         assert_eq!(name, &plan.name);
@@ -35,7 +38,7 @@ fn check_policy(policy: &Policy, value: &Value) {
         );
         assert!(plan.pool_waiting_share > 0.0 && plan.pool_waiting_share <= 1.0);
         assert!(plan.models.iter().flatten().all(|model| policy.models.contains_key(model)));
-        assert!(name != "guest" || plan.pool_daily_credits.is_some(), "guests without a bound");
+        assert!(name != "guest" || plan.pool_daily_credits.is_some(), "guests without pool_daily_credits");
     }
     assert!(!policy.models.is_empty());
     for rules in policy.models.values() {
@@ -47,7 +50,7 @@ fn check_policy(policy: &Policy, value: &Value) {
     assert!(policy.key.expected_other_requests_per_minute < policy.key.requests_per_minute);
     assert_eq!(parse_policy(&value.to_string()).as_ref(), Ok(policy));
 
-    // What a client is shown of a model is the whole of its rules.
+    // `GET /v1/models` returns all input rules and the price of a model.
     let mut shown = value.clone();
     for (model, view) in policy.models_for(&grant()) {
         let rules = &mut shown["models"][model.as_str()];

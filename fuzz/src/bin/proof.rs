@@ -1,5 +1,7 @@
-//! A proof of possession, whose header and claims are signed with the real key: what is accepted says, read by another
-//! parser, everything that RFC 9449 section 4.3 asks for, and nobody else's signature is accepted in its place.
+//! Input: the header or the claims of a proof of possession, which is signed with the real key.
+//!
+//! - An accepted proof, read by another parser, satisfies every rule of RFC 9449 section 4.3.
+//! - It is refused with any other signature.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -33,7 +35,7 @@ fn verify(text: &str, now: i64) -> Option<Proof> {
     Proof::verify(Some(text), TARGET, UnixSeconds(now)).ok()
 }
 
-/// The first byte says which of the two parts the rest is; the other is good.
+/// The first byte selects header or claims. The rest of `data` is that part; the other part is valid.
 fn check(data: &[u8]) {
     let Some((which, rest)) = data.split_first() else { return };
     let [header, claims] = good();
@@ -44,7 +46,7 @@ fn check(data: &[u8]) {
     };
     let input = format!("{}.{}", encode(&header), encode(&claims));
     let text = format!("{input}.{}", encode(KEY.sk.sign(&input, None).as_ref()));
-    assert!(verify(&String::from_utf8_lossy(rest), NOW).is_none(), "nobody signed that");
+    assert!(verify(&String::from_utf8_lossy(rest), NOW).is_none(), "an unsigned text is accepted");
     let Some(proof) = verify(&text, NOW) else { return };
 
     let (header, claims): (Value, Value) =
@@ -60,8 +62,8 @@ fn check(data: &[u8]) {
     assert!((NOW - 300..=NOW + 60).contains(&claims["iat"].as_i64().unwrap()));
     assert!(!claims["jti"].as_str().unwrap().is_empty());
     assert_eq!(proof.ends_at().0, claims["iat"].as_i64().unwrap() + 301);
-    assert!(verify(&text, proof.ends_at().0).is_none(), "its id is forgotten while it is good");
-    // One other signature byte.
+    assert!(verify(&text, proof.ends_at().0).is_none(), "the proof is still valid when its id expires");
+    // Change the last character of the signature.
     let twin =
         text.strip_suffix('A').map_or_else(|| format!("{}A", &text[..text.len() - 1]), |rest| format!("{rest}Q"));
     assert!(verify(&twin, NOW).is_none());

@@ -1,5 +1,8 @@
-//! A method and a URL or path: the parts of a URL put together are the URL; a route's ids rendered again are the path,
-//! byte for byte, so that nothing was decoded or dropped; and `Allow` lists exactly the methods that work.
+//! Input: a method and a URL or path.
+//!
+//! - The parts of a URL, joined, are the URL.
+//! - A route rendered again is the path byte for byte, so nothing was decoded or dropped.
+//! - `Allow` lists exactly the accepted methods.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -23,9 +26,9 @@ fn check(data: &[u8]) {
 fn check_url(method: &str, text: &str) {
     let parts = split_url(text).unwrap();
     let before_fragment = text.split('#').next().unwrap();
-    // A fragment in what stands before `://` is none of an absolute URL.
+    // A `#` before `://` is not the fragment of an absolute URL.
     if text.find('#').is_none_or(|at| at > text.find("://").unwrap()) {
-        let rest = before_fragment.strip_prefix(parts.origin).expect("the origin is how it begins");
+        let rest = before_fragment.strip_prefix(parts.origin).expect("the URL starts with its origin");
         let is_bare = rest.is_empty() || rest.starts_with('?');
         let path = if is_bare { "" } else { parts.path };
         let question = if rest.contains('?') { "?" } else { "" };
@@ -33,7 +36,7 @@ fn check_url(method: &str, text: &str) {
     }
     assert!(parts.path.starts_with('/') && !parts.path.contains(['?', '#']), "{:?}", parts.path);
     assert!(parts.origin.contains(parts.host));
-    // The platform gives URLs as the WHATWG parser writes them, without credentials: both parsers must agree on those.
+    // The platform passes URLs as the WHATWG parser writes them, without credentials. Both parsers must agree on those.
     let parsed = Url::parse(text).ok().filter(|url| url.as_str() == text && url.has_host() && url.password().is_none());
     if let Some(url) = parsed.filter(|url| ["http", "https"].contains(&url.scheme()) && url.username().is_empty()) {
         assert_eq!(Some(parts.host), url.host_str());
@@ -44,22 +47,22 @@ fn check_url(method: &str, text: &str) {
 }
 
 fn check_path(method: &str, path: &str) {
-    let answers: Vec<_> = METHODS.into_iter().map(|method| Route::parse(method, path)).collect();
+    let results: Vec<_> = METHODS.into_iter().map(|method| Route::parse(method, path)).collect();
     let allow = match Route::parse("OPTIONS", path) {
         Err(NoRoute::Options(allow)) => allow,
         Err(NoRoute::NotFound) => {
-            assert!(answers.iter().all(|answer| *answer == Err(NoRoute::NotFound)), "{path}");
+            assert!(results.iter().all(|result| *result == Err(NoRoute::NotFound)), "{path}");
             assert_eq!(Route::parse(method, path), Err(NoRoute::NotFound));
             return;
         }
         other => panic!("{path}: {other:?}"),
     };
     let allowed: Vec<&str> = allow.split(", ").collect();
-    for (method, answer) in METHODS.into_iter().zip(answers) {
-        match answer {
+    for (method, result) in METHODS.into_iter().zip(results) {
+        match result {
             Ok(route) => {
                 assert!(allowed.contains(&method), "{method} {path}");
-                assert!(paths(&route).iter().any(|rendered| rendered == path), "{path} is no {route:?}");
+                assert!(paths(&route).iter().any(|rendered| rendered == path), "{path} is not a path of {route:?}");
                 for rendered in paths(&route) {
                     assert_eq!(Route::parse(method, &rendered), Ok(route.clone()));
                 }
@@ -74,7 +77,7 @@ fn check_path(method: &str, path: &str) {
     assert_eq!(is_route, allowed.contains(&method), "{method:?}");
 }
 
-/// Every path of a route.
+/// Returns every path of a route.
 fn paths(route: &Route) -> Vec<String> {
     match route {
         Route::Health => vec!["/healthz".into()],

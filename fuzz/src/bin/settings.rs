@@ -1,5 +1,7 @@
-//! Lines `NAME=value` as settings beside good ones: what is accepted keeps its form, and is the same when it is read
-//! again; a problem names a setting, and shows neither the vendor's key nor a secret.
+//! Input: lines `NAME=value`, which override valid settings.
+//!
+//! - An accepted setting has its documented format, and is the same when it is parsed again.
+//! - A problem names a setting, and contains neither the vendor key nor a secret.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -31,7 +33,8 @@ const NAMES: [&str; 13] = [
 ];
 
 fn good() -> BTreeMap<String, String> {
-    let issuers = json!([{"issuer": "https://idp.example/", "audience": ["app"], "keys": {"secret": "APP_SECRET"}, "algorithms": ["HS256"]}]);
+    let issuers = json!([{"issuer": "https://idp.example/", "audience": ["app"], "keys": {"secret": "APP_SECRET"},
+        "algorithms": ["HS256"]}]);
     let settings = [
         ("DEEPCREATIVE_API_KEY", VENDOR_KEY.to_owned()),
         ("ALLOWED_ORIGINS", "https://app.example".to_owned()),
@@ -64,7 +67,7 @@ fn check(data: &[u8]) {
     }
 }
 
-/// What the lines put into secrets, where it is long enough to be one.
+/// Returns the values that the lines give to secrets, if they are long enough to be secrets.
 fn secrets(settings: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
     ["DEEPCREATIVE_API_KEY", "DEEPCREATIVE_API_KEY_NEXT", "TOKEN_SIGNING_KEYS", "APP_SECRET"]
         .into_iter()
@@ -90,7 +93,7 @@ fn check_config(config: &Config, settings: &BTreeMap<String, String>) {
     let host = url.host_str().unwrap();
     assert!(url.scheme() == "https" || (url.scheme() == "http" && is_loopback_host(host)), "{upstream}");
     assert!(url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none());
-    // A loopback vendor is for a Worker that is on loopback itself.
+    // A vendor on loopback is accepted only if the Worker itself is on loopback.
     assert!(config.check_host("localhost").is_ok());
     assert_eq!(
         config.check_host("api.example.com").is_err(),
@@ -98,7 +101,7 @@ fn check_config(config: &Config, settings: &BTreeMap<String, String>) {
     );
 
     for (index, origin) in config.allowed_origins.iter().enumerate() {
-        assert!(!config.allowed_origins[..index].contains(origin), "an origin is there twice");
+        assert!(!config.allowed_origins[..index].contains(origin), "an origin occurs twice");
         let is_app = ["capacitor://localhost", "ionic://localhost", "tauri://localhost"].contains(&origin.as_str());
         assert!(
             is_app || Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin),

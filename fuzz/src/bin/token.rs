@@ -1,6 +1,6 @@
-//! Bytes as a token: none is accepted but those that were signed, byte for byte.
+//! Input: a token. Only the signed tokens are accepted, byte for byte.
 //!
-//! What the real keys do sign is the matter of `token_header` and `token_claims`.
+//! `token_header` and `token_claims` test header and claims that the real keys sign.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -12,13 +12,13 @@ use valetkey_fuzz::tokens::{ISSUERS, KEYS, NOW, good_claims, good_header, sign};
 
 valetkey_fuzz::target!(check);
 
-/// One of each key.
+/// One token of each key.
 static SIGNED: LazyLock<Vec<String>> = LazyLock::new(|| {
     let token = |(kid, alg, issuer): (&str, &str, &str)| {
         sign(kid, good_header(kid, alg).to_string().as_bytes(), good_claims(issuer).to_string().as_bytes())
     };
     let signed: Vec<String> = KEYS.into_iter().map(token).collect();
-    assert!(signed.iter().all(|token| is_accepted(token)), "a good token is refused");
+    assert!(signed.iter().all(|token| is_accepted(token)), "a valid token is refused");
     signed
 });
 
@@ -28,10 +28,10 @@ fn is_accepted(token: &str) -> bool {
 
 fn check(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    // An ES256 signature has a twin that verifies as well (see `verify_signature`): nobody finds it by changing bytes.
+    // An ES256 signature has a second form that verifies as well (see `verify_signature`). Mutations do not find it.
     assert_eq!(is_accepted(&text), SIGNED.iter().any(|signed| *signed == text), "{text}");
     assert!(remote_keys_of(&text, &ISSUERS, Purpose::Access).is_none(), "no issuer here has keys at a URL");
-    // Parts of what was signed are worth no more.
+    // A signed token with one segment replaced is not accepted either.
     for (token, at) in SIGNED.iter().zip([0, 1, 2, 0, 1]) {
         let mut segments: Vec<&str> = token.split('.').collect();
         segments[at] = &text;

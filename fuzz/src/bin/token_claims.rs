@@ -1,5 +1,6 @@
-//! Bytes as the claims of a token that is signed with the real key: what is accepted says, read by another parser too,
-//! everything that the grant says, and keeps every rule of `verify`.
+//! Input: the claims of a token that is signed with the real key.
+//!
+//! Accepted claims, read by another parser, agree with the grant and satisfy every rule of `verify`.
 
 #![cfg_attr(fuzzing, no_main)]
 

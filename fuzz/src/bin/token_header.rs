@@ -1,5 +1,6 @@
-//! Bytes as the header of a token that is signed with the real key: what is accepted has the key's algorithm, its name,
-//! a known type and no other member, read by another parser too.
+//! Input: the header of a token that is signed with the real key.
+//!
+//! An accepted header, read by another parser, has the key's `alg` and `kid`, a known `typ` and no other member.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -15,6 +16,6 @@ fn check(data: &[u8]) {
         "jku": "https://evil.example", "jwk": {"kty": "oct", "k": "AA"}, "x5u": "https://evil.example", "zip": "DEF"});
     let header = json::text(data, &[good.as_slice(), &[others]].concat());
     check_signed("k1", &header, good_claims(HS_ISSUER).to_string().as_bytes());
-    // A signature of 64 bytes for whatever it calls itself.
+    // A signature of 64 bytes, the length of an ES256 or EdDSA signature, whatever `alg` the header names.
     check_signed("k512", &header, good_claims(HS_ISSUER).to_string().as_bytes());
 }

@@ -1,6 +1,10 @@
-//! A status, a `Retry-After` and bytes as the vendor's answer: what is read of it can do no harm. An id is one segment of
-//! a path; a shown output is an https URL without credentials; a wait is bounded; what is read, written in either shape,
-//! is read again; and nothing that holds the vendor's key goes out as a prediction.
+//! Input: a status, a `Retry-After` and a body as the vendor's response.
+//!
+//! - An id is one segment of a path.
+//! - A shown output is an https URL without credentials.
+//! - A wait is bounded.
+//! - A prediction that was read, written in either shape, is read again as the same prediction.
+//! - A rendered prediction never contains the vendor key.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -36,10 +40,11 @@ static BASES: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let leak = format!("https://cdn.vendor.example/{VENDOR_KEY}.png");
     vec![
         json!({"job_id": "pred_abc123xyz", "status": "succeeded", "model": "flux", "created_at": "2026-01-15T10:30:00Z",
-            "output": ["https://cdn.vendor.example/a.png", leak], "metrics": {"predict_time": 45.2}, "credits_used": 2.5,
-            "urls": {"get": "https://elsewhere.example/v1/status/1"}}),
+            "output": ["https://cdn.vendor.example/a.png", leak], "metrics": {"predict_time": 45.2},
+            "credits_used": 2.5, "urls": {"get": "https://elsewhere.example/v1/status/1"}}),
         json!({"id": 789, "user_id": "abc123", "model": "acme", "model_version": "model-x", "input_parameters": {},
-            "output_data": {"urls": ["https://cdn.vendor.example/a.png"]}, "status": "processing", "credits_used": "2.5"}),
+            "output_data": {"urls": ["https://cdn.vendor.example/a.png"]}, "status": "processing",
+            "credits_used": "2.5"}),
         json!({"error": {"type": "api_error", "message": VENDOR_KEY, "code": "X", "details": {"param": "p"}}}),
         json!({"data": [{"id": "acme/x", "price": 1}, {"owner": "acme", "name": "y"}, "acme/z"], "file_id": "f-1"}),
     ]
@@ -47,7 +52,7 @@ static BASES: LazyLock<Vec<Value>> = LazyLock::new(|| {
 
 static SCAN: LazyLock<KeyScan> = LazyLock::new(|| KeyScan::new([&VendorKey::try_new(VENDOR_KEY).unwrap()]));
 
-/// The first line is the status and `Retry-After`, the rest is the body.
+/// The first line of `data` is the status and `Retry-After`; the rest is the body.
 fn check(data: &[u8]) {
     let line_end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
     let line = String::from_utf8_lossy(&data[..line_end]);
@@ -98,11 +103,11 @@ fn check_verdicts(response: &VendorResponse) {
     }
 }
 
-/// The id is one segment of `url`, whatever is in it.
+/// Asserts that the id is one segment of `url`, whatever it contains.
 fn check_id(id: &str, url: &str, folder: &str) {
     assert!((1..=VENDOR_ID_MAX_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()), "{id:?}");
     let parsed = Url::parse(url).unwrap();
-    assert_eq!(parsed.as_str(), url, "the URL is as the parser writes it");
+    assert_eq!(parsed.as_str(), url, "the parser writes the URL differently");
     assert_eq!((parsed.origin().ascii_serialization().as_str(), parsed.query()), ("https://api.vendor.example", None));
     let segments: Vec<&str> = parsed.path_segments().unwrap().collect();
     assert_eq!((segments.len(), segments[0], segments[1], parsed.fragment()), (3, "v1", folder, None), "{url}");
@@ -128,10 +133,10 @@ fn check_prediction(prediction: &VendorPrediction) {
         assert!(!text.contains(['\\', '"', '<', '>']) && !SCAN.finds_in(text), "{text:?}");
     }
     let shown = record(prediction, output).render("https://api.example");
-    let strings = serde_json::from_str::<Value>(&shown).expect("what is shown is JSON");
+    let strings = serde_json::from_str::<Value>(&shown).expect("the rendered prediction is JSON");
     let tail = VENDOR_KEY.strip_prefix("sk_live_").unwrap();
     let has_key = json::strings(&strings).iter().any(|text| text.contains(&tail[..16]) || text.contains(&tail[8..]));
-    assert!(!has_key, "the key goes out: {shown}");
+    assert!(!has_key, "the prediction contains the key: {shown}");
 }
 
 fn check_is_read_again(prediction: &VendorPrediction) {

@@ -51,7 +51,7 @@ pub struct Page {
 }
 
 /// `GET /v1/predictions?limit=&cursor=`: `{"data":[…],"next_cursor":null}`, newest first. The vendor documents neither
-/// these members nor how a cursor is passed.
+/// this envelope nor the member that carries the next cursor.
 pub async fn list(
     State(app): State<Arc<App>>,
     Extension(CallerAccount(account)): Extension<CallerAccount>,
