@@ -36,3 +36,5 @@ pub mod wire;
 
 #[cfg(target_arch = "wasm32")]
 mod cloudflare;
+#[cfg(test)]
+mod testing;

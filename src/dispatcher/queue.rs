@@ -172,6 +172,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::property_config())]
+
         /// Whole starts: of 20, a user with a share of 3.6 may count on 3, and gets at least 2.
         #[test]
         fn no_user_is_more_than_one_start_behind_its_share_over_any_twenty(

@@ -193,6 +193,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::property_config())]
+
         #[test]
         fn reservations_and_settlements_balance(ends in proptest::collection::vec((any::<bool>(), 0_i64..20_000_000), 1..40)) {
             let mut day = DayUsage::default();

@@ -304,6 +304,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::property_config())]
+
         #[test]
         fn no_sixty_seconds_hold_more_than_the_limit(limit in 1_u32..40, steps in steps()) {
             let mut minute = Minute::default();

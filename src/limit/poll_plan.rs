@@ -35,6 +35,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::property_config())]
+
         #[test]
         fn all_polls_together_stay_in_the_lane(age in 0_i64..10_000_000, running in 1_usize..50, grant in 3_usize..2_000) {
             let wait = next_poll_millis(age, false, running, grant);

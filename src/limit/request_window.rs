@@ -279,6 +279,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::property_config())]
+
         #[test]
         fn no_minute_ever_holds_more_than_the_limit_and_cancels_always_find_three(
             limit in prop_oneof![8_usize..70, 601_usize..610], steps in proptest::collection::vec((0_i64..3_000, 0_usize..4), 1..400)

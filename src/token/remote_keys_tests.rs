@@ -168,6 +168,8 @@ fn members_that_a_provider_adds_do_no_harm() {
 }
 
 proptest! {
+    #![proptest_config(crate::testing::property_config())]
+
     /// Whatever tokens name, and whatever the provider does.
     #[test]
     fn never_more_than_two_requests_in_a_minute(
