@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use serde_json::Value;
-use valetkey::cors::EXPOSED_HEADERS;
-use valetkey::route::{OPERATIONS, Route};
+use valetkey::wire::cors::EXPOSED_HEADERS;
+use valetkey::wire::route::{OPERATIONS, PublicRoute, Route};
 
 use crate::harness::root;
 use crate::http::Response;
@@ -22,10 +22,10 @@ pub fn check(method: &str, target: &str, answer: &Response) {
     let path = target.split(['?', '#']).next().unwrap();
     let is_ours = answer.header("x-request-id").is_some_and(|id| id.starts_with("req_"));
     match Route::parse(method, path) {
-        Ok(Route::Demo(_)) | Err(_) => {}
+        Ok(Route::Public(PublicRoute::Demo(_))) | Err(_) => {}
         Ok(_) if !is_ours => {}
         // The response of last resort can come on any path; the document describes it once, at its head.
-        Ok(route) if route.scope().is_none() && is_last_resort(answer) => {}
+        Ok(Route::Public(_) | Route::TokenEndpoint(_) | Route::Admin(_)) if is_last_resort(answer) => {}
         Ok(_) => check_operation(if method == "HEAD" { "get" } else { method }, path, answer),
     }
 }

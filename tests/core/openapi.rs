@@ -10,7 +10,7 @@ use valetkey::types::ids::{JobId, RequestId};
 use valetkey::types::prediction::{Failure, Status};
 use valetkey::types::time::UnixMillis;
 use valetkey::wire::rejection::{Code, Rejection};
-use valetkey::wire::route::{OPERATIONS, Route};
+use valetkey::wire::route::{OPERATIONS, Route, UserRoute};
 
 #[path = "../openapi/answers.rs"]
 mod answers;
@@ -196,9 +196,9 @@ fn each_request_body_documents_its_size_limit() {
     let mut seen = 0;
     for ((method, path), operation) in operations(&document) {
         let limit = match route_of(&method, &path) {
-            Route::Create(_) => format!("{} KiB", CREATE_BODY_MAX_BYTES / 1024),
-            Route::CreateBatch => format!("{} MiB", BATCH_BODY_MAX_BYTES / 1024 / 1024),
-            Route::Upload => format!("{},000,000 bytes", FILE_MAX_BYTES / 1_000_000),
+            Route::User(UserRoute::Create(_)) => format!("{} KiB", CREATE_BODY_MAX_BYTES / 1024),
+            Route::User(UserRoute::CreateBatch) => format!("{} MiB", BATCH_BODY_MAX_BYTES / 1024 / 1024),
+            Route::User(UserRoute::Upload) => format!("{},000,000 bytes", FILE_MAX_BYTES / 1_000_000),
             _ => format!("{} KiB", OTHER_BODY_MAX_BYTES / 1024),
         };
         let body = &operation["requestBody"];

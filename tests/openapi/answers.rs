@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use valetkey::auth::OAuthError;
-use valetkey::rejection::Code;
-use valetkey::route::{Feature, Route, feature};
+use valetkey::oauth::OAuthError;
+use valetkey::wire::rejection::Code;
+use valetkey::wire::route::{AdminRoute, Feature, PublicRoute, Route, TokenRoute, UserRoute};
 
 /// The status of a response, and the error code if it is an error.
 pub type Answer = (u16, Option<&'static str>);
@@ -102,27 +102,30 @@ fn own_of(route: &Route) -> Own {
     use Group::{ChosenModel, Form, Found, Json, Ledger, Query, Reservation, Text, Token, UnusedBody, Vendor};
     match route {
         // The demo is not part of the API.
-        Route::Demo(_) => own(&[], &[]),
-        Route::Health | Route::OpenApi => own(&[200], &[]),
-        Route::Ready => own(&[200, 503], &[]),
-        Route::KeySet | Route::ServerMetadata => own(&[200], &[Text]),
-        Route::Hook(_) => own(&[204], &[Found]),
-        Route::Create(_) => own(&[201, 202], &[Ledger, Json, ChosenModel, Reservation, Vendor, Text]),
-        Route::CreateBatch => own(&[202], &[Ledger, Json, ChosenModel, Reservation, Text]),
-        Route::Estimate => own(&[200], &[Ledger, Json, ChosenModel, Text]),
-        Route::Get(_) | Route::Batch(_) | Route::File(_) | Route::Model(_) => own(&[200], &[Ledger, Found, Text]),
-        Route::Events(_) => own(&[200], &[Ledger, Found]),
-        Route::Stream(_) => own(&[200], &[Ledger, Found, Vendor]),
-        Route::List | Route::Files => own(&[200], &[Ledger, Query, Text]),
-        Route::Models | Route::Account(_) => own(&[200], &[Ledger, Text]),
-        Route::Cancel(_) => own(&[200], &[Ledger, Found, UnusedBody, Text]),
-        Route::Delete(_) => Own { codes: &[Code::NotEnded], ..own(&[204], &[Ledger, Found]) },
-        Route::DeleteFile(_) => own(&[204], &[Ledger, Found, Vendor]),
-        Route::Upload => Own {
+        Route::Public(PublicRoute::Demo(_)) => own(&[], &[]),
+        Route::Public(PublicRoute::Health) | Route::Public(PublicRoute::OpenApi) => own(&[200], &[]),
+        Route::Public(PublicRoute::Ready) => own(&[200, 503], &[]),
+        Route::Public(PublicRoute::KeySet) | Route::Public(PublicRoute::ServerMetadata) => own(&[200], &[Text]),
+        Route::Public(PublicRoute::Hook(_)) => own(&[204], &[Found]),
+        Route::User(UserRoute::Create(_)) => own(&[201, 202], &[Ledger, Json, ChosenModel, Reservation, Vendor, Text]),
+        Route::User(UserRoute::CreateBatch) => own(&[202], &[Ledger, Json, ChosenModel, Reservation, Text]),
+        Route::User(UserRoute::Estimate) => own(&[200], &[Ledger, Json, ChosenModel, Text]),
+        Route::User(UserRoute::Get(_))
+        | Route::User(UserRoute::Batch(_))
+        | Route::User(UserRoute::File(_))
+        | Route::User(UserRoute::Model(_)) => own(&[200], &[Ledger, Found, Text]),
+        Route::User(UserRoute::Events(_)) => own(&[200], &[Ledger, Found]),
+        Route::User(UserRoute::Stream(_)) => own(&[200], &[Ledger, Found, Vendor]),
+        Route::User(UserRoute::List) | Route::User(UserRoute::Files) => own(&[200], &[Ledger, Query, Text]),
+        Route::User(UserRoute::Models) | Route::User(UserRoute::Account(_)) => own(&[200], &[Ledger, Text]),
+        Route::User(UserRoute::Cancel(_)) => own(&[200], &[Ledger, Found, UnusedBody, Text]),
+        Route::User(UserRoute::Delete(_)) => Own { codes: &[Code::NotEnded], ..own(&[204], &[Ledger, Found]) },
+        Route::User(UserRoute::DeleteFile(_)) => own(&[204], &[Ledger, Found, Vendor]),
+        Route::User(UserRoute::Upload) => Own {
             codes: &[Code::UnsupportedMediaType, Code::BodyTooLarge, Code::InvalidParameter],
             ..own(&[201], &[Ledger, Vendor, Text])
         },
-        Route::Token => Own {
+        Route::TokenEndpoint(TokenRoute::Issue) => Own {
             errors: &[
                 OAuthError::UnsupportedGrantType,
                 OAuthError::InvalidScope,
@@ -133,23 +136,28 @@ fn own_of(route: &Route) -> Own {
             ],
             ..own(&[200], &[Form, Text])
         },
-        Route::Revoke => Own { errors: &[OAuthError::UnsupportedTokenType], ..own(&[200], &[Form]) },
+        Route::TokenEndpoint(TokenRoute::Revoke) => {
+            Own { errors: &[OAuthError::UnsupportedTokenType], ..own(&[200], &[Form]) }
+        }
         // No Ledger counts an operator's requests.
-        Route::AdminRevocations => own(&[204], &[Token, Json, Text]),
+        Route::Admin(AdminRoute::Revocations) => own(&[204], &[Token, Json, Text]),
     }
 }
 
 /// Returns every response of the route at `path`.
 pub fn answers(route: &Route, path: &str) -> BTreeSet<Answer> {
     let own = own_of(route);
-    let token = route.scope().map(|_| Group::Token);
+    let token = matches!(route, Route::User(_)).then_some(Group::Token);
     let groups: Vec<Group> = own.groups.iter().copied().chain(token).collect();
     let mut codes: Vec<Code> = groups.iter().flat_map(|group| group.codes()).chain(own.codes).copied().collect();
     // Any page can send a request; one whose origin is not listed is refused.
     codes.push(Code::OriginNotAllowed);
     // Health checks respond even if the settings are invalid.
-    codes.extend((!matches!(route, Route::Health | Route::Ready)).then_some(Code::Misconfigured));
-    codes.extend((feature(path) == Some(Feature::OwnTokens)).then_some(Code::NotFound));
+    codes.extend(
+        (!matches!(route, Route::Public(PublicRoute::Health) | Route::Public(PublicRoute::Ready)))
+            .then_some(Code::Misconfigured),
+    );
+    codes.extend((Feature::of_path(path) == Some(Feature::OwnTokens)).then_some(Code::NotFound));
     let errors = groups.iter().flat_map(|group| group.errors()).chain(own.errors).map(|error| error.wire());
     let refusals = codes.into_iter().map(|code| (code.wire().status, Some(code.wire().code)));
     let successes = own.successes.iter().map(|status| (*status, None));

@@ -8,7 +8,7 @@
 
 use url::Url;
 use valetkey::wire::headers::split_url;
-use valetkey::wire::route::{AccountView, NoRoute, Route};
+use valetkey::wire::route::{AccountView, AdminRoute, NoRoute, PublicRoute, Route, TokenRoute, UserRoute};
 
 valetkey_fuzz::target!(check);
 
@@ -80,34 +80,36 @@ fn check_path(method: &str, path: &str) {
 /// Returns every path of a route.
 fn paths(route: &Route) -> Vec<String> {
     match route {
-        Route::Health => vec!["/healthz".into()],
-        Route::Ready => vec!["/readyz".into()],
-        Route::Demo("/demo/index.html") => vec!["/".into()],
-        Route::Demo(asset) => vec![(*asset).into()],
-        Route::Create(model) => vec![format!("/v1/{model}/predictions"), format!("/v1/models/{model}/predictions")],
-        Route::Get(id) => vec![format!("/v1/predictions/{id}"), format!("/v1/status/{id}")],
-        Route::OpenApi => vec!["/openapi.json".into()],
-        Route::Token => vec!["/auth/token".into()],
-        Route::Revoke => vec!["/auth/revoke".into()],
-        Route::KeySet => vec!["/.well-known/jwks.json".into()],
-        Route::ServerMetadata => vec!["/.well-known/oauth-authorization-server".into()],
-        Route::AdminRevocations => vec!["/admin/api/revocations".into()],
-        Route::List => vec!["/v1/predictions".into()],
-        Route::Events(id) => vec![format!("/v1/predictions/{id}/events")],
-        Route::Stream(id) => vec![format!("/v1/predictions/{id}/stream")],
-        Route::CreateBatch => vec!["/v1/predictions/batch".into()],
-        Route::Batch(id) => vec![format!("/v1/predictions/batch/{id}")],
-        Route::Estimate => vec!["/v1/estimate".into()],
-        Route::Upload | Route::Files => vec!["/v1/files".into()],
-        Route::File(id) | Route::DeleteFile(id) => vec![format!("/v1/files/{id}")],
-        Route::Hook(capability) => vec![format!("/hooks/{capability}")],
-        Route::Cancel(id) => vec![format!("/v1/predictions/{id}/cancel"), format!("/v1/cancel/{id}")],
-        Route::Delete(id) => vec![format!("/v1/predictions/{id}")],
-        Route::Models => vec!["/v1/models".into()],
-        Route::Model(model) => vec![format!("/v1/models/{model}")],
-        Route::Account(AccountView::Summary) => vec!["/v1/account".into()],
-        Route::Account(AccountView::Usage) => vec!["/v1/account/usage".into()],
-        Route::Account(AccountView::RateLimits) => vec!["/v1/account/rate-limits".into()],
-        Route::Account(AccountView::Balance) => vec!["/v1/account/balance".into()],
+        Route::Public(PublicRoute::Health) => vec!["/healthz".into()],
+        Route::Public(PublicRoute::Ready) => vec!["/readyz".into()],
+        Route::Public(PublicRoute::Demo("/demo/index.html")) => vec!["/".into()],
+        Route::Public(PublicRoute::Demo(asset)) => vec![(*asset).into()],
+        Route::User(UserRoute::Create(model)) => {
+            vec![format!("/v1/{model}/predictions"), format!("/v1/models/{model}/predictions")]
+        }
+        Route::User(UserRoute::Get(id)) => vec![format!("/v1/predictions/{id}"), format!("/v1/status/{id}")],
+        Route::Public(PublicRoute::OpenApi) => vec!["/openapi.json".into()],
+        Route::TokenEndpoint(TokenRoute::Issue) => vec!["/auth/token".into()],
+        Route::TokenEndpoint(TokenRoute::Revoke) => vec!["/auth/revoke".into()],
+        Route::Public(PublicRoute::KeySet) => vec!["/.well-known/jwks.json".into()],
+        Route::Public(PublicRoute::ServerMetadata) => vec!["/.well-known/oauth-authorization-server".into()],
+        Route::Admin(AdminRoute::Revocations) => vec!["/admin/api/revocations".into()],
+        Route::User(UserRoute::List) => vec!["/v1/predictions".into()],
+        Route::User(UserRoute::Events(id)) => vec![format!("/v1/predictions/{id}/events")],
+        Route::User(UserRoute::Stream(id)) => vec![format!("/v1/predictions/{id}/stream")],
+        Route::User(UserRoute::CreateBatch) => vec!["/v1/predictions/batch".into()],
+        Route::User(UserRoute::Batch(id)) => vec![format!("/v1/predictions/batch/{id}")],
+        Route::User(UserRoute::Estimate) => vec!["/v1/estimate".into()],
+        Route::User(UserRoute::Upload) | Route::User(UserRoute::Files) => vec!["/v1/files".into()],
+        Route::User(UserRoute::File(id)) | Route::User(UserRoute::DeleteFile(id)) => vec![format!("/v1/files/{id}")],
+        Route::Public(PublicRoute::Hook(capability)) => vec![format!("/hooks/{capability}")],
+        Route::User(UserRoute::Cancel(id)) => vec![format!("/v1/predictions/{id}/cancel"), format!("/v1/cancel/{id}")],
+        Route::User(UserRoute::Delete(id)) => vec![format!("/v1/predictions/{id}")],
+        Route::User(UserRoute::Models) => vec!["/v1/models".into()],
+        Route::User(UserRoute::Model(model)) => vec![format!("/v1/models/{model}")],
+        Route::User(UserRoute::Account(AccountView::Summary)) => vec!["/v1/account".into()],
+        Route::User(UserRoute::Account(AccountView::Usage)) => vec!["/v1/account/usage".into()],
+        Route::User(UserRoute::Account(AccountView::RateLimits)) => vec!["/v1/account/rate-limits".into()],
+        Route::User(UserRoute::Account(AccountView::Balance)) => vec!["/v1/account/balance".into()],
     }
 }

@@ -25,7 +25,7 @@ use crate::vendor::webhook;
 use crate::wire::cors::{OriginCheck, check_origin};
 use crate::wire::headers::{self, RequestHead, split_url};
 use crate::wire::rejection::{Challenge, Code, Rejection};
-use crate::wire::route::{Feature, NoRoute, Route};
+use crate::wire::route::{AdminRoute, Feature, NoRoute, PublicRoute, Route, TokenRoute, UserRoute};
 
 /// What is learned on the way, for the log.
 #[derive(Default)]
@@ -80,7 +80,11 @@ async fn answer(
         Ok(deployment) => deployment,
         Err(problems) => {
             let misconfigured = Rejection::new(Code::Misconfigured, "configuration");
-            let answer = match route.ok().as_ref().and_then(|route| probe(route, Some(&problems))) {
+            let answer = match &route {
+                Ok(Route::Public(route)) => probe(route, Some(&problems)),
+                _ => None,
+            };
+            let answer = match answer {
                 // Whatever the origin: which ones may ask is not known.
                 Some(answer) => answer,
                 None => refuse(misconfigured.retry_after(MISCONFIGURED_RETRY_SECS), request_id, trace),
@@ -92,7 +96,7 @@ async fn answer(
     let public_origin = config.public_url.as_deref();
     let origin = head.origin.as_deref();
     let is_loopback = is_loopback_host(url.host);
-    let is_admin = matches!(crate::wire::route::feature(url.path), Some(Feature::Admin));
+    let is_admin = matches!(Feature::of_path(url.path), Some(Feature::Admin));
     let pages = if is_admin { &[][..] } else { &config.allowed_origins[..] };
     let origin = match check_origin(origin, pages, public_origin, url.origin, is_loopback) {
         // Its own page alone calls the operator's API, and needs no CORS for it.
@@ -101,7 +105,7 @@ async fn answer(
     };
     let write = |answer: &Response| response::write(answer, request_id, origin, Some(&deployment), is_head);
     // 2
-    let is_off = match crate::wire::route::feature(url.path) {
+    let is_off = match Feature::of_path(url.path) {
         Some(Feature::Demo) => !config.demo,
         Some(Feature::OwnTokens) => config.signing_keys.is_none(),
         Some(Feature::Admin) | None => false,
@@ -125,19 +129,7 @@ async fn answer(
         }
         (Ok(route), _) => route,
     };
-    if let Route::Demo(asset) = route {
-        return assets::serve(env, &deployment, asset, request_id).await;
-    }
-    if route == Route::OpenApi {
-        return assets::document(env, "/openapi.json", request_id, origin).await;
-    }
     let base = public_origin.unwrap_or(url.origin);
-    if let Route::Hook(capability) = &route {
-        return write(&called_back(env, &deployment, capability, request_id, trace).await);
-    }
-    if let Some(answer) = probe(&route, None).or_else(|| published(&route, &deployment)) {
-        return write(&answer);
-    }
     let challenge = if public_origin.is_some() { Challenge::BearerOrProof } else { Challenge::Bearer };
     let call = Call {
         env,
@@ -155,23 +147,37 @@ async fn answer(
         challenge: Cell::new(challenge),
         subject: RefCell::new(None),
     };
-    if let Route::Token | Route::Revoke | Route::AdminRevocations = route {
-        let answer = match route {
-            Route::Token => token_endpoint::token(&call).await.unwrap_or_else(|refused| refuse_token(&refused, trace)),
-            Route::Revoke => {
-                token_endpoint::revoke(&call).await.unwrap_or_else(|refused| refuse_token(&refused, trace))
+    let answer = match &route {
+        Route::Public(route) => match route {
+            PublicRoute::Demo(asset) => return assets::serve(env, &deployment, asset, request_id).await,
+            PublicRoute::OpenApi => return assets::document(env, "/openapi.json", request_id, origin).await,
+            PublicRoute::Hook(capability) => called_back(env, &deployment, capability, request_id, trace).await,
+            PublicRoute::Health | PublicRoute::Ready | PublicRoute::KeySet | PublicRoute::ServerMetadata => {
+                probe(route, None)
+                    .or_else(|| published(route, &deployment))
+                    .unwrap_or_else(|| refuse(Rejection::new(Code::NotFound, "route"), request_id, trace))
             }
-            _ => admin::revoke(&call).await.unwrap_or_else(|rejection| refuse(rejection, request_id, trace)),
-        };
-        trace.subject = call.subject.take();
-        return write(&answer);
-    }
-    let answer = match authorized(&call, &route, trace).await {
-        Ok(Reply::Complete(answer)) => answer,
-        Ok(Reply::Open(response)) => return Ok(response),
-        Err(rejection) => refuse(rejection, request_id, trace),
+        },
+        Route::TokenEndpoint(route) => {
+            let answer = match route {
+                TokenRoute::Issue => token_endpoint::token(&call).await,
+                TokenRoute::Revoke => token_endpoint::revoke(&call).await,
+            };
+            trace.subject = call.subject.take();
+            answer.unwrap_or_else(|refused| refuse_token(&refused, trace))
+        }
+        Route::Admin(AdminRoute::Revocations) => {
+            let answer = admin::revoke(&call).await;
+            trace.subject = call.subject.take();
+            answer.unwrap_or_else(|rejection| refuse(rejection, request_id, trace))
+        }
+        Route::User(route) => match authorized(&call, route, trace).await {
+            Ok(Reply::Complete(answer)) => Response { rate: call.rate.get(), ..answer },
+            Ok(Reply::Open(response)) => return Ok(response),
+            Err(rejection) => Response { rate: call.rate.get(), ..refuse(rejection, request_id, trace) },
+        },
     };
-    write(&Response { rate: call.rate.get(), ..answer })
+    write(&answer)
 }
 
 /// The vendor's webhook: a good capability brings a poll forward, whatever stands in the body; any other is not found,
@@ -189,27 +195,27 @@ async fn called_back(
         return refuse(Rejection::new(Code::NotFound, "capability"), request_id, trace);
     };
     // Only a hint: the poll plan goes on without it.
-    let _ = ask_dispatcher(env, &DispatcherRequest::Hook { job_id }, ACK_TIMEOUT_MILLIS).await;
+    let _ = ask_dispatcher(env, &DispatcherRequest::Webhook { job_id }, ACK_TIMEOUT_MILLIS).await;
     Response::empty(204)
 }
 
 /// What anybody may read: our public keys, and where the endpoints are.
-fn published(route: &Route, deployment: &Deployment) -> Option<Response> {
+fn published(route: &PublicRoute, deployment: &Deployment) -> Option<Response> {
     let config = &deployment.config;
     let (keys, public_url) = (config.signing_keys.as_ref()?, config.public_url.as_ref()?);
     let document = match route {
-        Route::KeySet => keys.published().clone(),
-        Route::ServerMetadata => oauth::metadata(public_url),
+        PublicRoute::KeySet => keys.published().clone(),
+        PublicRoute::ServerMetadata => oauth::metadata(public_url),
         _ => return None,
     };
     Some(Response { cache_control: response::PUBLIC_CACHE, ..Response::json(200, &document) })
 }
 
-fn probe(route: &Route, problems: Option<&[Problem]>) -> Option<Response> {
+fn probe(route: &PublicRoute, problems: Option<&[Problem]>) -> Option<Response> {
     let (status, body) = match (route, problems) {
-        (Route::Ready, Some(problems)) => (503, json!({"status": "misconfigured", "errors": problems})),
-        (Route::Ready, None) => (200, json!({"status": "ready"})),
-        (Route::Health, _) => (200, json!({"status": "ok"})),
+        (PublicRoute::Ready, Some(problems)) => (503, json!({"status": "misconfigured", "errors": problems})),
+        (PublicRoute::Ready, None) => (200, json!({"status": "ready"})),
+        (PublicRoute::Health, _) => (200, json!({"status": "ok"})),
         _ => return None,
     };
     Some(Response::json(status, &body))
@@ -227,45 +233,35 @@ fn refuse_token(refused: &Refused, trace: &mut Trace) -> Response {
 }
 
 /// Steps 5 and 6, and on to the route's own: 5 token 401 · 6 scope 403.
-async fn authorized(call: &Call<'_>, route: &Route, trace: &mut Trace) -> Result<Reply, Rejection> {
+async fn authorized(call: &Call<'_>, route: &UserRoute, trace: &mut Trace) -> Result<Reply, Rejection> {
     // 5
     let grant = authentication::verify_token(call).await?;
     trace.subject = Some(grant.user.log_pseudonym().to_owned());
     // 6
-    if route.scope().is_some_and(|scope| !grant.allows(scope)) {
+    if !grant.allows(route.scope()) {
         return Err(call.unauthorized(Code::InsufficientPermissions, "scope"));
     }
     let answer = match route {
-        Route::Events(job_id) => return events::open(call, &grant, job_id).await,
-        Route::Stream(job_id) => return vendor_stream::open(call, &grant, job_id).await,
-        Route::Create(model) => create::create(call, &grant, model).await,
-        Route::CreateBatch => create::create_batch(call, &grant).await,
-        Route::Estimate => create::estimate(call, &grant).await,
-        Route::Get(job_id) => reads::get(call, &grant, job_id).await,
-        Route::Batch(batch_id) => reads::batch(call, &grant, batch_id).await,
-        Route::List => reads::list(call, &grant).await,
-        Route::Cancel(job_id) => {
+        UserRoute::Events(job_id) => return events::open(call, &grant, job_id).await,
+        UserRoute::Stream(job_id) => return vendor_stream::open(call, &grant, job_id).await,
+        UserRoute::Create(model) => create::create(call, &grant, model).await,
+        UserRoute::CreateBatch => create::create_batch(call, &grant).await,
+        UserRoute::Estimate => create::estimate(call, &grant).await,
+        UserRoute::Get(job_id) => reads::get(call, &grant, job_id).await,
+        UserRoute::Batch(batch_id) => reads::batch(call, &grant, batch_id).await,
+        UserRoute::List => reads::list(call, &grant).await,
+        UserRoute::Cancel(job_id) => {
             discard_body(call).await?;
             reads::cancel(call, &grant, job_id).await
         }
-        Route::Delete(job_id) => reads::delete(call, &grant, job_id).await,
-        Route::Upload => files::upload(call, &grant).await,
-        Route::Files => files::list(call, &grant).await,
-        Route::File(file_id) => files::get(call, &grant, file_id).await,
-        Route::DeleteFile(file_id) => files::delete(call, &grant, file_id).await,
-        Route::Models => reads::models(call, &grant).await,
-        Route::Model(model) => reads::model(call, &grant, model).await,
-        Route::Account(view) => reads::account(call, &grant, *view).await,
-        Route::Health
-        | Route::Ready
-        | Route::Demo(_)
-        | Route::Hook(_)
-        | Route::OpenApi
-        | Route::Token
-        | Route::Revoke
-        | Route::KeySet
-        | Route::ServerMetadata
-        | Route::AdminRevocations => Err(Rejection::new(Code::NotFound, "route")),
+        UserRoute::Delete(job_id) => reads::delete(call, &grant, job_id).await,
+        UserRoute::Upload => files::upload(call, &grant).await,
+        UserRoute::Files => files::list(call, &grant).await,
+        UserRoute::File(file_id) => files::get(call, &grant, file_id).await,
+        UserRoute::DeleteFile(file_id) => files::delete(call, &grant, file_id).await,
+        UserRoute::Models => reads::models(call, &grant).await,
+        UserRoute::Model(model) => reads::model(call, &grant, model).await,
+        UserRoute::Account(view) => reads::account(call, &grant, *view).await,
     };
     answer.map(Reply::Complete)
 }

@@ -1,0 +1,28 @@
+//! Parts of the API that a deployment may switch off.
+
+/// A part of the API that exists only with some settings. If it is off, its paths answer 404 with every method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feature {
+    /// The demo page: on with `DEMO`.
+    Demo,
+    /// Tokens that this deployment issues: on with `TOKEN_SIGNING_KEYS`. Revoking (`/auth/revoke`) is not part of it:
+    /// it works for any issuer's tokens.
+    OwnTokens,
+    /// The operator's pages and API.
+    Admin,
+}
+
+impl Feature {
+    /// Returns the feature that a path belongs to, with any method.
+    #[must_use]
+    pub fn of_path(path: &str) -> Option<Self> {
+        match path {
+            "/" => Some(Self::Demo),
+            "/auth/token" => Some(Self::OwnTokens),
+            _ if path.starts_with("/demo/") => Some(Self::Demo),
+            _ if path.starts_with("/.well-known/") => Some(Self::OwnTokens),
+            _ if path.starts_with("/admin/") => Some(Self::Admin),
+            _ => None,
+        }
+    }
+}
