@@ -120,6 +120,20 @@ test("every page in docs/ that code names exists", () => {
   assert.deepEqual(broken, []);
 });
 
+test("every source file that a page names exists", () => {
+  const broken = [];
+  // Decisions and CHANGELOG tell of files that are gone.
+  for (const file of PAGES.filter((file) => !file.startsWith("docs/decisions/") && file !== "CHANGELOG.md")) {
+    for (const [, path] of prose(file).matchAll(/`((?:src|simulator|tests|scripts|site|clients|examples|docs)\/[\w./-]*)`/g)) {
+      const target = posix.normalize(path).replace(/(.)\/$/, "$1");
+      const places = [target, posix.join(dirname(file), target)];
+      // What a build makes is named too, such as clients/web/dist/.
+      if (!places.some((place) => KNOWN.has(place)) && !/\/dist(\/|$)/.test(target)) broken.push(`${file}: ${path}`);
+    }
+  }
+  assert.deepEqual(broken, []);
+});
+
 test("every file in docs/ is reachable from docs/README.md, and every page is linked there", () => {
   const reached = new Set(["docs/README.md"]);
   for (const file of reached) {
