@@ -59,7 +59,7 @@ pub const LANE_PERCENT: [usize; 4] = [50, 35, 10, 5];
 /// The shortest wait between two polls of a prediction: the vendor asks for it (vendor page RATE).
 pub const POLL_SHORTEST_MILLIS: i64 = 1_000;
 /// A webhook makes the next poll of a prediction come now, but not more often than this (protocol 4).
-pub const HOOK_SHORTEST_MILLIS: i64 = 10_000;
+pub const WEBHOOK_SHORTEST_MILLIS: i64 = 10_000;
 /// Requests of each minute that only a cancel may use (protocol 4, lanes).
 pub const CANCEL_RESERVE_REQUESTS: usize = 3;
 /// The window in which vendor requests are counted: a minute, and one second for the way (protocol 4).
@@ -123,7 +123,7 @@ pub const USAGE_DAYS: i64 = 30;
 /// The Ledger tries an unanswered withdrawal again after this long (protocol 1).
 pub const WITHDRAW_RETRY_MILLIS: i64 = 5_000;
 /// A non-terminal prediction without news for this long makes the Ledger poke the Dispatcher (protocol 2).
-pub const POKE_AFTER_MILLIS: i64 = 15_000;
+pub const TICK_AFTER_MILLIS: i64 = 15_000;
 /// Added to a prediction's longest life before its Ledger asks for its state (protocol 2).
 pub const SILENCE_SLACK_MILLIS: i64 = 600_000;
 /// Blocks that a user's requests of a minute are drawn in: an instance that dies costs one (protocol 4).
@@ -161,7 +161,7 @@ pub const AVERAGE_RUN_MILLIS: i64 = 20_000;
 /// Event streams of one user that are open at once (contract 1).
 pub const EVENT_STREAMS_MAX: usize = 4;
 /// Between two looks of an open event stream at its Ledger, at first and later (protocol 1).
-pub const EVENT_LOOK_MILLIS: (i32, i32) = (1_000, 3_000);
+pub const EVENT_POLL_MILLIS: (i32, i32) = (1_000, 3_000);
 /// For how long an event stream looks more often.
 pub const EVENT_EAGER_MILLIS: i64 = 60_000;
 /// A comment that keeps proxies from closing an event stream, and shows that the client has left (contract 1).

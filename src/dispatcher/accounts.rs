@@ -41,7 +41,7 @@ impl Accounts {
     /// Whether `credits` more fit under `cap`.
     #[must_use]
     pub fn fits(&self, name: &str, day: UtcDay, credits: MicroCredits, cap: MicroCredits) -> bool {
-        let (spent, reserved) = self.of(name, day);
+        let (spent, reserved) = self.usage(name, day);
         let total = spent.checked_add(reserved).and_then(|total| total.checked_add(credits));
         total.is_some_and(|total| total <= cap)
     }
@@ -63,7 +63,7 @@ impl Accounts {
 
     /// What was spent and is held on a day.
     #[must_use]
-    pub fn of(&self, name: &str, day: UtcDay) -> (MicroCredits, MicroCredits) {
+    pub fn usage(&self, name: &str, day: UtcDay) -> (MicroCredits, MicroCredits) {
         self.find(name, day).map_or_else(Default::default, |account| (account.spent, account.reserved))
     }
 }
@@ -87,9 +87,9 @@ mod tests {
         assert!(accounts.fits("free", DAY.next(), credits("5"), credits("5")));
         accounts.reserve("free", DAY.next(), credits("1"));
         accounts.settle("free", DAY, credits("5"), credits("7"));
-        assert_eq!(accounts.of("free", DAY), (credits("7"), MicroCredits::ZERO));
-        assert_eq!(accounts.of("free", DAY.next()), (MicroCredits::ZERO, credits("1")));
-        assert_eq!(accounts.of(KEY_ACCOUNT, DAY), Default::default());
+        assert_eq!(accounts.usage("free", DAY), (credits("7"), MicroCredits::ZERO));
+        assert_eq!(accounts.usage("free", DAY.next()), (MicroCredits::ZERO, credits("1")));
+        assert_eq!(accounts.usage(KEY_ACCOUNT, DAY), Default::default());
     }
 
     #[test]
@@ -99,8 +99,8 @@ mod tests {
         accounts.reserve("b", UtcDay(1), credits("1"));
         accounts.settle("a", UtcDay(1), credits("1"), credits("1"));
         accounts.reserve("a", UtcDay(9), credits("1"));
-        assert_eq!(accounts.of("a", UtcDay(1)), Default::default());
-        assert_eq!(accounts.of("b", UtcDay(1)).1, credits("1"));
+        assert_eq!(accounts.usage("a", UtcDay(1)), Default::default());
+        assert_eq!(accounts.usage("b", UtcDay(1)).1, credits("1"));
     }
 
     #[test]

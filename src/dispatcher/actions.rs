@@ -8,12 +8,12 @@ use crate::types::ids::{JobId, UserKey};
 /// Work for the shell, started after the changes of the same turn are stored and never awaited by a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Send a create; report with [`super::Dispatcher::submit_finished`].
+    /// Send a create; report with [`super::Dispatcher::finish_submit`].
     Submit {
         /// What to make.
         spec: Box<JobSpec>,
     },
-    /// Ask for a prediction's status; report with [`super::Dispatcher::poll_finished`].
+    /// Ask for a prediction's status; report with [`super::Dispatcher::finish_poll`].
     Poll {
         /// Which.
         job_id: JobId,
@@ -22,7 +22,7 @@ pub enum Action {
         /// Fingerprint of the key to use, while a secret has it.
         vendor_key_fingerprint: Option<String>,
     },
-    /// Ask the vendor to end a prediction; report with [`super::Dispatcher::cancel_finished`].
+    /// Ask the vendor to end a prediction; report with [`super::Dispatcher::finish_cancel`].
     Cancel {
         /// Which.
         job_id: JobId,
@@ -31,9 +31,9 @@ pub enum Action {
         /// Fingerprint of the key to use, while a secret has it.
         vendor_key_fingerprint: Option<String>,
     },
-    /// Tell a Ledger; report with [`super::Dispatcher::delivered`] or [`super::Dispatcher::delivery_failed`].
+    /// Tell a Ledger; report with [`super::Dispatcher::delivered`] or [`super::Dispatcher::retry_delivery`].
     Deliver(Delivery),
-    /// Ask for the model list; report with [`super::Dispatcher::models_finished`].
+    /// Ask for the model list; report with [`super::Dispatcher::finish_models`].
     FetchModels,
 }
 
@@ -56,7 +56,7 @@ pub struct Changes {
     /// New rows of `tombstones`.
     pub tombstones: BTreeSet<JobId>,
     /// The one document of window, health, clock and models.
-    pub state: bool,
+    pub is_state_changed: bool,
     /// Words for the log that an operator must see.
     pub alerts: Vec<&'static str>,
 }

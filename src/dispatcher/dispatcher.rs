@@ -22,7 +22,7 @@ use crate::vendor::output::OutputRule;
 
 /// What the vendor grants our key, and what plans share, by configuration.
 #[derive(Clone, Debug, PartialEq)]
-pub struct KeyLimits {
+pub struct DispatcherLimits {
     /// Requests in any minute, ours: the grant less what others send with the same key.
     pub requests_per_minute: usize,
     /// Predictions at a time.
@@ -41,7 +41,7 @@ pub struct KeyLimits {
     pub outputs: OutputRule,
 }
 
-impl KeyLimits {
+impl DispatcherLimits {
     /// The limits that a policy sets; the key and the outputs are the caller's to add.
     #[must_use]
     pub fn new(policy: &Policy) -> Self {
@@ -124,7 +124,7 @@ impl StoredState {
     /// In the place of a document that cannot be read: what open jobs hold is held again, and no request is sent until
     /// those of before count no more. What was spent today is not known any more.
     #[must_use]
-    pub fn rebuilt(jobs: &[Job], pools: &BTreeMap<String, Pool>, now: UnixMillis) -> Self {
+    pub fn rebuild(jobs: &[Job], pools: &BTreeMap<String, Pool>, now: UnixMillis) -> Self {
         let mut state = Self::default();
         state.window.close_until(now.plus_millis(VENDOR_WINDOW_MILLIS));
         for job in jobs.iter().filter(|job| job.state != JobState::Unknown) {
@@ -141,7 +141,7 @@ impl StoredState {
 /// The state machine. See the module for how it is driven.
 #[derive(Clone, Debug)]
 pub struct Dispatcher {
-    pub(super) limits: KeyLimits,
+    pub(super) limits: DispatcherLimits,
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) outbox: BTreeMap<JobId, OutboxRow>,
     /// All else that is stored.
@@ -177,7 +177,7 @@ impl Dispatcher {
     /// Loads the machine from its rows; `unreadable` ones are counted as slots that are taken.
     #[must_use]
     pub fn load(
-        limits: KeyLimits,
+        limits: DispatcherLimits,
         state: StoredState,
         jobs: Vec<Job>,
         outbox: Vec<OutboxRow>,
@@ -199,7 +199,7 @@ impl Dispatcher {
     /// A machine that was loaded because its forerunner could not be stored: what that one had begun before goes on
     /// here, `not_begun` does not.
     #[must_use]
-    pub fn with_work_of(mut self, before: Self, not_begun: &[Action]) -> Self {
+    pub fn resume_work_of(mut self, before: Self, not_begun: &[Action]) -> Self {
         self.in_flight = before.in_flight;
         for action in not_begun {
             match action {
@@ -250,14 +250,14 @@ impl Dispatcher {
             unknown_outcomes: unknown
                 .map(|job| (job.spec.job_id.clone(), job.submitted_at.unwrap_or(job.enqueued_at)))
                 .collect(),
-            dead_letters: self.outbox.values().filter(|row| row.dead).map(|row| row.job_id().clone()).collect(),
+            dead_letters: self.outbox.values().filter(|row| row.is_dead).map(|row| row.job_id().clone()).collect(),
             unreadable: self.unreadable,
         }
     }
 
     /// Jobs that hold one of the vendor's places.
     #[must_use]
-    pub fn slots_held(&self) -> usize {
+    pub fn held_slots(&self) -> usize {
         self.jobs.values().filter(|job| job.holds_slot()).count().saturating_add(self.unreadable)
     }
 
@@ -337,13 +337,13 @@ impl Dispatcher {
         if self.limits.pools.contains_key(&job.share.plan) {
             self.state.accounts.settle(&job.share.plan, day, held, used);
         }
-        self.changes.state = true;
+        self.changes.is_state_changed = true;
     }
 
     fn tell(&mut self, user: UserKey, update: crate::messages::JobUpdate, now: UnixMillis) {
         let job_id = update.job_id.clone();
         self.changes.outbox.insert(job_id.clone());
-        self.outbox.insert(job_id, OutboxRow { user, update, since: now, attempts: 0, next_at: now, dead: false });
+        self.outbox.insert(job_id, OutboxRow { user, update, since: now, attempts: 0, next_at: now, is_dead: false });
     }
 }
 

@@ -121,7 +121,7 @@ impl Dispatcher {
 
     pub(super) fn may_submit(&self, now: UnixMillis) -> bool {
         let only_probe = self.state.health.is_paused() && !self.in_flight.submits.is_empty();
-        let has_slot = self.slots_held() < self.slot_limit(now) || self.may_probe_past_unknown(now);
+        let has_slot = self.held_slots() < self.slot_limit(now) || self.may_probe_past_unknown(now);
         has_slot && !only_probe && self.state.health.create_at() <= now && self.may_send(Lane::Create, now)
     }
 
@@ -170,18 +170,18 @@ impl Dispatcher {
     }
 
     /// Somebody asked for the models.
-    pub const fn want_models(&mut self) {
+    pub const fn request_models(&mut self) {
         self.models_wanted = true;
     }
 
     fn due_deliveries(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
         let mut by_user: BTreeMap<UserKey, Vec<JobUpdate>> = BTreeMap::new();
         for (id, row) in &mut self.outbox {
-            if row.dead || row.next_at > now || self.in_flight.deliveries.contains(&row.user) {
+            if row.is_dead || row.next_at > now || self.in_flight.deliveries.contains(&row.user) {
                 continue;
             }
             if now.millis_since(row.since) >= DEAD_LETTER_MILLIS {
-                row.dead = true;
+                row.is_dead = true;
                 self.changes.outbox.insert(id.clone());
                 self.changes.alerts.push("dead_letter");
                 continue;
@@ -214,7 +214,7 @@ impl Dispatcher {
 
     pub(super) fn book(&mut self, lane: Lane, now: UnixMillis) {
         self.state.window.book(lane, self.limits.requests_per_minute, now);
-        self.changes.state = true;
+        self.changes.is_state_changed = true;
     }
 
     /// When the alarm must ring next; `None` while nothing can become due by itself.
@@ -222,7 +222,7 @@ impl Dispatcher {
     pub fn next_due(&self, now: UnixMillis) -> Option<UnixMillis> {
         let now = self.state.clock.max(now);
         let jobs = self.jobs.iter().filter_map(|(id, job)| self.job_due(id, job, now));
-        let outbox = self.outbox.values().filter(|row| !row.dead).map(|row| {
+        let outbox = self.outbox.values().filter(|row| !row.is_dead).map(|row| {
             // While a delivery is under way its report decides; the alarm is for the case that none comes.
             if self.in_flight.deliveries.contains(&row.user) { now.plus_millis(10_000) } else { row.next_at }
         });

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::constants::EXPIRY_CONFIRM_MILLIS;
-use crate::messages::{JobEnd, JobSpec, JobUpdate, Share, Stage};
+use crate::messages::{JobEnd, JobSpec, JobUpdate, QueueShare, Stage};
 use crate::types::ids::{JobId, UserKey};
 use crate::types::prediction::QueuePosition;
 use crate::types::time::UnixMillis;
@@ -32,7 +32,7 @@ pub struct Job {
     #[serde(rename = "order")]
     pub spec: JobSpec,
     /// The user's share, by the plan that it was created under.
-    pub share: Share,
+    pub share: QueueShare,
     /// Where it is.
     pub state: JobState,
     /// Grows with every change that a Ledger must hear of.
@@ -96,7 +96,7 @@ const fn is_epoch(value: &UnixMillis) -> bool {
 impl Job {
     /// A job that has just arrived.
     #[must_use]
-    pub fn new(user: UserKey, spec: JobSpec, share: Share, now: UnixMillis) -> Self {
+    pub fn new(user: UserKey, spec: JobSpec, share: QueueShare, now: UnixMillis) -> Self {
         Self {
             user,
             spec,
@@ -192,8 +192,8 @@ pub struct OutboxRow {
     /// When it is tried next.
     pub next_at: UnixMillis,
     /// Given up after a day; an operator looks at it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dead: bool,
+    #[serde(rename = "dead", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_dead: bool,
 }
 
 impl OutboxRow {
@@ -219,7 +219,7 @@ mod tests {
             credits: MicroCredits::parse("2.5").unwrap(),
             max_seconds: 600,
         };
-        let share = Share { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 20 };
+        let share = QueueShare { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 20 };
         Job::new(UserKey::new("i", "s"), spec, share, UnixMillis(7))
     }
 

@@ -6,9 +6,9 @@ use super::dispatcher::Dispatcher;
 use super::job::{Job, JobState};
 use super::queue::{self, Line, Turn};
 use crate::constants::{VENDOR_CONNECTIONS_KEPT, VENDOR_CONNECTIONS_MAX, VENDOR_WINDOW_MILLIS};
-use crate::limit::minute::whole_seconds;
+use crate::limit::minute_window::whole_seconds;
 use crate::limit::request_window::Lane;
-use crate::messages::Share;
+use crate::messages::QueueShare;
 use crate::types::ids::{JobId, UserKey};
 use crate::types::prediction::QueuePosition;
 use crate::types::time::UnixMillis;
@@ -55,7 +55,7 @@ impl Dispatcher {
             }
         }
         let user = queue::pick(&line, &mut self.state.deficits)?;
-        self.changes.state = true;
+        self.changes.is_state_changed = true;
         heads.remove(&user)
     }
 
@@ -70,13 +70,13 @@ impl Dispatcher {
     }
 
     /// How many new jobs of a user would start at once, were they here.
-    pub(super) fn would_start(&self, user: &UserKey, share: &Share, now: UnixMillis) -> usize {
+    pub(super) fn would_start(&self, user: &UserKey, share: &QueueShare, now: UnixMillis) -> usize {
         if !self.may_submit(now) || self.may_go(now).next().is_some() {
             return 0;
         }
         let connections = VENDOR_CONNECTIONS_MAX.saturating_sub(VENDOR_CONNECTIONS_KEPT);
         let most = usize::try_from(share.concurrent_predictions).unwrap_or(usize::MAX);
-        let slots = self.slot_limit(now).saturating_sub(self.slots_held()).max(1);
+        let slots = self.slot_limit(now).saturating_sub(self.held_slots()).max(1);
         let own = most.saturating_sub(self.held_by(user));
         // While the vendor rests, one create at a time is a probe.
         let most_now = if self.state.health.is_paused() { 1 } else { usize::MAX };

@@ -17,6 +17,6 @@ mod vendor_results;
 
 pub use accounts::{Accounts, KEY_ACCOUNT};
 pub use actions::{Action, Changes, Delivery};
-pub use dispatcher::{Dispatcher, KeyLimits, Pool, StoredState};
+pub use dispatcher::{Dispatcher, DispatcherLimits, Pool, StoredState};
 pub use health::Health;
 pub use job::{Job, JobState, OutboxRow};

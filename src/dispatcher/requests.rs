@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::accounts::KEY_ACCOUNT;
 use super::dispatcher::Dispatcher;
 use super::job::{Job, JobState};
-use crate::constants::{ENQUEUE_MAX_AGE_MILLIS, HOOK_SHORTEST_MILLIS, POLL_SHORTEST_MILLIS, WAITING_BYTES_MAX};
-use crate::limit::minute::whole_seconds;
+use crate::constants::{ENQUEUE_MAX_AGE_MILLIS, POLL_SHORTEST_MILLIS, WAITING_BYTES_MAX, WEBHOOK_SHORTEST_MILLIS};
+use crate::limit::minute_window::whole_seconds;
 use crate::limit::request_window::Lane;
-use crate::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobEnd, JobSpec, JobUpdate, Share};
+use crate::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobEnd, JobSpec, JobUpdate, QueueShare};
 use crate::types::credits::MicroCredits;
 use crate::types::ids::{JobId, UserKey};
 use crate::types::prediction::{QueuePosition, Status};
@@ -26,7 +26,7 @@ impl Dispatcher {
         &mut self,
         user: &UserKey,
         specs: Vec<JobSpec>,
-        share: &Share,
+        share: &QueueShare,
         deadline: Deadline,
         has_tombstone: bool,
         now: UnixMillis,
@@ -64,12 +64,12 @@ impl Dispatcher {
     /// Refuses every token that was issued by then. An earlier time changes nothing: what is revoked stays so.
     pub fn revoke_all(&mut self, issued_by: UnixSeconds) {
         self.state.revoked_by = self.state.revoked_by.max(Some(issued_by));
-        self.changes.state = true;
+        self.changes.is_state_changed = true;
     }
 
     /// Every token that was issued by then is refused.
     #[must_use]
-    pub const fn revoked_by(&self) -> Option<UnixSeconds> {
+    pub const fn revoked_before(&self) -> Option<UnixSeconds> {
         self.state.revoked_by
     }
 
@@ -77,7 +77,7 @@ impl Dispatcher {
         self.jobs.contains_key(job_id) || self.outbox.contains_key(job_id)
     }
 
-    fn accept(&mut self, user: UserKey, spec: JobSpec, share: Share, now: UnixMillis) {
+    fn accept(&mut self, user: UserKey, spec: JobSpec, share: QueueShare, now: UnixMillis) {
         let (job_id, day) = (spec.job_id.clone(), spec.day());
         self.state.accounts.reserve(KEY_ACCOUNT, day, spec.credits);
         if self.limits.pools.contains_key(&share.plan) {
@@ -85,12 +85,12 @@ impl Dispatcher {
         }
         self.jobs.insert(job_id.clone(), Job::new(user, spec, share, now));
         self.changes.jobs.insert(job_id);
-        self.changes.state = true;
+        self.changes.is_state_changed = true;
         self.queue_positions = None;
     }
 
     /// The credits that all users of the plan share.
-    fn check_pool(&self, specs: &[JobSpec], share: &Share) -> Result<(), EnqueueRefusal> {
+    fn check_pool(&self, specs: &[JobSpec], share: &QueueShare) -> Result<(), EnqueueRefusal> {
         let cap = self.limits.pools.get(&share.plan).and_then(|pool| pool.daily_credits);
         if self.fits(&share.plan, specs, cap) { Ok(()) } else { Err(EnqueueRefusal::InsufficientCredits) }
     }
@@ -111,7 +111,13 @@ impl Dispatcher {
     }
 
     /// Room for what would have to wait: the user's, the plan's, the queue's.
-    fn check_room(&self, user: &UserKey, count: usize, share: &Share, now: UnixMillis) -> Result<(), EnqueueRefusal> {
+    fn check_room(
+        &self,
+        user: &UserKey,
+        count: usize,
+        share: &QueueShare,
+        now: UnixMillis,
+    ) -> Result<(), EnqueueRefusal> {
         let more = count.saturating_sub(self.would_start(user, share, now));
         let is_over = |waiting: usize, most: usize| more > 0 && waiting.saturating_add(more) > most;
         let retry_after_secs = self.secs_until_a_slot(now);
@@ -177,7 +183,7 @@ impl Dispatcher {
                 self.changes.tombstones.insert(job_id.clone());
             }
         }
-        self.present(job_ids, now)
+        self.report_jobs(job_ids, now)
     }
 
     /// Asks for an end. The Dispatcher alone decides, in one turn: what waits ends now, what is being sent is
@@ -192,11 +198,11 @@ impl Dispatcher {
             }),
             Some((JobState::Submitting | JobState::Running, true) | (JobState::Unknown, _)) | None => {}
         }
-        self.present(std::slice::from_ref(job_id), now)
+        self.report_jobs(std::slice::from_ref(job_id), now)
     }
 
     /// Where predictions are, those that are known: news that a Ledger has not acknowledged say more than the row.
-    pub fn present(&mut self, job_ids: &[JobId], now: UnixMillis) -> DispatcherReply {
+    pub fn report_jobs(&mut self, job_ids: &[JobId], now: UnixMillis) -> DispatcherReply {
         let now = self.advance(now);
         DispatcherReply::Jobs(job_ids.iter().filter_map(|job_id| self.latest_update(job_id, now)).collect())
     }
@@ -216,12 +222,12 @@ impl Dispatcher {
     }
 
     /// The vendor called our webhook: the next poll comes now, if none was brought forward in the last 10 s.
-    pub fn hook(&mut self, job_id: &JobId, now: UnixMillis) {
+    pub fn receive_webhook(&mut self, job_id: &JobId, now: UnixMillis) {
         let now = self.advance(now);
         let is_polled = self.in_flight.polls.contains(job_id);
         let Some(job) = self.jobs.get_mut(job_id).filter(|job| job.state == JobState::Running) else { return };
         let poll_at = now.max(job.polled_at.plus_millis(POLL_SHORTEST_MILLIS));
-        if now.millis_since(job.hooked_at) >= HOOK_SHORTEST_MILLIS && (is_polled || poll_at < job.poll_at) {
+        if now.millis_since(job.hooked_at) >= WEBHOOK_SHORTEST_MILLIS && (is_polled || poll_at < job.poll_at) {
             job.hooked_at = now;
             job.poll_at = poll_at;
             self.changes.jobs.insert(job_id.clone());
@@ -229,7 +235,7 @@ impl Dispatcher {
     }
 
     /// One request of the edge's own, in the lane of the rest. For a stream, the prediction must be running.
-    pub fn permit(&mut self, job_id: Option<&JobId>, now: UnixMillis) -> DispatcherReply {
+    pub fn grant_permit(&mut self, job_id: Option<&JobId>, now: UnixMillis) -> DispatcherReply {
         let now = self.advance(now);
         let running = job_id.map(|job_id| self.vendor_side(job_id));
         if matches!(running, Some(None)) {

@@ -21,14 +21,14 @@ use crate::vendor::verdict::{self, CreateVerdict, PollVerdict, UnknownCause};
 
 impl Dispatcher {
     /// The vendor's answer to a create, or its absence. Every arm is a line of the table in docs/architecture.md.
-    pub fn submit_finished(&mut self, job_id: &JobId, answer: &VendorReply, now: UnixMillis) -> CreateOutcome {
+    pub fn finish_submit(&mut self, job_id: &JobId, answer: &VendorReply, now: UnixMillis) -> CreateOutcome {
         let now = self.advance(now);
-        self.changes.state = true;
+        self.changes.is_state_changed = true;
         self.note_rate_limit(answer, now);
         if !self.in_flight.submits.remove(job_id) || !self.is_submitting(job_id) {
             return CreateOutcome::Pending;
         }
-        match verdict::of_create(answer) {
+        match verdict::read_create_reply(answer) {
             CreateVerdict::Accepted { vendor_id, prediction } => self.accepted(job_id, vendor_id, prediction, now),
             CreateVerdict::Throttled { wait_millis } => {
                 self.state.health.creates_paused_until =
@@ -36,7 +36,7 @@ impl Dispatcher {
                 self.state.health.penalize_slots(now);
                 self.back_to_the_front(job_id, now)
             }
-            CreateVerdict::KeyTrouble => {
+            CreateVerdict::KeyRefused => {
                 if self.state.health.key_refused(now) {
                     self.changes.alerts.push("vendor_key_refused");
                 }
@@ -55,7 +55,7 @@ impl Dispatcher {
                 self.refused(job_id, now);
                 CreateOutcome::InputRefused
             }
-            CreateVerdict::Refused => {
+            CreateVerdict::OtherRefusal => {
                 self.vendor_answered();
                 self.refused(job_id, now);
                 CreateOutcome::Rejected
@@ -65,12 +65,12 @@ impl Dispatcher {
                 self.refused(job_id, now);
                 CreateOutcome::Rejected
             }
-            CreateVerdict::Failed => {
+            CreateVerdict::VendorFailed => {
                 self.vendor_failed(now);
                 self.refused(job_id, now);
                 CreateOutcome::Failed
             }
-            CreateVerdict::Unknown(cause) => {
+            CreateVerdict::OutcomeUnknown(cause) => {
                 self.vendor_failed(now);
                 self.outcome_unknown(job_id, now);
                 match cause {
@@ -143,39 +143,39 @@ impl Dispatcher {
     }
 
     /// The vendor's answer to a poll, or its absence.
-    pub fn poll_finished(&mut self, job_id: &JobId, answer: &VendorReply, now: UnixMillis) {
+    pub fn finish_poll(&mut self, job_id: &JobId, answer: &VendorReply, now: UnixMillis) {
         let now = self.advance(now);
-        self.changes.state = true;
+        self.changes.is_state_changed = true;
         self.in_flight.polls.remove(job_id);
         self.note_rate_limit(answer, now);
-        match verdict::of_poll(answer) {
-            PollVerdict::Seen(prediction) => {
+        match verdict::read_poll_reply(answer) {
+            PollVerdict::Found(prediction) => {
                 self.state.health.vendor_works();
                 self.seen(job_id, prediction, now);
             }
-            PollVerdict::Missing => self.missing(job_id, is_gone(answer), now),
+            PollVerdict::NotFound => self.missing(job_id, is_gone(answer), now),
             PollVerdict::Throttled { wait_millis } => self.state.window.close_until(now.plus_millis(wait_millis)),
-            PollVerdict::Failed => self.vendor_failed(now),
+            PollVerdict::VendorFailed => self.vendor_failed(now),
         }
         self.plan_next_poll(job_id, now);
     }
 
     /// The vendor's answer to a cancel: what it says of the prediction counts; a failure is tried again.
-    pub fn cancel_finished(&mut self, job_id: &JobId, answer: &VendorReply, now: UnixMillis) {
+    pub fn finish_cancel(&mut self, job_id: &JobId, answer: &VendorReply, now: UnixMillis) {
         let now = self.advance(now);
-        self.changes.state = true;
+        self.changes.is_state_changed = true;
         self.in_flight.cancels.remove(job_id);
         self.note_rate_limit(answer, now);
-        let (is_done, wait) = match verdict::of_poll(answer) {
-            PollVerdict::Seen(prediction) => {
+        let (is_done, wait) = match verdict::read_poll_reply(answer) {
+            PollVerdict::Found(prediction) => {
                 self.seen(job_id, prediction, now);
                 (true, POLL_FIRST_MILLIS)
             }
             // 404: it is gone, or ended; the next poll tells.
-            PollVerdict::Missing => (true, POLL_FIRST_MILLIS),
+            PollVerdict::NotFound => (true, POLL_FIRST_MILLIS),
             PollVerdict::Throttled { wait_millis } => (false, wait_millis),
             // The vendor documents no body: any 2xx has taken it, and the next poll tells.
-            PollVerdict::Failed => (is_settled(answer), THROTTLE_DEFAULT_MILLIS),
+            PollVerdict::VendorFailed => (is_settled(answer), THROTTLE_DEFAULT_MILLIS),
         };
         if let Some(job) = self.jobs.get_mut(job_id) {
             let wait = wait.saturating_mul(1_i64 << job.cancel_tries.min(6));
@@ -216,7 +216,7 @@ impl Dispatcher {
         if is_gone && now >= job.time_is_up_at() {
             self.end_job(job_id, failed(Failure::TimedOut, credits), now);
         } else if is_lost {
-            self.changes.alerts.push("prediction_lost");
+            self.changes.alerts.push("prediction_lost_by_vendor");
             self.end_job(job_id, failed(Failure::UpstreamLost, credits), now);
         }
     }
@@ -254,17 +254,17 @@ impl Dispatcher {
     }
 
     /// The vendor's answer to the model list; a list that cannot be read leaves the last good one.
-    pub fn models_finished(&mut self, models: Option<Vec<ModelId>>, now: UnixMillis) {
+    pub fn finish_models(&mut self, models: Option<Vec<ModelId>>, now: UnixMillis) {
         self.advance(now);
         self.in_flight.models = false;
-        self.changes.state = true;
+        self.changes.is_state_changed = true;
         if models.is_some() {
             self.state.models = models;
         }
     }
 
     /// A Ledger has acknowledged these news; newer ones of the same job stay.
-    pub fn delivered(&mut self, user: &UserKey, updates: &[JobUpdate]) {
+    pub fn finish_delivery(&mut self, user: &UserKey, updates: &[JobUpdate]) {
         self.in_flight.deliveries.remove(user);
         for update in updates {
             if self.outbox.get(&update.job_id).is_some_and(|row| row.update.sequence <= update.sequence) {
@@ -275,7 +275,7 @@ impl Dispatcher {
     }
 
     /// A Ledger has not acknowledged: tried again, less and less often.
-    pub fn delivery_failed(&mut self, user: &UserKey, updates: &[JobUpdate], now: UnixMillis) {
+    pub fn retry_delivery(&mut self, user: &UserKey, updates: &[JobUpdate], now: UnixMillis) {
         let now = self.advance(now);
         self.in_flight.deliveries.remove(user);
         for update in updates {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::constants::SILENCE_SLACK_MILLIS;
-use crate::limit::minute::{Exhausted, Minute};
+use crate::limit::minute_window::{Exhausted, MinuteWindow};
 use crate::messages::{CreateRequest, DayUsage, JobSpec, JtiCaps, LedgerRefusal};
 use crate::types::credits::MicroCredits;
 use crate::types::prediction::{PredictionRecord, Status};
@@ -38,7 +38,7 @@ pub struct Admission {
 pub fn decide_admission(
     request: &CreateRequest,
     usage: (DayUsage, JtiUsage),
-    minute: &mut Minute,
+    minute: &mut MinuteWindow,
     now: UnixMillis,
 ) -> Result<Admission, LedgerRefusal> {
     if request.deadline.is_expired(now) {
@@ -47,7 +47,7 @@ pub fn decide_admission(
     let count = u32::try_from(request.specs.len()).unwrap_or(u32::MAX);
     let most = request.limits.predictions_per_minute;
     let rate_limited = |full: Exhausted| LedgerRefusal::RateLimited { retry_after_secs: full.retry_after_secs };
-    minute.find_room_for_creates(count, most, now).map_err(rate_limited)?;
+    minute.check_creates(count, most, now).map_err(rate_limited)?;
     let (mut day, mut jti) = usage;
     for spec in &request.specs {
         day = reserve(day, spec, request.limits.daily_credits)?;
@@ -98,8 +98,8 @@ fn record(request: &CreateRequest, spec: &JobSpec, now: UnixMillis) -> Predictio
         jti: request.caps.as_ref().map(|caps| caps.jti.clone()),
         token_id: request.token_id.clone(),
         idempotency_key: request.idempotency_key.as_ref().map(|key| key.value.clone()),
-        heard_at: now,
-        ask_at: now.plus_millis(longest_secs.saturating_mul(1_000).saturating_add(SILENCE_SLACK_MILLIS)),
+        last_update_at: now,
+        state_check_at: now.plus_millis(longest_secs.saturating_mul(1_000).saturating_add(SILENCE_SLACK_MILLIS)),
         batch_id: request.batch_id.clone(),
         withdrawing: false,
     }
@@ -168,7 +168,7 @@ pub(super) mod tests {
     }
 
     pub fn admit(request: &CreateRequest) -> Result<Admission, LedgerRefusal> {
-        decide_admission(request, Default::default(), &mut Minute::default(), NOW)
+        decide_admission(request, Default::default(), &mut MinuteWindow::default(), NOW)
     }
 
     fn caps(max_predictions: Option<u32>, max_credits: Option<&str>) -> JtiCaps {
@@ -180,7 +180,7 @@ pub(super) mod tests {
         let admission = admit(&request("2.5")).unwrap();
         assert_eq!((admission.day.reserved, admission.day.predictions), (credits("2.5"), 1));
         assert_eq!(admission.records[0].status, Status::Queued);
-        assert_eq!(admission.records[0].ask_at, NOW.plus_millis(1_800_000));
+        assert_eq!(admission.records[0].state_check_at, NOW.plus_millis(1_800_000));
         assert_eq!(undo_admission(&admission.records[0], admission.day, JtiUsage::default()).0, DayUsage::default());
     }
 
@@ -189,7 +189,7 @@ pub(super) mod tests {
         let short = Err(LedgerRefusal::InsufficientCredits);
         assert_eq!(admit(&request("2.4")), short);
         let spent = DayUsage { spent: credits("48"), ..DayUsage::default() };
-        let mut minute = Minute::default();
+        let mut minute = MinuteWindow::default();
         assert_eq!(decide_admission(&request("50"), (spent, JtiUsage::default()), &mut minute, NOW), short);
         assert_eq!(minute.creates_left(10, NOW).remaining, 10);
     }
@@ -197,7 +197,7 @@ pub(super) mod tests {
     #[test]
     fn a_full_minute_is_told_before_credits_that_are_spent() {
         let spent = DayUsage { spent: credits("50"), ..DayUsage::default() };
-        let mut minute = Minute::default();
+        let mut minute = MinuteWindow::default();
         let request = request("50");
         minute.take_creates(request.limits.predictions_per_minute, request.limits.predictions_per_minute, NOW).unwrap();
         let refusal = decide_admission(&request, (spent, JtiUsage::default()), &mut minute, NOW).unwrap_err();
@@ -224,10 +224,10 @@ pub(super) mod tests {
         let mut spent = JtiUsage::default();
         for _ in 0..2 {
             let usage = (DayUsage::default(), spent);
-            spent = decide_admission(&by_count, usage, &mut Minute::default(), NOW).unwrap().jti.unwrap();
+            spent = decide_admission(&by_count, usage, &mut MinuteWindow::default(), NOW).unwrap().jti.unwrap();
         }
         let usage = (DayUsage::default(), spent);
-        assert!(decide_admission(&by_count, usage, &mut Minute::default(), NOW).is_err());
+        assert!(decide_admission(&by_count, usage, &mut MinuteWindow::default(), NOW).is_err());
         assert!(admit(&CreateRequest { caps: Some(caps(None, Some("2.4"))), ..request("50") }).is_err());
     }
 

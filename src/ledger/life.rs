@@ -1,7 +1,7 @@
 //! What news do to a prediction, and when its Ledger looks after it by itself.
 
 use super::JtiUsage;
-use crate::constants::{POKE_AFTER_MILLIS, RETENTION_MILLIS, WITHDRAW_RETRY_MILLIS};
+use crate::constants::{RETENTION_MILLIS, TICK_AFTER_MILLIS, WITHDRAW_RETRY_MILLIS};
 use crate::messages::{DayUsage, JobEnd, JobUpdate, Stage};
 use crate::types::credits::MicroCredits;
 use crate::types::prediction::{Failure, PredictionRecord, Status};
@@ -14,7 +14,7 @@ pub fn apply_update(record: &mut PredictionRecord, update: &JobUpdate, now: Unix
         return false;
     }
     record.sequence = update.sequence;
-    record.heard_at = now;
+    record.last_update_at = now;
     // One that still waits is withdrawn until the Dispatcher answers that; one that was sent goes on.
     record.withdrawing = record.withdrawing && update.stage == Stage::Waiting;
     record.cancel_requested = update.cancel_requested;
@@ -37,7 +37,7 @@ pub fn apply_update(record: &mut PredictionRecord, update: &JobUpdate, now: Unix
 /// The news that a Ledger makes itself of a prediction that the Dispatcher no longer knows although it never said how it
 /// ended: nobody can tell whether the vendor charged for it.
 #[must_use]
-pub fn lose(record: &PredictionRecord, now: UnixMillis) -> JobUpdate {
+pub fn build_lost_update(record: &PredictionRecord, now: UnixMillis) -> JobUpdate {
     JobUpdate {
         job_id: record.job_id.clone(),
         sequence: record.sequence.saturating_add(1),
@@ -72,18 +72,20 @@ pub fn settle(record: &PredictionRecord, day: DayUsage, jti: JtiUsage) -> (DayUs
 
 /// Whether a prediction that is read now has been silent so long that the Dispatcher is poked (protocol 2).
 #[must_use]
-pub const fn wants_poke(record: &PredictionRecord, now: UnixMillis) -> bool {
-    !record.status.is_terminal() && now.millis_since(record.heard_at) >= POKE_AFTER_MILLIS
+pub const fn needs_tick(record: &PredictionRecord, now: UnixMillis) -> bool {
+    !record.status.is_terminal() && now.millis_since(record.last_update_at) >= TICK_AFTER_MILLIS
 }
 
 /// When a row needs the Ledger's own alarm: to withdraw again, to ask for its state, or to be forgotten. One that the
 /// Dispatcher never acknowledged is asked for soon: the process died in the middle of its admission.
 #[must_use]
-pub fn wakes_at(record: &PredictionRecord) -> UnixMillis {
+pub fn next_wake_at(record: &PredictionRecord) -> UnixMillis {
     match record.completed_at {
         Some(completed_at) => completed_at.plus_millis(RETENTION_MILLIS),
-        None if record.withdrawing || !record.is_acknowledged() => record.heard_at.plus_millis(WITHDRAW_RETRY_MILLIS),
-        None => record.ask_at,
+        None if record.withdrawing || !record.is_acknowledged() => {
+            record.last_update_at.plus_millis(WITHDRAW_RETRY_MILLIS)
+        }
+        None => record.state_check_at,
     }
 }
 
@@ -104,7 +106,7 @@ mod tests {
     use super::*;
     use crate::ledger::admission::tests::{NOW, admit, credits, request, spec};
     use crate::ledger::{decide_admission, undo_admission};
-    use crate::limit::minute::Minute;
+    use crate::limit::minute_window::MinuteWindow;
     use proptest::prelude::*;
 
     fn ended(credits_used: &str) -> JobUpdate {
@@ -149,7 +151,7 @@ mod tests {
         let update = |sequence, stage| JobUpdate { sequence, stage, end: None, ..ended("0") };
         apply_update(&mut record, &update(1, Stage::Waiting), NOW);
         assert!(record.withdrawing);
-        assert_eq!(wakes_at(&record), NOW.plus_millis(WITHDRAW_RETRY_MILLIS));
+        assert_eq!(next_wake_at(&record), NOW.plus_millis(WITHDRAW_RETRY_MILLIS));
         apply_update(&mut record, &update(2, Stage::Submitting), NOW);
         assert!(!record.withdrawing);
     }
@@ -157,9 +159,9 @@ mod tests {
     #[test]
     fn what_was_never_acknowledged_is_asked_for_soon() {
         let mut record = record();
-        assert_eq!(wakes_at(&record), NOW.plus_millis(WITHDRAW_RETRY_MILLIS));
+        assert_eq!(next_wake_at(&record), NOW.plus_millis(WITHDRAW_RETRY_MILLIS));
         apply_update(&mut record, &JobUpdate { sequence: 1, stage: Stage::Waiting, end: None, ..ended("0") }, NOW);
-        assert_eq!(wakes_at(&record), record.ask_at);
+        assert_eq!(next_wake_at(&record), record.state_check_at);
     }
 
     #[test]
@@ -173,7 +175,7 @@ mod tests {
     #[test]
     fn what_the_dispatcher_has_lost_ends_as_unknown_and_counts_as_spent() {
         let mut record = record();
-        let update = lose(&record, NOW);
+        let update = build_lost_update(&record, NOW);
         assert!(apply_update(&mut record, &update, NOW));
         assert_eq!((record.failure, record.credits_used), (Some(Failure::OutcomeUnknown), Some(credits("2.5"))));
     }
@@ -201,7 +203,7 @@ mod tests {
             let mut spent = MicroCredits::ZERO;
             for (is_refused, used) in ends {
                 let usage = (day, JtiUsage::default());
-                let Ok(admission) = decide_admission(&request("1000"), usage, &mut Minute::default(), NOW) else { continue };
+                let Ok(admission) = decide_admission(&request("1000"), usage, &mut MinuteWindow::default(), NOW) else { continue };
                 let mut record = admission.records[0].clone();
                 if is_refused {
                     day = undo_admission(&record, admission.day, JtiUsage::default()).0;

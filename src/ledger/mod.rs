@@ -7,8 +7,8 @@ mod repeat;
 mod streams;
 
 pub use admission::{Admission, JtiUsage, decide_admission, undo_admission};
-pub use life::{apply_update, batch_status, lose, settle, wakes_at, wants_poke};
-pub use repeat::{KnownKey, Repeat, decide_repeat};
+pub use life::{apply_update, batch_status, build_lost_update, needs_tick, next_wake_at, settle};
+pub use repeat::{IdempotencyRecord, Replay, decide_replay};
 pub use streams::{OpenStreams, event_wait_millis};
 
 use crate::messages::{Caller, EnqueueRefusal, LedgerRefusal};

@@ -8,7 +8,7 @@ use crate::types::prediction::PredictionRecord;
 
 /// What is remembered of a key for 24 h, as one JSON document (`known_key_format_unchanged` pins it).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KnownKey {
+pub struct IdempotencyRecord {
     /// SHA-256 of path and body, in hexadecimal.
     pub hash: String,
     /// What was made.
@@ -20,28 +20,28 @@ pub struct KnownKey {
 
 /// What a repeated create is answered with.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Repeat {
+pub enum Replay {
     /// The predictions as they are now.
-    Present(Vec<PredictionRecord>),
+    Current(Vec<PredictionRecord>),
     /// A refusal.
     Refused(LedgerRefusal),
 }
 
 /// Decides what a create with a known key is answered with. `records` are the predictions that are left of it.
 #[must_use]
-pub fn decide_repeat(known: &KnownKey, hash: &str, records: Vec<PredictionRecord>) -> Repeat {
+pub fn decide_replay(known: &IdempotencyRecord, hash: &str, records: Vec<PredictionRecord>) -> Replay {
     if known.hash != hash {
-        return Repeat::Refused(LedgerRefusal::KeyMismatch);
+        return Replay::Refused(LedgerRefusal::KeyMismatch);
     }
     if records.is_empty() {
         // Forgotten by its owner; making it again is what the key prevents.
-        return Repeat::Refused(LedgerRefusal::NotFound);
+        return Replay::Refused(LedgerRefusal::NotFound);
     }
     // Unacknowledged or withdrawing: it may go as if it had never been.
     if records.iter().any(|record| !record.is_acknowledged() || record.withdrawing) {
-        return Repeat::Refused(LedgerRefusal::InProgress);
+        return Replay::Refused(LedgerRefusal::InProgress);
     }
-    Repeat::Present(records)
+    Replay::Current(records)
 }
 
 #[cfg(test)]
@@ -50,8 +50,8 @@ mod tests {
     use crate::ledger::admission::tests::{admit, request};
     use crate::types::time::UnixMillis;
 
-    fn known() -> KnownKey {
-        KnownKey { hash: "h".into(), job_ids: vec![JobId::new(UnixMillis(0), [1; 10])], batch_id: None }
+    fn known() -> IdempotencyRecord {
+        IdempotencyRecord { hash: "h".into(), job_ids: vec![JobId::new(UnixMillis(0), [1; 10])], batch_id: None }
     }
 
     #[test]
@@ -63,11 +63,11 @@ mod tests {
     #[test]
     fn a_repeat_shows_the_present_state_once_the_first_was_acknowledged() {
         let mut record = admit(&request("50")).unwrap().records.remove(0);
-        let refused = |refusal| Repeat::Refused(refusal);
-        assert_eq!(decide_repeat(&known(), "other", vec![record.clone()]), refused(LedgerRefusal::KeyMismatch));
-        assert_eq!(decide_repeat(&known(), "h", vec![record.clone()]), refused(LedgerRefusal::InProgress));
-        assert_eq!(decide_repeat(&known(), "h", Vec::new()), refused(LedgerRefusal::NotFound));
+        let refused = |refusal| Replay::Refused(refusal);
+        assert_eq!(decide_replay(&known(), "other", vec![record.clone()]), refused(LedgerRefusal::KeyMismatch));
+        assert_eq!(decide_replay(&known(), "h", vec![record.clone()]), refused(LedgerRefusal::InProgress));
+        assert_eq!(decide_replay(&known(), "h", Vec::new()), refused(LedgerRefusal::NotFound));
         record.sequence = 1;
-        assert_eq!(decide_repeat(&known(), "h", vec![record.clone()]), Repeat::Present(vec![record]));
+        assert_eq!(decide_replay(&known(), "h", vec![record.clone()]), Replay::Current(vec![record]));
     }
 }

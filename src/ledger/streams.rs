@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use crate::constants::{
-    EVENT_EAGER_MILLIS, EVENT_HEARTBEAT_MILLIS, EVENT_LOOK_MILLIS, EVENT_STREAMS_MAX, LEASE_MILLIS,
+    EVENT_EAGER_MILLIS, EVENT_HEARTBEAT_MILLIS, EVENT_POLL_MILLIS, EVENT_STREAMS_MAX, LEASE_MILLIS,
     STREAM_REOPEN_MILLIS,
 };
-use crate::limit::minute::whole_seconds;
+use crate::limit::minute_window::whole_seconds;
 use crate::messages::{LedgerRefusal, StreamId};
 use crate::types::ids::{JobId, RequestId};
 use crate::types::time::UnixMillis;
@@ -26,7 +26,7 @@ impl OpenStreams {
     ///
     /// # Errors
     /// [`LedgerRefusal::RateLimited`] when too many are open, or this prediction's was opened less than 10 s ago.
-    pub fn look(&mut self, stream: &StreamId, now: UnixMillis) -> Result<(), LedgerRefusal> {
+    pub fn renew(&mut self, stream: &StreamId, now: UnixMillis) -> Result<(), LedgerRefusal> {
         self.events.retain(|_, at| now.millis_since(*at) < LEASE_MILLIS);
         self.vendor.retain(|_, (_, opened, at)| {
             now.millis_since(*at) < LEASE_MILLIS || now.millis_since(*opened) < STREAM_REOPEN_MILLIS
@@ -78,7 +78,7 @@ impl OpenStreams {
 #[must_use]
 pub fn event_wait_millis(now: UnixMillis, opened: UnixMillis, written: UnixMillis, ends: UnixMillis) -> i32 {
     let is_eager = now.millis_since(opened) < EVENT_EAGER_MILLIS;
-    let look = if is_eager { EVENT_LOOK_MILLIS.0 } else { EVENT_LOOK_MILLIS.1 };
+    let look = if is_eager { EVENT_POLL_MILLIS.0 } else { EVENT_POLL_MILLIS.1 };
     let due = written.plus_millis(EVENT_HEARTBEAT_MILLIS).min(ends).millis_since(now);
     i32::try_from(due).unwrap_or(i32::MAX).clamp(1, look)
 }
@@ -99,15 +99,15 @@ mod tests {
     fn a_fifth_event_stream_waits_until_one_is_gone() {
         let mut open = OpenStreams::default();
         for number in 0..4 {
-            assert!(open.look(&stream(number, None), UnixMillis(0)).is_ok());
+            assert!(open.renew(&stream(number, None), UnixMillis(0)).is_ok());
         }
         let refused = LedgerRefusal::RateLimited { retry_after_secs: 10 };
-        assert_eq!(open.look(&stream(4, None), UnixMillis(0)), Err(refused));
-        assert!(open.look(&stream(0, None), UnixMillis(5_000)).is_ok());
+        assert_eq!(open.renew(&stream(4, None), UnixMillis(0)), Err(refused));
+        assert!(open.renew(&stream(0, None), UnixMillis(5_000)).is_ok());
         open.close(&stream(1, None), false);
-        assert!(open.look(&stream(4, None), UnixMillis(5_000)).is_ok());
+        assert!(open.renew(&stream(4, None), UnixMillis(5_000)).is_ok());
         // The two that never looked again are gone after their leases.
-        assert!(open.look(&stream(5, None), UnixMillis(10_000)).is_ok());
+        assert!(open.renew(&stream(5, None), UnixMillis(10_000)).is_ok());
     }
 
     #[test]
@@ -115,27 +115,27 @@ mod tests {
         let job_id = JobId::new(UnixMillis(0), [1; 10]);
         let mut open = OpenStreams::default();
         let (first, second) = (stream(1, Some(&job_id)), stream(2, Some(&job_id)));
-        assert!(open.look(&first, UnixMillis(0)).is_ok());
-        assert!(open.look(&first, UnixMillis(9_000)).is_ok());
-        assert_eq!(open.look(&second, UnixMillis(12_000)), Err(LedgerRefusal::RateLimited { retry_after_secs: 7 }));
+        assert!(open.renew(&first, UnixMillis(0)).is_ok());
+        assert!(open.renew(&first, UnixMillis(9_000)).is_ok());
+        assert_eq!(open.renew(&second, UnixMillis(12_000)), Err(LedgerRefusal::RateLimited { retry_after_secs: 7 }));
         open.close(&first, false);
-        assert!(open.look(&second, UnixMillis(12_000)).is_ok());
+        assert!(open.renew(&second, UnixMillis(12_000)).is_ok());
         open.close(&second, false);
-        assert_eq!(open.look(&first, UnixMillis(13_000)), Err(LedgerRefusal::RateLimited { retry_after_secs: 9 }));
+        assert_eq!(open.renew(&first, UnixMillis(13_000)), Err(LedgerRefusal::RateLimited { retry_after_secs: 9 }));
         let other = JobId::new(UnixMillis(0), [2; 10]);
         open.close(&first, true);
         let wait = Err(LedgerRefusal::RateLimited { retry_after_secs: 9 });
-        assert_eq!(open.look(&first, UnixMillis(13_000)), wait, "another stream's end changes nothing");
-        assert!(open.look(&stream(3, Some(&other)), UnixMillis(13_000)).is_ok());
+        assert_eq!(open.renew(&first, UnixMillis(13_000)), wait, "another stream's end changes nothing");
+        assert!(open.renew(&stream(3, Some(&other)), UnixMillis(13_000)).is_ok());
     }
 
     #[test]
     fn a_vendor_stream_that_the_vendor_was_not_asked_for_does_not_count_as_opened() {
         let job_id = JobId::new(UnixMillis(0), [1; 10]);
         let mut open = OpenStreams::default();
-        assert!(open.look(&stream(1, Some(&job_id)), UnixMillis(0)).is_ok());
+        assert!(open.renew(&stream(1, Some(&job_id)), UnixMillis(0)).is_ok());
         open.close(&stream(1, Some(&job_id)), true);
-        assert!(open.look(&stream(2, Some(&job_id)), UnixMillis(1)).is_ok());
+        assert!(open.renew(&stream(2, Some(&job_id)), UnixMillis(1)).is_ok());
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Pure arithmetic of limits: windows and poll plans. The clock is an argument.
 
-pub mod minute;
+pub mod minute_window;
 pub mod poll_plan;
 pub mod request_window;

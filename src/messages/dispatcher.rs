@@ -20,7 +20,7 @@ pub enum DispatcherRequest {
         #[serde(rename = "orders")]
         specs: Vec<JobSpec>,
         /// The user's share.
-        share: Share,
+        share: QueueShare,
         /// When the Ledger gives up.
         deadline: Deadline,
         /// When the token behind it was issued.
@@ -54,7 +54,8 @@ pub enum DispatcherRequest {
         job_id: JobId,
     },
     /// The vendor called our webhook for it.
-    Hook {
+    #[serde(rename = "hook")]
+    Webhook {
         /// Which.
         job_id: JobId,
     },
@@ -82,7 +83,7 @@ pub enum DispatcherRequest {
 
 /// A user's share of the queue and of the slots, by the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Share {
+pub struct QueueShare {
     /// The plan's name, for its pools.
     pub plan: String,
     /// Of the starts.

@@ -48,7 +48,8 @@ pub struct LedgerCall {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<Caller>,
     /// What is asked.
-    pub ask: LedgerRequest,
+    #[serde(rename = "ask")]
+    pub request: LedgerRequest,
 }
 
 /// The token behind a message: what a revocation can name, and the limit that the request counts against.
@@ -297,21 +298,22 @@ pub enum LedgerReply {
         /// As they are now.
         records: Vec<PredictionRecord>,
         /// The vendor is being asked: the edge may await the outcome.
-        #[serde(default)]
-        submitting: bool,
+        #[serde(rename = "submitting", default)]
+        is_submitting: bool,
         /// The batch, where it is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         batch_id: Option<BatchId>,
         /// The idempotency key was known.
-        #[serde(default)]
-        replayed: bool,
+        #[serde(rename = "replayed", default)]
+        is_replayed: bool,
     },
     /// A page.
     Page {
         /// Newest first.
         records: Vec<PredictionRecord>,
         /// Whether older ones exist.
-        more: bool,
+        #[serde(rename = "more")]
+        has_more: bool,
     },
     /// What the caller used.
     Account(AccountUsage),
@@ -320,7 +322,8 @@ pub enum LedgerReply {
         /// Newest first.
         files: Vec<FileRecord>,
         /// Whether older ones exist.
-        more: bool,
+        #[serde(rename = "more")]
+        has_more: bool,
     },
     /// Done, nothing to say.
     Done,

@@ -7,7 +7,7 @@ mod dispatcher;
 mod job_update;
 mod ledger;
 
-pub use dispatcher::{Anomalies, CreateOutcome, DispatcherReply, DispatcherRequest, EnqueueRefusal, Share};
+pub use dispatcher::{Anomalies, CreateOutcome, DispatcherReply, DispatcherRequest, EnqueueRefusal, QueueShare};
 pub use job_update::{JobEnd, JobUpdate, Stage};
 pub use ledger::{
     AccountUsage, Caller, CreateRequest, DayUsage, FileUse, IdempotencyKey, JtiCaps, LedgerCall, LedgerEnvelope,
@@ -134,7 +134,7 @@ mod tests {
         let caller =
             Caller { issued_at: UnixSeconds(4), jti: Some("j".into()), requests_per_minute: Some(60), proof: None };
         pinned(
-            &LedgerCall { caller: Some(caller), ask: LedgerRequest::Create(Box::new(create)) },
+            &LedgerCall { caller: Some(caller), request: LedgerRequest::Create(Box::new(create)) },
             json!({"caller": {"issued_at": 4, "jti": "j", "requests_per_minute": 60}, "ask": {"create": {
                 "user": user.as_str(), "orders": [order_json()],
                 "files": [{"order": 0, "pointer": "/image", "file_id": "file_01jh0000000000000000000000"}],
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn dispatcher_messages_format_unchanged() {
         let user = UserKey::new("i", "s");
-        let share = Share { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 20 };
+        let share = QueueShare { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 20 };
         pinned(
             &DispatcherRequest::Enqueue {
                 issued_at: Some(UnixSeconds(4)),

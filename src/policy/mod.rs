@@ -30,7 +30,7 @@ pub struct Policy {
     /// The price table: a model without a row is refused.
     pub models: BTreeMap<ModelId, ModelRules>,
     /// What the vendor grants the key.
-    pub key: KeyGrant,
+    pub key: VendorKeyLimits,
 }
 
 /// What each user of a plan may.
@@ -60,7 +60,7 @@ pub struct Plan {
 
 /// What the vendor grants the key.
 #[derive(Clone, Debug, PartialEq)]
-pub struct KeyGrant {
+pub struct VendorKeyLimits {
     /// Requests in any minute.
     pub requests_per_minute: u32,
     /// Predictions at a time.

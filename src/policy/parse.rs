@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::fields::{CREDITS_RULE, Fields, credits, is_plain};
-use super::{DEFAULT_PLAN, KeyGrant, ModelRules, Plan, Policy};
+use super::{DEFAULT_PLAN, ModelRules, Plan, Policy, VendorKeyLimits};
 use crate::constants::{POLICY_MAX_DEPTH, POLICY_NUMBER_MAX, WAIT_MAX_SECS};
 use crate::parse::json::parse_strict;
 use crate::types::credits::MicroCredits;
@@ -140,7 +140,7 @@ fn parse_plan_models(fields: &mut Fields<'_>, models: &BTreeMap<ModelId, ModelRu
     Some(Vec::new())
 }
 
-fn parse_key(value: &Value, problems: &mut Vec<String>) -> KeyGrant {
+fn parse_key(value: &Value, problems: &mut Vec<String>) -> VendorKeyLimits {
     let known = [
         "requests_per_minute",
         "concurrent_predictions",
@@ -149,7 +149,7 @@ fn parse_key(value: &Value, problems: &mut Vec<String>) -> KeyGrant {
         "queue",
     ];
     let mut fields = Fields::new("key", value, &known, problems);
-    let mut grant = KeyGrant {
+    let mut grant = VendorKeyLimits {
         requests_per_minute: fields.number("requests_per_minute", 60, 1..=POLICY_NUMBER_MAX),
         concurrent_predictions: fields.number("concurrent_predictions", 5, 1..=1_000),
         daily_credits: fields.optional("daily_credits", None, CREDITS_RULE, or_null(credits)),

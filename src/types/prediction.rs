@@ -164,9 +164,11 @@ pub struct PredictionRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_id: Option<BatchId>,
     /// When the last news arrived.
-    pub heard_at: UnixMillis,
+    #[serde(rename = "heard_at")]
+    pub last_update_at: UnixMillis,
     /// When the Dispatcher is asked, if no news arrives before.
-    pub ask_at: UnixMillis,
+    #[serde(rename = "ask_at")]
+    pub state_check_at: UnixMillis,
     /// The create was answered 503 and the Dispatcher has not said yet whether it has the prediction.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withdrawing: bool,
@@ -273,8 +275,8 @@ mod tests {
             jti: None,
             token_id: None,
             idempotency_key: None,
-            heard_at: UnixMillis(1_768_473_000_000),
-            ask_at: UnixMillis(1_768_474_000_000),
+            last_update_at: UnixMillis(1_768_473_000_000),
+            state_check_at: UnixMillis(1_768_474_000_000),
             batch_id: None,
             withdrawing: false,
         }

@@ -24,7 +24,7 @@ impl OutputRule {
 
     /// The same, without outputs in which `key_scan` finds a key.
     #[must_use]
-    pub fn hiding(self, key_scan: KeyScan) -> Self {
+    pub fn with_key_scan(self, key_scan: KeyScan) -> Self {
         Self { key_scan, ..self }
     }
 
@@ -126,7 +126,7 @@ mod tests {
     fn an_output_that_holds_the_key_is_dropped_and_the_others_stay() {
         let tail = "Zk3_9-Qw7ErT5yUi1OpA2sDf";
         let scan = KeyScan::new([&VendorKey::try_new(&format!("sk_live_{tail}")).unwrap()]);
-        let rule = OutputRule::for_upstream("https://api.vendor.example/v1").hiding(scan);
+        let rule = OutputRule::for_upstream("https://api.vendor.example/v1").with_key_scan(scan);
         let good = "https://cdn.vendor.example/a.png".to_owned();
         for leak in [tail.to_owned(), tail.replace('_', "%5F"), format!("a?sig={}", &tail[2..18])] {
             let outputs = vec![format!("https://cdn.vendor.example/{leak}"), good.clone()];

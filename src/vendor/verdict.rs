@@ -22,19 +22,19 @@ pub enum CreateVerdict {
         wait_millis: i64,
     },
     /// 401 or 402: the key is in trouble, not the prediction.
-    KeyTrouble,
+    KeyRefused,
     /// 403 or 404: this model is not ours.
     ModelRefused,
     /// 400 or 422: the input is wrong.
     InputRefused,
     /// Another 4xx: refused.
-    Refused,
+    OtherRefusal,
     /// A 5xx with the vendor's envelope: refused, and a failure of the vendor.
-    Failed,
+    VendorFailed,
     /// A 3xx: refused, and hostile or broken.
     Redirected,
     /// Nobody can tell whether the vendor has it.
-    Unknown(UnknownCause),
+    OutcomeUnknown(UnknownCause),
 }
 
 /// Why an outcome is unknown.
@@ -50,38 +50,38 @@ pub enum UnknownCause {
 #[derive(Clone, Debug, PartialEq)]
 pub enum PollVerdict {
     /// Where the prediction is.
-    Seen(VendorPrediction),
+    Found(VendorPrediction),
     /// 404 or 401: no such prediction for this key.
-    Missing,
+    NotFound,
     /// Not now: wait so many milliseconds with every poll.
     Throttled {
         /// Wait.
         wait_millis: i64,
     },
     /// The vendor failed, which says nothing about the prediction.
-    Failed,
+    VendorFailed,
 }
 
 /// Reads the answer to a create.
 #[must_use]
-pub fn of_create(answer: &VendorReply) -> CreateVerdict {
+pub fn read_create_reply(answer: &VendorReply) -> CreateVerdict {
     let response = match answer {
         VendorReply::Response(response) => response,
-        VendorReply::TimedOut | VendorReply::Broken => return CreateVerdict::Unknown(UnknownCause::NoAnswer),
+        VendorReply::TimedOut | VendorReply::Broken => return CreateVerdict::OutcomeUnknown(UnknownCause::NoAnswer),
     };
     match response.status {
-        200..=299 => accepted(response).unwrap_or(CreateVerdict::Unknown(UnknownCause::Unreadable)),
+        200..=299 => accepted(response).unwrap_or(CreateVerdict::OutcomeUnknown(UnknownCause::Unreadable)),
         429 => CreateVerdict::Throttled { wait_millis: wait_millis(response).unwrap_or(THROTTLE_DEFAULT_MILLIS) },
         503 if wait_millis(response).is_some() => {
             CreateVerdict::Throttled { wait_millis: wait_millis(response).unwrap_or(THROTTLE_DEFAULT_MILLIS) }
         }
-        401 | 402 => CreateVerdict::KeyTrouble,
+        401 | 402 => CreateVerdict::KeyRefused,
         403 | 404 => CreateVerdict::ModelRefused,
         400 | 422 => CreateVerdict::InputRefused,
-        400..=499 => CreateVerdict::Refused,
+        400..=499 => CreateVerdict::OtherRefusal,
         300..=399 => CreateVerdict::Redirected,
-        500..=599 if response.body.as_deref().is_some_and(is_error_envelope) => CreateVerdict::Failed,
-        _ => CreateVerdict::Unknown(UnknownCause::Unreadable),
+        500..=599 if response.body.as_deref().is_some_and(is_error_envelope) => CreateVerdict::VendorFailed,
+        _ => CreateVerdict::OutcomeUnknown(UnknownCause::Unreadable),
     }
 }
 
@@ -93,13 +93,15 @@ fn accepted(response: &VendorResponse) -> Option<CreateVerdict> {
 
 /// Reads the answer to a status request or a cancel.
 #[must_use]
-pub fn of_poll(answer: &VendorReply) -> PollVerdict {
-    let VendorReply::Response(response) = answer else { return PollVerdict::Failed };
+pub fn read_poll_reply(answer: &VendorReply) -> PollVerdict {
+    let VendorReply::Response(response) = answer else { return PollVerdict::VendorFailed };
     match response.status {
-        200..=299 => response.body.as_deref().and_then(read_prediction).map_or(PollVerdict::Failed, PollVerdict::Seen),
-        401 | 404 => PollVerdict::Missing,
+        200..=299 => {
+            response.body.as_deref().and_then(read_prediction).map_or(PollVerdict::VendorFailed, PollVerdict::Found)
+        }
+        401 | 404 => PollVerdict::NotFound,
         429 => PollVerdict::Throttled { wait_millis: wait_millis(response).unwrap_or(THROTTLE_DEFAULT_MILLIS) },
-        _ => PollVerdict::Failed,
+        _ => PollVerdict::VendorFailed,
     }
 }
 
@@ -139,7 +141,7 @@ mod tests {
 
     #[test]
     fn every_answer_to_a_create_means_what_the_table_says() {
-        let unreadable = CreateVerdict::Unknown(UnknownCause::Unreadable);
+        let unreadable = CreateVerdict::OutcomeUnknown(UnknownCause::Unreadable);
         let cases = [
             (429, "", None, CreateVerdict::Throttled { wait_millis: 5_000 }),
             (429, "", Some("7"), CreateVerdict::Throttled { wait_millis: 7_000 }),
@@ -147,16 +149,16 @@ mod tests {
             (429, "", Some("99999999999"), CreateVerdict::Throttled { wait_millis: 3_600_000 }),
             (503, "", Some("2"), CreateVerdict::Throttled { wait_millis: 2_000 }),
             (503, "", None, unreadable.clone()),
-            (503, ENVELOPE, None, CreateVerdict::Failed),
-            (401, ENVELOPE, None, CreateVerdict::KeyTrouble),
-            (402, ENVELOPE, None, CreateVerdict::KeyTrouble),
+            (503, ENVELOPE, None, CreateVerdict::VendorFailed),
+            (401, ENVELOPE, None, CreateVerdict::KeyRefused),
+            (402, ENVELOPE, None, CreateVerdict::KeyRefused),
             (403, ENVELOPE, None, CreateVerdict::ModelRefused),
             (404, "{\"detail\":\"x\"}", None, CreateVerdict::ModelRefused),
             (400, ENVELOPE, None, CreateVerdict::InputRefused),
             (422, "", None, CreateVerdict::InputRefused),
-            (409, "", None, CreateVerdict::Refused),
-            (451, "", None, CreateVerdict::Refused),
-            (500, ENVELOPE, None, CreateVerdict::Failed),
+            (409, "", None, CreateVerdict::OtherRefusal),
+            (451, "", None, CreateVerdict::OtherRefusal),
+            (500, ENVELOPE, None, CreateVerdict::VendorFailed),
             (500, "oops", None, unreadable.clone()),
             (599, "{\"detail\":\"x\"}", None, unreadable.clone()),
             (301, "", None, CreateVerdict::Redirected),
@@ -167,13 +169,17 @@ mod tests {
             (204, "", None, unreadable),
         ];
         for (status, body, retry_after, verdict) in cases {
-            assert_eq!(of_create(&answer(status, body, retry_after)), verdict, "{status} {body} {retry_after:?}");
+            assert_eq!(
+                read_create_reply(&answer(status, body, retry_after)),
+                verdict,
+                "{status} {body} {retry_after:?}"
+            );
         }
         for lost in [VendorReply::TimedOut, VendorReply::Broken] {
-            assert_eq!(of_create(&lost), CreateVerdict::Unknown(UnknownCause::NoAnswer));
+            assert_eq!(read_create_reply(&lost), CreateVerdict::OutcomeUnknown(UnknownCause::NoAnswer));
         }
         assert!(matches!(
-            of_create(&answer(200, r#"{"id":1,"status":"succeeded"}"#, None)),
+            read_create_reply(&answer(200, r#"{"id":1,"status":"succeeded"}"#, None)),
             CreateVerdict::Accepted { vendor_id, .. } if vendor_id == "1"
         ));
     }
@@ -187,15 +193,18 @@ mod tests {
             rate_limit_reset: None,
             body: None,
         };
-        assert_eq!(of_create(&VendorReply::Response(response)), CreateVerdict::Unknown(UnknownCause::Unreadable));
+        assert_eq!(
+            read_create_reply(&VendorReply::Response(response)),
+            CreateVerdict::OutcomeUnknown(UnknownCause::Unreadable)
+        );
     }
 
     #[test]
     fn a_poll_says_something_about_the_prediction_or_about_the_vendor() {
-        assert!(matches!(of_poll(&answer(200, r#"{"status":"failed"}"#, None)), PollVerdict::Seen(_)));
-        assert_eq!(of_poll(&answer(404, "", None)), PollVerdict::Missing);
-        assert_eq!(of_poll(&answer(401, "", None)), PollVerdict::Missing);
-        assert_eq!(of_poll(&answer(429, "", Some("3"))), PollVerdict::Throttled { wait_millis: 3_000 });
+        assert!(matches!(read_poll_reply(&answer(200, r#"{"status":"failed"}"#, None)), PollVerdict::Found(_)));
+        assert_eq!(read_poll_reply(&answer(404, "", None)), PollVerdict::NotFound);
+        assert_eq!(read_poll_reply(&answer(401, "", None)), PollVerdict::NotFound);
+        assert_eq!(read_poll_reply(&answer(429, "", Some("3"))), PollVerdict::Throttled { wait_millis: 3_000 });
         for failed in [
             answer(500, ENVELOPE, None),
             answer(200, "x", None),
@@ -203,7 +212,7 @@ mod tests {
             VendorReply::TimedOut,
             VendorReply::Broken,
         ] {
-            assert_eq!(of_poll(&failed), PollVerdict::Failed);
+            assert_eq!(read_poll_reply(&failed), PollVerdict::VendorFailed);
         }
     }
 }

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use valetkey::dispatcher::{Action, Dispatcher, JobState, KEY_ACCOUNT, KeyLimits, StoredState};
+use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, JobState, KEY_ACCOUNT, StoredState};
 use valetkey::limit::request_window::Lane;
-use valetkey::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobSpec, Share};
+use valetkey::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobSpec, QueueShare};
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
@@ -16,8 +16,8 @@ use valetkey::vendor::reply::{VendorReply, VendorResponse};
 
 const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
 
-fn limits() -> KeyLimits {
-    KeyLimits {
+fn limits() -> DispatcherLimits {
+    DispatcherLimits {
         requests_per_minute: 60,
         concurrent_predictions: 10,
         daily_credits: None,
@@ -40,7 +40,7 @@ fn spec(number: u8, prompt: &str) -> JobSpec {
     }
 }
 
-fn machine(limits: KeyLimits) -> Dispatcher {
+fn machine(limits: DispatcherLimits) -> Dispatcher {
     Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new(), 0)
 }
 
@@ -49,7 +49,7 @@ fn user() -> UserKey {
 }
 
 fn enqueue(machine: &mut Dispatcher, specs: Vec<JobSpec>) -> Result<(), EnqueueRefusal> {
-    let share = Share { plan: "default".into(), weight: 1, concurrent_predictions: 100, max_waiting: 100 };
+    let share = QueueShare { plan: "default".into(), weight: 1, concurrent_predictions: 100, max_waiting: 100 };
     machine.enqueue(&user(), specs, &share, Deadline::after(NOW, 1_600), false, NOW)
 }
 
@@ -74,7 +74,7 @@ fn running(count: u8) -> (Dispatcher, Vec<JobId>) {
         ids.push(spec.job_id.clone());
         enqueue(&mut machine, vec![spec]).unwrap();
         let _ = machine.due(NOW);
-        machine.submit_finished(&ids[usize::from(number)], &answer(201, RUNNING), NOW);
+        machine.finish_submit(&ids[usize::from(number)], &answer(201, RUNNING), NOW);
     }
     (machine, ids)
 }
@@ -100,7 +100,7 @@ fn a_cancel_with_a_final_response_is_not_repeated() {
         let (mut machine, ids) = running(1);
         machine.cancel(&ids[0], NOW);
         assert_eq!(cancels(&machine.due(NOW)), 1);
-        machine.cancel_finished(&ids[0], &answer(status, body), NOW);
+        machine.finish_cancel(&ids[0], &answer(status, body), NOW);
         assert_eq!(cancels(&machine.due(NOW.plus_millis(590_000))), 0, "{status} {body}");
     }
 }
@@ -115,8 +115,8 @@ fn a_failed_cancel_is_retried_with_back_off() {
         let actions = machine.due(now);
         for action in &actions {
             match action {
-                Action::Cancel { job_id, .. } => machine.cancel_finished(job_id, &answer(500, ""), now),
-                Action::Poll { job_id, .. } => machine.poll_finished(job_id, &answer(200, RUNNING), now),
+                Action::Cancel { job_id, .. } => machine.finish_cancel(job_id, &answer(500, ""), now),
+                Action::Poll { job_id, .. } => machine.finish_poll(job_id, &answer(200, RUNNING), now),
                 _ => {}
             }
         }
@@ -138,7 +138,7 @@ fn a_batch_with_an_ended_prediction_is_not_withdrawn() {
 
 #[test]
 fn the_queue_is_bounded_in_bytes() {
-    let mut machine = machine(KeyLimits { concurrent_predictions: 1, ..limits() });
+    let mut machine = machine(DispatcherLimits { concurrent_predictions: 1, ..limits() });
     let long = "p".repeat(1_000_000);
     let mut taken = 0;
     for number in 0..40 {
@@ -157,8 +157,8 @@ fn a_webhook_during_a_poll_makes_the_next_poll_earlier() {
     let (mut machine, ids) = running(1);
     let asked = NOW.plus_millis(400_000);
     assert!(machine.due(asked).iter().any(|action| matches!(action, Action::Poll { .. })));
-    machine.hook(&ids[0], asked.plus_millis(100));
-    machine.poll_finished(&ids[0], &answer(200, RUNNING), asked.plus_millis(200));
+    machine.receive_webhook(&ids[0], asked.plus_millis(100));
+    machine.finish_poll(&ids[0], &answer(200, RUNNING), asked.plus_millis(200));
     assert_eq!(machine.job(&ids[0]).unwrap().poll_at, asked.plus_millis(1_000));
 }
 
@@ -167,7 +167,7 @@ fn a_401_does_not_end_an_overdue_prediction() {
     for (status, ends) in [(401, false), (404, true)] {
         let (mut machine, ids) = running(1);
         let late = NOW.plus_millis(601_000);
-        machine.poll_finished(&ids[0], &answer(status, ""), late);
+        machine.finish_poll(&ids[0], &answer(status, ""), late);
         assert_eq!(machine.job(&ids[0]).is_none(), ends, "{status}");
     }
 }
@@ -179,8 +179,8 @@ fn the_alarm_fires_when_the_pause_of_a_model_expires() {
     // The second prediction is in flight when the first one's 404 pauses the model. A 429 returns it to the queue.
     let mut full = machine.clone();
     let _ = full.due(NOW);
-    full.submit_finished(&spec(1, "p").job_id, &answer(404, ""), NOW);
-    full.submit_finished(&spec(2, "p").job_id, &answer(429, ""), NOW);
+    full.finish_submit(&spec(1, "p").job_id, &answer(404, ""), NOW);
+    full.finish_submit(&spec(2, "p").job_id, &answer(429, ""), NOW);
     assert_eq!(full.job(&spec(2, "p").job_id).unwrap().state, JobState::Waiting);
     let mut now = NOW;
     let mut started = false;
@@ -199,8 +199,8 @@ fn the_alarm_fires_when_the_pause_of_a_model_expires() {
 fn an_unreadable_state_is_rebuilt_from_the_rows() {
     let (machine, ids) = running(2);
     let jobs: Vec<_> = ids.iter().map(|id| machine.job(id).unwrap().clone()).collect();
-    let state = StoredState::rebuilt(&jobs, &BTreeMap::new(), NOW);
-    let (spent, reserved) = state.accounts.of(KEY_ACCOUNT, spec(0, "p").day());
+    let state = StoredState::rebuild(&jobs, &BTreeMap::new(), NOW);
+    let (spent, reserved) = state.accounts.usage(KEY_ACCOUNT, spec(0, "p").day());
     assert_eq!((spent, reserved), (MicroCredits::ZERO, MicroCredits::parse("5").unwrap()));
     assert_eq!(state.window.earliest(Lane::Create, 60, NOW), NOW.plus_millis(61_000));
 }
@@ -214,7 +214,7 @@ fn requests_in_flight_survive_a_turn_that_could_not_be_stored() {
     enqueue(&mut before, vec![spec(2, "p")]).unwrap();
     let not_begun = before.due(NOW);
     let loaded = Dispatcher::load(limits(), StoredState::default(), vec![stored], Vec::new(), 0);
-    let mut after = loaded.with_work_of(before, &not_begun);
+    let mut after = loaded.resume_work_of(before, &not_begun);
     let _ = after.due(NOW);
     assert!(after.is_submitting(&spec(1, "p").job_id), "its fetch still reports here");
     assert!(after.job(&spec(2, "p").job_id).is_none());

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use valetkey::dispatcher::{Action, Dispatcher, KeyLimits, StoredState};
-use valetkey::messages::{Deadline, EnqueueRefusal, JobSpec, Share};
+use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, StoredState};
+use valetkey::messages::{Deadline, EnqueueRefusal, JobSpec, QueueShare};
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
@@ -49,7 +49,7 @@ fn vendor(status: &str) -> VendorReply {
 
 impl Day {
     fn new(requests_per_minute: usize, concurrent_predictions: usize) -> Self {
-        let limits = KeyLimits {
+        let limits = DispatcherLimits {
             requests_per_minute,
             concurrent_predictions,
             daily_credits: None,
@@ -100,14 +100,16 @@ impl Day {
     fn answer(&mut self, action: Action) {
         match action {
             Action::Submit { spec } => {
-                self.turn(|machine, now| _ = machine.submit_finished(&spec.job_id, &vendor("processing"), now));
+                self.turn(|machine, now| _ = machine.finish_submit(&spec.job_id, &vendor("processing"), now));
             }
             Action::Poll { job_id, .. } => {
                 let is_over = self.now.millis_since(self.started[&job_id]) >= RUN;
                 let answer = vendor(if is_over { "succeeded" } else { "processing" });
-                self.turn(|machine, now| machine.poll_finished(&job_id, &answer, now));
+                self.turn(|machine, now| machine.finish_poll(&job_id, &answer, now));
             }
-            Action::Deliver(delivery) => self.turn(|machine, _| machine.delivered(&delivery.user, &delivery.updates)),
+            Action::Deliver(delivery) => {
+                self.turn(|machine, _| machine.finish_delivery(&delivery.user, &delivery.updates))
+            }
             Action::Cancel { .. } | Action::FetchModels => {}
         }
     }
@@ -125,7 +127,7 @@ impl Day {
             max_seconds: 600,
         };
         self.created.insert(spec.job_id.clone(), self.now);
-        let share = Share { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 20 };
+        let share = QueueShare { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 20 };
         let (owner, deadline) = (UserKey::new("issuer", &user.to_string()), Deadline::after(self.now, 1_600));
         let created: Result<(), EnqueueRefusal> =
             self.turn(|machine, now| machine.enqueue(&owner, vec![spec], &share, deadline, false, now));

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use valetkey::dispatcher::{Action, Dispatcher, Job, JobState, KeyLimits, OutboxRow, StoredState};
-use valetkey::messages::{Deadline, JobSpec, Share};
+use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, Job, JobState, OutboxRow, StoredState};
+use valetkey::messages::{Deadline, JobSpec, QueueShare};
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
@@ -28,8 +28,8 @@ struct Crowd {
     starts: Vec<(UserKey, BTreeSet<UserKey>)>,
 }
 
-fn limits() -> KeyLimits {
-    KeyLimits {
+fn limits() -> DispatcherLimits {
+    DispatcherLimits {
         requests_per_minute: 100_000,
         max_waiting: 10_000,
         max_wait_millis: 1_000_000_000,
@@ -93,7 +93,7 @@ impl Crowd {
             max_seconds: 600,
         };
         let (weight, concurrent_predictions) = (self.weights[number], 1_000);
-        let share = Share { plan: "default".into(), weight, concurrent_predictions, max_waiting: 10_000 };
+        let share = QueueShare { plan: "default".into(), weight, concurrent_predictions, max_waiting: 10_000 };
         let deadline = Deadline::after(self.latest, 1_600);
         self.turn(|machine, now| machine.enqueue(&user(number), vec![spec], &share, deadline, false, now).unwrap());
     }
@@ -103,9 +103,11 @@ impl Crowd {
         match self.pending.remove(index) {
             Action::Submit { spec } => {
                 let answer = vendor::to_create(Vendor::Ended);
-                self.turn(|machine, now| _ = machine.submit_finished(&spec.job_id, &answer, now));
+                self.turn(|machine, now| _ = machine.finish_submit(&spec.job_id, &answer, now));
             }
-            Action::Deliver(delivery) => self.turn(|machine, _| machine.delivered(&delivery.user, &delivery.updates)),
+            Action::Deliver(delivery) => {
+                self.turn(|machine, _| machine.finish_delivery(&delivery.user, &delivery.updates))
+            }
             Action::Poll { .. } | Action::Cancel { .. } | Action::FetchModels => {}
         }
     }

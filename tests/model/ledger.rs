@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use valetkey::ledger::{
-    JtiUsage, KnownKey, Repeat, apply_update, decide_admission, decide_repeat, lose, settle, undo_admission,
+    IdempotencyRecord, JtiUsage, Replay, apply_update, build_lost_update, decide_admission, decide_replay, settle,
+    undo_admission,
 };
-use valetkey::limit::minute::Minute;
+use valetkey::limit::minute_window::MinuteWindow;
 use valetkey::messages::{
     CreateRequest, DayUsage, Deadline, IdempotencyKey, JobSpec, JobUpdate, LedgerRefusal, PlanLimits,
 };
@@ -22,8 +23,8 @@ const CREATES_A_MINUTE: u32 = 12;
 pub struct Ledger {
     pub records: BTreeMap<JobId, PredictionRecord>,
     days: BTreeMap<i64, DayUsage>,
-    minute: Minute,
-    keys: BTreeMap<String, KnownKey>,
+    minute: MinuteWindow,
+    keys: BTreeMap<String, IdempotencyRecord>,
     /// The time of each admitted prediction: an independent check of the rate limit.
     admitted: Vec<UnixMillis>,
 }
@@ -56,9 +57,9 @@ impl Ledger {
     pub fn admit(&mut self, request: &CreateRequest, now: UnixMillis) -> Result<Option<Vec<JobId>>, LedgerRefusal> {
         if let Some(known) = request.idempotency_key.as_ref().and_then(|key| self.keys.get(&key.value)) {
             let records = known.job_ids.iter().filter_map(|id| self.records.get(id).cloned()).collect();
-            return match decide_repeat(known, "h", records) {
-                Repeat::Present(_) => Ok(None),
-                Repeat::Refused(refusal) => Err(refusal),
+            return match decide_replay(known, "h", records) {
+                Replay::Current(_) => Ok(None),
+                Replay::Refused(refusal) => Err(refusal),
             };
         }
         let day = request.specs[0].day();
@@ -67,7 +68,7 @@ impl Ledger {
         let job_ids: Vec<JobId> = admission.records.iter().map(|record| record.job_id.clone()).collect();
         self.days.insert(day.0, admission.day);
         if let Some(key) = &request.idempotency_key {
-            let known = KnownKey { hash: "h".into(), job_ids: job_ids.clone(), batch_id: None };
+            let known = IdempotencyRecord { hash: "h".into(), job_ids: job_ids.clone(), batch_id: None };
             self.keys.insert(key.value.clone(), known);
         }
         self.records.extend(admission.records.into_iter().map(|record| (record.job_id.clone(), record)));
@@ -124,7 +125,7 @@ impl Ledger {
     /// Ends a prediction that the Dispatcher does not know, unless it is terminal.
     pub fn lose(&mut self, job_id: &JobId, now: UnixMillis) {
         if let Some(record) = self.records.get(job_id).filter(|record| !record.status.is_terminal()) {
-            let update = lose(record, now);
+            let update = build_lost_update(record, now);
             self.apply_update(&update, now);
         }
     }

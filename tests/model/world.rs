@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use valetkey::dispatcher::{Action, Dispatcher, Job, JobState, KEY_ACCOUNT, KeyLimits, OutboxRow, StoredState};
-use valetkey::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobSpec, JobUpdate, Share};
+use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, Job, JobState, KEY_ACCOUNT, OutboxRow, StoredState};
+use valetkey::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobSpec, JobUpdate, QueueShare};
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
@@ -94,8 +94,8 @@ pub struct World {
     sent: Vec<UnixMillis>,
 }
 
-pub fn limits() -> KeyLimits {
-    KeyLimits {
+pub fn limits() -> DispatcherLimits {
+    DispatcherLimits {
         requests_per_minute: REQUESTS,
         concurrent_predictions: SLOTS,
         daily_credits: MicroCredits::parse(KEY_DAILY),
@@ -107,8 +107,8 @@ pub fn limits() -> KeyLimits {
     }
 }
 
-pub fn share() -> Share {
-    Share { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 6 }
+pub fn share() -> QueueShare {
+    QueueShare { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 6 }
 }
 
 impl World {
@@ -150,7 +150,7 @@ impl World {
             }
         }
         self.tombstones.extend(changes.tombstones);
-        if changes.state {
+        if changes.is_state_changed {
             self.state = self.machine.stored_state().clone();
         }
         self.latest = self.latest.max(self.now);
@@ -211,7 +211,7 @@ impl World {
         let has_tombstone = specs.iter().any(|spec| self.tombstones.contains(&spec.job_id));
         let job_ids: Vec<JobId> = specs.iter().map(|spec| spec.job_id.clone()).collect();
         self.turn(|machine, now| machine.enqueue(user, specs.to_vec(), &share(), deadline, has_tombstone, now))?;
-        match self.turn(|machine, now| machine.present(&job_ids, now)) {
+        match self.turn(|machine, now| machine.report_jobs(&job_ids, now)) {
             DispatcherReply::Jobs(updates) => Ok(updates),
             reply => panic!("{reply:?}"),
         }
@@ -292,7 +292,7 @@ impl World {
             if self.ledger(&user).records.get(job_id).is_none_or(PredictionRecord::is_acknowledged) {
                 continue;
             }
-            match self.turn(|machine, now| machine.present(std::slice::from_ref(job_id), now)) {
+            match self.turn(|machine, now| machine.report_jobs(std::slice::from_ref(job_id), now)) {
                 // The withdrawal leaves a tombstone, which refuses an enqueue that is still in flight.
                 DispatcherReply::Jobs(updates) if updates.is_empty() => {
                     return self.pending.push(Work::Withdraw { user, job_ids });
@@ -313,15 +313,15 @@ impl World {
             Work::Action(Action::Submit { spec }) => {
                 *self.taken.entry(spec.job_id.clone()).or_default() += u32::from(vendor.accepts_create());
                 let answer = vendor::to_create(vendor);
-                self.turn(|machine, now| machine.submit_finished(&spec.job_id, &answer, now));
+                self.turn(|machine, now| machine.finish_submit(&spec.job_id, &answer, now));
             }
             Work::Action(Action::Poll { job_id, .. }) => {
                 let answer = vendor::to_poll(vendor);
-                self.turn(|machine, now| machine.poll_finished(&job_id, &answer, now));
+                self.turn(|machine, now| machine.finish_poll(&job_id, &answer, now));
             }
             Work::Action(Action::Cancel { job_id, .. }) => {
                 let answer = vendor::to_poll(vendor);
-                self.turn(|machine, now| machine.cancel_finished(&job_id, &answer, now));
+                self.turn(|machine, now| machine.finish_cancel(&job_id, &answer, now));
             }
             Work::Action(Action::Deliver(delivery)) => {
                 let (arrives, is_acknowledged) = vendor.message();
@@ -329,11 +329,11 @@ impl World {
                     self.apply_updates(&delivery.user, &delivery.updates);
                 }
                 self.turn(|machine, now| match is_acknowledged {
-                    true => machine.delivered(&delivery.user, &delivery.updates),
-                    false => machine.delivery_failed(&delivery.user, &delivery.updates, now),
+                    true => machine.finish_delivery(&delivery.user, &delivery.updates),
+                    false => machine.retry_delivery(&delivery.user, &delivery.updates, now),
                 });
             }
-            Work::Action(Action::FetchModels) => self.turn(|machine, now| machine.models_finished(None, now)),
+            Work::Action(Action::FetchModels) => self.turn(|machine, now| machine.finish_models(None, now)),
         }
     }
 
@@ -375,7 +375,7 @@ impl World {
             return;
         }
         let DispatcherReply::Jobs(updates) =
-            self.turn(|machine, now| machine.present(std::slice::from_ref(job_id), now))
+            self.turn(|machine, now| machine.report_jobs(std::slice::from_ref(job_id), now))
         else {
             return;
         };
@@ -411,7 +411,7 @@ impl World {
             }
             Step::Hook { pick } => {
                 let Some((id, _)) = self.pick(pick) else { return };
-                self.turn(|machine, now| machine.hook(&id, now));
+                self.turn(|machine, now| machine.receive_webhook(&id, now));
             }
             Step::Ask { pick } => {
                 let Some((id, user)) = self.pick(pick) else { return };
@@ -431,7 +431,7 @@ impl World {
     }
 
     pub fn check(&self) {
-        let open = self.machine.slots_held();
+        let open = self.machine.held_slots();
         let unknown = self.jobs.values().filter(|job| job.state == JobState::Unknown).count();
         assert!(open.saturating_sub(unknown) <= SLOTS, "more than the slots: {open}, unknown {unknown}");
         assert!(self.taken.values().all(|count| *count <= 1), "paid twice");
@@ -447,7 +447,7 @@ impl World {
     fn check_key_account(&self) {
         let days: BTreeSet<_> = self.owners.values().map(|(_, spec)| spec.day()).collect();
         for day in days {
-            let (spent, reserved) = self.state.accounts.of(KEY_ACCOUNT, day);
+            let (spent, reserved) = self.state.accounts.usage(KEY_ACCOUNT, day);
             let open = self.jobs.values().filter(|job| job.state != JobState::Unknown && job.spec.day() == day);
             assert_eq!(
                 reserved.micros(),
@@ -481,7 +481,7 @@ impl World {
             self.check();
         }
         assert!(self.jobs.is_empty(), "left over: {:?}", self.jobs);
-        assert!(self.outbox.values().all(|row| row.dead), "not told: {:?}", self.outbox);
+        assert!(self.outbox.values().all(|row| row.is_dead), "not told: {:?}", self.outbox);
         for (user, job_ids) in &self.creates {
             let kept = job_ids.iter().filter(|id| self.ledgers[user].records.contains_key(id)).count();
             assert!(kept == 0 || kept == job_ids.len(), "a part of a batch");

@@ -28,7 +28,7 @@ use valetkey::vendor::reply::{
     Progress, VendorPrediction, VendorReply, VendorResponse, is_error_envelope, read_file_id, read_prediction,
 };
 use valetkey::vendor::request;
-use valetkey::vendor::verdict::{CreateVerdict, PollVerdict, of_create, of_poll};
+use valetkey::vendor::verdict::{CreateVerdict, PollVerdict, read_create_reply, read_poll_reply};
 use valetkey_fuzz::json;
 use valetkey_fuzz::settings::VENDOR_KEY;
 
@@ -82,24 +82,24 @@ fn check(data: &[u8]) {
 fn check_verdicts(response: &VendorResponse) {
     let read = read_prediction(response.body.as_deref().unwrap());
     let is_wait = |wait_millis: i64| (1..=RETRY_AFTER_MAX_SECS * 1_000).contains(&wait_millis);
-    match of_create(&VendorReply::Response(response.clone())) {
+    match read_create_reply(&VendorReply::Response(response.clone())) {
         CreateVerdict::Accepted { vendor_id, prediction } => {
             assert!((200..300).contains(&response.status));
             assert_eq!((Some(&vendor_id), Some(&prediction)), (prediction.id.as_ref(), read.as_ref()));
         }
         CreateVerdict::Throttled { wait_millis } => assert!(is_wait(wait_millis), "{wait_millis}"),
         CreateVerdict::Redirected => assert!((300..400).contains(&response.status)),
-        CreateVerdict::Unknown(_) => assert!(!(300..500).contains(&response.status)),
-        CreateVerdict::Failed => assert!((500..600).contains(&response.status)),
-        CreateVerdict::KeyTrouble
+        CreateVerdict::OutcomeUnknown(_) => assert!(!(300..500).contains(&response.status)),
+        CreateVerdict::VendorFailed => assert!((500..600).contains(&response.status)),
+        CreateVerdict::KeyRefused
         | CreateVerdict::ModelRefused
         | CreateVerdict::InputRefused
-        | CreateVerdict::Refused => assert!((400..500).contains(&response.status)),
+        | CreateVerdict::OtherRefusal => assert!((400..500).contains(&response.status)),
     }
-    match of_poll(&VendorReply::Response(response.clone())) {
-        PollVerdict::Seen(prediction) => assert_eq!(Some(prediction), read),
+    match read_poll_reply(&VendorReply::Response(response.clone())) {
+        PollVerdict::Found(prediction) => assert_eq!(Some(prediction), read),
         PollVerdict::Throttled { wait_millis } => assert!(is_wait(wait_millis), "{wait_millis}"),
-        PollVerdict::Missing | PollVerdict::Failed => {}
+        PollVerdict::NotFound | PollVerdict::VendorFailed => {}
     }
 }
 
@@ -123,7 +123,7 @@ fn check_prediction(prediction: &VendorPrediction) {
     assert!(prediction.credits_used.is_none_or(|credits| MicroCredits::from_micros(credits.micros()) == Some(credits)));
     check_is_read_again(prediction);
 
-    let output = OutputRule::for_upstream(VENDOR).hiding(SCAN.clone()).keep(prediction.output.clone());
+    let output = OutputRule::for_upstream(VENDOR).with_key_scan(SCAN.clone()).keep(prediction.output.clone());
     assert!(output.len() <= OUTPUTS_MAX);
     for text in &output {
         assert!(prediction.output.contains(text) && text.chars().count() <= OUTPUT_URL_MAX_CHARS);
@@ -177,8 +177,8 @@ fn record(prediction: &VendorPrediction, output: Vec<String>) -> PredictionRecor
         jti: None,
         idempotency_key: None,
         batch_id: None,
-        heard_at: UnixMillis(0),
-        ask_at: UnixMillis(0),
+        last_update_at: UnixMillis(0),
+        state_check_at: UnixMillis(0),
         withdrawing: false,
     }
 }

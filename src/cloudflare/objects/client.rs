@@ -78,7 +78,7 @@ pub async fn ask_ledger(call: &Call<'_>, grant: &Grant, ask: LedgerRequest) -> R
         proof: call.proof.borrow().clone(),
         ..caller(grant)
     };
-    let answer = send(call.env, &grant.user, &LedgerCall { caller: Some(caller), ask }).await?;
+    let answer = send(call.env, &grant.user, &LedgerCall { caller: Some(caller), request: ask }).await?;
     call.rate.set(answer.rate);
     accepted(answer.reply).map_err(|rejection| with_callers_challenge(call, rejection))
 }
@@ -99,7 +99,7 @@ pub async fn check(
     proof: Option<ProofUse>,
 ) -> Result<LedgerReply, Rejection> {
     let caller = Caller { requests_per_minute, proof, ..caller(grant) };
-    Ok(send(env, &grant.user, &LedgerCall { caller: Some(caller), ask: LedgerRequest::Check }).await?.reply)
+    Ok(send(env, &grant.user, &LedgerCall { caller: Some(caller), request: LedgerRequest::Check }).await?.reply)
 }
 
 /// A refusal with what this caller is asked for, if it does not say so itself.
@@ -112,13 +112,13 @@ fn with_callers_challenge(call: &Call<'_>, rejection: Rejection) -> Rejection {
 
 /// Asks the caller's Ledger on behalf of a request that was counted before. Revocation is checked again.
 pub async fn ask_ledger_again(env: &Env, grant: &Grant, ask: LedgerRequest) -> Result<LedgerReply, Rejection> {
-    let answer = send(env, &grant.user, &LedgerCall { caller: Some(caller(grant)), ask }).await?;
+    let answer = send(env, &grant.user, &LedgerCall { caller: Some(caller(grant)), request: ask }).await?;
     accepted(answer.reply)
 }
 
 /// Tells a Ledger what must reach it whatever became of the caller's token.
 pub async fn tell_ledger(env: &Env, user: &UserKey, ask: LedgerRequest) -> Result<LedgerReply, Rejection> {
-    accepted(send(env, user, &LedgerCall { caller: None, ask }).await?.reply)
+    accepted(send(env, user, &LedgerCall { caller: None, request: ask }).await?.reply)
 }
 
 fn caller(grant: &Grant) -> Caller {
@@ -127,7 +127,7 @@ fn caller(grant: &Grant) -> Caller {
 
 async fn send(env: &Env, user: &UserKey, call: &LedgerCall) -> Result<LedgerEnvelope, Rejection> {
     let unavailable = || limiter_unavailable("ledger_unavailable");
-    let message = message(call, call.ask.holds_content()).map_err(|_| unavailable())?;
+    let message = message(call, call.request.holds_content()).map_err(|_| unavailable())?;
     let namespace = ledgers(env).map_err(|_| unavailable())?;
     let answer = platform::call_object(&namespace, user.as_str(), &message, ACK_TIMEOUT_MILLIS).await;
     answer.map_err(|_| unavailable())
@@ -223,7 +223,7 @@ fn rejection(refusal: LedgerRefusal) -> Rejection {
         }
         LedgerRefusal::QueueFull { retry_after_secs } => wait(Code::QueueFull, "queue", retry_after_secs),
         LedgerRefusal::UpstreamUnavailable { retry_after_secs } => {
-            wait(Code::UpstreamUnavailable, "vendor_rests", retry_after_secs)
+            wait(Code::UpstreamUnavailable, "vendor_paused", retry_after_secs)
         }
         LedgerRefusal::Unavailable => limiter_unavailable("dispatcher_unavailable"),
     }

@@ -10,7 +10,7 @@ use crate::cloudflare::objects::client::{
 use crate::cloudflare::runtime::platform;
 use crate::constants::{
     ACK_TIMEOUT_MILLIS, BATCH_BODY_MAX_BYTES, BATCH_MAX_DEPTH, BODY_MAX_DEPTH, CREATE_BODY_MAX_BYTES,
-    EVENT_LOOK_MILLIS, MILLIS_PER_SECOND, OTHER_BODY_MAX_BYTES, OUTCOME_WAIT_MILLIS,
+    EVENT_POLL_MILLIS, MILLIS_PER_SECOND, OTHER_BODY_MAX_BYTES, OUTCOME_WAIT_MILLIS,
 };
 use crate::ledger::batch_status;
 use crate::messages::{
@@ -152,7 +152,7 @@ async fn admit(
     let job_ids: Vec<JobId> = request.specs.iter().map(|spec| spec.job_id.clone()).collect();
     let files = request.files.clone();
     match ask_ledger(call, grant, LedgerRequest::Create(Box::new(request))).await {
-        Ok(LedgerReply::Created { records, submitting, batch_id, replayed }) => {
+        Ok(LedgerReply::Created { records, is_submitting: submitting, batch_id, is_replayed: replayed }) => {
             Ok(Created { records, submitting, batch_id, is_replayed: replayed })
         }
         Ok(LedgerReply::Refused(LedgerRefusal::UnknownFile { index })) => Err(unknown_file(files.get(index), is_batch)),
@@ -285,7 +285,7 @@ async fn wait_for_end(call: &Call<'_>, grant: &Grant, mut record: PredictionReco
         if left <= 0 {
             break;
         }
-        platform::sleep(left.min(EVENT_LOOK_MILLIS.0)).await;
+        platform::sleep(left.min(EVENT_POLL_MILLIS.0)).await;
         record = present(call, grant, record).await;
     }
     record

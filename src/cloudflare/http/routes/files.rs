@@ -81,7 +81,9 @@ pub async fn list(call: &Call<'_>, grant: &Grant) -> Result<Response, Rejection>
     let bad = || Rejection::parameter(Code::InvalidParameter, "list_parameter", "cursor");
     let before = cursor.map(|cursor| FileId::parse(&cursor).ok_or_else(bad)).transpose()?;
     let request = LedgerRequest::ListFiles { limit: list_limit(limit)?, before };
-    let LedgerReply::Files { files, more } = ask_ledger(call, grant, request).await? else { return Err(unexpected()) };
+    let LedgerReply::Files { files, has_more: more } = ask_ledger(call, grant, request).await? else {
+        return Err(unexpected());
+    };
     let next = files.last().filter(|_| more).map(|file| file.file_id.as_str());
     let data: Vec<Value> = files.iter().map(FileRecord::render).collect();
     Ok(Response::json(200, &json!({"data": data, "next_cursor": next})))

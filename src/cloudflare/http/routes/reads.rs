@@ -57,7 +57,7 @@ pub async fn delete(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Re
 /// `GET /v1/predictions?limit=&cursor=&status=`.
 pub async fn list(call: &Call<'_>, grant: &Grant) -> Result<Response, Rejection> {
     let request = list_request(call.url.query)?;
-    let LedgerReply::Page { records, more } = ask_ledger(call, grant, request).await? else {
+    let LedgerReply::Page { records, has_more: more } = ask_ledger(call, grant, request).await? else {
         return Err(unexpected());
     };
     // The cursor is the last id of the page: it says nothing that the page does not.

@@ -8,7 +8,7 @@ use crate::cloudflare::objects::client::{
 };
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, Relay, RelayEnd};
-use crate::constants::EVENT_LOOK_MILLIS;
+use crate::constants::EVENT_POLL_MILLIS;
 use crate::messages::{LedgerReply, LedgerRequest, StreamId};
 use crate::token::Grant;
 use crate::types::ids::JobId;
@@ -57,7 +57,7 @@ pub async fn open(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Repl
     let (env, grant) = (call.env.clone(), grant.clone());
     wasm_bindgen_futures::spawn_local(async move {
         loop {
-            match relay.ended_within(EVENT_LOOK_MILLIS.1).await {
+            match relay.ended_within(EVENT_POLL_MILLIS.1).await {
                 RelayEnd::Running => {}
                 RelayEnd::Ended => break,
                 RelayEnd::Leaked => {

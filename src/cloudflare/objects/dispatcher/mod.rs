@@ -21,7 +21,7 @@ use crate::cloudflare::runtime::deployment::{Deployment, deployment};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError, Sql};
 use crate::constants::{ALARM_LATE_MILLIS, DELIVERY_LONGEST_MILLIS, TOMBSTONE_MILLIS};
-use crate::dispatcher::{Action, Delivery, Dispatcher as Machine, JobState, KeyLimits};
+use crate::dispatcher::{Action, Delivery, Dispatcher as Machine, DispatcherLimits, JobState};
 use crate::messages::{
     CreateOutcome, DispatcherReply, DispatcherRequest, JobSpec, LedgerCall, LedgerEnvelope, LedgerReply, LedgerRequest,
 };
@@ -119,7 +119,7 @@ impl DispatcherActor {
                 };
                 match self.turn(enqueue)? {
                     // The turn that took them may have started some: the Ledger is told where they are after it.
-                    Ok(()) => self.turn(|machine, now| machine.present(&job_ids, now)),
+                    Ok(()) => self.turn(|machine, now| machine.report_jobs(&job_ids, now)),
                     Err(refusal) => Ok(DispatcherReply::Refused(refusal)),
                 }
             }
@@ -128,26 +128,28 @@ impl DispatcherActor {
                 self.turn(|machine, now| machine.withdraw(&job_ids, has_tombstone, now))
             }
             DispatcherRequest::Cancel { job_id } => self.turn(|machine, now| machine.cancel(&job_id, now)),
-            DispatcherRequest::State { job_id } => self.turn(|machine, now| machine.present(&[job_id], now)),
+            DispatcherRequest::State { job_id } => self.turn(|machine, now| machine.report_jobs(&[job_id], now)),
             DispatcherRequest::QueuePositions { job_ids } => {
                 self.turn(|machine, now| DispatcherReply::QueuePositions(machine.queue_positions(&job_ids, now)))
             }
             DispatcherRequest::Outcome { job_id } => self.outcome(&job_id).await,
-            DispatcherRequest::Hook { job_id } => self.turn(|machine, now| {
-                machine.hook(&job_id, now);
+            DispatcherRequest::Webhook { job_id } => self.turn(|machine, now| {
+                machine.receive_webhook(&job_id, now);
                 DispatcherReply::Done
             }),
-            DispatcherRequest::Permit { job_id } => self.turn(|machine, now| machine.permit(job_id.as_ref(), now)),
+            DispatcherRequest::Permit { job_id } => {
+                self.turn(|machine, now| machine.grant_permit(job_id.as_ref(), now))
+            }
             DispatcherRequest::Tick => self.turn(|_, _| DispatcherReply::Done),
             DispatcherRequest::Models => self.turn(|machine, _| {
-                machine.want_models();
+                machine.request_models();
                 DispatcherReply::Models(machine.models().map(<[_]>::to_vec))
             }),
             DispatcherRequest::RevokeAll { issued_by } => self.turn(|machine, _| {
                 machine.revoke_all(issued_by);
                 DispatcherReply::Done
             }),
-            DispatcherRequest::Revoked => self.turn(|machine, _| DispatcherReply::Revoked(machine.revoked_by())),
+            DispatcherRequest::Revoked => self.turn(|machine, _| DispatcherReply::Revoked(machine.revoked_before())),
             DispatcherRequest::Anomalies => self.turn(|machine, _| DispatcherReply::Anomalies(machine.anomalies())),
         }
     }
@@ -173,7 +175,7 @@ impl DispatcherActor {
         let changes = machine.take_changes();
         if let Err(error) = self.store()?.store(&machine, &changes, now.plus_millis(TOMBSTONE_MILLIS)) {
             // What is stored counts; what is under way already still reports to this instance.
-            *slot = self.load().ok().map(|stored| stored.with_work_of(machine, &actions));
+            *slot = self.load().ok().map(|stored| stored.resume_work_of(machine, &actions));
             return Err(error);
         }
         let next_due = machine.next_due(now);
@@ -193,11 +195,11 @@ impl DispatcherActor {
 
     fn load(&self) -> Outcome<Machine> {
         let deployment = self.deployment()?;
-        let limits = KeyLimits {
+        let limits = DispatcherLimits {
             key_fingerprint: deployment.config.vendor_key.fingerprint(),
             outputs: OutputRule::for_upstream(deployment.config.upstream_url.as_str())
-                .hiding(deployment.key_scan.clone()),
-            ..KeyLimits::new(&deployment.config.policy)
+                .with_key_scan(deployment.key_scan.clone()),
+            ..DispatcherLimits::new(&deployment.config.policy)
         };
         let machine = self.store()?.load(limits, platform::now())?;
         if machine.anomalies().unreadable > 0 {
@@ -231,12 +233,12 @@ impl DispatcherActor {
             Action::Poll { job_id, vendor_id, vendor_key_fingerprint } => {
                 let reply =
                     self.send(|base| request::status(base, &vendor_id), vendor_key_fingerprint.as_deref()).await?;
-                self.turn(|machine, now| machine.poll_finished(&job_id, &reply, now))
+                self.turn(|machine, now| machine.finish_poll(&job_id, &reply, now))
             }
             Action::Cancel { job_id, vendor_id, vendor_key_fingerprint } => {
                 let reply =
                     self.send(|base| request::cancel(base, &vendor_id), vendor_key_fingerprint.as_deref()).await?;
-                self.turn(|machine, now| machine.cancel_finished(&job_id, &reply, now))
+                self.turn(|machine, now| machine.finish_cancel(&job_id, &reply, now))
             }
             Action::Deliver(delivery) => self.deliver(&delivery).await,
             Action::FetchModels => {
@@ -246,7 +248,7 @@ impl DispatcherActor {
                     }
                     _ => None,
                 };
-                self.turn(|machine, now| machine.models_finished(models, now))
+                self.turn(|machine, now| machine.finish_models(models, now))
             }
         }
     }
@@ -264,7 +266,7 @@ impl DispatcherActor {
             format!("{public_url}/hooks/{capability}")
         });
         let reply = self.send(|base| request::create(base, spec, webhook.as_deref()), None).await?;
-        let outcome = self.turn(|machine, now| machine.submit_finished(&spec.job_id, &reply, now))?;
+        let outcome = self.turn(|machine, now| machine.finish_submit(&spec.job_id, &reply, now))?;
         let mut outcomes = self.outcomes.borrow_mut();
         while outcomes.len() >= OUTCOMES_KEPT {
             outcomes.pop_first();
@@ -275,7 +277,8 @@ impl DispatcherActor {
 
     /// Tells a Ledger, then the edges that wait for these predictions: what they read next is what they were told.
     async fn deliver(self: &Rc<Self>, delivery: &Delivery) -> Outcome<()> {
-        let message = LedgerCall { caller: None, ask: LedgerRequest::JobUpdates { updates: delivery.updates.clone() } };
+        let message =
+            LedgerCall { caller: None, request: LedgerRequest::JobUpdates { updates: delivery.updates.clone() } };
         let message = client::message(&message, true)?;
         let namespace = ledgers(&self.env)?;
         let answer =
@@ -283,9 +286,9 @@ impl DispatcherActor {
         let is_done = matches!(answer, Ok(LedgerEnvelope { reply: LedgerReply::Done, .. }));
         let told = self.turn(|machine, now| {
             if is_done {
-                machine.delivered(&delivery.user, &delivery.updates);
+                machine.finish_delivery(&delivery.user, &delivery.updates);
             } else {
-                machine.delivery_failed(&delivery.user, &delivery.updates, now);
+                machine.retry_delivery(&delivery.user, &delivery.updates, now);
             }
         });
         for update in &delivery.updates {

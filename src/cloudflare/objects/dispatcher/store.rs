@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{PlatformError, Sql, Statement};
 use crate::constants::QUARANTINE_ATTEMPTS;
-use crate::dispatcher::{Changes, Dispatcher as Machine, KeyLimits, StoredState};
+use crate::dispatcher::{Changes, Dispatcher as Machine, DispatcherLimits, StoredState};
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
@@ -40,7 +40,7 @@ impl DispatcherStore {
 
     /// The machine as it was stored. A row that cannot be read is left alone, since a newer version may read it, and is
     /// taken out when it was met five times (protocol 3).
-    pub fn load(&self, limits: KeyLimits, now: UnixMillis) -> Result<Machine, PlatformError> {
+    pub fn load(&self, limits: DispatcherLimits, now: UnixMillis) -> Result<Machine, PlatformError> {
         let state: Vec<Doc> = self.sql.rows("SELECT name AS id, doc FROM state", &[])?;
         let (jobs, bad_jobs) = self.docs("jobs")?;
         let state = match state.first().map(|row| (row, serde_json::from_str(&row.doc))) {
@@ -50,7 +50,7 @@ impl DispatcherStore {
                 log::alert("state_unreadable");
                 let keep = "INSERT OR REPLACE INTO quarantine (name, doc, attempts) VALUES ('state', ?, 1)";
                 self.sql.transaction(&[Statement::new(keep, [json!(row.doc)])])?;
-                StoredState::rebuilt(&jobs, &limits.pools, now)
+                StoredState::rebuild(&jobs, &limits.pools, now)
             }
         };
         let (outbox, bad_news) = self.docs("outbox")?;
@@ -127,7 +127,7 @@ impl DispatcherStore {
                 [json!(now), json!(changes.tombstones.len().saturating_mul(2))],
             ));
         }
-        if changes.state {
+        if changes.is_state_changed {
             let doc = serde_json::to_string(machine.stored_state()).map_err(|_| PlatformError)?;
             statements
                 .push(Statement::new("INSERT OR REPLACE INTO state (name, doc) VALUES ('main', ?)", [json!(doc)]));

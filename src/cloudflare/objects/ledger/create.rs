@@ -11,10 +11,10 @@ use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{
     BATCH_RETENTION_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, IDEMPOTENCY_MILLIS, WITHDRAW_RETRY_MILLIS, WITHDRAWN_MILLIS,
 };
-use crate::ledger::{Admission, JtiUsage, KnownKey, Repeat, decide_admission, decide_repeat, undo_admission};
+use crate::ledger::{Admission, IdempotencyRecord, JtiUsage, Replay, decide_admission, decide_replay, undo_admission};
 use crate::messages::{
     Caller, CreateRequest, DayUsage, Deadline, DispatcherReply, DispatcherRequest, EnqueueRefusal, JobUpdate,
-    LedgerRefusal, LedgerReply, Share, Stage,
+    LedgerRefusal, LedgerReply, QueueShare, Stage,
 };
 use crate::types::ids::{BatchId, JobId};
 use crate::types::prediction::{PredictionRecord, Status};
@@ -63,7 +63,7 @@ impl LedgerActor {
             Err(refusal) => return Ok(LedgerReply::Refused(refusal)),
         };
         // 6
-        let share = Share {
+        let share = QueueShare {
             plan: request.limits.plan,
             weight: request.limits.weight,
             concurrent_predictions: request.limits.concurrent_predictions,
@@ -109,11 +109,11 @@ impl LedgerActor {
         let Some(key) = &request.idempotency_key else { return Ok(None) };
         let Some(known) = self.known_key(&key.value, now)? else { return Ok(None) };
         let records = self.store()?.predictions(&known.job_ids)?;
-        Ok(Some(match decide_repeat(&known, &key.hash, records) {
-            Repeat::Present(records) => {
+        Ok(Some(match decide_replay(&known, &key.hash, records) {
+            Replay::Current(records) => {
                 created(self.add_queue_positions(records, now).await?, None, known.batch_id, true)
             }
-            Repeat::Refused(refusal) => LedgerReply::Refused(refusal),
+            Replay::Refused(refusal) => LedgerReply::Refused(refusal),
         }))
     }
 
@@ -156,8 +156,11 @@ impl LedgerActor {
             writes.push(Write::Jti(&caps.jti, usage, caps.expires_at));
         }
         if let Some(key) = &request.idempotency_key {
-            let known =
-                KnownKey { hash: key.hash.clone(), job_ids: job_ids.to_vec(), batch_id: request.batch_id.clone() };
+            let known = IdempotencyRecord {
+                hash: key.hash.clone(),
+                job_ids: job_ids.to_vec(),
+                batch_id: request.batch_id.clone(),
+            };
             writes.push(Write::Mark(key_mark(&key.value), json!(known), now.plus_millis(IDEMPOTENCY_MILLIS)));
         }
         if let Some(batch_id) = &request.batch_id {
@@ -165,8 +168,8 @@ impl LedgerActor {
             writes.push(Write::Mark(batch_id.as_str().to_owned(), json!(job_ids), expires_at));
         }
         store.store(&writes)?;
-        if let Some(ask_at) = records.iter().map(|record| record.ask_at).min() {
-            self.arm(ask_at)?;
+        if let Some(state_check_at) = records.iter().map(|record| record.state_check_at).min() {
+            self.arm(state_check_at)?;
         }
         Ok(Ok(records))
     }
@@ -180,7 +183,7 @@ impl LedgerActor {
         let mut writes = Vec::new();
         for record in records.iter().filter(|record| !record.status.is_terminal()) {
             usage = undo_admission(record, usage.0, usage.1);
-            self.with_minute(now, |minute| minute.give_back_creates(1, record.created_at))?;
+            self.with_minute(now, |minute| minute.return_creates(1, record.created_at))?;
             writes.push(Write::Forget(&record.job_id));
         }
         writes.push(Write::Day(usage.0));
@@ -213,7 +216,7 @@ impl LedgerActor {
         }
         for record in &mut records {
             record.withdrawing = true;
-            record.heard_at = now;
+            record.last_update_at = now;
         }
         store.store(&records.iter().map(Write::Prediction).collect::<Vec<_>>())?;
         self.arm(now.plus_millis(WITHDRAW_RETRY_MILLIS))?;
@@ -254,7 +257,7 @@ fn created(
     replayed: bool,
 ) -> LedgerReply {
     let submitting = updates.is_some_and(|updates| updates.iter().any(|update| update.stage == Stage::Submitting));
-    LedgerReply::Created { records, submitting, batch_id, replayed }
+    LedgerReply::Created { records, is_submitting: submitting, batch_id, is_replayed: replayed }
 }
 
 fn withdrawn_mark(job_id: &JobId) -> String {

@@ -14,7 +14,7 @@ use crate::constants::{
     ALARM_LATE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, ISSUER_LEEWAY_MAX_SECS, ISSUER_OTHER_LIFETIME_MAX_SECS, LIST_MAX,
     SECONDS_PER_DAY, SILENCE_SLACK_MILLIS, WITHDRAW_RETRY_MILLIS,
 };
-use crate::ledger::{apply_update, lose, settle};
+use crate::ledger::{apply_update, build_lost_update, settle};
 use crate::messages::{DispatcherReply, DispatcherRequest, JobUpdate, LedgerReply, Revocation};
 use crate::types::ids::JobId;
 use crate::types::prediction::{PredictionRecord, Status};
@@ -67,7 +67,7 @@ impl LedgerActor {
             if record.status.is_terminal() {
                 store.store(&[Write::Forget(&record.job_id)])?;
             } else if record.withdrawing {
-                record.heard_at = now;
+                record.last_update_at = now;
                 store.store(&[Write::Prediction(&record)])?;
                 withdrawing.insert(self.siblings(record, now)?);
             } else {
@@ -101,9 +101,9 @@ impl LedgerActor {
     fn ask_about(self: &Rc<Self>, mut record: PredictionRecord, now: UnixMillis) -> Done<()> {
         if record.is_acknowledged() {
             log::alert("prediction_silent");
-            record.ask_at = now.plus_millis(SILENCE_SLACK_MILLIS);
+            record.state_check_at = now.plus_millis(SILENCE_SLACK_MILLIS);
         } else {
-            record.heard_at = now;
+            record.last_update_at = now;
         }
         self.store()?.store(&[Write::Prediction(&record)])?;
         let this = Rc::clone(self);
@@ -128,8 +128,8 @@ impl LedgerActor {
             // Withdrawn, so that a message which is still on its way finds a tombstone.
             return self.withdraw(&self.siblings(record, now)?).await;
         }
-        log::alert("prediction_lost");
-        self.apply_updates(&[lose(&record, now)], now)
+        log::alert("prediction_lost_by_dispatcher");
+        self.apply_updates(&[build_lost_update(&record, now)], now)
     }
 
     /// Refuses tokens from the next request on, and cancels what waits; what runs is paid and goes on (protocol 7).

@@ -21,11 +21,11 @@ use crate::cloudflare::objects::client::{ask_dispatcher, revoked_by};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError, Sql};
 use crate::constants::{
-    CLOCK_TOLERANCE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, LIST_MAX, POKE_AFTER_MILLIS, PROOF_SWEEP_MILLIS,
-    QUEUE_POSITION_FRESH_MILLIS, WITHDRAW_RETRY_MILLIS,
+    CLOCK_TOLERANCE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, LIST_MAX, PROOF_SWEEP_MILLIS, QUEUE_POSITION_FRESH_MILLIS,
+    TICK_AFTER_MILLIS, WITHDRAW_RETRY_MILLIS,
 };
-use crate::ledger::{KnownKey, OpenStreams, is_revoked, wants_poke};
-use crate::limit::minute::Minute;
+use crate::ledger::{IdempotencyRecord, OpenStreams, is_revoked, needs_tick};
+use crate::limit::minute_window::MinuteWindow;
 use crate::messages::{
     AccountUsage, Caller, DispatcherReply, DispatcherRequest, LedgerCall, LedgerEnvelope, LedgerRefusal, LedgerReply,
     LedgerRequest, ProofUse, Rate, StreamId,
@@ -51,7 +51,7 @@ pub(super) struct LedgerActor {
     /// When the marks of old proofs were last swept away.
     swept_at: Cell<UnixMillis>,
     /// The counts of the minute, once they were read.
-    minute: RefCell<Option<Minute>>,
+    minute: RefCell<Option<MinuteWindow>>,
     pub(super) revoked: RefCell<Option<Revoked>>,
     streams: RefCell<OpenStreams>,
     /// Places in the queue, with the time at which the Dispatcher told them.
@@ -158,7 +158,7 @@ impl LedgerActor {
             if let Some(proof) = &caller.proof {
                 // A row is not written for who has no request left; a repeated create finds what it has made all the same.
                 let may_repeat =
-                    matches!(&call.ask, LedgerRequest::Create(request) if request.idempotency_key.is_some());
+                    matches!(&call.request, LedgerRequest::Create(request) if request.idempotency_key.is_some());
                 if limit
                     .map(|limit| self.requests_left(limit, now))
                     .transpose()?
@@ -174,14 +174,14 @@ impl LedgerActor {
             }
         }
         // 2
-        if let LedgerRequest::Create(request) = call.ask {
+        if let LedgerRequest::Create(request) = call.request {
             return self.create(*request, call.caller.as_ref(), now).await;
         }
         if let Some(refusal) = self.count_request(limit, now)? {
             return Ok(refused(refusal));
         }
         // 3
-        match call.ask {
+        match call.request {
             LedgerRequest::Get { job_id } => self.get(&job_id, now).await,
             LedgerRequest::GetBatch { batch_id } => self.batch(&batch_id, now).await,
             LedgerRequest::List { limit, before, status } => self.list(limit, before.as_ref(), status, now).await,
@@ -244,7 +244,7 @@ impl LedgerActor {
     }
 
     /// Uses the counts of the minute, which are read with their first use.
-    pub(super) fn with_minute<R>(&self, now: UnixMillis, change: impl FnOnce(&mut Minute) -> R) -> Done<R> {
+    pub(super) fn with_minute<R>(&self, now: UnixMillis, change: impl FnOnce(&mut MinuteWindow) -> R) -> Done<R> {
         let mut slot = self.minute.borrow_mut();
         if slot.is_none() {
             *slot = Some(self.store()?.mark("minute", now)?.unwrap_or_default());
@@ -299,7 +299,7 @@ impl LedgerActor {
         if self.store()?.prediction(job_id)?.is_none() {
             return Ok(refused(LedgerRefusal::NotFound));
         }
-        let looked = self.streams.borrow_mut().look(stream, now);
+        let looked = self.streams.borrow_mut().renew(stream, now);
         match looked {
             Ok(()) => self.get(job_id, now).await,
             Err(refusal) => Ok(refused(refusal)),
@@ -307,7 +307,7 @@ impl LedgerActor {
     }
 
     fn poke_if_silent(self: &Rc<Self>, record: &PredictionRecord, now: UnixMillis) {
-        if wants_poke(record, now) && now.millis_since(self.poked_at.get()) >= POKE_AFTER_MILLIS {
+        if needs_tick(record, now) && now.millis_since(self.poked_at.get()) >= TICK_AFTER_MILLIS {
             self.poked_at.set(now);
             let this = Rc::clone(self);
             self.state.wait_until(async move {
@@ -355,7 +355,7 @@ impl LedgerActor {
             return Ok(refused(LedgerRefusal::NotFound));
         }
         let records = self.add_queue_positions(records, now).await?;
-        Ok(LedgerReply::Created { records, submitting: false, batch_id: Some(batch_id.clone()), replayed: false })
+        Ok(LedgerReply::Created { records, is_submitting: false, batch_id: Some(batch_id.clone()), is_replayed: false })
     }
 
     async fn list(
@@ -366,19 +366,19 @@ impl LedgerActor {
         now: UnixMillis,
     ) -> Done<LedgerReply> {
         let (records, more) = cut(self.store()?.page(limit.clamp(1, LIST_MAX), before, status)?, limit);
-        Ok(LedgerReply::Page { records: self.add_queue_positions(records, now).await?, more })
+        Ok(LedgerReply::Page { records: self.add_queue_positions(records, now).await?, has_more: more })
     }
 
     fn file(&self, file_id: &FileId) -> Done<LedgerReply> {
         Ok(match self.store()?.file(file_id)? {
-            Some(file) => LedgerReply::Files { files: vec![file], more: false },
+            Some(file) => LedgerReply::Files { files: vec![file], has_more: false },
             None => refused(LedgerRefusal::NotFound),
         })
     }
 
     fn files(&self, limit: u32, before: Option<&FileId>) -> Done<LedgerReply> {
         let (files, more) = cut(self.store()?.files(limit.clamp(1, LIST_MAX), before)?, limit);
-        Ok(LedgerReply::Files { files, more })
+        Ok(LedgerReply::Files { files, has_more: more })
     }
 
     /// The Dispatcher decides; what it says is applied, and the prediction is returned as it is then.
@@ -417,7 +417,7 @@ impl LedgerActor {
         }))
     }
 
-    pub(super) fn known_key(&self, key: &str, now: UnixMillis) -> Done<Option<KnownKey>> {
+    pub(super) fn known_key(&self, key: &str, now: UnixMillis) -> Done<Option<IdempotencyRecord>> {
         self.store()?.mark(&key_mark(key), now)
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{PlatformError, Sql, Statement};
 use crate::constants::{RETENTION_MILLIS, SECONDS_PER_DAY, USAGE_DAYS};
-use crate::ledger::{JtiUsage, wakes_at};
+use crate::ledger::{JtiUsage, next_wake_at};
 use crate::messages::DayUsage;
 use crate::types::file::FileRecord;
 use crate::types::ids::{FileId, JobId};
@@ -255,7 +255,7 @@ impl Write<'_> {
                 let doc = serde_json::to_string(record).map_err(|_| PlatformError)?;
                 Statement::new(
                     "INSERT OR REPLACE INTO predictions (job_id, status, wakes_at, doc) VALUES (?, ?, ?, ?)",
-                    [json!(record.job_id), json!(record.status), json!(wakes_at(record)), json!(doc)],
+                    [json!(record.job_id), json!(record.status), json!(next_wake_at(record)), json!(doc)],
                 )
             }
             Self::Forget(job_id) => Statement::new("DELETE FROM predictions WHERE job_id = ?", [json!(job_id)]),

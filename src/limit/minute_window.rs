@@ -15,7 +15,7 @@ use crate::types::time::{UnixMillis, UnixSeconds};
 
 /// The counts of one user, stored as one JSON document (`minute_format_unchanged` pins it).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Minute {
+pub struct MinuteWindow {
     /// When a block of requests was drawn, and how many it held, oldest first.
     #[serde(default)]
     requests: VecDeque<(UnixMillis, u32)>,
@@ -40,7 +40,7 @@ pub struct Exhausted {
 /// Seconds for which a bucket of creates counts beyond its own: any part of it may be younger than 60 s.
 const CREATE_WINDOW_SECS: i64 = 60;
 
-impl Minute {
+impl MinuteWindow {
     /// Counts one request. `Ok(true)` when a block was drawn: the document must be stored before the request is served.
     ///
     /// # Errors
@@ -89,7 +89,7 @@ impl Minute {
     /// # Errors
     /// [`Exhausted`] when the limit does not leave room for all of them; nothing was counted.
     pub fn take_creates(&mut self, count: u32, limit: u32, now: UnixMillis) -> Result<(), Exhausted> {
-        self.find_room_for_creates(count, limit, now)?;
+        self.check_creates(count, limit, now)?;
         let second = self.advance(now).seconds();
         match self.creates.back_mut() {
             Some((at, before)) if *at == second => *before = before.saturating_add(count),
@@ -102,7 +102,7 @@ impl Minute {
     ///
     /// # Errors
     /// [`Exhausted`].
-    pub fn find_room_for_creates(&mut self, count: u32, limit: u32, now: UnixMillis) -> Result<(), Exhausted> {
+    pub fn check_creates(&mut self, count: u32, limit: u32, now: UnixMillis) -> Result<(), Exhausted> {
         let now = self.advance(now);
         let second = now.seconds();
         while self.creates.front().is_some_and(|(at, _)| !counts(*at, second)) {
@@ -125,7 +125,7 @@ impl Minute {
     }
 
     /// Gives back `count` creates that were refused further on.
-    pub fn give_back_creates(&mut self, count: u32, created_at: UnixMillis) {
+    pub fn return_creates(&mut self, count: u32, created_at: UnixMillis) {
         let second = created_at.seconds();
         if let Some((_, taken)) = self.creates.iter_mut().rev().find(|(at, _)| *at == second) {
             *taken = taken.saturating_sub(count);
@@ -186,17 +186,17 @@ mod tests {
 
     #[test]
     fn minute_format_unchanged() {
-        let mut minute = Minute::default();
+        let mut minute = MinuteWindow::default();
         minute.take_request(60, START).unwrap();
         minute.take_creates(2, 10, START).unwrap();
         let text = r#"{"requests":[[1768473000400,6]],"creates":[[1768473000,2]]}"#;
         assert_eq!(serde_json::to_string(&minute).unwrap(), text);
-        assert_eq!(serde_json::from_str::<Minute>("{}").unwrap(), Minute::default());
+        assert_eq!(serde_json::from_str::<MinuteWindow>("{}").unwrap(), MinuteWindow::default());
     }
 
     #[test]
     fn a_block_is_drawn_once_for_a_tenth_of_the_limit() {
-        let mut minute = Minute::default();
+        let mut minute = MinuteWindow::default();
         let drawn: Vec<bool> = (0..12).map(|_| minute.take_request(60, START).unwrap()).collect();
         assert_eq!(drawn.iter().filter(|drawn| **drawn).count(), 2);
         assert!(drawn[0] && drawn[6]);
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn what_a_block_did_not_serve_is_given_back() {
-        let mut minute = Minute::default();
+        let mut minute = MinuteWindow::default();
         let mut now = START;
         for _ in 0..20 {
             minute.take_request(18, now).unwrap();
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_limit_is_reached_exactly_and_comes_back_when_it_says() {
-        let mut minute = Minute::default();
+        let mut minute = MinuteWindow::default();
         for _ in 0..60 {
             minute.take_request(60, START).unwrap();
         }
@@ -228,10 +228,10 @@ mod tests {
 
     #[test]
     fn an_instance_that_died_costs_a_tenth_at_most() {
-        let mut minute = Minute::default();
+        let mut minute = MinuteWindow::default();
         minute.take_request(60, START).unwrap();
         let text = serde_json::to_string(&minute).unwrap();
-        let mut again: Minute = serde_json::from_str(&text).unwrap();
+        let mut again: MinuteWindow = serde_json::from_str(&text).unwrap();
         assert_eq!(again.requests_left(60, START).remaining, 54);
         let served = (0..100).filter(|_| again.take_request(60, START).is_ok()).count();
         assert_eq!(served, 54);
@@ -239,12 +239,12 @@ mod tests {
 
     #[test]
     fn a_batch_counts_whole_or_not_at_all() {
-        let mut minute = Minute::default();
+        let mut minute = MinuteWindow::default();
         minute.take_creates(8, 10, START).unwrap();
         let refused = minute.take_creates(3, 10, START.plus_millis(500)).unwrap_err();
         assert_eq!(refused.retry_after_secs, 61);
         minute.take_creates(2, 10, START).unwrap();
-        minute.give_back_creates(2, START);
+        minute.return_creates(2, START);
         assert_eq!(minute.creates_left(10, START).remaining, 2);
         assert_eq!(minute.creates_left(10, START).reset, UnixSeconds(1_768_473_061));
         assert!(minute.take_creates(10, 10, UnixSeconds(1_768_473_061).millis()).is_ok());
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn what_is_left_comes_back_in_the_moment_that_was_named() {
-        let mut minute = Minute::default();
+        let mut minute = MinuteWindow::default();
         for _ in 0..60 {
             minute.take_request(60, START).unwrap();
         }
@@ -266,29 +266,29 @@ mod tests {
 
     #[test]
     fn creates_of_one_second_are_one_count_and_given_back_as_one() {
-        let mut minute = Minute::default();
+        let mut minute = MinuteWindow::default();
         minute.take_creates(1, 10, START).unwrap();
         minute.take_creates(2, 10, START.plus_millis(500)).unwrap();
         assert_eq!(minute.creates, [(START.seconds(), 3)]);
-        minute.give_back_creates(3, START);
+        minute.return_creates(3, START);
         let left = minute.creates_left(10, START);
         assert_eq!((left.remaining, left.reset), (10, START.seconds()));
     }
 
     #[test]
     fn a_refused_batch_hears_of_the_first_second_that_has_room_for_it() {
-        let mut minute = Minute::default();
+        let mut minute = MinuteWindow::default();
         minute.take_creates(5, 10, START).unwrap();
         minute.take_creates(5, 10, START.plus_millis(10_000)).unwrap();
         for (count, retry_after_secs) in [(1, 41), (5, 41), (6, 51), (10, 51)] {
-            let refused = minute.find_room_for_creates(count, 10, START.plus_millis(20_000)).unwrap_err();
+            let refused = minute.check_creates(count, 10, START.plus_millis(20_000)).unwrap_err();
             assert_eq!(refused, Exhausted { retry_after_secs }, "{count}");
         }
     }
 
     #[test]
     fn a_minute_ends_with_what_counts_longest() {
-        let mut minute = Minute::default();
+        let mut minute = MinuteWindow::default();
         assert_eq!(minute.ends_at(), UnixMillis(0));
         minute.take_request(60, START).unwrap();
         assert_eq!(minute.ends_at(), START.plus_millis(65_000));
@@ -308,7 +308,7 @@ mod tests {
 
         #[test]
         fn no_sixty_seconds_hold_more_than_the_limit(limit in 1_u32..40, steps in steps()) {
-            let mut minute = Minute::default();
+            let mut minute = MinuteWindow::default();
             let (mut now, mut latest) = (START, START);
             // It has seen the clock before that steps back.
             minute.take_request(limit, START).unwrap();
@@ -341,7 +341,7 @@ mod tests {
 
         #[test]
         fn remaining_is_what_would_pass_now(limit in 1_u32..50, times in proptest::collection::vec(0_i64..4_000, 0..80)) {
-            let mut minute = Minute::default();
+            let mut minute = MinuteWindow::default();
             let mut now = START;
             for step in times {
                 now = now.plus_millis(step);
