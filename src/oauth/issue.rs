@@ -89,7 +89,7 @@ pub fn guest(
     id: &TokenId,
     now: UnixSeconds,
 ) -> Result<Issued, Refused> {
-    let leave = narrow(&Scope::ALL, None, None, wanted, id.as_str())?;
+    let leave = narrow(Scope::ALL, None, None, wanted, id.as_str())?;
     let token = NewToken {
         origin: GUEST_ISSUER,
         subject: guest.as_str(),

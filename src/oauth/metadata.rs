@@ -16,7 +16,7 @@ pub fn metadata(public_url: &str) -> Value {
         "jwks_uri": at("/.well-known/jwks.json"),
         "grant_types_supported": [GRANT_TYPE],
         "response_types_supported": [],
-        "scopes_supported": Scope::ALL.map(Scope::as_str),
+        "scopes_supported": Scope::ALL.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
         "token_endpoint_auth_methods_supported": ["none"],
         "revocation_endpoint_auth_methods_supported": ["none"],
         "dpop_signing_alg_values_supported": PROOF_ALGORITHMS.map(|algorithm| algorithm.as_str()),

@@ -3,35 +3,31 @@
 
 use serde_json::json;
 
-use crate::types::vocabulary::vocabulary;
-
-vocabulary! {
-    /// The `error` of an answer.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub enum OAuthError {
-        /// A parameter is missing, repeated or malformed, or the subject token is refused, whatever the reason.
-        InvalidRequest,
-        /// The body is not a form.
-        NotAForm,
-        /// The body is too large.
-        BodyTooLarge,
-        /// Another grant type than token exchange.
-        UnsupportedGrantType,
-        /// More than the subject token grants, or nothing that exists.
-        InvalidScope,
-        /// A token for somebody else.
-        InvalidTarget,
-        /// A proof of possession that is missing or refused.
-        InvalidProof,
-        /// The app has not shown that it is genuine.
-        InvalidClient,
-        /// A token that cannot be revoked.
-        UnsupportedTokenType,
-        /// The user's requests of this minute.
-        TooManyRequests,
-        /// What is needed to decide does not answer.
-        Unavailable,
-    }
+/// The `error` of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::VariantArray)]
+pub enum OAuthError {
+    /// A parameter is missing, repeated or malformed, or the subject token is refused, whatever the reason.
+    InvalidRequest,
+    /// The body is not a form.
+    NotAForm,
+    /// The body is too large.
+    BodyTooLarge,
+    /// Another grant type than token exchange.
+    UnsupportedGrantType,
+    /// More than the subject token grants, or nothing that exists.
+    InvalidScope,
+    /// A token for somebody else.
+    InvalidTarget,
+    /// A proof of possession that is missing or refused.
+    InvalidProof,
+    /// The app has not shown that it is genuine.
+    InvalidClient,
+    /// A token that cannot be revoked.
+    UnsupportedTokenType,
+    /// The user's requests of this minute.
+    TooManyRequests,
+    /// What is needed to decide does not answer.
+    Unavailable,
 }
 
 /// What an [`OAuthError`] looks like on the wire.
@@ -50,6 +46,9 @@ const fn wire(status: u16, error: &'static str, description: &'static str) -> OA
 }
 
 impl OAuthError {
+    /// Every error, in the order of the declaration.
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
     /// The one map from error to wire.
     #[must_use]
     pub const fn wire(self) -> OAuthWire {
@@ -111,7 +110,7 @@ mod tests {
 
     #[test]
     fn each_error_is_written_in_the_characters_of_rfc_6749() {
-        for error in OAuthError::ALL {
+        for error in OAuthError::ALL.iter().copied() {
             let wire = error.wire();
             let allowed = |byte: u8| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
             assert!(wire.description.bytes().all(allowed) && wire.error.bytes().all(allowed), "{error:?}");

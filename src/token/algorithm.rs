@@ -1,38 +1,37 @@
 //! The signature algorithms that an issuer may use: a closed list, matched by exact name (RFC 8725 section 3.1).
 
-use crate::types::vocabulary::vocabulary;
-
-vocabulary! {
-    /// A JWS algorithm. There is no `none`, nothing that encrypts, and nothing with a key that the token brings.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub enum Algorithm {
-        /// HMAC with SHA-256.
-        Hs256,
-        /// HMAC with SHA-384.
-        Hs384,
-        /// HMAC with SHA-512.
-        Hs512,
-        /// ECDSA on P-256 with SHA-256.
-        Es256,
-        /// ECDSA on P-384 with SHA-384.
-        Es384,
-        /// Ed25519 under its old name (RFC 8037).
-        EdDsa,
-        /// Ed25519 under its own name (RFC 9864). The signature is the same; the name in the token must be the key's.
-        Ed25519,
-        /// RSASSA-PKCS1-v1_5 with SHA-256.
-        Rs256,
-        /// RSASSA-PKCS1-v1_5 with SHA-384.
-        Rs384,
-        /// RSASSA-PKCS1-v1_5 with SHA-512.
-        Rs512,
-        /// RSASSA-PSS with SHA-256 and a salt of 32 bytes.
-        Ps256,
-        /// RSASSA-PSS with SHA-384 and a salt of 48 bytes.
-        Ps384,
-        /// RSASSA-PSS with SHA-512 and a salt of 64 bytes.
-        Ps512,
-    }
+/// A JWS algorithm. There is no `none`, nothing that encrypts, and nothing with a key that the token brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "UPPERCASE")]
+pub enum Algorithm {
+    /// HMAC with SHA-256.
+    Hs256,
+    /// HMAC with SHA-384.
+    Hs384,
+    /// HMAC with SHA-512.
+    Hs512,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// ECDSA on P-384 with SHA-384.
+    Es384,
+    /// Ed25519 under its old name (RFC 8037).
+    #[strum(serialize = "EdDSA")]
+    EdDsa,
+    /// Ed25519 under its own name (RFC 9864). The signature is the same; the name in the token must be the key's.
+    #[strum(serialize = "Ed25519")]
+    Ed25519,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    Rs512,
+    /// RSASSA-PSS with SHA-256 and a salt of 32 bytes.
+    Ps256,
+    /// RSASSA-PSS with SHA-384 and a salt of 48 bytes.
+    Ps384,
+    /// RSASSA-PSS with SHA-512 and a salt of 64 bytes.
+    Ps512,
 }
 
 /// What kind of key an algorithm needs.
@@ -51,30 +50,19 @@ pub enum KeyFamily {
 }
 
 impl Algorithm {
+    /// Every algorithm, in the order of the declaration.
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
     /// The name in a token's header, a JWK's `alg` and an issuer's `algorithms`.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Hs384 => "HS384",
-            Self::Hs512 => "HS512",
-            Self::Es256 => "ES256",
-            Self::Es384 => "ES384",
-            Self::EdDsa => "EdDSA",
-            Self::Ed25519 => "Ed25519",
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
-            Self::Ps256 => "PS256",
-            Self::Ps384 => "PS384",
-            Self::Ps512 => "PS512",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// The algorithm that `name` names, byte for byte: `rs256`, `RS256 ` and `none` name nothing.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
+        name.parse().ok()
     }
 
     /// The kind of key it needs.
@@ -104,7 +92,7 @@ mod tests {
     #[test]
     fn every_algorithm_is_found_by_its_own_name() {
         for algorithm in Algorithm::ALL {
-            assert_eq!(Algorithm::parse(algorithm.as_str()), Some(algorithm));
+            assert_eq!(Algorithm::parse(algorithm.as_str()), Some(*algorithm));
         }
     }
 

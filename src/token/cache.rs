@@ -14,7 +14,8 @@ use std::collections::{HashMap, VecDeque};
 use super::grant::Grant;
 use super::issuer::{Issuer, Purpose};
 use super::refusal::Refusal;
-use super::verify::{Possession, SignedToken, TokenHash, Verified, hash_token};
+use super::token_hash::{TokenHash, hash_token};
+use super::verify::{Possession, SignedToken, Verified};
 use crate::constants::{TOKEN_CACHE_ENTRIES, TOKEN_CACHE_LOOKS, TOKEN_MAX_BYTES};
 use crate::types::time::UnixSeconds;
 

@@ -4,39 +4,35 @@ use crate::types::credits::MicroCredits;
 use crate::types::ids::UserKey;
 use crate::types::model::ModelId;
 use crate::types::time::UnixSeconds;
-use crate::types::vocabulary::vocabulary;
 
-vocabulary! {
-    /// What a token lets its bearer do (contract 1, the scope column).
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Scope {
-        /// Create predictions.
-        Create,
-        /// Read one's predictions, the models and one's account.
-        Read,
-        /// Cancel and delete one's predictions.
-        Cancel,
-        /// Upload and manage one's files.
-        Files,
-    }
+/// What a token lets its bearer do (contract 1, the scope column).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum Scope {
+    /// Create predictions.
+    Create,
+    /// Read one's predictions, the models and one's account.
+    Read,
+    /// Cancel and delete one's predictions.
+    Cancel,
+    /// Upload and manage one's files.
+    Files,
 }
 
 impl Scope {
+    /// Every scope, in the order of the declaration.
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
     /// The word in `vk.scope`.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Read => "read",
-            Self::Cancel => "cancel",
-            Self::Files => "files",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// The scope that `text` names.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
+        text.parse().ok()
     }
 }
 

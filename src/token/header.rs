@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
 use super::issuer::Issuer;
+use super::key_id::is_key_id;
 use super::refusal::Refusal;
-use crate::constants::{TOKEN_HEADER_MAX_BYTES, TOKEN_KID_MAX_BYTES, TOKEN_MAX_DEPTH};
+use crate::constants::{TOKEN_HEADER_MAX_BYTES, TOKEN_MAX_DEPTH};
 use crate::parse::json::parse_strict_object;
 
 /// The members that every issuer's tokens may have.
@@ -56,44 +57,10 @@ impl Header {
             return Err(Refusal::UnexpectedHeaderMember);
         }
         let good = match self.members.get("typ") {
-            None => issuer.token_types.absent,
+            None => issuer.token_types.allow_absent(),
             Some(Value::String(typ)) => issuer.token_types.contains(typ),
             Some(_) => false,
         };
         if good { Ok(()) } else { Err(Refusal::WrongType) }
     }
-}
-
-/// The values of `typ` that an issuer's tokens have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TokenTypes {
-    /// Media types in lower case, without `application/`.
-    names: Vec<String>,
-    /// Whether a header without `typ` is accepted.
-    absent: bool,
-}
-
-impl TokenTypes {
-    /// From the configuration's list, in which `absent` stands for a header without `typ`.
-    pub fn new(list: &[String]) -> Self {
-        let absent = list.iter().any(|name| name == "absent");
-        Self { names: list.iter().filter(|name| *name != "absent").map(|name| media_type(name)).collect(), absent }
-    }
-
-    fn contains(&self, typ: &str) -> bool {
-        let typ = media_type(typ);
-        self.names.contains(&typ)
-    }
-}
-
-/// Media types are compared without regard to case, and `application/` may be left out (RFC 7515 section 4.1.9).
-fn media_type(text: &str) -> String {
-    let lower = text.to_ascii_lowercase();
-    lower.strip_prefix("application/").filter(|rest| !rest.contains('/')).map_or(lower.clone(), str::to_owned)
-}
-
-/// Whether `text` may be a `kid`: 1 to 128 letters, digits or `. _ : = + / -`.
-pub(super) fn is_key_id(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:=+/-".contains(&byte);
-    (1..=TOKEN_KID_MAX_BYTES).contains(&text.len()) && text.bytes().all(allowed)
 }

@@ -4,43 +4,34 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::algorithm::Algorithm;
-use super::header::TokenTypes;
 use super::key_set::KeySet;
 use super::refusal::Refusal;
 use super::remote_keys::RemoteKeys;
+use super::token_types::TokenTypes;
 use crate::types::time::UnixSeconds;
-use crate::types::vocabulary::vocabulary;
 
-vocabulary! {
-    /// What a token is presented for.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub enum Purpose {
-        /// Calling the API.
-        Access,
-        /// Getting a token of our own in exchange.
-        Exchange,
-        /// Operating the deployment.
-        Admin,
-        /// Showing that an app is genuine.
-        Attest,
-    }
+/// What a token is presented for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum Purpose {
+    /// Calling the API.
+    Access,
+    /// Getting a token of our own in exchange.
+    Exchange,
+    /// Operating the deployment.
+    Admin,
+    /// Showing that an app is genuine.
+    Attest,
 }
 
 impl Purpose {
-    /// The word in an issuer's `use`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Access => "access",
-            Self::Exchange => "exchange",
-            Self::Admin => "admin",
-            Self::Attest => "attest",
-        }
-    }
+    /// Every purpose, in the order of the declaration.
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 }
 
 /// The claim that says whom a token is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum AudienceClaim {
     /// `aud`, as RFC 7519 has it.
     Aud,
@@ -51,7 +42,8 @@ pub enum AudienceClaim {
 }
 
 /// Whether an issuer's tokens need a proof of possession (RFC 9449).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum ProofRule {
     /// A bound token needs one, another does not.
     Allowed,
@@ -60,7 +52,8 @@ pub enum ProofRule {
 }
 
 /// What an operator may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum AdminRight {
     /// Look.
     Read,

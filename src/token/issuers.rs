@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
-use super::header::{NEVER_ALLOWED_MEMBERS, TokenTypes};
+use super::header::NEVER_ALLOWED_MEMBERS;
 use super::issuer::{AdminRight, AudienceClaim, Issuer, ProofRule, Purpose};
 use super::issuer_keys::{SecretSource, parse_keys};
 use super::settings::Settings;
+use super::token_types::TokenTypes;
 use crate::constants::{
     ISSUER_ACCESS_LIFETIME_MAX_SECS, ISSUER_LEEWAY_DEFAULT_SECS, ISSUER_LEEWAY_MAX_SECS, ISSUER_LIFETIME_DEFAULT_SECS,
     ISSUER_OTHER_LIFETIME_MAX_SECS, ISSUERS_MAX_DEPTH, SETTING_TEXT_MAX_BYTES,
@@ -77,10 +78,9 @@ fn parse_issuer(settings: &mut Settings<'_>, members: &Map<String, Value>, secre
     let leeway_secs = settings.integer("leeway_secs", ISSUER_LEEWAY_DEFAULT_SECS, 0..=ISSUER_LEEWAY_MAX_SECS);
     let token_types = parse_token_types(settings);
     let extra_header_members = parse_extra_header_members(settings);
-    let claims = [("aud", AudienceClaim::Aud), ("azp", AudienceClaim::Azp), ("client_id", AudienceClaim::ClientId)];
-    let audience_claim = settings.word("audience_claim", &claims);
+    let audience_claim = settings.word("audience_claim", AudienceClaim::Aud);
     let plan_claim = settings.text("plan_claim", "plan", NAME_RULE, is_printable);
-    let proof = settings.word("dpop", &[("allowed", ProofRule::Allowed), ("required", ProofRule::Required)]);
+    let proof = settings.word("dpop", ProofRule::Allowed);
     let takes_proofs = |purpose: &Purpose| matches!(purpose, Purpose::Access | Purpose::Exchange);
     if proof == Some(ProofRule::Required) && purposes.as_ref().is_some_and(|list| !list.iter().all(takes_proofs)) {
         settings.problem("dpop", "is required of attest or admin, which come without proofs");
@@ -153,8 +153,8 @@ fn parse_algorithms(settings: &mut Settings<'_>) -> Option<Vec<Algorithm>> {
 
 fn parse_purposes(settings: &mut Settings<'_>) -> Option<Vec<Purpose>> {
     let Some(value) = settings.get("use") else { return Some(vec![Purpose::Access]) };
-    let parse = |text: &str| Purpose::ALL.into_iter().find(|purpose| purpose.as_str() == text);
-    let purposes = settings.list("use", value, "is not one of access, exchange, admin, attest", parse)?;
+    let rule = "is not one of access, exchange, admin, attest";
+    let purposes = settings.list("use", value, rule, |text| text.parse().ok())?;
     if purposes.is_empty() {
         settings.problem("use", "is empty");
     }
@@ -190,15 +190,11 @@ fn parse_admins(settings: &mut Settings<'_>) -> Option<BTreeMap<String, Vec<Admi
         settings.problem("admins", "is not an object");
         return None;
     };
-    let parse = |text: &str| match text {
-        "read" => Some(AdminRight::Read),
-        "write" => Some(AdminRight::Write),
-        _ => None,
-    };
     let mut admins = BTreeMap::new();
     for (index, (name, rights)) in members.iter().enumerate() {
         // The place instead of the name: an operator's address is nobody else's business.
-        let rights = settings.list(&format!("admins(entry {index})"), rights, "is not read or write", parse)?;
+        let place = format!("admins(entry {index})");
+        let rights = settings.list(&place, rights, "is not read or write", |text| text.parse().ok())?;
         admins.insert(name.clone(), rights);
     }
     Some(admins)

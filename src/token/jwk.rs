@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::algorithm::{Algorithm, KeyFamily};
 use super::compact::decode_base64url;
-use super::header::is_key_id;
+use super::key_id::is_key_id;
 use super::signature::VerifyingKey;
 use super::thumbprint::KeyThumbprint;
 

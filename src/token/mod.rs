@@ -30,6 +30,7 @@ mod issuer;
 mod issuer_keys;
 mod issuers;
 mod jwk;
+mod key_id;
 mod key_set;
 mod proof;
 mod refusal;
@@ -42,6 +43,8 @@ mod subject;
 #[cfg(test)]
 mod testing;
 mod thumbprint;
+mod token_hash;
+mod token_types;
 mod verify;
 
 pub use algorithm::{Algorithm, KeyFamily};

@@ -11,7 +11,7 @@ use super::jwk::{Key, Place};
 use super::signature::verify_signature;
 use super::subject::is_plain_text;
 use super::thumbprint::JwkThumbprint;
-use super::verify::TokenHash;
+use super::token_hash::TokenHash;
 use crate::constants::{
     PROOF_AGE_MAX_SECS, PROOF_AHEAD_MAX_SECS, PROOF_MAX_BYTES, PROOF_MAX_DEPTH, TOKEN_ID_MAX_CHARS,
 };
@@ -45,7 +45,8 @@ pub struct Proof {
 }
 
 /// What is wrong with a proof: a word for the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "proof_")]
 pub enum BadProof {
     /// None where one is needed, or more than one.
     Missing,
@@ -74,20 +75,8 @@ pub enum BadProof {
 impl BadProof {
     /// The word in the log.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing => "proof_missing",
-            Self::Form => "proof_form",
-            Self::Header => "proof_header",
-            Self::Algorithm => "proof_algorithm",
-            Self::Key => "proof_key",
-            Self::Signature => "proof_signature",
-            Self::Id => "proof_id",
-            Self::Method => "proof_method",
-            Self::Url => "proof_url",
-            Self::Time => "proof_time",
-            Self::TokenHash => "proof_token_hash",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

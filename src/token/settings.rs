@@ -4,8 +4,10 @@
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use serde_json::{Map, Value};
+use strum::VariantNames;
 
 /// The object at `path`, and the problems found so far.
 pub(super) struct Settings<'a> {
@@ -70,15 +72,14 @@ impl<'a> Settings<'a> {
         text
     }
 
-    /// One word of `words`; the first where it is missing.
-    pub fn word<T: Copy>(&mut self, member: &str, words: &[(&str, T)]) -> Option<T> {
-        let Some(value) = self.get(member) else { return words.first().map(|(_, meaning)| *meaning) };
-        let meaning = words.iter().find(|(word, _)| value == word).map(|(_, meaning)| *meaning);
-        if meaning.is_none() {
-            let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            self.problem(member, &format!("is not one of {}", words.join(", ")));
+    /// One of the names of `T`; `default` where it is missing.
+    pub fn word<T: FromStr + VariantNames>(&mut self, member: &str, default: T) -> Option<T> {
+        let Some(value) = self.get(member) else { return Some(default) };
+        let choice = value.as_str().and_then(|text| text.parse().ok());
+        if choice.is_none() {
+            self.problem(member, &format!("is not one of {}", T::VARIANTS.join(", ")));
         }
-        meaning
+        choice
     }
 
     /// A list of different strings that `parse` understands. `None`, with a problem, where it is not.

@@ -13,14 +13,8 @@ use super::refusal::Refusal;
 use super::remote_keys::RemoteKeys;
 use super::signature::verify_signature;
 use super::thumbprint::{JwkThumbprint, KeyThumbprint};
+use super::token_hash::{TokenHash, hash_token};
 use crate::types::time::UnixSeconds;
-
-/// SHA-256 over a whole token, signature included.
-pub(super) type TokenHash = [u8; 32];
-
-pub(super) fn hash_token(token: &str) -> TokenHash {
-    hmac_sha256::Hash::hash(token.as_bytes())
-}
 
 /// A token whose form, issuer, signature and claims are good. It grants nothing yet: [`SignedToken::held_with`] is the
 /// only way to its grant, so that nobody can forget a bound token's proof of possession.

@@ -197,7 +197,7 @@ fn held(
 ) -> Result<(), Refusal> {
     let mut fixture = Fixture::new();
     fixture.settings["dpop"] = json!(rule);
-    fixture.settings["use"] = json!([purpose.as_str()]);
+    fixture.settings["use"] = json!([<&str>::from(purpose)]);
     if let Some(prover) = bound {
         fixture.claims["cnf"] = prover.cnf();
     }
@@ -285,7 +285,8 @@ fn a_grant_allows_the_scopes_of_its_token_and_no_other() {
     let mut fixture = Fixture::new();
     fixture.claims["vk"] = json!({"scope": ["read", "files"]});
     let grant = fixture.verify().unwrap().grant;
-    assert_eq!(Scope::ALL.map(|scope| grant.allows(scope)), [false, true, false, true]);
+    let allowed: Vec<bool> = Scope::ALL.iter().map(|scope| grant.allows(*scope)).collect();
+    assert_eq!(allowed, [false, true, false, true]);
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn each_error_code_appears_in_some_operation() {
         .filter_map(|(_, code)| code)
         .collect();
     let codes = Code::ALL.into_iter().map(|code| code.wire().code);
-    let errors = OAuthError::ALL.into_iter().map(|error| error.wire().error);
+    let errors = OAuthError::ALL.iter().map(|error| error.wire().error);
     // Every path answers an unknown method with this code, so no operation lists it.
     let elsewhere = Code::MethodNotAllowed.wire().code;
     assert_eq!(all, codes.chain(errors).filter(|code| *code != elsewhere).collect());
@@ -172,12 +172,13 @@ fn a_create_answered_502_or_504_names_its_prediction() {
 #[test]
 fn the_token_endpoint_errors_and_descriptions_match_the_code() {
     let document = document();
-    let real: BTreeSet<_> = OAuthError::ALL.map(|error| error.wire().error.to_owned()).into();
+    let real: BTreeSet<_> = OAuthError::ALL.iter().map(|error| error.wire().error.to_owned()).collect();
     assert_eq!(words(&document["components"]["schemas"]["OAuthError"]["properties"]["error"]["enum"]), real);
     let known: BTreeSet<_> = OAuthError::ALL
+        .iter()
         .map(|error| error.wire())
         .map(|wire| (wire.status.to_string(), wire.error, wire.description))
-        .into();
+        .collect();
     let mut shown = BTreeSet::new();
     for path in ["/auth/token", "/auth/revoke"] {
         for (status, response) in document["paths"][path]["post"]["responses"].as_object().unwrap() {
@@ -220,7 +221,7 @@ fn statuses_failures_and_scopes_match_the_code() {
     assert_eq!(words(&schemas["PredictionStatus"]["enum"]), statuses);
     let failures: BTreeSet<_> = Failure::ALL.map(|failure| failure.as_str().to_owned()).into();
     assert_eq!(words(&schemas["PredictionErrorCode"]["enum"]), failures);
-    let scopes: BTreeSet<_> = Scope::ALL.map(|scope| scope.as_str().to_owned()).into();
+    let scopes: BTreeSet<_> = Scope::ALL.iter().map(|scope| scope.as_str().to_owned()).collect();
     assert_eq!(words(&schemas["Scope"]["enum"]), scopes);
 }
 

@@ -62,7 +62,7 @@ fn check_issuers(issuers: &[Issuer], value: &Value) {
         let is_symmetric = algorithms[0].is_symmetric();
         assert!(algorithms.iter().all(|algorithm| algorithm.is_symmetric() == is_symmetric));
         assert_eq!(is_symmetric, value["keys"].get("secret").is_some());
-        assert!(Purpose::ALL.into_iter().any(|purpose| issuer.serves(purpose)));
+        assert!(Purpose::ALL.iter().any(|purpose| issuer.serves(*purpose)));
         assert!(!(issuer.serves(Purpose::Attest) && issuer.serves(Purpose::Access)));
         for url in [Some(issuer.name()), issuer.remote_keys().map(|remote| remote.url())].into_iter().flatten() {
             let url = url::Url::parse(url).expect("a URL");
