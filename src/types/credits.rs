@@ -1,4 +1,4 @@
-//! Money: integer micro-credits inside, decimal strings in JSON (contract 2).
+//! Credits: integer micro-credits inside, decimal strings in JSON (contract 2).
 
 use std::fmt;
 
@@ -6,25 +6,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::constants::{MAX_CREDITS_MICROS, MICROS_PER_CREDIT};
 
-/// Micro-credits: millionths of a vendor credit, 0 … 10^15. Below 2^53, so that SQL's f64 holds them exactly.
+/// An amount in micro-credits, millionths of a vendor credit: 0 … 10^15. Below 2^53, so that SQL's f64 holds it exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MicroCredits(i64);
 
-/// Decimal places of a credit that are kept.
+/// Decimal places of a credit.
 const DECIMAL_PLACES: usize = 6;
 
 impl MicroCredits {
     /// No credits.
     pub const ZERO: Self = Self(0);
 
-    /// From whole micro-credits; `None` outside 0 … 10^15.
+    /// Returns an amount of whole micro-credits, or `None` outside 0 … 10^15.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Option<Self> {
         if micros >= 0 && micros <= MAX_CREDITS_MICROS { Some(Self(micros)) } else { None }
     }
 
-    /// Parses a decimal string such as `2.5`: digits, at most six of them after one point, nothing else.
+    /// Parses a decimal string such as `2.5`: digits, then optionally a point and one to six digits. Nothing else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (whole, fraction) = text.split_once('.').map_or((text, None), |(whole, rest)| (whole, Some(rest)));
@@ -37,25 +37,25 @@ impl MicroCredits {
         whole.checked_mul(MICROS_PER_CREDIT)?.checked_add(fraction).and_then(Self::from_micros)
     }
 
-    /// Whole micro-credits.
+    /// Returns the amount in micro-credits.
     #[must_use]
     pub const fn micros(self) -> i64 {
         self.0
     }
 
-    /// The sum, or `None` above 10^15.
+    /// Returns the sum, or `None` if it is above 10^15.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).and_then(Self::from_micros)
     }
 
-    /// The product, or `None` above 10^15.
+    /// Returns the product, or `None` if it is above 10^15.
     #[must_use]
     pub fn checked_mul(self, count: u32) -> Option<Self> {
         self.0.checked_mul(i64::from(count)).and_then(Self::from_micros)
     }
 
-    /// What is left of this after `other`, at least zero.
+    /// Returns the difference, or zero if `other` is larger.
     #[must_use]
     pub fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0).max(0))
@@ -63,7 +63,7 @@ impl MicroCredits {
 }
 
 impl fmt::Display for MicroCredits {
-    /// The shortest decimal: `2.5`, `45`, `0.000001`.
+    /// Writes the shortest decimal: `2.5`, `45`, `0.000001`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = self.0.div_euclid(MICROS_PER_CREDIT);
         let fraction = format!("{:06}", self.0.rem_euclid(MICROS_PER_CREDIT));
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimals_are_exact_and_written_as_short_as_they_are() {
+    fn decimals_are_exact_and_written_in_their_shortest_form() {
         for text in ["0", "2.5", "45", "0.000001", "1000000000"] {
             assert_eq!(MicroCredits::parse(text).unwrap().to_string(), text);
         }

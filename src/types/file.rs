@@ -1,4 +1,4 @@
-//! An uploaded file as its owner sees it, and as a Ledger keeps it.
+//! An uploaded file: the record that a Ledger stores, and the JSON that the owner sees.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -6,33 +6,34 @@ use serde_json::{Value, json};
 use crate::types::ids::FileId;
 use crate::types::time::UnixMillis;
 
-/// What a Ledger stores of a file, as one JSON document (`file_format_unchanged` pins it). Never its bytes.
+/// A Ledger's record of a file, stored as one JSON document. The test `file_format_unchanged` pins its format. The
+/// content is at the vendor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
-    /// Our id.
+    /// Our own id.
     pub file_id: FileId,
-    /// The vendor's, which is never shown.
+    /// The vendor's id, which is never shown.
     pub vendor_id: String,
     /// One of [`FILE_TYPES`].
     pub content_type: String,
-    /// Its length.
+    /// The length of the content, in bytes.
     pub bytes: u64,
-    /// When it was uploaded.
+    /// When the file was uploaded.
     pub created_at: UnixMillis,
 }
 
-/// What may be uploaded (contract 1).
+/// The media types that may be uploaded (contract 1).
 pub const FILE_TYPES: [&str; 7] =
     ["image/png", "image/jpeg", "image/webp", "image/gif", "video/mp4", "video/webm", "audio/wav"];
 
-/// The file type that a `Content-Type` names; parameters are not accepted, since no such type has one.
+/// Returns the file type that a `Content-Type` names. A value with parameters is refused: none of these types has any.
 #[must_use]
-pub fn file_type(content_type: &str) -> Option<&'static str> {
+pub fn parse_file_type(content_type: &str) -> Option<&'static str> {
     FILE_TYPES.into_iter().find(|known| known.eq_ignore_ascii_case(content_type.trim()))
 }
 
 impl FileRecord {
-    /// The file as contract 1 shows it.
+    /// Returns the owner's view of the file (contract 1).
     #[must_use]
     pub fn render(&self) -> Value {
         json!({
@@ -62,10 +63,10 @@ mod tests {
     }
 
     #[test]
-    fn only_pictures_films_and_sounds_are_files() {
-        assert_eq!(file_type("Image/PNG"), Some("image/png"));
+    fn only_images_videos_and_audio_are_files() {
+        assert_eq!(parse_file_type("Image/PNG"), Some("image/png"));
         for bad in ["", "image/svg+xml", "text/html", "image/png; charset=utf-8", "application/octet-stream"] {
-            assert_eq!(file_type(bad), None, "{bad}");
+            assert_eq!(parse_file_type(bad), None, "{bad}");
         }
     }
 }

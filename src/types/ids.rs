@@ -1,4 +1,4 @@
-//! Identifiers: ULIDs with a prefix, users, and the request's own id. Randomness is an argument.
+//! Identifiers: ULIDs with a prefix, and the key of a user. Randomness is an argument.
 
 use std::fmt;
 
@@ -10,23 +10,23 @@ use crate::types::time::UnixMillis;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const ULID_LENGTH: usize = 26;
 
-/// 128 bits in Crockford's base32: 48 bits of Unix milliseconds, then 80 random bits (the ULID layout), so
-/// that the text sorts by creation time.
-fn ulid(now: UnixMillis, random: [u8; 10]) -> String {
+/// Writes a ULID: 48 bits of Unix milliseconds, then 80 random bits, in Crockford's base32. The text sorts by creation
+/// time.
+fn write_ulid(now: UnixMillis, random: [u8; 10]) -> String {
     let millis = u128::try_from(now.0).unwrap_or(0) & 0xffff_ffff_ffff;
     let random = random.iter().fold(0_u128, |bits, byte| (bits << 8) | u128::from(*byte));
     let bits = (millis << 80) | random;
     (0..ULID_LENGTH)
         .rev()
-        .map(|place| {
-            let index = usize::try_from((bits >> place.saturating_mul(5)) & 31).unwrap_or(0);
+        .map(|digit| {
+            let index = usize::try_from((bits >> digit.saturating_mul(5)) & 31).unwrap_or(0);
             ALPHABET.get(index).copied().map_or('0', char::from)
         })
         .collect()
 }
 
 fn is_ulid(text: &str) -> bool {
-    // 26 characters hold 130 bits: the first one is at most 7.
+    // 26 characters hold 130 bits, a ULID has 128: the first character is at most 7.
     text.len() == ULID_LENGTH
         && text.bytes().all(|byte| ALPHABET.contains(&byte))
         && text.bytes().next().is_some_and(|first| first <= b'7')
@@ -40,29 +40,29 @@ macro_rules! prefixed_id {
         pub struct $name(String);
 
         impl $name {
-            /// What every such id starts with.
+            /// The prefix of every such id.
             pub const PREFIX: &'static str = $prefix;
 
-            /// A new id for this moment, from 80 random bits.
+            /// Returns a new id from the current time and 80 random bits.
             #[must_use]
             pub fn new(now: UnixMillis, random: [u8; 10]) -> Self {
-                Self(format!("{}{}", Self::PREFIX, ulid(now, random)))
+                Self(format!("{}{}", Self::PREFIX, write_ulid(now, random)))
             }
 
-            /// Parses an id; `None` unless it is the prefix and 26 lower-case Crockford base32 characters.
+            /// Parses an id: the prefix and 26 lower-case Crockford base32 characters. Nothing else.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 text.strip_prefix(Self::PREFIX).filter(|tail| is_ulid(tail))?;
                 Some(Self(text.to_owned()))
             }
 
-            /// The whole id.
+            /// Returns the whole id.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// When the id was made, in Unix milliseconds, as its first 48 bits say.
+            /// Returns when the id was made: its first 48 bits.
             #[must_use]
             pub fn created_at(&self) -> UnixMillis {
                 let digits = self.0.bytes().skip(Self::PREFIX.len()).take(10);
@@ -95,31 +95,31 @@ macro_rules! prefixed_id {
 }
 
 prefixed_id!(
-    /// A prediction of ours. The vendor's own id is never shown and never accepted.
+    /// The id of a prediction. The vendor's own id is never shown and never accepted.
     JobId, "pred_"
 );
 prefixed_id!(
-    /// Predictions that were created together.
+    /// The id of a batch: predictions that were created together.
     BatchId, "batch_"
 );
 prefixed_id!(
-    /// An uploaded file of ours. The vendor's own id is never shown and never accepted.
+    /// The id of an uploaded file. The vendor's own id is never shown and never accepted.
     FileId, "file_"
 );
 prefixed_id!(
-    /// One request, as `X-Request-Id` and the log show it.
+    /// The id of a request, as `X-Request-Id` and the log show it.
     RequestId, "req_"
 );
 prefixed_id!(
-    /// A token of our own: its `jti`.
+    /// The `jti` of a token that this deployment issued.
     TokenId, "tok_"
 );
 prefixed_id!(
-    /// A guest: the subject of one token.
+    /// The id of a guest: the subject of a single token.
     GuestId, "guest_"
 );
 
-/// SHA-256 over all parts in a row, in hexadecimal.
+/// Returns the SHA-256 of all parts, concatenated, in hexadecimal.
 #[must_use]
 pub fn hex_digest(parts: &[&[u8]]) -> String {
     let mut hash = hmac_sha256::Hash::new();
@@ -127,27 +127,27 @@ pub fn hex_digest(parts: &[&[u8]]) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A user: SHA-256 over the origin issuer's length as a big-endian u32, the issuer, and the subject, in
-/// hexadecimal (contract 5). It names the user's Ledger. The length keeps `("a", "bc")` and `("ab", "c")` apart.
+/// The key of a user, which names the user's Ledger (contract 5): SHA-256, in hexadecimal, of the length of the origin
+/// issuer as a big-endian u32, the issuer, and the subject. The length keeps `("a", "bc")` and `("ab", "c")` apart.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UserKey(String);
 
 impl UserKey {
-    /// The user that `issuer` calls `subject`.
+    /// Returns the key of the user that `issuer` calls `subject`.
     #[must_use]
     pub fn new(issuer: &str, subject: &str) -> Self {
         let length = u32::try_from(issuer.len()).unwrap_or(u32::MAX).to_be_bytes();
         Self(hex_digest(&[&length, issuer.as_bytes(), subject.as_bytes()]))
     }
 
-    /// 64 hexadecimal characters: the name of the user's Ledger.
+    /// Returns 64 hexadecimal characters: the name of the user's Ledger.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The first 16 characters: enough to tell users apart in a log.
+    /// Returns the first 16 characters: enough to tell users apart in a log.
     #[must_use]
     pub fn log_pseudonym(&self) -> &str {
         self.0.get(..16).unwrap_or_default()
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_id() {
+    fn anything_else_is_refused_as_an_id() {
         let good = JobId::new(UnixMillis(1), [1; 10]);
         let upper = good.as_str().to_uppercase();
         let too_large = "pred_8zzzzzzzzzzzzzzzzzzzzzzzzz";

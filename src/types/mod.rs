@@ -1,4 +1,4 @@
-//! Values that every other module uses: each is right by its construction.
+//! Types that every other module uses. A value that exists is valid: the constructors check it.
 
 pub mod credits;
 pub mod file;

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A model's name, `owner/model`. Each segment is `^[a-z0-9][a-z0-9._-]{0,63}$`, so that a URL built from it
-/// can hold nothing else; the owner is not one of the API's own words (contract 1).
+/// A model's name, `owner/model`. Each segment matches `^[a-z0-9][a-z0-9._-]{0,63}$`, so that a name cannot change the
+/// structure of a URL built from it. The owner is not one of the API's own path segments (contract 1).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ModelId(String);
@@ -21,33 +21,33 @@ fn is_segment(text: &str) -> bool {
 }
 
 impl ModelId {
-    /// From the two segments of a path; `None` where either is not acceptable.
+    /// Returns the name with these two path segments, or `None` if either is invalid.
     #[must_use]
     pub fn try_new(owner: &str, model: &str) -> Option<Self> {
-        let good = is_segment(owner) && is_segment(model) && !RESERVED_OWNERS.contains(&owner);
-        good.then(|| Self(format!("{owner}/{model}")))
+        let is_good = is_segment(owner) && is_segment(model) && !RESERVED_OWNERS.contains(&owner);
+        is_good.then(|| Self(format!("{owner}/{model}")))
     }
 
-    /// From `owner/model`.
+    /// Parses `owner/model`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (owner, model) = text.split_once('/')?;
         Self::try_new(owner, model)
     }
 
-    /// `owner/model`.
+    /// Returns `owner/model`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The part before the slash: the vendor's `provider`.
+    /// Returns the part before the slash: the vendor's `provider`.
     #[must_use]
     pub fn owner(&self) -> &str {
         self.0.split_once('/').map_or("", |(owner, _)| owner)
     }
 
-    /// The part after the slash.
+    /// Returns the part after the slash.
     #[must_use]
     pub fn name(&self) -> &str {
         self.0.split_once('/').map_or("", |(_, name)| name)
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_change_a_url_is_no_name() {
+    fn a_name_cannot_change_a_url() {
         for bad in
             ["", "a", "a/", "/a", "a/b/c", "a/..", "../a", ".a/b", "A/b", "a/b%2f", "a/b?", "a b/c", "a/b\0", "a/é"]
         {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_apis_own_words_are_no_owners() {
+    fn the_apis_own_path_segments_are_not_owners() {
         for word in RESERVED_OWNERS {
             assert_eq!(ModelId::try_new(word, "x"), None);
         }

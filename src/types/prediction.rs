@@ -1,4 +1,4 @@
-//! The prediction as the client sees it (contract 2), and the record that a Ledger keeps of it.
+//! A prediction: the record that a Ledger stores, and the JSON that the client sees (contract 2).
 
 use serde::{Deserialize, Serialize};
 
@@ -6,46 +6,47 @@ use crate::types::credits::MicroCredits;
 use crate::types::ids::{BatchId, JobId};
 use crate::types::model::ModelId;
 use crate::types::time::{UnixMillis, UtcDay};
-use crate::types::vocabulary::vocabulary;
 
-vocabulary! {
-    /// `status` of a prediction.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    pub enum Status {
-        /// Not submitted to the vendor yet.
-        Queued,
-        /// Submitted, or being submitted.
-        Processing,
-        /// Ended with an output.
-        Succeeded,
-        /// Ended with an error.
-        Failed,
-        /// Ended because the client asked for it.
-        Canceled,
-    }
+/// `status` of a prediction.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Status {
+    /// Not submitted to the vendor yet.
+    Queued,
+    /// Submitted, or being submitted.
+    Processing,
+    /// Ended with an output.
+    Succeeded,
+    /// Ended with an error.
+    Failed,
+    /// Ended because the client canceled it.
+    Canceled,
 }
 
 impl Status {
-    /// The word in JSON.
+    /// Every status, in the order of the declaration.
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
+    /// Returns the word in JSON.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Processing => "processing",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Canceled => "canceled",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
-    /// The status that `text` names.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
-    }
-
-    /// Whether nothing can follow.
+    /// Returns whether the status is final.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         match self {
@@ -55,46 +56,43 @@ impl Status {
     }
 }
 
-vocabulary! {
-    /// `error.code` of a failed prediction (contract 2).
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    pub enum Failure {
-        /// The vendor may have taken the create, and nobody can tell: never sent again.
-        OutcomeUnknown,
-        /// It waited too long for a slot.
-        QueueTimeout,
-        /// The vendor says that it failed.
-        UpstreamFailed,
-        /// The vendor refused the create.
-        UpstreamRejected,
-        /// The vendor no longer knows it.
-        UpstreamLost,
-        /// It ran far longer than its model may.
-        TimedOut,
-    }
+/// `error.code` of a failed prediction (contract 2).
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Failure {
+    /// Whether the vendor accepted the create is unknown, so it is never sent again.
+    OutcomeUnknown,
+    /// It waited too long for a slot.
+    QueueTimeout,
+    /// The vendor reported that it failed.
+    UpstreamFailed,
+    /// The vendor refused the create.
+    UpstreamRejected,
+    /// The vendor no longer knows it.
+    UpstreamLost,
+    /// It ran far longer than its model's `max_seconds`.
+    TimedOut,
 }
 
 impl Failure {
-    /// The word in JSON.
+    /// Every failure, in the order of the declaration.
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
+    /// Returns the word in JSON.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OutcomeUnknown => "outcome_unknown",
-            Self::QueueTimeout => "queue_timeout",
-            Self::UpstreamFailed => "upstream_failed",
-            Self::UpstreamRejected => "upstream_rejected",
-            Self::UpstreamLost => "upstream_lost",
-            Self::TimedOut => "timed_out",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
-    /// The public text. The vendor's own words are never relayed.
+    /// Returns the public text. The vendor's own words are never relayed.
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
-            Self::OutcomeUnknown => "The prediction service gave no clear answer. It was not sent again.",
-            Self::QueueTimeout => "No place became free in time. Nothing was spent.",
+            Self::OutcomeUnknown => "The prediction service gave no clear response. The request was not sent again.",
+            Self::QueueTimeout => "No slot became free in time. No credits were used.",
             Self::UpstreamFailed => "The prediction service could not finish this prediction.",
             Self::UpstreamRejected => "The prediction service refused this prediction.",
             Self::UpstreamLost => "The prediction service lost this prediction.",
@@ -103,78 +101,78 @@ impl Failure {
     }
 }
 
-/// A place in the queue, while `queued`.
+/// A position in the queue, while the status is `queued`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueuePosition {
-    /// 1 is next.
+    /// 1 starts next.
     pub position: u32,
-    /// Seconds until it is expected to start.
+    /// Estimated seconds until the prediction starts.
     pub eta_seconds: u32,
 }
 
-/// What a Ledger stores of a prediction, as one JSON document (`prediction_format_unchanged` pins it).
+/// A Ledger's record of a prediction, stored as one JSON document. The test `prediction_format_unchanged` pins its format.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PredictionRecord {
-    /// Our id.
+    /// Our own id. The vendor's id is never stored here.
     pub job_id: JobId,
-    /// What was asked for.
+    /// The requested model.
     pub model: ModelId,
-    /// Where it is.
+    /// The current status.
     pub status: Status,
-    /// The Dispatcher's number of the last news that was applied; 0 before the first.
+    /// The Dispatcher's sequence number of the last job update that was applied; 0 before the first.
     #[serde(default)]
     pub sequence: u64,
-    /// When it was created.
+    /// When the prediction was created.
     pub created_at: UnixMillis,
-    /// When it ended.
+    /// When the prediction ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<UnixMillis>,
-    /// Output URLs.
+    /// The output URLs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub output: Vec<String>,
-    /// Why it failed.
+    /// Why the prediction failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// Held until it is settled.
+    /// Credits reserved until the prediction is settled.
     pub credits_reserved: MicroCredits,
-    /// Booked, once it is settled.
+    /// Credits used, once the prediction is settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credits_used: Option<MicroCredits>,
-    /// The vendor's `metrics.predict_time`, seconds.
+    /// The vendor's `metrics.predict_time`, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predict_time: Option<f64>,
-    /// The client asked for an end; the vendor has not confirmed it.
+    /// The client requested a cancel. It takes effect when the vendor confirms it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
-    /// While queued.
+    /// Queue position and ETA, while the prediction is queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueuePosition>,
-    /// The day on which the credits are booked.
+    /// The day that the credits count toward.
     pub day: UtcDay,
-    /// The token that its caps are spent on.
+    /// The `jti` of the token whose caps this prediction counts against.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
-    /// The token that it was created with, whether that has caps or not: who ends the token ends what waits for it.
+    /// The id of the token that created the prediction, with caps or not: revoking it also ends its waiting predictions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
-    /// The idempotency key that it was created with: it goes with the row where the create is refused.
+    /// The idempotency key of the create. It is deleted with the row if the create is refused.
     #[serde(rename = "key", default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
-    /// The batch that it is part of.
+    /// The batch that the prediction is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_id: Option<BatchId>,
-    /// When the last news arrived.
+    /// When the last job update arrived.
     #[serde(rename = "heard_at")]
     pub last_update_at: UnixMillis,
-    /// When the Dispatcher is asked, if no news arrives before.
+    /// When the Ledger asks the Dispatcher for the state, unless a job update arrives first.
     #[serde(rename = "ask_at")]
     pub state_check_at: UnixMillis,
-    /// The create was answered 503 and the Dispatcher has not said yet whether it has the prediction.
+    /// The create was answered 503, and the Dispatcher has not yet said whether it has the prediction.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withdrawing: bool,
 }
 
-/// The prediction as contract 2 shows it, in the order in which it is documented.
+/// The client's view of a prediction, with members in the documented order (contract 2).
 #[derive(Debug, Serialize)]
 struct View<'a> {
     job_id: &'a str,
@@ -213,13 +211,13 @@ struct UrlsView {
 }
 
 impl PredictionRecord {
-    /// Whether the Dispatcher has said that it has it.
+    /// Returns whether the Dispatcher has acknowledged the prediction.
     #[must_use]
     pub const fn is_acknowledged(&self) -> bool {
         self.sequence > 0
     }
 
-    /// The prediction as contract 2 shows it, as JSON. `base` is `PUBLIC_URL` or the request's origin.
+    /// Writes the client's view as JSON (contract 2). `base` is `PUBLIC_URL`, or else the request's origin.
     #[must_use]
     pub fn render(&self, base: &str) -> String {
         let get = format!("{base}/v1/predictions/{}", self.job_id);
@@ -242,7 +240,7 @@ impl PredictionRecord {
                 get,
             },
         };
-        // Texts, numbers and lists of them always have a JSON form.
+        // Cannot fail: the view holds strings, numbers, booleans and lists only.
         serde_json::to_string(&view).unwrap_or_default()
     }
 }
@@ -330,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_is_neither_queued_nor_being_canceled() {
+    fn an_ended_prediction_is_neither_queued_nor_being_canceled() {
         let ended = PredictionRecord {
             status: Status::Canceled,
             queue: Some(QueuePosition { position: 1, eta_seconds: 1 }),

@@ -1,8 +1,8 @@
-//! The type of the vendor's key, and of any other text that must never be shown.
+//! The type of the vendor key, and of any other text that must never be shown.
 
 use std::fmt;
 
-/// Text that is used but never shown: no `Display`, no `Serialize`, a redacted `Debug`.
+/// Text that is used but never shown: it has no `Display`, no `Serialize`, and a redacted `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -13,7 +13,7 @@ impl Secret {
         Self(text)
     }
 
-    /// The text itself. Call it where the text is used, and nowhere else.
+    /// Returns the text. Call this only where the text is used.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -26,16 +26,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The vendor's API key: `^sk_live_[A-Za-z0-9_-]{16,200}$` and not a placeholder (contract 4).
+/// The vendor's API key. It matches `^sk_live_[A-Za-z0-9_-]{16,200}$` and is not a placeholder (contract 4).
 #[derive(Clone, PartialEq, Eq)]
 pub struct VendorKey(Secret);
 
-/// Why a text is not a vendor key. Never contains the text.
+/// Why a text is not a vendor key. It never contains the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VendorKeyProblem {
-    /// It does not match `^sk_live_[A-Za-z0-9_-]{16,200}$`.
+    /// The text does not match `^sk_live_[A-Za-z0-9_-]{16,200}$`.
     Form,
-    /// It contains one of the words that examples use.
+    /// The text contains one of the words that examples use.
     Placeholder,
 }
 
@@ -47,7 +47,7 @@ impl VendorKey {
     /// Parses a key.
     ///
     /// # Errors
-    /// [`VendorKeyProblem`], which names what is wrong and never the value.
+    /// [`VendorKeyProblem`], which names the problem and never the value.
     pub fn try_new(text: &str) -> Result<Self, VendorKeyProblem> {
         let tail = text.strip_prefix(PREFIX).ok_or(VendorKeyProblem::Form)?;
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
@@ -61,19 +61,19 @@ impl VendorKey {
         Ok(Self(Secret::new(text.to_owned())))
     }
 
-    /// The whole key, for the vendor's `Authorization` header and for key derivation.
+    /// Returns the whole key, for the vendor's `Authorization` header and for key derivation.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
 
-    /// The part after `sk_live_`: what makes the key secret, and what the key scan looks for.
+    /// Returns the secret part after `sk_live_`, which the key scan searches for in outgoing text.
     #[must_use]
     pub fn expose_tail(&self) -> &str {
         self.0.expose().strip_prefix(PREFIX).unwrap_or_default()
     }
 
-    /// Sixteen hexadecimal characters that tell keys apart and reveal nothing (SHA-256 with a label).
+    /// Returns 16 hexadecimal characters that tell keys apart and reveal nothing: a truncated SHA-256 with a label.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hash = hmac_sha256::Hash::new();

@@ -1,5 +1,8 @@
-//! Points in time as integers; nothing here reads a clock.
+//! Points in time as integers, and how they are written. Nothing here reads a clock.
+//!
+//! Every function accepts any `i64`: arithmetic saturates, and no value panics.
 
+use ::time::{Date, OffsetDateTime};
 use serde::{Deserialize, Serialize};
 
 use crate::constants::{MILLIS_PER_SECOND, SECONDS_PER_DAY};
@@ -14,55 +17,49 @@ pub struct UnixMillis(pub i64);
 #[serde(transparent)]
 pub struct UnixSeconds(pub i64);
 
-/// A UTC day, counted from 1970-01-01. Credits are booked by day.
+/// A UTC day, counted from 1970-01-01. Credits are accounted by day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(transparent)]
 pub struct UtcDay(pub i64);
 
 impl UnixMillis {
-    /// The second that contains this millisecond.
+    /// Returns the second that contains this millisecond.
     #[must_use]
     pub const fn seconds(self) -> UnixSeconds {
         UnixSeconds(self.0.div_euclid(MILLIS_PER_SECOND))
     }
 
-    /// The UTC day that contains this millisecond.
+    /// Returns the UTC day that contains this millisecond.
     #[must_use]
     pub const fn utc_day(self) -> UtcDay {
         UtcDay(self.seconds().0.div_euclid(SECONDS_PER_DAY))
     }
 
-    /// This time plus `millis`, at the ends of the range where it would overflow.
+    /// Returns this time plus `millis`. Saturates at the ends of the range.
     #[must_use]
     pub const fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 
-    /// Milliseconds from `earlier` to this; negative when `earlier` is later.
+    /// Returns the milliseconds from `earlier` to this time; negative if `earlier` is later.
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// RFC 3339 in UTC with whole seconds, such as `2026-01-15T10:30:00Z`.
+    /// Writes the time as RFC 3339 in UTC with whole seconds, such as `2026-01-15T10:30:00Z`.
     ///
-    /// A time outside the years 0–9999 gives the epoch: no such time is ever stored.
+    /// A time outside the years 0–9999 is written as the epoch: no such time is ever stored.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
-        let day = self.utc_day();
-        let (year, month, date) = day.civil();
-        if !(0..=9_999).contains(&year) {
-            return String::from("1970-01-01T00:00:00Z");
-        }
-        let second = self.seconds().0.rem_euclid(SECONDS_PER_DAY);
-        let (hour, minute, second) =
-            (second.div_euclid(3_600), second.div_euclid(60).rem_euclid(60), second.rem_euclid(60));
-        format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}Z")
+        let time = calendar_time(self);
+        let (hour, minute, second) = time.to_hms();
+        format!("{}T{hour:02}:{minute:02}:{second:02}Z", iso_date(time.date()))
     }
 }
 
 impl UnixSeconds {
-    /// The first millisecond of this second.
+    /// Returns the first millisecond of this second. Saturates at the ends of the range.
     #[must_use]
     pub const fn millis(self) -> UnixMillis {
         UnixMillis(self.0.saturating_mul(MILLIS_PER_SECOND))
@@ -70,57 +67,41 @@ impl UnixSeconds {
 }
 
 impl UtcDay {
-    /// The first millisecond of this day.
+    /// Returns the first millisecond of this day. Saturates at the ends of the range.
     #[must_use]
     pub const fn start(self) -> UnixMillis {
         UnixSeconds(self.0.saturating_mul(SECONDS_PER_DAY)).millis()
     }
 
-    /// The day after this one.
+    /// Returns the day after this one.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
-    /// Year, month and day of the month in the proleptic Gregorian calendar: 400 years of 146,097 days that begin on a
-    /// 1 March, so that the leap day is a year's last.
-    const fn civil(self) -> (i64, i64, i64) {
-        // From 0000-03-01.
-        let days = self.0.saturating_add(719_468);
-        let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-        // Without the leap days before it, every year of the era has 365.
-        let leap_days = day_of_era
-            .div_euclid(1_460)
-            .saturating_sub(day_of_era.div_euclid(36_524))
-            .saturating_add(day_of_era.div_euclid(146_096));
-        let year_of_era = day_of_era.saturating_sub(leap_days).div_euclid(365);
-        let first = year_of_era
-            .saturating_mul(365)
-            .saturating_add(year_of_era.div_euclid(4))
-            .saturating_sub(year_of_era.div_euclid(100));
-        let day_of_year = day_of_era.saturating_sub(first);
-        // March is 0. Five months have 153 days, wherever they begin.
-        let month = day_of_year.saturating_mul(5).saturating_add(2).div_euclid(153);
-        let day =
-            day_of_year.saturating_sub(month.saturating_mul(153).saturating_add(2).div_euclid(5)).saturating_add(1);
-        let year = era.saturating_mul(400).saturating_add(year_of_era);
-        if month < 10 {
-            (year, month.saturating_add(3), day)
-        } else {
-            (year.saturating_add(1), month.saturating_sub(9), day)
-        }
-    }
-
-    /// `YYYY-MM-DD`.
+    /// Writes the day as `YYYY-MM-DD`. A day outside the years 0–9999 is written as 1970-01-01.
     #[must_use]
     pub fn to_iso_date(self) -> String {
-        self.start().to_rfc3339().split('T').next().unwrap_or_default().to_owned()
+        iso_date(calendar_time(self.start()).date())
     }
+}
+
+/// Returns the date and time of day in UTC, or the epoch for a time outside the years 0–9999.
+fn calendar_time(time: UnixMillis) -> OffsetDateTime {
+    let found = OffsetDateTime::from_unix_timestamp(time.seconds().0).ok();
+    found.filter(|time| (0..=9_999).contains(&time.year())).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+fn iso_date(date: Date) -> String {
+    format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day())
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::testing::property_config;
 
     #[test]
     fn a_time_is_written_as_rfc3339_with_whole_seconds() {
@@ -128,13 +109,52 @@ mod tests {
         assert_eq!(UnixMillis(0).to_rfc3339(), "1970-01-01T00:00:00Z");
     }
 
-    /// Every day of the 10,000 years, beside a crate that is used in tests alone.
+    /// Returns year, month and day of the month of a day since 1970-01-01 in the proleptic Gregorian calendar, without
+    /// the `time` crate: eras of 400 years with 146,097 days that begin on March 1, so that the leap day comes last.
+    fn civil_date(day: i64) -> (i64, i64, i64) {
+        // Days since 0000-03-01.
+        let days = day + 719_468;
+        let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        // Without the leap days before it, every year of the era has 365 days.
+        let leap_days = day_of_era / 1_460 - day_of_era / 36_524 + day_of_era / 146_096;
+        let year_of_era = (day_of_era - leap_days) / 365;
+        let day_of_year = day_of_era - (year_of_era * 365 + year_of_era / 4 - year_of_era / 100);
+        // Month 0 is March. Any five months from there have 153 days.
+        let month = (day_of_year * 5 + 2) / 153;
+        let date = day_of_year - (month * 153 + 2) / 5 + 1;
+        let year = era * 400 + year_of_era;
+        if month < 10 { (year, month + 3, date) } else { (year + 1, month - 9, date) }
+    }
+
+    /// Every day of 10,000 years.
     #[test]
     fn the_calendar_is_the_one_of_the_time_crate() {
         for day in -719_528..=2_932_896 {
-            let date = ::time::Date::from_julian_day(day + 2_440_588).unwrap();
-            let expected = (i64::from(date.year()), i64::from(u8::from(date.month())), i64::from(date.day()));
-            assert_eq!(UtcDay(i64::from(day)).civil(), expected, "day {day}");
+            let date = calendar_time(UtcDay(day).start()).date();
+            let found = (i64::from(date.year()), i64::from(u8::from(date.month())), i64::from(date.day()));
+            assert_eq!(found, civil_date(day), "day {day}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(property_config())]
+
+        /// From 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999Z.
+        #[test]
+        fn texts_follow_the_gregorian_calendar(millis in -62_135_596_800_000..=253_402_300_799_999_i64) {
+            let (day, second) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000) / 1_000);
+            let (year, month, date) = civil_date(day);
+            let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+            let expected = format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}Z");
+            prop_assert_eq!(UnixMillis(millis).to_rfc3339(), expected.clone());
+            prop_assert_eq!(UnixMillis(millis).utc_day().to_iso_date(), &expected[..10]);
+        }
+
+        #[test]
+        fn no_time_panics(number: i64) {
+            prop_assert_eq!(UnixMillis(number).to_rfc3339().len(), 20);
+            prop_assert_eq!(UnixSeconds(number).millis().to_rfc3339().len(), 20);
+            prop_assert_eq!(UtcDay(number).to_iso_date().len(), 10);
         }
     }
 

@@ -1,73 +1,71 @@
-//! Every refusal: status, type, code and public text in one exhaustive match (contract 3).
+//! Every error response: status, type, code and public text (contract 3).
 //!
-//! Two texts: the public one is `&'static str` and the same for every cause; what really happened is a
-//! [`Rejection::reason`] for the log, never for the client.
+//! A refusal has two texts. The public one is fixed for each code, whatever the cause. The cause is
+//! [`Rejection::reason`], which only the log shows.
 
 use serde_json::{Map, Value, json};
 
 use crate::types::ids::{JobId, RequestId};
-use crate::types::vocabulary::vocabulary;
 
-vocabulary! {
-    /// The `code` of an error answer.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub enum Code {
-        /// The body is not one JSON object, or has a member twice.
-        InvalidJson,
-        /// A parameter's value is not acceptable; `details.param` names it.
-        InvalidParameter,
-        /// A parameter that this API does not have; `details.param` names it.
-        UnsupportedParameter,
-        /// The idempotency key is not 1 to 255 printable characters.
-        InvalidIdempotencyKey,
-        /// No token.
-        MissingToken,
-        /// A token that is refused, whatever the reason.
-        InvalidToken,
-        /// The caller's own allowance, or that of the plan's pool or of the token, is spent.
-        InsufficientCredits,
-        /// The token lacks the scope.
-        InsufficientPermissions,
-        /// The plan or token does not include the model, or there is none of that name.
-        ModelNotAllowed,
-        /// A browser page on an origin that is not listed.
-        OriginNotAllowed,
-        /// No such route, or no such thing of the caller's.
-        NotFound,
-        /// The route exists with other methods.
-        MethodNotAllowed,
-        /// The body exceeds the route's limit.
-        BodyTooLarge,
-        /// The body is not plain JSON by its headers.
-        UnsupportedMediaType,
-        /// The prediction has not ended.
-        NotEnded,
-        /// The first create with this idempotency key was not acknowledged yet.
-        IdempotencyInProgress,
-        /// The idempotency key was used for another path or body.
-        IdempotencyMismatch,
-        /// The plan's requests or creates of this minute, or streams that are open.
-        RateLimited,
-        /// The plan's waiting predictions.
-        TooManyPredictions,
-        /// The queue, or the plan's share of it, is full.
-        QueueFull,
-        /// The vendor refused what we sent.
-        UpstreamRejected,
-        /// The vendor failed or answered something unreadable.
-        UpstreamError,
-        /// The vendor did not answer in time.
-        UpstreamTimeout,
-        /// The deployment's configuration is wrong.
-        Misconfigured,
-        /// The limiter gave no answer in time: fail closed.
-        LimiterUnavailable,
-        /// The vendor's key cannot be used for now.
-        UpstreamUnavailable,
-    }
+/// The `code` of an error response. On the wire, its name is in snake case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum Code {
+    /// The body is not one JSON object, or it has a member twice.
+    InvalidJson,
+    /// A parameter is missing or has an invalid value; `details.param` names it.
+    InvalidParameter,
+    /// The API does not have this parameter; `details.param` names it if the name is plain.
+    UnsupportedParameter,
+    /// The idempotency key is not 1 to 255 printable ASCII characters.
+    InvalidIdempotencyKey,
+    /// The request has no token.
+    MissingToken,
+    /// The token is refused. The client is never told why.
+    InvalidToken,
+    /// The user's daily credits, the plan's pool or the token's cap cannot cover the request.
+    InsufficientCredits,
+    /// The token lacks the scope of the route.
+    InsufficientPermissions,
+    /// The plan or the token does not include the model, or no such model is configured.
+    ModelNotAllowed,
+    /// The request comes from a page on an origin that is not listed.
+    OriginNotAllowed,
+    /// No such route, or the caller owns no such resource.
+    NotFound,
+    /// The path exists with other methods.
+    MethodNotAllowed,
+    /// The body exceeds the route's size limit.
+    BodyTooLarge,
+    /// The headers say that the body is not plain JSON.
+    UnsupportedMediaType,
+    /// The prediction has not ended.
+    NotEnded,
+    /// The first create with this idempotency key has not been acknowledged yet.
+    IdempotencyInProgress,
+    /// The idempotency key was used for another path or body.
+    IdempotencyMismatch,
+    /// The plan's limit of requests a minute, creates a minute or open streams is reached.
+    RateLimited,
+    /// The plan's limit of waiting predictions is reached.
+    TooManyPredictions,
+    /// The queue, or the plan's share of it, is full.
+    QueueFull,
+    /// The vendor refused what we sent.
+    UpstreamRejected,
+    /// The vendor failed or sent an unreadable response.
+    UpstreamError,
+    /// The vendor did not respond in time.
+    UpstreamTimeout,
+    /// The deployment's settings are wrong.
+    Misconfigured,
+    /// The Ledger or the Dispatcher did not reply in time, so the request is refused: fail closed.
+    LimiterUnavailable,
+    /// The vendor, its key or this model is paused, or the identity provider's keys could not be fetched.
+    UpstreamUnavailable,
 }
 
-/// What a [`Code`] looks like on the wire.
+/// A [`Code`] as it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wire {
     /// HTTP status.
@@ -80,106 +78,116 @@ pub struct Wire {
     pub message: &'static str,
 }
 
-const fn wire(status: u16, kind: &'static str, code: &'static str, message: &'static str) -> Wire {
-    Wire { status, kind, code, message }
-}
-
-const REQUEST: &str = "invalid_request_error";
-const AUTHENTICATION: &str = "authentication_error";
-const PERMISSION: &str = "permission_error";
-const API: &str = "api_error";
-const IDEMPOTENCY: &str = "idempotency_error";
-const RATE: &str = "rate_limit_error";
-
 impl Code {
-    /// The one map from refusal to wire.
+    /// Every code, in the order of the declaration.
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
+    /// Returns what the client is sent for this code.
     #[must_use]
-    pub const fn wire(self) -> Wire {
+    pub fn wire(self) -> Wire {
+        Wire { status: self.status(), kind: self.kind(), code: self.into(), message: self.message() }
+    }
+
+    const fn status(self) -> u16 {
         match self {
-            Self::InvalidJson => {
-                wire(400, REQUEST, "invalid_json", "The body must be one JSON object without repeated members.")
+            Self::InvalidJson | Self::InvalidParameter | Self::UnsupportedParameter | Self::InvalidIdempotencyKey => {
+                400
             }
-            Self::InvalidParameter => {
-                wire(400, REQUEST, "invalid_parameter", "A parameter is missing or its value is not acceptable.")
-            }
-            Self::UnsupportedParameter => wire(400, REQUEST, "unsupported_parameter", "A parameter is not supported."),
-            Self::InvalidIdempotencyKey => wire(
-                400,
-                REQUEST,
-                "invalid_idempotency_key",
-                "Send one Idempotency-Key of 1 to 255 printable characters.",
-            ),
-            Self::MissingToken => {
-                wire(401, AUTHENTICATION, "missing_token", "Send a token: Authorization: Bearer <JWT>.")
-            }
-            Self::InvalidToken => {
-                wire(401, AUTHENTICATION, "invalid_token", "The token is not valid. Get a new one and try again.")
-            }
+            Self::MissingToken | Self::InvalidToken => 401,
+            Self::InsufficientCredits => 402,
+            Self::InsufficientPermissions | Self::ModelNotAllowed | Self::OriginNotAllowed => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::NotEnded | Self::IdempotencyInProgress => 409,
+            Self::BodyTooLarge => 413,
+            Self::UnsupportedMediaType => 415,
+            Self::IdempotencyMismatch => 422,
+            Self::RateLimited | Self::TooManyPredictions | Self::QueueFull => 429,
+            Self::UpstreamRejected | Self::UpstreamError => 502,
+            Self::Misconfigured | Self::LimiterUnavailable | Self::UpstreamUnavailable => 503,
+            Self::UpstreamTimeout => 504,
+        }
+    }
+
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::InvalidJson
+            | Self::InvalidParameter
+            | Self::UnsupportedParameter
+            | Self::InvalidIdempotencyKey
+            | Self::MethodNotAllowed
+            | Self::BodyTooLarge
+            | Self::UnsupportedMediaType
+            | Self::NotEnded => "invalid_request_error",
+            Self::MissingToken | Self::InvalidToken => "authentication_error",
+            Self::InsufficientCredits => "payment_error",
+            Self::InsufficientPermissions | Self::ModelNotAllowed | Self::OriginNotAllowed => "permission_error",
+            Self::NotFound => "not_found_error",
+            Self::IdempotencyInProgress | Self::IdempotencyMismatch => "idempotency_error",
+            Self::RateLimited | Self::TooManyPredictions | Self::QueueFull => "rate_limit_error",
+            Self::UpstreamRejected
+            | Self::UpstreamError
+            | Self::UpstreamTimeout
+            | Self::Misconfigured
+            | Self::LimiterUnavailable
+            | Self::UpstreamUnavailable => "api_error",
+        }
+    }
+
+    const fn message(self) -> &'static str {
+        match self {
+            Self::InvalidJson => "The body must be one JSON object without repeated members.",
+            Self::InvalidParameter => "A parameter is missing or has an invalid value: see details.param.",
+            Self::UnsupportedParameter => "This API does not have this parameter. Remove it.",
+            Self::InvalidIdempotencyKey => "Send one Idempotency-Key of 1 to 255 printable ASCII characters.",
+            Self::MissingToken => "Send a token: Authorization: Bearer <JWT>.",
+            Self::InvalidToken => "The token is not valid. Get a new one and try again.",
             Self::InsufficientCredits => {
-                wire(402, "payment_error", "insufficient_credits", "The allowance for this period is spent.")
+                "Not enough credits are left for this request. Daily credits renew at midnight UTC."
             }
-            Self::InsufficientPermissions => {
-                wire(403, PERMISSION, "insufficient_permissions", "The token does not allow this.")
-            }
-            Self::ModelNotAllowed => wire(403, PERMISSION, "model_not_allowed", "This model is not available to you."),
-            Self::OriginNotAllowed => {
-                wire(403, PERMISSION, "origin_not_allowed", "Pages on this origin may not call this API.")
-            }
-            Self::NotFound => wire(404, "not_found_error", "not_found", "There is nothing here."),
-            Self::MethodNotAllowed => {
-                wire(405, REQUEST, "method_not_allowed", "This path takes other methods: see Allow.")
-            }
-            Self::BodyTooLarge => wire(413, REQUEST, "body_too_large", "The body is too large."),
-            Self::UnsupportedMediaType => {
-                wire(415, REQUEST, "unsupported_media_type", "Send application/json in UTF-8 without content encoding.")
-            }
-            Self::NotEnded => wire(409, REQUEST, "not_ended", "The prediction has not ended. Cancel it first."),
+            Self::InsufficientPermissions => "The token does not allow this.",
+            Self::ModelNotAllowed => "This model is not available to you.",
+            Self::OriginNotAllowed => "Pages on this origin may not call this API.",
+            Self::NotFound => "Nothing was found. Check the path and the id in it.",
+            Self::MethodNotAllowed => "This path does not accept this method: see the Allow header.",
+            Self::BodyTooLarge => "The body is too large.",
+            Self::UnsupportedMediaType => "Send application/json in UTF-8 without content encoding.",
+            Self::NotEnded => "The prediction has not ended. Cancel it first.",
             Self::IdempotencyInProgress => {
-                wire(409, IDEMPOTENCY, "idempotency_in_progress", "The first request with this key is still under way.")
+                "The first request with this Idempotency-Key is still in progress. Try again later."
             }
-            Self::IdempotencyMismatch => {
-                wire(422, IDEMPOTENCY, "idempotency_mismatch", "This key was used for another request.")
-            }
-            Self::RateLimited => wire(429, RATE, "rate_limited", "Too many requests. Try again later."),
-            Self::TooManyPredictions => {
-                wire(429, RATE, "too_many_predictions", "Too many of your predictions are waiting. Try again later.")
-            }
-            Self::QueueFull => wire(429, RATE, "queue_full", "Every place is taken. Try again later."),
-            Self::UpstreamRejected => {
-                wire(502, API, "upstream_rejected", "The prediction service refused the request.")
-            }
-            Self::UpstreamError => wire(502, API, "upstream_error", "The prediction service failed."),
-            Self::UpstreamTimeout => {
-                wire(504, API, "upstream_timeout", "The prediction service did not answer in time.")
-            }
-            Self::Misconfigured => wire(503, API, "misconfigured", "This deployment is not configured correctly."),
-            Self::LimiterUnavailable => {
-                wire(503, API, "limiter_unavailable", "The request could not be admitted. Try again.")
-            }
-            Self::UpstreamUnavailable => {
-                wire(503, API, "upstream_unavailable", "The prediction service cannot be used for now.")
-            }
+            Self::IdempotencyMismatch => "This Idempotency-Key was used for a different request. Use a new key.",
+            Self::RateLimited => "Too many requests. Try again later.",
+            Self::TooManyPredictions => "Too many of your predictions are waiting. Try again later.",
+            Self::QueueFull => "The queue is full. Try again later.",
+            Self::UpstreamRejected => "The prediction service refused the request.",
+            Self::UpstreamError => "The prediction service failed.",
+            Self::UpstreamTimeout => "The prediction service did not answer in time.",
+            Self::Misconfigured => "This deployment is not configured correctly.",
+            Self::LimiterUnavailable => "The request could not be admitted. Try again.",
+            Self::UpstreamUnavailable => "The prediction service is temporarily unavailable. Try again later.",
         }
     }
 }
 
-/// What a client is asked for, where a token is missing or refused (RFC 6750 section 3, RFC 9449 section 7).
+/// The credentials that a client is asked for if its token is missing or refused (RFC 6750 section 3, RFC 9449
+/// section 7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Challenge {
-    /// A bearer token: proofs of possession need `PUBLIC_URL`.
+    /// A bearer token. Proofs of possession would need `PUBLIC_URL`, which is not set.
     #[default]
     Bearer,
-    /// A bearer token, or one with a proof.
+    /// A bearer token, or a token with a proof of possession.
     BearerOrProof,
-    /// Another token with a proof.
+    /// Another token, with a proof.
     Proof,
-    /// Another proof.
+    /// The same token with another proof.
     NewProof,
 }
 
 impl Challenge {
-    /// `WWW-Authenticate` of an answer with this code. An error is named only where a token was sent, and 403 for a
-    /// missing scope names it too.
+    /// Returns the value of `WWW-Authenticate` for an error response with this code, if it has one. It names an error only
+    /// if the request had a token.
     #[must_use]
     pub const fn header(self, code: Code) -> Option<&'static str> {
         Some(match (code, self) {
@@ -200,27 +208,27 @@ impl Challenge {
     }
 }
 
-/// A refusal on its way to the client and to the log.
+/// A refused request, for the client and for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// What the client is told.
+    /// The code that the client is sent.
     pub code: Code,
-    /// What the log is told: a fixed word such as `expired` or `ledger_timeout`.
+    /// The cause, for the log: a fixed word such as `expired` or `ledger_timeout`.
     pub reason: &'static str,
-    /// `details.param`.
+    /// `details.param`: a path such as `input.prompt`.
     pub param: Option<String>,
-    /// `details.job_id`: the prediction exists, and the client can follow it.
+    /// `details.job_id`: the prediction was created in spite of the error, and the client can follow it.
     pub job_id: Option<JobId>,
     /// `Retry-After`, seconds.
     pub retry_after_secs: Option<u32>,
     /// `Allow` of a 405.
     pub allow: Option<&'static str>,
-    /// `WWW-Authenticate` of a 401 and of a missing scope.
+    /// `WWW-Authenticate` of a 401, and of a 403 for a missing scope.
     pub challenge: Challenge,
 }
 
 impl Rejection {
-    /// A refusal with a code and the reason for the log.
+    /// Returns a refusal with a code and its cause for the log.
     #[must_use]
     pub const fn new(code: Code, reason: &'static str) -> Self {
         Self {
@@ -234,31 +242,31 @@ impl Rejection {
         }
     }
 
-    /// The same, with what the client is asked for.
+    /// Sets the credentials that the client is asked for.
     #[must_use]
     pub fn challenge(self, challenge: Challenge) -> Self {
         Self { challenge, ..self }
     }
 
-    /// A refusal because of the parameter `param`, a path such as `input.prompt`.
+    /// Returns a refusal because of the parameter `param`, a path such as `input.prompt`.
     #[must_use]
     pub fn parameter(code: Code, reason: &'static str, param: impl Into<String>) -> Self {
         Self { param: Some(param.into()), ..Self::new(code, reason) }
     }
 
-    /// The same, with `Retry-After`.
+    /// Sets `Retry-After`, in seconds.
     #[must_use]
     pub fn retry_after(self, secs: u32) -> Self {
         Self { retry_after_secs: Some(secs), ..self }
     }
 
-    /// The same, naming the prediction that exists nevertheless.
+    /// Names the prediction that was created in spite of the error.
     #[must_use]
     pub fn with_job(self, job_id: JobId) -> Self {
         Self { job_id: Some(job_id), ..self }
     }
 
-    /// The body: the vendor's envelope, with our request id.
+    /// Writes the body: the vendor's error envelope, with our request id.
     #[must_use]
     pub fn body(&self, request_id: &RequestId) -> String {
         let wire = self.code.wire();
@@ -303,7 +311,7 @@ mod tests {
         ] {
             assert!(challenge.header(code).unwrap().contains(&format!("algs=\"{names}\"")), "{code:?}");
         }
-        for code in Code::ALL {
+        for &code in Code::ALL {
             let is_asked = matches!(code, Code::MissingToken | Code::InvalidToken | Code::InsufficientPermissions);
             assert_eq!(Challenge::Bearer.header(code).is_some(), is_asked, "{code:?}");
         }
@@ -315,7 +323,7 @@ mod tests {
         let plain: Value = serde_json::from_str(&Rejection::new(Code::NotFound, "route").body(&id)).unwrap();
         assert_eq!(
             plain,
-            json!({"error": {"type": "not_found_error", "message": "There is nothing here.", "code": "not_found",
+            json!({"error": {"type": "not_found_error", "message": "Nothing was found. Check the path and the id in it.", "code": "not_found",
                 "request_id": id.as_str()}})
         );
         let rejection = Rejection::parameter(Code::InvalidParameter, "input", "input.prompt");

@@ -122,7 +122,7 @@ fn each_error_code_appears_in_some_operation() {
         .flat_map(|(method, path)| answers::answers(&route_of(method, path), path))
         .filter_map(|(_, code)| code)
         .collect();
-    let codes = Code::ALL.into_iter().map(|code| code.wire().code);
+    let codes = Code::ALL.iter().map(|code| code.wire().code);
     let errors = OAuthError::ALL.iter().map(|error| error.wire().error);
     // Every path answers an unknown method with this code, so no operation lists it.
     let elsewhere = Code::MethodNotAllowed.wire().code;
@@ -133,16 +133,19 @@ fn each_error_code_appears_in_some_operation() {
 fn each_error_code_has_an_example_that_the_code_writes() {
     let document = document();
     let schemas = &document["components"]["schemas"];
-    assert_eq!(words(&schemas["ErrorCode"]["enum"]), Code::ALL.map(|code| code.wire().code.to_owned()).into());
+    assert_eq!(
+        words(&schemas["ErrorCode"]["enum"]),
+        Code::ALL.iter().map(|code| code.wire().code.to_owned()).collect()
+    );
     let kinds = &schemas["Error"]["properties"]["error"]["properties"]["type"]["enum"];
-    assert_eq!(words(kinds), Code::ALL.map(|code| code.wire().kind.to_owned()).into());
+    assert_eq!(words(kinds), Code::ALL.iter().map(|code| code.wire().kind.to_owned()).collect());
     let examples = document["components"]["examples"].as_object().unwrap();
-    for code in Code::ALL {
+    for &code in Code::ALL {
         assert_eq!(code_of(&examples[code.wire().code]["value"]), Some(code.wire().code));
     }
     for (name, example) in examples {
         let body = &example["value"];
-        let code = Code::ALL.into_iter().find(|code| Some(code.wire().code) == code_of(body)).unwrap();
+        let code = Code::ALL.iter().copied().find(|code| Some(code.wire().code) == code_of(body)).unwrap();
         let details = &body["error"]["details"];
         let rejection = Rejection {
             param: details["param"].as_str().map(str::to_owned),
@@ -217,9 +220,9 @@ fn each_request_body_documents_its_size_limit() {
 #[test]
 fn statuses_failures_and_scopes_match_the_code() {
     let schemas = &document()["components"]["schemas"];
-    let statuses: BTreeSet<_> = Status::ALL.map(|status| status.as_str().to_owned()).into();
+    let statuses: BTreeSet<_> = Status::ALL.iter().map(|status| status.as_str().to_owned()).collect();
     assert_eq!(words(&schemas["PredictionStatus"]["enum"]), statuses);
-    let failures: BTreeSet<_> = Failure::ALL.map(|failure| failure.as_str().to_owned()).into();
+    let failures: BTreeSet<_> = Failure::ALL.iter().map(|failure| failure.as_str().to_owned()).collect();
     assert_eq!(words(&schemas["PredictionErrorCode"]["enum"]), failures);
     let scopes: BTreeSet<_> = Scope::ALL.iter().map(|scope| scope.as_str().to_owned()).collect();
     assert_eq!(words(&schemas["Scope"]["enum"]), scopes);

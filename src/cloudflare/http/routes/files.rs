@@ -14,7 +14,7 @@ use crate::constants::FILE_MAX_BYTES;
 use crate::messages::{LedgerReply, LedgerRequest};
 use crate::parse::digits::parse_digits;
 use crate::token::Grant;
-use crate::types::file::{FileRecord, file_type};
+use crate::types::file::{FileRecord, parse_file_type};
 use crate::types::ids::FileId;
 use crate::vendor::reply::{VendorReply, read_file_id};
 use crate::vendor::request;
@@ -24,7 +24,7 @@ use crate::wire::rejection::{Code, Rejection};
 /// 504 · 12 the record, without which the file is nobody's and goes again.
 pub async fn upload(call: &Call<'_>, grant: &Grant) -> Result<Response, Rejection> {
     // 7
-    let media_type = call.head.content_type.as_deref().filter(|_| !is_encoded(call)).and_then(file_type);
+    let media_type = call.head.content_type.as_deref().filter(|_| !is_encoded(call)).and_then(parse_file_type);
     let content_type = media_type.ok_or_else(|| Rejection::new(Code::UnsupportedMediaType, "media_type"))?;
     let bytes = content_length(call)?;
     // 9

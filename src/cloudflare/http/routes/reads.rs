@@ -72,7 +72,7 @@ fn list_request(query: &str) -> Result<LedgerRequest, Rejection> {
     Ok(LedgerRequest::List {
         limit: list_limit(limit)?,
         before: before.map(|cursor| JobId::parse(&cursor).ok_or_else(|| bad("cursor"))).transpose()?,
-        status: status.map(|word| Status::parse(&word).ok_or_else(|| bad("status"))).transpose()?,
+        status: status.map(|word| word.parse::<Status>().map_err(|_| bad("status"))).transpose()?,
     })
 }
 
