@@ -9,7 +9,7 @@ use super::actions::{Action, Changes};
 use super::health::Health;
 use super::job::{Job, JobState, OutboxRow};
 use super::queue::Deficits;
-use crate::constants::{AVERAGE_RUN_MILLIS, VENDOR_WINDOW_MILLIS};
+use crate::constants::{ASSUMED_RUN_MILLIS, VENDOR_WINDOW_MILLIS};
 use crate::limit::request_window::RequestWindow;
 use crate::messages::{Anomalies, JobEnd};
 use crate::policy::{Plan, Policy};
@@ -275,7 +275,7 @@ impl Dispatcher {
 
     /// How long a prediction runs, as far as was seen.
     pub(super) const fn average_run_millis(&self) -> i64 {
-        if self.state.average_run_ms > 0 { self.state.average_run_ms } else { AVERAGE_RUN_MILLIS }
+        if self.state.average_run_ms > 0 { self.state.average_run_ms } else { ASSUMED_RUN_MILLIS }
     }
 
     /// Changes a job, and books its latest news for its Ledger.

@@ -7,8 +7,8 @@ use super::dispatcher::Dispatcher;
 use super::job::{Job, JobState};
 use super::vendor_results::{failed, timed_out};
 use crate::constants::{
-    DEAD_LETTER_MILLIS, DELIVERY_BATCH, EXPIRY_CONFIRM_MILLIS, MODEL_LIST_MILLIS, PROBE_FIRST_MILLIS,
-    VENDOR_CONNECTIONS_KEPT, VENDOR_CONNECTIONS_MAX,
+    DEAD_LETTER_MILLIS, DELIVERY_BATCH, EXPIRY_CONFIRM_MILLIS, MODEL_LIST_FETCH_MILLIS, PROBE_FIRST_MILLIS,
+    VENDOR_CONNECTIONS_RESERVED, VENDOR_CONNECTIONS_MAX,
 };
 use crate::limit::request_window::Lane;
 use crate::messages::JobUpdate;
@@ -158,7 +158,7 @@ impl Dispatcher {
     /// The model list is asked for when somebody wanted it, at most once in ten minutes.
     fn due_models(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
         let is_fresh =
-            self.state.models_asked_at.0 != 0 && now.millis_since(self.state.models_asked_at) < MODEL_LIST_MILLIS;
+            self.state.models_asked_at.0 != 0 && now.millis_since(self.state.models_asked_at) < MODEL_LIST_FETCH_MILLIS;
         if !self.models_wanted || is_fresh || self.in_flight.models || !self.may_send(Lane::Other, now) {
             return;
         }
@@ -205,7 +205,7 @@ impl Dispatcher {
     /// Whether the window and the connections leave room for a request of `lane`.
     fn may_send(&self, lane: Lane, now: UnixMillis) -> bool {
         let kept = match lane {
-            Lane::Create | Lane::Other => VENDOR_CONNECTIONS_KEPT,
+            Lane::Create | Lane::Other => VENDOR_CONNECTIONS_RESERVED,
             Lane::Status | Lane::Cancel => 0,
         };
         let has_connection = self.in_flight.connections().saturating_add(kept) < VENDOR_CONNECTIONS_MAX;

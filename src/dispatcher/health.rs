@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::constants::{
-    CIRCUIT_FAILURES, MODEL_PAUSE_MILLIS, PROBE_FIRST_MILLIS, PROBE_LONGEST_MILLIS, SLOT_PENALTY_MILLIS,
+    CIRCUIT_FAILURES, MODEL_PAUSE_MILLIS, PROBE_FIRST_MILLIS, PROBE_MAX_MILLIS, SLOT_PENALTY_MILLIS,
 };
 use crate::types::model::ModelId;
 use crate::types::time::UnixMillis;
@@ -25,7 +25,7 @@ impl Pause {
     }
 
     fn longer(self, now: UnixMillis) -> Self {
-        let wait = self.next_wait_ms.clamp(PROBE_FIRST_MILLIS, PROBE_LONGEST_MILLIS);
+        let wait = self.next_wait_ms.clamp(PROBE_FIRST_MILLIS, PROBE_MAX_MILLIS);
         Self { probe_at: now.plus_millis(wait), next_wait_ms: wait.saturating_mul(2) }
     }
 }
@@ -165,7 +165,7 @@ mod tests {
         for _ in 0..20 {
             health.probe_sent(UnixMillis(0));
         }
-        assert_eq!(health.create_at(), UnixMillis(PROBE_LONGEST_MILLIS));
+        assert_eq!(health.create_at(), UnixMillis(PROBE_MAX_MILLIS));
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
         for probe in 1..6 {
             health.probe_sent(UnixMillis(probe));
         }
-        assert_eq!(health.expected_pause_millis(UnixMillis(10)), PROBE_LONGEST_MILLIS);
+        assert_eq!(health.expected_pause_millis(UnixMillis(10)), PROBE_MAX_MILLIS);
     }
 
     #[test]

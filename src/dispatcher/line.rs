@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::dispatcher::Dispatcher;
 use super::job::{Job, JobState};
 use super::queue::{self, Line, Turn};
-use crate::constants::{VENDOR_CONNECTIONS_KEPT, VENDOR_CONNECTIONS_MAX, VENDOR_WINDOW_MILLIS};
+use crate::constants::{VENDOR_CONNECTIONS_RESERVED, VENDOR_CONNECTIONS_MAX, VENDOR_WINDOW_MILLIS};
 use crate::limit::minute_window::whole_seconds;
 use crate::limit::request_window::Lane;
 use crate::messages::QueueShare;
@@ -74,7 +74,7 @@ impl Dispatcher {
         if !self.may_submit(now) || self.may_go(now).next().is_some() {
             return 0;
         }
-        let connections = VENDOR_CONNECTIONS_MAX.saturating_sub(VENDOR_CONNECTIONS_KEPT);
+        let connections = VENDOR_CONNECTIONS_MAX.saturating_sub(VENDOR_CONNECTIONS_RESERVED);
         let most = usize::try_from(share.concurrent_predictions).unwrap_or(usize::MAX);
         let slots = self.slot_limit(now).saturating_sub(self.held_slots()).max(1);
         let own = most.saturating_sub(self.held_by(user));

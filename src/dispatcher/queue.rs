@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::constants::STARTS_SIMULATED;
+use crate::constants::SIMULATED_STARTS_MAX;
 use crate::types::ids::{JobId, UserKey};
 
 /// What users in line have earned and not used, in parts of a start ([`START`]).
@@ -62,7 +62,7 @@ pub type Line = BTreeMap<UserKey, (u32, VecDeque<JobId>)>;
 #[must_use]
 pub fn start_order(returned: Vec<JobId>, mut line: Line, mut deficits: Deficits) -> Vec<JobId> {
     let mut order = returned;
-    for _ in 0..STARTS_SIMULATED {
+    for _ in 0..SIMULATED_STARTS_MAX {
         let turns: Vec<Turn> = line
             .iter()
             .filter_map(|(user, (weight, jobs))| {

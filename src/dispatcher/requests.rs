@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::accounts::KEY_ACCOUNT;
 use super::dispatcher::Dispatcher;
 use super::job::{Job, JobState};
-use crate::constants::{ENQUEUE_MAX_AGE_MILLIS, POLL_SHORTEST_MILLIS, WAITING_BYTES_MAX, WEBHOOK_SHORTEST_MILLIS};
+use crate::constants::{ENQUEUE_MAX_AGE_MILLIS, POLL_MIN_MILLIS, WAITING_INPUT_BYTES_MAX, WEBHOOK_POLL_MIN_MILLIS};
 use crate::limit::minute_window::whole_seconds;
 use crate::limit::request_window::Lane;
 use crate::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobEnd, JobSpec, JobUpdate, QueueShare};
@@ -128,7 +128,7 @@ impl Dispatcher {
         let of_plan = self.waiting().filter(|job| job.share.plan == share.plan).count();
         let pool = self.limits.pools.get(&share.plan).map_or(self.limits.max_waiting, |pool| pool.max_waiting);
         let waiting_bytes: usize = self.waiting().map(|job| text_bytes(job.spec.input.values())).sum();
-        let is_heavy = more > 0 && waiting_bytes > WAITING_BYTES_MAX;
+        let is_heavy = more > 0 && waiting_bytes > WAITING_INPUT_BYTES_MAX;
         if is_heavy || is_over(self.waiting().count(), self.limits.max_waiting) || is_over(of_plan, pool) {
             return Err(EnqueueRefusal::QueueFull { retry_after_secs });
         }
@@ -226,8 +226,8 @@ impl Dispatcher {
         let now = self.advance(now);
         let is_polled = self.in_flight.polls.contains(job_id);
         let Some(job) = self.jobs.get_mut(job_id).filter(|job| job.state == JobState::Running) else { return };
-        let poll_at = now.max(job.polled_at.plus_millis(POLL_SHORTEST_MILLIS));
-        if now.millis_since(job.hooked_at) >= WEBHOOK_SHORTEST_MILLIS && (is_polled || poll_at < job.poll_at) {
+        let poll_at = now.max(job.polled_at.plus_millis(POLL_MIN_MILLIS));
+        if now.millis_since(job.hooked_at) >= WEBHOOK_POLL_MIN_MILLIS && (is_polled || poll_at < job.poll_at) {
             job.hooked_at = now;
             job.poll_at = poll_at;
             self.changes.jobs.insert(job_id.clone());

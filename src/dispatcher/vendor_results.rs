@@ -4,8 +4,8 @@ use super::dispatcher::Dispatcher;
 use super::job::{Job, JobState};
 use super::requests::canceled_for_free;
 use crate::constants::{
-    DELIVERY_FIRST_MILLIS, DELIVERY_LONGEST_MILLIS, LOST_AFTER_MILLIS, LOST_AFTER_POLLS, POLL_FIRST_MILLIS,
-    POLL_SHORTEST_MILLIS, RETRY_AFTER_MAX_SECS, THROTTLE_DEFAULT_MILLIS,
+    DELIVERY_FIRST_MILLIS, DELIVERY_MAX_MILLIS, LOST_AFTER_MILLIS, LOST_AFTER_POLLS, POLL_FIRST_MILLIS,
+    POLL_MIN_MILLIS, RETRY_AFTER_MAX_SECS, THROTTLE_DEFAULT_MILLIS,
 };
 use crate::limit::poll_plan::next_poll_millis;
 use crate::limit::request_window::VendorCount;
@@ -233,7 +233,7 @@ impl Dispatcher {
         job.poll_at = now.plus_millis(next_poll_millis(age, is_overdue, running, self.limits.requests_per_minute));
         if job.hooked_at > job.polled_at {
             // The webhook came while this poll was under way, which may have seen what was before.
-            job.poll_at = now.max(job.polled_at.plus_millis(POLL_SHORTEST_MILLIS));
+            job.poll_at = now.max(job.polled_at.plus_millis(POLL_MIN_MILLIS));
         }
         self.changes.jobs.insert(job_id.clone());
     }
@@ -282,7 +282,7 @@ impl Dispatcher {
             let Some(row) = self.outbox.get_mut(&update.job_id) else { continue };
             row.attempts = row.attempts.saturating_add(1);
             let wait = DELIVERY_FIRST_MILLIS.saturating_mul(1_i64 << row.attempts.min(10));
-            row.next_at = now.plus_millis(wait.min(DELIVERY_LONGEST_MILLIS));
+            row.next_at = now.plus_millis(wait.min(DELIVERY_MAX_MILLIS));
             self.changes.outbox.insert(update.job_id.clone());
         }
     }

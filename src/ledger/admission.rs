@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::constants::SILENCE_SLACK_MILLIS;
+use crate::constants::STATE_CHECK_SLACK_MILLIS;
 use crate::limit::minute_window::{Exhausted, MinuteWindow};
 use crate::messages::{CreateRequest, DayUsage, JobSpec, JtiCaps, LedgerRefusal};
 use crate::types::credits::MicroCredits;
@@ -99,7 +99,7 @@ fn record(request: &CreateRequest, spec: &JobSpec, now: UnixMillis) -> Predictio
         token_id: request.token_id.clone(),
         idempotency_key: request.idempotency_key.as_ref().map(|key| key.value.clone()),
         last_update_at: now,
-        state_check_at: now.plus_millis(longest_secs.saturating_mul(1_000).saturating_add(SILENCE_SLACK_MILLIS)),
+        state_check_at: now.plus_millis(longest_secs.saturating_mul(1_000).saturating_add(STATE_CHECK_SLACK_MILLIS)),
         batch_id: request.batch_id.clone(),
         withdrawing: false,
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::constants::{
-    EVENT_EAGER_MILLIS, EVENT_HEARTBEAT_MILLIS, EVENT_POLL_MILLIS, EVENT_STREAMS_MAX, LEASE_MILLIS,
+    EVENT_FAST_POLL_MILLIS, EVENT_HEARTBEAT_MILLIS, EVENT_POLL_MILLIS, EVENT_STREAMS_MAX, STREAM_LEASE_MILLIS,
     STREAM_REOPEN_MILLIS,
 };
 use crate::limit::minute_window::whole_seconds;
@@ -27,9 +27,9 @@ impl OpenStreams {
     /// # Errors
     /// [`LedgerRefusal::RateLimited`] when too many are open, or this prediction's was opened less than 10 s ago.
     pub fn renew(&mut self, stream: &StreamId, now: UnixMillis) -> Result<(), LedgerRefusal> {
-        self.events.retain(|_, at| now.millis_since(*at) < LEASE_MILLIS);
+        self.events.retain(|_, at| now.millis_since(*at) < STREAM_LEASE_MILLIS);
         self.vendor.retain(|_, (_, opened, at)| {
-            now.millis_since(*at) < LEASE_MILLIS || now.millis_since(*opened) < STREAM_REOPEN_MILLIS
+            now.millis_since(*at) < STREAM_LEASE_MILLIS || now.millis_since(*opened) < STREAM_REOPEN_MILLIS
         });
         match &stream.vendor {
             None => self.look_at_events(&stream.id, now),
@@ -40,7 +40,7 @@ impl OpenStreams {
     fn look_at_events(&mut self, id: &RequestId, now: UnixMillis) -> Result<(), LedgerRefusal> {
         if !self.events.contains_key(id) && self.events.len() >= EVENT_STREAMS_MAX {
             let oldest = self.events.values().min().copied().unwrap_or(now);
-            return Err(wait(oldest.plus_millis(LEASE_MILLIS).millis_since(now)));
+            return Err(wait(oldest.plus_millis(STREAM_LEASE_MILLIS).millis_since(now)));
         }
         self.events.insert(id.clone(), now);
         Ok(())
@@ -50,7 +50,7 @@ impl OpenStreams {
         match self.vendor.get_mut(job_id) {
             Some((holder, _, at)) if holder == id => *at = now,
             Some((_, opened, at)) => {
-                let open_until = at.plus_millis(LEASE_MILLIS).max(opened.plus_millis(STREAM_REOPEN_MILLIS));
+                let open_until = at.plus_millis(STREAM_LEASE_MILLIS).max(opened.plus_millis(STREAM_REOPEN_MILLIS));
                 return Err(wait(open_until.millis_since(now)));
             }
             None => drop(self.vendor.insert(job_id.clone(), (id.clone(), now, now))),
@@ -66,7 +66,7 @@ impl OpenStreams {
         match self.vendor.get_mut(job_id) {
             Some((holder, ..)) if *holder == stream.id && unopened => drop(self.vendor.remove(job_id)),
             Some((holder, opened, at)) if *holder == stream.id => {
-                *at = opened.plus_millis(LEASE_MILLIS.saturating_neg());
+                *at = opened.plus_millis(STREAM_LEASE_MILLIS.saturating_neg());
             }
             _ => {}
         }
@@ -77,7 +77,7 @@ impl OpenStreams {
 /// is first. At least a millisecond.
 #[must_use]
 pub fn event_wait_millis(now: UnixMillis, opened: UnixMillis, written: UnixMillis, ends: UnixMillis) -> i32 {
-    let is_eager = now.millis_since(opened) < EVENT_EAGER_MILLIS;
+    let is_eager = now.millis_since(opened) < EVENT_FAST_POLL_MILLIS;
     let look = if is_eager { EVENT_POLL_MILLIS.0 } else { EVENT_POLL_MILLIS.1 };
     let due = written.plus_millis(EVENT_HEARTBEAT_MILLIS).min(ends).millis_since(now);
     i32::try_from(due).unwrap_or(i32::MAX).clamp(1, look)

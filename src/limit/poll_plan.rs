@@ -1,7 +1,7 @@
 //! When a prediction is looked at again (protocol 4).
 
 use super::request_window::Lane;
-use crate::constants::{OVERDUE_POLL_MILLIS, POLL_FIRST_MILLIS, POLL_LONGEST_MILLIS, VENDOR_WINDOW_MILLIS};
+use crate::constants::{OVERDUE_POLL_MILLIS, POLL_FIRST_MILLIS, POLL_MAX_MILLIS, VENDOR_WINDOW_MILLIS};
 
 /// Milliseconds until the next poll of a prediction that was submitted `age_millis` ago, while `running` predictions
 /// share a grant of `requests_per_minute`.
@@ -13,7 +13,7 @@ pub fn next_poll_millis(age_millis: i64, is_overdue: bool, running: usize, reque
     if is_overdue {
         return OVERDUE_POLL_MILLIS;
     }
-    let by_age = age_millis.div_euclid(4).clamp(POLL_FIRST_MILLIS, POLL_LONGEST_MILLIS);
+    let by_age = age_millis.div_euclid(4).clamp(POLL_FIRST_MILLIS, POLL_MAX_MILLIS);
     let running = i64::try_from(running).unwrap_or(i64::MAX).max(1);
     let lane_per_minute = i64::try_from(Lane::Status.share(requests_per_minute)).unwrap_or(i64::MAX);
     let by_lane = running.saturating_mul(VENDOR_WINDOW_MILLIS).checked_div(lane_per_minute).unwrap_or(i64::MAX);

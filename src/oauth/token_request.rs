@@ -2,7 +2,7 @@
 
 use super::form::Form;
 use super::oauth_error::{OAuthError, Refused};
-use crate::constants::{FORM_WORDS_MAX, TOKEN_MAX_BYTES, TURNSTILE_TOKEN_MAX_BYTES};
+use crate::constants::{FORM_LIST_MAX, TOKEN_MAX_BYTES, TURNSTILE_TOKEN_MAX_BYTES};
 use crate::parse::digits::parse_digits;
 use crate::token::Scope;
 use crate::types::credits::MicroCredits;
@@ -110,7 +110,7 @@ impl Wanted {
 fn words<T: PartialEq>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
     let mut items = Vec::new();
     for word in text.split(' ') {
-        let item = parse(word).filter(|item| !items.contains(item) && items.len() < FORM_WORDS_MAX)?;
+        let item = parse(word).filter(|item| !items.contains(item) && items.len() < FORM_LIST_MAX)?;
         items.push(item);
     }
     Some(items)

@@ -52,7 +52,7 @@ fn what_is_wanted_is_read() {
 #[test]
 fn each_mistake_has_its_error() {
     let long = "a".repeat(TOKEN_MAX_BYTES + 1);
-    let many: Vec<String> = (0..=FORM_WORDS_MAX).map(|number| format!("a/m{number}")).collect();
+    let many: Vec<String> = (0..=FORM_LIST_MAX).map(|number| format!("a/m{number}")).collect();
     let many = many.join(" ");
     let long_guest = "a".repeat(TURNSTILE_TOKEN_MAX_BYTES + 1);
     for (changes, error, reason) in [

@@ -16,7 +16,7 @@ use super::issuer::{Issuer, Purpose};
 use super::refusal::Refusal;
 use super::token_hash::{TokenHash, hash_token};
 use super::verify::{Possession, SignedToken, Verified};
-use crate::constants::{TOKEN_CACHE_ENTRIES, TOKEN_CACHE_LOOKS, TOKEN_MAX_BYTES};
+use crate::constants::{TOKEN_CACHE_ENTRIES, TOKEN_CACHE_EVICTION_TRIES, TOKEN_MAX_BYTES};
 use crate::types::time::UnixSeconds;
 
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl TokenCache {
     /// goes to the end of the line, so that a burst of new tokens does not drive out the busy ones. After a few
     /// looks the next one goes whatever it is: an insert costs the same however full the cache is.
     fn evict(&mut self, now: UnixSeconds) {
-        for _ in 0..TOKEN_CACHE_LOOKS {
+        for _ in 0..TOKEN_CACHE_EVICTION_TRIES {
             let Some(hash) = self.order.pop_front() else { return };
             match self.entries.get_mut(&hash) {
                 Some(entry) if entry.used && entry.verified.times.check(now) != Err(Refusal::Expired) => {

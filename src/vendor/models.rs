@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::constants::{MODEL_LIST_MAX, UPSTREAM_MAX_DEPTH};
+use crate::constants::{MODEL_LIST_MAX, VENDOR_BODY_MAX_DEPTH};
 use crate::parse::json::parse_strict;
 use crate::types::model::ModelId;
 
@@ -11,7 +11,7 @@ use crate::types::model::ModelId;
 /// `None` where no entry can be read, so that an odd answer never hides every model.
 #[must_use]
 pub fn read_models(body: &[u8]) -> Option<Vec<ModelId>> {
-    let value = parse_strict(body, UPSTREAM_MAX_DEPTH).ok()?;
+    let value = parse_strict(body, VENDOR_BODY_MAX_DEPTH).ok()?;
     let list = value.as_array().or_else(|| ["data", "models"].iter().find_map(|name| value.get(name)?.as_array()))?;
     let models: Vec<_> = list.iter().filter_map(entry).take(MODEL_LIST_MAX).collect();
     (!models.is_empty()).then_some(models)

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::constants::{UPSTREAM_MAX_DEPTH, VENDOR_ID_MAX_BYTES};
+use crate::constants::{VENDOR_BODY_MAX_DEPTH, VENDOR_ID_MAX_BYTES};
 use crate::parse::json::parse_strict_object;
 use crate::types::credits::MicroCredits;
 
@@ -63,7 +63,7 @@ pub enum Progress {
 /// Reads a prediction of either shape; `None` where the body is not one JSON object with an id or a status.
 #[must_use]
 pub fn read_prediction(body: &[u8]) -> Option<VendorPrediction> {
-    let object = parse_strict_object(body, UPSTREAM_MAX_DEPTH).ok()?;
+    let object = parse_strict_object(body, VENDOR_BODY_MAX_DEPTH).ok()?;
     let prediction = VendorPrediction {
         id: vendor_id(&object),
         progress: object.get("status").and_then(Value::as_str).map_or(Progress::Running, progress),
@@ -81,13 +81,13 @@ pub fn read_prediction(body: &[u8]) -> Option<VendorPrediction> {
 /// Reads the id of an uploaded file: `file_id`, else `id` as text. The vendor documents neither.
 #[must_use]
 pub fn read_file_id(body: &[u8]) -> Option<String> {
-    first_id(&parse_strict_object(body, UPSTREAM_MAX_DEPTH).ok()?, ["file_id", "id"])
+    first_id(&parse_strict_object(body, VENDOR_BODY_MAX_DEPTH).ok()?, ["file_id", "id"])
 }
 
 /// Whether a body is the vendor's error envelope: an object `error` with a `message` or a `code` (vendor page ERR).
 #[must_use]
 pub fn is_error_envelope(body: &[u8]) -> bool {
-    parse_strict_object(body, UPSTREAM_MAX_DEPTH).is_ok_and(|object| {
+    parse_strict_object(body, VENDOR_BODY_MAX_DEPTH).is_ok_and(|object| {
         let error = object.get("error").and_then(Value::as_object);
         error.is_some_and(|error| {
             ["message", "code", "type"].iter().any(|name| error.get(*name).is_some_and(Value::is_string))

@@ -12,7 +12,7 @@ const seconds = Number(process.env.BENCH_SECONDS ?? "3");
 const rounds = Number(process.env.BENCH_ROUNDS ?? "5");
 const connections = 16;
 // Concurrent creates: as many vendor connections as the Dispatcher uses for them (VENDOR_CONNECTIONS_MAX less
-// VENDOR_CONNECTIONS_KEPT). More would wait in Valetkey's queue; the peers have none.
+// VENDOR_CONNECTIONS_RESERVED). More would wait in Valetkey's queue; the peers have none.
 const creating = 4;
 const secret = "a-secret-of-the-benchmark-alone-0123456789";
 const vendorKey = "sk_live_BenchBenchBenchBench0";

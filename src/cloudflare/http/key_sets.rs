@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use crate::cloudflare::http::context::Call;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform;
-use crate::constants::{KEY_SET_FETCH_MILLIS, KEY_SET_FRESH_MILLIS, KEY_SET_LOOK_MILLIS, KEY_SET_MAX_BYTES};
+use crate::constants::{KEY_SET_FETCH_MILLIS, KEY_SET_FRESH_MILLIS, KEY_SET_POLL_MILLIS, KEY_SET_MAX_BYTES};
 use crate::token::{Need, RemoteKeys};
 use crate::types::time::UnixMillis;
 use crate::vendor::request::USER_AGENT;
@@ -44,7 +44,7 @@ pub async fn have(call: &Call<'_>, keys: &Arc<RemoteKeys>, kid: Option<String>) 
                 call.context.wait_until(load(Arc::clone(keys), kid.clone(), now));
             }
             // Another request's promise is not ours to wait for: the platform ends it with its request.
-            Need::Wait if now < give_up => platform::sleep(KEY_SET_LOOK_MILLIS).await,
+            Need::Wait if now < give_up => platform::sleep(KEY_SET_POLL_MILLIS).await,
             Need::Wait | Need::Nothing => return,
         }
     }

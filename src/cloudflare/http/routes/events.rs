@@ -11,7 +11,7 @@ use crate::cloudflare::objects::client::{ask_ledger, ask_ledger_again, limiter_u
 use crate::cloudflare::runtime::deployment::Deployment;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, OpenStream, PlatformError};
-use crate::constants::{EVENT_HEARTBEAT_MILLIS, EVENT_LONGEST_MILLIS};
+use crate::constants::{EVENT_HEARTBEAT_MILLIS, EVENT_STREAM_MAX_MILLIS};
 use crate::ledger::event_wait_millis;
 use crate::messages::{LedgerReply, LedgerRequest, StreamId};
 use crate::parse::digits::parse_digits;
@@ -74,7 +74,7 @@ struct Events {
 impl Events {
     /// Until the prediction has ended, five minutes are over, the token ends or is revoked, or the client has gone.
     async fn run(&mut self, mut record: PredictionRecord) {
-        let ends_at = self.opened_at.plus_millis(EVENT_LONGEST_MILLIS).min(self.grant.expires_at.millis());
+        let ends_at = self.opened_at.plus_millis(EVENT_STREAM_MAX_MILLIS).min(self.grant.expires_at.millis());
         loop {
             if self.show(&record).await.is_err() || record.status.is_terminal() {
                 return;

@@ -9,7 +9,7 @@ use crate::cloudflare::http::context::Call;
 use crate::cloudflare::http::response::Response;
 use crate::cloudflare::http::routes::create::render_batch;
 use crate::cloudflare::objects::client::{ask_dispatcher, ask_ledger, unexpected, use_proof};
-use crate::constants::{ACK_TIMEOUT_MILLIS, LIST_DEFAULT, LIST_MAX, MILLIS_PER_SECOND, MODELS_MEMORY_MILLIS};
+use crate::constants::{ACK_TIMEOUT_MILLIS, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, MILLIS_PER_SECOND, MODEL_LIST_CACHE_MILLIS};
 use crate::messages::{AccountUsage, DayUsage, DispatcherReply, DispatcherRequest, LedgerReply, LedgerRequest};
 use crate::parse::digits::parse_digits;
 use crate::token::Grant;
@@ -93,8 +93,8 @@ pub fn list_parameters<const N: usize>(query: &str, names: [&str; N]) -> Result<
 
 /// The rows of a page.
 pub fn list_limit(value: Option<String>) -> Result<u32, Rejection> {
-    let Some(value) = value else { return Ok(LIST_DEFAULT) };
-    let limit = parse_digits(&value).filter(|limit| (1..=LIST_MAX).contains(limit));
+    let Some(value) = value else { return Ok(PAGE_SIZE_DEFAULT) };
+    let limit = parse_digits(&value).filter(|limit| (1..=PAGE_SIZE_MAX).contains(limit));
     limit.ok_or_else(|| Rejection::parameter(Code::InvalidParameter, "list_parameter", "limit"))
 }
 
@@ -141,7 +141,7 @@ async fn listed_models(call: &Call<'_>) -> Option<Rc<[ModelId]>> {
     match ask_dispatcher(call.env, &DispatcherRequest::Models, ACK_TIMEOUT_MILLIS).await {
         Ok(DispatcherReply::Models(Some(listed))) => {
             let listed: Rc<[ModelId]> = listed.into();
-            LISTED.set((call.now.plus_millis(MODELS_MEMORY_MILLIS), Some(Rc::clone(&listed))));
+            LISTED.set((call.now.plus_millis(MODEL_LIST_CACHE_MILLIS), Some(Rc::clone(&listed))));
             Some(listed)
         }
         _ => known,

@@ -10,7 +10,7 @@ use crate::cloudflare::objects::client::{check, revoked_by_now, tell_ledger};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{
-    OTHER_BODY_MAX_BYTES, PROVIDER_RETRY_SECS, TURNSTILE_ANSWER_MAX_BYTES, TURNSTILE_TIMEOUT_MILLIS,
+    OTHER_BODY_MAX_BYTES, PROVIDER_RETRY_SECS, TURNSTILE_RESPONSE_MAX_BYTES, TURNSTILE_TIMEOUT_MILLIS,
 };
 use crate::messages::{LedgerRefusal, LedgerReply, LedgerRequest, Revocation};
 use crate::oauth::{
@@ -122,7 +122,7 @@ async fn issue_to_guest(call: &Call<'_>, keys: &SigningKeys, text: &str, wanted:
     // 2
     let form = turnstile_form(turnstile, text);
     let answer =
-        platform::post_form(turnstile.url.as_str(), &form, TURNSTILE_TIMEOUT_MILLIS, TURNSTILE_ANSWER_MAX_BYTES).await;
+        platform::post_form(turnstile.url.as_str(), &form, TURNSTILE_TIMEOUT_MILLIS, TURNSTILE_RESPONSE_MAX_BYTES).await;
     check_guest(turnstile, &answer.ok_or(unavailable("turnstile_silent"))?).inspect_err(|refused| {
         if refused.reason == SECRET_REFUSED {
             log::alert(SECRET_REFUSED);

@@ -20,7 +20,7 @@ use crate::cloudflare::objects::client::{self, ledgers};
 use crate::cloudflare::runtime::deployment::{Deployment, deployment};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError, Sql};
-use crate::constants::{ALARM_LATE_MILLIS, DELIVERY_LONGEST_MILLIS, TOMBSTONE_MILLIS};
+use crate::constants::{ALARM_LATE_MILLIS, DELIVERY_MAX_MILLIS, TOMBSTONE_MILLIS};
 use crate::dispatcher::{Action, Delivery, Dispatcher as Machine, DispatcherLimits, JobState};
 use crate::messages::{
     CreateOutcome, DispatcherReply, DispatcherRequest, JobSpec, LedgerCall, LedgerEnvelope, LedgerReply, LedgerRequest,
@@ -282,7 +282,7 @@ impl DispatcherActor {
         let message = client::message(&message, true)?;
         let namespace = ledgers(&self.env)?;
         let answer =
-            platform::call_object(&namespace, delivery.user.as_str(), &message, DELIVERY_LONGEST_MILLIS / 10).await;
+            platform::call_object(&namespace, delivery.user.as_str(), &message, DELIVERY_MAX_MILLIS / 10).await;
         let is_done = matches!(answer, Ok(LedgerEnvelope { reply: LedgerReply::Done, .. }));
         let told = self.turn(|machine, now| {
             if is_done {

@@ -11,8 +11,8 @@ use crate::cloudflare::objects::ledger::{Done, LedgerActor};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{
-    ALARM_LATE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, ISSUER_LEEWAY_MAX_SECS, ISSUER_OTHER_LIFETIME_MAX_SECS, LIST_MAX,
-    SECONDS_PER_DAY, SILENCE_SLACK_MILLIS, WITHDRAW_RETRY_MILLIS,
+    ALARM_LATE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, ISSUER_LEEWAY_MAX_SECS, ISSUER_OTHER_LIFETIME_MAX_SECS, PAGE_SIZE_MAX,
+    SECONDS_PER_DAY, STATE_CHECK_SLACK_MILLIS, WITHDRAW_RETRY_MILLIS,
 };
 use crate::ledger::{apply_update, build_lost_update, settle};
 use crate::messages::{DispatcherReply, DispatcherRequest, JobUpdate, LedgerReply, Revocation};
@@ -101,7 +101,7 @@ impl LedgerActor {
     fn ask_about(self: &Rc<Self>, mut record: PredictionRecord, now: UnixMillis) -> Done<()> {
         if record.is_acknowledged() {
             log::alert("prediction_silent");
-            record.state_check_at = now.plus_millis(SILENCE_SLACK_MILLIS);
+            record.state_check_at = now.plus_millis(STATE_CHECK_SLACK_MILLIS);
         } else {
             record.last_update_at = now;
         }
@@ -154,7 +154,7 @@ impl LedgerActor {
         self.arm(now.plus_millis(UnixSeconds(SECONDS_PER_DAY).millis().0))?;
         let mut before = None;
         loop {
-            let page = self.store()?.page(LIST_MAX, before.as_ref(), Some(Status::Queued))?;
+            let page = self.store()?.page(PAGE_SIZE_MAX, before.as_ref(), Some(Status::Queued))?;
             let Some(last) = page.last() else { return Ok(LedgerReply::Done) };
             before = Some(last.job_id.clone());
             for record in page {

@@ -21,7 +21,7 @@ use crate::cloudflare::objects::client::{ask_dispatcher, revoked_by};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError, Sql};
 use crate::constants::{
-    CLOCK_TOLERANCE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, LIST_MAX, PROOF_SWEEP_MILLIS, QUEUE_POSITION_FRESH_MILLIS,
+    CLOCK_TOLERANCE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, PAGE_SIZE_MAX, PROOF_SWEEP_MILLIS, QUEUE_POSITION_FRESH_MILLIS,
     TICK_AFTER_MILLIS, WITHDRAW_RETRY_MILLIS,
 };
 use crate::ledger::{IdempotencyRecord, OpenStreams, is_revoked, needs_tick};
@@ -328,7 +328,7 @@ impl LedgerActor {
         }
         if now.millis_since(self.queue_positions.borrow().0) >= QUEUE_POSITION_FRESH_MILLIS {
             self.queue_positions.borrow_mut().0 = now;
-            let waiting = self.store()?.page(LIST_MAX, None, Some(Status::Queued))?;
+            let waiting = self.store()?.page(PAGE_SIZE_MAX, None, Some(Status::Queued))?;
             let job_ids = waiting.into_iter().map(|record| record.job_id).collect();
             let reply = ask_dispatcher(
                 &self.env,
@@ -365,7 +365,7 @@ impl LedgerActor {
         status: Option<Status>,
         now: UnixMillis,
     ) -> Done<LedgerReply> {
-        let (records, more) = cut(self.store()?.page(limit.clamp(1, LIST_MAX), before, status)?, limit);
+        let (records, more) = cut(self.store()?.page(limit.clamp(1, PAGE_SIZE_MAX), before, status)?, limit);
         Ok(LedgerReply::Page { records: self.add_queue_positions(records, now).await?, has_more: more })
     }
 
@@ -377,7 +377,7 @@ impl LedgerActor {
     }
 
     fn files(&self, limit: u32, before: Option<&FileId>) -> Done<LedgerReply> {
-        let (files, more) = cut(self.store()?.files(limit.clamp(1, LIST_MAX), before)?, limit);
+        let (files, more) = cut(self.store()?.files(limit.clamp(1, PAGE_SIZE_MAX), before)?, limit);
         Ok(LedgerReply::Files { files, has_more: more })
     }
 
@@ -450,7 +450,7 @@ pub(super) fn key_mark(key: &str) -> String {
 }
 
 fn cut<T>(mut rows: Vec<T>, limit: u32) -> (Vec<T>, bool) {
-    let limit = usize::try_from(limit.clamp(1, LIST_MAX)).unwrap_or(usize::MAX);
+    let limit = usize::try_from(limit.clamp(1, PAGE_SIZE_MAX)).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
     rows.truncate(limit);
     (rows, more)
