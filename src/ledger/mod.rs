@@ -11,26 +11,13 @@ pub use life::{apply_update, batch_status, build_lost_update, needs_tick, next_w
 pub use repeat::{IdempotencyRecord, Replay, decide_replay};
 pub use streams::{OpenStreams, event_wait_millis};
 
-use crate::messages::{Caller, EnqueueRefusal, LedgerRefusal};
+use crate::messages::Caller;
 use crate::types::time::UnixSeconds;
 
 /// Whether a token of the user was issued early enough to be revoked with the rest of them (protocol 7).
 #[must_use]
 pub fn is_revoked(caller: &Caller, revoked_by: Option<UnixSeconds>) -> bool {
     revoked_by.is_some_and(|by| caller.issued_at <= by)
-}
-
-impl From<EnqueueRefusal> for LedgerRefusal {
-    fn from(refusal: EnqueueRefusal) -> Self {
-        match refusal {
-            EnqueueRefusal::InsufficientCredits => Self::InsufficientCredits,
-            EnqueueRefusal::TooManyPredictions { retry_after_secs } => Self::TooManyPredictions { retry_after_secs },
-            EnqueueRefusal::QueueFull { retry_after_secs } => Self::QueueFull { retry_after_secs },
-            EnqueueRefusal::UpstreamUnavailable { retry_after_secs } => Self::UpstreamUnavailable { retry_after_secs },
-            EnqueueRefusal::Revoked => Self::Revoked,
-            EnqueueRefusal::Expired => Self::Unavailable,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
-//! What the Dispatcher is asked, and what it answers.
+//! Requests to the Dispatcher, and its replies.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Deadline, JobSpec, JobUpdate};
+use super::deadline::Deadline;
+use super::job_spec::JobSpec;
+use super::job_update::JobUpdate;
 use crate::types::ids::{JobId, UserKey};
 use crate::types::model::ModelId;
 use crate::types::prediction::QueuePosition;
@@ -12,85 +14,85 @@ use crate::types::time::{UnixMillis, UnixSeconds};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DispatcherRequest {
-    /// Take predictions over: all or none. Repeated: answered with their present state.
+    /// Take over predictions, all or none. A repeated request returns their present state.
     Enqueue {
-        /// Whose they are.
+        /// The owner.
         user: UserKey,
-        /// What to make.
+        /// The predictions.
         #[serde(rename = "orders")]
         specs: Vec<JobSpec>,
-        /// The user's share.
+        /// The user's share of the queue.
         share: QueueShare,
         /// When the Ledger gives up.
         deadline: Deadline,
-        /// When the token behind it was issued.
+        /// When the token behind the create was issued.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         issued_at: Option<UnixSeconds>,
     },
-    /// The Ledger gave up on an enqueue: drop what was not sent.
+    /// Drop the predictions of an enqueue that the Ledger gave up on, unless one was sent.
     Withdraw {
-        /// Which.
+        /// The predictions.
         job_ids: Vec<JobId>,
     },
-    /// Ask for an end.
+    /// Cancel a prediction.
     Cancel {
-        /// Which.
+        /// The prediction.
         job_id: JobId,
     },
-    /// Where is it?
+    /// Return the present state of a prediction.
     State {
-        /// Which.
+        /// The prediction.
         job_id: JobId,
     },
-    /// Where do these stand in the queue?
+    /// Return queue positions.
     #[serde(rename = "places")]
     QueuePositions {
-        /// Which.
+        /// The predictions.
         job_ids: Vec<JobId>,
     },
-    /// Await the vendor's answer to a create.
+    /// Await the outcome of a create.
     Outcome {
-        /// Which.
+        /// The prediction.
         job_id: JobId,
     },
-    /// The vendor called our webhook for it.
+    /// The vendor called the prediction's webhook.
     #[serde(rename = "hook")]
     Webhook {
-        /// Which.
+        /// The prediction.
         job_id: JobId,
     },
-    /// May the edge send one request of its own: a stream of this prediction, or anything about files?
+    /// Permit the edge one vendor request of its own: a stream of this prediction, or any request about files.
     Permit {
         /// The prediction to stream.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         job_id: Option<JobId>,
     },
-    /// Look whether work is due; never a vendor request by itself.
+    /// Look for due work. A tick never causes a vendor request by itself.
     Tick,
-    /// The vendor's models, as last seen.
+    /// Return the vendor's models, as last read.
     Models,
-    /// What an operator must look at.
+    /// Return what an operator must look at.
     #[serde(rename = "troubles")]
     Anomalies,
-    /// Refuse every token that was issued by then (protocol 7).
+    /// Refuse all tokens that were issued up to a time (protocol 7).
     RevokeAll {
-        /// Seconds.
+        /// The time.
         issued_by: UnixSeconds,
     },
-    /// Which tokens are refused, whoever has them?
+    /// Return the revoked-before time of all users.
     Revoked,
 }
 
-/// A user's share of the queue and of the slots, by the plan.
+/// A user's share of the queue and of the slots, from the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueShare {
-    /// The plan's name, for its pools.
+    /// The plan's name. It selects the pool.
     pub plan: String,
-    /// Of the starts.
+    /// The user's weight in the queue.
     pub weight: u32,
-    /// Predictions at a time.
+    /// The user's predictions at the vendor at once.
     pub concurrent_predictions: u32,
-    /// Predictions that may wait.
+    /// The user's waiting predictions.
     pub max_waiting: u32,
 }
 
@@ -98,49 +100,49 @@ pub struct QueueShare {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DispatcherReply {
-    /// Those of the predictions that are known, as they are now. One that is not there is unknown now and in the last
-    /// 25 hours, and a withdrawal of it holds.
+    /// The present state of those predictions that the Dispatcher knows. In the reply to a withdrawal: those that stay.
+    /// A prediction that is missing there was dropped, and a tombstone refuses a late enqueue of it for 25 hours.
     Jobs(Vec<JobUpdate>),
-    /// An enqueue that is refused.
+    /// A refused enqueue.
     Refused(EnqueueRefusal),
-    /// Where predictions stand that wait.
+    /// Queue positions of those predictions that wait.
     #[serde(rename = "places")]
     QueuePositions(Vec<(JobId, QueuePosition)>),
-    /// The vendor's answer to a create.
+    /// The outcome of a create.
     Outcome(CreateOutcome),
-    /// The edge may send one request.
+    /// The edge may send one vendor request.
     Permit {
         /// The vendor's id of the prediction.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         vendor_id: Option<String>,
-        /// Fingerprint of the key to use.
+        /// Fingerprint of the vendor key to use.
         #[serde(rename = "key", default, skip_serializing_if = "Option::is_none")]
         vendor_key_fingerprint: Option<String>,
     },
-    /// Not now.
+    /// No permit now.
     Wait {
-        /// When to try again.
+        /// Seconds until a retry can pass.
         retry_after_secs: u32,
     },
-    /// Model names, if a list was ever read.
+    /// The vendor's models, if a list was ever read.
     Models(Option<Vec<ModelId>>),
     /// What an operator must look at.
     #[serde(rename = "troubles")]
     Anomalies(Anomalies),
-    /// Every token that was issued by then is refused.
+    /// The revoked-before time of all users.
     Revoked(Option<UnixSeconds>),
-    /// Done, nothing to say.
+    /// Done. There is nothing to return.
     Done,
 }
 
-/// Predictions that need an operator's eye.
+/// Predictions and rows that an operator must look at.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Anomalies {
-    /// Nobody can tell whether the vendor has them; with the time of the submit.
+    /// Predictions whose create has an unknown outcome, with the time of the submit.
     pub unknown_outcomes: Vec<(JobId, UnixMillis)>,
-    /// News that their Ledgers have not acknowledged for a day.
+    /// Predictions whose last job update was not acknowledged for a day.
     pub dead_letters: Vec<JobId>,
-    /// Rows that cannot be read.
+    /// Number of rows that cannot be read.
     pub unreadable: usize,
 }
 
@@ -148,45 +150,45 @@ pub struct Anomalies {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnqueueRefusal {
-    /// The pool of the plan is spent for this day.
+    /// The credits of the plan's pool are spent for this day.
     InsufficientCredits,
-    /// The user's waiting predictions.
+    /// The user has as many waiting predictions as the plan allows.
     TooManyPredictions {
-        /// When to try again.
+        /// Seconds until a retry can pass.
         retry_after_secs: u32,
     },
-    /// The queue, or the plan's share of it.
+    /// The queue, or the plan's share of it, is full.
     QueueFull {
-        /// When to try again.
+        /// Seconds until a retry can pass.
         retry_after_secs: u32,
     },
-    /// The vendor's key, its circuit or this model rests, or the key's own credits are spent.
+    /// The vendor, its key or this model is paused, or the vendor key's own credits of the day are spent.
     UpstreamUnavailable {
-        /// When to try again.
+        /// Seconds until a retry can pass.
         retry_after_secs: u32,
     },
-    /// The token was revoked, with all that were issued by then.
+    /// The token was issued up to the revoked-before time of all users.
     Revoked,
     /// The message is too old.
     Expired,
 }
 
-/// How the vendor answered a create, for the client that is still there.
+/// The vendor's answer to a create, for the client that still waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CreateOutcome {
-    /// It runs: 201.
+    /// The prediction runs: 201.
     Accepted,
-    /// It waits, or nothing is known yet: 202.
+    /// The prediction waits, or its outcome is not known yet: 202.
     Pending,
     /// The vendor refused the input: 400.
     InputRefused,
-    /// The vendor refused it otherwise: 502 `upstream_rejected`.
+    /// The vendor refused the create for another reason: 502 `upstream_rejected`.
     Rejected,
-    /// The vendor failed, and says so: 502 `upstream_error`.
+    /// The vendor failed and says so: 502 `upstream_error`.
     Failed,
-    /// An answer that nobody can read: 502 `upstream_error`, outcome unknown.
+    /// The response is unreadable, so the outcome is unknown: 502 `upstream_error`.
     Unreadable,
-    /// No answer: 504 `upstream_timeout`, outcome unknown.
+    /// No response arrived, so the outcome is unknown: 504 `upstream_timeout`.
     TimedOut,
 }

@@ -1,4 +1,4 @@
-//! What the Dispatcher tells a Ledger of a prediction.
+//! Reports of the Dispatcher to a Ledger about one prediction.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::types::time::UnixMillis;
 pub enum Stage {
     /// It waits for a slot.
     Waiting,
-    /// It is being sent.
+    /// Its create is in flight to the vendor.
     Submitting,
     /// The vendor has it.
     Running,
@@ -21,21 +21,21 @@ pub enum Stage {
     Ended,
 }
 
-/// All that a Ledger needs to know of a prediction: the latest news replace all earlier ones.
+/// The present state of a prediction, as far as a Ledger needs it. An update replaces all earlier ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobUpdate {
-    /// Which.
+    /// The prediction.
     pub job_id: JobId,
-    /// Grows with every change of the row; a Ledger applies only a higher number.
+    /// Grows with every change of the job. A Ledger applies only a higher number.
     pub sequence: u64,
-    /// Where it is.
+    /// Where the prediction is.
     pub stage: Stage,
-    /// When it changed, by the Dispatcher's clock.
+    /// Time of the report, by the Dispatcher's clock.
     pub at: UnixMillis,
-    /// An end was asked for.
+    /// Whether a cancel was requested.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
-    /// While it waits.
+    /// The queue position, while it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueuePosition>,
     /// How it ended.
@@ -46,7 +46,7 @@ pub struct JobUpdate {
 /// How a prediction ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobEnd {
-    /// A terminal one.
+    /// A terminal status.
     pub status: Status,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,9 +54,29 @@ pub struct JobEnd {
     /// Output URLs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub output: Vec<String>,
-    /// What is booked.
+    /// Credits to book.
     pub credits: MicroCredits,
-    /// Seconds.
+    /// The vendor's run time, seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predict_time: Option<f64>,
+}
+
+impl JobEnd {
+    /// Returns the end of a failed prediction that costs `credits`.
+    #[must_use]
+    pub const fn failed(failure: Failure, credits: MicroCredits) -> Self {
+        Self { status: Status::Failed, failure: Some(failure), output: Vec::new(), credits, predict_time: None }
+    }
+
+    /// Returns the end of a canceled prediction that was never sent to the vendor: it costs nothing.
+    #[must_use]
+    pub const fn canceled_unsent() -> Self {
+        Self {
+            status: Status::Canceled,
+            failure: None,
+            output: Vec::new(),
+            credits: MicroCredits::ZERO,
+            predict_time: None,
+        }
+    }
 }

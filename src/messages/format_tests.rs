@@ -1,0 +1,161 @@
+//! Pins the JSON of the messages: versions run side by side at a deployment.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::types::credits::MicroCredits;
+use crate::types::ids::{FileId, JobId, RequestId, UserKey};
+use crate::types::model::ModelId;
+use crate::types::prediction::{QueuePosition, Status};
+use crate::types::time::{UnixMillis, UnixSeconds};
+
+fn job_id() -> JobId {
+    JobId::parse("pred_01jh0000000000000000000000").unwrap()
+}
+
+fn assert_json<T: Serialize + for<'de> Deserialize<'de> + PartialEq + std::fmt::Debug>(message: &T, json: Value) {
+    assert_eq!(serde_json::to_value(message).unwrap(), json);
+    assert_eq!(&serde_json::from_value::<T>(json).unwrap(), message);
+}
+
+fn spec() -> JobSpec {
+    JobSpec {
+        job_id: job_id(),
+        model: ModelId::parse("acme/model-x").unwrap(),
+        input: Map::new(),
+        image_count: 1,
+        credits: MicroCredits::parse("2.5").unwrap(),
+        max_seconds: 600,
+    }
+}
+
+fn spec_json() -> Value {
+    json!({"job_id": job_id().as_str(), "model": "acme/model-x", "input": {}, "image_count": 1,
+        "credits": 2_500_000, "max_seconds": 600})
+}
+
+#[test]
+fn ledger_request_format_unchanged() {
+    let user = UserKey::new("i", "s");
+    let create = CreateRequest {
+        token_id: Some("t".into()),
+        user: user.clone(),
+        specs: vec![spec()],
+        files: vec![FileUse {
+            spec: 0,
+            pointer: "/image".into(),
+            file_id: FileId::parse("file_01jh0000000000000000000000").unwrap(),
+        }],
+        batch_id: None,
+        idempotency_key: Some(IdempotencyKey { value: "k".into(), hash: "h".into() }),
+        limits: PlanLimits {
+            plan: "default".into(),
+            predictions_per_minute: 10,
+            concurrent_predictions: 2,
+            daily_credits: MicroCredits::parse("50").unwrap(),
+            weight: 1,
+            max_waiting: 20,
+        },
+        caps: None,
+        deadline: Deadline { sent_at_ms: UnixMillis(5), ttl_ms: 2_000 },
+        max_wait_secs: 600,
+    };
+    let caller =
+        Caller { issued_at: UnixSeconds(4), jti: Some("j".into()), requests_per_minute: Some(60), proof: None };
+    assert_json(
+        &LedgerCall { caller: Some(caller), request: LedgerRequest::Create(Box::new(create)) },
+        json!({"caller": {"issued_at": 4, "jti": "j", "requests_per_minute": 60}, "ask": {"create": {
+            "user": user.as_str(), "orders": [spec_json()],
+            "files": [{"order": 0, "pointer": "/image", "file_id": "file_01jh0000000000000000000000"}],
+            "key": {"key": "k", "hash": "h"}, "limits": {"plan": "default", "predictions_per_minute": 10,
+            "concurrent_predictions": 2, "daily_credits": 50_000_000, "weight": 1, "max_waiting": 20}, "token_id": "t",
+            "deadline": {"sent_at_ms": 5, "ttl_ms": 2000}, "max_wait_secs": 600}}}),
+    );
+    assert_json(&LedgerRequest::Get { job_id: job_id() }, json!({"get": {"job_id": job_id().as_str()}}));
+    assert_json(&LedgerRequest::Check, json!("check"));
+    let request = RequestId::new(UnixMillis(0), [0; 10]);
+    let stream = StreamId { id: request.clone(), vendor: Some(job_id()) };
+    let stream_json = json!({"id": request.as_str(), "vendor": job_id().as_str()});
+    assert_json(
+        &LedgerRequest::Unwatch { stream: stream.clone(), unopened: false },
+        json!({"unwatch": {"stream": stream_json}}),
+    );
+    assert_json(
+        &LedgerRequest::Unwatch { stream, unopened: true },
+        json!({"unwatch": {"stream": stream_json, "unopened": true}}),
+    );
+    assert_json(
+        &ProofUse { id: "p".into(), request: request.clone(), expires_at: UnixSeconds(4) },
+        json!({"id": "p", "request": request.as_str(), "ends_at": 4}),
+    );
+}
+
+#[test]
+fn ledger_reply_format_unchanged() {
+    let rate = Rate { limit: 60, remaining: 59, reset: UnixSeconds(7) };
+    let refused = LedgerReply::Refused(LedgerRefusal::RateLimited { retry_after_secs: 3 });
+    assert_json(
+        &LedgerEnvelope { rate: Some(rate), reply: refused },
+        json!({"rate": {"limit": 60, "remaining": 59, "reset": 7},
+            "reply": {"refused": {"rate_limited": {"retry_after_secs": 3}}}}),
+    );
+}
+
+#[test]
+fn dispatcher_messages_format_unchanged() {
+    let user = UserKey::new("i", "s");
+    let share = QueueShare { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 20 };
+    assert_json(
+        &DispatcherRequest::Enqueue {
+            issued_at: Some(UnixSeconds(4)),
+            user: user.clone(),
+            specs: vec![spec()],
+            share,
+            deadline: Deadline { sent_at_ms: UnixMillis(5), ttl_ms: 1_600 },
+        },
+        json!({"enqueue": {"user": user.as_str(), "orders": [spec_json()], "share": {"plan": "default",
+            "weight": 1, "concurrent_predictions": 2, "max_waiting": 20},
+            "deadline": {"sent_at_ms": 5, "ttl_ms": 1600}, "issued_at": 4}}),
+    );
+    assert_json(&DispatcherRequest::RevokeAll { issued_by: UnixSeconds(4) }, json!({"revoke_all": {"issued_by": 4}}));
+    assert_json(&DispatcherRequest::Revoked, json!("revoked"));
+    assert_json(&DispatcherReply::Revoked(Some(UnixSeconds(4))), json!({"revoked": 4}));
+    assert_json(&DispatcherReply::Refused(EnqueueRefusal::Revoked), json!({"refused": "revoked"}));
+    assert_json(&DispatcherReply::Outcome(CreateOutcome::TimedOut), json!({"outcome": "timed_out"}));
+    let position = QueuePosition { position: 1, eta_seconds: 20 };
+    assert_json(
+        &DispatcherReply::QueuePositions(vec![(job_id(), position)]),
+        json!({"places": [[job_id().as_str(), {"position": 1, "eta_seconds": 20}]]}),
+    );
+}
+
+#[test]
+fn job_update_format_unchanged() {
+    let update = JobUpdate {
+        job_id: job_id(),
+        sequence: 3,
+        stage: Stage::Ended,
+        at: UnixMillis(9),
+        cancel_requested: false,
+        queue: None,
+        end: Some(JobEnd {
+            status: Status::Succeeded,
+            failure: None,
+            output: vec!["https://cdn.example/a.png".into()],
+            credits: MicroCredits::parse("2.5").unwrap(),
+            predict_time: Some(4.5),
+        }),
+    };
+    assert_json(
+        &update,
+        json!({"job_id": job_id().as_str(), "sequence": 3, "stage": "ended", "at": 9, "end": {"status": "succeeded",
+            "output": ["https://cdn.example/a.png"], "credits": 2_500_000, "predict_time": 4.5}}),
+    );
+}
+
+#[test]
+fn members_of_a_newer_version_are_ignored() {
+    let text = format!(r#"{{"get":{{"job_id":"{}","later":1}}}}"#, job_id());
+    assert_eq!(serde_json::from_str::<LedgerRequest>(&text).unwrap(), LedgerRequest::Get { job_id: job_id() });
+}

@@ -1,0 +1,161 @@
+//! Replies of a Ledger.
+
+use serde::{Deserialize, Serialize};
+
+use super::dispatcher::EnqueueRefusal;
+use crate::types::credits::MicroCredits;
+use crate::types::file::FileRecord;
+use crate::types::ids::BatchId;
+use crate::types::prediction::PredictionRecord;
+use crate::types::time::UnixSeconds;
+
+/// Ledger → edge or Dispatcher: a reply, with the caller's rate-limit numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LedgerEnvelope {
+    /// The caller's requests of this minute, if the message named a caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+    /// The reply.
+    pub reply: LedgerReply,
+}
+
+/// A limit per minute, as the headers and the account show it (contract 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// Requests or creates per minute.
+    pub limit: u32,
+    /// How many would pass now.
+    pub remaining: u32,
+    /// When `remaining` is `limit` again.
+    pub reset: UnixSeconds,
+}
+
+/// A Ledger's reply.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LedgerReply {
+    /// The prediction in its present state.
+    Prediction(Box<PredictionRecord>),
+    /// The predictions of a create that was admitted or replayed, or of a batch that was read.
+    Created {
+        /// The predictions in their present state.
+        records: Vec<PredictionRecord>,
+        /// Whether a create is in flight to the vendor: the edge may await its outcome.
+        #[serde(rename = "submitting", default)]
+        is_submitting: bool,
+        /// The batch's id, for a batch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batch_id: Option<BatchId>,
+        /// Whether this is the replay of an idempotency key.
+        #[serde(rename = "replayed", default)]
+        is_replayed: bool,
+    },
+    /// A page of predictions.
+    Page {
+        /// Newest first.
+        records: Vec<PredictionRecord>,
+        /// Whether there are older ones.
+        #[serde(rename = "more")]
+        has_more: bool,
+    },
+    /// The user's usage.
+    Account(AccountUsage),
+    /// A page of files, or one file.
+    Files {
+        /// Newest first.
+        files: Vec<FileRecord>,
+        /// Whether there are older ones.
+        #[serde(rename = "more")]
+        has_more: bool,
+    },
+    /// Done. There is nothing to return.
+    Done,
+    /// A refusal.
+    Refused(LedgerRefusal),
+}
+
+/// Why a Ledger refuses a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LedgerRefusal {
+    /// The user has no such prediction, batch or file.
+    NotFound,
+    /// The prediction has not ended.
+    NotEnded,
+    /// The token is revoked.
+    Revoked,
+    /// The proof of possession was used before.
+    ProofUsed,
+    /// The create with this idempotency key is not acknowledged yet.
+    InProgress,
+    /// The idempotency key was used for a different request.
+    KeyMismatch,
+    /// The user has no such file.
+    UnknownFile {
+        /// Index in [`super::CreateRequest::files`].
+        index: usize,
+    },
+    /// The user's requests or creates of this minute are used up.
+    RateLimited {
+        /// Seconds until a retry can pass.
+        retry_after_secs: u32,
+    },
+    /// The day's credits, the token's caps, or the credits of the plan's pool do not suffice.
+    InsufficientCredits,
+    /// The user has as many waiting predictions as the plan allows.
+    TooManyPredictions {
+        /// Seconds until a retry can pass.
+        retry_after_secs: u32,
+    },
+    /// The queue, or the plan's share of it, is full.
+    QueueFull {
+        /// Seconds until a retry can pass.
+        retry_after_secs: u32,
+    },
+    /// The vendor, its key or this model is paused, or the vendor key's own credits of the day are spent.
+    UpstreamUnavailable {
+        /// Seconds until a retry can pass.
+        retry_after_secs: u32,
+    },
+    /// The message arrived too late, or the Dispatcher did not acknowledge.
+    Unavailable,
+}
+
+impl From<EnqueueRefusal> for LedgerRefusal {
+    fn from(refusal: EnqueueRefusal) -> Self {
+        match refusal {
+            EnqueueRefusal::InsufficientCredits => Self::InsufficientCredits,
+            EnqueueRefusal::TooManyPredictions { retry_after_secs } => Self::TooManyPredictions { retry_after_secs },
+            EnqueueRefusal::QueueFull { retry_after_secs } => Self::QueueFull { retry_after_secs },
+            EnqueueRefusal::UpstreamUnavailable { retry_after_secs } => Self::UpstreamUnavailable { retry_after_secs },
+            EnqueueRefusal::Revoked => Self::Revoked,
+            EnqueueRefusal::Expired => Self::Unavailable,
+        }
+    }
+}
+
+/// A user's usage of one UTC day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayUsage {
+    /// The day, counted from 1970-01-01.
+    pub day: i64,
+    /// Credits of ended predictions.
+    pub spent: MicroCredits,
+    /// Credits of predictions that have not ended.
+    pub reserved: MicroCredits,
+    /// Number of creates.
+    pub predictions: u32,
+}
+
+/// The data behind `/v1/account*`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountUsage {
+    /// The newest 30 days with any usage, newest first.
+    pub days: Vec<DayUsage>,
+    /// Number of predictions that are processing.
+    pub running: u32,
+    /// Number of predictions that are queued.
+    pub waiting: u32,
+    /// The creates of this minute.
+    pub creates: Option<Rate>,
+}
