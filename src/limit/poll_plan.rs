@@ -1,13 +1,14 @@
-//! When a prediction is looked at again (protocol 4).
+//! The interval between two polls of a prediction (protocol 4).
 
 use super::request_window::Lane;
 use crate::constants::{OVERDUE_POLL_MILLIS, POLL_FIRST_MILLIS, POLL_MAX_MILLIS, VENDOR_WINDOW_MILLIS};
 
-/// Milliseconds until the next poll of a prediction that was submitted `age_millis` ago, while `running` predictions
-/// share a grant of `requests_per_minute`.
+/// Returns the milliseconds until the next poll of a prediction that was submitted `age_millis` ago, while `running`
+/// predictions share a limit of `requests_per_minute`.
 ///
-/// From 2 s, backing off to a quarter of the age and at most 30 s, and stretched so that all polls together stay in
-/// the status lane. A prediction that is over its time is polled every 30 s.
+/// - The interval starts at 2 s and grows to a quarter of the age, at most 30 s.
+/// - It is stretched so that the polls of all predictions together stay in the status lane.
+/// - A prediction that runs longer than its `max_seconds` is polled every 30 s.
 #[must_use]
 pub fn next_poll_millis(age_millis: i64, is_overdue: bool, running: usize, requests_per_minute: usize) -> i64 {
     if is_overdue {
@@ -38,10 +39,10 @@ mod tests {
         #![proptest_config(crate::testing::property_config())]
 
         #[test]
-        fn all_polls_together_stay_in_the_lane(age in 0_i64..10_000_000, running in 1_usize..50, grant in 3_usize..2_000) {
-            let wait = next_poll_millis(age, false, running, grant);
+        fn all_polls_together_stay_in_the_lane(age in 0_i64..10_000_000, running in 1_usize..50, limit in 3_usize..2_000) {
+            let wait = next_poll_millis(age, false, running, limit);
             let polls_a_minute = i64::try_from(running).unwrap() * 60_000 / wait;
-            prop_assert!(polls_a_minute <= (i64::try_from(grant).unwrap() * 35 / 100).max(1));
+            prop_assert!(polls_a_minute <= (i64::try_from(limit).unwrap() * 35 / 100).max(1));
             prop_assert!(wait >= 1_000);
         }
     }
