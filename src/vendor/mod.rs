@@ -1,9 +1,10 @@
-//! What we send to the vendor and what we understand of its answers.
+//! Requests to the vendor, and the meaning of its responses.
 //!
-//! Both directions are made anew from validated parts: no client header goes out, no vendor header or body
-//! comes back. The vendor's documentation contradicts itself; what is read leniently and what is refused stands
-//! in [`reply`] and [`verdict`].
+//! Invariant: both directions are built anew from validated parts. No client header goes out, and no vendor header or
+//! vendor text comes back. The vendor's documentation contradicts itself in places (vendor-api 2): [`reply`] says what is
+//! read, [`verdict`] what it means.
 
+mod key_forms;
 pub mod key_scan;
 pub mod models;
 pub mod output;

@@ -6,18 +6,22 @@ use crate::constants::{MODEL_LIST_MAX, VENDOR_BODY_MAX_DEPTH};
 use crate::parse::json::parse_strict;
 use crate::types::model::ModelId;
 
-/// Reads `GET /models`: a list, or an object with the list in `data` or `models`; entries are names or objects with
-/// `id`, or `owner` (or `provider`) and `name`. The shape is not documented; what cannot be read is left out.
-/// `None` where no entry can be read, so that an odd answer never hides every model.
+/// Reads the response to `GET /models`. The vendor documents no shape (vendor-api 2), so several are accepted:
+///
+/// - a list, or an object with the list in `data` or `models`
+/// - entries that are names, objects with `id`, or objects with `owner` (or `provider`) and `name` (or `id`)
+///
+/// Entries that cannot be read are left out. Returns `None` if no entry can be read, so that an unexpected response never
+/// hides every model.
 #[must_use]
 pub fn read_models(body: &[u8]) -> Option<Vec<ModelId>> {
     let value = parse_strict(body, VENDOR_BODY_MAX_DEPTH).ok()?;
     let list = value.as_array().or_else(|| ["data", "models"].iter().find_map(|name| value.get(name)?.as_array()))?;
-    let models: Vec<_> = list.iter().filter_map(entry).take(MODEL_LIST_MAX).collect();
+    let models: Vec<_> = list.iter().filter_map(read_entry).take(MODEL_LIST_MAX).collect();
     (!models.is_empty()).then_some(models)
 }
 
-fn entry(value: &Value) -> Option<ModelId> {
+fn read_entry(value: &Value) -> Option<ModelId> {
     let text = |name: &str| value.get(name).and_then(Value::as_str);
     let named = value.as_str().or_else(|| text("id")).and_then(ModelId::parse);
     named

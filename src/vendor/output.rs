@@ -1,12 +1,14 @@
-//! Which output URLs reach a client.
+//! The rule for output URLs: which of them reach a client.
 
 use url::Url;
 
 use super::key_scan::KeyScan;
 use crate::constants::{OUTPUT_URL_MAX_CHARS, OUTPUTS_MAX};
 
-/// Which output URLs pass: `https` ones, and in development those of a vendor that itself is on loopback; never one that
-/// holds the vendor's key, which would be stored and keep every answer with it from being sent.
+/// Decides which output URLs pass: `https` URLs, and in development those of a vendor that is itself on loopback.
+///
+/// A URL that contains the vendor key never passes. Stored, it would make the key scan block every later response that
+/// contains it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutputRule {
     loopback_host: Option<String>,
@@ -14,36 +16,36 @@ pub struct OutputRule {
 }
 
 impl OutputRule {
-    /// The rule for a vendor at `upstream`; plain `http` outputs pass only from the host of an `http` upstream, which
-    /// the configuration allows for loopback alone (docs/decisions/0003-loopback-outputs.md).
+    /// Returns the rule for a vendor at `upstream`. Plain `http` outputs pass only from the host of an `http` upstream, and
+    /// the configuration allows such an upstream only on loopback (docs/decisions/0003-loopback-outputs.md).
     #[must_use]
     pub fn for_upstream(upstream: &str) -> Self {
         let url = Url::parse(upstream).ok().filter(|url| url.scheme() == "http");
         Self { loopback_host: url.and_then(|url| url.host_str().map(str::to_owned)), key_scan: KeyScan::default() }
     }
 
-    /// The same, without outputs in which `key_scan` finds a key.
+    /// Returns the same rule, which also drops outputs in which `key_scan` finds a key.
     #[must_use]
     pub fn with_key_scan(self, key_scan: KeyScan) -> Self {
         Self { key_scan, ..self }
     }
 
-    /// Whether an output holds a key, which an operator must hear of.
+    /// Returns whether an output contains a vendor key. The Dispatcher raises an alert then.
     #[must_use]
     pub fn finds_key_in(&self, outputs: &[String]) -> bool {
         outputs.iter().any(|output| self.key_scan.finds_in(output))
     }
 
-    /// The outputs that may be shown: absolute URLs of at most 2,048 characters without credentials (contract 2).
+    /// Returns the outputs that pass: absolute URLs of at most 2,048 characters without credentials (contract 2).
     #[must_use]
     pub fn keep(&self, outputs: Vec<String>) -> Vec<String> {
-        outputs.into_iter().filter(|output| self.passes(output)).take(OUTPUTS_MAX).collect()
+        outputs.into_iter().filter(|output| self.is_allowed(output)).take(OUTPUTS_MAX).collect()
     }
 
-    fn passes(&self, output: &str) -> bool {
-        // As it is written, which is what a client reads: the parser drops line ends, and takes `https:host`,
-        // `https:\\host` and `https:///host` for `https://host`. What RFC 3986 has no place for and a page might stumble
-        // over is out too.
+    fn is_allowed(&self, output: &str) -> bool {
+        // Checks the text itself, because a client gets the text: the parser below drops line breaks, and reads
+        // `https:host`, `https:\\host` and `https:///host` as `https://host`. Characters that RFC 3986 does not allow, and
+        // that could break out of an attribute of a page, are refused too.
         let rest = output.strip_prefix("https://").or_else(|| output.strip_prefix("http://"));
         let has_host = rest.is_some_and(|rest| !rest.starts_with('/'));
         let is_odd = |character: char| {
@@ -54,12 +56,12 @@ impl OutputRule {
         }
         let Ok(url) = Url::parse(output) else { return false };
         let host = url.host_str().unwrap_or_default();
-        let scheme = match url.scheme() {
+        let is_allowed_scheme = match url.scheme() {
             "https" => !host.is_empty(),
             "http" => self.loopback_host.as_deref() == Some(host),
             _ => false,
         };
-        scheme && url.username().is_empty() && url.password().is_none() && !self.key_scan.finds_in(output)
+        is_allowed_scheme && url.username().is_empty() && url.password().is_none() && !self.key_scan.finds_in(output)
     }
 }
 

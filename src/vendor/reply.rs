@@ -1,4 +1,4 @@
-//! Reading the vendor's answers: two shapes in, one prediction out (vendor-api, contradictions; contract 2).
+//! Reads the vendor's responses. Two shapes of a prediction become one (vendor-api 3).
 
 use serde_json::{Map, Value};
 
@@ -6,18 +6,18 @@ use crate::constants::{VENDOR_BODY_MAX_DEPTH, VENDOR_ID_MAX_BYTES};
 use crate::parse::json::parse_strict_object;
 use crate::types::credits::MicroCredits;
 
-/// What arrived from the vendor, or did not.
+/// What arrived from the vendor: a response, a time-out, or a broken connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VendorReply {
-    /// A status line and as much of a body as was allowed.
+    /// A complete response.
     Response(VendorResponse),
-    /// The time ran out before the answer was complete.
+    /// No complete response arrived in time.
     TimedOut,
-    /// The connection failed or was cut.
+    /// The connection failed or broke.
     Broken,
 }
 
-/// A complete answer.
+/// A complete response of the vendor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VendorResponse {
     /// HTTP status.
@@ -28,29 +28,29 @@ pub struct VendorResponse {
     pub rate_limit_remaining: Option<String>,
     /// `X-RateLimit-Reset`, as sent.
     pub rate_limit_reset: Option<String>,
-    /// The body; `None` if it exceeded the limit.
+    /// The body. `None` if it is larger than [`crate::constants::VENDOR_BODY_MAX_BYTES`].
     pub body: Option<Vec<u8>>,
 }
 
-/// A prediction as the vendor tells it.
+/// A prediction as the vendor reports it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VendorPrediction {
-    /// The vendor's id: `job_id`, else `id` as text.
+    /// The vendor's id: `job_id`, else `id`, as text.
     pub id: Option<String>,
-    /// Where it is.
+    /// The vendor's status.
     pub progress: Progress,
-    /// Output URLs as sent; [`super::output::OutputRule`] decides which are shown.
+    /// Output URLs as sent. [`super::output::OutputRule`] decides which reach the client.
     pub output: Vec<String>,
     /// `credits_used`.
     pub credits_used: Option<MicroCredits>,
-    /// `metrics.predict_time`, seconds, finite and not negative.
+    /// `metrics.predict_time` in seconds, if it is finite and not negative.
     pub predict_time: Option<f64>,
 }
 
-/// A vendor status, folded to what matters.
+/// The vendor's status words, reduced to four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// It goes on, or the word is not known.
+    /// In progress, or a word that is not known.
     Running,
     /// `succeeded`.
     Succeeded,
@@ -60,15 +60,26 @@ pub enum Progress {
     Canceled,
 }
 
-/// Reads a prediction of either shape; `None` where the body is not one JSON object with an id or a status.
+impl Progress {
+    /// Returns whether this status is final.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        match self {
+            Self::Running => false,
+            Self::Succeeded | Self::Failed | Self::Canceled => true,
+        }
+    }
+}
+
+/// Reads a prediction of either shape. Returns `None` if the body is not one JSON object with an id or a status.
 #[must_use]
 pub fn read_prediction(body: &[u8]) -> Option<VendorPrediction> {
     let object = parse_strict_object(body, VENDOR_BODY_MAX_DEPTH).ok()?;
     let prediction = VendorPrediction {
-        id: vendor_id(&object),
-        progress: object.get("status").and_then(Value::as_str).map_or(Progress::Running, progress),
-        output: outputs(&object),
-        credits_used: object.get("credits_used").and_then(credits),
+        id: read_vendor_id(&object),
+        progress: object.get("status").and_then(Value::as_str).map_or(Progress::Running, read_progress),
+        output: read_outputs(&object),
+        credits_used: object.get("credits_used").and_then(read_credits),
         predict_time: object
             .get("metrics")
             .and_then(|metrics| metrics.get("predict_time"))
@@ -78,13 +89,14 @@ pub fn read_prediction(body: &[u8]) -> Option<VendorPrediction> {
     (prediction.id.is_some() || object.contains_key("status")).then_some(prediction)
 }
 
-/// Reads the id of an uploaded file: `file_id`, else `id` as text. The vendor documents neither.
+/// Reads the id of an uploaded file: `file_id`, else `id`, as text. The vendor documents neither.
 #[must_use]
 pub fn read_file_id(body: &[u8]) -> Option<String> {
-    first_id(&parse_strict_object(body, VENDOR_BODY_MAX_DEPTH).ok()?, ["file_id", "id"])
+    read_first_id(&parse_strict_object(body, VENDOR_BODY_MAX_DEPTH).ok()?, ["file_id", "id"])
 }
 
-/// Whether a body is the vendor's error envelope: an object `error` with a `message` or a `code` (vendor page ERR).
+/// Returns whether a body is the vendor's error envelope: an object `error` with a `message`, `code` or `type` that is a
+/// string (vendor-api 4).
 #[must_use]
 pub fn is_error_envelope(body: &[u8]) -> bool {
     parse_strict_object(body, VENDOR_BODY_MAX_DEPTH).is_ok_and(|object| {
@@ -95,27 +107,27 @@ pub fn is_error_envelope(body: &[u8]) -> bool {
     })
 }
 
-fn vendor_id(object: &Map<String, Value>) -> Option<String> {
-    first_id(object, ["job_id", "id"])
+fn read_vendor_id(object: &Map<String, Value>) -> Option<String> {
+    read_first_id(object, ["job_id", "id"])
 }
 
-fn first_id(object: &Map<String, Value>, names: [&str; 2]) -> Option<String> {
+fn read_first_id(object: &Map<String, Value>, names: [&str; 2]) -> Option<String> {
     let text = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) if number.is_u64() => Some(number.to_string()),
         _ => None,
     };
-    // One that cannot be used does not hide the other.
+    // A member that is not usable does not hide the other one.
     names.iter().find_map(|name| object.get(*name).and_then(text).filter(|id| is_usable_id(id)))
 }
 
 fn is_usable_id(id: &str) -> bool {
-    // Dots alone would be another path, percent-encoded or not.
+    // A segment `.` or `..` would change the path, percent-encoded or not.
     let is_path = id == "." || id == "..";
     !is_path && (1..=VENDOR_ID_MAX_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn progress(word: &str) -> Progress {
+fn read_progress(word: &str) -> Progress {
     match word.to_ascii_lowercase().as_str() {
         "succeeded" => Progress::Succeeded,
         "failed" | "error" | "expired" => Progress::Failed,
@@ -124,7 +136,7 @@ fn progress(word: &str) -> Progress {
     }
 }
 
-fn outputs(object: &Map<String, Value>) -> Vec<String> {
+fn read_outputs(object: &Map<String, Value>) -> Vec<String> {
     let texts = |value: &Value| match value {
         Value::String(text) => vec![text.clone()],
         Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -137,10 +149,10 @@ fn outputs(object: &Map<String, Value>) -> Vec<String> {
     object.get("output_data").and_then(|data| data.get("urls")).map(texts).unwrap_or_default()
 }
 
-fn credits(value: &Value) -> Option<MicroCredits> {
+fn read_credits(value: &Value) -> Option<MicroCredits> {
     match value {
         Value::String(text) => MicroCredits::parse(text),
-        // A plain JSON number is read by its text, so that 2.5 is exactly 2.5.
+        // Parsing the digits of a JSON number keeps 2.5 exact.
         Value::Number(number) => MicroCredits::parse(&number.to_string()),
         _ => None,
     }

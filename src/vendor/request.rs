@@ -1,4 +1,4 @@
-//! Requests to the vendor: URL from validated parts, headers from a closed list.
+//! Vendor requests: the URL and the body are made from validated parts (vendor-api 2 and 3).
 
 use std::fmt::Write;
 
@@ -6,23 +6,24 @@ use serde_json::json;
 
 use crate::messages::JobSpec;
 
-/// A request that may be sent; the `Authorization` header is added where it leaves, from the key itself.
+/// A vendor request without its headers. The platform adds `Authorization` when it sends the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VendorRequest {
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `DELETE`.
     pub method: &'static str,
-    /// Absolute.
+    /// Absolute URL.
     pub url: String,
-    /// JSON, of a `POST`.
+    /// JSON, for a create.
     pub body: Option<String>,
 }
 
 /// `User-Agent` of every vendor request.
 pub const USER_AGENT: &str = concat!("valetkey/", env!("CARGO_PKG_VERSION"));
 
-/// `POST {base}/{owner}/{model}/predictions` (vendor page API). `base` has no trailing slash.
+/// Returns `POST {base}/{owner}/{model}/predictions`. `base` has no trailing slash.
 ///
-/// `model` and `provider` are not sent: all samples but one do without. `webhook` is ours, never a client's.
+/// `model` and `provider` are not sent: all of the vendor's samples but one do without them. `webhook` is Valetkey's own
+/// URL, never a client's.
 #[must_use]
 pub fn create(base: &str, spec: &JobSpec, webhook: Option<&str>) -> VendorRequest {
     let mut body = json!({ "input": spec.input });
@@ -37,47 +38,47 @@ pub fn create(base: &str, spec: &JobSpec, webhook: Option<&str>) -> VendorReques
     VendorRequest { method: "POST", url: format!("{base}/{}/predictions", spec.model), body: Some(body.to_string()) }
 }
 
-/// `GET {base}/predictions/{id}` (vendor page API).
+/// Returns `GET {base}/predictions/{id}`.
 #[must_use]
 pub fn status(base: &str, vendor_id: &str) -> VendorRequest {
-    VendorRequest { method: "GET", url: format!("{base}/predictions/{}", path_segment(vendor_id)), body: None }
+    VendorRequest { method: "GET", url: format!("{base}/predictions/{}", encode_segment(vendor_id)), body: None }
 }
 
-/// `POST {base}/predictions/{id}/cancel` (vendor page API).
+/// Returns `POST {base}/predictions/{id}/cancel`.
 #[must_use]
 pub fn cancel(base: &str, vendor_id: &str) -> VendorRequest {
-    let url = format!("{base}/predictions/{}/cancel", path_segment(vendor_id));
+    let url = format!("{base}/predictions/{}/cancel", encode_segment(vendor_id));
     VendorRequest { method: "POST", url, body: None }
 }
 
-/// `GET {base}/models` (vendor page API).
+/// Returns `GET {base}/models`.
 #[must_use]
 pub fn models(base: &str) -> VendorRequest {
     VendorRequest { method: "GET", url: format!("{base}/models?limit=100"), body: None }
 }
 
-/// `GET {base}/predictions/{id}/stream` (vendor page API).
+/// Returns `GET {base}/predictions/{id}/stream`.
 #[must_use]
 pub fn stream(base: &str, vendor_id: &str) -> VendorRequest {
-    let url = format!("{base}/predictions/{}/stream", path_segment(vendor_id));
+    let url = format!("{base}/predictions/{}/stream", encode_segment(vendor_id));
     VendorRequest { method: "GET", url, body: None }
 }
 
-/// `POST {base}/files` (vendor page API). The body is the client's own, handed through.
+/// Returns `POST {base}/files`. The body is the client's: the edge streams it through.
 #[must_use]
 pub fn upload(base: &str) -> VendorRequest {
     VendorRequest { method: "POST", url: format!("{base}/files"), body: None }
 }
 
-/// `DELETE {base}/files/{id}` (vendor page API).
+/// Returns `DELETE {base}/files/{id}`.
 #[must_use]
 pub fn delete_file(base: &str, vendor_id: &str) -> VendorRequest {
-    VendorRequest { method: "DELETE", url: format!("{base}/files/{}", path_segment(vendor_id)), body: None }
+    VendorRequest { method: "DELETE", url: format!("{base}/files/{}", encode_segment(vendor_id)), body: None }
 }
 
-/// The vendor's id as one path segment: everything but unreserved characters is percent-encoded (RFC 3986
-/// section 2.3), and a dot too, so that no id is `..`.
-fn path_segment(text: &str) -> String {
+/// Percent-encodes the vendor's id as one path segment. Everything but unreserved characters is encoded (RFC 3986
+/// section 2.3), and the dot too, so that no id is `..`.
+fn encode_segment(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'~') {
             out.push(char::from(byte));

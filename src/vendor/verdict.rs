@@ -1,79 +1,79 @@
-//! What each vendor answer means: the tables of docs/architecture.md as exhaustive matches.
+//! What each vendor response means: the tables of protocol 1 as exhaustive matches.
 
 use crate::constants::{RETRY_AFTER_MAX_SECS, THROTTLE_DEFAULT_MILLIS};
 use crate::parse::digits::parse_digits;
-use crate::vendor::reply::{
-    Progress, VendorPrediction, VendorReply, VendorResponse, is_error_envelope, read_prediction,
-};
+use crate::vendor::reply::{VendorPrediction, VendorReply, VendorResponse, is_error_envelope, read_prediction};
 
-/// What the vendor said to a create.
+/// The meaning of the vendor's reply to a create (protocol 1).
 #[derive(Clone, Debug, PartialEq)]
 pub enum CreateVerdict {
-    /// It took the prediction.
+    /// The vendor accepted the prediction.
     Accepted {
         /// The vendor's id.
         vendor_id: String,
-        /// What else it told; it may have ended already.
+        /// The prediction, which may have ended already.
         prediction: VendorPrediction,
     },
-    /// Try again after so many milliseconds.
+    /// 429, or 503 with `Retry-After`: send it again later.
     Throttled {
-        /// Wait.
+        /// Milliseconds to wait before any create.
         wait_millis: i64,
     },
-    /// 401 or 402: the key is in trouble, not the prediction.
+    /// 401 or 402: the vendor key is refused. Says nothing about the prediction.
     KeyRefused,
-    /// 403 or 404: this model is not ours.
+    /// 403 or 404: the model is not available to this key.
     ModelRefused,
-    /// 400 or 422: the input is wrong.
+    /// 400 or 422: the input is refused.
     InputRefused,
-    /// Another 4xx: refused.
+    /// Another 4xx.
     OtherRefusal,
-    /// A 5xx with the vendor's envelope: refused, and a failure of the vendor.
+    /// A 5xx with the vendor's error envelope: the vendor failed, and did not take the prediction.
     VendorFailed,
-    /// A 3xx: refused, and hostile or broken.
+    /// A 3xx: not documented, so hostile or broken. Never followed.
     Redirected,
-    /// Nobody can tell whether the vendor has it.
+    /// The vendor may or may not have the prediction.
     OutcomeUnknown(UnknownCause),
 }
 
-/// Why an outcome is unknown.
+/// Why the outcome of a create is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownCause {
-    /// No complete answer in time: 504.
-    NoAnswer,
-    /// An answer that says nothing: 502.
+    /// No complete response arrived: 504 for the client.
+    NoResponse,
+    /// The response is unreadable: 502 for the client.
     Unreadable,
 }
 
-/// What the vendor said to a poll or a cancel.
+/// The meaning of the vendor's reply to a poll or a cancel (protocol 1).
 #[derive(Clone, Debug, PartialEq)]
 pub enum PollVerdict {
-    /// Where the prediction is.
+    /// The prediction's present state.
     Found(VendorPrediction),
-    /// 404 or 401: no such prediction for this key.
+    /// 404 or 401: this key has no such prediction.
     NotFound,
-    /// Not now: wait so many milliseconds with every poll.
+    /// 429: send no vendor request for a while.
     Throttled {
-        /// Wait.
+        /// Milliseconds to wait.
         wait_millis: i64,
     },
-    /// The vendor failed, which says nothing about the prediction.
+    /// The vendor failed. Says nothing about the prediction.
     VendorFailed,
 }
 
-/// Reads the answer to a create.
+/// Reads the vendor's reply to a create.
 #[must_use]
-pub fn read_create_reply(answer: &VendorReply) -> CreateVerdict {
-    let response = match answer {
+pub fn read_create_reply(reply: &VendorReply) -> CreateVerdict {
+    let response = match reply {
         VendorReply::Response(response) => response,
-        VendorReply::TimedOut | VendorReply::Broken => return CreateVerdict::OutcomeUnknown(UnknownCause::NoAnswer),
+        VendorReply::TimedOut | VendorReply::Broken => return CreateVerdict::OutcomeUnknown(UnknownCause::NoResponse),
     };
     match response.status {
-        200..=299 => accepted(response).unwrap_or(CreateVerdict::OutcomeUnknown(UnknownCause::Unreadable)),
-        429 => CreateVerdict::Throttled { wait_millis: wait_millis(response).unwrap_or(THROTTLE_DEFAULT_MILLIS) },
-        503 if wait_millis(response).is_some() => {
-            CreateVerdict::Throttled { wait_millis: wait_millis(response).unwrap_or(THROTTLE_DEFAULT_MILLIS) }
+        200..=299 => read_accepted(response).unwrap_or(CreateVerdict::OutcomeUnknown(UnknownCause::Unreadable)),
+        429 => {
+            CreateVerdict::Throttled { wait_millis: retry_after_millis(response).unwrap_or(THROTTLE_DEFAULT_MILLIS) }
+        }
+        503 if retry_after_millis(response).is_some() => {
+            CreateVerdict::Throttled { wait_millis: retry_after_millis(response).unwrap_or(THROTTLE_DEFAULT_MILLIS) }
         }
         401 | 402 => CreateVerdict::KeyRefused,
         403 | 404 => CreateVerdict::ModelRefused,
@@ -85,42 +85,31 @@ pub fn read_create_reply(answer: &VendorReply) -> CreateVerdict {
     }
 }
 
-fn accepted(response: &VendorResponse) -> Option<CreateVerdict> {
+fn read_accepted(response: &VendorResponse) -> Option<CreateVerdict> {
     let prediction = read_prediction(response.body.as_deref()?)?;
     let vendor_id = prediction.id.clone()?;
     Some(CreateVerdict::Accepted { vendor_id, prediction })
 }
 
-/// Reads the answer to a status request or a cancel.
+/// Reads the vendor's reply to a poll or a cancel.
 #[must_use]
-pub fn read_poll_reply(answer: &VendorReply) -> PollVerdict {
-    let VendorReply::Response(response) = answer else { return PollVerdict::VendorFailed };
+pub fn read_poll_reply(reply: &VendorReply) -> PollVerdict {
+    let VendorReply::Response(response) = reply else { return PollVerdict::VendorFailed };
     match response.status {
         200..=299 => {
             response.body.as_deref().and_then(read_prediction).map_or(PollVerdict::VendorFailed, PollVerdict::Found)
         }
         401 | 404 => PollVerdict::NotFound,
-        429 => PollVerdict::Throttled { wait_millis: wait_millis(response).unwrap_or(THROTTLE_DEFAULT_MILLIS) },
+        429 => PollVerdict::Throttled { wait_millis: retry_after_millis(response).unwrap_or(THROTTLE_DEFAULT_MILLIS) },
         _ => PollVerdict::VendorFailed,
     }
 }
 
-/// Milliseconds of a `Retry-After` in seconds (RFC 9110 section 10.2.3), from 1 s to an hour. The vendor documents
-/// seconds; a date is not read.
-fn wait_millis(response: &VendorResponse) -> Option<i64> {
+/// Returns the milliseconds of a `Retry-After` in seconds (RFC 9110 section 10.2.3), from 1 s to an hour. A date is not
+/// read: the vendor documents seconds.
+fn retry_after_millis(response: &VendorResponse) -> Option<i64> {
     let secs: i64 = parse_digits(response.retry_after.as_deref()?.trim())?;
     Some(secs.clamp(1, RETRY_AFTER_MAX_SECS).saturating_mul(1_000))
-}
-
-impl Progress {
-    /// Whether nothing can follow.
-    #[must_use]
-    pub const fn is_terminal(self) -> bool {
-        match self {
-            Self::Running => false,
-            Self::Succeeded | Self::Failed | Self::Canceled => true,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -176,7 +165,7 @@ mod tests {
             );
         }
         for lost in [VendorReply::TimedOut, VendorReply::Broken] {
-            assert_eq!(read_create_reply(&lost), CreateVerdict::OutcomeUnknown(UnknownCause::NoAnswer));
+            assert_eq!(read_create_reply(&lost), CreateVerdict::OutcomeUnknown(UnknownCause::NoResponse));
         }
         assert!(matches!(
             read_create_reply(&answer(200, r#"{"id":1,"status":"succeeded"}"#, None)),

@@ -1,7 +1,8 @@
-//! The capability of a webhook (protocol 4): base64url(`job_id` ‖ HMAC-SHA256(HKDF(vendor key, "hook"), `job_id`)[..16]).
+//! The capability in a webhook's URL (protocol 4):
+//! base64url(`job_id` ‖ HMAC-SHA256(HKDF(vendor key, "hook"), `job_id`)[..16]).
 //!
-//! The vendor's webhooks are not signed, so the URL itself is the secret: it can be made only with the vendor's key, and
-//! says nothing about it. Whoever knows one may make one poll come sooner, and nothing else.
+//! The vendor documents no signature of its webhooks (vendor-api 6), so the URL is the secret. Only a holder of the vendor
+//! key can make it, and it reveals nothing about the key. All it grants is to bring one poll forward.
 
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
 
@@ -10,25 +11,25 @@ use crate::types::secret::VendorKey;
 
 const TAG_BYTES: usize = 16;
 
-/// The capability of a prediction's webhook.
+/// Returns the capability of a prediction's webhook.
 #[must_use]
 pub fn capability(job_id: &JobId, key: &VendorKey) -> String {
     let mut bytes = job_id.as_str().as_bytes().to_vec();
-    bytes.extend_from_slice(&tag(job_id, key));
-    // Some fifty bytes always have a base64 form.
+    bytes.extend_from_slice(&compute_tag(job_id, key));
+    // Encoding fails only if the length overflows.
     Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap_or_default()
 }
 
-/// The prediction that a capability was made for with one of `keys`.
+/// Returns the prediction of a capability that was made with one of `keys`. Tags are compared in constant time.
 #[must_use]
 pub fn check_capability<'a>(text: &str, keys: impl IntoIterator<Item = &'a VendorKey>) -> Option<JobId> {
     let bytes = Base64UrlSafeNoPadding::decode_to_vec(text, None).ok()?;
-    let (job_id, given) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
+    let (job_id, given_tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
     let job_id = JobId::parse(std::str::from_utf8(job_id).ok()?)?;
-    keys.into_iter().any(|key| ct_codecs::verify(&tag(&job_id, key), given)).then_some(job_id)
+    keys.into_iter().any(|key| ct_codecs::verify(&compute_tag(&job_id, key), given_tag)).then_some(job_id)
 }
 
-fn tag(job_id: &JobId, key: &VendorKey) -> [u8; TAG_BYTES] {
+fn compute_tag(job_id: &JobId, key: &VendorKey) -> [u8; TAG_BYTES] {
     let mut hook_key = [0; 32];
     hmac_sha256::HKDF::expand(&mut hook_key, hmac_sha256::HKDF::extract([], key.expose()), "hook");
     let mac = hmac_sha256::HMAC::mac(job_id.as_str(), hook_key);
