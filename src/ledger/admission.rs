@@ -1,4 +1,4 @@
-//! Whether a create is admitted, and what it holds.
+//! The admission of a create: checks every limit, then reserves credits.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,32 +9,35 @@ use crate::types::credits::MicroCredits;
 use crate::types::prediction::{PredictionRecord, Status};
 use crate::types::time::UnixMillis;
 
-/// What a token has spent of its caps: a row of `jti`.
+/// The part of its caps that a token has used: a row of `jti`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JtiUsage {
-    /// Created.
+    /// Number of creates.
     pub predictions: u32,
-    /// Held or booked.
+    /// Credits, reserved or spent.
     pub credits: MicroCredits,
 }
 
-/// Rows to store for admitted predictions.
+/// The rows to store for admitted predictions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Admission {
     /// The new predictions.
     pub records: Vec<PredictionRecord>,
-    /// The day's use with the reservations.
+    /// The day's usage, with the reservations.
     pub day: DayUsage,
-    /// The token's use with the reservations.
+    /// The token's usage, with the reservations. `None` for a token without caps.
     pub jti: Option<JtiUsage>,
 }
 
-/// Admits predictions, all or none: the message is in time, and the minute, the day's credits and the token's caps
-/// suffice. `usage` is that of the day on which the create was made (its id tells) and of the token.
+/// Admits predictions, all or none, if the message is in time and the minute window, the day's credits and the token's
+/// caps suffice. `usage` is the usage of the day that the ids name ([`JobSpec::day`]), and of the token.
 ///
 /// # Errors
-/// [`LedgerRefusal::Unavailable`] when the edge gave up; [`LedgerRefusal::RateLimited`];
-/// [`LedgerRefusal::InsufficientCredits`]. Then nothing was counted.
+/// - [`LedgerRefusal::Unavailable`] if the edge has given up
+/// - [`LedgerRefusal::RateLimited`] if the minute window is full
+/// - [`LedgerRefusal::InsufficientCredits`] if credits or caps do not suffice
+///
+/// Then nothing was counted.
 pub fn decide_admission(
     request: &CreateRequest,
     usage: (DayUsage, JtiUsage),
@@ -55,9 +58,9 @@ pub fn decide_admission(
             jti = spend_caps(caps, jti, spec.credits)?;
         }
     }
-    // Last, since it is the one thing that changes here; what is refused further on gives it back.
+    // Last, because it is the only change here. A create that is refused later gives it back.
     minute.take_creates(count, most, now).map_err(rate_limited)?;
-    let records = request.specs.iter().map(|spec| record(request, spec, now)).collect();
+    let records = request.specs.iter().map(|spec| new_record(request, spec, now)).collect();
     Ok(Admission { records, day, jti: request.caps.as_ref().map(|_| jti) })
 }
 
@@ -78,7 +81,7 @@ fn spend_caps(caps: &JtiCaps, spent: JtiUsage, credits: MicroCredits) -> Result<
     if too_many || too_much { Err(short) } else { Ok(JtiUsage { predictions, credits }) }
 }
 
-fn record(request: &CreateRequest, spec: &JobSpec, now: UnixMillis) -> PredictionRecord {
+fn new_record(request: &CreateRequest, spec: &JobSpec, now: UnixMillis) -> PredictionRecord {
     let longest_secs = i64::from(request.max_wait_secs).saturating_add(i64::from(spec.max_seconds));
     PredictionRecord {
         job_id: spec.job_id.clone(),
@@ -105,7 +108,7 @@ fn record(request: &CreateRequest, spec: &JobSpec, now: UnixMillis) -> Predictio
     }
 }
 
-/// What a refused or withdrawn create gives back: as if it had never been.
+/// Undoes the admission of a prediction whose create was refused or withdrawn. Returns the usage without it.
 #[must_use]
 pub fn undo_admission(record: &PredictionRecord, day: DayUsage, jti: JtiUsage) -> (DayUsage, JtiUsage) {
     let day = DayUsage {
@@ -121,62 +124,17 @@ pub fn undo_admission(record: &PredictionRecord, day: DayUsage, jti: JtiUsage) -
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
+    use crate::ledger::testing::{NOW, admit, credits, request, spec};
     use crate::messages::{Deadline, PlanLimits};
-    use crate::types::ids::{JobId, UserKey};
-    use crate::types::model::ModelId;
-
-    pub const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
-
-    pub fn credits(text: &str) -> MicroCredits {
-        MicroCredits::parse(text).unwrap()
-    }
-
-    pub fn spec(number: u8) -> JobSpec {
-        JobSpec {
-            job_id: JobId::new(NOW, [number; 10]),
-            model: ModelId::parse("acme/model-x").unwrap(),
-            input: serde_json::Map::new(),
-            image_count: 1,
-            credits: credits("2.5"),
-            max_seconds: 600,
-        }
-    }
-
-    /// One prediction for a user with so many credits a day and ten creates a minute.
-    pub fn request(daily: &str) -> CreateRequest {
-        CreateRequest {
-            token_id: None,
-            user: UserKey::new("i", "s"),
-            specs: vec![spec(1)],
-            files: Vec::new(),
-            batch_id: None,
-            idempotency_key: None,
-            limits: PlanLimits {
-                plan: "default".into(),
-                predictions_per_minute: 10,
-                concurrent_predictions: 2,
-                daily_credits: credits(daily),
-                weight: 1,
-                max_waiting: 20,
-            },
-            caps: None,
-            deadline: Deadline::after(NOW, 2_000),
-            max_wait_secs: 600,
-        }
-    }
-
-    pub fn admit(request: &CreateRequest) -> Result<Admission, LedgerRefusal> {
-        decide_admission(request, Default::default(), &mut MinuteWindow::default(), NOW)
-    }
 
     fn caps(max_predictions: Option<u32>, max_credits: Option<&str>) -> JtiCaps {
         JtiCaps { jti: "j".into(), max_predictions, max_credits: max_credits.map(credits), expires_at: NOW }
     }
 
     #[test]
-    fn an_admitted_prediction_holds_its_price() {
+    fn an_admitted_prediction_reserves_its_price() {
         let admission = admit(&request("2.5")).unwrap();
         assert_eq!((admission.day.reserved, admission.day.predictions), (credits("2.5"), 1));
         assert_eq!(admission.records[0].status, Status::Queued);

@@ -1,5 +1,6 @@
-//! Open streams of a user: leases that each look renews (contract 1). In memory: an instance that is new hears of those
-//! that are open within seconds, since each looks again.
+//! The open streams of a user: leases that each poll renews (contract 1).
+//!
+//! They are in memory only. A new instance learns of the open streams within seconds, because each of them polls.
 
 use std::collections::BTreeMap;
 
@@ -7,83 +8,97 @@ use crate::constants::{
     EVENT_FAST_POLL_MILLIS, EVENT_HEARTBEAT_MILLIS, EVENT_POLL_MILLIS, EVENT_STREAMS_MAX, STREAM_LEASE_MILLIS,
     STREAM_REOPEN_MILLIS,
 };
-use crate::limit::minute_window::whole_seconds;
+use crate::limit::seconds::whole_seconds;
 use crate::messages::{LedgerRefusal, StreamId};
 use crate::types::ids::{JobId, RequestId};
 use crate::types::time::UnixMillis;
 
-/// The streams that looked lately.
+/// The streams that have polled lately.
 #[derive(Clone, Debug, Default)]
 pub struct OpenStreams {
-    /// Event streams, with their last look.
+    /// Event streams, with the time of their last poll.
     events: BTreeMap<RequestId, UnixMillis>,
-    /// For each prediction the vendor stream that was opened last, when that was, and its last look.
-    vendor: BTreeMap<JobId, (RequestId, UnixMillis, UnixMillis)>,
+    /// Per prediction, the vendor stream that was opened last.
+    vendor: BTreeMap<JobId, VendorStream>,
+}
+
+#[derive(Clone, Debug)]
+struct VendorStream {
+    id: RequestId,
+    opened_at: UnixMillis,
+    polled_at: UnixMillis,
 }
 
 impl OpenStreams {
-    /// A stream looks; its first look opens it.
+    /// Renews the lease of a stream that polls. The first poll opens the stream.
     ///
     /// # Errors
-    /// [`LedgerRefusal::RateLimited`] when too many are open, or this prediction's was opened less than 10 s ago.
+    /// [`LedgerRefusal::RateLimited`] if too many event streams are open, or if another vendor stream of the prediction is
+    /// open or was opened less than 10 s ago.
     pub fn renew(&mut self, stream: &StreamId, now: UnixMillis) -> Result<(), LedgerRefusal> {
         self.events.retain(|_, at| now.millis_since(*at) < STREAM_LEASE_MILLIS);
-        self.vendor.retain(|_, (_, opened, at)| {
-            now.millis_since(*at) < STREAM_LEASE_MILLIS || now.millis_since(*opened) < STREAM_REOPEN_MILLIS
+        self.vendor.retain(|_, open| {
+            now.millis_since(open.polled_at) < STREAM_LEASE_MILLIS
+                || now.millis_since(open.opened_at) < STREAM_REOPEN_MILLIS
         });
         match &stream.vendor {
-            None => self.look_at_events(&stream.id, now),
-            Some(job_id) => self.look_at_vendor(job_id, &stream.id, now),
+            None => self.renew_event_stream(&stream.id, now),
+            Some(job_id) => self.renew_vendor_stream(job_id, &stream.id, now),
         }
     }
 
-    fn look_at_events(&mut self, id: &RequestId, now: UnixMillis) -> Result<(), LedgerRefusal> {
+    fn renew_event_stream(&mut self, id: &RequestId, now: UnixMillis) -> Result<(), LedgerRefusal> {
         if !self.events.contains_key(id) && self.events.len() >= EVENT_STREAMS_MAX {
             let oldest = self.events.values().min().copied().unwrap_or(now);
-            return Err(wait(oldest.plus_millis(STREAM_LEASE_MILLIS).millis_since(now)));
+            return Err(rate_limited(oldest.plus_millis(STREAM_LEASE_MILLIS).millis_since(now)));
         }
         self.events.insert(id.clone(), now);
         Ok(())
     }
 
-    fn look_at_vendor(&mut self, job_id: &JobId, id: &RequestId, now: UnixMillis) -> Result<(), LedgerRefusal> {
+    fn renew_vendor_stream(&mut self, job_id: &JobId, id: &RequestId, now: UnixMillis) -> Result<(), LedgerRefusal> {
         match self.vendor.get_mut(job_id) {
-            Some((holder, _, at)) if holder == id => *at = now,
-            Some((_, opened, at)) => {
-                let open_until = at.plus_millis(STREAM_LEASE_MILLIS).max(opened.plus_millis(STREAM_REOPEN_MILLIS));
-                return Err(wait(open_until.millis_since(now)));
+            Some(open) if open.id == *id => open.polled_at = now,
+            Some(other) => {
+                let lease_ends_at = other.polled_at.plus_millis(STREAM_LEASE_MILLIS);
+                let free_at = lease_ends_at.max(other.opened_at.plus_millis(STREAM_REOPEN_MILLIS));
+                return Err(rate_limited(free_at.millis_since(now)));
             }
-            None => drop(self.vendor.insert(job_id.clone(), (id.clone(), now, now))),
+            None => {
+                let open = VendorStream { id: id.clone(), opened_at: now, polled_at: now };
+                self.vendor.insert(job_id.clone(), open);
+            }
         }
         Ok(())
     }
 
-    /// A stream has ended. A vendor stream's prediction is remembered for as long as it may not be opened again; one that
-    /// was `unopened`, because nothing was asked of the vendor for it, is forgotten.
+    /// Closes a stream that has ended. A vendor stream is remembered until its prediction may be streamed again, unless it
+    /// is `unopened`: no vendor request was made for it.
     pub fn close(&mut self, stream: &StreamId, unopened: bool) {
         self.events.remove(&stream.id);
         let Some(job_id) = &stream.vendor else { return };
         match self.vendor.get_mut(job_id) {
-            Some((holder, ..)) if *holder == stream.id && unopened => drop(self.vendor.remove(job_id)),
-            Some((holder, opened, at)) if *holder == stream.id => {
-                *at = opened.plus_millis(STREAM_LEASE_MILLIS.saturating_neg());
+            Some(open) if open.id == stream.id && unopened => drop(self.vendor.remove(job_id)),
+            // The lease has expired. Only the time of opening still counts.
+            Some(open) if open.id == stream.id => {
+                open.polled_at = open.opened_at.plus_millis(STREAM_LEASE_MILLIS.saturating_neg());
             }
             _ => {}
         }
     }
 }
 
-/// How long an open event stream waits before it looks again: for the next look, the next heartbeat or its end, whichever
-/// is first. At least a millisecond.
+/// Returns how long an open event stream waits: until its next poll, its next heartbeat or its end, whichever comes first.
+/// At least one millisecond.
 #[must_use]
 pub fn event_wait_millis(now: UnixMillis, opened: UnixMillis, written: UnixMillis, ends: UnixMillis) -> i32 {
-    let is_eager = now.millis_since(opened) < EVENT_FAST_POLL_MILLIS;
-    let look = if is_eager { EVENT_POLL_MILLIS.0 } else { EVENT_POLL_MILLIS.1 };
+    let is_fast = now.millis_since(opened) < EVENT_FAST_POLL_MILLIS;
+    let poll = if is_fast { EVENT_POLL_MILLIS.0 } else { EVENT_POLL_MILLIS.1 };
     let due = written.plus_millis(EVENT_HEARTBEAT_MILLIS).min(ends).millis_since(now);
-    i32::try_from(due).unwrap_or(i32::MAX).clamp(1, look)
+    i32::try_from(due).unwrap_or(i32::MAX).clamp(1, poll)
 }
 
-fn wait(millis: i64) -> LedgerRefusal {
+fn rate_limited(millis: i64) -> LedgerRefusal {
     LedgerRefusal::RateLimited { retry_after_secs: whole_seconds(millis) }
 }
 
@@ -96,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fifth_event_stream_waits_until_one_is_gone() {
+    fn a_fifth_event_stream_waits_until_one_has_ended() {
         let mut open = OpenStreams::default();
         for number in 0..4 {
             assert!(open.renew(&stream(number, None), UnixMillis(0)).is_ok());
@@ -106,7 +121,7 @@ mod tests {
         assert!(open.renew(&stream(0, None), UnixMillis(5_000)).is_ok());
         open.close(&stream(1, None), false);
         assert!(open.renew(&stream(4, None), UnixMillis(5_000)).is_ok());
-        // The two that never looked again are gone after their leases.
+        // The leases of the two that never polled again have expired.
         assert!(open.renew(&stream(5, None), UnixMillis(10_000)).is_ok());
     }
 
@@ -130,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vendor_stream_that_the_vendor_was_not_asked_for_does_not_count_as_opened() {
+    fn a_vendor_stream_without_a_vendor_request_does_not_count_as_opened() {
         let job_id = JobId::new(UnixMillis(0), [1; 10]);
         let mut open = OpenStreams::default();
         assert!(open.renew(&stream(1, Some(&job_id)), UnixMillis(0)).is_ok());
@@ -143,7 +158,7 @@ mod tests {
         let [opened, written, ends] = [UnixMillis(0), UnixMillis(100_000), UnixMillis(300_000)];
         let wait = |now: i64| event_wait_millis(UnixMillis(now), opened, written, ends);
         assert_eq!(wait(100_000), 3_000);
-        assert_eq!(event_wait_millis(UnixMillis(1_000), opened, UnixMillis(1_000), ends), 1_000, "eager at first");
+        assert_eq!(event_wait_millis(UnixMillis(1_000), opened, UnixMillis(1_000), ends), 1_000, "fast at first");
         assert_eq!(wait(113_500), 1_500, "the heartbeat");
         assert_eq!(event_wait_millis(UnixMillis(299_200), opened, UnixMillis(299_000), ends), 800, "its end");
         assert_eq!((wait(115_000), wait(400_000)), (1, 1), "never without a pause");

@@ -1,21 +1,22 @@
-//! What news do to a prediction, and when its Ledger looks after it by itself.
+//! The life of an admitted prediction: job updates, settlement, and when its Ledger acts by itself.
 
-use super::JtiUsage;
+use super::admission::JtiUsage;
 use crate::constants::{RETENTION_MILLIS, TICK_AFTER_MILLIS, WITHDRAW_RETRY_MILLIS};
 use crate::messages::{DayUsage, JobEnd, JobUpdate, Stage};
-use crate::types::credits::MicroCredits;
 use crate::types::prediction::{Failure, PredictionRecord, Status};
 use crate::types::time::UnixMillis;
 
-/// Applies news to a prediction. `true` when they were new. Only a higher number counts, and a terminal prediction
-/// absorbs everything, so that repeated and overtaken messages change nothing.
+/// Applies a job update to a prediction. Returns whether it was new.
+///
+/// Only a higher sequence number is new, and a terminal prediction absorbs every update. So repeated and overtaken
+/// messages change nothing.
 pub fn apply_update(record: &mut PredictionRecord, update: &JobUpdate, now: UnixMillis) -> bool {
     if record.status.is_terminal() || update.sequence <= record.sequence {
         return false;
     }
     record.sequence = update.sequence;
     record.last_update_at = now;
-    // One that still waits is withdrawn until the Dispatcher answers that; one that was sent goes on.
+    // A withdrawal stands while the prediction waits: the reply to it decides. A prediction that was sent goes on.
     record.withdrawing = record.withdrawing && update.stage == Stage::Waiting;
     record.cancel_requested = update.cancel_requested;
     record.queue = update.queue;
@@ -34,8 +35,8 @@ pub fn apply_update(record: &mut PredictionRecord, update: &JobUpdate, now: Unix
     true
 }
 
-/// The news that a Ledger makes itself of a prediction that the Dispatcher no longer knows although it never said how it
-/// ended: nobody can tell whether the vendor charged for it.
+/// Returns the update that ends a prediction which the Dispatcher acknowledged once and no longer knows. Its outcome is
+/// unknown, so its reservation is booked: the vendor may have charged for it (protocol 2).
 #[must_use]
 pub fn build_lost_update(record: &PredictionRecord, now: UnixMillis) -> JobUpdate {
     JobUpdate {
@@ -55,29 +56,33 @@ pub fn build_lost_update(record: &PredictionRecord, now: UnixMillis) -> JobUpdat
     }
 }
 
-/// Books what an ended prediction cost and releases the rest: once, when [`apply_update`] has just ended it. The
-/// vendor's price is booked even where it exceeds the reservation (protocol 5).
+/// Books the cost of an ended prediction and releases the rest of its reservation. Call it once, when [`apply_update`]
+/// has just ended the prediction. The vendor's price is booked even if it exceeds the reservation (protocol 5).
 #[must_use]
 pub fn settle(record: &PredictionRecord, day: DayUsage, jti: JtiUsage) -> (DayUsage, JtiUsage) {
     let used = record.credits_used.unwrap_or_default();
-    let most = |sum: Option<MicroCredits>, otherwise: MicroCredits| sum.unwrap_or(otherwise);
     let day = DayUsage {
         reserved: day.reserved.saturating_sub(record.credits_reserved),
-        spent: most(day.spent.checked_add(used), day.spent),
+        spent: day.spent.checked_add(used).unwrap_or(day.spent),
         ..day
     };
     let rest = jti.credits.saturating_sub(record.credits_reserved);
-    (day, JtiUsage { credits: most(rest.checked_add(used), jti.credits), ..jti })
+    (day, JtiUsage { credits: rest.checked_add(used).unwrap_or(jti.credits), ..jti })
 }
 
-/// Whether a prediction that is read now has been silent so long that the Dispatcher is poked (protocol 2).
+/// Returns whether a prediction that is being read has had no update for so long that the Ledger sends the Dispatcher a
+/// tick (protocol 2).
 #[must_use]
 pub const fn needs_tick(record: &PredictionRecord, now: UnixMillis) -> bool {
     !record.status.is_terminal() && now.millis_since(record.last_update_at) >= TICK_AFTER_MILLIS
 }
 
-/// When a row needs the Ledger's own alarm: to withdraw again, to ask for its state, or to be forgotten. One that the
-/// Dispatcher never acknowledged is asked for soon: the process died in the middle of its admission.
+/// Returns when a row needs the Ledger's alarm:
+///
+/// - an ended prediction, to be deleted after its retention
+/// - a withdrawal, to be retried
+/// - a prediction that the Dispatcher has not acknowledged, to ask for its state soon: the instance died in its create
+/// - any other prediction, to ask for its state after its longest life
 #[must_use]
 pub fn next_wake_at(record: &PredictionRecord) -> UnixMillis {
     match record.completed_at {
@@ -89,7 +94,7 @@ pub fn next_wake_at(record: &PredictionRecord) -> UnixMillis {
     }
 }
 
-/// `status` of a batch (contract 1).
+/// Returns the `status` of a batch (contract 1).
 #[must_use]
 pub fn batch_status(records: &[PredictionRecord]) -> &'static str {
     let all = |wanted: Status| records.iter().all(|record| record.status == wanted);
@@ -104,9 +109,10 @@ pub fn batch_status(records: &[PredictionRecord]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::admission::tests::{NOW, admit, credits, request, spec};
-    use crate::ledger::{decide_admission, undo_admission};
+    use crate::ledger::admission::{decide_admission, undo_admission};
+    use crate::ledger::testing::{NOW, admit, credits, request, spec};
     use crate::limit::minute_window::MinuteWindow;
+    use crate::types::credits::MicroCredits;
     use proptest::prelude::*;
 
     fn ended(credits_used: &str) -> JobUpdate {
@@ -133,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn only_newer_news_count_and_an_end_is_final() {
+    fn only_newer_updates_count_and_an_end_is_final() {
         let mut record = record();
         let running = JobUpdate { sequence: 2, stage: Stage::Running, end: None, ..ended("0") };
         assert!(apply_update(&mut record, &running, NOW));
@@ -157,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_acknowledged_is_asked_for_soon() {
+    fn the_state_of_an_unacknowledged_prediction_is_asked_for_soon() {
         let mut record = record();
         assert_eq!(next_wake_at(&record), NOW.plus_millis(WITHDRAW_RETRY_MILLIS));
         apply_update(&mut record, &JobUpdate { sequence: 1, stage: Stage::Waiting, end: None, ..ended("0") }, NOW);
@@ -173,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_dispatcher_has_lost_ends_as_unknown_and_counts_as_spent() {
+    fn a_prediction_that_the_dispatcher_lost_ends_as_unknown_and_counts_as_spent() {
         let mut record = record();
         let update = build_lost_update(&record, NOW);
         assert!(apply_update(&mut record, &update, NOW));
