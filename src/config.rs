@@ -319,10 +319,10 @@ impl Reader<'_> {
 const TURNSTILE_URL: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 
 fn with_own_issuer(mut issuers: Vec<Issuer>, keys: Option<&SigningKeys>, has_guests: bool) -> Vec<Issuer> {
-    let exchangeable = issuers.iter().filter(|issuer| issuer.serves(Purpose::Exchange));
+    let exchangeable = issuers.iter().filter(|issuer| issuer.is_accepted_for(Purpose::Exchange));
     let guests = has_guests.then(|| GUEST_ISSUER.to_owned());
     let origins = exchangeable.map(|issuer| issuer.name().to_owned()).chain(guests).collect();
-    issuers.extend(keys.map(|keys| keys.issuer(origins)));
+    issuers.extend(keys.map(|keys| keys.to_issuer(origins)));
     issuers
 }
 

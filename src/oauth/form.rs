@@ -1,29 +1,30 @@
-//! Parameters of a form (WHATWG URL, `application/x-www-form-urlencoded`), read by the rules of RFC 6749.
+//! The parameters of a form (`application/x-www-form-urlencoded`, parsed as the WHATWG URL standard says), by the rules
+//! of RFC 6749.
 
 use std::fmt;
 
-use super::oauth_error::{OAuthError, Refused};
+use super::oauth_error::{OAuthError, OAuthRefusal};
 use crate::constants::FORM_PARAMETERS_MAX;
 
-/// The parameters of a body.
+/// The parameters of a form.
 pub struct Form(Vec<(String, String)>);
 
 impl fmt::Debug for Form {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Tokens are among them.
+        // The parameters contain tokens: show nothing.
         formatter.write_str("Form(…)")
     }
 }
 
 impl Form {
-    /// Reads a body. RFC 6749 section 3.2: none may be there twice, one without a value counts as left out, and unknown
-    /// ones are ignored.
+    /// Parses a request body. By RFC 6749 section 3.2 no parameter may be repeated, a parameter without a value counts
+    /// as missing, and unknown parameters are ignored.
     ///
     /// # Errors
-    /// [`OAuthError::InvalidRequest`] for bytes that are no UTF-8, a repeated parameter, or too many of them.
-    pub fn parse(body: &[u8]) -> Result<Self, Refused> {
-        let refuse = |reason| Refused::new(OAuthError::InvalidRequest, reason);
-        // The parser replaces what is no UTF-8, and then two bodies could mean the same.
+    /// [`OAuthError::InvalidRequest`] if the body is not UTF-8, repeats a parameter, or has too many parameters.
+    pub fn parse(body: &[u8]) -> Result<Self, OAuthRefusal> {
+        let refuse = |reason| OAuthRefusal::new(OAuthError::InvalidRequest, reason);
+        // The parser replaces invalid UTF-8 with U+FFFD. Refuse that character, or two bodies could mean the same.
         let mut parameters: Vec<(String, String)> = Vec::new();
         for (name, value) in url::form_urlencoded::parse(body) {
             if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
@@ -40,7 +41,7 @@ impl Form {
         Ok(Self(parameters))
     }
 
-    /// The value of a parameter that is there and not empty.
+    /// Returns the value of a parameter that is present and not empty.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(known, _)| known == name);
@@ -48,7 +49,7 @@ impl Form {
     }
 }
 
-/// Whether `value` is the media type of a form.
+/// Returns whether the `Content-Type` `value` is that of a form. Parameters such as `charset` are ignored.
 #[must_use]
 pub fn is_form(value: &str) -> bool {
     let essence = value.split(';').next().unwrap_or_default();

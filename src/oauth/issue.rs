@@ -1,65 +1,67 @@
-//! What is given for a subject token: never more than it grants.
+//! Issues tokens. A new token never has more rights than the subject token it is exchanged for.
 
-use super::oauth_error::{OAuthError, Refused};
-use super::token_request::Wanted;
+use super::oauth_error::{OAuthError, OAuthRefusal};
+use super::token_request::RequestedRestrictions;
 use crate::constants::TOKEN_MAX_BYTES;
-use crate::token::{NewToken, Proof, Scope, SigningKeys, TokenCaps, Verified};
+use crate::token::{NewToken, Proof, Scope, SigningKeys, TokenCaps, VerifiedToken};
 use crate::types::ids::{GuestId, TokenId};
 use crate::types::model::ModelId;
 use crate::types::secret::Secret;
 use crate::types::time::UnixSeconds;
 
-/// Whose users guests are (contract 5): no URL, so that no configured issuer has this name.
+/// The origin issuer of guests (contract 5). It is not a URL, so that no configured issuer can have this name.
 pub const GUEST_ISSUER: &str = "guest";
-/// The plan of guests, whose pools all of them share.
+/// The plan of guests, who share its pools.
 pub const GUEST_PLAN: &str = "guest";
 
-/// A token that was made.
+/// A new token, and what the response says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Issued {
-    /// It.
+pub struct IssuedToken {
+    /// The token.
     pub token: Secret,
-    /// Whether it is bound to a key.
+    /// Whether the token is bound to a key (`token_type` is `DPoP`).
     pub is_bound: bool,
-    /// How long it lives, seconds.
+    /// The token's lifetime in seconds.
     pub expires_in: i64,
-    /// What it may do: words with spaces between them.
+    /// The token's scopes, separated by spaces.
     pub scope: String,
 }
 
-/// What a token may do and spend.
-struct Leave {
+/// The restrictions of a new token.
+struct Restrictions {
     scopes: Vec<Scope>,
     models: Option<Vec<ModelId>>,
     caps: Option<TokenCaps>,
 }
 
-/// Makes a token of ours for a provider's.
+/// Issues one of Valetkey's own tokens in exchange for an identity provider's token.
 ///
-/// - It ends with the subject token, if that is sooner than `lifetime_secs`.
-/// - Scope, models and caps are the subject token's, or less where `wanted` says so; more is refused.
-/// - A subject token with caps gives its `jti` to the new one, since caps are counted by it: a hundred exchanges spend what
-///   one may.
-/// - It is bound to the key of `proof`, where there is one; a bound subject token has shown that proof already.
+/// - The new token expires after `lifetime_secs`, or with the subject token if that is sooner.
+/// - Its scopes, models and caps are those of the subject token, or fewer if `requested` says so. More is refused.
+/// - If the subject token has caps, the new token gets the subject token's `jti`. Caps are counted by `jti`, so that a
+///   hundred exchanges together may spend as much as one.
+/// - It is bound to the key of `proof`, if there is one. The caller has checked that proof against a bound subject
+///   token.
 ///
 /// # Errors
-/// [`OAuthError::InvalidScope`] for more scope than the subject token has, [`OAuthError::InvalidRequest`] for more of
-/// anything else, or a subject token that ends now.
-pub fn issue(
-    subject: &Verified,
-    wanted: &Wanted,
+/// - [`OAuthError::InvalidScope`]: the subject token does not have all requested scopes.
+/// - [`OAuthError::InvalidRequest`]: the request asks for more of anything else than the subject token has, or the
+///   subject token expires now.
+pub fn issue_for_subject(
+    subject: &VerifiedToken,
+    requested: &RequestedRestrictions,
     proof: Option<&Proof>,
     keys: &SigningKeys,
     lifetime_secs: u32,
     id: &TokenId,
     now: UnixSeconds,
-) -> Result<Issued, Refused> {
+) -> Result<IssuedToken, OAuthRefusal> {
     let grant = &subject.grant;
     let jti = grant.caps.as_ref().map_or(id.as_str(), |caps| caps.jti.as_str());
-    let leave = narrow(&grant.scopes, grant.models.as_deref(), grant.caps.as_ref(), wanted, jti)?;
+    let restrictions = restrict(&grant.scopes, grant.models.as_deref(), grant.caps.as_ref(), requested, jti)?;
     let expires_at = UnixSeconds(now.0.saturating_add(i64::from(lifetime_secs)).min(grant.expires_at.0));
     if expires_at <= now {
-        return Err(Refused::new(OAuthError::InvalidRequest, "subject_token_ends"));
+        return Err(OAuthRefusal::new(OAuthError::InvalidRequest, "subject_token_ends"));
     }
     let token = NewToken {
         origin: subject.issuer(),
@@ -68,28 +70,28 @@ pub fn issue(
         jti,
         issued_at: now,
         expires_at,
-        scopes: &leave.scopes,
-        models: leave.models.as_deref(),
-        caps: leave.caps.as_ref(),
+        scopes: &restrictions.scopes,
+        models: restrictions.models.as_deref(),
+        caps: restrictions.caps.as_ref(),
         binding: proof.map(Proof::key),
     };
-    make(keys, &token)
+    sign(keys, &token)
 }
 
-/// Makes a token for a guest, who is a new user each time.
+/// Issues a token to a guest. Each call is for a new user, who has all scopes and all models of the plan.
 ///
 /// # Errors
-/// As [`issue`]: a guest has every scope and model of the plan.
-pub fn guest(
+/// [`OAuthError::InvalidRequest`] if the token would be too long.
+pub fn issue_to_new_guest(
     guest: &GuestId,
-    wanted: &Wanted,
+    requested: &RequestedRestrictions,
     proof: Option<&Proof>,
     keys: &SigningKeys,
     lifetime_secs: u32,
     id: &TokenId,
     now: UnixSeconds,
-) -> Result<Issued, Refused> {
-    let leave = narrow(Scope::ALL, None, None, wanted, id.as_str())?;
+) -> Result<IssuedToken, OAuthRefusal> {
+    let restrictions = restrict(Scope::ALL, None, None, requested, id.as_str())?;
     let token = NewToken {
         origin: GUEST_ISSUER,
         subject: guest.as_str(),
@@ -97,22 +99,22 @@ pub fn guest(
         jti: id.as_str(),
         issued_at: now,
         expires_at: UnixSeconds(now.0.saturating_add(i64::from(lifetime_secs))),
-        scopes: &leave.scopes,
-        models: leave.models.as_deref(),
-        caps: leave.caps.as_ref(),
+        scopes: &restrictions.scopes,
+        models: restrictions.models.as_deref(),
+        caps: restrictions.caps.as_ref(),
         binding: proof.map(Proof::key),
     };
-    make(keys, &token)
+    sign(keys, &token)
 }
 
-fn make(keys: &SigningKeys, token: &NewToken<'_>) -> Result<Issued, Refused> {
+fn sign(keys: &SigningKeys, token: &NewToken<'_>) -> Result<IssuedToken, OAuthRefusal> {
     let text = keys.sign(token);
-    // Nobody could use it.
+    // Verification would refuse a longer token.
     if text.len() > TOKEN_MAX_BYTES {
-        return Err(Refused::new(OAuthError::InvalidRequest, "too_long"));
+        return Err(OAuthRefusal::new(OAuthError::InvalidRequest, "too_long"));
     }
     let words: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
-    Ok(Issued {
+    Ok(IssuedToken {
         token: Secret::new(text),
         is_bound: token.binding.is_some(),
         expires_in: token.expires_at.0.saturating_sub(token.issued_at.0),
@@ -120,38 +122,39 @@ fn make(keys: &SigningKeys, token: &NewToken<'_>) -> Result<Issued, Refused> {
     })
 }
 
-fn narrow(
+fn restrict(
     scopes: &[Scope],
     models: Option<&[ModelId]>,
     caps: Option<&TokenCaps>,
-    wanted: &Wanted,
+    requested: &RequestedRestrictions,
     jti: &str,
-) -> Result<Leave, Refused> {
-    let widens = |reason| Refused::new(OAuthError::InvalidRequest, reason);
-    if wanted.scopes.iter().flatten().any(|scope| !scopes.contains(scope)) {
-        return Err(Refused::new(OAuthError::InvalidScope, "wider_scope"));
+) -> Result<Restrictions, OAuthRefusal> {
+    let widens = |reason| OAuthRefusal::new(OAuthError::InvalidRequest, reason);
+    if requested.scopes.iter().flatten().any(|scope| !scopes.contains(scope)) {
+        return Err(OAuthRefusal::new(OAuthError::InvalidScope, "wider_scope"));
     }
-    if let (Some(wanted), Some(models)) = (&wanted.models, models)
-        && wanted.iter().any(|model| !models.contains(model))
+    if let (Some(requested), Some(models)) = (&requested.models, models)
+        && requested.iter().any(|model| !models.contains(model))
     {
         return Err(widens("wider_models"));
     }
     let given = caps.map(|caps| (caps.max_predictions, caps.max_credits)).unwrap_or_default();
-    let max_predictions = least(wanted.max_predictions, given.0).map_err(|()| widens("wider_predictions"))?;
-    let max_credits = least(wanted.max_credits, given.1).map_err(|()| widens("wider_credits"))?;
+    let max_predictions = lower_cap(requested.max_predictions, given.0).map_err(|()| widens("wider_predictions"))?;
+    let max_credits = lower_cap(requested.max_credits, given.1).map_err(|()| widens("wider_credits"))?;
     let is_capped = max_predictions.is_some() || max_credits.is_some();
-    Ok(Leave {
-        scopes: wanted.scopes.clone().unwrap_or_else(|| scopes.to_vec()),
-        models: wanted.models.clone().or_else(|| models.map(<[_]>::to_vec)),
+    Ok(Restrictions {
+        scopes: requested.scopes.clone().unwrap_or_else(|| scopes.to_vec()),
+        models: requested.models.clone().or_else(|| models.map(<[_]>::to_vec)),
         caps: is_capped.then(|| TokenCaps { jti: jti.to_owned(), max_predictions, max_credits }),
     })
 }
 
-/// What is wanted, if it is not above what is given; else what is given.
-fn least<T: Ord + Copy>(wanted: Option<T>, given: Option<T>) -> Result<Option<T>, ()> {
-    match (wanted, given) {
-        (Some(wanted), Some(given)) if wanted > given => Err(()),
-        (wanted, given) => Ok(wanted.or(given)),
+/// Returns the requested cap, or the given one if none is requested. Fails if the requested cap is higher than the
+/// given one.
+fn lower_cap<T: Ord + Copy>(requested: Option<T>, given: Option<T>) -> Result<Option<T>, ()> {
+    match (requested, given) {
+        (Some(requested), Some(given)) if requested > given => Err(()),
+        (requested, given) => Ok(requested.or(given)),
     }
 }
 

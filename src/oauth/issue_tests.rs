@@ -21,7 +21,7 @@ fn keys() -> SigningKeys {
 }
 
 /// A provider's token with these claims beside the usual ones, verified for an exchange.
-fn subject(claims: &Value) -> Verified {
+fn subject(claims: &Value) -> VerifiedToken {
     use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
     use jwt_simple::algorithms::{HS256Key, MACLike};
     let encode = |bytes: &[u8]| Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap();
@@ -40,10 +40,10 @@ fn id() -> TokenId {
     TokenId::new(UnixMillis(1), [1; 10])
 }
 
-fn exchange(claims: &Value, wanted: &Wanted) -> Result<Verified, Refused> {
+fn exchange(claims: &Value, requested: &RequestedRestrictions) -> Result<VerifiedToken, OAuthRefusal> {
     let keys = keys();
-    let issued = issue(&subject(claims), wanted, None, &keys, 300, &id(), NOW)?;
-    let own = [keys.issuer(vec![IDP.to_owned(), GUEST_ISSUER.to_owned()])];
+    let issued = issue_for_subject(&subject(claims), requested, None, &keys, 300, &id(), NOW)?;
+    let own = [keys.to_issuer(vec![IDP.to_owned(), GUEST_ISSUER.to_owned()])];
     let verified = verify(issued.token.expose(), &own, Purpose::Access, Possession::None, NOW).unwrap();
     assert_eq!(issued.expires_in, verified.grant.expires_at.0 - NOW.0);
     assert!(!issued.is_bound);
@@ -53,7 +53,7 @@ fn exchange(claims: &Value, wanted: &Wanted) -> Result<Verified, Refused> {
 #[test]
 fn the_new_token_is_the_same_user_with_the_same_plan_for_five_minutes() {
     let before = subject(&json!({"plan": "pro"}));
-    let after = exchange(&json!({"plan": "pro"}), &Wanted::default()).unwrap();
+    let after = exchange(&json!({"plan": "pro"}), &RequestedRestrictions::default()).unwrap();
     assert_eq!(after.grant.user, before.grant.user);
     assert_eq!(after.grant.plan.as_deref(), Some("pro"));
     assert_eq!(after.grant.scopes, Scope::ALL);
@@ -63,73 +63,81 @@ fn the_new_token_is_the_same_user_with_the_same_plan_for_five_minutes() {
 
 #[test]
 fn the_new_token_ends_with_the_old_one() {
-    let after = exchange(&json!({"exp": NOW.0 + 10}), &Wanted::default()).unwrap();
+    let after = exchange(&json!({"exp": NOW.0 + 10}), &RequestedRestrictions::default()).unwrap();
     assert_eq!(after.grant.expires_at, UnixSeconds(NOW.0 + 10));
     // It is still good for its leeway, and a token that ends now is none.
-    let ends = exchange(&json!({"exp": NOW.0}), &Wanted::default()).unwrap_err();
+    let ends = exchange(&json!({"exp": NOW.0}), &RequestedRestrictions::default()).unwrap_err();
     assert_eq!((ends.error, ends.reason), (OAuthError::InvalidRequest, "subject_token_ends"));
 }
 
 #[test]
 fn what_is_wanted_narrows_and_what_the_subject_token_lacks_stays_away() {
     let vk = json!({"jti": "j1", "vk": {"scope": ["read", "create"], "models": ["a/b", "c/d"], "max_predictions": 3, "max_credits": "10"}});
-    let same = exchange(&vk, &Wanted::default()).unwrap().grant;
+    let same = exchange(&vk, &RequestedRestrictions::default()).unwrap().grant;
     assert_eq!(same.scopes, [Scope::Read, Scope::Create]);
     assert_eq!(same.models.as_ref().map(Vec::len), Some(2));
     let caps = same.caps.unwrap();
     assert_eq!((caps.jti.as_str(), caps.max_predictions), ("j1", Some(3)), "caps are counted where they were");
     assert_eq!(same.jti.as_deref(), Some("j1"));
 
-    let wanted = Wanted {
+    let requested = RequestedRestrictions {
         scopes: Some(vec![Scope::Read]),
         models: Some(vec![ModelId::parse("c/d").unwrap()]),
         max_predictions: Some(2),
         max_credits: MicroCredits::parse("9.5"),
     };
-    let less = exchange(&vk, &wanted).unwrap().grant;
-    assert_eq!((less.scopes.as_slice(), less.models.as_deref()), (&[Scope::Read][..], wanted.models.as_deref()));
+    let less = exchange(&vk, &requested).unwrap().grant;
+    assert_eq!((less.scopes.as_slice(), less.models.as_deref()), (&[Scope::Read][..], requested.models.as_deref()));
     let caps = less.caps.unwrap();
-    assert_eq!((caps.max_predictions, caps.max_credits), (Some(2), wanted.max_credits));
+    assert_eq!((caps.max_predictions, caps.max_credits), (Some(2), requested.max_credits));
     assert_eq!(caps.jti, "j1");
 }
 
 #[test]
 fn caps_that_the_subject_token_lacks_are_counted_by_the_new_id() {
-    let wanted = Wanted { max_predictions: Some(1), ..Wanted::default() };
-    let caps = exchange(&json!({"jti": "j1"}), &wanted).unwrap().grant.caps.unwrap();
+    let requested = RequestedRestrictions { max_predictions: Some(1), ..RequestedRestrictions::default() };
+    let caps = exchange(&json!({"jti": "j1"}), &requested).unwrap().grant.caps.unwrap();
     assert_eq!((caps.jti.as_str(), caps.max_predictions, caps.max_credits), (id().as_str(), Some(1), None));
 }
 
 #[test]
 fn a_token_that_nobody_could_use_is_not_made() {
     let name = |number: usize| ModelId::parse(&format!("owner/{}{number}", "m".repeat(60))).unwrap();
-    let wanted = Wanted { models: Some((0..100).map(name).collect()), ..Wanted::default() };
-    assert_eq!(exchange(&json!({}), &wanted).unwrap_err().reason, "too_long");
+    let requested =
+        RequestedRestrictions { models: Some((0..100).map(name).collect()), ..RequestedRestrictions::default() };
+    assert_eq!(exchange(&json!({}), &requested).unwrap_err().reason, "too_long");
 }
 
 #[test]
 fn nothing_can_be_widened() {
     let vk =
         json!({"jti": "j1", "vk": {"scope": ["read"], "models": ["a/b"], "max_predictions": 3, "max_credits": "10"}});
-    for (wanted, error, reason) in [
+    for (requested, error, reason) in [
         (
-            Wanted { scopes: Some(vec![Scope::Read, Scope::Files]), ..Wanted::default() },
+            RequestedRestrictions { scopes: Some(vec![Scope::Read, Scope::Files]), ..RequestedRestrictions::default() },
             OAuthError::InvalidScope,
             "wider_scope",
         ),
         (
-            Wanted { models: Some(vec![ModelId::parse("c/d").unwrap()]), ..Wanted::default() },
+            RequestedRestrictions {
+                models: Some(vec![ModelId::parse("c/d").unwrap()]),
+                ..RequestedRestrictions::default()
+            },
             OAuthError::InvalidRequest,
             "wider_models",
         ),
-        (Wanted { max_predictions: Some(4), ..Wanted::default() }, OAuthError::InvalidRequest, "wider_predictions"),
         (
-            Wanted { max_credits: MicroCredits::parse("10.000001"), ..Wanted::default() },
+            RequestedRestrictions { max_predictions: Some(4), ..RequestedRestrictions::default() },
+            OAuthError::InvalidRequest,
+            "wider_predictions",
+        ),
+        (
+            RequestedRestrictions { max_credits: MicroCredits::parse("10.000001"), ..RequestedRestrictions::default() },
             OAuthError::InvalidRequest,
             "wider_credits",
         ),
     ] {
-        let refused = exchange(&vk, &wanted).unwrap_err();
+        let refused = exchange(&vk, &requested).unwrap_err();
         assert_eq!((refused.error, refused.reason), (error, reason));
     }
 }
@@ -137,10 +145,11 @@ fn nothing_can_be_widened() {
 #[test]
 fn a_guest_is_a_user_of_their_own_on_the_plan_of_guests() {
     let keys = keys();
-    let own = [keys.issuer(vec![GUEST_ISSUER.to_owned()])];
+    let own = [keys.to_issuer(vec![GUEST_ISSUER.to_owned()])];
     let visit = |random: u8| {
         let name = GuestId::new(UnixMillis(1), [random; 10]);
-        let issued = guest(&name, &Wanted::default(), None, &keys, 300, &id(), NOW).unwrap();
+        let issued =
+            issue_to_new_guest(&name, &RequestedRestrictions::default(), None, &keys, 300, &id(), NOW).unwrap();
         assert_eq!(issued.scope, "create read cancel files");
         verify(issued.token.expose(), &own, Purpose::Access, Possession::None, NOW).unwrap().grant
     };
@@ -148,8 +157,8 @@ fn a_guest_is_a_user_of_their_own_on_the_plan_of_guests() {
     assert_ne!(visit(1).user, visit(2).user);
     // With guests turned off their tokens end at once.
     let name = GuestId::new(UnixMillis(1), [1; 10]);
-    let issued = guest(&name, &Wanted::default(), None, &keys, 300, &id(), NOW).unwrap();
-    let refused =
-        verify(issued.token.expose(), &[keys.issuer(Vec::new())], Purpose::Access, Possession::None, NOW).unwrap_err();
+    let issued = issue_to_new_guest(&name, &RequestedRestrictions::default(), None, &keys, 300, &id(), NOW).unwrap();
+    let refused = verify(issued.token.expose(), &[keys.to_issuer(Vec::new())], Purpose::Access, Possession::None, NOW)
+        .unwrap_err();
     assert_eq!(refused, Refusal::UnknownOrigin);
 }

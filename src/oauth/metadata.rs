@@ -1,13 +1,14 @@
-//! `/.well-known/oauth-authorization-server` (RFC 8414).
+//! The server metadata at `/.well-known/oauth-authorization-server` (RFC 8414).
 
 use serde_json::{Value, json};
 
 use super::token_request::GRANT_TYPE;
 use crate::token::{PROOF_ALGORITHMS, Scope};
 
-/// The endpoints and what they understand. Clients are not registered, so that they have nothing to authenticate with.
+/// Returns the metadata: the endpoints and what they support. The authentication method is `none`, because clients are
+/// not registered.
 #[must_use]
-pub fn metadata(public_url: &str) -> Value {
+pub fn server_metadata(public_url: &str) -> Value {
     let at = |path: &str| format!("{public_url}{path}");
     json!({
         "issuer": public_url,

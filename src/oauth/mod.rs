@@ -1,13 +1,14 @@
-//! The token endpoint: which token of ours somebody gets for another one (RFC 8693), and what is said when nobody does.
+//! The token endpoint without its I/O: exchanging an identity provider's token or a Turnstile token for one of
+//! Valetkey's own (RFC 8693), and the errors of the endpoint.
 //!
 //! | file | what it knows |
 //! |---|---|
-//! | `form` | `application/x-www-form-urlencoded`, each parameter once |
-//! | `token_request` | what is asked for |
-//! | `issue` | what is given: never more than the subject token grants |
-//! | `turnstile` | what Cloudflare says of a guest |
-//! | `metadata` | the endpoints, for clients that look them up (RFC 8414) |
-//! | `oauth_error` | refusals as RFC 6749 writes them |
+//! | `form` | parsing `application/x-www-form-urlencoded`, each parameter at most once |
+//! | `token_request` | the parameters of a token request and of a revocation |
+//! | `issue` | the new token: never more rights than the subject token has |
+//! | `turnstile` | checking guests with Cloudflare Turnstile |
+//! | `metadata` | the server metadata (RFC 8414) |
+//! | `oauth_error` | the errors of RFC 6749 and its relatives |
 
 mod form;
 mod issue;
@@ -17,8 +18,8 @@ mod token_request;
 mod turnstile;
 
 pub use form::{Form, is_form};
-pub use issue::{GUEST_ISSUER, GUEST_PLAN, Issued, guest, issue};
-pub use metadata::metadata;
-pub use oauth_error::{OAuthError, Refused};
-pub use token_request::{ACCESS_TOKEN_TYPE, SubjectToken, TokenRequest, Wanted, parse_revocation};
-pub use turnstile::{GUEST_ACTION, SECRET_REFUSED, Turnstile, check_guest, turnstile_form};
+pub use issue::{GUEST_ISSUER, GUEST_PLAN, IssuedToken, issue_for_subject, issue_to_new_guest};
+pub use metadata::server_metadata;
+pub use oauth_error::{OAuthError, OAuthRefusal};
+pub use token_request::{ACCESS_TOKEN_TYPE, RequestedRestrictions, SubjectToken, TokenRequest, parse_revocation};
+pub use turnstile::{GUEST_ACTION, TURNSTILE_SECRET_REFUSED, Turnstile, check_siteverify_response, siteverify_form};

@@ -1,43 +1,44 @@
-//! Refusals of the token endpoint: RFC 6749 section 5.2, RFC 8693 section 2.2.2, RFC 7009 section 2.2.1, RFC 9449
-//! section 5. One exhaustive map from error to wire; the reason is for the log.
+//! The errors of the token endpoint (RFC 6749 section 5.2, RFC 8693 section 2.2.2, RFC 7009 section 2.2.1, RFC 9449
+//! section 5). [`OAuthError::wire`] is the only map from error to response. The reason of a refusal goes to the log
+//! alone.
 
 use serde_json::json;
 
-/// The `error` of an answer.
+/// An error of the token endpoint. Several errors share an `error` code on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::VariantArray)]
 pub enum OAuthError {
-    /// A parameter is missing, repeated or malformed, or the subject token is refused, whatever the reason.
+    /// A parameter is missing, repeated or malformed, or the subject token is refused for any reason.
     InvalidRequest,
     /// The body is not a form.
     NotAForm,
     /// The body is too large.
     BodyTooLarge,
-    /// Another grant type than token exchange.
+    /// `grant_type` is not token exchange.
     UnsupportedGrantType,
-    /// More than the subject token grants, or nothing that exists.
+    /// A scope is unknown, or the subject token does not have it.
     InvalidScope,
-    /// A token for somebody else.
+    /// The requested token is for another audience.
     InvalidTarget,
-    /// A proof of possession that is missing or refused.
+    /// The proof of possession is missing or refused.
     InvalidProof,
-    /// The app has not shown that it is genuine.
+    /// The app's attestation is missing or refused.
     InvalidClient,
-    /// A token that cannot be revoked.
+    /// The token cannot be revoked, because it has no `jti`.
     UnsupportedTokenType,
-    /// The user's requests of this minute.
+    /// The user has used up the requests of this minute.
     TooManyRequests,
-    /// What is needed to decide does not answer.
+    /// A service that the decision needs did not respond: the identity provider, Turnstile, or one of the objects.
     Unavailable,
 }
 
-/// What an [`OAuthError`] looks like on the wire.
+/// The response for an [`OAuthError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OAuthWire {
-    /// HTTP status.
+    /// The HTTP status.
     pub status: u16,
-    /// `error`.
+    /// The member `error`.
     pub error: &'static str,
-    /// `error_description`.
+    /// The member `error_description`.
     pub description: &'static str,
 }
 
@@ -49,7 +50,7 @@ impl OAuthError {
     /// Every error, in the order of the declaration.
     pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// The one map from error to wire.
+    /// Returns the response for the error.
     #[must_use]
     pub const fn wire(self) -> OAuthWire {
         match self {
@@ -60,11 +61,11 @@ impl OAuthError {
             Self::BodyTooLarge => wire(413, "invalid_request", "The body is too large."),
             Self::UnsupportedGrantType => wire(400, "unsupported_grant_type", "Only token exchange is supported."),
             Self::InvalidScope => wire(400, "invalid_scope", "The scope is unknown or exceeds that of the token."),
-            Self::InvalidTarget => wire(400, "invalid_target", "Tokens are made for this API alone."),
+            Self::InvalidTarget => wire(400, "invalid_target", "Tokens are issued only for this API."),
             Self::InvalidProof => wire(400, "invalid_dpop_proof", "The DPoP proof is missing or not valid."),
             Self::InvalidClient => wire(400, "invalid_client", "The app's attestation is missing or not valid."),
             Self::UnsupportedTokenType => {
-                wire(400, "unsupported_token_type", "A token without a jti cannot be revoked alone.")
+                wire(400, "unsupported_token_type", "A token without a jti cannot be revoked individually.")
             }
             Self::TooManyRequests => wire(429, "temporarily_unavailable", "Too many requests. Try again later."),
             Self::Unavailable => wire(503, "temporarily_unavailable", "Try again later."),
@@ -72,31 +73,31 @@ impl OAuthError {
     }
 }
 
-/// A refusal on its way to the client and to the log.
+/// A refused request: what the client and the log are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// What the client is told.
+pub struct OAuthRefusal {
+    /// The error for the client.
     pub error: OAuthError,
-    /// What the log is told.
+    /// The reason for the log.
     pub reason: &'static str,
-    /// `Retry-After`, seconds.
+    /// `Retry-After` in seconds.
     pub retry_after_secs: Option<u32>,
 }
 
-impl Refused {
-    /// A refusal with the reason for the log.
+impl OAuthRefusal {
+    /// Creates a refusal without `Retry-After`.
     #[must_use]
     pub const fn new(error: OAuthError, reason: &'static str) -> Self {
         Self { error, reason, retry_after_secs: None }
     }
 
-    /// The same, with `Retry-After`.
+    /// Adds `Retry-After`.
     #[must_use]
     pub const fn retry_after(self, secs: u32) -> Self {
         Self { retry_after_secs: Some(secs), ..self }
     }
 
-    /// The body of the answer.
+    /// Returns the body of the response.
     #[must_use]
     pub fn body(&self) -> String {
         let wire = self.error.wire();
@@ -115,7 +116,7 @@ mod tests {
             let allowed = |byte: u8| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
             assert!(wire.description.bytes().all(allowed) && wire.error.bytes().all(allowed), "{error:?}");
             assert!((400..=503).contains(&wire.status));
-            let body: serde_json::Value = serde_json::from_str(&Refused::new(error, "x").body()).unwrap();
+            let body: serde_json::Value = serde_json::from_str(&OAuthRefusal::new(error, "x").body()).unwrap();
             assert_eq!(body, json!({"error": wire.error, "error_description": wire.description}));
         }
     }

@@ -1,7 +1,7 @@
-//! What the token endpoint is asked for (RFC 8693 section 2.1), and the revocation endpoint (RFC 7009 section 2.1).
+//! Requests to the token endpoint (RFC 8693 section 2.1) and to the revocation endpoint (RFC 7009 section 2.1).
 
 use super::form::Form;
-use super::oauth_error::{OAuthError, Refused};
+use super::oauth_error::{OAuthError, OAuthRefusal};
 use crate::constants::{FORM_LIST_MAX, TOKEN_MAX_BYTES, TURNSTILE_TOKEN_MAX_BYTES};
 use crate::parse::digits::parse_digits;
 use crate::token::Scope;
@@ -9,64 +9,64 @@ use crate::types::credits::MicroCredits;
 use crate::types::model::ModelId;
 use crate::types::secret::Secret;
 
-/// RFC 8693 section 2.1.
+/// The only supported `grant_type` (RFC 8693 section 2.1).
 pub const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-/// RFC 8693 section 3.
+/// The `issued_token_type` of every new token (RFC 8693 section 3).
 pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
-/// Types of a provider's token: to us they are all JWTs.
+/// The accepted types of an identity provider's token. All of them are handled as JWTs.
 const JWT_TYPES: [&str; 3] =
     ["urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token", ACCESS_TOKEN_TYPE];
-/// A guest's Turnstile token. RFC 8693 section 3 lets a deployment name types of its own.
+/// The type of a guest's Turnstile token. RFC 8693 section 3 lets a deployment define types of its own.
 const TURNSTILE_TYPE: &str = "urn:valetkey:token-type:turnstile";
 
-/// What shows who asks.
+/// The subject token of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubjectToken {
-    /// A provider's token.
+    /// An identity provider's token.
     Jwt(Secret),
-    /// What Turnstile gave to a visitor's browser.
+    /// A token that Turnstile gave to a guest's browser.
     Turnstile(Secret),
 }
 
-/// What the new token is to be: less than the subject token, where anything is named.
+/// The restrictions that the client requests for the new token. A missing one is taken from the subject token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// `scope`: words with spaces between them.
+pub struct RequestedRestrictions {
+    /// `scope`, separated by spaces.
     pub scopes: Option<Vec<Scope>>,
-    /// `models`: names with spaces between them. A parameter of ours.
+    /// `models`, separated by spaces. Not a standard parameter.
     pub models: Option<Vec<ModelId>>,
-    /// `max_predictions`. A parameter of ours.
+    /// `max_predictions`. Not a standard parameter.
     pub max_predictions: Option<u32>,
-    /// `max_credits`, a decimal number. A parameter of ours.
+    /// `max_credits`, a decimal number. Not a standard parameter.
     pub max_credits: Option<MicroCredits>,
 }
 
 /// A request for a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRequest {
-    /// What shows who asks.
+    /// The subject token.
     pub subject: SubjectToken,
-    /// What is asked for.
-    pub wanted: Wanted,
+    /// The requested restrictions.
+    pub restrictions: RequestedRestrictions,
 }
 
 impl TokenRequest {
-    /// Reads a form. `public_url` is whom our tokens are for.
+    /// Parses a form. `public_url` is the only accepted audience of new tokens.
     ///
     /// # Errors
-    /// [`Refused`], as RFC 6749 and RFC 8693 name it.
-    pub fn parse(form: &Form, public_url: &str) -> Result<Self, Refused> {
-        let refuse = |error, reason| Err(Refused::new(error, reason));
+    /// The first wrong parameter, with the error code of RFC 6749 and RFC 8693.
+    pub fn parse(form: &Form, public_url: &str) -> Result<Self, OAuthRefusal> {
+        let refuse = |error, reason| Err(OAuthRefusal::new(error, reason));
         match form.get("grant_type") {
             Some(GRANT_TYPE) => {}
             Some(_) => return refuse(OAuthError::UnsupportedGrantType, "grant_type"),
             None => return refuse(OAuthError::InvalidRequest, "grant_type"),
         }
-        // Nobody acts for anybody else here.
+        // Delegation is not supported: a token has no actor.
         if form.get("actor_token").is_some() || form.get("actor_token_type").is_some() {
             return refuse(OAuthError::InvalidRequest, "actor_token");
         }
-        if form.get("requested_token_type").is_some_and(|wanted| wanted != ACCESS_TOKEN_TYPE) {
+        if form.get("requested_token_type").is_some_and(|requested| requested != ACCESS_TOKEN_TYPE) {
             return refuse(OAuthError::InvalidRequest, "requested_token_type");
         }
         if ["audience", "resource"].into_iter().filter_map(|name| form.get(name)).any(|target| target != public_url) {
@@ -82,14 +82,14 @@ impl TokenRequest {
             }
             Some(_) | None => return refuse(OAuthError::InvalidRequest, "subject_token"),
         };
-        Ok(Self { subject, wanted: Wanted::parse(form)? })
+        Ok(Self { subject, restrictions: RequestedRestrictions::parse(form)? })
     }
 }
 
-impl Wanted {
-    fn parse(form: &Form) -> Result<Self, Refused> {
-        let invalid = |reason| Refused::new(OAuthError::InvalidRequest, reason);
-        let invalid_scope = Refused::new(OAuthError::InvalidScope, "scope");
+impl RequestedRestrictions {
+    fn parse(form: &Form) -> Result<Self, OAuthRefusal> {
+        let invalid = |reason| OAuthRefusal::new(OAuthError::InvalidRequest, reason);
+        let invalid_scope = OAuthRefusal::new(OAuthError::InvalidScope, "scope");
         let count = |text: &str| parse_digits(text).filter(|count| *count >= 1_u32);
         Ok(Self {
             scopes: form.get("scope").map(|text| words(text, Scope::parse).ok_or(invalid_scope)).transpose()?,
@@ -106,7 +106,7 @@ impl Wanted {
     }
 }
 
-/// RFC 6749 section 3.3: words with one space between them; each means something, none twice.
+/// Parses a list of different words that are separated by one space each (RFC 6749 section 3.3).
 fn words<T: PartialEq>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
     let mut items = Vec::new();
     for word in text.split(' ') {
@@ -120,13 +120,13 @@ fn is_printable(text: &str, max_bytes: usize) -> bool {
     (1..=max_bytes).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The token of a revocation request. `token_type_hint` is a hint, and not needed.
+/// Returns the token of a revocation request. Ignores `token_type_hint`, which is only a hint.
 ///
 /// # Errors
-/// [`OAuthError::InvalidRequest`] where there is none.
-pub fn parse_revocation(form: &Form) -> Result<&str, Refused> {
+/// [`OAuthError::InvalidRequest`] if there is no token.
+pub fn parse_revocation(form: &Form) -> Result<&str, OAuthRefusal> {
     let token = form.get("token").filter(|token| is_printable(token, TOKEN_MAX_BYTES));
-    token.ok_or(Refused::new(OAuthError::InvalidRequest, "token"))
+    token.ok_or(OAuthRefusal::new(OAuthError::InvalidRequest, "token"))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ fn fields() -> Vec<(&'static str, String)> {
     ]
 }
 
-fn parse(changes: &[(&'static str, &str)]) -> Result<TokenRequest, Refused> {
+fn parse(changes: &[(&'static str, &str)]) -> Result<TokenRequest, OAuthRefusal> {
     let mut fields = fields();
     for (name, value) in changes {
         fields.retain(|(known, _)| known != name);
@@ -25,7 +25,7 @@ fn a_providers_token_is_asked_about_under_each_of_its_types() {
     for kind in JWT_TYPES {
         let request = parse(&[("subject_token_type", kind)]).unwrap();
         assert_eq!(request.subject, SubjectToken::Jwt(Secret::new("a.b.c".to_owned())));
-        assert_eq!(request.wanted, Wanted::default());
+        assert_eq!(request.restrictions, RequestedRestrictions::default());
     }
     let guest = parse(&[("subject_token_type", TURNSTILE_TYPE), ("subject_token", "0.x_-y")]).unwrap();
     assert_eq!(guest.subject, SubjectToken::Turnstile(Secret::new("0.x_-y".to_owned())));
@@ -43,10 +43,10 @@ fn what_is_wanted_is_read() {
         ("requested_token_type", ACCESS_TOKEN_TYPE),
         ("client_id", "ignored"),
     ]);
-    let wanted = request.unwrap().wanted;
-    assert_eq!(wanted.scopes, Some(vec![Scope::Read, Scope::Create]));
-    assert_eq!(wanted.models, Some(vec![ModelId::parse("a/b").unwrap(), ModelId::parse("c/d").unwrap()]));
-    assert_eq!((wanted.max_predictions, wanted.max_credits), (Some(3), MicroCredits::parse("7.5")));
+    let requested = request.unwrap().restrictions;
+    assert_eq!(requested.scopes, Some(vec![Scope::Read, Scope::Create]));
+    assert_eq!(requested.models, Some(vec![ModelId::parse("a/b").unwrap(), ModelId::parse("c/d").unwrap()]));
+    assert_eq!((requested.max_predictions, requested.max_credits), (Some(3), MicroCredits::parse("7.5")));
 }
 
 #[test]

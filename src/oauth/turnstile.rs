@@ -1,33 +1,36 @@
-//! Guests: what Cloudflare's Turnstile says of a visitor (its documentation, "Validate the token").
+//! Checks guests with Cloudflare Turnstile: the request to siteverify and its response. See ["Validate the token"] in
+//! Turnstile's documentation.
+//!
+//! ["Validate the token"]: https://developers.cloudflare.com/turnstile/get-started/server-side-validation/
 
 use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
-use super::oauth_error::{OAuthError, Refused};
+use super::oauth_error::{OAuthError, OAuthRefusal};
 use crate::constants::PROVIDER_RETRY_SECS;
 use crate::parse::url::ResourceUrl;
 use crate::types::secret::Secret;
 
-/// The widget's `action` on pages that ask for a guest's token: a token that was made for another form is refused.
+/// The widget's `action` on pages that request guest tokens. A Turnstile token of another form is refused.
 pub const GUEST_ACTION: &str = "guest";
 
-/// The reason, and the alert, of a `TURNSTILE_SECRET` that Turnstile does not know.
-pub const SECRET_REFUSED: &str = "turnstile_secret_refused";
+/// The reason, and the alert, if Turnstile does not accept `TURNSTILE_SECRET`.
+pub const TURNSTILE_SECRET_REFUSED: &str = "turnstile_secret_refused";
 
-/// How guests are checked.
+/// The settings for checking guests.
 #[derive(Clone, Debug)]
 pub struct Turnstile {
     /// `TURNSTILE_SECRET`.
     pub secret: Secret,
-    /// `TURNSTILE_URL`: where tokens are validated.
+    /// `TURNSTILE_URL`: the siteverify endpoint.
     pub url: ResourceUrl,
-    /// Hosts of the pages that may have guests: those of `ALLOWED_ORIGINS` and `PUBLIC_URL`.
+    /// The hosts of pages that may have guests: those of `ALLOWED_ORIGINS` and `PUBLIC_URL`.
     pub hosts: Vec<String>,
 }
 
-/// The answer of siteverify; members that are not needed are left out.
+/// The response of siteverify, without the members that are not needed.
 #[derive(Deserialize)]
-struct Verdict {
+struct SiteverifyResponse {
     success: bool,
     #[serde(default)]
     hostname: String,
@@ -37,25 +40,28 @@ struct Verdict {
     error_codes: Vec<String>,
 }
 
-/// The form that asks Turnstile about `token`.
+/// Returns the body of the siteverify request for `token`.
 #[must_use]
-pub fn turnstile_form(turnstile: &Turnstile, token: &str) -> String {
+pub fn siteverify_form(turnstile: &Turnstile, token: &str) -> String {
     Serializer::new(String::new())
         .append_pair("secret", turnstile.secret.expose())
         .append_pair("response", token)
         .finish()
 }
 
-/// Whether Turnstile's answer is that of a guest on one of our pages.
+/// Checks that the siteverify response is about a guest on one of the deployment's pages.
 ///
 /// # Errors
-/// [`OAuthError::InvalidRequest`] for anything else; [`OAuthError::Unavailable`] for an answer that nobody can read.
-pub fn check_guest(turnstile: &Turnstile, answer: &[u8]) -> Result<(), Refused> {
-    let refuse = |reason| Err(Refused::new(OAuthError::InvalidRequest, reason));
-    let unavailable = |reason| Err(Refused::new(OAuthError::Unavailable, reason).retry_after(PROVIDER_RETRY_SECS));
-    let Ok(verdict) = serde_json::from_slice::<Verdict>(answer) else { return unavailable("turnstile_answer") };
+/// - [`OAuthError::InvalidRequest`]: the token is refused, or is for another page or another form.
+/// - [`OAuthError::Unavailable`]: the response cannot be parsed, or Turnstile does not accept the secret.
+pub fn check_siteverify_response(turnstile: &Turnstile, response: &[u8]) -> Result<(), OAuthRefusal> {
+    let refuse = |reason| Err(OAuthRefusal::new(OAuthError::InvalidRequest, reason));
+    let unavailable = |reason| Err(OAuthRefusal::new(OAuthError::Unavailable, reason).retry_after(PROVIDER_RETRY_SECS));
+    let Ok(verdict) = serde_json::from_slice::<SiteverifyResponse>(response) else {
+        return unavailable("turnstile_answer");
+    };
     if verdict.error_codes.iter().any(|code| code.ends_with("-input-secret")) {
-        return unavailable(SECRET_REFUSED);
+        return unavailable(TURNSTILE_SECRET_REFUSED);
     }
     if !verdict.success {
         return refuse("turnstile_refused");
@@ -84,26 +90,27 @@ mod tests {
 
     #[test]
     fn secret_and_token_cannot_add_parameters() {
-        assert_eq!(turnstile_form(&turnstile(), "x&secret=y"), "secret=a%26b%3Dc&response=x%26secret%3Dy");
+        assert_eq!(siteverify_form(&turnstile(), "x&secret=y"), "secret=a%26b%3Dc&response=x%26secret%3Dy");
     }
 
     #[test]
     fn an_answer_that_decides_nothing_says_when_to_come_again() {
         for answer in ["", r#"{"success":false,"error-codes":["invalid-input-secret"]}"#] {
-            let refused = check_guest(&turnstile(), answer.as_bytes()).unwrap_err();
+            let refused = check_siteverify_response(&turnstile(), answer.as_bytes()).unwrap_err();
             assert_eq!(refused.retry_after_secs, Some(PROVIDER_RETRY_SECS), "{answer}");
         }
     }
 
     #[test]
     fn a_guest_is_on_our_page_and_asked_for_a_token() {
-        let said = |text: &str| check_guest(&turnstile(), text.as_bytes()).map_err(|refused| refused.reason);
+        let said =
+            |text: &str| check_siteverify_response(&turnstile(), text.as_bytes()).map_err(|refused| refused.reason);
         assert_eq!(said(r#"{"success":true,"hostname":"app.example","action":"guest","cdata":"x"}"#), Ok(()));
         for (text, reason) in [
             (r#"{"success":false,"error-codes":["timeout-or-duplicate"]}"#, "turnstile_refused"),
             (r#"{"success":false,"hostname":"app.example","action":"guest"}"#, "turnstile_refused"),
-            (r#"{"success":false,"error-codes":["invalid-input-secret"]}"#, SECRET_REFUSED),
-            (r#"{"success":false,"error-codes":["missing-input-secret"]}"#, SECRET_REFUSED),
+            (r#"{"success":false,"error-codes":["invalid-input-secret"]}"#, TURNSTILE_SECRET_REFUSED),
+            (r#"{"success":false,"error-codes":["missing-input-secret"]}"#, TURNSTILE_SECRET_REFUSED),
             (r#"{"success":true,"hostname":"evil.example","action":"guest"}"#, "turnstile_host"),
             (r#"{"success":true,"hostname":"sub.app.example","action":"guest"}"#, "turnstile_host"),
             (r#"{"success":true,"action":"guest"}"#, "turnstile_host"),

@@ -1,6 +1,8 @@
-//! The signature algorithms that an issuer may use: a closed list, matched by exact name (RFC 8725 section 3.1).
+//! The signature algorithms that an issuer may use: a closed list, matched by exact name ([RFC 8725 section 3.1]).
+//!
+//! [RFC 8725 section 3.1]: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
 
-/// A JWS algorithm. There is no `none`, nothing that encrypts, and nothing with a key that the token brings.
+/// A JWS algorithm. The list has no `none`, no encryption algorithm, and none whose key comes with the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "UPPERCASE")]
 pub enum Algorithm {
@@ -14,10 +16,11 @@ pub enum Algorithm {
     Es256,
     /// ECDSA on P-384 with SHA-384.
     Es384,
-    /// Ed25519 under its old name (RFC 8037).
+    /// Ed25519 under its older name (RFC 8037).
     #[strum(serialize = "EdDSA")]
     EdDsa,
-    /// Ed25519 under its own name (RFC 9864). The signature is the same; the name in the token must be the key's.
+    /// Ed25519 under its newer name (RFC 9864). Signatures are the same as those of `EdDSA`, but the name in a token
+    /// must be the name of its key.
     #[strum(serialize = "Ed25519")]
     Ed25519,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -34,7 +37,7 @@ pub enum Algorithm {
     Ps512,
 }
 
-/// What kind of key an algorithm needs.
+/// The kind of key that an algorithm needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyFamily {
     /// A shared secret (`oct`).
@@ -50,22 +53,22 @@ pub enum KeyFamily {
 }
 
 impl Algorithm {
-    /// Every algorithm, in the order of the declaration.
+    /// Every algorithm, in the order of declaration.
     pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// The name in a token's header, a JWK's `alg` and an issuer's `algorithms`.
+    /// Returns the name in a token's header, a JWK's `alg` and an issuer's `algorithms`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// The algorithm that `name` names, byte for byte: `rs256`, `RS256 ` and `none` name nothing.
+    /// Returns the algorithm with exactly this name. `rs256`, `RS256 ` and `none` are no names of algorithms.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         name.parse().ok()
     }
 
-    /// The kind of key it needs.
+    /// Returns the kind of key that the algorithm needs.
     #[must_use]
     pub const fn family(self) -> KeyFamily {
         match self {
@@ -77,8 +80,10 @@ impl Algorithm {
         }
     }
 
-    /// Whether it needs a shared secret. An issuer never mixes these with the others: a public key that is taken
-    /// for a secret is the oldest way around a signature (CVE-2015-9235).
+    /// Returns whether the algorithm needs a shared secret (HMAC).
+    ///
+    /// An issuer never mixes these with other algorithms. Otherwise an attacker could sign with HMAC and use the
+    /// issuer's public key as the secret (algorithm confusion, CVE-2015-9235).
     #[must_use]
     pub const fn is_symmetric(self) -> bool {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)

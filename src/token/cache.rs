@@ -1,13 +1,13 @@
-//! Verified tokens that are remembered for a while, so that one token is not verified at every request: in wasm an
-//! ES256 signature takes half a millisecond, a SHA-256 of the token microseconds (protocol 8).
+//! A cache of verified tokens, so that a token is not verified again at each request (protocol 8). In wasm an ES256
+//! signature takes half a millisecond; a SHA-256 of the token takes microseconds.
 //!
 //! Invariants:
-//! - The key is SHA-256 over the whole token, signature included: a token that differs in one bit is another token.
-//! - Only what [`verify`](super::verify()) accepted is stored, under the token that it accepted. A refusal is never
-//!   remembered, so that nothing can be poisoned.
-//! - A hit counts only under the settings and the key that verified it, for the same purpose, and at a time at
-//!   which the token is good. Everything else is as if nothing had been stored.
-//! - A proof of possession is never remembered: a token that is bound to a key counts with a proof of each request.
+//! - The cache key is SHA-256 over the whole token, signature included. A token that differs in one bit misses.
+//! - Only a token that [`verify`](super::verify()) accepted is stored. Refusals are not stored, so that the cache
+//!   cannot be poisoned.
+//! - An entry is used only if the issuer's settings and the key that verified the token are unchanged, the purpose is
+//!   the same, and the token is valid at the present time. Otherwise the look-up misses.
+//! - Proofs of possession are not cached: a token that is bound to a key needs a new proof with each request.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -15,34 +15,34 @@ use super::grant::Grant;
 use super::issuer::{Issuer, Purpose};
 use super::refusal::Refusal;
 use super::token_hash::{TokenHash, hash_token};
-use super::verify::{Possession, SignedToken, Verified};
+use super::verify::{Possession, SignedToken, VerifiedToken};
 use crate::constants::{TOKEN_CACHE_ENTRIES, TOKEN_CACHE_EVICTION_TRIES, TOKEN_MAX_BYTES};
 use crate::types::time::UnixSeconds;
 
 #[derive(Debug)]
 struct Entry {
-    verified: Verified,
-    /// Whether it was used since it was last looked at for eviction.
+    verified: VerifiedToken,
+    /// Whether the entry was used since eviction last considered it.
     used: bool,
 }
 
-/// A bounded memory of verified tokens.
+/// A cache of at most [`TOKEN_CACHE_ENTRIES`] verified tokens.
 #[derive(Debug, Default)]
 pub struct TokenCache {
     entries: HashMap<TokenHash, Entry>,
-    /// The same keys, in the order in which they are looked at for eviction.
+    /// The keys of `entries`, in the order in which eviction considers them.
     order: VecDeque<TokenHash>,
 }
 
 impl TokenCache {
-    /// An empty cache.
+    /// Creates an empty cache.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What `token` grants, if [`verify`](super::verify()) accepted it before and would accept it now: one SHA-256
-    /// and one look-up. `None` says nothing about the token.
+    /// Returns the grant of `token` if [`verify`](super::verify()) accepted it before and would accept it now. Costs
+    /// one SHA-256 and one look-up. `None` says nothing about the token: the caller has to verify it.
     pub fn get(
         &mut self,
         token: &str,
@@ -52,10 +52,10 @@ impl TokenCache {
         now: UnixSeconds,
     ) -> Option<Grant> {
         let signed = self.get_signed(token, issuers, purpose, now)?;
-        signed.held_with(possession).ok().map(|verified| verified.grant)
+        signed.verify_possession(possession).ok().map(|verified| verified.grant)
     }
 
-    /// The same for a caller whose proof of possession is not read yet.
+    /// The same as [`Self::get`], for a caller that has not read the proof of possession yet.
     pub fn get_signed(
         &mut self,
         token: &str,
@@ -69,22 +69,22 @@ impl TokenCache {
         let entry = self.entries.get_mut(&hash_token(token))?;
         let verified = &entry.verified;
         let issuer = issuers.iter().find(|issuer| issuer.settings_hash == verified.settings_hash)?;
-        // Keys that are due for a look may have lost the one that verified it.
-        if issuer.remote_keys().is_some_and(|remote| remote.is_due(now.millis())) {
+        // The issuer may have removed the key since: fetch the key set before using the entry.
+        if issuer.remote_keys().is_some_and(|remote| remote.is_fetch_due(now.millis())) {
             return None;
         }
-        let keys = issuer.keys.current(now).ok()?;
+        let keys = issuer.keys.usable_keys(now).ok()?;
         let key = keys.find(verified.kid()).ok()?;
         let same = verified.purpose == purpose && key.thumbprint == verified.thumbprint;
         if !same || verified.times.check(now).is_err() {
             return None;
         }
         entry.used = true;
-        Some(verified.clone().without_possession(issuer))
+        Some(verified.clone().into_signed(issuer))
     }
 
-    /// Remembers that `token` was verified. Nothing happens if it was another one that `verified` is about.
-    pub fn insert(&mut self, token: &str, verified: &Verified) {
+    /// Stores the result of verifying `token`. Does nothing if `verified` is the result of another token.
+    pub fn insert(&mut self, token: &str, verified: &VerifiedToken) {
         if hash_token(token) != verified.token_hash {
             return;
         }
@@ -97,9 +97,11 @@ impl TokenCache {
         }
     }
 
-    /// Drops the first token in line that has expired or was not used since it was last looked at; one that was used
-    /// goes to the end of the line, so that a burst of new tokens does not drive out the busy ones. After a few
-    /// looks the next one goes whatever it is: an insert costs the same however full the cache is.
+    /// Evicts one token (second chance, also called CLOCK).
+    ///
+    /// Evicts the first token in the queue that has expired or was not used since it was last considered. A token that
+    /// was used moves to the end of the queue, so that a burst of new tokens does not evict the busy ones. After
+    /// [`TOKEN_CACHE_EVICTION_TRIES`] tokens the next one is evicted in any case, which bounds the cost of an insert.
     fn evict(&mut self, now: UnixSeconds) {
         for _ in 0..TOKEN_CACHE_EVICTION_TRIES {
             let Some(hash) = self.order.pop_front() else { return };
@@ -119,13 +121,13 @@ impl TokenCache {
         }
     }
 
-    /// How many tokens are remembered.
+    /// Returns the number of tokens in the cache.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether none is.
+    /// Returns whether the cache is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

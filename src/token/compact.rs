@@ -1,15 +1,15 @@
-//! The compact form of a JWS, read strictly (RFC 7515 section 7.1, RFC 8725 section 2.4).
+//! The compact form of a JWS, parsed strictly (RFC 7515 section 7.1, RFC 8725 section 2.4).
 //!
-//! One token has one spelling: padding, the other base64 alphabet, white space, bits behind the last byte and
-//! further segments are refused. Otherwise one signature would have many texts, and whatever is remembered by
-//! the text (a cache, a block list) could be walked around.
+//! A token has exactly one valid text. Padding, the standard base64 alphabet, white space, non-zero trailing bits and
+//! further segments are refused. Otherwise an attacker could write one signed token in many ways, and evade everything
+//! that identifies a token by its text (a cache, a block list).
 
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
 use super::refusal::Refusal;
 use crate::constants::{TOKEN_HEADER_MAX_BYTES, TOKEN_MAX_BYTES};
 
-/// A token in its parts, decoded but not trusted.
+/// The parts of a token, decoded but not trusted.
 #[derive(Debug)]
 pub(super) struct Compact<'a> {
     /// The header as JSON text.
@@ -18,12 +18,12 @@ pub(super) struct Compact<'a> {
     pub claims: Vec<u8>,
     /// The signature.
     pub signature: Vec<u8>,
-    /// What the signature is over: header and claims as they came.
+    /// The signed bytes: header and claims, still encoded.
     pub signing_input: &'a [u8],
 }
 
 impl<'a> Compact<'a> {
-    /// Splits and decodes `token`. Every size is checked before anything is allocated for it.
+    /// Splits and decodes `token`. Checks each size before it allocates memory for the part.
     pub fn parse(token: &'a str) -> Result<Self, Refusal> {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(Refusal::TooLong);
@@ -47,9 +47,9 @@ impl<'a> Compact<'a> {
     }
 }
 
-/// Canonical base64url without padding (RFC 7515 section 2), or `None`.
+/// Decodes base64url without padding (RFC 7515 section 2). Returns `None` for a text that is not canonical.
 pub(super) fn decode_base64url(text: &str) -> Option<Vec<u8>> {
-    // The decoder is constant-time and refuses other characters, padding and bits behind the last byte.
+    // The decoder is constant-time. It refuses other characters, padding and non-zero trailing bits.
     Base64UrlSafeNoPadding::decode_to_vec(text, None).ok()
 }
 
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn one_byte_string_has_one_spelling() {
-        // "AA" is one zero byte; "AB" is the same byte with a bit behind it.
+        // "AA" is one zero byte; "AB" is the same byte with a non-zero trailing bit.
         assert_eq!(decode_base64url("AA"), Some(vec![0]));
         for text in ["AB", "AAB", "A", "AA=", "AA==", "AA ", " AA", "A\nA", "AA\0", "A+", "A/", "A%", "é", "AAAAA"] {
             assert_eq!(decode_base64url(text), None, "{text:?}");

@@ -1,79 +1,79 @@
-//! What a verified token says: who calls, and what the token narrows.
+//! What a verified token grants: its user, and the restrictions of that user's rights.
 
 use crate::types::credits::MicroCredits;
 use crate::types::ids::UserKey;
 use crate::types::model::ModelId;
 use crate::types::time::UnixSeconds;
 
-/// What a token lets its bearer do (contract 1, the scope column).
+/// A group of routes that a token may call (contract 1, column "scope").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Scope {
     /// Create predictions.
     Create,
-    /// Read one's predictions, the models and one's account.
+    /// Read the user's predictions, the models and the user's account.
     Read,
-    /// Cancel and delete one's predictions.
+    /// Cancel and delete the user's predictions.
     Cancel,
-    /// Upload and manage one's files.
+    /// Upload and manage the user's files.
     Files,
 }
 
 impl Scope {
-    /// Every scope, in the order of the declaration.
+    /// Every scope, in the order of declaration.
     pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// The word in `vk.scope`.
+    /// Returns the word in `vk.scope`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// The scope that `text` names.
+    /// Returns the scope with exactly this name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         text.parse().ok()
     }
 }
 
-/// Caps that are spent exactly per `jti` (contract 5).
+/// Caps on what may be spent with one `jti` (contract 5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenCaps {
-    /// The token's own id: caps without one are refused.
+    /// The id by which spending is counted. Caps without a `jti` are refused.
     pub jti: String,
-    /// The most predictions that may be created with this token.
+    /// The largest number of predictions that may be created with this `jti`.
     pub max_predictions: Option<u32>,
-    /// The most credits that may be spent with this token.
+    /// The largest amount of credits that may be spent with this `jti`.
     pub max_credits: Option<MicroCredits>,
 }
 
-/// What a verified token grants. It exists only for a token that passed every check of contract 5.
+/// What a verified token grants. Made only for a token that passed every check of contract 5.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// The user: the token's issuer and subject.
+    /// The user: origin issuer and subject.
     pub user: UserKey,
-    /// Whether this deployment made the token itself.
+    /// Whether this deployment issued the token itself.
     pub is_own: bool,
-    /// The plan claim, where the token has one that is a string; policy maps an unknown one to `default`.
+    /// The plan claim, if it is a string of at most 64 bytes. The policy maps an unknown plan to `default`.
     pub plan: Option<String>,
-    /// What the token may do; never empty.
+    /// The scopes of the token. Never empty.
     pub scopes: Vec<Scope>,
-    /// The models it may use, where it names any.
+    /// The models that the token is restricted to; `None` allows all models of the plan.
     pub models: Option<Vec<ModelId>>,
-    /// The token's own id.
+    /// The token's `jti`.
     pub jti: Option<String>,
-    /// Count and credit caps, spent exactly per `jti`.
+    /// Caps on predictions and credits.
     pub caps: Option<TokenCaps>,
-    /// When it was issued.
+    /// `iat`: when the token was issued.
     pub issued_at: UnixSeconds,
-    /// `exp`: refused from this second plus the issuer's leeway on.
+    /// `exp`. The token is refused from this second plus the issuer's leeway on.
     pub expires_at: UnixSeconds,
 }
 
 impl Grant {
-    /// Whether the token carries `scope`.
+    /// Returns whether the token has `scope`.
     #[must_use]
-    pub fn allows(&self, scope: Scope) -> bool {
+    pub fn has_scope(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
     }
 }

@@ -1,8 +1,8 @@
-//! The JOSE header: an allow-list of members, because everything else in it was an attack at some time.
+//! The JOSE header, checked against an allow-list of members: most other members have been used in attacks.
 //!
-//! A header chooses nothing here. `alg` must be the algorithm of a key that the configuration chose, and `kid` is
-//! compared with the names of configured keys and used for nothing else: no path, no URL, no query. So its
-//! alphabet may be as wide as that of real providers (base64 with `+ / =`, colons).
+//! A header selects nothing but a key that the configuration already trusts. `alg` must be the algorithm of that key.
+//! `kid` is only compared with the names of the issuer's keys; it never becomes part of a path, a URL or a query. That
+//! is why its alphabet may be as wide as identity providers need it (base64 with `+ / =`, colons).
 
 use serde_json::{Map, Value};
 
@@ -13,23 +13,23 @@ use super::refusal::Refusal;
 use crate::constants::{TOKEN_HEADER_MAX_BYTES, TOKEN_MAX_DEPTH};
 use crate::parse::json::parse_strict_object;
 
-/// The members that every issuer's tokens may have.
+/// Header members that are allowed for every issuer.
 const COMMON_MEMBERS: [&str; 3] = ["alg", "typ", "kid"];
 
-/// Members that change what the other bytes mean. Ignoring one of them is wrong (RFC 7515 section 4.1.11, RFC 7797,
-/// RFC 7516), so that no configuration can allow them.
+/// Members that change the meaning of the token (RFC 7515 section 4.1.11, RFC 7797, RFC 7516). It would be wrong to
+/// ignore one of them, so that no configuration can allow them.
 pub(super) const NEVER_ALLOWED_MEMBERS: [&str; 4] = ["crit", "b64", "zip", "enc"];
 
-/// A header that was read and not yet checked against its issuer.
+/// A parsed header that is not checked against its issuer yet.
 #[derive(Debug)]
 pub(super) struct Header {
     members: Map<String, Value>,
-    /// What the token says it was signed with.
+    /// `alg`: the algorithm that the token claims to be signed with.
     pub algorithm: Algorithm,
 }
 
 impl Header {
-    /// Reads the header's JSON text.
+    /// Parses the header's JSON text.
     pub fn parse(text: &[u8]) -> Result<Self, Refusal> {
         if text.len() > TOKEN_HEADER_MAX_BYTES {
             return Err(Refusal::HeaderTooLong);
@@ -43,12 +43,12 @@ impl Header {
         Ok(Self { members, algorithm })
     }
 
-    /// The key that the token names.
+    /// Returns `kid`, the name of the key that the token is signed with.
     pub fn kid(&self) -> Option<&str> {
         self.members.get("kid").and_then(Value::as_str)
     }
 
-    /// Checks the members and `typ` against what `issuer` sends.
+    /// Checks the members and `typ` against the settings of `issuer`.
     pub fn check(&self, issuer: &Issuer) -> Result<(), Refusal> {
         let known = |name: &str| {
             COMMON_MEMBERS.contains(&name) || issuer.extra_header_members.iter().any(|extra| extra == name)
@@ -57,7 +57,7 @@ impl Header {
             return Err(Refusal::UnexpectedHeaderMember);
         }
         let good = match self.members.get("typ") {
-            None => issuer.token_types.allow_absent(),
+            None => issuer.token_types.may_be_absent(),
             Some(Value::String(typ)) => issuer.token_types.contains(typ),
             Some(_) => false,
         };

@@ -1,4 +1,4 @@
-//! An issuer of tokens, as the configuration describes it (contract 4).
+//! An issuer of tokens and its settings (contract 4).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,91 +10,91 @@ use super::remote_keys::RemoteKeys;
 use super::token_types::TokenTypes;
 use crate::types::time::UnixSeconds;
 
-/// What a token is presented for.
+/// What a token is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Purpose {
-    /// Calling the API.
+    /// To call the API.
     Access,
-    /// Getting a token of our own in exchange.
+    /// To get one of Valetkey's own tokens in exchange.
     Exchange,
-    /// Operating the deployment.
+    /// To operate the deployment.
     Admin,
-    /// Showing that an app is genuine.
+    /// To show that the app is genuine (attestation).
     Attest,
 }
 
 impl Purpose {
-    /// Every purpose, in the order of the declaration.
+    /// Every purpose, in the order of declaration.
     pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 }
 
-/// The claim that says whom a token is for.
+/// The claim that names a token's audience.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum AudienceClaim {
-    /// `aud`, as RFC 7519 has it.
+    /// `aud` (RFC 7519).
     Aud,
-    /// `azp`, where the provider sets no `aud`.
+    /// `azp`, for an identity provider that sets no `aud`.
     Azp,
-    /// `client_id`, where the provider sets no `aud`.
+    /// `client_id`, for an identity provider that sets no `aud`.
     ClientId,
 }
 
-/// Whether an issuer's tokens need a proof of possession (RFC 9449).
+/// Which of an issuer's tokens need a proof of possession (RFC 9449).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum ProofRule {
-    /// A bound token needs one, another does not.
+    /// Only tokens that are bound to a key.
     Allowed,
-    /// Every token needs one.
+    /// Every token.
     Required,
 }
 
-/// What an operator may do.
+/// A right of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString)]
 #[strum(serialize_all = "snake_case")]
 pub enum AdminRight {
-    /// Look.
+    /// To read.
     Read,
-    /// Change.
+    /// To change state, for example to revoke tokens.
     Write,
 }
 
-/// Where an issuer's keys are.
+/// The place of an issuer's keys.
 #[derive(Clone, Debug)]
 pub(super) enum IssuerKeys {
-    /// In the configuration.
+    /// In the configuration or in a secret.
     Written(Arc<KeySet>),
-    /// At a URL.
+    /// At a URL (`jwks_url`).
     Remote(Arc<RemoteKeys>),
 }
 
 impl IssuerKeys {
-    /// The keys that count at `now`.
+    /// Returns the keys that may be used at `now`.
     ///
     /// # Errors
-    /// [`Refusal::KeysUnavailable`] where a provider has not told them, or too long ago.
-    pub fn current(&self, now: UnixSeconds) -> Result<Arc<KeySet>, Refusal> {
+    /// [`Refusal::KeysUnavailable`] if the key set was never fetched, or too long ago.
+    pub fn usable_keys(&self, now: UnixSeconds) -> Result<Arc<KeySet>, Refusal> {
         match self {
             Self::Written(keys) => Ok(Arc::clone(keys)),
-            Self::Remote(remote) => remote.current(now.millis()).ok_or(Refusal::KeysUnavailable),
+            Self::Remote(remote) => remote.usable_keys(now.millis()).ok_or(Refusal::KeysUnavailable),
         }
     }
 }
 
-/// One trusted issuer. It exists only with settings that passed every rule of contract 4.
+/// One trusted issuer. Made only from settings that passed every rule of contract 4.
 #[derive(Clone, Debug)]
 pub struct Issuer {
     /// The exact text of `iss`.
     pub(super) name: String,
-    /// Whether its URL or that of its keys is.
+    /// Whether its URL or the URL of its keys is on a loopback host.
     pub(super) is_loopback: bool,
     /// Never empty.
     pub(super) audience: Vec<String>,
     pub(super) audience_claim: AudienceClaim,
     pub(super) keys: IssuerKeys,
-    /// Never empty; either all symmetric or none.
+    /// Never empty. Either all are symmetric or none is.
     pub(super) algorithms: Vec<Algorithm>,
     /// Never empty.
     pub(super) purposes: Vec<Purpose>,
@@ -105,33 +105,36 @@ pub struct Issuer {
     pub(super) plan_claim: String,
     pub(super) proof: ProofRule,
     pub(super) admins: BTreeMap<String, Vec<AdminRight>>,
-    /// Set for tokens of our own: the issuers whose users `vk.iss` may name. Another issuer's users are its own.
+    /// For Valetkey's own tokens: the issuers whose users `vk.iss` may name. `None` for every other issuer, which
+    /// speaks only for its own users.
     pub(super) origins: Option<Vec<String>>,
-    /// SHA-256 over all settings but the keys: a cached token is good only under the settings that accepted it.
+    /// SHA-256 of all settings but the keys. A cached token is used only under the settings that accepted it.
     pub(super) settings_hash: [u8; 32],
 }
 
 impl Issuer {
-    /// The exact text of `iss`.
+    /// Returns the exact text of `iss`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether its URL, or that of its keys, is on a loopback host. Such an issuer may be used only by a Worker that runs on a loopback
-    /// host itself, which is known with the first request: [`loopback_problems`] says so.
+    /// Returns whether the issuer's URL or the URL of its keys is on a loopback host.
+    ///
+    /// Only a Worker that runs on a loopback host itself may use such an issuer. The Worker learns its own host from
+    /// the first request, and checks with [`loopback_problems`] then.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.is_loopback
     }
 
-    /// Whether it is this deployment itself.
+    /// Returns whether the issuer is this deployment itself.
     #[must_use]
     pub fn is_own(&self) -> bool {
         self.origins.is_some()
     }
 
-    /// Its keys, if they are at a URL.
+    /// Returns the keys, if they are at a URL.
     #[must_use]
     pub fn remote_keys(&self) -> Option<&Arc<RemoteKeys>> {
         match &self.keys {
@@ -140,33 +143,34 @@ impl Issuer {
         }
     }
 
-    /// Whether its tokens are accepted for `purpose`.
+    /// Returns whether the issuer's tokens are accepted for `purpose`.
     #[must_use]
-    pub fn serves(&self, purpose: Purpose) -> bool {
+    pub fn is_accepted_for(&self, purpose: Purpose) -> bool {
         self.purposes.contains(&purpose)
     }
 
-    /// The algorithms that its keys may have.
+    /// Returns the algorithms that the issuer's keys may have.
     #[must_use]
     pub fn algorithms(&self) -> &[Algorithm] {
         &self.algorithms
     }
 
-    /// Whether its tokens need a proof of possession.
+    /// Returns which of the issuer's tokens need a proof of possession.
     #[must_use]
     pub fn proof_rule(&self) -> ProofRule {
         self.proof
     }
 
-    /// What its subject or email `name` may do as an operator.
+    /// Returns the operator's rights of the issuer's user with the subject or email address `name`.
     #[must_use]
     pub fn admin_rights(&self, name: &str) -> &[AdminRight] {
         self.admins.get(name).map_or(&[], Vec::as_slice)
     }
 }
 
-/// Problems of issuers on loopback hosts, where the Worker is not on one: anybody on the Worker's own machine, or
-/// nobody, could be that issuer. Our own has no entry in `ISSUERS`: `PUBLIC_URL` is what is wrong there.
+/// Returns a problem for each issuer on a loopback host, unless the Worker is on a loopback host itself: any program on
+/// the Worker's machine could be that issuer. This deployment's own issuer has no entry in `ISSUERS` and is skipped; a
+/// problem of `PUBLIC_URL` is reported elsewhere.
 #[must_use]
 pub fn loopback_problems(issuers: &[Issuer], worker_is_on_loopback: bool) -> Vec<String> {
     let is_wrong = |issuer: &Issuer| issuer.is_loopback && !issuer.is_own() && !worker_is_on_loopback;

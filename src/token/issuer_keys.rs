@@ -1,4 +1,5 @@
-//! Where an issuer's keys come from: written into the configuration, in a secret that it names, or at a URL.
+//! The setting `keys` of an issuer: the keys are in the configuration (`jwks`), in a secret (`secret`), or at a URL
+//! (`jwks_url`).
 
 use std::sync::Arc;
 
@@ -8,20 +9,20 @@ use super::algorithm::Algorithm;
 use super::issuer::IssuerKeys;
 use super::key_set::{KeySet, KeySetProblem};
 use super::remote_keys::RemoteKeys;
-use super::settings::Settings;
+use super::setting_reader::SettingReader;
 use crate::parse::url::{Query, parse_web_url};
 
-/// The text of a secret by its name, or `None` where it is not set.
+/// Returns the text of the secret with this name, or `None` if it is not set.
 pub type SecretSource<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Reads the member `keys`, and whether they are on a loopback host; `None` where a problem was noted, or where the keys
-/// cannot be judged without `algorithms`.
+/// Parses the member `keys`. Returns the keys, and whether their URL is on a loopback host. Returns `None` if a problem
+/// was added, or if the keys cannot be checked because `algorithms` are missing.
 pub(super) fn parse_keys(
-    settings: &mut Settings<'_>,
+    settings: &mut SettingReader<'_>,
     algorithms: Option<&[Algorithm]>,
     secret: SecretSource<'_>,
 ) -> Option<(IssuerKeys, bool)> {
-    let value = settings.required("keys")?;
+    let value = settings.require("keys")?;
     let only = value.as_object().filter(|members| members.len() == 1).and_then(|members| members.iter().next());
     let written = |keys: KeySet| (IssuerKeys::Written(Arc::new(keys)), false);
     match only.map(|(name, value)| (name.as_str(), value)) {
@@ -29,28 +30,32 @@ pub(super) fn parse_keys(
         Some(("secret", name)) => parse_secret_keys(settings, name, algorithms?, secret).map(written),
         Some(("jwks_url", url)) => parse_remote_keys(settings, url, algorithms?),
         _ => {
-            settings.problem("keys", "does not have exactly one of jwks_url, jwks and secret");
+            settings.add_problem("keys", "does not have exactly one of jwks_url, jwks and secret");
             None
         }
     }
 }
 
-fn parse_inline_keys(settings: &mut Settings<'_>, set: &Value, algorithms: &[Algorithm]) -> Option<KeySet> {
+fn parse_inline_keys(settings: &mut SettingReader<'_>, set: &Value, algorithms: &[Algorithm]) -> Option<KeySet> {
     if algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
-        settings.problem("keys.jwks", "holds public keys, and the algorithms are HS: these need keys.secret");
+        settings.add_problem("keys.jwks", "holds public keys, and the algorithms are HS: these need keys.secret");
         return None;
     }
-    noted(settings, KeySet::parse_public(set, algorithms), "keys.jwks", "keys.jwks.keys")
+    report_problems(settings, KeySet::parse_public(set, algorithms), "keys.jwks", "keys.jwks.keys")
 }
 
-fn parse_remote_keys(settings: &mut Settings<'_>, url: &Value, algorithms: &[Algorithm]) -> Option<(IssuerKeys, bool)> {
+fn parse_remote_keys(
+    settings: &mut SettingReader<'_>,
+    url: &Value,
+    algorithms: &[Algorithm],
+) -> Option<(IssuerKeys, bool)> {
     if algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
-        settings.problem("keys.jwks_url", "publishes keys, and the algorithms are HS: these need keys.secret");
+        settings.add_problem("keys.jwks_url", "publishes keys, and the algorithms are HS: these need keys.secret");
         return None;
     }
     let url = url.as_str().unwrap_or_default();
     let Some(is_loopback) = parse_web_url(url, Query::Allowed) else {
-        settings.problem(
+        settings.add_problem(
             "keys.jwks_url",
             "is not an https URL (http only on a loopback host) without user, password and fragment",
         );
@@ -60,33 +65,38 @@ fn parse_remote_keys(settings: &mut Settings<'_>, url: &Value, algorithms: &[Alg
 }
 
 fn parse_secret_keys(
-    settings: &mut Settings<'_>,
+    settings: &mut SettingReader<'_>,
     name: &Value,
     algorithms: &[Algorithm],
     secret: SecretSource<'_>,
 ) -> Option<KeySet> {
     let Some(name) = name.as_str().filter(|name| is_secret_name(name)) else {
-        settings.problem(
+        settings.add_problem(
             "keys.secret",
             "is not the name of a secret (capital letters, digits, _) that is free for issuers",
         );
         return None;
     };
     if !algorithms.iter().all(|algorithm| algorithm.is_symmetric()) {
-        settings.problem("keys.secret", "names a secret, and the algorithms are not HS: these need keys.jwks");
+        settings.add_problem("keys.secret", "names a secret, and the algorithms are not HS: these need keys.jwks");
         return None;
     }
     let Some(text) = secret(name) else {
-        settings.problem("keys.secret", &format!("names {name}, which is not set"));
+        settings.add_problem("keys.secret", &format!("names {name}, which is not set"));
         return None;
     };
     let place = format!("keys.secret names {name}, which");
-    noted(settings, KeySet::parse_secret(&text, algorithms), &place, &format!("keys.secret names {name}, whose keys"))
+    report_problems(
+        settings,
+        KeySet::parse_secret(&text, algorithms),
+        &place,
+        &format!("keys.secret names {name}, whose keys"),
+    )
 }
 
-/// Names of the deployment's own settings and bindings. Whoever knows what is in one, and variables are no secret at
-/// all, must not be able to sign tokens with it.
-const TAKEN_NAMES: [&str; 20] = [
+/// Names of the deployment's own settings and bindings, which no issuer may use as its secret. Variables are not secret
+/// at all, and nobody who knows another secret of the deployment must be able to sign tokens with it.
+const RESERVED_NAMES: [&str; 20] = [
     "DEEPCREATIVE_API_KEY",
     "DEEPCREATIVE_API_KEY_NEXT",
     "TOKEN_SIGNING_KEYS",
@@ -109,23 +119,26 @@ const TAKEN_NAMES: [&str; 20] = [
     "ASSETS",
 ];
 
-/// `ISSUERS_2`, `POLICY_40` and so on: where a long setting goes on, and where it might.
+/// Returns whether `name` is or could become the continuation of a long setting: `ISSUERS_2`, `POLICY_40` and so on.
 fn is_continuation(name: &str) -> bool {
     let number = name.strip_prefix("ISSUERS_").or_else(|| name.strip_prefix("POLICY_"));
     number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether `text` is the name of a secret and not, by mistake, the secret: only then it may be shown.
+/// Returns whether `text` can be the name of a secret. Otherwise it may be the secret itself, put there by mistake, and
+/// must not be shown.
 fn is_secret_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
         && text.bytes().next().is_some_and(|first| !first.is_ascii_digit())
-        && !TAKEN_NAMES.contains(&text)
+        && !RESERVED_NAMES.contains(&text)
         && !is_continuation(text)
 }
 
-fn noted(
-    settings: &mut Settings<'_>,
+/// Returns the keys, or adds a problem for the set (`whole`) or for each wrong key (`each`, with its index)
+/// and returns `None`.
+fn report_problems(
+    settings: &mut SettingReader<'_>,
     keys: Result<KeySet, Vec<KeySetProblem>>,
     whole: &str,
     each: &str,
@@ -136,7 +149,7 @@ fn noted(
     };
     for KeySetProblem { index, problem } in problems {
         let place = index.map_or_else(|| whole.to_owned(), |index| format!("{each}[{index}]"));
-        settings.problem(&place, &problem.to_string());
+        settings.add_problem(&place, &problem.to_string());
     }
     None
 }

@@ -1,4 +1,4 @@
-//! One JSON Web Key (RFC 7517) of an issuer, read strictly.
+//! One JSON Web Key (RFC 7517), parsed strictly.
 
 use std::fmt;
 
@@ -10,39 +10,39 @@ use super::key_id::is_key_id;
 use super::signature::VerifyingKey;
 use super::thumbprint::KeyThumbprint;
 
-/// A key of an issuer: what verifies, the name it goes by, and what tells it from every other key.
+/// A verification key with its name and thumbprint.
 #[derive(Clone, Debug)]
 pub struct Key {
-    /// The name that a token's header calls it by.
+    /// The name by which a token's header refers to the key.
     pub(super) kid: Option<String>,
-    /// The key itself, with its one algorithm.
+    /// The key and its only algorithm.
     pub(super) verifying: VerifyingKey,
-    /// What a cached token remembers of it.
+    /// Identifies the key in the token cache.
     pub(super) thumbprint: KeyThumbprint,
 }
 
-/// What is wrong with a key. The text goes to `/readyz` behind the key's path: rules and names, never values.
+/// What is wrong with a key. `/readyz` shows the text after the key's path: rules and names, never values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyProblem {
-    /// The text is not the JSON object `{"keys":[…]}`, or has an equal member twice.
+    /// The text is not the JSON object `{"keys":[…]}`, or has a duplicate member.
     NotAKeySet,
     /// `keys` is empty.
     NoKeys,
     /// The key is not a JSON object.
     NotAnObject,
-    /// A member that no rule of RFC 7517 and 7518 names.
+    /// The key has a member that RFC 7517 and RFC 7518 do not define.
     UnknownMember,
-    /// A private key where a public one belongs.
+    /// The key is private, and only public keys are allowed here.
     Private,
-    /// `kty` and `crv` name no kind of key that is allowed at this place.
+    /// `kty` and `crv` name no kind of key that is allowed here.
     WrongKind,
-    /// `use` is there and not `sig`.
+    /// `use` is present and not `sig`.
     WrongUse,
-    /// `key_ops` is there and has no `verify`.
+    /// `key_ops` is present and does not contain `verify`.
     WrongOperations,
-    /// `alg` is there and not one of the issuer's algorithms, or not one for this kind of key.
+    /// `alg` is present and not one of the issuer's algorithms for this kind of key.
     WrongAlgorithm,
-    /// Several of the issuer's algorithms fit the key, and it has no `alg`.
+    /// Several of the issuer's algorithms fit the key, and the key has no `alg`.
     AmbiguousAlgorithm,
     /// None of the issuer's algorithms fits the key.
     NoAlgorithm,
@@ -52,20 +52,21 @@ pub enum KeyProblem {
     TooShort,
     /// `kid` is not of the allowed form.
     BadKeyId,
-    /// There are several keys, and this one has no `kid`.
+    /// The set has several keys, and this one has no `kid`.
     MissingKeyId,
     /// Another key has the same `kid`.
     RepeatedKeyId,
-    /// The secret contains a PEM block: a public key is no secret (CVE-2026-34950).
+    /// The secret contains a PEM block. A public key used as a secret would let anybody sign (CVE-2026-34950).
     Pem,
-    /// The secret starts or ends with white space: most often a line end that the issuer does not use.
+    /// The secret starts or ends with white space. Most often this is a line end that is not part of the issuer's
+    /// secret.
     WhiteSpace,
 }
 
 impl fmt::Display for KeyProblem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::NotAKeySet => "is not a JWK set, {\"keys\":[…]} without equal or unknown members",
+            Self::NotAKeySet => "is not a JWK set: {\"keys\":[…]} without duplicate or unknown members",
             Self::NoKeys => "has no keys",
             Self::NotAnObject => "is not an object",
             Self::UnknownMember => "has an unknown member",
@@ -79,25 +80,26 @@ impl fmt::Display for KeyProblem {
             Self::BadMaterial => {
                 "is not a valid key (RSA: 2048 to 4096 bits and exponent 65537; EC and OKP: a point on the curve)"
             }
-            Self::TooShort => "is too short: at least 32, 48, 64 bytes for HS256, HS384, HS512",
+            Self::TooShort => "is too short: HS256 needs at least 32 bytes, HS384 48, HS512 64",
             Self::BadKeyId => "has a kid that is not 1 to 128 letters, digits or . _ : = + / -",
             Self::MissingKeyId => "needs a kid, because there is more than one key",
             Self::RepeatedKeyId => "has the kid of another key",
-            Self::Pem => "contains a PEM block, which is no secret",
+            Self::Pem => "contains a PEM block, which is not a secret",
             Self::WhiteSpace => "starts or ends with white space",
         })
     }
 }
 
-/// Where a key stands: it decides what may be in it.
+/// Where a key comes from. It decides which members and which kinds of keys are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// The configuration, which anyone may read: public keys only.
-    Public,
-    /// A secret: `oct` keys only.
+pub(super) enum KeySource {
+    /// The configuration, or the header of a proof: not secret, so that only public keys are allowed. No unknown
+    /// members.
+    Inline,
+    /// A secret: only `oct` keys. No unknown members.
     Secret,
-    /// A provider's page: public keys only, with whatever members the provider adds.
-    Published,
+    /// An identity provider's URL: only public keys. The provider may add members.
+    Remote,
 }
 
 /// Members that RFC 7517 and 7518 register, and WebCrypto's `ext`.
@@ -105,25 +107,25 @@ const KNOWN_MEMBERS: [&str; 16] =
     ["kty", "use", "key_ops", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256", "n", "e", "crv", "x", "y", "k", "ext"];
 /// Private parts of RSA, EC and OKP keys (RFC 7518 section 6.3.2, RFC 8037 section 2), and of AKP keys.
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "priv"];
-/// What every PEM block starts with (RFC 7468 section 2).
+/// The start of every PEM block (RFC 7468 section 2).
 const PEM_START: &[u8] = b"-----BEGIN";
-/// The exponent 65537 as RFC 7518 section 6.3.1.2 writes it.
+/// The RSA exponent 65537 in the form of RFC 7518 section 6.3.1.2.
 const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
 
 impl Key {
-    /// What verifies with it.
+    /// Returns the key for [`verify_signature`](super::verify_signature).
     #[must_use]
     pub const fn verifying(&self) -> &VerifyingKey {
         &self.verifying
     }
 
-    /// Reads a key for an issuer with these `algorithms`.
-    pub(super) fn parse(value: &Value, place: Place, algorithms: &[Algorithm]) -> Result<Self, KeyProblem> {
+    /// Parses a key for an issuer with these `algorithms`.
+    pub(super) fn parse(value: &Value, source: KeySource, algorithms: &[Algorithm]) -> Result<Self, KeyProblem> {
         let jwk = value.as_object().ok_or(KeyProblem::NotAnObject)?;
-        check_members(jwk, place)?;
+        check_members(jwk, source)?;
         check_purpose(jwk)?;
-        let algorithm = choose_algorithm(jwk, family(jwk, place)?, algorithms)?;
-        let (verifying, thumbprint) = material(jwk, algorithm)?;
+        let algorithm = choose_algorithm(jwk, read_family(jwk, source)?, algorithms)?;
+        let (verifying, thumbprint) = read_material(jwk, algorithm)?;
         let kid = match jwk.get("kid") {
             None => None,
             Some(Value::String(kid)) if is_key_id(kid) => Some(kid.clone()),
@@ -132,25 +134,25 @@ impl Key {
         Ok(Self { kid, verifying, thumbprint })
     }
 
-    /// A secret that is not a JWK: its bytes are the key.
+    /// Creates a key from a secret that is not a JWK: its bytes are the key.
     pub(super) fn raw_secret(bytes: &[u8], algorithm: Algorithm) -> Result<Self, KeyProblem> {
-        let (verifying, thumbprint) = secret_material(bytes, algorithm)?;
+        let (verifying, thumbprint) = read_secret(bytes, algorithm)?;
         Ok(Self { kid: None, verifying, thumbprint })
     }
 }
 
-fn check_members(jwk: &Map<String, Value>, place: Place) -> Result<(), KeyProblem> {
+fn check_members(jwk: &Map<String, Value>, source: KeySource) -> Result<(), KeyProblem> {
     let has = |names: &[&str]| names.iter().any(|name| jwk.contains_key(*name));
-    if has(&PRIVATE_MEMBERS) || (place != Place::Secret && has(&["k"])) {
+    if has(&PRIVATE_MEMBERS) || (source != KeySource::Secret && has(&["k"])) {
         return Err(KeyProblem::Private);
     }
-    if place != Place::Published && jwk.keys().any(|name| !KNOWN_MEMBERS.contains(&name.as_str())) {
+    if source != KeySource::Remote && jwk.keys().any(|name| !KNOWN_MEMBERS.contains(&name.as_str())) {
         return Err(KeyProblem::UnknownMember);
     }
     Ok(())
 }
 
-/// RFC 7517 sections 4.2 and 4.3: a key for encryption is never taken for one that signs.
+/// Checks `use` and `key_ops` (RFC 7517 sections 4.2 and 4.3), so that no encryption key verifies signatures.
 fn check_purpose(jwk: &Map<String, Value>) -> Result<(), KeyProblem> {
     if jwk.get("use").is_some_and(|value| value != "sig") {
         return Err(KeyProblem::WrongUse);
@@ -162,11 +164,11 @@ fn check_purpose(jwk: &Map<String, Value>) -> Result<(), KeyProblem> {
     Ok(())
 }
 
-fn family(jwk: &Map<String, Value>, place: Place) -> Result<KeyFamily, KeyProblem> {
+fn read_family(jwk: &Map<String, Value>, source: KeySource) -> Result<KeyFamily, KeyProblem> {
     let text = |name: &str| jwk.get(name).map(|value| value.as_str().unwrap_or_default());
-    match (place, text("kty"), text("crv")) {
-        (Place::Secret, Some("oct"), None) => Ok(KeyFamily::Secret),
-        (Place::Secret, ..) => Err(KeyProblem::WrongKind),
+    match (source, text("kty"), text("crv")) {
+        (KeySource::Secret, Some("oct"), None) => Ok(KeyFamily::Secret),
+        (KeySource::Secret, ..) => Err(KeyProblem::WrongKind),
         (_, Some("RSA"), None) => Ok(KeyFamily::Rsa),
         (_, Some("EC"), Some("P-256")) => Ok(KeyFamily::P256),
         (_, Some("EC"), Some("P-384")) => Ok(KeyFamily::P384),
@@ -175,7 +177,8 @@ fn family(jwk: &Map<String, Value>, place: Place) -> Result<KeyFamily, KeyProble
     }
 }
 
-/// One key, one algorithm (RFC 8725 section 3.1): the key's own `alg`, or the only one that fits.
+/// Returns the key's only algorithm (RFC 8725 section 3.1): its own `alg`, or the only algorithm of the issuer that
+/// fits.
 fn choose_algorithm(
     jwk: &Map<String, Value>,
     family: KeyFamily,
@@ -189,7 +192,7 @@ fn choose_algorithm(
     if fitting.next().is_some() { Err(KeyProblem::AmbiguousAlgorithm) } else { Ok(only) }
 }
 
-fn material(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<(VerifyingKey, KeyThumbprint), KeyProblem> {
+fn read_material(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<(VerifyingKey, KeyThumbprint), KeyProblem> {
     let bytes =
         |name: &str| jwk.get(name).and_then(Value::as_str).and_then(decode_base64url).ok_or(KeyProblem::BadMaterial);
     let public = |key, parts: &[&[u8]]| match key {
@@ -197,7 +200,7 @@ fn material(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<(Verifying
         Err(_) => Err(KeyProblem::BadMaterial),
     };
     match algorithm.family() {
-        KeyFamily::Secret => secret_material(&bytes("k")?, algorithm),
+        KeyFamily::Secret => read_secret(&bytes("k")?, algorithm),
         KeyFamily::P256 | KeyFamily::P384 => {
             let (x, y) = (bytes("x")?, bytes("y")?);
             public(VerifyingKey::ec(algorithm, &x, &y), &[&x, &y])
@@ -216,14 +219,14 @@ fn material(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<(Verifying
     }
 }
 
-fn secret_material(bytes: &[u8], algorithm: Algorithm) -> Result<(VerifyingKey, KeyThumbprint), KeyProblem> {
+fn read_secret(bytes: &[u8], algorithm: Algorithm) -> Result<(VerifyingKey, KeyThumbprint), KeyProblem> {
     let least = match algorithm {
         Algorithm::Hs256 => 32,
         Algorithm::Hs384 => 48,
         Algorithm::Hs512 => 64,
         _ => return Err(KeyProblem::WrongAlgorithm),
     };
-    // Decoded, too: a public key is as public inside a JWK.
+    // Also checks secrets in a JWK, where the PEM text is encoded as base64url.
     if bytes.windows(PEM_START.len()).any(|piece| piece == PEM_START) {
         return Err(KeyProblem::Pem);
     }

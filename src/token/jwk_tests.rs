@@ -15,7 +15,7 @@ fn es256() -> Value {
 }
 
 fn public(value: &Value, algorithms: &[Algorithm]) -> Result<Key, KeyProblem> {
-    Key::parse(value, Place::Public, algorithms)
+    Key::parse(value, KeySource::Inline, algorithms)
 }
 
 /// A good P-256 key, changed.
@@ -82,7 +82,7 @@ fn a_private_key_or_a_secret_is_refused_in_a_public_place() {
 
 #[test]
 fn a_public_key_is_refused_in_a_secret() {
-    let result = Key::parse(&es256(), Place::Secret, &[Algorithm::Hs256]);
+    let result = Key::parse(&es256(), KeySource::Secret, &[Algorithm::Hs256]);
     assert_eq!(result.unwrap_err(), KeyProblem::WrongKind);
 }
 

@@ -1,23 +1,24 @@
-//! The keys of one issuer.
+//! The set of keys of one issuer.
 
 use serde_json::Value;
 
 use super::algorithm::Algorithm;
-use super::jwk::{Key, KeyProblem, Place};
+use super::jwk::{Key, KeyProblem, KeySource};
 use super::refusal::Refusal;
 use crate::constants::KEY_SET_MAX_DEPTH;
 use crate::parse::json::parse_strict;
 
-/// The keys of an issuer: at least one, each with one algorithm, and with a `kid` of its own where there are several.
+/// The keys of one issuer. The set has at least one key. Each key has one algorithm, and a unique `kid` if the set has
+/// several keys.
 #[derive(Clone, Debug)]
 pub struct KeySet(Vec<Key>);
 
-/// What is wrong with a key set, and with which key of it.
+/// A problem of a key set or of one of its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeySetProblem {
-    /// The key's place in `keys`; none where the set itself is wrong.
+    /// The index of the key in `keys`; `None` if the problem concerns the whole set.
     pub index: Option<usize>,
-    /// The rule that is broken.
+    /// The broken rule.
     pub problem: KeyProblem,
 }
 
@@ -28,18 +29,19 @@ impl From<KeyProblem> for KeySetProblem {
 }
 
 impl KeySet {
-    /// Reads a public JWK set (RFC 7517 section 5) for an issuer with these `algorithms`.
+    /// Parses a public JWK set (RFC 7517 section 5) for an issuer with these `algorithms`.
     ///
     /// # Errors
-    /// Every problem of every key.
+    /// All problems of all keys.
     pub fn parse_public(set: &Value, algorithms: &[Algorithm]) -> Result<Self, Vec<KeySetProblem>> {
-        Self::parse(set, Place::Public, algorithms)
+        Self::parse(set, KeySource::Inline, algorithms)
     }
 
-    /// Reads a secret: a JWK set of `oct` keys if it starts with a brace, else raw text whose bytes are the key.
+    /// Parses a secret: a JWK set of `oct` keys if the text starts with a brace, otherwise raw text whose bytes are the
+    /// key.
     ///
     /// # Errors
-    /// Every problem of every key.
+    /// All problems of all keys.
     pub fn parse_secret(text: &str, algorithms: &[Algorithm]) -> Result<Self, Vec<KeySetProblem>> {
         let one = |problem: KeyProblem| vec![KeySetProblem::from(problem)];
         if text.contains("-----BEGIN") {
@@ -47,7 +49,7 @@ impl KeySet {
         }
         if text.trim_start().starts_with('{') {
             let set = parse_strict(text.as_bytes(), KEY_SET_MAX_DEPTH).map_err(|_| one(KeyProblem::NotAKeySet))?;
-            return Self::parse(&set, Place::Secret, algorithms);
+            return Self::parse(&set, KeySource::Secret, algorithms);
         }
         if text.trim() != text {
             return Err(one(KeyProblem::WhiteSpace));
@@ -58,15 +60,17 @@ impl KeySet {
         }
     }
 
-    /// Reads the set that a provider publishes: the keys that an issuer with these `algorithms` may use. Others (for
-    /// encryption, of another kind, private, weak, without a name) are left out, and so are keys that share a name.
-    /// `None` where it is no set, or no key is left.
+    /// Parses the key set that an identity provider publishes, for an issuer with these `algorithms`.
+    ///
+    /// Skips keys that the issuer may not use: for encryption, of another kind, private, weak, or without a `kid` in a
+    /// set of several keys. Skips all keys with the same `kid`. Returns `None` if `set` is not a key set or no key is
+    /// left.
     #[must_use]
     pub fn parse_published(set: &Value, algorithms: &[Algorithm]) -> Option<Self> {
         let values = set.as_object()?.get("keys")?.as_array()?;
         let named: Vec<Key> = values
             .iter()
-            .filter_map(|value| Key::parse(value, Place::Published, algorithms).ok())
+            .filter_map(|value| Key::parse(value, KeySource::Remote, algorithms).ok())
             .filter(|key| key.kid.is_some() || values.len() == 1)
             .collect();
         let is_alone = |key: &&Key| named.iter().filter(|other| other.kid == key.kid).count() == 1;
@@ -74,7 +78,7 @@ impl KeySet {
         (!keys.is_empty()).then_some(Self(keys))
     }
 
-    fn parse(set: &Value, place: Place, algorithms: &[Algorithm]) -> Result<Self, Vec<KeySetProblem>> {
+    fn parse(set: &Value, source: KeySource, algorithms: &[Algorithm]) -> Result<Self, Vec<KeySetProblem>> {
         let one = |problem: KeyProblem| vec![KeySetProblem::from(problem)];
         let members =
             set.as_object().filter(|members| members.len() == 1).ok_or_else(|| one(KeyProblem::NotAKeySet))?;
@@ -84,7 +88,7 @@ impl KeySet {
         }
         let (mut keys, mut problems): (Vec<Key>, Vec<KeySetProblem>) = (Vec::new(), Vec::new());
         for (index, value) in values.iter().enumerate() {
-            let key = Key::parse(value, place, algorithms).and_then(|key| match &key.kid {
+            let key = Key::parse(value, source, algorithms).and_then(|key| match &key.kid {
                 None if values.len() > 1 => Err(KeyProblem::MissingKeyId),
                 Some(kid) if keys.iter().any(|other| other.kid.as_ref() == Some(kid)) => Err(KeyProblem::RepeatedKeyId),
                 _ => Ok(key),
@@ -97,16 +101,17 @@ impl KeySet {
         if problems.is_empty() { Ok(Self(keys)) } else { Err(problems) }
     }
 
-    /// Any key of this algorithm.
-    pub(super) fn of_algorithm(&self, algorithm: Algorithm) -> Option<&Key> {
+    /// Returns the first key of this algorithm.
+    pub(super) fn find_by_algorithm(&self, algorithm: Algorithm) -> Option<&Key> {
         self.0.iter().find(|key| key.verifying.algorithm() == algorithm)
     }
 
-    /// The key that a header with this `kid` means. No key is ever tried that the header does not name, except the
-    /// only one where the header names none.
+    /// Returns the key that a header with this `kid` refers to. Without a `kid` that is the only key of the set. Keys
+    /// are never tried one after the other.
     ///
     /// # Errors
-    /// [`Refusal::UnknownKey`] for a `kid` that names no key, [`Refusal::MissingKeyId`] for none where there are several.
+    /// - [`Refusal::UnknownKey`]: the set has no key with this `kid`.
+    /// - [`Refusal::MissingKeyId`]: there is no `kid`, and the set has several keys.
     pub fn find(&self, kid: Option<&str>) -> Result<&Key, Refusal> {
         match (kid, self.0.as_slice()) {
             (None, [only]) => Ok(only),

@@ -115,7 +115,7 @@ fn a_key_of_an_algorithm_is_one_of_that_algorithm() {
         key
     });
     let keys = KeySet::parse_secret(&set(&keys), &[Algorithm::Hs256, Algorithm::Hs512]).unwrap();
-    let kid = |algorithm| keys.of_algorithm(algorithm).and_then(|key| key.kid.as_deref());
+    let kid = |algorithm| keys.find_by_algorithm(algorithm).and_then(|key| key.kid.as_deref());
     assert_eq!((kid(Algorithm::Hs512), kid(Algorithm::Hs256)), (Some("k2"), Some("k1")));
     assert_eq!(kid(Algorithm::Es256), None);
 }

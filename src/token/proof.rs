@@ -1,13 +1,15 @@
-//! Proofs of possession (RFC 9449): a JWT for one request, signed with the key that a token is bound to.
+//! DPoP proofs of possession ([RFC 9449]): a JWT for one request, signed with the key that a token is bound to.
 //!
-//! A proof says nothing about who its maker is: its key is in its own header. It counts only beside a token that names
-//! that key, and its id only once, which the user's Ledger sees to.
+//! A proof does not authenticate anybody: it brings its own key in its header. It counts only beside a token that is
+//! bound to this key, and only once. The user's Ledger refuses an id that was used before.
+//!
+//! [RFC 9449]: https://www.rfc-editor.org/rfc/rfc9449
 
 use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
 use super::compact::{Compact, decode_base64url};
-use super::jwk::{Key, Place};
+use super::jwk::{Key, KeySource};
 use super::signature::verify_signature;
 use super::subject::is_plain_text;
 use super::thumbprint::JwkThumbprint;
@@ -20,45 +22,45 @@ use crate::types::ids::hex_digest;
 use crate::types::time::UnixSeconds;
 use crate::wire::headers::split_url;
 
-/// The algorithms of proofs, as a challenge and the server's metadata name them.
+/// The algorithms of proofs, in the order in which a challenge and the server metadata list them.
 pub const PROOF_ALGORITHMS: [Algorithm; 3] = [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Ed25519];
 
-/// The request that a proof must be made for.
+/// The request that a proof has to name.
 #[derive(Clone, Copy, Debug)]
 pub struct ProofTarget<'a> {
-    /// The method as it was sent.
+    /// The request's method.
     pub method: &'a str,
-    /// Scheme, host and port of `PUBLIC_URL`: what the request itself says of its host is the client's word.
+    /// Scheme, host and port of `PUBLIC_URL`. The request's own `Host` is not used: the client chooses it.
     pub origin: &'a str,
-    /// The raw path.
+    /// The request's path, not decoded.
     pub path: &'a str,
 }
 
-/// A good proof. Only [`Proof::verify`] makes one.
+/// A verified proof. Only [`Proof::verify`] makes one.
 #[derive(Clone, Debug)]
 pub struct Proof {
     pub(super) key: JwkThumbprint,
-    /// `ath`: the token that it was made for.
+    /// `ath`: the hash of the token that the proof was made for.
     pub(super) token_hash: Option<TokenHash>,
     id: String,
     issued_at: i64,
 }
 
-/// What is wrong with a proof: a word for the log.
+/// Why a proof is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", prefix = "proof_")]
 pub enum BadProof {
-    /// None where one is needed, or more than one.
+    /// The request has no proof although it needs one, or more than one.
     Missing,
-    /// Not a compact JWT with a JSON header and JSON claims.
+    /// The proof is not a compact JWT with a JSON header and JSON claims.
     Form,
-    /// The header is not `typ`, `alg` and `jwk` alone, or `typ` is not `dpop+jwt`.
+    /// The header does not have exactly `typ`, `alg` and `jwk`, or `typ` is not `dpop+jwt`.
     Header,
     /// `alg` is not one of [`PROOF_ALGORITHMS`].
     Algorithm,
-    /// `jwk` is no public key for `alg`.
+    /// `jwk` is not a valid public key for `alg`.
     Key,
-    /// The signature is not the key's.
+    /// The signature does not verify with the key.
     Signature,
     /// `jti` is missing or not of the allowed form.
     Id,
@@ -66,14 +68,14 @@ pub enum BadProof {
     Method,
     /// `htu` is another URL.
     Url,
-    /// `iat` is too long ago, in the future, or no time.
+    /// `iat` is missing, malformed, too old, or too far in the future.
     Time,
-    /// `ath` is no hash of a token.
+    /// `ath` is not a SHA-256 hash in base64url.
     TokenHash,
 }
 
 impl BadProof {
-    /// The word in the log.
+    /// Returns the word in the log, such as `proof_missing`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -84,14 +86,14 @@ impl Proof {
     /// Verifies the value of a `DPoP` header by the steps of RFC 9449 section 4.3:
     ///
     /// 1. one compact JWT ([`BadProof::Missing`], [`BadProof::Form`])
-    /// 2. `typ`, `alg`, a public `jwk`, and nothing else ([`BadProof::Header`], [`BadProof::Algorithm`],
+    /// 2. the header: `typ`, `alg`, a public `jwk`, and nothing else ([`BadProof::Header`], [`BadProof::Algorithm`],
     ///    [`BadProof::Key`])
     /// 3. the signature with that key ([`BadProof::Signature`])
-    /// 4. `htm`, `htu`, `iat`, `jti`, `ath` ([`BadProof::Method`], [`BadProof::Url`], [`BadProof::Time`],
+    /// 4. the claims `htm`, `htu`, `iat`, `jti`, `ath` ([`BadProof::Method`], [`BadProof::Url`], [`BadProof::Time`],
     ///    [`BadProof::Id`], [`BadProof::TokenHash`])
     ///
-    /// Whether `ath` is the token's hash and the key the token's is for [`verify`](super::verify()), and whether `jti` is
-    /// new for the Ledger.
+    /// Two checks are made elsewhere: [`verify`](super::verify()) compares the key and `ath` with the token, and the
+    /// Ledger refuses a `jti` that was used before.
     ///
     /// # Errors
     /// The first [`BadProof`].
@@ -128,26 +130,26 @@ impl Proof {
         Ok(Self { key, token_hash, id, issued_at })
     }
 
-    /// What tells this proof from every other: SHA-256 over its key's thumbprint and its `jti`, in hexadecimal.
+    /// Returns the proof's unique id: SHA-256 of its key's thumbprint and its `jti`, in hexadecimal.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// From this second on the proof is refused for its age, and its id need not be remembered.
+    /// Returns the first second at which the proof is too old. From then on its id need not be remembered.
     #[must_use]
-    pub fn ends_at(&self) -> UnixSeconds {
+    pub fn expires_at(&self) -> UnixSeconds {
         UnixSeconds(self.issued_at.saturating_add(PROOF_AGE_MAX_SECS).saturating_add(1))
     }
 
-    /// The key that it proves to have.
+    /// Returns the thumbprint of the key that signed the proof.
     #[must_use]
     pub const fn key(&self) -> &JwkThumbprint {
         &self.key
     }
 }
 
-/// The key in a proof's header, and its thumbprint.
+/// Reads the key in a proof's header, and returns it with its thumbprint.
 fn read_header(header: &Map<String, Value>) -> Result<(Key, JwkThumbprint), BadProof> {
     let is_typed = header.get("typ").and_then(Value::as_str).is_some_and(|typ| typ.eq_ignore_ascii_case("dpop+jwt"));
     if header.len() != 3 || !is_typed {
@@ -156,14 +158,15 @@ fn read_header(header: &Map<String, Value>) -> Result<(Key, JwkThumbprint), BadP
     let algorithm = header.get("alg").and_then(Value::as_str).and_then(Algorithm::parse);
     let algorithm = algorithm.filter(|found| PROOF_ALGORITHMS.contains(found)).ok_or(BadProof::Algorithm)?;
     let jwk = header.get("jwk").ok_or(BadProof::Header)?;
-    let key = Key::parse(jwk, Place::Public, &[algorithm]).map_err(|_| BadProof::Key)?;
+    let key = Key::parse(jwk, KeySource::Inline, &[algorithm]).map_err(|_| BadProof::Key)?;
     let thumbprint = JwkThumbprint::of(jwk).ok_or(BadProof::Key)?;
     Ok((key, thumbprint))
 }
 
-/// RFC 9449 section 4.3: query and fragment do not count, scheme and host in any spelling, the path as it was sent.
+/// Returns whether `url` (`htu`) is the URL of the request by RFC 9449 section 4.3. Query and fragment are ignored,
+/// scheme and host are normalized, and the path is compared byte for byte.
 fn is_url_of(url: &str, target: ProofTarget<'_>) -> bool {
-    // A backslash is a slash to some.
+    // Some parsers, WHATWG's among them, treat a backslash as a slash.
     let plain = url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let Some(parts) = split_url(url).filter(|_| plain) else { return false };
     let origin = url::Url::parse(parts.origin).ok().filter(|url| url.username().is_empty() && url.password().is_none());

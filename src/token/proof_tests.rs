@@ -23,7 +23,7 @@ fn a_proof_of_each_algorithm_is_good_for_its_request() {
         let prover = Prover::new(algorithm.as_str());
         let proof = Proof::verify(Some(&prover.proof()), TARGET, UnixSeconds(NOW)).unwrap();
         assert_eq!(proof.key().as_str(), JwkThumbprint::of(&prover.header["jwk"]).unwrap().as_str());
-        assert_eq!(proof.ends_at(), UnixSeconds(NOW + PROOF_AGE_MAX_SECS + 1));
+        assert_eq!(proof.expires_at(), UnixSeconds(NOW + PROOF_AGE_MAX_SECS + 1));
     }
 }
 

@@ -1,46 +1,47 @@
-//! Every reason to refuse a token. The caller gets one answer for all of them; the log gets the reason.
+//! The reasons to refuse a token. The log has the reason; the response to the caller is the same for nearly all of
+//! them.
 
-/// Why a token was refused. It holds no part of the token, so that it can be logged.
+/// Why a token is refused. A refusal contains no part of the token, so that it can be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Refusal {
-    /// Longer than any token of ours: refused before anything looks at it.
+    /// The token is longer than the limit. Refused before it is parsed.
     TooLong,
-    /// Not three non-empty segments.
+    /// The token does not have three non-empty segments.
     NotCompact,
     /// A segment is not canonical base64url without padding.
     BadEncoding,
-    /// The header is longer than any header of ours.
+    /// The header is longer than the limit.
     HeaderTooLong,
-    /// The header is not a JSON object without equal members.
+    /// The header is not a JSON object, or has a duplicate member.
     BadHeader,
-    /// The header has a member that the issuer does not use, or one that changes the token's meaning.
+    /// The header has a member that is not allowed for the issuer.
     UnexpectedHeaderMember,
-    /// `alg` is missing, not a string, or no algorithm that we know.
+    /// `alg` is missing, not a string, or not a supported algorithm.
     UnknownAlgorithm,
     /// `kid` is not a string of the allowed form.
     BadKeyId,
     /// `typ` is none of the issuer's token types.
     WrongType,
-    /// The claims are not a JSON object without equal members.
+    /// The claims are not a JSON object, or have a duplicate member.
     BadClaims,
     /// `iss` is missing, not a string, or names no configured issuer.
     UnknownIssuer,
-    /// The issuer is not configured for this use.
+    /// The issuer's tokens are not accepted for this purpose.
     WrongUse,
-    /// There are several keys and the header names none.
+    /// The issuer has several keys and the header has no `kid`.
     MissingKeyId,
-    /// The issuer's keys are at a URL that does not answer: nobody can tell what the token is worth.
+    /// The issuer's key set could not be fetched. The token may be valid.
     KeysUnavailable,
-    /// `kid` names no key of the issuer.
+    /// The issuer has no key with this `kid`.
     UnknownKey,
     /// `alg` is not the algorithm of the key.
     WrongAlgorithm,
-    /// The signature is not the key's.
+    /// The signature does not verify with the key.
     BadSignature,
-    /// `iat`, `exp` or `nbf` is missing or not an integer that can be a time.
+    /// `iat` or `exp` is missing, or one of `iat`, `exp` and `nbf` is not a non-negative integer.
     BadTime,
-    /// `exp` is not after `iat`, or further from it than the issuer may issue.
+    /// `exp` is not after `iat`, or the time between them is longer than `max_lifetime_secs` of the issuer.
     BadLifetime,
     /// `exp` has passed.
     Expired,
@@ -48,43 +49,43 @@ pub enum Refusal {
     IssuedInFuture,
     /// `nbf` is in the future.
     NotYetValid,
-    /// The token is for somebody else, or says so in a form that cannot be read.
+    /// The token is for another audience, or its audience is malformed.
     WrongAudience,
     /// `sub` is missing or not of the allowed form.
     BadSubject,
     /// `jti` is not of the allowed form.
     BadTokenId,
-    /// `cnf` binds the token to a key, and the request carries no proof of that key.
+    /// `cnf` binds the token to a key, and the request has no proof of possession.
     BoundTokenWithoutProof,
-    /// The issuer's tokens need a proof of possession.
+    /// The issuer's tokens need a proof of possession, and the request has none.
     ProofRequired,
-    /// `cnf` is not a thumbprint alone.
+    /// `cnf` is not a key's thumbprint (`jkt`) alone.
     BadBinding,
-    /// The proof is good, and the token is not bound to any key.
+    /// The proof is valid, but the token is not bound to a key.
     ProofForUnboundToken,
-    /// The proof is good, and the token is bound to another key.
+    /// The proof is valid, but the token is bound to another key.
     ProofOfAnotherKey,
-    /// The proof is the right key's, for another token.
+    /// The proof is signed with the right key, but for another token.
     ProofOfAnotherToken,
-    /// `vk.iss` of a token of our own is missing, or names an issuer that is not there any more.
+    /// `vk.iss` of one of Valetkey's own tokens is missing, or names an issuer that is not configured any more.
     UnknownOrigin,
-    /// `vk` is not of the form of contract 5.
+    /// `vk` does not have the form of contract 5.
     BadRestrictions,
-    /// `vk` caps what may be spent, and there is no `jti` to count it by.
+    /// `vk` has caps, and the token has no `jti` to count by.
     CapsWithoutTokenId,
 }
 
 impl Refusal {
-    /// Every reason, in the order of the declaration.
+    /// Every reason, in the order of declaration.
     pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// The word in the log.
+    /// Returns the word in the log.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// The refusal that `word` names in a log or a test file.
+    /// Returns the refusal with this word in the log or in a test file.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         word.parse().ok()

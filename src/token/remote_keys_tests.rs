@@ -24,9 +24,9 @@ fn remote() -> RemoteKeys {
 
 fn loaded(kid: &str) -> RemoteKeys {
     let keys = remote();
-    keys.begin(NOW);
-    assert!(keys.take(&set(&[key(kid)]), NOW));
-    keys.end();
+    keys.start_fetch(NOW);
+    assert!(keys.replace_keys(&set(&[key(kid)]), NOW));
+    keys.finish_fetch();
     keys
 }
 
@@ -37,12 +37,14 @@ fn after(millis: i64) -> UnixMillis {
 #[test]
 fn keys_are_asked_for_once_and_again_after_ten_minutes() {
     let keys = remote();
-    assert_eq!(keys.need(Some("a"), NOW), Need::Fetch);
-    assert!(keys.current(NOW).is_none());
+    assert_eq!(keys.decide_fetch(Some("a"), NOW), FetchDecision::Fetch);
+    assert!(keys.usable_keys(NOW).is_none());
     let keys = loaded("a");
-    for (millis, need) in [(0, Need::Nothing), (10 * MINUTE - 1, Need::Nothing), (10 * MINUTE, Need::Fetch)] {
-        assert_eq!(keys.need(Some("a"), after(millis)), need, "{millis}");
-        assert_eq!(keys.is_due(after(millis)), need == Need::Fetch);
+    for (millis, need) in
+        [(0, FetchDecision::Proceed), (10 * MINUTE - 1, FetchDecision::Proceed), (10 * MINUTE, FetchDecision::Fetch)]
+    {
+        assert_eq!(keys.decide_fetch(Some("a"), after(millis)), need, "{millis}");
+        assert_eq!(keys.is_fetch_due(after(millis)), need == FetchDecision::Fetch);
     }
 }
 
@@ -56,67 +58,73 @@ fn a_copy_is_stale_from_ten_minutes_on() {
 #[test]
 fn nobody_waits_for_an_answer_longer_than_it_can_take() {
     let keys = remote();
-    keys.begin(NOW);
-    for (millis, need) in [(1_999, Need::Wait), (2_000, Need::Nothing), (5_000, Need::Fetch)] {
-        assert_eq!(keys.need(Some("a"), after(millis)), need, "{millis}");
+    keys.start_fetch(NOW);
+    for (millis, need) in [(1_999, FetchDecision::Wait), (2_000, FetchDecision::Proceed), (5_000, FetchDecision::Fetch)]
+    {
+        assert_eq!(keys.decide_fetch(Some("a"), after(millis)), need, "{millis}");
     }
 }
 
 #[test]
 fn others_wait_for_the_first_keys_and_use_old_ones_while_new_ones_come() {
     let keys = remote();
-    keys.begin(NOW);
-    assert_eq!(keys.need(Some("a"), after(SECOND)), Need::Wait);
+    keys.start_fetch(NOW);
+    assert_eq!(keys.decide_fetch(Some("a"), after(SECOND)), FetchDecision::Wait);
     let keys = loaded("a");
-    keys.begin(after(10 * MINUTE));
-    assert_eq!(keys.need(Some("a"), after(10 * MINUTE + 1)), Need::Nothing);
-    assert_eq!(keys.need(Some("b"), after(10 * MINUTE + 1)), Need::Wait);
+    keys.start_fetch(after(10 * MINUTE));
+    assert_eq!(keys.decide_fetch(Some("a"), after(10 * MINUTE + 1)), FetchDecision::Proceed);
+    assert_eq!(keys.decide_fetch(Some("b"), after(10 * MINUTE + 1)), FetchDecision::Wait);
     // Whoever asked has gone: the platform ended its request.
-    assert_eq!(keys.need(Some("b"), after(10 * MINUTE + 30 * SECOND)), Need::Fetch);
+    assert_eq!(keys.decide_fetch(Some("b"), after(10 * MINUTE + 30 * SECOND)), FetchDecision::Fetch);
 }
 
 #[test]
 fn an_unknown_name_makes_a_look_but_no_flood() {
     let keys = loaded("a");
-    assert_eq!(keys.need(Some("b"), after(29 * SECOND)), Need::Nothing, "asked just now");
-    assert_eq!(keys.need(Some("b"), after(30 * SECOND)), Need::Fetch);
-    keys.begin(after(30 * SECOND));
-    assert!(keys.take(&set(&[key("a"), key("b")]), after(30 * SECOND)));
-    keys.end();
-    assert_eq!(keys.need(Some("b"), after(31 * SECOND)), Need::Nothing);
-    assert_eq!(keys.need(Some("c"), after(59 * SECOND)), Need::Nothing);
-    assert_eq!(keys.need(Some("c"), after(60 * SECOND)), Need::Fetch);
+    assert_eq!(keys.decide_fetch(Some("b"), after(29 * SECOND)), FetchDecision::Proceed, "asked just now");
+    assert_eq!(keys.decide_fetch(Some("b"), after(30 * SECOND)), FetchDecision::Fetch);
+    keys.start_fetch(after(30 * SECOND));
+    assert!(keys.replace_keys(&set(&[key("a"), key("b")]), after(30 * SECOND)));
+    keys.finish_fetch();
+    assert_eq!(keys.decide_fetch(Some("b"), after(31 * SECOND)), FetchDecision::Proceed);
+    assert_eq!(keys.decide_fetch(Some("c"), after(59 * SECOND)), FetchDecision::Proceed);
+    assert_eq!(keys.decide_fetch(Some("c"), after(60 * SECOND)), FetchDecision::Fetch);
 }
 
 #[test]
 fn a_first_look_that_failed_is_repeated_sooner_and_once_a_minute() {
     let keys = remote();
-    for (millis, need) in [(0, Need::Fetch), (4_999, Need::Nothing), (5_000, Need::Fetch), (59_999, Need::Nothing)] {
-        assert_eq!(keys.need(Some("a"), after(millis)), need, "{millis}");
-        if need == Need::Fetch {
-            keys.begin(after(millis));
-            keys.end();
+    for (millis, need) in [
+        (0, FetchDecision::Fetch),
+        (4_999, FetchDecision::Proceed),
+        (5_000, FetchDecision::Fetch),
+        (59_999, FetchDecision::Proceed),
+    ] {
+        assert_eq!(keys.decide_fetch(Some("a"), after(millis)), need, "{millis}");
+        if need == FetchDecision::Fetch {
+            keys.start_fetch(after(millis));
+            keys.finish_fetch();
         }
     }
-    assert_eq!(keys.need(Some("a"), after(60_000)), Need::Fetch);
+    assert_eq!(keys.decide_fetch(Some("a"), after(60_000)), FetchDecision::Fetch);
 }
 
 #[test]
 fn without_an_answer_the_old_keys_count_for_an_hour_more() {
     let keys = loaded("a");
     for bad in [b"".as_slice(), b"{}", b"<html>", br#"{"keys":[]}"#, br#"{"keys":[],"keys":[]}"#] {
-        assert!(!keys.take(bad, after(10 * MINUTE)));
+        assert!(!keys.replace_keys(bad, after(10 * MINUTE)));
     }
-    assert!(!keys.take(&[b' '; KEY_SET_MAX_BYTES + 1], after(10 * MINUTE)));
-    assert!(keys.current(after(70 * MINUTE - 1)).is_some_and(|keys| keys.find(Some("a")).is_ok()));
-    assert!(keys.current(after(70 * MINUTE)).is_none());
+    assert!(!keys.replace_keys(&[b' '; KEY_SET_MAX_BYTES + 1], after(10 * MINUTE)));
+    assert!(keys.usable_keys(after(70 * MINUTE - 1)).is_some_and(|keys| keys.find(Some("a")).is_ok()));
+    assert!(keys.usable_keys(after(70 * MINUTE)).is_none());
 }
 
 #[test]
 fn a_key_that_is_withdrawn_is_gone_with_the_next_look() {
     let keys = loaded("a");
-    assert!(keys.take(&set(&[key("b")]), after(10 * MINUTE)));
-    assert!(!keys.has(Some("a")) && keys.has(Some("b")));
+    assert!(keys.replace_keys(&set(&[key("b")]), after(10 * MINUTE)));
+    assert!(!keys.has_key(Some("a")) && keys.has_key(Some("b")));
 }
 
 #[test]
@@ -143,10 +151,10 @@ fn keys_that_no_rule_allows_are_left_out() {
         without_name,
     ] {
         assert!(
-            read(&set(std::slice::from_ref(&bad)), &[Algorithm::Es256])
+            parse_published_keys(&set(std::slice::from_ref(&bad)), &[Algorithm::Es256])
                 .is_none_or(|keys| keys.find(Some("x")).is_err())
         );
-        let keys = read(&set(&[bad.clone(), key("good")]), &[Algorithm::Es256]).unwrap();
+        let keys = parse_published_keys(&set(&[bad.clone(), key("good")]), &[Algorithm::Es256]).unwrap();
         assert!(keys.find(Some("good")).is_ok() && keys.find(Some("x")).is_err(), "{bad}");
         assert!(keys.find(None).is_ok(), "one is left");
     }
@@ -154,9 +162,9 @@ fn keys_that_no_rule_allows_are_left_out() {
 
 #[test]
 fn keys_that_share_a_name_are_both_left_out() {
-    let keys = read(&set(&[key("a"), key("a"), key("b")]), &[Algorithm::Es256]).unwrap();
+    let keys = parse_published_keys(&set(&[key("a"), key("a"), key("b")]), &[Algorithm::Es256]).unwrap();
     assert!(keys.find(Some("a")).is_err() && keys.find(Some("b")).is_ok());
-    assert!(read(&set(&[key("a"), key("a")]), &[Algorithm::Es256]).is_none());
+    assert!(parse_published_keys(&set(&[key("a"), key("a")]), &[Algorithm::Es256]).is_none());
 }
 
 #[test]
@@ -164,7 +172,7 @@ fn members_that_a_provider_adds_do_no_harm() {
     let mut key = key("a");
     key["issuer"] = json!("https://login.example/{tenantid}/v2.0");
     key["x5c"] = json!(["AAAA"]);
-    assert!(read(&set(&[key]), &[Algorithm::Es256]).is_some());
+    assert!(parse_published_keys(&set(&[key]), &[Algorithm::Es256]).is_some());
 }
 
 proptest! {
@@ -178,13 +186,13 @@ proptest! {
         let (keys, mut now, mut asked) = (loaded("0"), NOW, vec![NOW]);
         for (wait, kid, answers) in steps {
             now = now.plus_millis(wait);
-            if keys.need(Some(&kid.to_string()), now) == Need::Fetch {
-                keys.begin(now);
+            if keys.decide_fetch(Some(&kid.to_string()), now) == FetchDecision::Fetch {
+                keys.start_fetch(now);
                 asked.push(now);
                 if answers {
-                    keys.take(&set(&[key("0")]), now);
+                    keys.replace_keys(&set(&[key("0")]), now);
                 }
-                keys.end();
+                keys.finish_fetch();
             }
         }
         for three in asked.windows(3) {

@@ -1,5 +1,7 @@
-//! The claim `vk`: what a token may do less than its user. It is ours alone, so that it is read without any give:
-//! a member that is misspelled would otherwise be a limit that nobody applies.
+//! The claim `vk`: restrictions that make a token's rights smaller than its user's.
+//!
+//! The claim is Valetkey's own and parsed strictly: ignoring a misspelled member would lift the limit it was meant to
+//! set.
 
 use serde_json::Value;
 
@@ -8,23 +10,23 @@ use super::refusal::Refusal;
 use crate::types::credits::MicroCredits;
 use crate::types::model::ModelId;
 
-/// What `vk` leaves of the user's rights.
+/// The parsed restrictions of a token.
 #[derive(Debug)]
 pub(super) struct Restrictions {
-    /// Never empty.
+    /// The scopes of the token. Never empty.
     pub scopes: Vec<Scope>,
-    /// Never empty where it is there.
+    /// The models of the token. Never an empty list; `None` allows all models of the plan.
     pub models: Option<Vec<ModelId>>,
-    /// What is spent exactly per `jti`.
+    /// The caps on what may be spent with the token's `jti`.
     pub caps: Option<TokenCaps>,
-    /// `iss`: whose user it is. Honored only in tokens of our own.
+    /// `iss`: the user's origin issuer. Ignored except in Valetkey's own tokens.
     pub origin: Option<String>,
 }
 
 const MEMBERS: [&str; 5] = ["scope", "models", "max_predictions", "max_credits", "iss"];
 
 impl Restrictions {
-    /// Reads `vk` of a token with this `jti`. A token without `vk` may do everything.
+    /// Parses the `vk` of a token with this `jti`. A token without `vk` is not restricted.
     pub fn parse(vk: Option<&Value>, jti: Option<&str>) -> Result<Self, Refusal> {
         let Some(vk) = vk else {
             return Ok(Self { scopes: Scope::ALL.to_vec(), models: None, caps: None, origin: None });
@@ -35,25 +37,25 @@ impl Restrictions {
         }
         let origin =
             vk.get("iss").map(|iss| iss.as_str().map(str::to_owned).ok_or(Refusal::BadRestrictions)).transpose()?;
-        let max_predictions = vk.get("max_predictions").map(count).transpose()?;
-        let max_credits = vk.get("max_credits").map(credits).transpose()?;
+        let max_predictions = vk.get("max_predictions").map(parse_count).transpose()?;
+        let max_credits = vk.get("max_credits").map(parse_credits).transpose()?;
         let caps = match (max_predictions, max_credits, jti) {
             (None, None, _) => None,
             (_, _, None) => return Err(Refusal::CapsWithoutTokenId),
             (_, _, Some(jti)) => Some(TokenCaps { jti: jti.to_owned(), max_predictions, max_credits }),
         };
         Ok(Self {
-            scopes: vk.get("scope").map_or_else(|| Ok(Scope::ALL.to_vec()), |names| list(names, Scope::parse))?,
-            models: vk.get("models").map(|names| list(names, ModelId::parse)).transpose()?,
+            scopes: vk.get("scope").map_or_else(|| Ok(Scope::ALL.to_vec()), |names| parse_list(names, Scope::parse))?,
+            models: vk.get("models").map(|names| parse_list(names, ModelId::parse)).transpose()?,
             caps,
             origin,
         })
     }
 }
 
-/// A list that is not empty, of strings that all mean something and none twice. An empty list is refused and not
-/// read as "nothing" or "everything": whoever made it meant one of the two.
-fn list<T: PartialEq>(value: &Value, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Refusal> {
+/// Parses a non-empty list of different strings. An empty list is refused: its author may have meant "nothing" or
+/// "everything".
+fn parse_list<T: PartialEq>(value: &Value, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Refusal> {
     let mut items = Vec::new();
     for name in value.as_array().filter(|names| !names.is_empty()).ok_or(Refusal::BadRestrictions)? {
         let item = name.as_str().and_then(&parse).filter(|item| !items.contains(item));
@@ -62,12 +64,12 @@ fn list<T: PartialEq>(value: &Value, parse: impl Fn(&str) -> Option<T>) -> Resul
     Ok(items)
 }
 
-fn count(value: &Value) -> Result<u32, Refusal> {
+fn parse_count(value: &Value) -> Result<u32, Refusal> {
     let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
     count.filter(|count| *count >= 1).ok_or(Refusal::BadRestrictions)
 }
 
-fn credits(value: &Value) -> Result<MicroCredits, Refusal> {
+fn parse_credits(value: &Value) -> Result<MicroCredits, Refusal> {
     value.as_str().and_then(MicroCredits::parse).ok_or(Refusal::BadRestrictions)
 }
 

@@ -1,8 +1,8 @@
-//! The one place where a signature is verified: a key that knows its algorithm, a message, a signature.
+//! The only function that verifies a signature, and the keys for it. Each key has exactly one algorithm.
 //!
-//! Keys are `jwt-simple`'s, with its rules for them (RSA 2048–4096 bits and exponent 65537, points on their curve,
-//! no Ed25519 point of small order). The signature is verified by the primitives below it and not by its
-//! `verify_token`, which would parse header and claims a second time, by laxer rules than ours.
+//! `jwt-simple` parses the keys and applies its rules to them: RSA with 2048 to 4096 bits and exponent 65537, points on
+//! their curve, no Ed25519 point of small order. Signatures are verified with the primitives below `jwt-simple`. Its
+//! own `verify_token` would parse header and claims a second time, by laxer rules.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ use superboring::sign::Verifier as RsaVerifier;
 
 use super::algorithm::{Algorithm, KeyFamily};
 
-/// A key for verifying, of exactly one algorithm.
+/// A verification key with exactly one algorithm.
 #[derive(Clone)]
 pub struct VerifyingKey {
     algorithm: Algorithm,
@@ -30,23 +30,23 @@ enum Material {
     Hs256(HS256Key),
     Hs384(HS384Key),
     Hs512(HS512Key),
-    // Boxed, and the RSA key too: the others would be as large as the largest.
+    // The large keys are boxed: an enum is as large as its largest variant.
     P256(Box<ES256PublicKey>),
     P384(Box<ES384PublicKey>),
     Ed25519(Box<Ed25519PublicKey>),
     Rsa { key: Box<PKey<Public>>, modulus_bytes: usize },
 }
 
-/// The signature is not this key's over this message.
+/// The signature does not verify: it was not made with this key over this message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadSignature;
 
-/// The key's bytes are not an acceptable key for the algorithm.
+/// The bytes are not an acceptable key for the algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BadKey;
 
 impl VerifyingKey {
-    /// A shared secret. The caller has checked its length.
+    /// Creates the key from a shared secret. The caller has checked its length.
     pub(super) fn secret(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, BadKey> {
         let material = match algorithm {
             Algorithm::Hs256 => Material::Hs256(HS256Key::from_bytes(bytes)),
@@ -57,9 +57,10 @@ impl VerifyingKey {
         Ok(Self { algorithm, material })
     }
 
-    /// A point on the algorithm's curve from its affine coordinates, each of the curve's full length.
+    /// Creates the key from the affine coordinates of a point on the algorithm's curve, each of full length.
     pub(super) fn ec(algorithm: Algorithm, x: &[u8], y: &[u8]) -> Result<Self, BadKey> {
-        // SEC 1 section 2.3.3: 4 says "both coordinates follow". The constructor checks that the point is on the curve.
+        // SEC 1 section 2.3.3: 4 means "both coordinates follow". The constructor checks that the point is on the
+        // curve.
         let point = [&[4_u8][..], x, y].concat();
         let material = match algorithm.family() {
             KeyFamily::P256 if x.len() == 32 && y.len() == 32 => {
@@ -73,7 +74,7 @@ impl VerifyingKey {
         Ok(Self { algorithm, material })
     }
 
-    /// A compressed point on edwards25519 that is canonical and not of small order.
+    /// Creates the key from a compressed point on edwards25519, which must be canonical and not of small order.
     pub(super) fn ed25519(algorithm: Algorithm, x: &[u8]) -> Result<Self, BadKey> {
         if algorithm.family() != KeyFamily::Ed25519 {
             return Err(BadKey);
@@ -82,18 +83,20 @@ impl VerifyingKey {
         Ok(Self { algorithm, material: Material::Ed25519(Box::new(key)) })
     }
 
-    /// An RSA modulus of 2048 to 4096 bits, big-endian without leading zeros, with the exponent 65537.
+    /// Creates the key from an RSA modulus of 2048 to 4096 bits, big-endian without leading zeros, and the exponent
+    /// 65537.
     pub(super) fn rsa(algorithm: Algorithm, modulus: &[u8], exponent: &[u8]) -> Result<Self, BadKey> {
         if algorithm.family() != KeyFamily::Rsa || modulus.first() == Some(&0) {
             return Err(BadKey);
         }
-        // The size and exponent rules are the same for the six RSA algorithms: any of their types applies them.
+        // `jwt-simple` has the same size and exponent rules for all six RSA algorithms, so that any of its types will
+        // do.
         let key = RS256PublicKey::from_components(modulus, exponent).map_err(|_| BadKey)?;
         let key = PKey::from_rsa(key.public_key().as_ref().clone()).map_err(|_| BadKey)?;
         Ok(Self { algorithm, material: Material::Rsa { key: Box::new(key), modulus_bytes: modulus.len() } })
     }
 
-    /// The one algorithm of this key.
+    /// Returns the key's only algorithm.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
@@ -106,21 +109,21 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
-/// Verifies that `signature` is `key`'s over `message`, by the key's algorithm and no other.
+/// Verifies that `signature` was made with `key` over `message`, by the key's algorithm and no other.
 ///
-/// ECDSA signatures are the two integers side by side (RFC 7518 section 3.4), never DER. Both of the two values of
-/// `s` verify, as in every JWS library: half of all honest signers never normalize it, and nothing here is
-/// remembered by the signature.
+/// ECDSA signatures are the concatenated integers `r` and `s` (RFC 7518 section 3.4), never DER. Both the high and the
+/// low `s` are accepted, as in every JWS library: many honest signers do not normalize it, and nothing here is
+/// identified by its signature alone.
 ///
 /// # Errors
-/// [`BadSignature`], whatever is wrong with it.
+/// [`BadSignature`], whatever the reason.
 pub fn verify_signature(key: &VerifyingKey, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
     let good = match &key.material {
-        // A comparison in constant time, which also refuses a shortened tag.
+        // Compares in constant time, and refuses a truncated tag.
         Material::Hs256(secret) => ct_codecs::verify(&secret.authentication_tag(message), signature),
         Material::Hs384(secret) => ct_codecs::verify(&secret.authentication_tag(message), signature),
         Material::Hs512(secret) => ct_codecs::verify(&secret.authentication_tag(message), signature),
-        // Hashed by the crates that hash everything else: the curves' own `verify` links a second SHA-2.
+        // Hash with the crates that are used everywhere else. The curves' own `verify` would link a second SHA-2.
         Material::P256(point) => p256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
             point.public_key().as_ref().verify_prehash(&hmac_sha256::Hash::hash(message), &signature).is_ok()
         }),
@@ -129,7 +132,7 @@ pub fn verify_signature(key: &VerifyingKey, message: &[u8], signature: &[u8]) ->
         }),
         Material::Ed25519(point) => ed25519_compact::Signature::from_slice(signature)
             .is_ok_and(|signature| point.public_key().as_ref().verify(message, &signature).is_ok()),
-        // RFC 8017 section 8: a signature is exactly as long as the modulus, and below it.
+        // RFC 8017 section 8: a signature is as long as the modulus, and smaller than it.
         Material::Rsa { key: rsa, modulus_bytes } => {
             signature.len() == *modulus_bytes && verify_rsa(rsa, key.algorithm, message, signature)
         }
@@ -148,6 +151,6 @@ fn verify_rsa(key: &PKey<Public>, algorithm: Algorithm, message: &[u8], signatur
         _ => return false,
     };
     let Ok(mut verifier) = RsaVerifier::new(digest, key) else { return false };
-    // For PSS the salt is as long as the digest (RFC 7518 section 3.5): the verifier's default.
+    // For PSS the salt must be as long as the digest (RFC 7518 section 3.5), which is the verifier's default.
     verifier.set_rsa_padding(padding).is_ok() && matches!(verifier.verify_oneshot(signature, message), Ok(true))
 }

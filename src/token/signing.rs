@@ -1,4 +1,4 @@
-//! Tokens of our own: the keys of `TOKEN_SIGNING_KEYS`, the issuer that they make this deployment, and minting.
+//! Valetkey's own tokens: the keys of `TOKEN_SIGNING_KEYS`, this deployment as an issuer, and signing tokens.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,13 +22,14 @@ use crate::parse::url::{Query, parse_web_url};
 use crate::types::model::ModelId;
 use crate::types::time::UnixSeconds;
 
-/// The media type of our tokens (RFC 9068 section 2.1).
+/// The `typ` of Valetkey's own tokens (RFC 9068 section 2.1).
 const TOKEN_TYPE: &str = "at+jwt";
-/// Members that a signing key may have.
+/// The members that a signing key may have.
 const KEY_MEMBERS: [&str; 9] = ["kty", "crv", "kid", "x", "d", "alg", "use", "key_ops", "ext"];
+/// The algorithms of signing keys: two names of the same signature.
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::EdDsa, Algorithm::Ed25519];
 
-/// The keys that sign our tokens: the first signs, all verify and are published.
+/// The keys of Valetkey's own tokens. The first key signs; all keys verify and are published.
 pub struct SigningKeys {
     key: KeyPair,
     kid: String,
@@ -38,36 +39,36 @@ pub struct SigningKeys {
     set: Arc<KeySet>,
 }
 
-/// What a token of ours says.
+/// The contents of a new token.
 #[derive(Clone, Debug)]
 pub struct NewToken<'a> {
-    /// Whose user it is: `vk.iss`.
+    /// `vk.iss`: the user's origin issuer.
     pub origin: &'a str,
-    /// The origin's name for the user.
+    /// `sub`: the origin issuer's name for the user.
     pub subject: &'a str,
-    /// The plan.
+    /// `plan`.
     pub plan: Option<&'a str>,
-    /// Its own id.
+    /// `jti`.
     pub jti: &'a str,
-    /// From when on it is good.
+    /// `iat`.
     pub issued_at: UnixSeconds,
-    /// Until when.
+    /// `exp`.
     pub expires_at: UnixSeconds,
-    /// What it may do.
+    /// `vk.scope`.
     pub scopes: &'a [Scope],
-    /// With which models, where not with all.
+    /// `vk.models`; `None` for all models of the plan.
     pub models: Option<&'a [ModelId]>,
-    /// What it may spend; counted by `jti`.
+    /// `vk.max_predictions` and `vk.max_credits`, counted by `jti`.
     pub caps: Option<&'a TokenCaps>,
-    /// The key that it is bound to.
+    /// `cnf.jkt`: the key that the token is bound to.
     pub binding: Option<&'a JwkThumbprint>,
 }
 
 impl SigningKeys {
-    /// Reads the JWK set (RFC 8037: `OKP` keys on Ed25519 with `d`) for the issuer `public_url`.
+    /// Parses the JWK set (RFC 8037: `OKP` keys on Ed25519 with `d`) for the issuer `public_url`.
     ///
     /// # Errors
-    /// Every key's problem: places and rules, never values.
+    /// The problems of all keys. They name places and rules, never values.
     pub fn parse(text: &str, public_url: &str) -> Result<Self, Vec<String>> {
         let set = parse_strict(text.as_bytes(), KEY_SET_MAX_DEPTH).ok();
         let members = set.as_ref().and_then(Value::as_object).filter(|members| members.len() == 1);
@@ -85,10 +86,10 @@ impl SigningKeys {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let published = json!({"keys": pairs.iter().map(Pair::published).collect::<Vec<_>>()});
-        // What we publish is read by the rules for anybody else's: names that repeat are refused there.
+        let published = json!({"keys": pairs.iter().map(SigningKey::public_jwk).collect::<Vec<_>>()});
+        // The published set has to pass the rules for any other issuer's keys, which also refuse a repeated `kid`.
         match (KeySet::parse_public(&published, &ALGORITHMS), pairs.into_iter().next()) {
-            (Ok(set), Some(Pair { key, kid, algorithm })) => {
+            (Ok(set), Some(SigningKey { key, kid, algorithm })) => {
                 let issuer = public_url.to_owned();
                 return Ok(Self { key, kid, algorithm, issuer, published, set: Arc::new(set) });
             }
@@ -101,9 +102,9 @@ impl SigningKeys {
         Err(problems)
     }
 
-    /// This deployment as an issuer, for users of `origins`.
+    /// Returns this deployment as an issuer of tokens for users of `origins`.
     #[must_use]
-    pub fn issuer(&self, origins: Vec<String>) -> Issuer {
+    pub fn to_issuer(&self, origins: Vec<String>) -> Issuer {
         let (_, _, longest) = TOKEN_LIFETIME_SECS;
         let mut settings = hmac_sha256::Hash::new();
         settings.update(format!("valetkey own issuer\0{}\0{}", self.issuer, origins.join("\n")));
@@ -127,13 +128,13 @@ impl SigningKeys {
         }
     }
 
-    /// The public halves, as `/.well-known/jwks.json` shows them.
+    /// Returns the public keys as the JWK set of `/.well-known/jwks.json`.
     #[must_use]
-    pub const fn published(&self) -> &Value {
+    pub const fn public_key_set(&self) -> &Value {
         &self.published
     }
 
-    /// Makes a token.
+    /// Signs a token.
     #[must_use]
     pub fn sign(&self, token: &NewToken<'_>) -> String {
         let header = json!({"alg": self.algorithm.as_str(), "typ": TOKEN_TYPE, "kid": self.kid});
@@ -167,25 +168,25 @@ fn restrictions(token: &NewToken<'_>) -> Value {
 }
 
 fn encode(bytes: &[u8]) -> String {
-    // Fails only where the length overflows.
+    // Fails only if the length overflows.
     Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap_or_default()
 }
 
-struct Pair {
+struct SigningKey {
     key: KeyPair,
     kid: String,
     algorithm: Algorithm,
 }
 
-impl Pair {
-    /// The public half (RFC 8037 section 2): never `d`, and nothing that the operator added.
-    fn published(&self) -> Value {
+impl SigningKey {
+    /// Returns the public JWK (RFC 8037 section 2). It never has `d`, nor members that the operator added.
+    fn public_jwk(&self) -> Value {
         json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": self.algorithm.as_str(), "kid": self.kid,
             "x": encode(self.key.pk.as_ref())})
     }
 }
 
-fn read_key(jwk: &Value) -> Result<Pair, &'static str> {
+fn read_key(jwk: &Value) -> Result<SigningKey, &'static str> {
     let jwk = jwk.as_object().ok_or("is not an object")?;
     if jwk.keys().any(|name| !KEY_MEMBERS.contains(&name.as_str())) {
         return Err("has an unknown member");
@@ -208,11 +209,11 @@ fn read_key(jwk: &Value) -> Result<Pair, &'static str> {
     let bytes = |name: &str| decode_base64url(text(name)).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
     let seed = bytes("d").ok_or("has no private part d of 32 bytes")?;
     let key = KeyPair::try_from_seed(Seed::new(seed)).map_err(|_| "has a private part that is no key")?;
-    // Somebody else's `x` would publish a key that verifies nothing.
+    // With the `x` of another key, the published key would not verify any token.
     if bytes("x").as_ref() != Some(&*key.pk) {
         return Err("has a public part x that does not belong to d");
     }
-    Ok(Pair { key, kid: kid.to_owned(), algorithm })
+    Ok(SigningKey { key, kid: kid.to_owned(), algorithm })
 }
 
 impl fmt::Debug for SigningKeys {

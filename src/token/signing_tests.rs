@@ -1,6 +1,6 @@
 use super::*;
 use crate::token::testing::NOW;
-use crate::token::{Possession, Refusal, Verified, verify};
+use crate::token::{Possession, Refusal, VerifiedToken, verify};
 use crate::types::credits::MicroCredits;
 use crate::types::ids::UserKey;
 
@@ -30,8 +30,8 @@ fn token<'a>() -> NewToken<'a> {
     }
 }
 
-fn read(keys: &SigningKeys, token: &str, purpose: Purpose) -> Result<Verified, Refusal> {
-    let issuers = [keys.issuer(vec!["https://idp.example".to_owned()])];
+fn read(keys: &SigningKeys, token: &str, purpose: Purpose) -> Result<VerifiedToken, Refusal> {
+    let issuers = [keys.to_issuer(vec!["https://idp.example".to_owned()])];
     verify(token, &issuers, purpose, Possession::None, UnixSeconds(NOW))
 }
 
@@ -79,7 +79,7 @@ fn a_bound_token_needs_its_proof() {
     assert_eq!(read(&keys, &signed, Purpose::Access).unwrap_err(), Refusal::BoundTokenWithoutProof);
     let waived = verify(
         &signed,
-        &[keys.issuer(vec!["https://idp.example".to_owned()])],
+        &[keys.to_issuer(vec!["https://idp.example".to_owned()])],
         Purpose::Access,
         Possession::Waived,
         UnixSeconds(NOW),
@@ -116,7 +116,7 @@ fn what_is_published_has_no_private_part() {
     let mut key = jwk("k1", 1);
     key["key_ops"] = json!(["sign"]);
     let keys = keys(&[key, jwk("k2", 2)]).unwrap();
-    let published = keys.published();
+    let published = keys.public_key_set();
     assert_eq!(published["keys"].as_array().unwrap().len(), 2);
     for key in published["keys"].as_array().unwrap() {
         let names: Vec<&str> = key.as_object().unwrap().keys().map(String::as_str).collect();

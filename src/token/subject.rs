@@ -1,15 +1,15 @@
-//! Which texts may name somebody.
+//! The form of subjects and token ids.
 
-/// Whether `text` may be a subject or a token's id: 1 to `max_chars` characters, none of which hides or turns
-/// what stands around it, and not blank at its ends (contract 5).
+/// Returns whether `text` may be a subject or a token's id (contract 5): 1 to `max_chars` characters, no control or
+/// invisible characters, no characters that change the direction of text, and no white space at its ends.
 ///
-/// Two names that look the same on the operator's page are how one user passes for another (UTS #39), so that
-/// invisible characters are refused as well. The joiners U+200C and U+200D are letters' company in Persian and in
-/// many emoji: they are refused only at the ends, where they are blank.
+/// Invisible characters are refused because two names that look the same let one user pass for another (UTS #39). The
+/// joiners U+200C and U+200D are part of Persian words and of many emoji, so that they are refused only at the ends,
+/// where they are invisible.
 #[must_use]
 pub fn is_plain_text(text: &str, max_chars: usize) -> bool {
     let blank = |character: char| character.is_whitespace() || matches!(character, '\u{200c}' | '\u{200d}');
-    // Bounded while counting: a claim may be as long as the token.
+    // Count no further than the limit: a claim may be as long as the token.
     (1..=max_chars).contains(&text.chars().take(max_chars.saturating_add(1)).count())
         && !text.chars().any(is_control_or_hidden)
         && !text.starts_with(blank)
@@ -21,7 +21,7 @@ fn is_control_or_hidden(character: char) -> bool {
         || matches!(character,
             // Bidirectional controls (Unicode Standard Annex 9).
             '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-            // Line and paragraph separators end a line like a control character.
+            // Line and paragraph separators.
             | '\u{2028}' | '\u{2029}'
             // Invisible: soft hyphen, zero width space, word joiner and invisible operators, byte order mark.
             | '\u{00ad}' | '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{feff}'

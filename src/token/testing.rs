@@ -1,4 +1,4 @@
-//! Issuers, keys and tokens for the unit tests. Every key is made when the test runs.
+//! Issuers, keys and tokens for the unit tests. Tests generate their keys when they run.
 
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use ed25519_compact::{KeyPair, Seed};
@@ -10,10 +10,10 @@ use super::issuer::{Issuer, Purpose};
 use super::issuers::parse_issuers;
 use super::proof::{Proof, ProofTarget};
 use super::refusal::Refusal;
-use super::verify::{Possession, Verified, verify};
+use super::verify::{Possession, VerifiedToken, verify};
 use crate::types::time::UnixSeconds;
 
-/// The time of every unit test.
+/// The present time of the unit tests.
 pub const NOW: i64 = 1_768_473_000;
 pub const NAME: &str = "https://issuer.example";
 
@@ -21,7 +21,7 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap()
 }
 
-/// An issuer with one HS256 key, and what its tokens are made of.
+/// An issuer with one HS256 key, and the header and claims of its tokens.
 pub struct Fixture {
     pub key: HS256Key,
     pub settings: Value,
@@ -42,7 +42,7 @@ impl Fixture {
         }
     }
 
-    /// The text of the secret: a JWK set with the key as `k1`.
+    /// Returns the text of the secret: a JWK set with the key under the `kid` `k1`.
     pub fn secret(&self) -> String {
         json!({"keys": [{"kty": "oct", "kid": "k1", "k": encode(self.key.to_bytes())}]}).to_string()
     }
@@ -62,20 +62,20 @@ impl Fixture {
         self.sign(&self.header.to_string(), &self.claims.to_string())
     }
 
-    pub fn verify_at(&self, now: i64) -> Result<Verified, Refusal> {
+    pub fn verify_at(&self, now: i64) -> Result<VerifiedToken, Refusal> {
         verify(&self.token(), &self.issuers(), Purpose::Access, Possession::None, UnixSeconds(now))
     }
 
-    pub fn verify(&self) -> Result<Verified, Refusal> {
+    pub fn verify(&self) -> Result<VerifiedToken, Refusal> {
         self.verify_at(NOW)
     }
 }
 
-/// The request of the provers.
+/// The request that proofs are made for.
 pub const PROOF_TARGET: ProofTarget<'_> =
     ProofTarget { method: "POST", origin: "https://api.example", path: "/v1/acme/model-x/predictions" };
 
-/// A key of each algorithm, and what its proofs are made of.
+/// A key of each algorithm, and the header and claims of its proofs.
 pub struct Prover {
     es256: ES256KeyPair,
     ed25519: KeyPair,
@@ -116,14 +116,14 @@ impl Prover {
         self.sign(&self.header, &self.claims)
     }
 
-    /// A good proof for a request with `token`.
+    /// Returns a valid proof for a request with `token`.
     pub fn proof_for(&self, token: &str) -> Proof {
         let mut claims = self.claims.clone();
         claims["ath"] = Value::from(encode(hmac_sha256::Hash::hash(token.as_bytes())));
         Proof::verify(Some(&self.sign(&self.header, &claims)), PROOF_TARGET, UnixSeconds(NOW)).unwrap()
     }
 
-    /// `cnf` of a token that is bound to its key.
+    /// Returns the claim `cnf` of a token that is bound to the key.
     pub fn cnf(&self) -> Value {
         json!({"jkt": self.proof_for("").key().as_str()})
     }

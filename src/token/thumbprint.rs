@@ -1,4 +1,4 @@
-//! What tells one key from every other, without being it.
+//! Thumbprints: hashes that identify a key without showing it.
 
 use std::fmt;
 
@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use super::algorithm::Algorithm;
 use super::compact::decode_base64url;
 
-/// SHA-256 over a key's algorithm and material, in the spirit of RFC 7638. A cached token is good only while the
-/// key that verified it is in the issuer's set, and this is how it remembers that key.
+/// SHA-256 of a key's algorithm and material, similar to RFC 7638. The token cache compares it with the thumbprint of
+/// the issuer's present key: a cached token is used only while the key that verified it is in the issuer's set.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyThumbprint([u8; 32]);
 
 impl KeyThumbprint {
-    /// Of a public key: `parts` are its required members, decoded, in lexical order.
+    /// Returns the thumbprint of a public key. `parts` are the decoded required members in lexical order.
     pub(super) fn public(algorithm: Algorithm, parts: &[&[u8]]) -> Self {
         Self::over(b"valetkey public key\0", algorithm, parts)
     }
 
-    /// Of a secret. The label keeps it apart from every other hash of the same secret.
+    /// Returns the thumbprint of a secret. The label makes it differ from every other hash of the same secret.
     pub(super) fn secret(algorithm: Algorithm, bytes: &[u8]) -> Self {
         Self::over(b"valetkey secret key\0", algorithm, &[bytes])
     }
@@ -28,7 +28,7 @@ impl KeyThumbprint {
         let mut hash = hmac_sha256::Hash::new();
         hash.update(label);
         for part in [algorithm.as_str().as_bytes()].iter().chain(parts) {
-            // The length keeps ("ab", "c") and ("a", "bc") apart.
+            // The length makes ("ab", "c") and ("a", "bc") differ.
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(part);
         }
@@ -42,16 +42,17 @@ impl fmt::Debug for KeyThumbprint {
     }
 }
 
-/// The SHA-256 thumbprint of a public key (RFC 7638, RFC 8037 section 2) as `cnf.jkt` writes it: 43 characters of base64url.
+/// The SHA-256 thumbprint of a public key (RFC 7638, RFC 8037 section 2) as `cnf.jkt` writes it: 43 characters of
+/// base64url.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JwkThumbprint(String);
 
 impl JwkThumbprint {
-    /// Of an EC or OKP key; `None` where a required member is missing.
+    /// Returns the thumbprint of an EC or OKP key, or `None` if a required member is missing.
     pub(super) fn of(jwk: &Value) -> Option<Self> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         let (kty, crv, x) = (text("kty")?, text("crv")?, text("x")?);
-        // A map writes its members in lexical order, as the RFC wants them.
+        // `serde_json`'s map serializes its members in lexical order, as the RFC requires.
         let required = match kty {
             "EC" => json!({"crv": crv, "kty": kty, "x": x, "y": text("y")?}),
             "OKP" => json!({"crv": crv, "kty": kty, "x": x}),
@@ -61,12 +62,12 @@ impl JwkThumbprint {
         Base64UrlSafeNoPadding::encode_to_string(hash).ok().map(Self)
     }
 
-    /// Reads `cnf.jkt`; `None` where it is no SHA-256 in canonical base64url.
+    /// Parses `cnf.jkt`. Returns `None` if it is not a SHA-256 hash in canonical base64url.
     pub(super) fn parse(text: &str) -> Option<Self> {
         decode_base64url(text).filter(|hash| hash.len() == 32).map(|_| Self(text.to_owned()))
     }
 
-    /// The text of `cnf.jkt`.
+    /// Returns the text of `cnf.jkt`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,6 +1,6 @@
 //! The values of `typ` that an issuer's tokens may have.
 
-/// The values of `typ` that an issuer's tokens have.
+/// The values of `typ` that are accepted from an issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TokenTypes {
     /// Media types in lower case, without `application/`.
@@ -10,14 +10,14 @@ pub(super) struct TokenTypes {
 }
 
 impl TokenTypes {
-    /// From the configuration's list, in which `absent` stands for a header without `typ`.
+    /// Creates the types from the setting `token_types`, in which `absent` stands for a header without `typ`.
     pub fn new(list: &[String]) -> Self {
         let absent = list.iter().any(|name| name == "absent");
         Self { names: list.iter().filter(|name| *name != "absent").map(|name| media_type(name)).collect(), absent }
     }
 
     /// Returns whether a header without `typ` is accepted.
-    pub const fn allow_absent(&self) -> bool {
+    pub const fn may_be_absent(&self) -> bool {
         self.absent
     }
 
@@ -28,7 +28,7 @@ impl TokenTypes {
     }
 }
 
-/// Media types are compared without regard to case, and `application/` may be left out (RFC 7515 section 4.1.9).
+/// Normalizes a media type. Case is ignored, and `application/` may be left out (RFC 7515 section 4.1.9).
 fn media_type(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     lower.strip_prefix("application/").filter(|rest| !rest.contains('/')).map_or(lower.clone(), str::to_owned)

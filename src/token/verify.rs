@@ -1,9 +1,9 @@
-//! From a token's text to a grant.
+//! Verifies a token's text and returns its grant.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use super::claims::{Checked, Claims, Times};
+use super::claims::{CheckedClaims, Claims, TokenTimes};
 use super::compact::Compact;
 use super::grant::Grant;
 use super::header::Header;
@@ -16,29 +16,31 @@ use super::thumbprint::{JwkThumbprint, KeyThumbprint};
 use super::token_hash::{TokenHash, hash_token};
 use crate::types::time::UnixSeconds;
 
-/// A token whose form, issuer, signature and claims are good. It grants nothing yet: [`SignedToken::held_with`] is the
-/// only way to its grant, so that nobody can forget a bound token's proof of possession.
+/// A token whose form, issuer, signature and claims are valid, but whose proof of possession is not checked yet.
+///
+/// [`SignedToken::verify_possession`] is the only way to the grant, so that no caller can forget the proof of a bound
+/// token.
 #[derive(Clone, Debug)]
 pub struct SignedToken {
-    verified: Verified,
+    verified: VerifiedToken,
     proof_rule: ProofRule,
 }
 
 impl SignedToken {
-    /// Accepts the token from a caller that shows `possession` of its key (step 8 of [`verify`]).
+    /// Checks the token's binding against `possession` (step 8 of [`verify`]).
     ///
     /// # Errors
-    /// The [`Refusal`] of a bound token without its key's proof, and of a proof that does not belong to the token.
-    pub fn held_with(self, possession: Possession<'_>) -> Result<Verified, Refusal> {
+    /// A [`Refusal`] if the token needs a proof and there is none, or if the proof does not belong to the token.
+    pub fn verify_possession(self, possession: Possession<'_>) -> Result<VerifiedToken, Refusal> {
         let Self { verified, proof_rule } = self;
         possession.check(&verified, proof_rule)?;
         Ok(verified)
     }
 }
 
-/// A token that passed every check. Only [`verify`] and [`SignedToken::held_with`] make one.
+/// A token that passed every check. Only [`verify`] and [`SignedToken::verify_possession`] make one.
 #[derive(Clone, Debug)]
-pub struct Verified {
+pub struct VerifiedToken {
     /// What the token grants.
     pub grant: Grant,
     issuer: String,
@@ -47,67 +49,67 @@ pub struct Verified {
     kid: Option<String>,
     pub(super) binding: Option<JwkThumbprint>,
     pub(super) purpose: Purpose,
-    pub(super) times: Times,
+    pub(super) times: TokenTimes,
     pub(super) thumbprint: KeyThumbprint,
     pub(super) settings_hash: [u8; 32],
     pub(super) token_hash: TokenHash,
     pub(super) verified_at: UnixSeconds,
 }
 
-impl Verified {
-    /// A verified token again as one whose possession is to be shown: what the cache hands out.
-    pub(super) fn without_possession(self, issuer: &Issuer) -> SignedToken {
+impl VerifiedToken {
+    /// Turns a cached token back into one whose proof of possession has to be checked.
+    pub(super) fn into_signed(self, issuer: &Issuer) -> SignedToken {
         SignedToken { verified: self, proof_rule: issuer.proof }
     }
 
-    /// The configured issuer that made it.
+    /// Returns the issuer of the token: `iss`.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The issuer's name for the user: `sub`.
+    /// Returns the issuer's name for the user: `sub`.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// The user's address, as far as the issuer vouches for it.
+    /// Returns the user's email address, unless the issuer says that it is not verified.
     #[must_use]
     pub fn email(&self) -> Option<&str> {
         self.email.as_deref()
     }
 
-    /// The key that the token is bound to.
+    /// Returns the thumbprint of the key that the token is bound to.
     #[must_use]
     pub const fn binding(&self) -> Option<&JwkThumbprint> {
         self.binding.as_ref()
     }
 
-    /// The key that it names.
+    /// Returns the `kid` of the token.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
 }
 
-/// What comes with a token to show that its bearer is the one to whom it was given.
+/// The caller's evidence that the token was issued to the caller.
 #[derive(Clone, Copy, Debug)]
 pub enum Possession<'a> {
-    /// Nothing: the token is a bearer token.
+    /// No proof: the token is used as a bearer token.
     None,
-    /// A good proof for this request.
+    /// A verified proof for this request.
     Proved(&'a Proof),
-    /// It does not matter, because the token is given up: whoever found it may do that.
+    /// Not needed, because the token is only revoked: anyone who found it may do that.
     Waived,
 }
 
 impl Possession<'_> {
     /// Checks a token against its binding (`cnf.jkt`, RFC 7800 and RFC 9449 section 7.1).
     ///
-    /// A bound token without its key's proof is worth nothing, whatever else is right about it. A proof for the API names
-    /// the token (`ath`); one for an exchange may come with a token that is not bound, and then binds the new one.
-    fn check(self, verified: &Verified, proof_rule: ProofRule) -> Result<(), Refusal> {
+    /// A bound token without a proof of its key is refused, even if everything else is valid. A proof for the API names
+    /// the token (`ath`). A proof for an exchange may come with an unbound token, and then binds the new token.
+    fn check(self, verified: &VerifiedToken, proof_rule: ProofRule) -> Result<(), Refusal> {
         let is_exchange = verified.purpose == Purpose::Exchange;
         match (self, verified.binding.as_ref()) {
             (Self::Waived, _) => Ok(()),
@@ -124,38 +126,38 @@ impl Possession<'_> {
     }
 }
 
-/// Verifies `token` for `purpose` at `now`. The steps, and what each can refuse:
+/// Verifies `token` for `purpose` at `now`. The steps, and the refusals of each:
 ///
 /// 1. compact form: size, three segments, canonical base64url ([`Refusal::TooLong`], [`Refusal::NotCompact`],
 ///    [`Refusal::HeaderTooLong`], [`Refusal::BadEncoding`])
 /// 2. header: a JSON object, a known `alg`, a well-formed `kid` ([`Refusal::BadHeader`],
 ///    [`Refusal::UnknownAlgorithm`], [`Refusal::BadKeyId`])
-/// 3. claims: a JSON object, of which only `iss` is looked at, and only to choose an issuer
+/// 3. claims: a JSON object, of which only `iss` is read, and only to choose an issuer
 ///    ([`Refusal::BadClaims`], [`Refusal::UnknownIssuer`], [`Refusal::WrongUse`])
 /// 4. the header against the issuer: members, `typ` ([`Refusal::UnexpectedHeaderMember`], [`Refusal::WrongType`])
 /// 5. the key that `kid` names, and its one algorithm ([`Refusal::KeysUnavailable`], [`Refusal::UnknownKey`],
 ///    [`Refusal::MissingKeyId`], [`Refusal::WrongAlgorithm`])
 /// 6. the signature ([`Refusal::BadSignature`])
-/// 7. the claims: times, audience, subject, id, narrowing (every other [`Refusal`], but those of step 8)
-/// 8. the binding against `possession` ([`SignedToken::held_with`])
+/// 7. the claims: times, audience, subject, id, restrictions (all other refusals, except those of step 8)
+/// 8. the binding against `possession` ([`SignedToken::verify_possession`])
 ///
-/// Nothing of the token is believed before step 6, and nothing in it can choose an algorithm, a key from outside
-/// the configuration, or a way around a step.
+/// Nothing in the token is trusted before step 6. Nothing in it can choose an algorithm, bring a key from outside the
+/// configuration, or skip a step.
 ///
 /// # Errors
-/// The first [`Refusal`]. Callers answer all of them alike and log [`Refusal::as_str`].
+/// The first [`Refusal`], whose word ([`Refusal::as_str`]) goes to the log.
 pub fn verify(
     token: &str,
     issuers: &[Issuer],
     purpose: Purpose,
     possession: Possession<'_>,
     now: UnixSeconds,
-) -> Result<Verified, Refusal> {
-    verify_signed(token, issuers, purpose, now)?.held_with(possession)
+) -> Result<VerifiedToken, Refusal> {
+    verify_signed(token, issuers, purpose, now)?.verify_possession(possession)
 }
 
-/// Steps 1 to 7 of [`verify`], for a caller that reads a proof of possession only beside a good token: a proof's key is
-/// the sender's own choice, and reading it costs a signature.
+/// Runs steps 1 to 7 of [`verify`]. For callers that verify a proof of possession only after the token: anybody can
+/// sign a valid proof with a key of their own, and verifying it costs a signature.
 ///
 /// # Errors
 /// The first [`Refusal`].
@@ -173,16 +175,16 @@ pub fn verify_signed(
     let claims = Claims::parse(&compact.claims)?;
     let name = claims.unverified_issuer().ok_or(Refusal::UnknownIssuer)?;
     let issuer = issuers.iter().find(|issuer| issuer.name == name).ok_or(Refusal::UnknownIssuer)?;
-    if !issuer.serves(purpose) {
+    if !issuer.is_accepted_for(purpose) {
         return Err(Refusal::WrongUse);
     }
     // 4
     header.check(issuer)?;
     // 5
-    let keys = issuer.keys.current(now)?;
+    let keys = issuer.keys.usable_keys(now)?;
     let key = keys.find(header.kid()).inspect_err(|_| {
-        // As much work as for a key that is there: the time of the answer does not tell which names exist.
-        if let Some(decoy) = keys.of_algorithm(header.algorithm) {
+        // Do as much work as for a known `kid`, so that the response time does not reveal which `kid`s exist.
+        if let Some(decoy) = keys.find_by_algorithm(header.algorithm) {
             let _ = black_box(verify_signature(&decoy.verifying, compact.signing_input, &compact.signature));
         }
     })?;
@@ -192,8 +194,8 @@ pub fn verify_signed(
     // 6
     verify_signature(&key.verifying, compact.signing_input, &compact.signature).map_err(|_| Refusal::BadSignature)?;
     // 7
-    let Checked { grant, times, subject, email, binding } = claims.check(issuer, now)?;
-    let verified = Verified {
+    let CheckedClaims { grant, times, subject, email, binding } = claims.check(issuer, now)?;
+    let verified = VerifiedToken {
         grant,
         issuer: issuer.name.clone(),
         subject,
@@ -210,10 +212,11 @@ pub fn verify_signed(
     Ok(SignedToken { verified, proof_rule: issuer.proof })
 }
 
-/// The keys at a URL that `token` names one of, and that one's `kid`: what to have before [`verify`] is asked. Nothing of
-/// the token is believed; a token that is refused in any case names none.
+/// Returns the remote key set and the `kid` that `token` needs, so that the caller can fetch them before [`verify`].
+/// Nothing in the token is trusted. Returns `None` if the issuer's keys are not at a URL, and for a token that [`verify`]
+/// refuses before step 5.
 #[must_use]
-pub fn remote_keys_of<'a>(
+pub fn find_remote_keys<'a>(
     token: &str,
     issuers: &'a [Issuer],
     purpose: Purpose,
@@ -222,7 +225,7 @@ pub fn remote_keys_of<'a>(
     let header = Header::parse(&compact.header).ok()?;
     let claims = Claims::parse(&compact.claims).ok()?;
     let name = claims.unverified_issuer()?;
-    let issuer = issuers.iter().find(|issuer| issuer.name == name && issuer.serves(purpose))?;
+    let issuer = issuers.iter().find(|issuer| issuer.name == name && issuer.is_accepted_for(purpose))?;
     header.check(issuer).ok()?;
     Some((issuer.remote_keys()?, header.kid().map(str::to_owned)))
 }

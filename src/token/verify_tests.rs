@@ -163,10 +163,10 @@ fn without_its_issuers_keys_a_token_is_neither_good_nor_bad() {
     fixture.header["alg"] = json!("ES256");
     assert_eq!(fixture.verify().err(), Some(Refusal::KeysUnavailable));
     let issuers = fixture.issuers();
-    let (keys, kid) = remote_keys_of(&fixture.token(), &issuers, Purpose::Access).unwrap();
+    let (keys, kid) = find_remote_keys(&fixture.token(), &issuers, Purpose::Access).unwrap();
     assert_eq!((keys.url(), kid.as_deref()), ("https://issuer.example/keys", Some("k1")));
-    assert!(remote_keys_of(&fixture.token(), &issuers, Purpose::Admin).is_none());
-    assert!(remote_keys_of("a.b.c", &issuers, Purpose::Access).is_none());
+    assert!(find_remote_keys(&fixture.token(), &issuers, Purpose::Admin).is_none());
+    assert!(find_remote_keys("a.b.c", &issuers, Purpose::Access).is_none());
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn a_grant_allows_the_scopes_of_its_token_and_no_other() {
     let mut fixture = Fixture::new();
     fixture.claims["vk"] = json!({"scope": ["read", "files"]});
     let grant = fixture.verify().unwrap().grant;
-    let allowed: Vec<bool> = Scope::ALL.iter().map(|scope| grant.allows(*scope)).collect();
+    let allowed: Vec<bool> = Scope::ALL.iter().map(|scope| grant.has_scope(*scope)).collect();
     assert_eq!(allowed, [false, true, false, true]);
 }
 

@@ -30,8 +30,8 @@ fn check(data: &[u8]) {
         assert!(form.get("audience").is_none_or(|audience| audience == URL));
         assert!(form.get("actor_token").is_none());
         let words = |name: &str| form.get(name).map(|text| text.split(' ').count());
-        assert_eq!(request.wanted.scopes.as_ref().map(Vec::len), words("scope"));
-        assert_eq!(request.wanted.models.as_ref().map(Vec::len), words("models"));
+        assert_eq!(request.restrictions.scopes.as_ref().map(Vec::len), words("scope"));
+        assert_eq!(request.restrictions.models.as_ref().map(Vec::len), words("models"));
     }
     if let Ok(token) = parse_revocation(&form) {
         assert!(token.bytes().all(|byte| byte.is_ascii_graphic()));

@@ -62,8 +62,8 @@ fn check_issuers(issuers: &[Issuer], value: &Value) {
         let is_symmetric = algorithms[0].is_symmetric();
         assert!(algorithms.iter().all(|algorithm| algorithm.is_symmetric() == is_symmetric));
         assert_eq!(is_symmetric, value["keys"].get("secret").is_some());
-        assert!(Purpose::ALL.iter().any(|purpose| issuer.serves(*purpose)));
-        assert!(!(issuer.serves(Purpose::Attest) && issuer.serves(Purpose::Access)));
+        assert!(Purpose::ALL.iter().any(|purpose| issuer.is_accepted_for(*purpose)));
+        assert!(!(issuer.is_accepted_for(Purpose::Attest) && issuer.is_accepted_for(Purpose::Access)));
         for url in [Some(issuer.name()), issuer.remote_keys().map(|remote| remote.url())].into_iter().flatten() {
             let url = url::Url::parse(url).expect("a URL");
             assert!(url.scheme() == "https" || (url.scheme() == "http" && issuer.is_loopback()), "{url}");

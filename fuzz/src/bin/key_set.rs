@@ -55,7 +55,7 @@ fn check(data: &[u8]) {
     let text = json::text(data, &BASES);
     let set = parse_strict(&text, KEY_SET_MAX_DEPTH);
     let issuer = remote_issuer();
-    let is_taken = issuer.remote_keys().unwrap().take(&text, UnixMillis(0));
+    let is_taken = issuer.remote_keys().unwrap().replace_keys(&text, UnixMillis(0));
     let Ok(set) = set else {
         assert!(!is_taken);
         return;

@@ -61,8 +61,8 @@ fn check(data: &[u8]) {
     assert_eq!((url.origin().ascii_serialization().as_str(), url.path()), (TARGET.origin, TARGET.path));
     assert!((NOW - 300..=NOW + 60).contains(&claims["iat"].as_i64().unwrap()));
     assert!(!claims["jti"].as_str().unwrap().is_empty());
-    assert_eq!(proof.ends_at().0, claims["iat"].as_i64().unwrap() + 301);
-    assert!(verify(&text, proof.ends_at().0).is_none(), "the proof is still valid when its id expires");
+    assert_eq!(proof.expires_at().0, claims["iat"].as_i64().unwrap() + 301);
+    assert!(verify(&text, proof.expires_at().0).is_none(), "the proof is still valid when its id expires");
     // Change the last character of the signature.
     let twin =
         text.strip_suffix('A').map_or_else(|| format!("{}A", &text[..text.len() - 1]), |rest| format!("{rest}Q"));

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use valetkey::token::{Possession, Purpose, remote_keys_of, verify};
+use valetkey::token::{Possession, Purpose, find_remote_keys, verify};
 use valetkey::types::time::UnixSeconds;
 use valetkey_fuzz::tokens::{ISSUERS, KEYS, NOW, good_claims, good_header, sign};
 
@@ -30,7 +30,7 @@ fn check(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     // An ES256 signature has a second form that verifies as well (see `verify_signature`). Mutations do not find it.
     assert_eq!(is_accepted(&text), SIGNED.iter().any(|signed| *signed == text), "{text}");
-    assert!(remote_keys_of(&text, &ISSUERS, Purpose::Access).is_none(), "no issuer here has keys at a URL");
+    assert!(find_remote_keys(&text, &ISSUERS, Purpose::Access).is_none(), "no issuer here has keys at a URL");
     // A signed token with one segment replaced is not accepted either.
     for (token, at) in SIGNED.iter().zip([0, 1, 2, 0, 1]) {
         let mut segments: Vec<&str> = token.split('.').collect();

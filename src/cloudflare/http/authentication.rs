@@ -5,7 +5,9 @@ use crate::cloudflare::http::key_sets;
 use crate::cloudflare::runtime::deployment::with_tokens;
 use crate::constants::PROVIDER_RETRY_SECS;
 use crate::messages::ProofUse;
-use crate::token::{self, BadProof, Grant, Possession, Proof, ProofTarget, Purpose, Refusal, SignedToken, Verified};
+use crate::token::{
+    self, BadProof, Grant, Possession, Proof, ProofTarget, Purpose, Refusal, SignedToken, VerifiedToken,
+};
 use crate::wire::headers::{self, Credentials};
 use crate::wire::rejection::{Challenge, Code, Rejection};
 
@@ -43,7 +45,7 @@ pub async fn verify_token(call: &Call<'_>) -> Result<Grant, Rejection> {
     let bad_proof = |bad: BadProof| Rejection::new(Code::InvalidToken, bad.as_str()).challenge(Challenge::NewProof);
     let proof = is_bound.then(|| read_proof(call).map_err(bad_proof)).transpose()?;
     let possession = proof.as_ref().map_or(Possession::None, Possession::Proved);
-    let verified = signed.held_with(possession).map_err(|refusal| refused(call, refusal))?;
+    let verified = signed.verify_possession(possession).map_err(|refusal| refused(call, refusal))?;
     if is_new {
         with_tokens(|tokens| tokens.insert(text, &verified));
     }
@@ -62,7 +64,7 @@ pub async fn verify_token(call: &Call<'_>) -> Result<Grant, Rejection> {
 /// Verifies a token that this isolate does not remember, with its issuer's keys: all but its possession.
 pub async fn verify_signed(call: &Call<'_>, text: &str, purpose: Purpose) -> Result<SignedToken, Refusal> {
     let issuers = &call.deployment.config.issuers;
-    if let Some((keys, kid)) = token::remote_keys_of(text, issuers, purpose) {
+    if let Some((keys, kid)) = token::find_remote_keys(text, issuers, purpose) {
         key_sets::have(call, keys, kid).await;
     }
     token::verify_signed(text, issuers, purpose, call.now.seconds())
@@ -74,8 +76,8 @@ pub async fn verify_new(
     text: &str,
     purpose: Purpose,
     possession: Possession<'_>,
-) -> Result<Verified, Refusal> {
-    verify_signed(call, text, purpose).await?.held_with(possession)
+) -> Result<VerifiedToken, Refusal> {
+    verify_signed(call, text, purpose).await?.verify_possession(possession)
 }
 
 /// The proof of possession of this request. There can be none without `PUBLIC_URL`, which it must name.
@@ -87,7 +89,7 @@ pub fn read_proof(call: &Call<'_>) -> Result<Proof, BadProof> {
 
 /// The use of a proof by this request.
 pub fn proof_use(call: &Call<'_>, proof: &Proof) -> ProofUse {
-    ProofUse { id: proof.id().to_owned(), request: call.request_id.clone(), ends_at: proof.ends_at() }
+    ProofUse { id: proof.id().to_owned(), request: call.request_id.clone(), ends_at: proof.expires_at() }
 }
 
 /// What is wrong with an attestation.
@@ -119,7 +121,7 @@ impl BadAttestation {
 /// every phone, it says that the app is genuine and not who uses it, so that it is never enough alone.
 pub async fn check_attestation(call: &Call<'_>) -> Result<(), BadAttestation> {
     let issuers = &call.deployment.config.issuers;
-    if !issuers.iter().any(|issuer| issuer.serves(Purpose::Attest)) {
+    if !issuers.iter().any(|issuer| issuer.is_accepted_for(Purpose::Attest)) {
         return Ok(());
     }
     let text = call.head.attestation.as_deref().ok_or(BadAttestation::Missing)?;

@@ -8,8 +8,8 @@ use wasm_bindgen::prelude::*;
 use crate::cloudflare::http::context::Call;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform;
-use crate::constants::{KEY_SET_FETCH_MILLIS, KEY_SET_FRESH_MILLIS, KEY_SET_POLL_MILLIS, KEY_SET_MAX_BYTES};
-use crate::token::{Need, RemoteKeys};
+use crate::constants::{KEY_SET_FETCH_MILLIS, KEY_SET_FRESH_MILLIS, KEY_SET_MAX_BYTES, KEY_SET_POLL_MILLIS};
+use crate::token::{FetchDecision, RemoteKeys};
 use crate::types::time::UnixMillis;
 use crate::vendor::request::USER_AGENT;
 
@@ -37,15 +37,15 @@ pub async fn have(call: &Call<'_>, keys: &Arc<RemoteKeys>, kid: Option<String>) 
     let give_up = call.now.plus_millis(KEY_SET_FETCH_MILLIS);
     loop {
         let now = platform::now();
-        match keys.need(kid.as_deref(), now) {
+        match keys.decide_fetch(kid.as_deref(), now) {
             // Apart from this request, whose client may leave: others wait for these keys as well.
-            Need::Fetch => {
-                keys.begin(now);
+            FetchDecision::Fetch => {
+                keys.start_fetch(now);
                 call.context.wait_until(load(Arc::clone(keys), kid.clone(), now));
             }
             // Another request's promise is not ours to wait for: the platform ends it with its request.
-            Need::Wait if now < give_up => platform::sleep(KEY_SET_POLL_MILLIS).await,
-            Need::Wait | Need::Nothing => return,
+            FetchDecision::Wait if now < give_up => platform::sleep(KEY_SET_POLL_MILLIS).await,
+            FetchDecision::Wait | FetchDecision::Proceed => return,
         }
     }
 }
@@ -54,14 +54,14 @@ async fn load(keys: Arc<RemoteKeys>, kid: Option<String>, now: UnixMillis) {
     if keys.is_stale(now)
         && let Some((bytes, fresh_at)) = kept(keys.url()).await
         && now.millis_since(fresh_at) < KEY_SET_FRESH_MILLIS
-        && keys.take(&bytes, fresh_at.min(now))
-        && keys.has(kid.as_deref())
+        && keys.replace_keys(&bytes, fresh_at.min(now))
+        && keys.has_key(kid.as_deref())
     {
-        return keys.end();
+        return keys.finish_fetch();
     }
     let bytes = fetch(keys.url()).await;
-    let is_good = bytes.as_ref().is_some_and(|bytes| keys.take(bytes, now));
-    keys.end();
+    let is_good = bytes.as_ref().is_some_and(|bytes| keys.replace_keys(bytes, now));
+    keys.finish_fetch();
     match bytes {
         Some(bytes) if is_good => {
             let seconds = u32::try_from(UnixMillis(KEY_SET_FRESH_MILLIS).seconds().0).unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::config::{LogLevel, Problem};
 use crate::constants::{ACK_TIMEOUT_MILLIS, MISCONFIGURED_RETRY_SECS, OTHER_BODY_MAX_BYTES};
 use crate::messages::DispatcherRequest;
-use crate::oauth::{self, Refused};
+use crate::oauth::{self, OAuthRefusal};
 use crate::parse::url::is_loopback_host;
 use crate::types::ids::RequestId;
 use crate::types::time::UnixMillis;
@@ -204,8 +204,8 @@ fn published(route: &PublicRoute, deployment: &Deployment) -> Option<Response> {
     let config = &deployment.config;
     let (keys, public_url) = (config.signing_keys.as_ref()?, config.public_url.as_ref()?);
     let document = match route {
-        PublicRoute::KeySet => keys.published().clone(),
-        PublicRoute::ServerMetadata => oauth::metadata(public_url),
+        PublicRoute::KeySet => keys.public_key_set().clone(),
+        PublicRoute::ServerMetadata => oauth::server_metadata(public_url),
         _ => return None,
     };
     Some(Response { cache_control: response::PUBLIC_CACHE, ..Response::json(200, &document) })
@@ -226,7 +226,7 @@ fn refuse(rejection: Rejection, request_id: &RequestId, trace: &mut Trace) -> Re
     Response::rejection(&rejection, request_id)
 }
 
-fn refuse_token(refused: &Refused, trace: &mut Trace) -> Response {
+fn refuse_token(refused: &OAuthRefusal, trace: &mut Trace) -> Response {
     let wire = refused.error.wire();
     trace.refused = Some((wire.error, refused.reason));
     Response { retry_after_secs: refused.retry_after_secs, ..Response::json_text(wire.status, refused.body()) }
@@ -238,7 +238,7 @@ async fn authorized(call: &Call<'_>, route: &UserRoute, trace: &mut Trace) -> Re
     let grant = authentication::verify_token(call).await?;
     trace.subject = Some(grant.user.log_pseudonym().to_owned());
     // 6
-    if !grant.allows(route.scope()) {
+    if !grant.has_scope(route.scope()) {
         return Err(call.unauthorized(Code::InsufficientPermissions, "scope"));
     }
     let answer = match route {

@@ -14,7 +14,7 @@ use crate::constants::{
 };
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply, LedgerRequest, Revocation};
 use crate::oauth::GUEST_ISSUER;
-use crate::token::{AdminRight, Issuer, Possession, Purpose, Verified, is_plain_text};
+use crate::token::{AdminRight, Issuer, Possession, Purpose, VerifiedToken, is_plain_text};
 use crate::types::ids::UserKey;
 use crate::types::time::UnixSeconds;
 use crate::wire::headers::{self, Credentials};
@@ -77,7 +77,7 @@ impl Wanted {
         // Users are of the issuer that their tokens came from at first: never of this deployment.
         let has_users = |issuer: &&Issuer| {
             !issuer.is_own()
-                && [Purpose::Access, Purpose::Exchange, Purpose::Admin].iter().any(|use_| issuer.serves(*use_))
+                && [Purpose::Access, Purpose::Exchange, Purpose::Admin].iter().any(|use_| issuer.is_accepted_for(*use_))
         };
         let mut names = call.deployment.config.issuers.iter().filter(has_users).map(Issuer::name);
         let mut is_known = |name: &str| name == GUEST_ISSUER || names.any(|known| known == name);
@@ -91,7 +91,7 @@ impl Wanted {
 }
 
 /// An operator's token ends like a user's, and at once: 401, or 503 where nobody can tell.
-async fn check_not_revoked(call: &Call<'_>, verified: &Verified) -> Result<(), Rejection> {
+async fn check_not_revoked(call: &Call<'_>, verified: &VerifiedToken) -> Result<(), Rejection> {
     let revoked = || Rejection::new(Code::InvalidToken, "revoked");
     let everybody =
         revoked_by_now(call.env, call.now).await.map_err(|_| limiter_unavailable("dispatcher_unavailable"))?;

@@ -14,14 +14,15 @@ use crate::constants::{
 };
 use crate::messages::{LedgerRefusal, LedgerReply, LedgerRequest, Revocation};
 use crate::oauth::{
-    ACCESS_TOKEN_TYPE, Form, Issued, OAuthError, Refused, SECRET_REFUSED, SubjectToken, TokenRequest, Wanted,
-    check_guest, guest, is_form, issue, parse_revocation, turnstile_form,
+    ACCESS_TOKEN_TYPE, Form, IssuedToken, OAuthError, OAuthRefusal, RequestedRestrictions, SubjectToken,
+    TURNSTILE_SECRET_REFUSED, TokenRequest, check_siteverify_response, is_form, issue_for_subject, issue_to_new_guest,
+    parse_revocation, siteverify_form,
 };
-use crate::token::{Possession, Proof, Purpose, Refusal, SigningKeys, Verified};
+use crate::token::{Possession, Proof, Purpose, Refusal, SigningKeys, VerifiedToken};
 use crate::types::ids::{GuestId, TokenId};
 
 /// What a refusal of the platform or of a Ledger is here.
-const UNAVAILABLE: Refused = Refused::new(OAuthError::Unavailable, "limiter_unavailable").retry_after(1);
+const UNAVAILABLE: OAuthRefusal = OAuthRefusal::new(OAuthError::Unavailable, "limiter_unavailable").retry_after(1);
 
 /// `POST /auth/token` (RFC 8693).
 ///
@@ -33,14 +34,14 @@ const UNAVAILABLE: Refused = Refused::new(OAuthError::Unavailable, "limiter_unav
 ///
 /// A guest has no token: steps 3 and 4 come before Turnstile is asked (2), whose token counts once. No token is
 /// returned before all of it.
-pub async fn token(call: &Call<'_>) -> Result<Response, Refused> {
+pub async fn token(call: &Call<'_>) -> Result<Response, OAuthRefusal> {
     let config = &call.deployment.config;
     let (Some(keys), Some(public_url)) = (&config.signing_keys, &config.public_url) else { return Err(UNAVAILABLE) };
     // 1
     let request = TokenRequest::parse(&read_form(call).await?, public_url)?;
     let issued = match request.subject {
-        SubjectToken::Jwt(text) => exchange(call, keys, text.expose(), &request.wanted).await?,
-        SubjectToken::Turnstile(text) => issue_to_guest(call, keys, text.expose(), &request.wanted).await?,
+        SubjectToken::Jwt(text) => exchange(call, keys, text.expose(), &request.restrictions).await?,
+        SubjectToken::Turnstile(text) => issue_to_guest(call, keys, text.expose(), &request.restrictions).await?,
     };
     Ok(Response::json(
         200,
@@ -52,58 +53,66 @@ pub async fn token(call: &Call<'_>) -> Result<Response, Refused> {
     ))
 }
 
-async fn exchange(call: &Call<'_>, keys: &SigningKeys, text: &str, wanted: &Wanted) -> Result<Issued, Refused> {
+async fn exchange(
+    call: &Call<'_>,
+    keys: &SigningKeys,
+    text: &str,
+    wanted: &RequestedRestrictions,
+) -> Result<IssuedToken, OAuthRefusal> {
     // 2
     authentication::check_attestation(call).await.map_err(|bad| match bad {
         BadAttestation::Unavailable => unavailable(bad.as_str()),
-        _ => Refused::new(OAuthError::InvalidClient, bad.as_str()),
+        _ => OAuthRefusal::new(OAuthError::InvalidClient, bad.as_str()),
     })?;
     let signed = authentication::verify_signed(call, text, Purpose::Exchange).await.map_err(refuse_subject)?;
     // 3
     let proof = read_proof_if_sent(call)?;
     let proof = proof.as_ref();
-    let subject = signed.held_with(proof.map_or(Possession::None, Possession::Proved)).map_err(refuse_subject)?;
+    let subject =
+        signed.verify_possession(proof.map_or(Possession::None, Possession::Proved)).map_err(refuse_subject)?;
     call.subject.replace(Some(subject.grant.user.log_pseudonym().to_owned()));
     // 4
     let id = TokenId::new(call.now, platform::random());
     let lifetime = call.deployment.config.token_lifetime_secs;
-    let issued = issue(&subject, wanted, proof, keys, lifetime, &id, call.now.seconds())?;
+    let issued = issue_for_subject(&subject, wanted, proof, keys, lifetime, &id, call.now.seconds())?;
     // 5
     admit(call, &subject, proof).await?;
     Ok(issued)
 }
 
 /// The request's proof of possession; none where it has no `DPoP` header.
-fn read_proof_if_sent(call: &Call<'_>) -> Result<Option<Proof>, Refused> {
+fn read_proof_if_sent(call: &Call<'_>) -> Result<Option<Proof>, OAuthRefusal> {
     let proof = call.head.proof.is_some().then(|| authentication::read_proof(call)).transpose();
-    proof.map_err(|bad| Refused::new(OAuthError::InvalidProof, bad.as_str()))
+    proof.map_err(|bad| OAuthRefusal::new(OAuthError::InvalidProof, bad.as_str()))
 }
 
-fn refuse_subject(refusal: Refusal) -> Refused {
+fn refuse_subject(refusal: Refusal) -> OAuthRefusal {
     match refusal {
         Refusal::KeysUnavailable => unavailable(refusal.as_str()),
         Refusal::ProofRequired | Refusal::BoundTokenWithoutProof | Refusal::ProofOfAnotherKey => {
-            Refused::new(OAuthError::InvalidProof, refusal.as_str())
+            OAuthRefusal::new(OAuthError::InvalidProof, refusal.as_str())
         }
-        _ => Refused::new(OAuthError::InvalidRequest, refusal.as_str()),
+        _ => OAuthRefusal::new(OAuthError::InvalidRequest, refusal.as_str()),
     }
 }
 
-async fn admit(call: &Call<'_>, subject: &Verified, proof: Option<&Proof>) -> Result<(), Refused> {
+async fn admit(call: &Call<'_>, subject: &VerifiedToken, proof: Option<&Proof>) -> Result<(), OAuthRefusal> {
     let plan = call.deployment.config.policy.limits_for(&subject.grant).map_err(|_| UNAVAILABLE)?;
     // As it is now: a new token would not be among those that were revoked with the old one.
     let revoked_by = revoked_by_now(call.env, call.now).await.map_err(|PlatformError| UNAVAILABLE)?;
     if revoked_by >= Some(subject.grant.issued_at) {
-        return Err(Refused::new(OAuthError::InvalidRequest, "revoked"));
+        return Err(OAuthRefusal::new(OAuthError::InvalidRequest, "revoked"));
     }
     let proof = proof.map(|proof| authentication::proof_use(call, proof));
     let reply = check(call.env, &subject.grant, Some(plan.requests_per_minute), proof).await;
     match reply.map_err(|_| UNAVAILABLE)? {
         LedgerReply::Done => Ok(()),
-        LedgerReply::Refused(LedgerRefusal::Revoked) => Err(Refused::new(OAuthError::InvalidRequest, "revoked")),
-        LedgerReply::Refused(LedgerRefusal::ProofUsed) => Err(Refused::new(OAuthError::InvalidProof, "proof_used")),
+        LedgerReply::Refused(LedgerRefusal::Revoked) => Err(OAuthRefusal::new(OAuthError::InvalidRequest, "revoked")),
+        LedgerReply::Refused(LedgerRefusal::ProofUsed) => {
+            Err(OAuthRefusal::new(OAuthError::InvalidProof, "proof_used"))
+        }
         LedgerReply::Refused(LedgerRefusal::RateLimited { retry_after_secs }) => {
-            Err(Refused::new(OAuthError::TooManyRequests, "rate").retry_after(retry_after_secs))
+            Err(OAuthRefusal::new(OAuthError::TooManyRequests, "rate").retry_after(retry_after_secs))
         }
         _ => Err(UNAVAILABLE),
     }
@@ -111,21 +120,28 @@ async fn admit(call: &Call<'_>, subject: &Verified, proof: Option<&Proof>) -> Re
 
 /// A guest: somebody whom Turnstile takes for a person, on one of our pages. The token counts once, at Turnstile, so that a
 /// proof beside it needs no memory of its own.
-async fn issue_to_guest(call: &Call<'_>, keys: &SigningKeys, text: &str, wanted: &Wanted) -> Result<Issued, Refused> {
+async fn issue_to_guest(
+    call: &Call<'_>,
+    keys: &SigningKeys,
+    text: &str,
+    wanted: &RequestedRestrictions,
+) -> Result<IssuedToken, OAuthRefusal> {
     let config = &call.deployment.config;
-    let turnstile = config.turnstile.as_ref().ok_or(Refused::new(OAuthError::InvalidRequest, "guests_off"))?;
+    let turnstile = config.turnstile.as_ref().ok_or(OAuthRefusal::new(OAuthError::InvalidRequest, "guests_off"))?;
     // 3
     let proof = read_proof_if_sent(call)?;
     // 4
     let (name, id) = (GuestId::new(call.now, platform::random()), TokenId::new(call.now, platform::random()));
-    let issued = guest(&name, wanted, proof.as_ref(), keys, config.token_lifetime_secs, &id, call.now.seconds())?;
+    let issued =
+        issue_to_new_guest(&name, wanted, proof.as_ref(), keys, config.token_lifetime_secs, &id, call.now.seconds())?;
     // 2
-    let form = turnstile_form(turnstile, text);
+    let form = siteverify_form(turnstile, text);
     let answer =
-        platform::post_form(turnstile.url.as_str(), &form, TURNSTILE_TIMEOUT_MILLIS, TURNSTILE_RESPONSE_MAX_BYTES).await;
-    check_guest(turnstile, &answer.ok_or(unavailable("turnstile_silent"))?).inspect_err(|refused| {
-        if refused.reason == SECRET_REFUSED {
-            log::alert(SECRET_REFUSED);
+        platform::post_form(turnstile.url.as_str(), &form, TURNSTILE_TIMEOUT_MILLIS, TURNSTILE_RESPONSE_MAX_BYTES)
+            .await;
+    check_siteverify_response(turnstile, &answer.ok_or(unavailable("turnstile_silent"))?).inspect_err(|refused| {
+        if refused.reason == TURNSTILE_SECRET_REFUSED {
+            log::alert(TURNSTILE_SECRET_REFUSED);
         }
     })?;
     Ok(issued)
@@ -134,7 +150,7 @@ async fn issue_to_guest(call: &Call<'_>, keys: &SigningKeys, text: &str, wanted:
 /// `POST /auth/revoke` (RFC 7009): its holder gives a token up. One that is refused anyway is as good as revoked: 200.
 ///
 /// 1 the form 413, 415, 400 · 2 a good token without a `jti` 400 · 3 the user's Ledger 503.
-pub async fn revoke(call: &Call<'_>) -> Result<Response, Refused> {
+pub async fn revoke(call: &Call<'_>) -> Result<Response, OAuthRefusal> {
     // 1
     let form = read_form(call).await?;
     let text = parse_revocation(&form)?;
@@ -151,7 +167,7 @@ pub async fn revoke(call: &Call<'_>) -> Result<Response, Refused> {
     };
     let grant = verified.grant;
     call.subject.replace(Some(grant.user.log_pseudonym().to_owned()));
-    let jti = grant.jti.ok_or(Refused::new(OAuthError::UnsupportedTokenType, "no_token_id"))?;
+    let jti = grant.jti.ok_or(OAuthRefusal::new(OAuthError::UnsupportedTokenType, "no_token_id"))?;
     // 3
     let revocation = Revocation::Token { jti, expires_at: grant.expires_at.millis() };
     match tell_ledger(call.env, &grant.user, LedgerRequest::Revoke(revocation)).await {
@@ -160,17 +176,17 @@ pub async fn revoke(call: &Call<'_>) -> Result<Response, Refused> {
     }
 }
 
-async fn read_form(call: &Call<'_>) -> Result<Form, Refused> {
+async fn read_form(call: &Call<'_>) -> Result<Form, OAuthRefusal> {
     if is_encoded(call) || !call.head.content_type.as_deref().is_some_and(is_form) {
-        return Err(Refused::new(OAuthError::NotAForm, "media_type"));
+        return Err(OAuthRefusal::new(OAuthError::NotAForm, "media_type"));
     }
     match platform::read_body(call.request, OTHER_BODY_MAX_BYTES).await {
         Ok(Some(body)) => Form::parse(&body),
-        Ok(None) => Err(Refused::new(OAuthError::BodyTooLarge, "body")),
-        Err(PlatformError) => Err(Refused::new(OAuthError::InvalidRequest, "body_unreadable")),
+        Ok(None) => Err(OAuthRefusal::new(OAuthError::BodyTooLarge, "body")),
+        Err(PlatformError) => Err(OAuthRefusal::new(OAuthError::InvalidRequest, "body_unreadable")),
     }
 }
 
-fn unavailable(reason: &'static str) -> Refused {
-    Refused::new(OAuthError::Unavailable, reason).retry_after(PROVIDER_RETRY_SECS)
+fn unavailable(reason: &'static str) -> OAuthRefusal {
+    OAuthRefusal::new(OAuthError::Unavailable, reason).retry_after(PROVIDER_RETRY_SECS)
 }

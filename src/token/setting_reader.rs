@@ -1,0 +1,122 @@
+//! Reads one JSON object of the configuration, and collects all problems instead of stopping at the first.
+//!
+//! A problem names the place and the rule, never the value: the value may be a secret in the wrong place.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+use strum::VariantNames;
+
+/// Reads the members of the object at `path`, and adds to the problems.
+pub(super) struct SettingReader<'a> {
+    path: String,
+    members: &'a Map<String, Value>,
+    problems: &'a mut Vec<String>,
+}
+
+impl<'a> SettingReader<'a> {
+    pub fn new(path: String, members: &'a Map<String, Value>, problems: &'a mut Vec<String>) -> Self {
+        Self { path, members, problems }
+    }
+
+    /// Adds the problem that `member` breaks `rule`.
+    pub fn add_problem(&mut self, member: &str, rule: &str) {
+        self.problems.push(format!("{}.{member} {rule}", self.path));
+    }
+
+    /// Returns the member's value, if it is present.
+    pub fn get(&self, member: &str) -> Option<&'a Value> {
+        self.members.get(member)
+    }
+
+    /// Returns the member's value, or adds a problem if it is missing.
+    pub fn require(&mut self, member: &str) -> Option<&'a Value> {
+        let value = self.get(member);
+        if value.is_none() {
+            self.add_problem(member, "is missing");
+        }
+        value
+    }
+
+    /// Adds a problem for each member that is not one of `known`. Shows its name only if it looks like a setting's
+    /// name.
+    pub fn refuse_unknown(&mut self, known: &[&str]) {
+        let members = self.members;
+        for name in members.keys().filter(|name| !known.contains(&name.as_str())) {
+            if is_plain_name(name) {
+                self.add_problem(name, "is not a setting");
+            } else {
+                self.problems.push(format!("{} has a member that is not a setting", self.path));
+            }
+        }
+    }
+
+    /// Reads an integer in `range`. Returns `default` if the member is missing, and `None` if it was refused.
+    pub fn read_integer(&mut self, member: &str, default: i64, range: RangeInclusive<i64>) -> Option<i64> {
+        let Some(value) = self.get(member) else { return Some(default) };
+        let number = value.as_i64().filter(|number| range.contains(number));
+        if number.is_none() {
+            self.add_problem(member, &format!("is not an integer from {} to {}", range.start(), range.end()));
+        }
+        number
+    }
+
+    /// Reads a string for which `good` returns true. Returns `default` if the member is missing, and `None` if it was
+    /// refused.
+    pub fn read_text(
+        &mut self,
+        member: &str,
+        default: &str,
+        rule: &str,
+        good: impl Fn(&str) -> bool,
+    ) -> Option<String> {
+        let Some(value) = self.get(member) else { return Some(default.to_owned()) };
+        let text = value.as_str().filter(|text| good(text)).map(str::to_owned);
+        if text.is_none() {
+            self.add_problem(member, rule);
+        }
+        text
+    }
+
+    /// Reads the name of a variant of `T`. Returns `default` if the member is missing, and `None` if it was refused.
+    pub fn read_choice<T: FromStr + VariantNames>(&mut self, member: &str, default: T) -> Option<T> {
+        let Some(value) = self.get(member) else { return Some(default) };
+        let choice = value.as_str().and_then(|text| text.parse().ok());
+        if choice.is_none() {
+            self.add_problem(member, &format!("is not one of {}", T::VARIANTS.join(", ")));
+        }
+        choice
+    }
+
+    /// Reads a list of different strings that `parse` accepts. Adds a problem for each other item, and then returns
+    /// `None`.
+    pub fn read_list<T>(
+        &mut self,
+        member: &str,
+        value: &Value,
+        rule: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let Some(items) = value.as_array() else {
+            self.add_problem(member, "is not a list of strings");
+            return None;
+        };
+        let (mut parsed, mut seen) = (Vec::new(), BTreeSet::new());
+        for (index, item) in items.iter().enumerate() {
+            let name = format!("{member}[{index}]");
+            match item.as_str().map(|text| (seen.insert(text), parse(text))) {
+                Some((true, Some(item))) => parsed.push(item),
+                Some((false, Some(_))) => self.add_problem(&name, "is there twice"),
+                _ => self.add_problem(&name, rule),
+            }
+        }
+        (parsed.len() == items.len()).then_some(parsed)
+    }
+}
+
+/// Returns whether `text` can be the name of a setting, so that it may be shown.
+fn is_plain_name(text: &str) -> bool {
+    text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
