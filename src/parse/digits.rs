@@ -1,8 +1,8 @@
-//! Whole numbers as others write them: digits alone, where `str::parse` would take a plus as well.
+//! Whole numbers in text: digits only. `str::parse` would also accept a plus sign.
 
 use std::str::FromStr;
 
-/// The number, or `None` where `text` has anything but digits, none at all, or too many.
+/// Parses a number. Returns `None` if `text` is empty, has anything but ASCII digits, or exceeds the type.
 #[must_use]
 pub fn parse_digits<T: FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()

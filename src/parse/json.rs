@@ -1,22 +1,22 @@
-//! JSON as attackers write it: refused where two parsers could read it differently.
+//! Strict JSON for untrusted input. Text that two parsers could read differently is refused.
 //!
-//! `serde_json` keeps the last of two equal members and lets a value nest 128 deep. A token or body that
-//! another parser on the way reads differently is how checks are bypassed (RFC 8725 section 2.4), so equal
-//! members, invalid UTF-8, trailing bytes and deep nesting are errors here.
+//! `serde_json` keeps the last of two equal members and allows 128 levels of nesting. If another parser on the way reads
+//! a token or body differently, checks can be bypassed (RFC 8725 section 2.4). Therefore equal members, invalid UTF-8,
+//! trailing bytes and deep nesting are errors here.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Why a text is not acceptable JSON. Never contains the text.
+/// The error for text that is not acceptable JSON. It never contains the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JsonProblem;
 
-/// Parses one JSON value that fills `bytes`, nested at most `max_depth` deep, with no member twice.
+/// Parses `bytes` as one JSON value with at most `max_depth` levels of nesting and no member twice.
 ///
 /// # Errors
-/// [`JsonProblem`] for anything else. Numbers that no `f64` holds are errors too.
+/// [`JsonProblem`] for anything else, including numbers outside the range of `f64`.
 pub fn parse_strict(bytes: &[u8], max_depth: usize) -> Result<Value, JsonProblem> {
     let text = std::str::from_utf8(bytes).map_err(|_| JsonProblem)?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -28,7 +28,7 @@ pub fn parse_strict(bytes: &[u8], max_depth: usize) -> Result<Value, JsonProblem
 /// Parses an object with [`parse_strict`].
 ///
 /// # Errors
-/// [`JsonProblem`] also when the value is not an object.
+/// [`JsonProblem`], also if the value is not an object.
 pub fn parse_strict_object(bytes: &[u8], max_depth: usize) -> Result<Map<String, Value>, JsonProblem> {
     match parse_strict(bytes, max_depth)? {
         Value::Object(object) => Ok(object),
@@ -36,6 +36,7 @@ pub fn parse_strict_object(bytes: &[u8], max_depth: usize) -> Result<Map<String,
     }
 }
 
+/// The visitor, and how many levels of nesting it still allows.
 #[derive(Clone, Copy)]
 struct Strict {
     depth_left: usize,
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_json_is_read_as_serde_json_reads_it() {
+    fn plain_json_is_parsed_as_by_serde_json() {
         for text in ["null", "true", "1", "-1", "18446744073709551615", "0.1", "\"é\\u0000\"", "[1,{\"a\":[]}]", " {} "]
         {
             assert_eq!(parse(text).unwrap(), serde_json::from_str::<Value>(text).unwrap(), "{text}");
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_asked_for_where_one_is_needed() {
+    fn only_an_object_is_an_object() {
         assert!(parse_strict_object(b"{}", 1).is_ok());
         assert_eq!(parse_strict_object(b"[]", 1), Err(JsonProblem));
     }

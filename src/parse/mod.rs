@@ -1,4 +1,4 @@
-//! Strict parsing of what callers send and operators configure.
+//! Strict parsers for what callers send and operators configure.
 
 pub mod digits;
 pub mod json;

@@ -1,13 +1,13 @@
-//! URLs that an operator configures: settings, issuers, key sets; and the rule for loopback hosts.
+//! URLs in settings, tokens and inputs, and the rule for loopback hosts.
 //!
-//! Plain http is good enough for a loopback host. Whatever is on one is for development and is refused as soon as the
-//! Worker is called by any other host name.
+//! Plain http is allowed on a loopback host only. A setting with such a host is for development: the Worker refuses it when
+//! it is itself called by another host name.
 
 use url::{Host, Url};
 
 use crate::constants::ISSUER_NAME_MAX_BYTES;
 
-/// An absolute URL without credentials, query or fragment, and without a slash at its end.
+/// An absolute URL without credentials, query, fragment or trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl {
     pub(crate) text: String,
@@ -19,7 +19,7 @@ impl BaseUrl {
     /// Parses an https URL, or an http one on a loopback host.
     ///
     /// # Errors
-    /// What is wrong, without the value.
+    /// The problem, without the value.
     pub fn try_new(text: &str) -> Result<Self, &'static str> {
         let (url, is_loopback) = parse_url(text)?;
         if url.query().is_some() || url.fragment().is_some() {
@@ -29,20 +29,20 @@ impl BaseUrl {
         Ok(Self { text, origin: url.origin().ascii_serialization(), is_loopback })
     }
 
-    /// The URL, without a slash at its end.
+    /// Returns the URL, without a trailing slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Scheme, host and port.
+    /// Returns scheme, host and port.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
     }
 }
 
-/// The URL of one resource of somebody else's: its last slash and its query are its own.
+/// The URL of one resource on another server. A trailing slash and a query are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceUrl {
     pub(crate) text: String,
@@ -53,7 +53,7 @@ impl ResourceUrl {
     /// Parses an https URL, or an http one on a loopback host.
     ///
     /// # Errors
-    /// What is wrong, without the value.
+    /// The problem, without the value.
     pub fn try_new(text: &str) -> Result<Self, &'static str> {
         let (url, is_loopback) = parse_url(text)?;
         if url.fragment().is_some() {
@@ -62,14 +62,14 @@ impl ResourceUrl {
         Ok(Self { text: url.into(), is_loopback })
     }
 
-    /// The URL.
+    /// Returns the URL.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 }
 
-/// What holds for every URL of a setting; and whether it is on a loopback host.
+/// Checks the rules for every URL in a setting. Returns the URL, and whether it is on a loopback host.
 fn parse_url(text: &str) -> Result<(Url, bool), &'static str> {
     let url = Url::parse(text).map_err(|_| "is not a URL")?;
     let is_loopback = is_loopback(&url.host().ok_or("has no host")?);
@@ -89,23 +89,27 @@ pub(crate) enum Query {
     Refused,
 }
 
-/// Whether the URL is on a loopback host; `None` where it is not https (http on a loopback host), or has a user, a
-/// password, a fragment, or a query that is not allowed (RFC 8414 section 2).
+/// Checks the URL of an issuer or a key set: https (http on a loopback host), without user, password or fragment, and
+/// without a query if that is refused (RFC 8414 section 2). Returns whether it is on a loopback host, or `None` if a rule
+/// is broken.
 pub(crate) fn parse_web_url(text: &str, query: Query) -> Option<bool> {
-    // Printable first: the URL parser drops white space and line ends in silence.
+    // Checked first, because the URL parser silently drops white space and line ends.
     if text.len() > ISSUER_NAME_MAX_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
     }
     let url = Url::parse(text).ok()?;
     let is_loopback = is_loopback(&url.host()?);
-    let scheme = text.starts_with("https://") || (is_loopback && text.starts_with("http://"));
+    let has_scheme = text.starts_with("https://") || (is_loopback && text.starts_with("http://"));
     let is_plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    let query = query == Query::Allowed || url.query().is_none();
-    (scheme && is_plain && query).then_some(is_loopback)
+    let is_query_allowed = query == Query::Allowed || url.query().is_none();
+    (has_scheme && is_plain && is_query_allowed).then_some(is_loopback)
 }
 
-/// `localhost` and the names below it (RFC 6761 section 6.3), with the root's dot or without; 127.0.0.0/8; `::1`; and
-/// 127.0.0.0/8 as IPv6 maps it (RFC 4291 section 2.5.5.2).
+/// Returns whether `host` is a loopback host:
+///
+/// - `localhost` and its subdomains (RFC 6761 section 6.3), with or without a trailing dot
+/// - 127.0.0.0/8, also as IPv4-mapped IPv6 (RFC 4291 section 2.5.5.2)
+/// - `::1`
 #[must_use]
 pub fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
     match host {
@@ -119,7 +123,7 @@ pub fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
     }
 }
 
-/// The same for the text of a host as it stands in a URL, an IPv6 address in its brackets.
+/// Returns whether a host as written in a URL is a loopback host. An IPv6 address has its brackets.
 #[must_use]
 pub fn is_loopback_host(host: &str) -> bool {
     Host::parse(host).is_ok_and(|host| is_loopback(&host))
@@ -130,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_url_of_a_resource_keeps_its_query_and_its_last_slash() {
+    fn a_resource_url_keeps_its_query_and_its_trailing_slash() {
         for url in ["https://hooks.example/a/", "https://hooks.example/a?token=x&y=", "http://[::1]:1/?a"] {
             assert_eq!(ResourceUrl::try_new(url).unwrap().as_str(), url);
         }
@@ -142,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn a_base_has_no_query_and_loses_its_last_slash() {
+    fn a_base_url_has_no_query_and_loses_its_trailing_slash() {
         assert_eq!(BaseUrl::try_new("https://vendor.example/v1/").unwrap().as_str(), "https://vendor.example/v1");
         assert!(BaseUrl::try_new("https://vendor.example/v1?x").is_err());
     }
 
     #[test]
-    fn this_machine_has_many_names() {
+    fn loopback_hosts_are_recognized_in_every_form() {
         for host in [
             "localhost",
             "LOCALHOST",
@@ -168,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn other_machines_do_not() {
+    fn other_hosts_are_not_loopback_hosts() {
         for host in [
             "",
             "localhost.example",

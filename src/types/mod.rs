@@ -7,4 +7,3 @@ pub mod model;
 pub mod prediction;
 pub mod secret;
 pub mod time;
-pub(crate) mod vocabulary;

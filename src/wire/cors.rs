@@ -1,4 +1,4 @@
-//! CORS for exact origins (contract 3): no wildcard, no credentials, nothing reflected that is not listed.
+//! CORS for exact origins (contract 3): no wildcard, no credentials, and no origin is echoed unless it is listed.
 
 /// Request headers that a page may send.
 pub const ALLOWED_HEADERS: &str =
@@ -8,22 +8,22 @@ pub const ALLOWED_METHODS: &str = "GET, HEAD, POST, DELETE, OPTIONS";
 /// Response headers that a page may read.
 pub const EXPOSED_HEADERS: &str = "X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, \
      Retry-After, Location, Idempotency-Replayed, Preference-Applied, WWW-Authenticate";
-/// How long a browser may keep a preflight's answer: Chromium's own limit.
+/// How long a browser may cache a preflight's response: Chromium's own maximum, two hours.
 pub const MAX_AGE_SECS: &str = "7200";
 
-/// What a request's `Origin` means.
+/// The verdict on a request's `Origin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OriginCheck<'a> {
-    /// No `Origin`: a mobile app or a server. Passes without CORS headers.
+    /// The request has no `Origin`: it comes from a mobile app or a server, and passes without CORS headers.
     None,
-    /// A listed origin, or our own.
+    /// The origin is listed, or is the Worker's own.
     Allowed(&'a str),
-    /// Anything else, `null` too.
+    /// Any other origin, including `null`.
     Refused,
 }
 
-/// Checks `origin` byte by byte against the list and our own origin: the one of `PUBLIC_URL`, or on a loopback
-/// host that of the request.
+/// Compares `origin`, byte for byte, with the allowed origins and the Worker's own: that of `PUBLIC_URL` and, on a loopback
+/// host, that of the request.
 #[must_use]
 pub fn check_origin<'a>(
     origin: Option<&'a str>,
@@ -33,8 +33,8 @@ pub fn check_origin<'a>(
     request_is_loopback: bool,
 ) -> OriginCheck<'a> {
     let Some(origin) = origin else { return OriginCheck::None };
-    let own = public_origin == Some(origin) || (request_is_loopback && origin == request_origin);
-    if own || allowed.iter().any(|listed| listed == origin) {
+    let is_own = public_origin == Some(origin) || (request_is_loopback && origin == request_origin);
+    if is_own || allowed.iter().any(|listed| listed == origin) {
         OriginCheck::Allowed(origin)
     } else {
         OriginCheck::Refused
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn look_alikes_do_not() {
+    fn look_alikes_are_refused() {
         let bad = [
             "null",
             "",

@@ -1,13 +1,13 @@
-//! The request's head as plain values, and the small parsers over it.
+//! A request's head as plain values, and small parsers of its headers.
 
 use crate::constants::{IDEMPOTENCY_KEY_MAX_CHARS, WAIT_PREFERRED_MAX_SECS};
 
-/// What the core needs of a request's head. Nothing else of it is ever read, logged or relayed.
+/// The parts of a request's head that the core needs. No other header is ever read, logged or relayed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestHead {
-    /// The method as it was sent.
+    /// The method as sent.
     pub method: String,
-    /// The whole URL as the platform gives it.
+    /// The whole URL, as the platform normalized it.
     pub url: String,
     /// `Authorization`.
     pub authorization: Option<String>,
@@ -19,7 +19,7 @@ pub struct RequestHead {
     pub content_encoding: Option<String>,
     /// `Content-Length`.
     pub content_length: Option<String>,
-    /// `X-Request-Id`, the client's own.
+    /// `X-Request-Id`: the client's own request id.
     pub request_id: Option<String>,
     /// `Idempotency-Key`.
     pub idempotency_key: Option<String>,
@@ -27,26 +27,26 @@ pub struct RequestHead {
     pub prefer: Option<String>,
     /// `Last-Event-ID`.
     pub last_event_id: Option<String>,
-    /// `DPoP`: a proof of possession.
+    /// `DPoP`: a proof of possession (RFC 9449).
     pub proof: Option<String>,
     /// `X-Firebase-AppCheck`: an attestation of the app.
     pub attestation: Option<String>,
 }
 
-/// A URL taken apart without normalizing anything.
+/// The parts of a URL, as written: nothing is normalized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UrlParts<'a> {
     /// Scheme and authority, such as `https://api.example.com`.
     pub origin: &'a str,
-    /// Host without port; an IPv6 literal with its brackets.
+    /// The host without the port; an IPv6 address has its brackets.
     pub host: &'a str,
     /// The raw path.
     pub path: &'a str,
-    /// The raw query, empty where there is none.
+    /// The raw query, empty if there is none.
     pub query: &'a str,
 }
 
-/// Takes an absolute URL apart; `None` where it has no authority.
+/// Splits an absolute URL into its parts. Returns `None` if it has no authority.
 #[must_use]
 pub fn split_url(url: &str) -> Option<UrlParts<'_>> {
     let (scheme, rest) = url.split_once("://")?;
@@ -62,7 +62,7 @@ pub fn split_url(url: &str) -> Option<UrlParts<'_>> {
     Some(UrlParts { origin: url.get(..origin_length)?, host, path: if path.is_empty() { "/" } else { path }, query })
 }
 
-/// Whether `value` is `application/json`, at most with `charset=utf-8` (RFC 8259 section 11).
+/// Returns whether `value` is `application/json`, with no parameter but `charset=utf-8` (RFC 8259 section 11).
 #[must_use]
 pub fn is_json_media_type(value: &str) -> bool {
     let mut parts = value.split(';').map(str::trim);
@@ -76,24 +76,25 @@ pub fn is_json_media_type(value: &str) -> bool {
         })
 }
 
-/// The client's own request id, if it matches `^[A-Za-z0-9._-]{1,64}$` (contract 3).
+/// Returns the client's own request id if it matches `^[A-Za-z0-9._-]{1,64}$` (contract 3).
 #[must_use]
-pub fn client_request_id(value: &str) -> Option<&str> {
+pub fn parse_client_request_id(value: &str) -> Option<&str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     ((1..=64).contains(&value.len()) && value.bytes().all(allowed)).then_some(value)
 }
 
-/// An idempotency key: 1 to 255 printable ASCII characters (contract 2). Two headers arrive joined by `, `, which no key
-/// holds.
+/// Returns whether `value` is an idempotency key: 1 to 255 printable ASCII characters (contract 2). The platform joins two
+/// headers with `, `, so a key must not contain that.
 #[must_use]
 pub fn is_idempotency_key(value: &str) -> bool {
     let printable = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     (1..=IDEMPOTENCY_KEY_MAX_CHARS).contains(&value.len()) && printable && !value.contains(", ")
 }
 
-/// Seconds of `Prefer: wait=N` (RFC 7240 section 4.3), at most 60. The first `wait` counts; a malformed one is ignored.
+/// Returns the seconds of `Prefer: wait=N` (RFC 7240 section 4.3), capped at 60. The first `wait` counts. Returns `None`
+/// if it is malformed.
 #[must_use]
-pub fn preferred_wait_secs(value: &str) -> Option<u32> {
+pub fn parse_preferred_wait_secs(value: &str) -> Option<u32> {
     let waits = value.split(',').filter_map(|preference| {
         let (name, value) = preference.split(';').next()?.split_once('=')?;
         name.trim().eq_ignore_ascii_case("wait").then(|| value.trim())
@@ -104,20 +105,21 @@ pub fn preferred_wait_secs(value: &str) -> Option<u32> {
     is_number.then(|| digits.parse().unwrap_or(u32::MAX).min(WAIT_PREFERRED_MAX_SECS))
 }
 
-/// How a request names its token.
+/// The credentials in a request's `Authorization` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credentials<'a> {
     /// `Authorization: Bearer …`.
     Bearer(&'a str),
     /// `Authorization: DPoP …` (RFC 9449 section 7.1): a token that is bound to a key.
     Bound(&'a str),
-    /// A header that is there but holds no token; the reason for the log.
+    /// The header holds no usable token; contains the reason for the log.
     Unusable(&'static str),
-    /// No header.
+    /// The request has no such header.
     Missing,
 }
 
-/// Reads `Authorization` (RFC 6750 section 2.1, RFC 9449 section 7.1): the scheme in any case, one space, the token.
+/// Parses `Authorization` (RFC 6750 section 2.1, RFC 9449 section 7.1): the scheme in upper or lower case, one space, the
+/// token.
 #[must_use]
 pub fn parse_authorization(value: Option<&str>) -> Credentials<'_> {
     let Some(value) = value else { return Credentials::Missing };
@@ -138,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_cut_and_not_normalized() {
+    fn a_url_is_split_and_not_normalized() {
         let parts = split_url("https://a.example:8443/v1/../x%2F?q=1?#f").unwrap();
         assert_eq!(parts.origin, "https://a.example:8443");
         assert_eq!((parts.host, parts.path, parts.query), ("a.example", "/v1/../x%2F", "q=1?"));
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idempotency_key_is_printable_and_one() {
+    fn an_idempotency_key_is_printable_and_single() {
         let all: String = (0x20_u8..0x7f).map(char::from).collect();
         for good in ["k", "550e8400-e29b-41d4-a716-446655440000", "a,b", &all, &"k".repeat(255)] {
             assert!(is_idempotency_key(good), "{good}");
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preferred_wait_is_read_and_bounded() {
+    fn a_preferred_wait_is_parsed_and_capped() {
         for (text, secs) in [
             ("wait=5", Some(5)),
             ("respond-async, wait=10", Some(10)),
@@ -174,7 +176,7 @@ mod tests {
             ("wait", None),
             ("", None),
         ] {
-            assert_eq!(preferred_wait_secs(text), secs, "{text}");
+            assert_eq!(parse_preferred_wait_secs(text), secs, "{text}");
         }
     }
 
@@ -197,9 +199,9 @@ mod tests {
 
     #[test]
     fn a_client_request_id_is_plain_and_short() {
-        assert_eq!(client_request_id("a.B_9-"), Some("a.B_9-"));
+        assert_eq!(parse_client_request_id("a.B_9-"), Some("a.B_9-"));
         for bad in ["", "a b", "a\n", "é", &"a".repeat(65)] {
-            assert_eq!(client_request_id(bad), None);
+            assert_eq!(parse_client_request_id(bad), None);
         }
     }
 

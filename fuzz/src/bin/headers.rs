@@ -11,7 +11,8 @@ use valetkey::types::model::ModelId;
 use valetkey::types::secret::VendorKey;
 use valetkey::vendor::webhook::{capability, check_capability};
 use valetkey::wire::headers::{
-    Credentials, client_request_id, is_idempotency_key, is_json_media_type, parse_authorization, preferred_wait_secs,
+    Credentials, is_idempotency_key, is_json_media_type, parse_authorization, parse_client_request_id,
+    parse_preferred_wait_secs,
 };
 use valetkey_fuzz::settings::VENDOR_KEY;
 
@@ -30,13 +31,13 @@ fn check(data: &[u8]) {
         assert!((1..=255).contains(&text.len()) && text.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
         assert!(!is_idempotency_key(&format!("{text}, {text}")), "two headers are not a key");
     }
-    if let Some(id) = client_request_id(text) {
+    if let Some(id) = parse_client_request_id(text) {
         assert!(id == text && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)));
     }
-    if let Some(seconds) = preferred_wait_secs(text) {
+    if let Some(seconds) = parse_preferred_wait_secs(text) {
         assert!(seconds <= 60);
-        assert_eq!(preferred_wait_secs(&format!("wait={seconds}")), Some(seconds));
-        assert_eq!(preferred_wait_secs(&format!("respond-async, {text}")), Some(seconds));
+        assert_eq!(parse_preferred_wait_secs(&format!("wait={seconds}")), Some(seconds));
+        assert_eq!(parse_preferred_wait_secs(&format!("respond-async, {text}")), Some(seconds));
     }
     if is_json_media_type(text) {
         let essence = text.split(';').next().unwrap().trim();

@@ -48,7 +48,7 @@ pub async fn handle(request: web_sys::Request, env: Env, context: Context) -> Re
     log::request(&log::RequestLine {
         started: now,
         request_id: &request_id,
-        client_request_id: head.request_id.as_deref().and_then(headers::client_request_id),
+        client_request_id: head.request_id.as_deref().and_then(headers::parse_client_request_id),
         route: trace.route.unwrap_or("none"),
         status: response.status(),
         refused: trace.refused,

@@ -24,7 +24,7 @@ use crate::token::Grant;
 use crate::types::ids::{BatchId, JobId, hex_digest};
 use crate::types::model::ModelId;
 use crate::types::prediction::{PredictionRecord, Status};
-use crate::wire::headers::{is_idempotency_key, is_json_media_type, preferred_wait_secs};
+use crate::wire::headers::{is_idempotency_key, is_json_media_type, parse_preferred_wait_secs};
 use crate::wire::rejection::{Code, Rejection};
 
 /// Steps 7 to 10: 7 media type, size, JSON 415, 413, 400 · 8 model 403, inputs 400 · 9 Ledger 401, 409, 422, 429, 402,
@@ -50,7 +50,7 @@ pub async fn create(call: &Call<'_>, grant: &Grant, model: &ModelId) -> Result<R
     };
     // A repeat is answered even where the minute has no room for it; it is not held as well.
     let is_over = created.is_replayed && call.rate.get().is_some_and(|rate| rate.remaining == 0);
-    let waited_secs = call.head.prefer.as_deref().and_then(preferred_wait_secs).filter(|_| !is_over);
+    let waited_secs = call.head.prefer.as_deref().and_then(parse_preferred_wait_secs).filter(|_| !is_over);
     if let Some(secs) = waited_secs {
         record = wait_for_end(call, grant, record, secs).await;
     }

@@ -1,0 +1,14 @@
+//! The deployment's settings (contract 4).
+//!
+//! Every setting is parsed, then every problem is reported at once. A problem names the setting and the rule, never the
+//! value: it may be a secret.
+
+mod origins;
+mod parse;
+mod problem;
+mod reader;
+mod settings;
+
+pub use parse::parse;
+pub use problem::Problem;
+pub use settings::{Config, LogLevel};

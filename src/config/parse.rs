@@ -1,0 +1,163 @@
+//! From variables and secrets to a [`Config`].
+
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::config::origins::parse_origins;
+use crate::config::problem::Problem;
+use crate::config::reader::{Lookup, Reader};
+use crate::config::settings::Config;
+use crate::constants::TOKEN_LIFETIME_SECS;
+use crate::oauth::{GUEST_ISSUER, GUEST_PLAN, Turnstile};
+use crate::parse::url::{BaseUrl, ResourceUrl};
+use crate::policy::{Policy, parse_policy};
+use crate::token::{Issuer, ProofRule, Purpose, SigningKeys, parse_issuers};
+use crate::types::secret::Secret;
+
+/// The vendor's API, unless `UPSTREAM_URL` is set.
+const VENDOR_URL: &str = "https://api.deepcreativelabs.com/v1";
+/// Where Turnstile tokens are validated, unless `TURNSTILE_URL` is set (Cloudflare's documentation).
+const TURNSTILE_URL: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
+/// `ISSUERS` may continue up to `ISSUERS_9`.
+const ISSUERS_PARTS: u32 = 9;
+/// `POLICY` may continue up to `POLICY_40`.
+const POLICY_PARTS: u32 = 40;
+
+/// A setting that is on or off.
+#[derive(Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
+enum Switch {
+    #[default]
+    Off,
+    On,
+}
+
+/// Reads every setting with `lookup`.
+///
+/// # Errors
+/// Every problem of every setting.
+pub fn parse(lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
+    let mut reader = Reader::new(lookup);
+    let vendor_key = reader.read_vendor_key("DEEPCREATIVE_API_KEY");
+    if vendor_key.is_none() && lookup("DEEPCREATIVE_API_KEY").is_none() {
+        reader.add_problem("DEEPCREATIVE_API_KEY", "is missing");
+    }
+    let vendor_key_next = reader.read_vendor_key("DEEPCREATIVE_API_KEY_NEXT");
+    let upstream_url = reader.read("UPSTREAM_URL", BaseUrl::try_new).or_else(|| BaseUrl::try_new(VENDOR_URL).ok());
+    let (public_url, public_is_loopback) = read_public_url(&mut reader).unzip();
+    let allowed_origins = read_allowed_origins(&mut reader);
+    let issuers = reader.read_json("ISSUERS", ISSUERS_PARTS, |text| parse_issuers(text, lookup));
+    let policy = reader.read_json("POLICY", POLICY_PARTS, parse_policy);
+    let demo = reader.read_choice::<Switch>("DEMO") == Switch::On;
+    let log_level = reader.read_choice("LOG_LEVEL");
+    let token_lifetime_secs = reader.read_number("TOKEN_LIFETIME_SECS", TOKEN_LIFETIME_SECS);
+    for name in ["ALERT_WEBHOOK_URL", "EVENTS_WEBHOOK_URL"] {
+        reader.read(name, ResourceUrl::try_new);
+    }
+    let signing_keys = read_signing_keys(&mut reader, public_url.as_deref());
+    let hosts = allowed_origins.iter().map(String::as_str).chain(public_url.as_deref()).filter_map(host_of).collect();
+    let turnstile = read_turnstile(&mut reader, signing_keys.is_some(), policy.as_ref(), hosts);
+    let issuers = issuers.map(|issuers| {
+        check_public_url(&mut reader, &issuers, public_url.as_deref());
+        add_own_issuer(issuers, signing_keys.as_ref(), turnstile.is_some())
+    });
+    let problems = reader.problems;
+    match (vendor_key, upstream_url, issuers, policy) {
+        (Some(vendor_key), Some(upstream_url), Some(issuers), Some(policy)) if problems.is_empty() => Ok(Config {
+            vendor_key,
+            vendor_key_next,
+            upstream_url,
+            public_url,
+            public_is_loopback: public_is_loopback.unwrap_or_default(),
+            allowed_origins,
+            issuers,
+            policy,
+            demo,
+            token_lifetime_secs,
+            signing_keys: signing_keys.map(Arc::new),
+            turnstile,
+            log_level,
+        }),
+        _ => Err(problems),
+    }
+}
+
+/// Reads the Worker's own origin. Returns also whether it is on a loopback host. A path is refused, because every route
+/// has its fixed path.
+fn read_public_url(reader: &mut Reader<'_>) -> Option<(String, bool)> {
+    let url = reader.read("PUBLIC_URL", BaseUrl::try_new)?;
+    if url.text == url.origin {
+        return Some((url.origin, url.is_loopback));
+    }
+    reader.add_problem("PUBLIC_URL", "has a path: it must be scheme, host and port alone");
+    None
+}
+
+fn read_allowed_origins(reader: &mut Reader<'_>) -> Vec<String> {
+    let text = reader.require("ALLOWED_ORIGINS", "is missing: list exact origins, or say none");
+    let origins = text.and_then(|text| reader.check("ALLOWED_ORIGINS", parse_origins(&text)));
+    origins.unwrap_or_default()
+}
+
+fn read_signing_keys(reader: &mut Reader<'_>, public_url: Option<&str>) -> Option<SigningKeys> {
+    let text = reader.get("TOKEN_SIGNING_KEYS").map(Secret::new)?;
+    if public_url.is_none() && reader.get("PUBLIC_URL").is_none() {
+        reader.add_problem("PUBLIC_URL", "is missing: tokens of our own (TOKEN_SIGNING_KEYS) name it as their issuer");
+    }
+    let keys = SigningKeys::parse(text.expose(), public_url.unwrap_or_default());
+    reader.check("TOKEN_SIGNING_KEYS", keys)
+}
+
+/// Reads how guests are verified. Guests need signing keys for their tokens and a plan of their own with pools, which
+/// [`parse_policy`] requires of a plan with that name. A guest's page must be on one of `hosts`.
+fn read_turnstile(
+    reader: &mut Reader<'_>,
+    has_signing_keys: bool,
+    policy: Option<&Policy>,
+    hosts: Vec<String>,
+) -> Option<Turnstile> {
+    let url = match reader.get("TURNSTILE_URL") {
+        Some(_) => reader.read("TURNSTILE_URL", ResourceUrl::try_new),
+        None => ResourceUrl::try_new(TURNSTILE_URL).ok(),
+    };
+    let secret = Secret::new(reader.get("TURNSTILE_SECRET")?);
+    if secret.expose().is_empty() {
+        reader.add_problem("TURNSTILE_SECRET", "is empty");
+    }
+    if !has_signing_keys {
+        reader.add_problem("TURNSTILE_SECRET", "needs TOKEN_SIGNING_KEYS: guests get tokens of our own");
+    }
+    if policy.is_some_and(|policy| !policy.plans.contains_key(GUEST_PLAN)) {
+        reader.add_problem("TURNSTILE_SECRET", "needs a plan named guest in POLICY");
+    }
+    Some(Turnstile { secret, url: url?, hosts })
+}
+
+fn host_of(origin: &str) -> Option<String> {
+    Url::parse(origin).ok().and_then(|url| url.host_str().map(str::to_owned))
+}
+
+/// Checks the rules between `ISSUERS` and `PUBLIC_URL`: a proof of possession names the URL of its request, and only
+/// this deployment signs tokens in the name of `PUBLIC_URL`.
+fn check_public_url(reader: &mut Reader<'_>, issuers: &[Issuer], public_url: Option<&str>) {
+    for (index, issuer) in issuers.iter().enumerate() {
+        if public_url == Some(issuer.name()) {
+            let problem = format!("[{index}].issuer is PUBLIC_URL, whose tokens TOKEN_SIGNING_KEYS sign");
+            reader.add_problem("ISSUERS", problem);
+        }
+        if public_url.is_none() && issuer.proof_rule() == ProofRule::Required {
+            reader.add_problem("PUBLIC_URL", format!("is missing: ISSUERS[{index}].dpop needs it"));
+        }
+    }
+}
+
+/// Adds this deployment as an issuer, if it has signing keys. Its tokens are those of the users of each issuer whose
+/// tokens can be exchanged, and of guests.
+fn add_own_issuer(mut issuers: Vec<Issuer>, keys: Option<&SigningKeys>, has_guests: bool) -> Vec<Issuer> {
+    let exchangeable = issuers.iter().filter(|issuer| issuer.is_accepted_for(Purpose::Exchange));
+    let guests = has_guests.then(|| GUEST_ISSUER.to_owned());
+    let origins = exchangeable.map(|issuer| issuer.name().to_owned()).chain(guests).collect();
+    issuers.extend(keys.map(|keys| keys.to_issuer(origins)));
+    issuers
+}

@@ -1,0 +1,96 @@
+//! The parsed settings, and the check against the host that the Worker is called by.
+
+use std::sync::Arc;
+
+use crate::config::problem::Problem;
+use crate::oauth::Turnstile;
+use crate::parse::url::{BaseUrl, is_loopback_host};
+use crate::policy::Policy;
+use crate::token::{Issuer, SigningKeys, loopback_problems};
+use crate::types::secret::VendorKey;
+
+/// How much is logged.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[strum(serialize_all = "snake_case")]
+pub enum LogLevel {
+    /// Alerts.
+    Error,
+    /// Alerts, and a line for each request.
+    #[default]
+    Info,
+    /// The same as `Info` for now.
+    Debug,
+}
+
+/// Complete and valid settings. Only [`super::parse`] makes them.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The vendor's key.
+    pub vendor_key: VendorKey,
+    /// The next key, while keys are rotated.
+    pub vendor_key_next: Option<VendorKey>,
+    /// The base URL of the vendor's API.
+    pub upstream_url: BaseUrl,
+    /// The Worker's own origin, if it is set.
+    pub public_url: Option<String>,
+    /// Whether `public_url` is on a loopback host.
+    pub(super) public_is_loopback: bool,
+    /// Origins whose pages may call the API, besides the Worker's own.
+    pub allowed_origins: Vec<String>,
+    /// Issuers whose tokens are accepted. With signing keys, this deployment is one of them.
+    pub issuers: Vec<Issuer>,
+    /// Plans, models and limits.
+    pub policy: Policy,
+    /// Whether `/` is the demo page.
+    pub demo: bool,
+    /// Lifetime of the tokens that this deployment issues, in seconds.
+    pub token_lifetime_secs: u32,
+    /// Keys that sign the tokens that this deployment issues. They turn `/auth/token` on.
+    pub signing_keys: Option<Arc<SigningKeys>>,
+    /// How guests are verified. It turns guests on.
+    pub turnstile: Option<Turnstile>,
+    /// How much is logged.
+    pub log_level: LogLevel,
+}
+
+impl Config {
+    /// Checks the settings against the host that the Worker is called by. A vendor, an issuer, a `PUBLIC_URL` or a
+    /// `TURNSTILE_URL` on a loopback host is for development, and an error on any other host.
+    ///
+    /// # Errors
+    /// The settings that are for development.
+    pub fn check_host(&self, host: &str) -> Result<(), Vec<Problem>> {
+        let guests_are_local = self.turnstile.as_ref().is_some_and(|turnstile| turnstile.url.is_loopback);
+        let is_loopback_only = self.upstream_url.is_loopback
+            || self.public_is_loopback
+            || guests_are_local
+            || self.issuers.iter().any(Issuer::is_loopback);
+        if !is_loopback_only || is_loopback_host(host) {
+            return Ok(());
+        }
+        let mut problems: Vec<_> =
+            loopback_problems(&self.issuers, false).into_iter().map(|text| Problem::new("ISSUERS", text)).collect();
+        if self.upstream_url.is_loopback {
+            problems.push(Problem::new("UPSTREAM_URL", "is on a loopback host, and this Worker is not"));
+        }
+        if self.public_is_loopback {
+            problems.push(Problem::new("PUBLIC_URL", "is on a loopback host, and this Worker is not"));
+        }
+        if guests_are_local {
+            problems.push(Problem::new("TURNSTILE_URL", "is on a loopback host, and this Worker is not"));
+        }
+        Err(problems)
+    }
+}
