@@ -20,7 +20,7 @@ fn keys() -> SigningKeys {
     SigningKeys::parse(&json!({"keys": [jwk]}).to_string(), URL).unwrap()
 }
 
-/// A provider's token with these claims beside the usual ones, verified for an exchange.
+/// Returns an identity provider's token with the usual claims and these, verified for an exchange.
 fn subject(claims: &Value) -> VerifiedToken {
     use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
     use jwt_simple::algorithms::{HS256Key, MACLike};
@@ -65,7 +65,7 @@ fn the_new_token_is_the_same_user_with_the_same_plan_for_five_minutes() {
 fn the_new_token_ends_with_the_old_one() {
     let after = exchange(&json!({"exp": NOW.0 + 10}), &RequestedRestrictions::default()).unwrap();
     assert_eq!(after.grant.expires_at, UnixSeconds(NOW.0 + 10));
-    // It is still good for its leeway, and a token that ends now is none.
+    // The subject token is still valid because of the leeway, but the new token would expire now.
     let ends = exchange(&json!({"exp": NOW.0}), &RequestedRestrictions::default()).unwrap_err();
     assert_eq!((ends.error, ends.reason), (OAuthError::InvalidRequest, "subject_token_ends"));
 }
@@ -155,7 +155,7 @@ fn a_guest_is_a_user_of_their_own_on_the_plan_of_guests() {
     };
     assert_eq!(visit(1).plan.as_deref(), Some(GUEST_PLAN));
     assert_ne!(visit(1).user, visit(2).user);
-    // With guests turned off their tokens end at once.
+    // Turning guests off ends their tokens at once.
     let name = GuestId::new(UnixMillis(1), [1; 10]);
     let issued = issue_to_new_guest(&name, &RequestedRestrictions::default(), None, &keys, 300, &id(), NOW).unwrap();
     let refused = verify(issued.token.expose(), &[keys.to_issuer(Vec::new())], Purpose::Access, Possession::None, NOW)

@@ -8,7 +8,7 @@ fn at(now: i64) -> UnixSeconds {
     UnixSeconds(now)
 }
 
-/// A cache that holds the fixture's token.
+/// Returns a cache with the fixture's token.
 fn filled(fixture: &Fixture) -> TokenCache {
     let mut cache = TokenCache::new();
     cache.insert(&fixture.token(), &fixture.verify().unwrap());
@@ -73,7 +73,7 @@ fn a_hit_is_for_the_same_purpose() {
 fn a_hit_ends_with_its_key() {
     let mut fixture = Fixture::new();
     let (mut cache, token) = (filled(&fixture), fixture.token());
-    // The same kid, another key: a rotation that reuses the name.
+    // The same `kid` for another key: a rotation that reuses the name.
     fixture.key = Fixture::new().key;
     assert_eq!(cache.get(&token, &fixture.issuers(), Purpose::Access, Possession::None, at(NOW)), None);
     assert_eq!(cache.get(&token, &[], Purpose::Access, Possession::None, at(NOW)), None);
@@ -120,7 +120,7 @@ fn a_bound_token_is_found_only_with_a_proof_of_its_key_for_it() {
     assert!(!hit(Possession::Proved(&other)));
 }
 
-/// Inserts tokens of users 0, 1, 2 … and returns them.
+/// Inserts the tokens of these users and returns them.
 fn fill(cache: &mut TokenCache, fixture: &mut Fixture, users: std::ops::Range<usize>) -> Vec<String> {
     let issuers = fixture.issuers();
     let insert = |user: usize| {

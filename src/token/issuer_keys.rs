@@ -38,7 +38,7 @@ pub(super) fn parse_keys(
 
 fn parse_inline_keys(settings: &mut SettingReader<'_>, set: &Value, algorithms: &[Algorithm]) -> Option<KeySet> {
     if algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
-        settings.add_problem("keys.jwks", "holds public keys, and the algorithms are HS: these need keys.secret");
+        settings.add_problem("keys.jwks", "holds public keys, but the algorithms are HS: these need keys.secret");
         return None;
     }
     report_problems(settings, KeySet::parse_public(set, algorithms), "keys.jwks", "keys.jwks.keys")
@@ -50,7 +50,7 @@ fn parse_remote_keys(
     algorithms: &[Algorithm],
 ) -> Option<(IssuerKeys, bool)> {
     if algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
-        settings.add_problem("keys.jwks_url", "publishes keys, and the algorithms are HS: these need keys.secret");
+        settings.add_problem("keys.jwks_url", "publishes keys, but the algorithms are HS: these need keys.secret");
         return None;
     }
     let url = url.as_str().unwrap_or_default();
@@ -73,12 +73,15 @@ fn parse_secret_keys(
     let Some(name) = name.as_str().filter(|name| is_secret_name(name)) else {
         settings.add_problem(
             "keys.secret",
-            "is not the name of a secret (capital letters, digits, _) that is free for issuers",
+            "is not the name of a secret (capital letters, digits, _), or is reserved for another setting",
         );
         return None;
     };
     if !algorithms.iter().all(|algorithm| algorithm.is_symmetric()) {
-        settings.add_problem("keys.secret", "names a secret, and the algorithms are not HS: these need keys.jwks");
+        settings.add_problem(
+            "keys.secret",
+            "names a secret, but the algorithms are not HS: use keys.jwks or keys.jwks_url",
+        );
         return None;
     }
     let Some(text) = secret(name) else {

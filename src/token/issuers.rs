@@ -40,9 +40,9 @@ const MEMBERS: [&str; 13] = [
 pub fn parse_issuers(json_text: &str, secret: SecretSource<'_>) -> Result<Vec<Issuer>, Vec<String>> {
     let list = match parse_strict(json_text.as_bytes(), ISSUERS_MAX_DEPTH) {
         Ok(Value::Array(list)) if !list.is_empty() => list,
-        Ok(Value::Array(_)) => return Err(vec![String::from("has no issuer")]),
+        Ok(Value::Array(_)) => return Err(vec![String::from("has no issuers")]),
         Ok(_) => return Err(vec![String::from("is not a list")]),
-        Err(_) => return Err(vec![String::from("is not JSON, has an equal member twice, or nests too deep")]),
+        Err(_) => return Err(vec![String::from("is not JSON, has a duplicate member, or is nested too deeply")]),
     };
     let (mut issuers, mut problems): (Vec<Issuer>, Vec<String>) = (Vec::new(), Vec::new());
     for (index, value) in list.iter().enumerate() {
@@ -55,7 +55,7 @@ pub fn parse_issuers(json_text: &str, secret: SecretSource<'_>) -> Result<Vec<Is
         let repeated = before.into_iter().any(|other| members.get("issuer") == Some(other));
         let mut settings = SettingReader::new(path, members, &mut problems);
         if repeated {
-            settings.add_problem("issuer", "is there twice");
+            settings.add_problem("issuer", "is listed twice");
         }
         issuers.extend(parse_issuer(&mut settings, members, secret));
     }
@@ -74,21 +74,13 @@ fn parse_issuer(
     let algorithms = parse_algorithms(settings);
     let keys = parse_keys(settings, algorithms.as_deref(), secret);
     let purposes = parse_purposes(settings);
-    let longest = match &purposes {
-        Some(purposes) if !purposes.contains(&Purpose::Access) => ISSUER_OTHER_LIFETIME_MAX_SECS,
-        _ => ISSUER_ACCESS_LIFETIME_MAX_SECS,
-    };
-    let max_lifetime_secs = settings.read_integer("max_lifetime_secs", ISSUER_LIFETIME_DEFAULT_SECS, 1..=longest);
+    let max_lifetime_secs = parse_max_lifetime(settings, purposes.as_deref());
     let leeway_secs = settings.read_integer("leeway_secs", ISSUER_LEEWAY_DEFAULT_SECS, 0..=ISSUER_LEEWAY_MAX_SECS);
     let token_types = parse_token_types(settings);
     let extra_header_members = parse_extra_header_members(settings);
     let audience_claim = settings.read_choice("audience_claim", AudienceClaim::Aud);
     let plan_claim = settings.read_text("plan_claim", "plan", NAME_RULE, is_printable);
-    let proof = settings.read_choice("dpop", ProofRule::Allowed);
-    let takes_proofs = |purpose: &Purpose| matches!(purpose, Purpose::Access | Purpose::Exchange);
-    if proof == Some(ProofRule::Required) && purposes.as_ref().is_some_and(|list| !list.iter().all(takes_proofs)) {
-        settings.add_problem("dpop", "is required of attest or admin, which come without proofs");
-    }
+    let proof = parse_proof_rule(settings, purposes.as_deref());
     let admins = parse_admins(settings);
     let ((name, is_loopback), keys) = (name?, keys?);
     Some(Issuer {
@@ -169,9 +161,27 @@ fn parse_purposes(settings: &mut SettingReader<'_>) -> Option<Vec<Purpose>> {
     // An attestation identifies the app, not the user, and anyone who can read the app's traffic can copy it. Alone it
     // must never allow calling the API, getting a token for it, or operating the deployment.
     if purposes.contains(&Purpose::Attest) && purposes.len() > 1 {
-        settings.add_problem("use", "has attest together with something else");
+        settings.add_problem("use", "has attest together with another use");
     }
     Some(purposes)
+}
+
+/// Parses the longest lifetime of the issuer's tokens. Tokens that call the API have a lower limit than others.
+fn parse_max_lifetime(settings: &mut SettingReader<'_>, purposes: Option<&[Purpose]>) -> Option<i64> {
+    let longest = match purposes {
+        Some(purposes) if !purposes.contains(&Purpose::Access) => ISSUER_OTHER_LIFETIME_MAX_SECS,
+        _ => ISSUER_ACCESS_LIFETIME_MAX_SECS,
+    };
+    settings.read_integer("max_lifetime_secs", ISSUER_LIFETIME_DEFAULT_SECS, 1..=longest)
+}
+
+fn parse_proof_rule(settings: &mut SettingReader<'_>, purposes: Option<&[Purpose]>) -> Option<ProofRule> {
+    let proof = settings.read_choice("dpop", ProofRule::Allowed);
+    let takes_proofs = |purpose: &Purpose| matches!(purpose, Purpose::Access | Purpose::Exchange);
+    if proof == Some(ProofRule::Required) && purposes.is_some_and(|list| !list.iter().all(takes_proofs)) {
+        settings.add_problem("dpop", "is required, but tokens for attest and admin come without proofs");
+    }
+    proof
 }
 
 fn parse_token_types(settings: &mut SettingReader<'_>) -> Option<TokenTypes> {

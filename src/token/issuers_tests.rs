@@ -14,7 +14,7 @@ fn parse(list: &Value) -> Result<Vec<Issuer>, Vec<String>> {
     parse_issuers(&list.to_string(), &|name| (name == "TEST_SECRET").then(|| SECRET.to_owned()))
 }
 
-/// The problems of a good issuer with one member changed; `null` removes it.
+/// Returns the problems of a valid issuer with one member changed. `null` removes the member.
 fn with(member: &str, value: Value) -> Vec<String> {
     let mut issuer = good();
     if value.is_null() {
@@ -64,7 +64,7 @@ fn every_problem_is_reported_at_once() {
         "[0].leeway_secs is not an integer from 0 to 60",
         "[0].dpop is not one of allowed, required",
         "[1] is not an object",
-        "[3].issuer is there twice",
+        "[3].issuer is listed twice",
     ] {
         assert!(problems.iter().any(|problem| problem == expected), "{expected}: {problems:?}");
     }
@@ -177,9 +177,9 @@ fn lifetimes_and_leeway_have_bounds_by_use() {
 #[test]
 fn an_attestation_never_calls_the_api() {
     assert_eq!(with_use(json!(["attest"]), 900), [""; 0]);
-    assert_eq!(with_use(json!(["attest", "access"]), 900), ["[0].use has attest together with something else"]);
+    assert_eq!(with_use(json!(["attest", "access"]), 900), ["[0].use has attest together with another use"]);
     for other in ["exchange", "admin"] {
-        assert_eq!(with_use(json!(["attest", other]), 900), ["[0].use has attest together with something else"]);
+        assert_eq!(with_use(json!(["attest", other]), 900), ["[0].use has attest together with another use"]);
     }
     for bad in [json!([]), json!(["all"]), json!("access"), json!(["access", "access"])] {
         assert_eq!(with("use", bad.clone()).len(), 1, "{bad}");
@@ -209,7 +209,7 @@ fn lists_and_words_are_checked() {
     ] {
         assert_eq!(with(member, bad.clone()).len(), 1, "{member} {bad}");
     }
-    assert_eq!(with("audience", json!(["a", "b", "a"])), ["[0].audience[2] is there twice"]);
+    assert_eq!(with("audience", json!(["a", "b", "a"])), ["[0].audience[2] is listed twice"]);
     assert_eq!(with("extra_header_members", json!(["x5t", "cat"])), [""; 0]);
     assert_eq!(with("token_types", json!(["absent"])), [""; 0]);
     assert_eq!(with("audience_claim", json!("azp")), [""; 0]);

@@ -18,7 +18,7 @@ fn public(value: &Value, algorithms: &[Algorithm]) -> Result<Key, KeyProblem> {
     Key::parse(value, KeySource::Inline, algorithms)
 }
 
-/// A good P-256 key, changed.
+/// Parses a valid P-256 key after `change`.
 fn changed(change: impl FnOnce(&mut Map<String, Value>)) -> Result<Key, KeyProblem> {
     let mut value = es256();
     change(value.as_object_mut().unwrap());
@@ -154,7 +154,7 @@ fn an_ed25519_point_of_small_order_or_without_canonical_form_is_refused() {
 
 #[test]
 fn an_rsa_key_is_neither_small_nor_large_and_has_the_usual_exponent() {
-    // Odd numbers of the right length are enough: nobody can tell a modulus from another odd number.
+    // Any odd number of the right length will do: telling it from a real modulus would need its factors.
     let modulus = |bits: usize| {
         let mut bytes = vec![0xc3; bits / 8];
         bytes[bits / 8 - 1] = 0x01;

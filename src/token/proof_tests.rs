@@ -4,7 +4,7 @@ use super::*;
 use crate::token::testing::{NOW, PROOF_TARGET as TARGET, Prover, encode};
 
 impl Prover {
-    /// The proof with one member changed, or without it where the value is null.
+    /// Returns the proof with one member changed, or without it if the value is null.
     fn with(&self, part: &str, name: &str, value: Value) -> Result<Proof, BadProof> {
         let (mut header, mut claims) = (self.header.clone(), self.claims.clone());
         let members = if part == "header" { &mut header } else { &mut claims };
@@ -111,7 +111,7 @@ fn a_proof_that_was_changed_is_refused() {
     assert_eq!(verify(&format!("{input}.{}", other.proof().rsplit_once('.').unwrap().1)), BadProof::Signature);
     assert_eq!(verify(&format!("{input}.{}", encode([0; 64]))), BadProof::Signature);
     assert_eq!(verify(&format!("{input}x.{signature}")), BadProof::Form);
-    // Two headers arrive as one with a comma.
+    // The platform joins two headers of the same name with a comma.
     assert_eq!(verify(&format!("{proof}, {proof}")), BadProof::Form);
     assert_eq!(verify(""), BadProof::Form);
     assert_eq!(verify(&"a".repeat(PROOF_MAX_BYTES + 1)), BadProof::Form);
@@ -121,7 +121,7 @@ fn a_proof_that_was_changed_is_refused() {
 #[test]
 fn the_longest_proof_is_read_and_a_longer_one_is_not() {
     let prover = Prover::new("EdDSA");
-    // What a claim adds to the text, three bytes become four characters.
+    // Base64url turns three bytes of a claim into four characters.
     let length = |padding: usize| {
         let mut claims = prover.claims.clone();
         claims["x"] = json!("x".repeat(padding));

@@ -74,7 +74,7 @@ fn others_wait_for_the_first_keys_and_use_old_ones_while_new_ones_come() {
     keys.start_fetch(after(10 * MINUTE));
     assert_eq!(keys.decide_fetch(Some("a"), after(10 * MINUTE + 1)), FetchDecision::Proceed);
     assert_eq!(keys.decide_fetch(Some("b"), after(10 * MINUTE + 1)), FetchDecision::Wait);
-    // Whoever asked has gone: the platform ended its request.
+    // The fetch never finished, because the platform ended its request.
     assert_eq!(keys.decide_fetch(Some("b"), after(10 * MINUTE + 30 * SECOND)), FetchDecision::Fetch);
 }
 
@@ -178,7 +178,7 @@ fn members_that_a_provider_adds_do_no_harm() {
 proptest! {
     #![proptest_config(crate::testing::property_config())]
 
-    /// Whatever tokens name, and whatever the provider does.
+    /// Holds for any `kid`s in tokens and any behavior of the provider.
     #[test]
     fn never_more_than_two_requests_in_a_minute(
         steps in proptest::collection::vec((0_i64..20_000, 0_u8..4, any::<bool>()), 1..300)

@@ -108,7 +108,7 @@ impl<'a> SettingReader<'a> {
             let name = format!("{member}[{index}]");
             match item.as_str().map(|text| (seen.insert(text), parse(text))) {
                 Some((true, Some(item))) => parsed.push(item),
-                Some((false, Some(_))) => self.add_problem(&name, "is there twice"),
+                Some((false, Some(_))) => self.add_problem(&name, "is listed twice"),
                 _ => self.add_problem(&name, rule),
             }
         }

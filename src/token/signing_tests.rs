@@ -92,7 +92,7 @@ fn keys_rotate_without_a_refused_token() {
     let (old, new, next) = (jwk("old", 1), jwk("new", 2), jwk("next", 3));
     let sets: Vec<SigningKeys> = [
         vec![old.clone()],
-        // The new key is published before it signs, and the old one stays until its last token has ended.
+        // The new key is published before it signs. The old key stays until its last token has expired.
         vec![old.clone(), new.clone()],
         vec![new.clone(), old],
         vec![new, next],
@@ -102,7 +102,7 @@ fn keys_rotate_without_a_refused_token() {
     .collect();
     for (index, set) in sets.iter().enumerate() {
         let signed = set.sign(&token());
-        // Isolates before and after this step are asked as well, while the deployment spreads.
+        // While a deployment spreads, isolates of the step before and the step after verify the token as well.
         for other in &sets[index.saturating_sub(1)..=(index + 1).min(sets.len() - 1)] {
             assert!(read(other, &signed, Purpose::Access).is_ok(), "step {index}");
         }

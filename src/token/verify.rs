@@ -213,8 +213,8 @@ pub fn verify_signed(
 }
 
 /// Returns the remote key set and the `kid` that `token` needs, so that the caller can fetch them before [`verify`].
-/// Nothing in the token is trusted. Returns `None` if the issuer's keys are not at a URL, and for a token that [`verify`]
-/// refuses before step 5.
+/// Nothing in the token is trusted. Returns `None` if the issuer's keys are not at a URL, and for a token that
+/// [`verify`] refuses before step 5.
 #[must_use]
 pub fn find_remote_keys<'a>(
     token: &str,

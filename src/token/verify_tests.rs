@@ -6,7 +6,7 @@ use crate::constants::TOKEN_HEADER_MAX_BYTES;
 use crate::token::Scope;
 use crate::types::ids::UserKey;
 
-/// What a good token with one change is answered.
+/// Returns the refusal of a valid token after `change`.
 fn changed(change: impl FnOnce(&mut Fixture)) -> Option<Refusal> {
     let mut fixture = Fixture::new();
     change(&mut fixture);
@@ -38,7 +38,7 @@ fn an_issuers_token_is_verified_with_that_issuers_key_alone() {
     let (one, mut two) = (Fixture::new(), Fixture::new());
     two.settings["issuer"] = json!("https://other.example");
     let issuers = [one.issuers(), two.issuers()].concat();
-    // Signed by the second issuer, in the first one's name.
+    // Signed with the second issuer's key, in the first issuer's name.
     let token = two.sign(&two.header.to_string(), &one.claims.to_string());
     let refusal = verify(&token, &issuers, Purpose::Access, Possession::None, UnixSeconds(NOW)).unwrap_err();
     assert_eq!(refusal, Refusal::BadSignature);
@@ -138,7 +138,7 @@ fn a_header_without_type_needs_to_be_allowed() {
     assert_eq!(changed(without), Some(Refusal::WrongType));
     let allow = |fixture: &mut Fixture| fixture.settings["token_types"] = json!(["absent"]);
     assert_eq!(changed(|fixture| (without(fixture), allow(fixture)).0), None);
-    // The word of the configuration is no media type.
+    // `absent` is a word of the configuration, not a media type.
     assert_eq!(
         changed(|fixture| (allow(fixture), fixture.header["typ"] = json!("absent")).0),
         Some(Refusal::WrongType)
@@ -188,7 +188,8 @@ fn a_binding_that_is_not_understood_is_refused() {
     }
 }
 
-/// Verifies a token, bound to `bound` where that is set, with what `possession` makes of its text.
+/// Verifies a token with the proof that `proof` makes for it. The token is bound to the key of `bound`, if there is
+/// one.
 fn held(
     rule: &str,
     bound: Option<&Prover>,
