@@ -1,8 +1,8 @@
 //! Every number with its unit in the name and its reason beside it.
 //!
 //! Units: `MILLIS`, `SECS`, `BYTES`, `CHARS`, `DAYS`, or a count of what the name says. `MAX_DEPTH` counts nested JSON
-//! arrays and objects. References such as "protocol 4" name a section of docs/protocol.md, "contract" of docs/contract.md
-//! and "vendor-api" of docs/vendor-api.md.
+//! arrays and objects. References such as "protocol 4" name a section of docs/protocol.md, "contract" of
+//! docs/contract.md and "vendor-api" of docs/vendor-api.md.
 
 // ---- Time and money -------------------------------------------------------------------------------------------------
 
@@ -51,8 +51,8 @@ pub const PROVIDER_RETRY_SECS: u32 = 5;
 
 /// Time-out of an object's acknowledgement. After it, the client gets 503 (protocol 1).
 pub const ACK_TIMEOUT_MILLIS: i64 = 2_000;
-/// Time-out of the Dispatcher's acknowledgement to a Ledger. Shorter than the edge's, so that the Ledger still replies in
-/// time.
+/// Time-out of the Dispatcher's acknowledgement to a Ledger. Shorter than the edge's, so that the Ledger still replies
+/// in time.
 pub const DISPATCHER_ACK_TIMEOUT_MILLIS: i64 = 1_600;
 /// How long the edge waits for the outcome of a create while the prediction is `submitting` (protocol 1).
 pub const OUTCOME_WAIT_MILLIS: i64 = 35_000;
@@ -100,7 +100,8 @@ pub const MODEL_LIST_CACHE_MILLIS: i64 = 60_000;
 
 /// Window in which vendor requests are counted: a minute, and one second for their way to the vendor (protocol 4).
 pub const VENDOR_WINDOW_MILLIS: i64 = 61_000;
-/// Up to this limit of requests a minute, each vendor request is counted at its own millisecond; above it, by the second.
+/// Up to this limit of requests a minute, each vendor request is counted at its own millisecond; above it, by the
+/// second.
 pub const VENDOR_EXACT_REQUESTS: usize = 600;
 /// Lanes' shares of the vendor requests a minute, in percent: creates, polls, cancels, other (protocol 4, lanes).
 pub const LANE_PERCENT: [usize; 4] = [50, 35, 10, 5];
@@ -163,7 +164,8 @@ pub const ASSUMED_RUN_MILLIS: i64 = 20_000;
 
 /// How long ended predictions are kept (protocol 7).
 pub const RETENTION_MILLIS: i64 = 7 * 24 * 3_600 * 1_000;
-/// How long a batch is kept: as long as its predictions can exist, that is the longest wait and run, then the retention.
+/// How long a batch is kept: as long as its predictions can exist, that is the longest wait and run, then the
+/// retention.
 pub const BATCH_RETENTION_MILLIS: i64 = RETENTION_MILLIS + 2 * 24 * 3_600 * 1_000;
 /// Days of usage that are kept and shown (contract 1, account).
 pub const USAGE_DAYS: i64 = 30;
@@ -193,7 +195,8 @@ pub const EVENT_STREAMS_MAX: usize = 4;
 pub const EVENT_POLL_MILLIS: (i32, i32) = (1_000, 3_000);
 /// How long an event stream polls at the faster rate.
 pub const EVENT_FAST_POLL_MILLIS: i64 = 60_000;
-/// Wait between two comments, which keep proxies from closing an event stream and reveal a client that left (contract 1).
+/// Wait between two comments, which keep proxies from closing an event stream and reveal a client that left (contract
+/// 1).
 pub const EVENT_HEARTBEAT_MILLIS: i64 = 15_000;
 /// Longest event stream (contract 1).
 pub const EVENT_STREAM_MAX_MILLIS: i64 = 300_000;
@@ -226,8 +229,8 @@ pub const TOKEN_PLAN_MAX_BYTES: usize = 64;
 pub const TOKEN_CACHE_ENTRIES: usize = 1_000;
 /// Recently used tokens that an insert into the full cache skips before it evicts one anyway.
 pub const TOKEN_CACHE_EVICTION_TRIES: usize = 8;
-/// How long an isolate relies on the Dispatcher's list of revoked tokens. With the time of a reply this stays within the
-/// 30 s of protocol 7.
+/// How long an isolate relies on the Dispatcher's list of revoked tokens. With the time of a reply this stays within
+/// the 30 s of protocol 7.
 pub const REVOKED_FRESH_MILLIS: i64 = 25_000;
 /// Wait after the Dispatcher did not reply with that list.
 pub const REVOKED_RETRY_MILLIS: i64 = 5_000;

@@ -1,4 +1,4 @@
-//! Valetkey keeps a prediction API's key and lends it, token by token, to browsers and phones.
+//! Valetkey keeps a prediction API's key on the server and lets browsers and phones call the API with tokens of their own.
 //!
 //! # Trust boundaries
 //!
@@ -6,17 +6,20 @@
 //!  browser / phone ──JWT──▶ edge (stateless) ──▶ Ledger (one per user) ──▶ Dispatcher (one) ──▶ vendor
 //! ```
 //!
-//! Nothing a client sends is trusted until [`token::verify`] accepted its token, and nothing the vendor
-//! answers is relayed: [`vendor`] reads it into a [`types::prediction::PredictionRecord`] and `cloudflare` writes that anew.
-//! The vendor's key lives in [`types::secret::VendorKey`] and leaves it only for the vendor's `Authorization` header.
+//! - A client's request is not trusted until [`token::verify`] has accepted its token.
+//! - The vendor's responses are not relayed: [`vendor`] parses them, and `cloudflare` writes a new response from the
+//!   [`types::prediction::PredictionRecord`]. The one exception is a vendor stream, which passes through the key scan.
+//! - The vendor key is held in [`types::secret::VendorKey`]. It leaves the Worker only in the `Authorization` header of
+//!   requests to the vendor.
 //!
 //! # Where state lives
 //!
-//! The edge keeps caches that may be lost at any time: the parsed configuration and tokens already verified.
-//! A user's predictions live in that user's Ledger; what is submitted and polled lives in the Dispatcher.
-//! Both are Durable Objects, shells around the pure [`ledger`] and [`dispatcher`].
+//! - The edge has only caches, such as the parsed settings and the verified tokens. They may be lost at any time.
+//! - A user's predictions are stored in that user's Ledger.
+//! - The queue, and what is submitted to the vendor and polled, is stored in the Dispatcher.
 //!
-//! Everything outside `cloudflare` is pure: the time, randomness and settings are arguments.
+//! Ledger and Dispatcher are Durable Objects: shells around the pure [`ledger`] and [`dispatcher`]. Everything outside
+//! `cloudflare` is pure: time, randomness and settings are arguments.
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::string_slice, reason = "a test may fail loudly"))]
 

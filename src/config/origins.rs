@@ -30,7 +30,8 @@ pub(super) fn parse_origins(text: &str) -> Result<Vec<String>, Vec<String>> {
     if problems.is_empty() { Ok(origins) } else { Err(problems) }
 }
 
-/// Checks that `origin` is written exactly as a browser sends it: no path, no trailing slash, lower case, no default port.
+/// Checks that `origin` is written exactly as a browser sends it: no path, no trailing slash, lower case, no default
+/// port.
 fn check_origin(origin: &str) -> Result<(), &'static str> {
     if APP_ORIGINS.contains(&origin) {
         return Ok(());

@@ -1,8 +1,8 @@
 //! Strict JSON for untrusted input. Text that two parsers could read differently is refused.
 //!
-//! `serde_json` keeps the last of two equal members and allows 128 levels of nesting. If another parser on the way reads
-//! a token or body differently, checks can be bypassed (RFC 8725 section 2.4). Therefore equal members, invalid UTF-8,
-//! trailing bytes and deep nesting are errors here.
+//! `serde_json` keeps the last of two equal members and allows 128 levels of nesting. If another parser on the way
+//! reads a token or body differently, checks can be bypassed (RFC 8725 section 2.4). Therefore equal members, invalid
+//! UTF-8, trailing bytes and deep nesting are errors here.
 
 use std::fmt;
 

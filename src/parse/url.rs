@@ -1,7 +1,7 @@
 //! URLs in settings, tokens and inputs, and the rule for loopback hosts.
 //!
-//! Plain http is allowed on a loopback host only. A setting with such a host is for development: the Worker refuses it when
-//! it is itself called by another host name.
+//! Plain http is allowed on a loopback host only. A setting with such a host is for development: the Worker refuses it
+//! when it is itself called by another host name.
 
 use url::{Host, Url};
 
@@ -90,8 +90,8 @@ pub(crate) enum Query {
 }
 
 /// Checks the URL of an issuer or a key set: https (http on a loopback host), without user, password or fragment, and
-/// without a query if that is refused (RFC 8414 section 2). Returns whether it is on a loopback host, or `None` if a rule
-/// is broken.
+/// without a query if that is refused (RFC 8414 section 2). Returns whether it is on a loopback host, or `None` if a
+/// rule is broken.
 pub(crate) fn parse_web_url(text: &str, query: Query) -> Option<bool> {
     // Checked first, because the URL parser silently drops white space and line ends.
     if text.len() > ISSUER_NAME_MAX_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -127,6 +127,27 @@ pub fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
 #[must_use]
 pub fn is_loopback_host(host: &str) -> bool {
     Host::parse(host).is_ok_and(|host| is_loopback(&host))
+}
+
+/// Returns whether `text` is an https URL on a public host. The Worker never fetches it, but the vendor does, so names
+/// and addresses of private networks are refused (server-side request forgery).
+#[must_use]
+pub fn is_public_https_url(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    let is_plain = url.scheme() == "https" && url.username().is_empty() && url.password().is_none();
+    // The parser repairs backslashes, line ends and blanks. A text that needs repair is not the URL that a client
+    // meant.
+    let is_as_written = text.starts_with("https://") && !text.contains(['\\', '\n', '\r', '\t', ' ']);
+    let is_public = match url.host() {
+        Some(Host::Domain(name)) => {
+            name.contains('.')
+                && ![".localhost", ".local", ".internal", ".arpa"]
+                    .iter()
+                    .any(|end| name.trim_end_matches('.').ends_with(end))
+        }
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => false,
+    };
+    is_plain && is_as_written && is_public
 }
 
 #[cfg(test)]

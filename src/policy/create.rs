@@ -1,80 +1,80 @@
-//! What a create may ask for (contract 1 step 8, contract 2).
+//! Checks the body of a create against `POLICY` (contract 1 step 8, contract 2).
 
 use serde_json::{Map, Value};
 
-use super::model_rules::{ModelRules, is_input_name};
-use super::{Plan, Policy};
 use crate::constants::BATCH_MAX;
+use crate::policy::model_rules::{ModelRules, is_input_name};
+use crate::policy::plans::Policy;
 use crate::token::Grant;
 use crate::types::credits::MicroCredits;
 use crate::types::ids::FileId;
 use crate::types::model::ModelId;
 use crate::wire::rejection::{Code, Rejection};
 
-/// A create that policy allows: what will be sent, and what it may cost.
+/// A create that the policy allows: what will be sent, and what it may cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckedCreate {
-    /// The model of the path.
+    /// The model.
     pub model: ModelId,
-    /// Every input that has a rule and a value or a default.
+    /// Every input that the body gives, and the defaults of the others.
     pub input: Map<String, Value>,
-    /// Images, 1 or more.
+    /// The number of images, at least 1.
     pub image_count: u32,
-    /// Price × images.
+    /// The reservation: the model's price times the number of images.
     pub credits: MicroCredits,
-    /// The model's longest run.
+    /// The model's longest run, in seconds.
     pub max_seconds: u32,
-    /// Files in the input: where (RFC 6901), and which. Whether they are the caller's is for its Ledger to say.
+    /// The files in the input, each with its JSON Pointer (RFC 6901). The Ledger checks that the caller owns them.
     pub files: Vec<(String, FileId)>,
 }
 
 /// Checks a create: the model first, then the members of the body, then each input.
 ///
 /// # Errors
-/// 403 `model_not_allowed` alike for a model that is unknown, not in the plan, or not in the token; 400
-/// `unsupported_parameter` or `invalid_parameter` with `details.param`.
+/// - 403 `model_not_allowed`, the same for a model that is unknown, not in the plan, or not in the token
+/// - 400 `unsupported_parameter` or `invalid_parameter`, with `details.param`
 pub fn check_create(
     policy: &Policy,
     grant: &Grant,
     model: &ModelId,
     body: Map<String, Value>,
 ) -> Result<CheckedCreate, Rejection> {
-    check_body(rules_for(policy, grant, model)?, model, body)
+    check_body(find_rules(policy, grant, model)?, model, body)
 }
 
-/// What [`check_create`] does once the model is known to be allowed.
+/// Checks everything but the model.
 fn check_body(rules: &ModelRules, model: &ModelId, mut body: Map<String, Value>) -> Result<CheckedCreate, Rejection> {
     check_members(&body, model)?;
-    let image_count = image_count(&body, rules)?;
+    let image_count = parse_image_count(&body, rules)?;
     let credits = rules.credits.checked_mul(image_count).ok_or_else(|| invalid("image_count"))?;
     let Some(Value::Object(input)) = body.remove("input") else { return Err(invalid("input")) };
     let input = check_input(input, rules)?;
     let mut files = Vec::new();
     for (name, rule) in &rules.input {
         if let Some(value) = input.get(name) {
-            rule.files(&format!("/{name}"), value, &mut files);
+            rule.find_files(&format!("/{name}"), value, &mut files);
         }
     }
     Ok(CheckedCreate { model: model.clone(), input, image_count, credits, max_seconds: rules.max_seconds, files })
 }
 
-/// Checks a create whose body names the model itself: of a batch, or to be estimated.
+/// Checks a create whose body names the model: an item of a batch, or an estimate.
 ///
 /// # Errors
-/// Those of [`check_create`], and 400 `invalid_parameter` where `model` is not `owner/model`.
+/// Those of [`check_create`], and 400 `invalid_parameter` if `model` is not `owner/model`.
 pub fn check_named_create(
     policy: &Policy,
     grant: &Grant,
     body: Map<String, Value>,
 ) -> Result<CheckedCreate, Rejection> {
-    check_create(policy, grant, &named_model(&body)?, body)
+    check_create(policy, grant, &parse_model(&body)?, body)
 }
 
-/// Checks a batch: 1 to 20 creates and nothing else. A parameter is named with its place, such as
-/// `predictions[1].input.prompt`.
+/// Checks a batch: a list of 1 to 20 creates and nothing else. `details.param` starts with the index of the create,
+/// such as `predictions[1].input.prompt`.
 ///
 /// # Errors
-/// Those of [`check_named_create`], of the first create whose model, else whose rest, is not acceptable.
+/// Those of [`check_named_create`]. The models of all creates are checked before any of their inputs.
 pub fn check_batch(
     policy: &Policy,
     grant: &Grant,
@@ -84,35 +84,35 @@ pub fn check_batch(
         return Err(unsupported("", unknown));
     }
     let Some(Value::Array(items)) = body.remove("predictions") else { return Err(invalid("predictions")) };
-    // More than the plan lets through in a minute could never be admitted together.
-    let a_minute = policy.plan_for(grant).map_or(0, |plan| plan.predictions_per_minute);
-    let most = BATCH_MAX.min(usize::try_from(a_minute).unwrap_or(usize::MAX));
+    // More creates than the plan allows in a minute could never be admitted together.
+    let per_minute = policy.plan_for(grant).map_or(0, |plan| plan.predictions_per_minute);
+    let most = BATCH_MAX.min(usize::try_from(per_minute).unwrap_or(usize::MAX));
     if !(1..=most).contains(&items.len()) {
         return Err(invalid("predictions"));
     }
-    let placed = |index: usize, rejection: Rejection| Rejection {
+    let add_index = |index: usize, rejection: Rejection| Rejection {
         param: rejection.param.as_ref().map(|param| format!("predictions[{index}].{param}")),
         ..rejection
     };
-    // The models of all before the inputs of any (contract 1 step 8).
-    let model = |(index, item): (usize, Value)| {
+    // All models are checked before any inputs (contract 1 step 8).
+    let check_model = |(index, item): (usize, Value)| {
         let Value::Object(item) = item else { return Err(invalid(format!("predictions[{index}]"))) };
-        let model = named_model(&item).map_err(|rejection| placed(index, rejection))?;
-        Ok((index, rules_for(policy, grant, &model)?, model, item))
+        let model = parse_model(&item).map_err(|rejection| add_index(index, rejection))?;
+        Ok((index, find_rules(policy, grant, &model)?, model, item))
     };
-    let items: Vec<_> = items.into_iter().enumerate().map(model).collect::<Result<_, _>>()?;
-    let check = |(index, rules, model, item): (usize, &ModelRules, ModelId, Map<String, Value>)| {
-        check_body(rules, &model, item).map_err(|rejection| placed(index, rejection))
+    let items: Vec<_> = items.into_iter().enumerate().map(check_model).collect::<Result<_, _>>()?;
+    let check_rest = |(index, rules, model, item): (usize, &ModelRules, ModelId, Map<String, Value>)| {
+        check_body(rules, &model, item).map_err(|rejection| add_index(index, rejection))
     };
-    items.into_iter().map(check).collect()
+    items.into_iter().map(check_rest).collect()
 }
 
-fn named_model(body: &Map<String, Value>) -> Result<ModelId, Rejection> {
+fn parse_model(body: &Map<String, Value>) -> Result<ModelId, Rejection> {
     body.get("model").and_then(Value::as_str).and_then(ModelId::parse).ok_or_else(|| invalid("model"))
 }
 
-/// The same 403 for a model that is unknown, not in the plan, or not in the token.
-fn rules_for<'a>(policy: &'a Policy, grant: &Grant, model: &ModelId) -> Result<&'a ModelRules, Rejection> {
+/// Returns the rules of a model. A model that is unknown, not in the plan, or not in the token gets the same 403.
+fn find_rules<'a>(policy: &'a Policy, grant: &Grant, model: &ModelId) -> Result<&'a ModelRules, Rejection> {
     let rules = policy.models.get(model).filter(|_| policy.allows(grant, model));
     rules.ok_or_else(|| Rejection::new(Code::ModelNotAllowed, "model"))
 }
@@ -121,30 +121,30 @@ fn invalid(param: impl Into<String>) -> Rejection {
     Rejection::parameter(Code::InvalidParameter, "parameter", param)
 }
 
-/// `input`, `image_count`, and the vendor's own `model` and `provider` where they say what the path says. Nothing
-/// else: a `webhook` would make the vendor call whomever a client names.
+/// Checks the names of the members: `input`, `image_count`, and the vendor's own `model` and `provider` if they agree
+/// with the model. Any other is refused: with a `webhook`, a client could make the vendor call any URL.
 fn check_members(body: &Map<String, Value>, model: &ModelId) -> Result<(), Rejection> {
     for (name, value) in body {
-        let is_good = match name.as_str() {
+        let is_valid = match name.as_str() {
             "input" | "image_count" => true,
             "model" => value == model.name() || value == model.as_str(),
             "provider" => value == model.owner(),
             _ => return Err(unsupported("", name)),
         };
-        if !is_good {
+        if !is_valid {
             return Err(invalid(name.as_str()));
         }
     }
     Ok(())
 }
 
-/// A client's own word is shown back only if it is plain.
-fn unsupported(before: &str, name: &str) -> Rejection {
+/// Returns the refusal of an unknown member. It names the member only if the name is plain.
+fn unsupported(prefix: &str, name: &str) -> Rejection {
     let rejection = Rejection::new(Code::UnsupportedParameter, "parameter_unknown");
-    if is_input_name(name) { Rejection { param: Some(format!("{before}{name}")), ..rejection } } else { rejection }
+    if is_input_name(name) { Rejection { param: Some(format!("{prefix}{name}")), ..rejection } } else { rejection }
 }
 
-fn image_count(body: &Map<String, Value>, rules: &ModelRules) -> Result<u32, Rejection> {
+fn parse_image_count(body: &Map<String, Value>, rules: &ModelRules) -> Result<u32, Rejection> {
     let Some(value) = body.get("image_count") else { return Ok(1) };
     let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
     count.filter(|count| (1..=rules.max_image_count).contains(count)).ok_or_else(|| invalid("image_count"))
@@ -163,14 +163,4 @@ fn check_input(mut input: Map<String, Value>, rules: &ModelRules) -> Result<Map<
         }
     }
     Ok(checked)
-}
-
-impl Policy {
-    /// The plan that enforces `grant`'s limits.
-    ///
-    /// # Errors
-    /// None with a parsed policy, which always has the plan `default`.
-    pub fn limits_for(&self, grant: &Grant) -> Result<&Plan, Rejection> {
-        self.plan_for(grant).ok_or_else(|| Rejection::new(Code::Misconfigured, "plan"))
-    }
 }

@@ -1,5 +1,5 @@
-//! Reading one JSON object of POLICY, and collecting every problem instead of the first. A problem names the place
-//! and the rule, never a value.
+//! Reads one JSON object of POLICY, and collects all problems instead of stopping at the first. A problem names the
+//! place and the rule, never the value.
 
 use std::ops::RangeInclusive;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::types::credits::MicroCredits;
 
-/// The object at `path`, and the problems found so far.
+/// Reads the members of the object at `path`, and adds to the problems.
 pub(super) struct Fields<'a> {
     path: String,
     members: &'a Map<String, Value>,
@@ -17,14 +17,15 @@ pub(super) struct Fields<'a> {
 static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
 
 impl<'a> Fields<'a> {
-    /// The object in `value`; anything else is a problem, and reads as an empty object.
+    /// Returns a reader of the object in `value`. Anything else is a problem and is read as an empty object. Each
+    /// member that is not one of `known` is a problem, too.
     pub(super) fn new(path: &str, value: &'a Value, known: &[&str], problems: &'a mut Vec<String>) -> Self {
         let members = value.as_object().unwrap_or_else(|| {
             problems.push(format!("{path} is not an object"));
             &EMPTY
         });
         for name in members.keys().filter(|name| !known.contains(&name.as_str())) {
-            problems.push(match is_plain(name) {
+            problems.push(match is_plain_name(name) {
                 true => format!("{path}.{name} is not a setting"),
                 false => format!("{path} has a member that is not a setting"),
             });
@@ -32,7 +33,7 @@ impl<'a> Fields<'a> {
         Self { path: path.to_owned(), members, problems }
     }
 
-    pub(super) fn problem(&mut self, member: &str, rule: &str) {
+    pub(super) fn add_problem(&mut self, member: &str, rule: &str) {
         self.problems.push(format!("{}.{member} {rule}", self.path));
     }
 
@@ -48,69 +49,65 @@ impl<'a> Fields<'a> {
         self.members.contains_key(member)
     }
 
-    /// A member that must be there and that `read` understands. A broken one gives `fallback`, with a problem.
-    pub(super) fn required<T>(
+    /// Reads a member that must be present. Returns `fallback`, and adds a problem, if it is missing or `parse` refuses
+    /// it.
+    pub(super) fn require<T>(
         &mut self,
         member: &str,
         fallback: T,
         rule: &str,
-        read: impl Fn(&Value) -> Option<T>,
+        parse: impl Fn(&Value) -> Option<T>,
     ) -> T {
         match self.get(member) {
             None => {
-                self.problem(member, "is missing");
+                self.add_problem(member, "is missing");
                 fallback
             }
-            Some(_) => self.optional(member, fallback, rule, read),
+            Some(_) => self.read(member, fallback, rule, parse),
         }
     }
 
-    /// A member that `read` understands, or `default` where it is missing.
-    pub(super) fn optional<T>(
-        &mut self,
-        member: &str,
-        default: T,
-        rule: &str,
-        read: impl Fn(&Value) -> Option<T>,
-    ) -> T {
-        match self.get(member).map(read) {
+    /// Reads a member. Returns `default` if it is missing. Returns `default`, and adds a problem, if `parse` refuses
+    /// it.
+    pub(super) fn read<T>(&mut self, member: &str, default: T, rule: &str, parse: impl Fn(&Value) -> Option<T>) -> T {
+        match self.get(member).map(parse) {
             None => default,
             Some(Some(value)) => value,
             Some(None) => {
-                self.problem(member, rule);
+                self.add_problem(member, rule);
                 default
             }
         }
     }
 
-    /// A whole number in `range`; `default` where it is missing.
-    pub(super) fn number(&mut self, member: &str, default: u32, range: RangeInclusive<u32>) -> u32 {
+    /// Reads a whole number in `range`. Returns `default` if it is missing.
+    pub(super) fn read_number(&mut self, member: &str, default: u32, range: RangeInclusive<u32>) -> u32 {
         let rule = format!("is not a whole number from {} to {}", range.start(), range.end());
-        self.optional(member, default, &rule, |value| whole(value).filter(|number| range.contains(number)))
+        self.read(member, default, &rule, |value| parse_whole(value).filter(|number| range.contains(number)))
     }
 
-    /// A whole number in `range` that must be there.
-    pub(super) fn required_number(&mut self, member: &str, range: RangeInclusive<u32>) -> u32 {
+    /// Reads a whole number in `range` that must be present.
+    pub(super) fn require_number(&mut self, member: &str, range: RangeInclusive<u32>) -> u32 {
         if !self.has(member) {
-            self.problem(member, "is missing");
+            self.add_problem(member, "is missing");
         }
-        self.number(member, *range.start(), range)
+        self.read_number(member, *range.start(), range)
     }
 }
 
-/// What a price or an allowance must be.
+/// The problem of a price or an allowance that [`parse_credits`] refuses.
 pub(super) const CREDITS_RULE: &str = "is not a decimal string such as \"2.5\"";
 
-pub(super) fn credits(value: &Value) -> Option<MicroCredits> {
+pub(super) fn parse_credits(value: &Value) -> Option<MicroCredits> {
     value.as_str().and_then(MicroCredits::parse)
 }
 
-pub(super) fn whole(value: &Value) -> Option<u32> {
+pub(super) fn parse_whole(value: &Value) -> Option<u32> {
     value.as_u64().and_then(|number| u32::try_from(number).ok())
 }
 
-/// Whether `text` looks like the name of a setting, a plan or an input, and so may be shown.
-pub(super) fn is_plain(text: &str) -> bool {
+/// Returns whether `text` looks like the name of a setting or a plan, so that a problem may show it.
+pub(super) fn is_plain_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
     (1..=32).contains(&text.len()) && text.bytes().all(allowed)
 }

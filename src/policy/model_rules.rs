@@ -1,25 +1,25 @@
-//! A row of the price table: what a model costs, how long it runs, what it takes.
+//! A row of the price table: a model's price, its longest run and the rules for its inputs.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::fields::{CREDITS_RULE, Fields, credits};
-use super::input_rule::InputRule;
 use crate::constants::{MODEL_RUN_MAX_SECS, OUTPUTS_MAX};
+use crate::policy::fields::{CREDITS_RULE, Fields, parse_credits};
+use crate::policy::input_rule::InputRule;
 use crate::types::credits::MicroCredits;
 use crate::types::model::ModelId;
 
-/// What a model costs and takes.
+/// The price and the limits of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelRules {
-    /// The most that one image may cost.
+    /// The most that one image can cost.
     pub credits: MicroCredits,
-    /// The longest run, seconds.
+    /// The longest run of a prediction, in seconds.
     pub max_seconds: u32,
-    /// The most images of one prediction.
+    /// The most images in one prediction.
     pub max_image_count: u32,
-    /// By the input's name; an input without a rule is refused.
+    /// The rules by the input's name. An input without a rule is refused.
     pub input: BTreeMap<String, InputRule>,
 }
 
@@ -29,14 +29,14 @@ impl ModelRules {
         let images = u32::try_from(OUTPUTS_MAX).unwrap_or(u32::MAX);
         let mut fields = Fields::new(path, value, &known, problems);
         Self {
-            credits: fields.required("credits", MicroCredits::ZERO, CREDITS_RULE, credits),
-            max_seconds: fields.number("max_seconds", 600, 1..=MODEL_RUN_MAX_SECS),
-            max_image_count: fields.number("max_image_count", 1, 1..=images),
+            credits: fields.require("credits", MicroCredits::ZERO, CREDITS_RULE, parse_credits),
+            max_seconds: fields.read_number("max_seconds", 600, 1..=MODEL_RUN_MAX_SECS),
+            max_image_count: fields.read_number("max_image_count", 1, 1..=images),
             input: parse_input(path, fields.get("input"), fields.problems()),
         }
     }
 
-    /// The model as `GET /v1/models` shows it.
+    /// Returns the model as `GET /v1/models` shows it.
     #[must_use]
     pub fn render(&self, model: &ModelId) -> Value {
         let input: Map<String, Value> = self.input.iter().map(|(name, rule)| (name.clone(), rule.render())).collect();
@@ -64,7 +64,8 @@ fn parse_input(path: &str, value: Option<&Value>, problems: &mut Vec<String>) ->
     rules
 }
 
-/// The vendor's inputs are plain names; what else a client sends is never shown back.
+/// Returns whether `text` is a plain name, as the vendor's inputs have. An error shows a client's own text only if it
+/// is.
 pub(super) fn is_input_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     (1..=64).contains(&text.len()) && text.bytes().all(allowed)

@@ -1,13 +1,14 @@
-//! From the JSON text of POLICY to a [`Policy`]: every rule of contract 4, and every problem at once.
+//! From the JSON text of POLICY to a [`Policy`]: checks every rule of contract 4, and reports all problems at once.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::fields::{CREDITS_RULE, Fields, credits, is_plain};
-use super::{DEFAULT_PLAN, ModelRules, Plan, Policy, VendorKeyLimits};
 use crate::constants::{POLICY_MAX_DEPTH, POLICY_NUMBER_MAX, WAIT_MAX_SECS};
 use crate::parse::json::parse_strict;
+use crate::policy::fields::{CREDITS_RULE, Fields, is_plain_name, parse_credits};
+use crate::policy::model_rules::ModelRules;
+use crate::policy::plans::{DEFAULT_PLAN, Plan, Policy, VendorKeyLimits};
 use crate::types::credits::MicroCredits;
 use crate::types::model::ModelId;
 
@@ -26,7 +27,7 @@ const PLAN_MEMBERS: [&str; 9] = [
 /// Parses POLICY.
 ///
 /// # Errors
-/// Every problem, such as `plans.default.daily_credits is missing`: places and rules, never values.
+/// All problems, such as `plans.default.daily_credits is missing`. They name places and rules, never values.
 pub fn parse_policy(text: &str) -> Result<Policy, Vec<String>> {
     let value = parse_strict(text.as_bytes(), POLICY_MAX_DEPTH)
         .map_err(|_| vec!["is not JSON, has a member twice, or nests too deep".to_owned()])?;
@@ -34,7 +35,7 @@ pub fn parse_policy(text: &str) -> Result<Policy, Vec<String>> {
     let mut root = Fields::new("POLICY", &value, &["plans", "models", "key"], &mut problems);
     for name in ["plans", "models"] {
         if !root.has(name) {
-            root.problem(name, "is missing");
+            root.add_problem(name, "is missing");
         }
     }
     let empty = json!({});
@@ -42,7 +43,7 @@ pub fn parse_policy(text: &str) -> Result<Policy, Vec<String>> {
     let plans = parse_plans(value.get("plans").unwrap_or(&empty), &models, &mut problems);
     let key = parse_key(value.get("key").unwrap_or(&empty), &mut problems);
     for problem in &mut problems {
-        // The variable's own name stands before every problem already.
+        // Each problem is shown together with the variable's name, so it does not repeat that.
         if let Some(rest) = problem.strip_prefix("POLICY.") {
             *problem = rest.to_owned();
         }
@@ -84,7 +85,7 @@ fn parse_plans(
     }
     let mut plans = BTreeMap::new();
     for (name, plan) in members {
-        if is_plain(name) {
+        if is_plain_name(name) {
             plans.insert(name.clone(), parse_plan(name, plan, models, problems));
         } else {
             problems.push("plans has a name that is not 1 to 32 of a-z, 0-9, _ and -".to_owned());
@@ -96,33 +97,30 @@ fn parse_plans(
 fn parse_plan(name: &str, value: &Value, models: &BTreeMap<ModelId, ModelRules>, problems: &mut Vec<String>) -> Plan {
     let mut fields = Fields::new(&format!("plans.{name}"), value, &PLAN_MEMBERS, problems);
     if name == "guest" {
-        // Guests are anybody: all of them together must have a bound.
+        // Anyone can be a guest, so all guests together must have a limit.
         for member in ["pool_daily_credits", "pool_waiting_share"] {
             if fields.get(member).is_none_or(Value::is_null) {
-                fields.problem(member, "is missing, and a plan named guest must have it");
+                fields.add_problem(member, "is missing, and a plan named guest must have it");
             }
         }
     }
     Plan {
         name: name.to_owned(),
-        requests_per_minute: fields.required_number("requests_per_minute", 1..=POLICY_NUMBER_MAX),
-        predictions_per_minute: fields.required_number("predictions_per_minute", 1..=POLICY_NUMBER_MAX),
-        concurrent_predictions: fields.required_number("concurrent_predictions", 1..=POLICY_NUMBER_MAX),
-        daily_credits: fields.required("daily_credits", MicroCredits::ZERO, CREDITS_RULE, credits),
+        requests_per_minute: fields.require_number("requests_per_minute", 1..=POLICY_NUMBER_MAX),
+        predictions_per_minute: fields.require_number("predictions_per_minute", 1..=POLICY_NUMBER_MAX),
+        concurrent_predictions: fields.require_number("concurrent_predictions", 1..=POLICY_NUMBER_MAX),
+        daily_credits: fields.require("daily_credits", MicroCredits::ZERO, CREDITS_RULE, parse_credits),
         models: parse_plan_models(&mut fields, models),
-        weight: fields.number("weight", 1, 1..=1_000),
-        max_waiting: fields.number("max_waiting", 20, 0..=POLICY_NUMBER_MAX),
-        pool_daily_credits: fields.optional("pool_daily_credits", None, CREDITS_RULE, or_null(credits)),
-        pool_waiting_share: fields.optional(
-            "pool_waiting_share",
-            1.0,
-            "is not a number above 0 and at most 1",
-            |value| value.as_f64().filter(|share| *share > 0.0 && *share <= 1.0),
-        ),
+        weight: fields.read_number("weight", 1, 1..=1_000),
+        max_waiting: fields.read_number("max_waiting", 20, 0..=POLICY_NUMBER_MAX),
+        pool_daily_credits: fields.read("pool_daily_credits", None, CREDITS_RULE, nullable(parse_credits)),
+        pool_waiting_share: fields.read("pool_waiting_share", 1.0, "is not a number above 0 and at most 1", |value| {
+            value.as_f64().filter(|share| *share > 0.0 && *share <= 1.0)
+        }),
     }
 }
 
-/// `["*"]`, the default, is every model; anything else names models of the price table.
+/// Reads the models of a plan. `["*"]`, the default, means all of them; other names must be in the price table.
 fn parse_plan_models(fields: &mut Fields<'_>, models: &BTreeMap<ModelId, ModelRules>) -> Option<Vec<ModelId>> {
     let value = fields.get("models")?;
     let names: Option<Vec<&str>> = value.as_array().map(|items| items.iter().filter_map(Value::as_str).collect());
@@ -133,9 +131,9 @@ fn parse_plan_models(fields: &mut Fields<'_>, models: &BTreeMap<ModelId, ModelRu
             if listed.len() == names.len() && listed.iter().all(|model| models.contains_key(model)) {
                 return Some(listed);
             }
-            fields.problem("models", "names a model that is not in models");
+            fields.add_problem("models", "names a model that is not in models");
         }
-        _ => fields.problem("models", "is not [\"*\"] or a list of owner/model names"),
+        _ => fields.add_problem("models", "is not [\"*\"] or a list of owner/model names"),
     }
     Some(Vec::new())
 }
@@ -150,10 +148,10 @@ fn parse_key(value: &Value, problems: &mut Vec<String>) -> VendorKeyLimits {
     ];
     let mut fields = Fields::new("key", value, &known, problems);
     let mut grant = VendorKeyLimits {
-        requests_per_minute: fields.number("requests_per_minute", 60, 1..=POLICY_NUMBER_MAX),
-        concurrent_predictions: fields.number("concurrent_predictions", 5, 1..=1_000),
-        daily_credits: fields.optional("daily_credits", None, CREDITS_RULE, or_null(credits)),
-        expected_other_requests_per_minute: fields.number(
+        requests_per_minute: fields.read_number("requests_per_minute", 60, 1..=POLICY_NUMBER_MAX),
+        concurrent_predictions: fields.read_number("concurrent_predictions", 5, 1..=1_000),
+        daily_credits: fields.read("daily_credits", None, CREDITS_RULE, nullable(parse_credits)),
+        expected_other_requests_per_minute: fields.read_number(
             "expected_other_requests_per_minute",
             0,
             0..=POLICY_NUMBER_MAX,
@@ -162,16 +160,16 @@ fn parse_key(value: &Value, problems: &mut Vec<String>) -> VendorKeyLimits {
         max_wait_secs: 600,
     };
     if grant.expected_other_requests_per_minute >= grant.requests_per_minute {
-        fields.problem("expected_other_requests_per_minute", "leaves nothing of requests_per_minute");
+        fields.add_problem("expected_other_requests_per_minute", "leaves nothing of requests_per_minute");
     }
     if let Some(queue) = fields.get("queue") {
         let mut fields = Fields::new("key.queue", queue, &["max_waiting", "max_wait_secs"], fields.problems());
-        grant.max_waiting = fields.number("max_waiting", 500, 0..=10_000);
-        grant.max_wait_secs = fields.number("max_wait_secs", 600, 1..=WAIT_MAX_SECS);
+        grant.max_waiting = fields.read_number("max_waiting", 500, 0..=10_000);
+        grant.max_wait_secs = fields.read_number("max_wait_secs", 600, 1..=WAIT_MAX_SECS);
     }
     grant
 }
 
-fn or_null<T>(read: impl Fn(&Value) -> Option<T>) -> impl Fn(&Value) -> Option<Option<T>> {
+fn nullable<T>(read: impl Fn(&Value) -> Option<T>) -> impl Fn(&Value) -> Option<Option<T>> {
     move |value| if value.is_null() { Some(None) } else { read(value).map(Some) }
 }

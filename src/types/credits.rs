@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::constants::{MAX_CREDITS_MICROS, MICROS_PER_CREDIT};
 
-/// An amount in micro-credits, millionths of a vendor credit: 0 … 10^15. Below 2^53, so that SQL's f64 holds it exactly.
+/// An amount in micro-credits, millionths of a vendor credit: 0 … 10^15. Below 2^53, so that SQL's f64 holds it
+/// exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MicroCredits(i64);

@@ -110,7 +110,8 @@ pub struct QueuePosition {
     pub eta_seconds: u32,
 }
 
-/// A Ledger's record of a prediction, stored as one JSON document. The test `prediction_format_unchanged` pins its format.
+/// A Ledger's record of a prediction, stored as one JSON document. The test `prediction_format_unchanged` pins its
+/// format.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PredictionRecord {
     /// Our own id. The vendor's id is never stored here.
@@ -152,7 +153,8 @@ pub struct PredictionRecord {
     /// The `jti` of the token whose caps this prediction counts against.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
-    /// The id of the token that created the prediction, with caps or not: revoking it also ends its waiting predictions.
+    /// The id of the token that created the prediction, with caps or not: revoking it also ends its waiting
+    /// predictions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
     /// The idempotency key of the create. It is deleted with the row if the create is refused.

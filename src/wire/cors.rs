@@ -22,8 +22,8 @@ pub enum OriginCheck<'a> {
     Refused,
 }
 
-/// Compares `origin`, byte for byte, with the allowed origins and the Worker's own: that of `PUBLIC_URL` and, on a loopback
-/// host, that of the request.
+/// Compares `origin`, byte for byte, with the allowed origins and the Worker's own: that of `PUBLIC_URL` and, on a
+/// loopback host, that of the request.
 #[must_use]
 pub fn check_origin<'a>(
     origin: Option<&'a str>,

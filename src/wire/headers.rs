@@ -83,16 +83,16 @@ pub fn parse_client_request_id(value: &str) -> Option<&str> {
     ((1..=64).contains(&value.len()) && value.bytes().all(allowed)).then_some(value)
 }
 
-/// Returns whether `value` is an idempotency key: 1 to 255 printable ASCII characters (contract 2). The platform joins two
-/// headers with `, `, so a key must not contain that.
+/// Returns whether `value` is an idempotency key: 1 to 255 printable ASCII characters (contract 2). The platform joins
+/// two headers with `, `, so a key must not contain that.
 #[must_use]
 pub fn is_idempotency_key(value: &str) -> bool {
     let printable = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     (1..=IDEMPOTENCY_KEY_MAX_CHARS).contains(&value.len()) && printable && !value.contains(", ")
 }
 
-/// Returns the seconds of `Prefer: wait=N` (RFC 7240 section 4.3), capped at 60. The first `wait` counts. Returns `None`
-/// if it is malformed.
+/// Returns the seconds of `Prefer: wait=N` (RFC 7240 section 4.3), capped at 60. The first `wait` counts. Returns
+/// `None` if it is malformed.
 #[must_use]
 pub fn parse_preferred_wait_secs(value: &str) -> Option<u32> {
     let waits = value.split(',').filter_map(|preference| {
@@ -118,8 +118,8 @@ pub enum Credentials<'a> {
     Missing,
 }
 
-/// Parses `Authorization` (RFC 6750 section 2.1, RFC 9449 section 7.1): the scheme in upper or lower case, one space, the
-/// token.
+/// Parses `Authorization` (RFC 6750 section 2.1, RFC 9449 section 7.1): the scheme in upper or lower case, one space,
+/// the token.
 #[must_use]
 pub fn parse_authorization(value: Option<&str>) -> Credentials<'_> {
     let Some(value) = value else { return Credentials::Missing };

@@ -186,8 +186,8 @@ pub enum Challenge {
 }
 
 impl Challenge {
-    /// Returns the value of `WWW-Authenticate` for an error response with this code, if it has one. It names an error only
-    /// if the request had a token.
+    /// Returns the value of `WWW-Authenticate` for an error response with this code, if it has one. It names an error
+    /// only if the request had a token.
     #[must_use]
     pub const fn header(self, code: Code) -> Option<&'static str> {
         Some(match (code, self) {
