@@ -135,18 +135,18 @@ impl Claims {
     /// no `aud`, the configured claim is checked instead; if its token has an `aud` nevertheless, that must be right as
     /// well.
     fn check_audience(&self, issuer: &Issuer) -> Result<(), Refusal> {
-        let ours = |value: &Value| value.as_str().is_some_and(|name| issuer.audience.iter().any(|own| own == name));
+        let is_ours = |value: &Value| value.as_str().is_some_and(|name| issuer.audience.iter().any(|own| own == name));
         let aud = match self.0.get("aud") {
             None => None,
-            Some(Value::Array(names)) => {
-                Some(names.len() <= TOKEN_AUDIENCES_MAX && names.iter().all(Value::is_string) && names.iter().any(ours))
-            }
-            Some(name) => Some(ours(name)),
+            Some(Value::Array(names)) => Some(
+                names.len() <= TOKEN_AUDIENCES_MAX && names.iter().all(Value::is_string) && names.iter().any(is_ours),
+            ),
+            Some(name) => Some(is_ours(name)),
         };
         let stand_in = match issuer.audience_claim {
             AudienceClaim::Aud => aud,
-            AudienceClaim::Azp => self.0.get("azp").map(ours),
-            AudienceClaim::ClientId => self.0.get("client_id").map(ours),
+            AudienceClaim::Azp => self.0.get("azp").map(is_ours),
+            AudienceClaim::ClientId => self.0.get("client_id").map(is_ours),
         };
         if stand_in == Some(true) && aud != Some(false) { Ok(()) } else { Err(Refusal::WrongAudience) }
     }

@@ -50,17 +50,17 @@ impl Header {
 
     /// Checks the members and `typ` against the settings of `issuer`.
     pub fn check(&self, issuer: &Issuer) -> Result<(), Refusal> {
-        let known = |name: &str| {
+        let is_known = |name: &str| {
             COMMON_MEMBERS.contains(&name) || issuer.extra_header_members.iter().any(|extra| extra == name)
         };
-        if !self.members.keys().all(|name| known(name)) {
+        if !self.members.keys().all(|name| is_known(name)) {
             return Err(Refusal::UnexpectedHeaderMember);
         }
-        let good = match self.members.get("typ") {
+        let is_allowed = match self.members.get("typ") {
             None => issuer.token_types.may_be_absent(),
             Some(Value::String(typ)) => issuer.token_types.contains(typ),
             Some(_) => false,
         };
-        if good { Ok(()) } else { Err(Refusal::WrongType) }
+        if is_allowed { Ok(()) } else { Err(Refusal::WrongType) }
     }
 }

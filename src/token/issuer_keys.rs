@@ -98,7 +98,7 @@ fn parse_secret_keys(
 }
 
 /// Names of the deployment's own settings and bindings, which no issuer may use as its secret. Variables are not secret
-/// at all, and nobody who knows another secret of the deployment must be able to sign tokens with it.
+/// at all, and a person who knows another secret of the deployment must not be able to sign tokens with it.
 const RESERVED_NAMES: [&str; 20] = [
     "DEEPCREATIVE_API_KEY",
     "DEEPCREATIVE_API_KEY_NEXT",

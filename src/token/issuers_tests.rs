@@ -187,6 +187,17 @@ fn an_attestation_never_calls_the_api() {
 }
 
 #[test]
+fn the_audience_claim_is_named_like_the_claim() {
+    for (name, claim) in
+        [("aud", AudienceClaim::Aud), ("azp", AudienceClaim::Azp), ("client_id", AudienceClaim::ClientId)]
+    {
+        let mut issuer = good();
+        issuer["audience_claim"] = json!(name);
+        assert_eq!(parse(&json!([issuer])).unwrap()[0].audience_claim, claim);
+    }
+}
+
+#[test]
 fn lists_and_words_are_checked() {
     for (member, bad) in [
         ("audience", json!([])),

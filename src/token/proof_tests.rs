@@ -157,6 +157,8 @@ fn each_reason_has_a_word_of_its_own() {
         BadProof::Time,
         BadProof::TokenHash,
     ];
+    let words = "missing form header algorithm key signature id method url time token_hash";
+    assert_eq!(all.map(|bad| &bad.as_str()["proof_".len()..]).join(" "), words);
     for (index, bad) in all.into_iter().enumerate() {
         assert!(bad.as_str().starts_with("proof_"));
         assert_eq!(all.iter().position(|other| other.as_str() == bad.as_str()), Some(index));

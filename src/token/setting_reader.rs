@@ -63,17 +63,17 @@ impl<'a> SettingReader<'a> {
         number
     }
 
-    /// Reads a string for which `good` returns true. Returns `default` if the member is missing, and `None` if it was
-    /// refused.
+    /// Reads a string for which `is_valid` returns true. Returns `default` if the member is missing, and `None` if it
+    /// was refused.
     pub fn read_text(
         &mut self,
         member: &str,
         default: &str,
         rule: &str,
-        good: impl Fn(&str) -> bool,
+        is_valid: impl Fn(&str) -> bool,
     ) -> Option<String> {
         let Some(value) = self.get(member) else { return Some(default.to_owned()) };
-        let text = value.as_str().filter(|text| good(text)).map(str::to_owned);
+        let text = value.as_str().filter(|text| is_valid(text)).map(str::to_owned);
         if text.is_none() {
             self.add_problem(member, rule);
         }

@@ -118,7 +118,7 @@ impl fmt::Debug for VerifyingKey {
 /// # Errors
 /// [`BadSignature`], whatever the reason.
 pub fn verify_signature(key: &VerifyingKey, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
-    let good = match &key.material {
+    let is_valid = match &key.material {
         // Compares in constant time, and refuses a truncated tag.
         Material::Hs256(secret) => ct_codecs::verify(&secret.authentication_tag(message), signature),
         Material::Hs384(secret) => ct_codecs::verify(&secret.authentication_tag(message), signature),
@@ -137,7 +137,7 @@ pub fn verify_signature(key: &VerifyingKey, message: &[u8], signature: &[u8]) ->
             signature.len() == *modulus_bytes && verify_rsa(rsa, key.algorithm, message, signature)
         }
     };
-    if good { Ok(()) } else { Err(BadSignature) }
+    if is_valid { Ok(()) } else { Err(BadSignature) }
 }
 
 fn verify_rsa(key: &PKey<Public>, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {

@@ -8,12 +8,12 @@
 /// where they are invisible.
 #[must_use]
 pub fn is_plain_text(text: &str, max_chars: usize) -> bool {
-    let blank = |character: char| character.is_whitespace() || matches!(character, '\u{200c}' | '\u{200d}');
+    let is_blank = |character: char| character.is_whitespace() || matches!(character, '\u{200c}' | '\u{200d}');
     // Count no further than the limit: a claim may be as long as the token.
     (1..=max_chars).contains(&text.chars().take(max_chars.saturating_add(1)).count())
         && !text.chars().any(is_control_or_hidden)
-        && !text.starts_with(blank)
-        && !text.ends_with(blank)
+        && !text.starts_with(is_blank)
+        && !text.ends_with(is_blank)
 }
 
 fn is_control_or_hidden(character: char) -> bool {
