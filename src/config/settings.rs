@@ -10,19 +10,7 @@ use crate::token::{Issuer, SigningKeys, loopback_problems};
 use crate::types::secret::VendorKey;
 
 /// How much is logged.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum LogLevel {
     /// Alerts.
