@@ -128,6 +128,23 @@ fn only_the_cloudflare_folder_names_the_platform() {
     }
 }
 
+/// proptest finds the seeds of past failures by the path of the source file, and says nothing if there are none.
+#[test]
+fn each_file_of_seeds_belongs_to_a_file_with_properties() {
+    let seeds = sources("tests/proptest-regressions");
+    assert!(!seeds.is_empty());
+    for path in seeds {
+        let source = path.to_string_lossy().replace("tests/proptest-regressions", "src").replace(".txt", ".rs");
+        let text = fs::read_to_string(&source).unwrap_or_else(|_| panic!("{source} is missing"));
+        assert!(text.contains("proptest! {"), "{source} has no property");
+    }
+    for path in sources("src") {
+        let text = fs::read_to_string(&path).unwrap();
+        let is_configured = text.matches("property_config())]").count() == text.matches("proptest! {").count();
+        assert!(is_configured, "{}: a property without the configuration of src/testing.rs", path.display());
+    }
+}
+
 #[test]
 fn makefile_pins_match_the_lock_file() {
     let (makefile, lock) = (read("Makefile"), read("Cargo.lock"));
@@ -165,7 +182,7 @@ fn sources(folder: &str) -> Vec<PathBuf> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| {
-                ["rs", "mjs", "js", "ts", "json", "html"].iter().any(|known| extension == *known)
+                ["rs", "mjs", "js", "ts", "json", "html", "txt"].iter().any(|known| extension == *known)
             }) {
                 found.push(path);
             }
