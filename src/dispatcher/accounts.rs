@@ -1,5 +1,6 @@
-//! What the key and each plan's pool have spent and hold, by UTC day (protocol 5). A day is booked where it was
-//! reserved, however late the settlement comes.
+//! Credits of the vendor key and of each plan's pool, by UTC day (protocol 5).
+//!
+//! Invariant: a settlement books the day of its reservation, however late it comes.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,17 +10,17 @@ use crate::types::time::UtcDay;
 /// One day of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Account {
-    /// A plan's name; empty for the key itself.
+    /// A plan's name, or [`KEY_ACCOUNT`].
     name: String,
     day: UtcDay,
     spent: MicroCredits,
     reserved: MicroCredits,
 }
 
-/// The key's account, under a name that no plan has.
+/// The name of the vendor key's account. No plan has an empty name.
 pub const KEY_ACCOUNT: &str = "";
 
-/// All accounts with something in them; those of days before yesterday only while they hold something.
+/// The accounts that were used. Those of days before yesterday are kept only while they hold a reservation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Accounts(Vec<Account>);
@@ -29,7 +30,7 @@ impl Accounts {
         self.0.iter().find(|account| account.name == name && account.day == day)
     }
 
-    fn open(&mut self, name: &str, day: UtcDay) -> Option<&mut Account> {
+    fn find_or_create(&mut self, name: &str, day: UtcDay) -> Option<&mut Account> {
         if self.find(name, day).is_none() {
             self.0.retain(|account| account.reserved > MicroCredits::ZERO || account.day.next() >= day);
             let (spent, reserved) = (MicroCredits::ZERO, MicroCredits::ZERO);
@@ -38,30 +39,30 @@ impl Accounts {
         self.0.iter_mut().find(|account| account.name == name && account.day == day)
     }
 
-    /// Whether `credits` more fit under `cap`.
+    /// Returns whether `credits` more stay within `cap`.
     #[must_use]
-    pub fn fits(&self, name: &str, day: UtcDay, credits: MicroCredits, cap: MicroCredits) -> bool {
+    pub fn has_room(&self, name: &str, day: UtcDay, credits: MicroCredits, cap: MicroCredits) -> bool {
         let (spent, reserved) = self.usage(name, day);
         let total = spent.checked_add(reserved).and_then(|total| total.checked_add(credits));
         total.is_some_and(|total| total <= cap)
     }
 
-    /// Holds credits. The caller has asked [`Self::fits`] where there is a cap.
+    /// Reserves credits. If there is a cap, the caller has checked [`Self::has_room`].
     pub fn reserve(&mut self, name: &str, day: UtcDay, credits: MicroCredits) {
-        if let Some(account) = self.open(name, day) {
+        if let Some(account) = self.find_or_create(name, day) {
             account.reserved = account.reserved.checked_add(credits).unwrap_or(account.reserved);
         }
     }
 
-    /// Releases what was held and books what was used, even where that is more.
+    /// Releases a reservation and books what was used, even if that is more.
     pub fn settle(&mut self, name: &str, day: UtcDay, reserved: MicroCredits, used: MicroCredits) {
-        if let Some(account) = self.open(name, day) {
+        if let Some(account) = self.find_or_create(name, day) {
             account.reserved = account.reserved.saturating_sub(reserved);
             account.spent = account.spent.checked_add(used).unwrap_or(account.spent);
         }
     }
 
-    /// What was spent and is held on a day.
+    /// Returns what is spent and what is reserved on a day.
     #[must_use]
     pub fn usage(&self, name: &str, day: UtcDay) -> (MicroCredits, MicroCredits) {
         self.find(name, day).map_or_else(Default::default, |account| (account.spent, account.reserved))
@@ -81,10 +82,10 @@ mod tests {
     #[test]
     fn a_cap_is_never_exceeded_and_settlement_books_the_day_of_the_reservation() {
         let mut accounts = Accounts::default();
-        assert!(accounts.fits("free", DAY, credits("5"), credits("5")));
+        assert!(accounts.has_room("free", DAY, credits("5"), credits("5")));
         accounts.reserve("free", DAY, credits("5"));
-        assert!(!accounts.fits("free", DAY, credits("0.000001"), credits("5")));
-        assert!(accounts.fits("free", DAY.next(), credits("5"), credits("5")));
+        assert!(!accounts.has_room("free", DAY, credits("0.000001"), credits("5")));
+        assert!(accounts.has_room("free", DAY.next(), credits("5"), credits("5")));
         accounts.reserve("free", DAY.next(), credits("1"));
         accounts.settle("free", DAY, credits("5"), credits("7"));
         assert_eq!(accounts.usage("free", DAY), (credits("7"), MicroCredits::ZERO));
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn old_days_go_once_they_hold_nothing() {
+    fn old_days_are_dropped_once_they_hold_nothing() {
         let mut accounts = Accounts::default();
         accounts.reserve("a", UtcDay(1), credits("1"));
         accounts.reserve("b", UtcDay(1), credits("1"));

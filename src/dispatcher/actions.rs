@@ -1,52 +1,53 @@
-//! What the shell does for the state machine: store, send, deliver.
+//! What the state machine hands to its shell: rows to store, requests to send, updates to deliver.
 
 use std::collections::BTreeSet;
 
 use crate::messages::{JobSpec, JobUpdate};
 use crate::types::ids::{JobId, UserKey};
 
-/// Work for the shell, started after the changes of the same turn are stored and never awaited by a request.
+/// Work for the shell. It starts after the changes of the same turn are stored, and no request awaits it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Send a create; report with [`super::Dispatcher::finish_submit`].
+    /// Send a create. Report with [`super::Dispatcher::finish_submit`].
     Submit {
-        /// What to make.
+        /// The prediction.
         spec: Box<JobSpec>,
     },
-    /// Ask for a prediction's status; report with [`super::Dispatcher::finish_poll`].
+    /// Poll a prediction. Report with [`super::Dispatcher::finish_poll`].
     Poll {
-        /// Which.
+        /// The prediction.
         job_id: JobId,
-        /// The vendor's id of it.
+        /// The vendor's id of the prediction.
         vendor_id: String,
-        /// Fingerprint of the key to use, while a secret has it.
+        /// Fingerprint of the vendor key to use, while a secret holds that key (protocol 6).
         vendor_key_fingerprint: Option<String>,
     },
-    /// Ask the vendor to end a prediction; report with [`super::Dispatcher::finish_cancel`].
+    /// Send a cancel. Report with [`super::Dispatcher::finish_cancel`].
     Cancel {
-        /// Which.
+        /// The prediction.
         job_id: JobId,
-        /// The vendor's id of it.
+        /// The vendor's id of the prediction.
         vendor_id: String,
-        /// Fingerprint of the key to use, while a secret has it.
+        /// Fingerprint of the vendor key to use, while a secret holds that key (protocol 6).
         vendor_key_fingerprint: Option<String>,
     },
-    /// Tell a Ledger; report with [`super::Dispatcher::delivered`] or [`super::Dispatcher::retry_delivery`].
+    /// Deliver updates to a Ledger. Report with [`super::Dispatcher::finish_delivery`] or
+    /// [`super::Dispatcher::retry_delivery`].
     Deliver(Delivery),
-    /// Ask for the model list; report with [`super::Dispatcher::finish_models`].
+    /// Fetch the model list. Report with [`super::Dispatcher::finish_models`].
     FetchModels,
 }
 
-/// News for one Ledger, in one message.
+/// Job updates for one Ledger, in one message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
-    /// Whose.
+    /// The user whose Ledger gets them.
     pub user: UserKey,
-    /// What.
+    /// The updates.
     pub updates: Vec<JobUpdate>,
 }
 
-/// What to store in this turn: the ids whose rows changed (a row that is gone is deleted), and the rest.
+/// What to store in this turn. Ids name the rows that changed; a row that does not exist any more is deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Rows of `jobs`.
@@ -55,8 +56,8 @@ pub struct Changes {
     pub outbox: BTreeSet<JobId>,
     /// New rows of `tombstones`.
     pub tombstones: BTreeSet<JobId>,
-    /// The one document of window, health, clock and models.
+    /// Whether [`super::StoredState`] changed.
     pub is_state_changed: bool,
-    /// Words for the log that an operator must see.
+    /// Alerts to log (docs/deploy.md).
     pub alerts: Vec<&'static str>,
 }

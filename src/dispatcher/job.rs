@@ -1,54 +1,54 @@
-//! One prediction as the Dispatcher keeps it.
+//! A job: one prediction as the Dispatcher keeps it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::constants::EXPIRY_CONFIRM_MILLIS;
 use crate::messages::{JobEnd, JobSpec, JobUpdate, QueueShare, Stage};
-use crate::types::ids::{JobId, UserKey};
+use crate::types::ids::UserKey;
 use crate::types::prediction::QueuePosition;
 use crate::types::time::UnixMillis;
 
-/// Where a job is. The client sees the first as `queued`, the next two as `processing`; `Unknown` has ended for
-/// the client and only holds its slot.
+/// Where a job is. Clients see `Waiting` as `queued`, `Submitting` and `Running` as `processing`. An `Unknown` job has
+/// ended for its client and only holds its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
-    /// The vendor told it to wait, or the key was in trouble.
+    /// It waits for a slot, or was returned to the queue after a throttled create or a refused key.
     Waiting,
-    /// Written before the fetch: a row that is found in this state and not in memory has an unknown outcome.
+    /// Stored before the create is sent. A row in this state without a submit in flight has an unknown outcome.
     Submitting,
     /// The vendor has it.
     Running,
-    /// Nobody can tell whether the vendor has it.
+    /// The vendor may or may not have it.
     Unknown,
 }
 
 /// A row of `jobs`, stored as one JSON document (`job_format_unchanged` pins it).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// Whose it is.
+    /// The owner.
     pub user: UserKey,
-    /// What to make; the input is emptied once the vendor has it.
+    /// The prediction. Its input is cleared once the vendor has it.
     #[serde(rename = "order")]
     pub spec: JobSpec,
-    /// The user's share, by the plan that it was created under.
+    /// The user's share of the queue, from the plan at the time of the create.
     pub share: QueueShare,
     /// Where it is.
     pub state: JobState,
-    /// Grows with every change that a Ledger must hear of.
+    /// Grows with every change that is reported to the Ledger.
     pub sequence: u64,
     /// When it arrived.
     pub enqueued_at: UnixMillis,
-    /// It was sent and turned away: it stands in front of the queue.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub returned: bool,
+    /// It was sent, and returned to the front of the queue.
+    #[serde(rename = "returned", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_returned: bool,
     /// When it was last sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<UnixMillis>,
     /// The vendor's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor_id: Option<String>,
-    /// The fingerprint of the key that it was submitted with (protocol 6).
+    /// Fingerprint of the vendor key that it was submitted with (protocol 6).
     #[serde(rename = "key", default, skip_serializing_if = "Option::is_none")]
     pub vendor_key_fingerprint: Option<String>,
     /// When it is polled next, while running.
@@ -58,27 +58,27 @@ pub struct Job {
     #[serde(default, skip_serializing_if = "is_epoch")]
     pub polled_at: UnixMillis,
     /// When a webhook last brought a poll forward.
-    #[serde(default, skip_serializing_if = "is_epoch")]
-    pub hooked_at: UnixMillis,
-    /// An end was asked for.
+    #[serde(rename = "hooked_at", default, skip_serializing_if = "is_epoch")]
+    pub webhook_at: UnixMillis,
+    /// Whether a cancel was requested, by the client or because it exceeded `max_seconds`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
-    /// A cancel has been sent to the vendor.
+    /// Whether the vendor took the cancel or refused it for good. It is not sent again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_sent: bool,
-    /// When the cancel is sent, or tried again.
+    /// When the cancel is sent, or retried.
     #[serde(default, skip_serializing_if = "is_epoch")]
     pub cancel_at: UnixMillis,
-    /// How often it was sent.
+    /// How often the cancel was sent.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cancel_tries: u32,
-    /// Polls in a row that said "no such prediction".
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub missing_polls: u32,
-    /// When the first of those came.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub missing_since: Option<UnixMillis>,
-    /// When a deadline was first seen to have passed: a second look must confirm it (protocol 5).
+    /// Consecutive polls that found no such prediction.
+    #[serde(rename = "missing_polls", default, skip_serializing_if = "is_zero")]
+    pub not_found_polls: u32,
+    /// When the first of those polls was.
+    #[serde(rename = "missing_since", default, skip_serializing_if = "Option::is_none")]
+    pub not_found_since: Option<UnixMillis>,
+    /// When its deadline was first seen to have passed. A second check must confirm it (protocol 5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry_seen_at: Option<UnixMillis>,
 }
@@ -94,7 +94,7 @@ const fn is_epoch(value: &UnixMillis) -> bool {
 }
 
 impl Job {
-    /// A job that has just arrived.
+    /// Returns a job that has just arrived.
     #[must_use]
     pub fn new(user: UserKey, spec: JobSpec, share: QueueShare, now: UnixMillis) -> Self {
         Self {
@@ -104,24 +104,24 @@ impl Job {
             state: JobState::Waiting,
             sequence: 1,
             enqueued_at: now,
-            returned: false,
+            is_returned: false,
             submitted_at: None,
             vendor_id: None,
             vendor_key_fingerprint: None,
             poll_at: now,
             polled_at: UnixMillis(0),
-            hooked_at: UnixMillis(0),
+            webhook_at: UnixMillis(0),
             cancel_requested: false,
             cancel_sent: false,
             cancel_at: UnixMillis(0),
             cancel_tries: 0,
-            missing_polls: 0,
-            missing_since: None,
+            not_found_polls: 0,
+            not_found_since: None,
             expiry_seen_at: None,
         }
     }
 
-    /// Whether it holds one of the vendor's places.
+    /// Returns whether it holds a slot.
     #[must_use]
     pub const fn holds_slot(&self) -> bool {
         match self.state {
@@ -130,22 +130,27 @@ impl Job {
         }
     }
 
-    /// `max_seconds` after the submit: the model's longest run.
+    /// Returns whether a cancel must be sent to the vendor.
+    pub(super) fn needs_cancel(&self) -> bool {
+        self.state == JobState::Running && self.cancel_requested && !self.cancel_sent
+    }
+
+    /// Returns the end of the model's longest run: `max_seconds` after the submit.
     #[must_use]
-    pub fn time_is_up_at(&self) -> UnixMillis {
+    pub fn run_deadline(&self) -> UnixMillis {
         self.submitted_at
             .unwrap_or(self.enqueued_at)
             .plus_millis(i64::from(self.spec.max_seconds).saturating_mul(1_000))
     }
 
-    /// Twice `max_seconds` after the submit: the slot ends whatever the vendor says.
+    /// Returns when the slot is given up whatever the vendor says: 2 × `max_seconds` after the submit.
     #[must_use]
-    pub fn slot_ends_at(&self) -> UnixMillis {
-        self.time_is_up_at().plus_millis(i64::from(self.spec.max_seconds).saturating_mul(1_000))
+    pub fn slot_deadline(&self) -> UnixMillis {
+        self.run_deadline().plus_millis(i64::from(self.spec.max_seconds).saturating_mul(1_000))
     }
 
-    /// Whether `deadline` has passed, seen twice at least a second apart, so that one step of a clock does not end
-    /// every lease at once (protocol 5). Remembers the first look.
+    /// Returns whether `deadline` has passed at two checks that are at least a second apart, and remembers the first. So one
+    /// forward step of the clock does not end every lease at once (protocol 5).
     pub fn confirm_expiry(&mut self, deadline: UnixMillis, now: UnixMillis) -> bool {
         if now < deadline {
             self.expiry_seen_at = None;
@@ -155,7 +160,7 @@ impl Job {
         now.millis_since(first) >= EXPIRY_CONFIRM_MILLIS
     }
 
-    /// What its Ledger is told. `queue` is its place while it waits.
+    /// Returns the update for its Ledger. `queue` is its queue position, used only while it waits.
     #[must_use]
     pub fn update_for_ledger(&self, now: UnixMillis, queue: Option<QueuePosition>, end: Option<JobEnd>) -> JobUpdate {
         let stage = match (&end, self.state) {
@@ -176,38 +181,11 @@ impl Job {
     }
 }
 
-/// News that a Ledger has not acknowledged: one row of `outbox` for a prediction, the latest replacing the earlier.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OutboxRow {
-    /// Whose Ledger.
-    pub user: UserKey,
-    /// What to say.
-    #[serde(rename = "news")]
-    pub update: JobUpdate,
-    /// When it was first tried.
-    pub since: UnixMillis,
-    /// Tries so far.
-    #[serde(default)]
-    pub attempts: u32,
-    /// When it is tried next.
-    pub next_at: UnixMillis,
-    /// Given up after a day; an operator looks at it.
-    #[serde(rename = "dead", default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_dead: bool,
-}
-
-impl OutboxRow {
-    /// Which prediction.
-    #[must_use]
-    pub const fn job_id(&self) -> &JobId {
-        &self.update.job_id
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::types::credits::MicroCredits;
+    use crate::types::ids::JobId;
     use crate::types::model::ModelId;
 
     fn job() -> Job {
@@ -237,16 +215,16 @@ mod tests {
         assert_eq!(serde_json::from_str::<Job>(&waiting).unwrap(), job());
         let running = Job {
             state: JobState::Running,
-            returned: true,
+            is_returned: true,
             polled_at: UnixMillis(8),
-            hooked_at: UnixMillis(9),
+            webhook_at: UnixMillis(9),
             submitted_at: Some(UnixMillis(8)),
             vendor_id: Some("v".into()),
             vendor_key_fingerprint: Some("k".into()),
             cancel_requested: true,
             cancel_sent: true,
-            missing_polls: 1,
-            missing_since: Some(UnixMillis(9)),
+            not_found_polls: 1,
+            not_found_since: Some(UnixMillis(9)),
             expiry_seen_at: Some(UnixMillis(9)),
             ..job()
         };
@@ -258,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expiry_needs_two_looks() {
+    fn an_expiry_needs_two_checks() {
         let mut job = job();
         let deadline = UnixMillis(1_000);
         assert!(!job.confirm_expiry(deadline, UnixMillis(999)));
@@ -268,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_steps_back_forgets_the_first_look() {
+    fn a_clock_that_steps_back_cancels_the_first_check() {
         let mut job = job();
         job.confirm_expiry(UnixMillis(1_000), UnixMillis(5_000));
         assert!(!job.confirm_expiry(UnixMillis(1_000), UnixMillis(500)));

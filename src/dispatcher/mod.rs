@@ -1,22 +1,44 @@
-//! The Dispatcher's state machine: who is submitted, polled and canceled when, and what each vendor answer does.
+//! The Dispatcher's state machine: which predictions are submitted, polled and canceled when, and what each vendor
+//! response does.
 //!
-//! Pure: a [`Dispatcher`] is loaded from rows, changed by messages, answers and the passing of time, and hands out
-//! [`Action`]s for the shell to carry out and [`Changes`] for it to store in the same turn. The invariants stand in
-//! docs/architecture.md; the interleavings that could break them are tested in `tests/dispatch_model.rs`.
+//! Pure: a [`Dispatcher`] is loaded from rows. Messages, vendor replies and the passing of time change it. Each turn it
+//! returns [`Action`]s for the shell to carry out and [`Changes`] for the shell to store first. The invariants are in
+//! docs/architecture.md, and `tests/model` searches for interleavings that break them.
+//!
+//! | file | content |
+//! |---|---|
+//! | `machine` | the state and its accessors |
+//! | `job_changes` | how a job changes and ends; each change is reported to the Ledger |
+//! | `enqueue`, `requests` | what Ledgers and the edge request |
+//! | `due`, `expiry`, `next_due` | the work that is due, and when the alarm must fire next |
+//! | `queue`, `fair_queue` | whose prediction starts next |
+//! | `vendor_results`, `deliveries` | the vendor's replies and the Ledgers' acknowledgements |
 
 mod accounts;
 mod actions;
-mod dispatcher;
+mod deliveries;
 mod due;
+mod enqueue;
+mod expiry;
+mod fair_queue;
 mod health;
+mod in_flight;
 mod job;
-mod line;
+mod job_changes;
+mod limits;
+mod machine;
+mod next_due;
+mod outbox_row;
 mod queue;
 mod requests;
+mod stored_state;
 mod vendor_results;
 
 pub use accounts::{Accounts, KEY_ACCOUNT};
 pub use actions::{Action, Changes, Delivery};
-pub use dispatcher::{Dispatcher, DispatcherLimits, Pool, StoredState};
 pub use health::Health;
-pub use job::{Job, JobState, OutboxRow};
+pub use job::{Job, JobState};
+pub use limits::{DispatcherLimits, Pool};
+pub use machine::Dispatcher;
+pub use outbox_row::OutboxRow;
+pub use stored_state::StoredState;

@@ -1,192 +1,125 @@
-//! Whose turn it is: deficit round robin over users, weighted by plan (protocol 4).
-//!
-//! At each start every user in line earns its part of it, by weight, the one with the largest deficit goes, and pays for the
-//! whole start. So the starts of a user are spread evenly among those of the others instead of coming in one piece, and
-//! no one falls more than one start behind its share. A start has one price, however long the line: else whoever goes
-//! last in a long line would pay the price of the short one that is left, and go several times in a row. A user who is not in line saves nothing; what it owes it pays back
-//! meanwhile, so that leaving the line and coming back is no way to the front.
+//! The queue: which waiting job starts next, and where the others stand.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use crate::constants::SIMULATED_STARTS_MAX;
+use super::fair_queue::{self, WaitingJobs, WaitingUser};
+use super::job::{Job, JobState};
+use super::machine::Dispatcher;
+use crate::constants::{VENDOR_CONNECTIONS_MAX, VENDOR_CONNECTIONS_RESERVED, VENDOR_WINDOW_MILLIS};
+use crate::limit::request_window::Lane;
+use crate::limit::seconds::whole_seconds;
+use crate::messages::QueueShare;
 use crate::types::ids::{JobId, UserKey};
+use crate::types::prediction::QueuePosition;
+use crate::types::time::UnixMillis;
 
-/// What users in line have earned and not used, in parts of a start ([`START`]).
-pub type Deficits = BTreeMap<UserKey, i64>;
-
-/// The price of a start. What rounding loses of it is nothing beside a start.
-const START: i64 = 1_000_000_000;
-
-/// A user in line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Turn {
-    /// Who.
-    pub user: UserKey,
-    /// Share of the starts.
-    pub weight: u32,
-    /// The job that goes first; the oldest goes first between users with equal deficits.
-    pub head: JobId,
-}
-
-/// Picks the next user of `line`, and lets everybody earn and the picked one pay. `None` where nobody is in line.
-pub fn pick(line: &[Turn], deficits: &mut Deficits) -> Option<UserKey> {
-    let weights: i64 = line.iter().map(|turn| i64::from(turn.weight)).sum();
-    let part = START.checked_div(weights)?;
-    for (_, deficit) in
-        deficits.iter_mut().filter(|(user, deficit)| **deficit < 0 && !line.iter().any(|turn| turn.user == **user))
-    {
-        *deficit = deficit.saturating_add(part).min(0);
+impl Dispatcher {
+    pub(super) fn waiting_jobs(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.values().filter(|job| job.state == JobState::Waiting)
     }
-    let mut earned: i64 = 0;
-    for turn in line {
-        let parts = part.saturating_mul(i64::from(turn.weight));
-        let deficit = deficits.entry(turn.user.clone()).or_default();
-        *deficit = deficit.saturating_add(parts);
-        earned = earned.saturating_add(parts);
-    }
-    let deficit = |turn: &Turn| deficits.get(&turn.user).copied().unwrap_or_default();
-    let next = line.iter().max_by(|a, b| deficit(a).cmp(&deficit(b)).then_with(|| b.head.cmp(&a.head)))?;
-    let user = next.user.clone();
-    if let Some(deficit) = deficits.get_mut(&user) {
-        *deficit = deficit.saturating_sub(earned);
-    }
-    deficits.retain(|_, deficit| *deficit != 0);
-    Some(user)
-}
 
-/// The jobs of a user in line, first to go first.
-pub type Line = BTreeMap<UserKey, (u32, VecDeque<JobId>)>;
+    fn slots_of(&self, user: &UserKey) -> usize {
+        self.jobs.values().filter(|job| job.user == *user && job.holds_slot()).count()
+    }
 
-/// In which order jobs will start if nothing changes: `returned` ones first, then by turns. Far ends of long queues are
-/// told by order of arrival: a guess is enough there, and costs less.
-#[must_use]
-pub fn start_order(returned: Vec<JobId>, mut line: Line, mut deficits: Deficits) -> Vec<JobId> {
-    let mut order = returned;
-    for _ in 0..SIMULATED_STARTS_MAX {
-        let turns: Vec<Turn> = line
-            .iter()
-            .filter_map(|(user, (weight, jobs))| {
-                Some(Turn { user: user.clone(), weight: *weight, head: jobs.front()?.clone() })
-            })
-            .collect();
-        let Some(user) = pick(&turns, &mut deficits) else { return order };
-        let Some((_, jobs)) = line.get_mut(&user) else { return order };
-        order.extend(jobs.pop_front());
-        if jobs.is_empty() {
-            line.remove(&user);
+    /// Returns the waiting jobs that may start: their user is below its `concurrent_predictions`, and their model is not
+    /// paused. A user at its limit is skipped, not refused.
+    fn startable_jobs(&self, now: UnixMillis) -> impl Iterator<Item = &Job> {
+        let mut held: BTreeMap<&UserKey, usize> = BTreeMap::new();
+        for job in self.jobs.values().filter(|job| job.holds_slot()) {
+            let count = held.entry(&job.user).or_default();
+            *count = count.saturating_add(1);
         }
-    }
-    let mut pause: Vec<JobId> = line.into_values().flat_map(|(_, jobs)| jobs).collect();
-    pause.sort();
-    order.extend(pause);
-    order
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::types::time::UnixMillis;
-    use proptest::prelude::*;
-
-    fn user(number: usize) -> UserKey {
-        UserKey::new("i", &number.to_string())
+        self.waiting_jobs().filter(move |job| {
+            let limit = usize::try_from(job.share.concurrent_predictions).unwrap_or(usize::MAX);
+            let is_below = held.get(&job.user).is_none_or(|count| *count < limit);
+            is_below && self.state.health.model_paused_until(&job.spec.model, now).is_none()
+        })
     }
 
-    fn job(at: usize) -> JobId {
-        JobId::new(UnixMillis(i64::try_from(at).unwrap()), [0; 10])
-    }
-
-    fn line(weights: &[u32]) -> Vec<Turn> {
-        let turn = |(number, weight): (usize, &u32)| Turn { user: user(number), weight: *weight, head: job(number) };
-        weights.iter().enumerate().map(turn).collect()
-    }
-
-    fn starts(weights: &[u32], count: usize) -> Vec<usize> {
-        let (line, mut deficits) = (line(weights), Deficits::new());
-        let number = |picked: UserKey| (0..weights.len()).find(|number| user(*number) == picked).unwrap();
-        (0..count).map(|_| number(pick(&line, &mut deficits).unwrap())).collect()
-    }
-
-    #[test]
-    fn equal_users_take_turns_in_order_of_arrival() {
-        assert_eq!(starts(&[1, 1, 1], 6), [0, 1, 2, 0, 1, 2]);
-    }
-
-    #[test]
-    fn a_heavier_user_goes_more_often_and_not_in_one_piece() {
-        assert_eq!(starts(&[2, 1, 1], 8), [0, 1, 2, 0, 0, 1, 2, 0]);
-    }
-
-    #[test]
-    fn the_order_is_the_one_in_which_jobs_start() {
-        let jobs = |times: &[usize]| times.iter().map(|at| job(*at)).collect::<VecDeque<_>>();
-        let line = BTreeMap::from([(user(0), (1, jobs(&[1, 2, 3]))), (user(1), (1, jobs(&[4])))]);
-        let expected: Vec<JobId> = [9, 1, 4, 2, 3].into_iter().map(job).collect();
-        assert_eq!(start_order(vec![job(9)], line, Deficits::new()), expected);
-    }
-
-    #[test]
-    fn a_user_who_comes_back_has_saved_nothing() {
-        let (two, mut deficits) = (line(&[1, 1]), Deficits::new());
-        for _ in 0..10 {
-            pick(&two[..1], &mut deficits);
+    /// Picks the job that starts next: a returned job before all others, then the oldest job of the user whose turn it is.
+    pub(super) fn pick_next_job(&mut self, now: UnixMillis) -> Option<JobId> {
+        let returned = self.startable_jobs(now).filter(|job| job.is_returned);
+        if let Some(job) = returned.min_by_key(|job| (job.enqueued_at, &job.spec.job_id)) {
+            return Some(job.spec.job_id.clone());
         }
-        let picked: Vec<UserKey> = (0..4).map(|_| pick(&two, &mut deficits).unwrap()).collect();
-        assert_eq!(picked.iter().filter(|picked| **picked == user(1)).count(), 2);
-    }
-
-    #[test]
-    fn a_user_who_leaves_and_comes_back_is_not_ahead_of_those_who_stayed() {
-        let (all, mut deficits) = (line(&[1; 10]), Deficits::new());
-        let first = pick(&all, &mut deficits).unwrap();
-        // It is back at once, with a new job.
-        let mut again = all.clone();
-        again[0].head = job(99);
-        assert_eq!(first, user(0));
-        let next: Vec<UserKey> = (0..9).map(|_| pick(&again, &mut deficits).unwrap()).collect();
-        assert!(!next.contains(&first));
-    }
-
-    #[test]
-    fn a_start_costs_the_last_of_a_long_line_no_less_than_the_first() {
-        let (all, mut deficits) = (line(&[1; 10]), Deficits::new());
-        assert_eq!(pick(&all, &mut deficits), Some(user(0)));
-        // All but the first and the last leave after their turn.
-        for gone in 1..9 {
-            let left = [&all[..1], &all[gone..]].concat();
-            assert_eq!(pick(&left, &mut deficits), Some(user(gone)));
-        }
-        let two = [&all[..1], &all[9..]].concat();
-        let next: Vec<UserKey> = (0..6).map(|_| pick(&two, &mut deficits).unwrap()).collect();
-        assert_eq!(next, [9, 0, 9, 0, 9, 0].map(user));
-    }
-
-    #[test]
-    fn what_is_owed_is_forgotten_in_time() {
-        let (all, mut deficits) = (line(&[1; 10]), Deficits::new());
-        pick(&all, &mut deficits);
-        for _ in 0..30 {
-            pick(&all[1..], &mut deficits);
-        }
-        assert!(!deficits.contains_key(&user(0)));
-    }
-
-    proptest! {
-        #![proptest_config(crate::testing::property_config())]
-
-        /// Whole starts: of 20, a user with a share of 3.6 may count on 3, and gets at least 2.
-        #[test]
-        fn no_user_is_more_than_one_start_behind_its_share_over_any_twenty(
-            weights in proptest::collection::vec(1_u32..12, 1..12)
-        ) {
-            let total: u32 = weights.iter().sum();
-            for window in starts(&weights, 140).windows(20) {
-                for (number, weight) in weights.iter().enumerate() {
-                    let share = usize::try_from(20 * weight / total).unwrap();
-                    let got = window.iter().filter(|start| **start == number).count();
-                    prop_assert!(got + 1 >= share, "{weights:?}: {number} got {got} of {share} in {window:?}");
-                }
+        let mut users: Vec<WaitingUser> = Vec::new();
+        let mut heads: BTreeMap<UserKey, JobId> = BTreeMap::new();
+        for job in self.startable_jobs(now) {
+            if !heads.contains_key(&job.user) {
+                let (user, head) = (job.user.clone(), job.spec.job_id.clone());
+                heads.insert(user.clone(), head.clone());
+                users.push(WaitingUser { user, weight: job.share.weight, head });
             }
         }
+        let user = fair_queue::pick_next_user(&users, &mut self.state.deficits)?;
+        self.changes.is_state_changed = true;
+        heads.remove(&user)
+    }
+
+    /// Drops what a user has earned if the user waits for nothing any more. A debt stays.
+    pub(super) fn leave_queue(&mut self, user: &UserKey) {
+        self.queue_positions = None;
+        if !self.waiting_jobs().any(|job| job.user == *user)
+            && self.state.deficits.get(user).is_some_and(|deficit| *deficit > 0)
+        {
+            self.state.deficits.remove(user);
+        }
+    }
+
+    /// Returns how many new jobs of a user would start at once.
+    pub(super) fn count_immediate_starts(&self, user: &UserKey, share: &QueueShare, now: UnixMillis) -> usize {
+        if !self.may_submit(now) || self.startable_jobs(now).next().is_some() {
+            return 0;
+        }
+        let connections = VENDOR_CONNECTIONS_MAX.saturating_sub(VENDOR_CONNECTIONS_RESERVED);
+        let limit = usize::try_from(share.concurrent_predictions).unwrap_or(usize::MAX);
+        // At least one: `may_submit` may allow a probe past unknown outcomes.
+        let slots = self.slot_limit(now).saturating_sub(self.held_slots()).max(1);
+        let own = limit.saturating_sub(self.slots_of(user));
+        // While the vendor is paused, one create at a time is a probe.
+        let probes = if self.state.health.is_paused() { 1 } else { usize::MAX };
+        slots.min(own).min(probes).min(connections.saturating_sub(self.in_flight.connections()))
+    }
+
+    /// Returns the queue position of a job, if it waits. Users at their own limit are counted like all others, so the ETA
+    /// is rather too long than too short.
+    pub fn queue_position(&mut self, job_id: &JobId, now: UnixMillis) -> Option<QueuePosition> {
+        if self.jobs.get(job_id).is_none_or(|job| job.state != JobState::Waiting) {
+            return None;
+        }
+        if self.queue_positions.is_none() {
+            self.queue_positions = Some(self.compute_queue_positions(now));
+        }
+        self.queue_positions.as_ref()?.get(job_id).copied()
+    }
+
+    fn compute_queue_positions(&self, now: UnixMillis) -> BTreeMap<JobId, QueuePosition> {
+        let mut returned: Vec<&Job> = self.waiting_jobs().filter(|job| job.is_returned).collect();
+        returned.sort_by_key(|job| (job.enqueued_at, &job.spec.job_id));
+        let returned = returned.into_iter().map(|job| job.spec.job_id.clone()).collect();
+        let mut waiting = WaitingJobs::new();
+        for job in self.waiting_jobs().filter(|job| !job.is_returned) {
+            let (_, jobs) = waiting.entry(job.user.clone()).or_insert_with(|| (job.share.weight, Default::default()));
+            jobs.push_back(job.spec.job_id.clone());
+        }
+        let order = fair_queue::simulate_start_order(returned, waiting, self.state.deficits.clone());
+        let at_index = |index: usize| {
+            let position = index.saturating_add(1);
+            let eta_seconds = whole_seconds(self.expected_wait_millis(position, now));
+            QueuePosition { position: u32::try_from(position).unwrap_or(u32::MAX), eta_seconds }
+        };
+        order.into_iter().enumerate().map(|(index, job_id)| (job_id, at_index(index))).collect()
+    }
+
+    /// Returns how long the job at a queue position is expected to wait. It is the longer of two times, plus the vendor's
+    /// pause: the time until so many slots become free, and the time in which the create lane lets so many creates pass.
+    pub(super) fn expected_wait_millis(&self, position: usize, now: UnixMillis) -> i64 {
+        let position = i64::try_from(position).unwrap_or(i64::MAX);
+        let slots = i64::try_from(self.slot_limit(now)).unwrap_or(i64::MAX).max(1);
+        let by_slots = position.saturating_mul(self.average_run_millis()).div_euclid(slots);
+        let lane = i64::try_from(Lane::Create.share(self.limits.requests_per_minute)).unwrap_or(i64::MAX).max(1);
+        let by_lane = position.saturating_mul(VENDOR_WINDOW_MILLIS).div_euclid(lane);
+        by_slots.max(by_lane).saturating_add(self.state.health.expected_pause_millis(now))
     }
 }

@@ -1,0 +1,99 @@
+//! How a job changes and ends. Each change is put into the outbox for the job's Ledger.
+
+use super::accounts::KEY_ACCOUNT;
+use super::job::{Job, JobState};
+use super::machine::Dispatcher;
+use super::outbox_row::OutboxRow;
+use crate::messages::{JobEnd, JobSpec, JobUpdate, QueueShare};
+use crate::types::credits::MicroCredits;
+use crate::types::ids::{JobId, UserKey};
+use crate::types::prediction::Failure;
+use crate::types::time::UnixMillis;
+
+impl Dispatcher {
+    /// Adds a waiting job and reserves its credits.
+    pub(super) fn add_job(&mut self, user: UserKey, spec: JobSpec, share: QueueShare, now: UnixMillis) {
+        let (job_id, day) = (spec.job_id.clone(), spec.day());
+        self.state.accounts.reserve(KEY_ACCOUNT, day, spec.credits);
+        if self.limits.pools.contains_key(&share.plan) {
+            self.state.accounts.reserve(&share.plan, day, spec.credits);
+        }
+        self.jobs.insert(job_id.clone(), Job::new(user, spec, share, now));
+        self.changes.jobs.insert(job_id);
+        self.changes.is_state_changed = true;
+        self.queue_positions = None;
+    }
+
+    /// Changes a job and reports its new state to its Ledger.
+    pub(super) fn change_job(&mut self, job_id: &JobId, now: UnixMillis, change: impl FnOnce(&mut Job)) {
+        let Some(job) = self.jobs.get_mut(job_id) else { return };
+        change(job);
+        job.sequence = job.sequence.saturating_add(1);
+        self.changes.jobs.insert(job_id.clone());
+        self.queue_positions = None;
+        let queue_position = self.queue_position(job_id, now);
+        let Some(job) = self.jobs.get(job_id) else { return };
+        let (user, update) = (job.user.clone(), job.update_for_ledger(now, queue_position, None));
+        self.put_into_outbox(user, update, now);
+    }
+
+    /// Ends a job: deletes its row, leaves a tombstone, settles its credits and reports the end to its Ledger.
+    pub(super) fn end_job(&mut self, job_id: &JobId, end: JobEnd, now: UnixMillis) {
+        let Some(mut job) = self.remove_job(job_id) else { return };
+        self.changes.tombstones.insert(job_id.clone());
+        if job.state != JobState::Unknown {
+            self.settle(&job, end.credits);
+        }
+        if let (JobState::Running, Some(submitted_at)) = (job.state, job.submitted_at) {
+            self.average_in_run(now.millis_since(submitted_at).max(1));
+        }
+        job.sequence = job.sequence.saturating_add(1);
+        let (user, update) = (job.user.clone(), job.update_for_ledger(now, None, Some(end)));
+        self.put_into_outbox(user, update, now);
+    }
+
+    /// Ends a job as unknown: it has failed for its client and is never sent again, its reservation counts as spent, and
+    /// its slot stays held (protocol 1).
+    pub(super) fn end_as_unknown(&mut self, job_id: &JobId, now: UnixMillis) {
+        let Some(job) = self.jobs.get_mut(job_id) else { return };
+        let end = JobEnd::failed(Failure::OutcomeUnknown, job.spec.credits);
+        job.state = JobState::Unknown;
+        job.spec.input.clear();
+        job.sequence = job.sequence.saturating_add(1);
+        let job = job.clone();
+        self.settle(&job, end.credits);
+        self.changes.jobs.insert(job_id.clone());
+        let update = job.update_for_ledger(now, None, Some(end));
+        self.put_into_outbox(job.user, update, now);
+    }
+
+    /// Deletes a job's row. If its user waits for nothing any more, the user's deficit is dropped.
+    pub(super) fn remove_job(&mut self, job_id: &JobId) -> Option<Job> {
+        let job = self.jobs.remove(job_id)?;
+        self.changes.jobs.insert(job_id.clone());
+        self.leave_queue(&job.user);
+        Some(job)
+    }
+
+    /// Books what a job cost, on the accounts where its credits were reserved.
+    pub(super) fn settle(&mut self, job: &Job, used: MicroCredits) {
+        let (day, reserved) = (job.spec.day(), job.spec.credits);
+        self.state.accounts.settle(KEY_ACCOUNT, day, reserved, used);
+        if self.limits.pools.contains_key(&job.share.plan) {
+            self.state.accounts.settle(&job.share.plan, day, reserved, used);
+        }
+        self.changes.is_state_changed = true;
+    }
+
+    /// Updates the average run time with one run. A run weighs a tenth, so that the last ten runs count most.
+    fn average_in_run(&mut self, run_millis: i64) {
+        let average = self.average_run_millis();
+        self.state.average_run_ms = average.saturating_add(run_millis.saturating_sub(average).div_euclid(10)).max(1);
+    }
+
+    fn put_into_outbox(&mut self, user: UserKey, update: JobUpdate, now: UnixMillis) {
+        let job_id = update.job_id.clone();
+        self.changes.outbox.insert(job_id.clone());
+        self.outbox.insert(job_id, OutboxRow::new(user, update, now));
+    }
+}

@@ -1,0 +1,74 @@
+//! The limits of the vendor key and of the plans' pools, from the configuration.
+
+use std::collections::BTreeMap;
+
+use crate::policy::{Plan, Policy};
+use crate::types::credits::MicroCredits;
+use crate::vendor::output::OutputRule;
+
+/// What the vendor grants the key, and what the users of a plan share.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DispatcherLimits {
+    /// Vendor requests in any minute: the vendor's limit minus the requests of other users of the key.
+    pub requests_per_minute: usize,
+    /// Slots: predictions at the vendor at once.
+    pub concurrent_predictions: usize,
+    /// Credits per UTC day.
+    pub daily_credits: Option<MicroCredits>,
+    /// Waiting predictions.
+    pub max_waiting: usize,
+    /// Longest wait for a slot, milliseconds.
+    pub max_wait_millis: i64,
+    /// The pools, by the plan's name.
+    pub pools: BTreeMap<String, Pool>,
+    /// Fingerprint of the vendor key that creates are sent with.
+    pub key_fingerprint: String,
+    /// Which output URLs pass.
+    pub outputs: OutputRule,
+}
+
+/// What all users of a plan share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pool {
+    /// Credits per UTC day.
+    pub daily_credits: Option<MicroCredits>,
+    /// Waiting predictions.
+    pub max_waiting: usize,
+}
+
+impl DispatcherLimits {
+    /// Returns the limits that a policy sets. The caller adds the key's fingerprint and the rule for outputs.
+    #[must_use]
+    pub fn new(policy: &Policy) -> Self {
+        let key = &policy.key;
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let own = key.requests_per_minute.saturating_sub(key.expected_other_requests_per_minute).max(1);
+        let pool = |plan: &Plan| Pool {
+            daily_credits: plan.pool_daily_credits,
+            max_waiting: share_of(key.max_waiting, plan.pool_waiting_share),
+        };
+        Self {
+            requests_per_minute: count(own),
+            concurrent_predictions: count(key.concurrent_predictions),
+            daily_credits: key.daily_credits,
+            max_waiting: count(key.max_waiting),
+            max_wait_millis: i64::from(key.max_wait_secs).saturating_mul(1_000),
+            pools: policy.plans.iter().map(|(name, plan)| (name.clone(), pool(plan))).collect(),
+            key_fingerprint: String::new(),
+            outputs: OutputRule::default(),
+        }
+    }
+}
+
+/// Returns the whole part of `share` × `max_waiting`. The share is above 0 and at most 1.
+fn share_of(max_waiting: u32, share: f64) -> usize {
+    let exact = (f64::from(max_waiting) * share).floor();
+    #[allow(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 ..= u32::MAX, and whole"
+    )]
+    let whole = exact as usize;
+    whole
+}

@@ -1,0 +1,159 @@
+//! The state machine's memory: what it is loaded from, and what its parts share.
+
+use std::collections::BTreeMap;
+
+use super::actions::{Action, Changes};
+use super::in_flight::InFlight;
+use super::job::{Job, JobState};
+use super::limits::DispatcherLimits;
+use super::outbox_row::OutboxRow;
+use super::stored_state::StoredState;
+use crate::constants::ASSUMED_RUN_MILLIS;
+use crate::messages::Anomalies;
+use crate::types::ids::JobId;
+use crate::types::model::ModelId;
+use crate::types::prediction::QueuePosition;
+use crate::types::time::UnixMillis;
+
+/// The state machine. The module's documentation says how it is driven.
+#[derive(Clone, Debug)]
+pub struct Dispatcher {
+    pub(super) limits: DispatcherLimits,
+    pub(super) jobs: BTreeMap<JobId, Job>,
+    pub(super) outbox: BTreeMap<JobId, OutboxRow>,
+    pub(super) state: StoredState,
+    /// Number of rows that cannot be read. Each may hold a slot.
+    unreadable: usize,
+    pub(super) is_model_list_requested: bool,
+    pub(super) in_flight: InFlight,
+    /// Queue positions of the waiting jobs. Computed on demand, cleared when the queue changes.
+    pub(super) queue_positions: Option<BTreeMap<JobId, QueuePosition>>,
+    pub(super) changes: Changes,
+}
+
+impl Dispatcher {
+    /// Loads the machine from its rows. Each of the `unreadable` rows counts as a held slot.
+    #[must_use]
+    pub fn load(
+        limits: DispatcherLimits,
+        state: StoredState,
+        jobs: Vec<Job>,
+        outbox: Vec<OutboxRow>,
+        unreadable: usize,
+    ) -> Self {
+        Self {
+            limits,
+            jobs: jobs.into_iter().map(|job| (job.spec.job_id.clone(), job)).collect(),
+            outbox: outbox.into_iter().map(|row| (row.job_id().clone(), row)).collect(),
+            state,
+            unreadable,
+            is_model_list_requested: false,
+            in_flight: InFlight::default(),
+            queue_positions: None,
+            changes: Changes::default(),
+        }
+    }
+
+    /// Takes over the work in flight of a machine whose changes could not be stored. `not_started` are the actions of its
+    /// last turn: the shell drops them, so they never report back.
+    #[must_use]
+    pub fn resume_work_of(mut self, before: Self, not_started: &[Action]) -> Self {
+        self.in_flight = before.in_flight;
+        for action in not_started {
+            match action {
+                Action::Submit { spec } => drop(self.in_flight.submits.remove(&spec.job_id)),
+                Action::Poll { job_id, .. } => drop(self.in_flight.polls.remove(job_id)),
+                Action::Cancel { job_id, .. } => drop(self.in_flight.cancels.remove(job_id)),
+                Action::Deliver(delivery) => drop(self.in_flight.deliveries.remove(&delivery.user)),
+                Action::FetchModels => self.in_flight.has_model_fetch = false,
+            }
+        }
+        self
+    }
+
+    /// Returns the document to store if [`Changes::is_state_changed`].
+    #[must_use]
+    pub const fn stored_state(&self) -> &StoredState {
+        &self.state
+    }
+
+    /// Returns what changed since the last call.
+    pub fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Returns a row of `jobs`.
+    #[must_use]
+    pub fn job(&self, job_id: &JobId) -> Option<&Job> {
+        self.jobs.get(job_id)
+    }
+
+    /// Returns a row of `outbox`.
+    #[must_use]
+    pub fn outbox_row(&self, job_id: &JobId) -> Option<&OutboxRow> {
+        self.outbox.get(job_id)
+    }
+
+    /// Returns the vendor's models, if a list was ever read.
+    #[must_use]
+    pub fn models(&self) -> Option<&[ModelId]> {
+        self.state.models.as_deref()
+    }
+
+    /// Returns whether the create of a job is in flight, or about to be.
+    #[must_use]
+    pub fn is_submitting(&self, job_id: &JobId) -> bool {
+        self.jobs.get(job_id).is_some_and(|job| job.state == JobState::Submitting)
+    }
+
+    /// Returns what an operator must look at.
+    #[must_use]
+    pub fn anomalies(&self) -> Anomalies {
+        let unknown = self.jobs.values().filter(|job| job.state == JobState::Unknown);
+        Anomalies {
+            unknown_outcomes: unknown
+                .map(|job| (job.spec.job_id.clone(), job.submitted_at.unwrap_or(job.enqueued_at)))
+                .collect(),
+            dead_letters: self.outbox.values().filter(|row| row.is_dead).map(|row| row.job_id().clone()).collect(),
+            unreadable: self.unreadable,
+        }
+    }
+
+    /// Returns the number of held slots. It is counted from the rows, never kept in a counter (protocol 4).
+    #[must_use]
+    pub fn held_slots(&self) -> usize {
+        self.jobs.values().filter(|job| job.holds_slot()).count().saturating_add(self.unreadable)
+    }
+
+    /// Returns the number of slots that may be held now.
+    pub(super) fn slot_limit(&self, now: UnixMillis) -> usize {
+        let penalty = usize::from(self.state.health.slot_penalty_until > now);
+        self.limits.concurrent_predictions.saturating_sub(penalty).max(1)
+    }
+
+    /// Moves the clock to `now`, never back, and returns it.
+    pub(super) fn advance(&mut self, now: UnixMillis) -> UnixMillis {
+        self.state.clock = self.state.clock.max(now);
+        self.state.clock
+    }
+
+    pub(super) fn running_jobs(&self) -> usize {
+        self.jobs.values().filter(|job| job.state == JobState::Running).count()
+    }
+
+    /// Returns whether a job or its last update is still here.
+    pub(super) fn is_known(&self, job_id: &JobId) -> bool {
+        self.jobs.contains_key(job_id) || self.outbox.contains_key(job_id)
+    }
+
+    /// Returns the vendor's id of a job, and the fingerprint of the key that it was submitted with.
+    pub(super) fn vendor_id_and_key(&self, job_id: &JobId) -> Option<(String, Option<String>)> {
+        let job = self.jobs.get(job_id)?;
+        Some((job.vendor_id.clone()?, job.vendor_key_fingerprint.clone()))
+    }
+
+    /// Returns the average run time of predictions, or an assumed one before the first has ended.
+    pub(super) const fn average_run_millis(&self) -> i64 {
+        if self.state.average_run_ms > 0 { self.state.average_run_ms } else { ASSUMED_RUN_MILLIS }
+    }
+}

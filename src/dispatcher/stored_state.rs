@@ -1,0 +1,98 @@
+//! The Dispatcher's stored document.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::accounts::{Accounts, KEY_ACCOUNT};
+use super::fair_queue::Deficits;
+use super::health::Health;
+use super::job::{Job, JobState};
+use super::limits::Pool;
+use crate::constants::VENDOR_WINDOW_MILLIS;
+use crate::limit::request_window::RequestWindow;
+use crate::types::model::ModelId;
+use crate::types::time::{UnixMillis, UnixSeconds};
+
+/// Everything that is stored besides the rows, as one JSON document (`state_format_unchanged` pins it).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredState {
+    /// Vendor requests of the last minute.
+    #[serde(default)]
+    pub window: RequestWindow,
+    /// The vendor's health.
+    #[serde(default)]
+    pub health: Health,
+    /// Credits of the vendor key and of the plans' pools.
+    #[serde(default)]
+    pub accounts: Accounts,
+    /// The queue's deficits, by user.
+    #[serde(default)]
+    pub deficits: Deficits,
+    /// Average run time of predictions, milliseconds. 0 before the first one has ended.
+    #[serde(default)]
+    pub average_run_ms: i64,
+    /// The latest time that was seen. The clock never goes back (protocol 5).
+    #[serde(default)]
+    pub clock: UnixMillis,
+    /// The vendor's models, as last read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<ModelId>>,
+    /// When the model list was last fetched.
+    #[serde(default)]
+    pub models_asked_at: UnixMillis,
+    /// All tokens that were issued up to this time are refused (protocol 7).
+    #[serde(rename = "revoked_by", default, skip_serializing_if = "Option::is_none")]
+    pub revoked_before: Option<UnixSeconds>,
+}
+
+impl StoredState {
+    /// Rebuilds a document that cannot be read:
+    ///
+    /// - the open jobs' credits are reserved again
+    /// - no vendor request is sent until those sent before no longer count
+    /// - what was spent today is lost
+    #[must_use]
+    pub fn rebuild(jobs: &[Job], pools: &BTreeMap<String, Pool>, now: UnixMillis) -> Self {
+        let mut state = Self::default();
+        state.window.close_until(now.plus_millis(VENDOR_WINDOW_MILLIS));
+        for job in jobs.iter().filter(|job| job.state != JobState::Unknown) {
+            let spec = &job.spec;
+            state.accounts.reserve(KEY_ACCOUNT, spec.day(), spec.credits);
+            if pools.contains_key(&job.share.plan) {
+                state.accounts.reserve(&job.share.plan, spec.day(), spec.credits);
+            }
+        }
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::ids::UserKey;
+
+    #[test]
+    fn state_format_unchanged() {
+        let mut state = StoredState {
+            window: RequestWindow::default(),
+            health: Health::default(),
+            accounts: Accounts::default(),
+            deficits: Deficits::from([(UserKey::new("i", "s"), -2)]),
+            average_run_ms: 5,
+            clock: UnixMillis(3),
+            models: Some(vec![ModelId::parse("acme/x").unwrap()]),
+            models_asked_at: UnixMillis(4),
+            revoked_before: Some(UnixSeconds(5)),
+        };
+        state.health.pause_key(UnixMillis(0));
+        let user = UserKey::new("i", "s");
+        let text = format!(
+            r#"{{"window":{{"sent":[],"closed_until":0}},"health":{{"failures":0,"key_trouble":{{"probe_at":30000,"next_wait_ms":60000}},"slot_penalty_until":0,"creates_rest_until":0,"unknown_probe_at":0}},"accounts":[],"deficits":{{"{}":-2}},"average_run_ms":5,"clock":3,"models":["acme/x"],"models_asked_at":4,"revoked_by":5}}"#,
+            user.as_str()
+        );
+        assert_eq!(serde_json::to_string(&state).unwrap(), text);
+        assert_eq!(serde_json::from_str::<StoredState>(&text).unwrap(), state);
+        assert_eq!(serde_json::from_str::<StoredState>("{}").unwrap(), StoredState::default());
+    }
+}
