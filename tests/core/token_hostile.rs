@@ -72,7 +72,7 @@ fn every_reason_these_issuers_can_give_occurs() {
         Refusal::ProofOfAnotherToken,
     ];
     let missing: Vec<_> = Refusal::ALL
-        .into_iter()
+        .iter()
         .filter(|refusal| !elsewhere.contains(refusal))
         .filter(|refusal| !given.contains(refusal.as_str()))
         .collect();
