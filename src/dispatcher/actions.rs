@@ -1,4 +1,4 @@
-//! What the state machine hands to its shell: rows to store, requests to send, updates to deliver.
+//! The output of the state machine for its shell: rows to store, requests to send, updates to deliver.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,7 @@ pub struct Delivery {
     pub updates: Vec<JobUpdate>,
 }
 
-/// What to store in this turn. Ids name the rows that changed; a row that does not exist any more is deleted.
+/// The rows to store in this turn. Ids name the rows that changed; a row that does not exist any more is deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Rows of `jobs`.
@@ -56,7 +56,7 @@ pub struct Changes {
     pub outbox: BTreeSet<JobId>,
     /// New rows of `tombstones`.
     pub tombstones: BTreeSet<JobId>,
-    /// Whether [`super::StoredState`] changed.
+    /// True if [`super::StoredState`] changed.
     pub is_state_changed: bool,
     /// Alerts to log (docs/deploy.md).
     pub alerts: Vec<&'static str>,

@@ -11,8 +11,8 @@ use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
 impl Dispatcher {
-    /// Returns all actions that are due. The shell stores the changes of this turn and then starts the actions: a job is
-    /// `submitting` in storage before its create is sent (protocol 1).
+    /// Returns all actions that are due. The shell stores the changes of this turn and then starts the actions: a job
+    /// is `submitting` in storage before its create is sent (protocol 1).
     pub fn due(&mut self, now: UnixMillis) -> Vec<Action> {
         let now = self.advance(now);
         self.expire_jobs(now);
@@ -45,7 +45,8 @@ impl Dispatcher {
             let Some(id) = self.pick_next_job(now) else { break };
             let fingerprint = self.limits.key_fingerprint.clone();
             let Some(job) = self.jobs.get_mut(&id) else { break };
-            // Its Ledger knows it as queued. A job that arrives and starts in one turn is reported by the reply instead.
+            // Its Ledger knows it as queued. A job that arrives and starts in one turn is reported by the reply
+            // instead.
             let was_queued_before = job.enqueued_at != now;
             job.state = JobState::Submitting;
             job.is_returned = false;

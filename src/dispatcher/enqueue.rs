@@ -15,8 +15,8 @@ use crate::types::time::{UnixMillis, UnixSeconds};
 impl Dispatcher {
     /// Takes over predictions, all or none. `has_tombstone` says whether one of them ended or was withdrawn before.
     ///
-    /// A repeated message changes nothing. A message whose sender has given up, or with an id that is over an hour old, is
-    /// refused: a late message must never start a prediction (protocol 2).
+    /// A repeated message changes nothing. A message whose sender has given up, or with an id that is over an hour old,
+    /// is refused: a late message must never start a prediction (protocol 2).
     ///
     /// # Errors
     /// [`EnqueueRefusal`]. Then nothing was reserved.
@@ -32,8 +32,8 @@ impl Dispatcher {
         if specs.iter().any(|spec| self.is_known(&spec.job_id)) {
             return Ok(());
         }
-        // Not `advance`d yet: another object's times are compared with the real clock. After a step forward and back the
-        // Dispatcher's own clock would refuse every message.
+        // Not `advance`d yet: another object's times are compared with the real clock. After a step forward and back
+        // the Dispatcher's own clock would refuse every message.
         let is_old = |spec: &JobSpec| now.millis_since(spec.job_id.created_at()) > ENQUEUE_MAX_AGE_MILLIS;
         if has_tombstone || specs.iter().any(is_old) || deadline.is_expired(now) {
             return Err(EnqueueRefusal::Expired);
@@ -49,8 +49,8 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Checks that the token behind new predictions was issued after the revoked-before time. Predictions that are known
-    /// pass: they were admitted before, and this message repeats one whose reply was lost.
+    /// Checks that the token behind new predictions was issued after the revoked-before time. Predictions that are
+    /// known pass: they were admitted before, and this message repeats one whose reply was lost.
     ///
     /// # Errors
     /// [`EnqueueRefusal::Revoked`].

@@ -1,19 +1,19 @@
 //! Deficit round robin over users, weighted by plan (protocol 4, docs/decisions/0008-turns.md).
 //!
 //! - At each start every waiting user earns its share of the start, by weight. The user with the largest deficit starts
-//!   a job and pays for the whole start. So a user's starts are spread among those of the others, and no user falls more
-//!   than one start behind its share.
-//! - A start always has the same price, however many users wait. With a price that depends on their number, the last user
-//!   of a long queue would pay the price of the short queue that is left, and start several times in a row.
-//! - A user who does not wait saves nothing, but pays back what it owes. So leaving the queue and returning never brings a
-//!   user to the front.
+//!   a job and pays for the whole start. So a user's starts are spread among those of the others, and no user falls
+//!   more than one start behind its share.
+//! - A start always has the same price, however many users wait. With a price that depends on their number, the last
+//!   user of a long queue would pay the price of the short queue that is left, and start several times in a row.
+//! - A user who does not wait saves nothing, but pays back what it owes. So leaving the queue and returning never
+//!   brings a user to the front.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::constants::SIMULATED_STARTS_MAX;
 use crate::types::ids::{JobId, UserKey};
 
-/// What each user has earned and not used, in units of which a start costs [`START`]. A debt is negative.
+/// Each user's earned and unused share of starts. A start costs [`START`]. A debt is negative.
 pub type Deficits = BTreeMap<UserKey, i64>;
 
 /// The price of a start. It is so large that rounding does not matter.
@@ -30,8 +30,8 @@ pub struct WaitingUser {
     pub head: JobId,
 }
 
-/// Picks the user whose job starts next: lets all `waiting` users earn, and the picked one pay. Returns `None` if no user
-/// waits.
+/// Picks the user whose job starts next: lets all `waiting` users earn, and the picked one pay. Returns `None` if no
+/// user waits.
 pub fn pick_next_user(waiting: &[WaitingUser], deficits: &mut Deficits) -> Option<UserKey> {
     let weights: i64 = waiting.iter().map(|user| i64::from(user.weight)).sum();
     let part = START.checked_div(weights)?;
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heavier_user_goes_more_often_and_not_in_one_piece() {
+    fn a_heavier_user_starts_more_often_and_not_in_one_piece() {
         assert_eq!(starts(&[2, 1, 1], 8), [0, 1, 2, 0, 0, 1, 2, 0]);
     }
 
@@ -179,7 +179,8 @@ mod tests {
     proptest! {
         #![proptest_config(crate::testing::property_config())]
 
-        /// Shares are rounded down to whole starts. Of 20 starts, a user with a share of 3.6 has a share of 3, and gets at least 2.
+        /// Shares are rounded down to whole starts. Of 20 starts, a user with a share of 3.6 has a share of 3, and gets
+        /// at least 2.
         #[test]
         fn no_user_is_more_than_one_start_behind_its_share_over_any_twenty(
             weights in proptest::collection::vec(1_u32..12, 1..12)

@@ -13,7 +13,7 @@ use crate::types::time::UnixMillis;
 /// A pause that one probe at a time tries to end, with back-off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
-    /// When the next probe may be sent.
+    /// Earliest time of the next probe.
     pub probe_at: UnixMillis,
     /// Wait after that probe, milliseconds.
     pub next_wait_ms: i64,
@@ -51,7 +51,7 @@ pub struct Health {
     /// No create before this time: the vendor throttled one.
     #[serde(rename = "creates_rest_until", default)]
     pub creates_paused_until: UnixMillis,
-    /// When a create may be sent even if unknown outcomes hold every slot.
+    /// Earliest time of a create while unknown outcomes hold every slot.
     #[serde(default)]
     pub unknown_probe_at: UnixMillis,
 }
@@ -112,8 +112,8 @@ impl Health {
         self.open_circuit.is_some() || self.key_pause.is_some()
     }
 
-    /// Returns how long the pause is expected to last: until the next probe, or as long again as it has lasted, for which
-    /// the back-off stands. Nothing better is known about a problem that only others can solve.
+    /// Returns how long the pause is expected to last: until the next probe, or as long again as it has lasted, for
+    /// which the back-off stands. Nothing better is known about a problem that only others can solve.
     #[must_use]
     pub fn expected_pause_millis(&self, now: UnixMillis) -> i64 {
         let pauses = [self.open_circuit, self.key_pause].into_iter().flatten();
@@ -128,8 +128,8 @@ impl Health {
         probes.fold(self.creates_paused_until, UnixMillis::max)
     }
 
-    /// Schedules the next probe, while one is being sent. So there is a wait before the next one even if this one gets no
-    /// reply.
+    /// Schedules the next probe, while one is being sent. So there is a wait before the next one even if this one gets
+    /// no reply.
     pub fn schedule_next_probe(&mut self, now: UnixMillis) {
         self.open_circuit = self.open_circuit.map(|pause| pause.after_probe(now));
         self.key_pause = self.key_pause.map(|pause| pause.after_probe(now));

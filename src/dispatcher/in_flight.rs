@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::types::ids::{JobId, UserKey};
 
-/// The requests and messages in flight. In memory only, so it is empty after a restart. That is how a `submitting` row is
-/// known to have an unknown outcome: no submit of this instance will report it.
+/// The requests and messages in flight. In memory only, so it is empty after a restart. That is how a `submitting` row
+/// is known to have an unknown outcome: no submit of this instance will report it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct InFlight {
     pub(super) submits: BTreeSet<JobId>,

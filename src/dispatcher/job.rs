@@ -8,8 +8,8 @@ use crate::types::ids::UserKey;
 use crate::types::prediction::QueuePosition;
 use crate::types::time::UnixMillis;
 
-/// Where a job is. Clients see `Waiting` as `queued`, `Submitting` and `Running` as `processing`. An `Unknown` job has
-/// ended for its client and only holds its slot.
+/// The state of a job. Clients see `Waiting` as `queued`, `Submitting` and `Running` as `processing`. An `Unknown` job
+/// has ended for its client and only holds its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
@@ -33,16 +33,16 @@ pub struct Job {
     pub spec: JobSpec,
     /// The user's share of the queue, from the plan at the time of the create.
     pub share: QueueShare,
-    /// Where it is.
+    /// Its state.
     pub state: JobState,
     /// Grows with every change that is reported to the Ledger.
     pub sequence: u64,
-    /// When it arrived.
+    /// Time of the enqueue.
     pub enqueued_at: UnixMillis,
     /// It was sent, and returned to the front of the queue.
     #[serde(rename = "returned", default, skip_serializing_if = "std::ops::Not::not")]
     pub is_returned: bool,
-    /// When it was last sent.
+    /// Time of the last submit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<UnixMillis>,
     /// The vendor's id.
@@ -51,34 +51,34 @@ pub struct Job {
     /// Fingerprint of the vendor key that it was submitted with (protocol 6).
     #[serde(rename = "key", default, skip_serializing_if = "Option::is_none")]
     pub vendor_key_fingerprint: Option<String>,
-    /// When it is polled next, while running.
+    /// Time of the next poll, while it runs.
     #[serde(default)]
     pub poll_at: UnixMillis,
-    /// When it was last polled.
+    /// Time of the last poll.
     #[serde(default, skip_serializing_if = "is_epoch")]
     pub polled_at: UnixMillis,
-    /// When a webhook last brought a poll forward.
+    /// The last time that a webhook brought a poll forward.
     #[serde(rename = "hooked_at", default, skip_serializing_if = "is_epoch")]
     pub webhook_at: UnixMillis,
-    /// Whether a cancel was requested, by the client or because it exceeded `max_seconds`.
+    /// True if a cancel was requested, by the client or because the job exceeded `max_seconds`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
-    /// Whether the vendor took the cancel or refused it for good. It is not sent again.
+    /// True if the vendor took the cancel or refused it for good. It is not sent again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_sent: bool,
-    /// When the cancel is sent, or retried.
+    /// Time of the next try to cancel.
     #[serde(default, skip_serializing_if = "is_epoch")]
     pub cancel_at: UnixMillis,
-    /// How often the cancel was sent.
+    /// Number of cancels sent.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cancel_tries: u32,
     /// Consecutive polls that found no such prediction.
     #[serde(rename = "missing_polls", default, skip_serializing_if = "is_zero")]
     pub not_found_polls: u32,
-    /// When the first of those polls was.
+    /// Time of the first of those polls.
     #[serde(rename = "missing_since", default, skip_serializing_if = "Option::is_none")]
     pub not_found_since: Option<UnixMillis>,
-    /// When its deadline was first seen to have passed. A second check must confirm it (protocol 5).
+    /// Time of the first check that found its deadline passed. A second check must confirm it (protocol 5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry_seen_at: Option<UnixMillis>,
 }
@@ -149,8 +149,8 @@ impl Job {
         self.run_deadline().plus_millis(i64::from(self.spec.max_seconds).saturating_mul(1_000))
     }
 
-    /// Returns whether `deadline` has passed at two checks that are at least a second apart, and remembers the first. So one
-    /// forward step of the clock does not end every lease at once (protocol 5).
+    /// Returns whether `deadline` has passed at two checks that are at least a second apart, and remembers the first.
+    /// So one forward step of the clock does not end every lease at once (protocol 5).
     pub fn confirm_expiry(&mut self, deadline: UnixMillis, now: UnixMillis) -> bool {
         if now < deadline {
             self.expiry_seen_at = None;

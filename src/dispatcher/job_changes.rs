@@ -52,8 +52,8 @@ impl Dispatcher {
         self.put_into_outbox(user, update, now);
     }
 
-    /// Ends a job as unknown: it has failed for its client and is never sent again, its reservation counts as spent, and
-    /// its slot stays held (protocol 1).
+    /// Ends a job as unknown: it has failed for its client and is never sent again, its reservation counts as spent,
+    /// and its slot stays held (protocol 1).
     pub(super) fn end_as_unknown(&mut self, job_id: &JobId, now: UnixMillis) {
         let Some(job) = self.jobs.get_mut(job_id) else { return };
         let end = JobEnd::failed(Failure::OutcomeUnknown, job.spec.credits);

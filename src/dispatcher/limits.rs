@@ -6,7 +6,7 @@ use crate::policy::{Plan, Policy};
 use crate::types::credits::MicroCredits;
 use crate::vendor::output::OutputRule;
 
-/// What the vendor grants the key, and what the users of a plan share.
+/// The limits of the vendor key, and the pools of the plans.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DispatcherLimits {
     /// Vendor requests in any minute: the vendor's limit minus the requests of other users of the key.
@@ -23,11 +23,11 @@ pub struct DispatcherLimits {
     pub pools: BTreeMap<String, Pool>,
     /// Fingerprint of the vendor key that creates are sent with.
     pub key_fingerprint: String,
-    /// Which output URLs pass.
+    /// The rule for output URLs.
     pub outputs: OutputRule,
 }
 
-/// What all users of a plan share.
+/// Credits and waiting room that all users of a plan share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pool {
     /// Credits per UTC day.

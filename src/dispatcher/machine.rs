@@ -54,8 +54,8 @@ impl Dispatcher {
         }
     }
 
-    /// Takes over the work in flight of a machine whose changes could not be stored. `not_started` are the actions of its
-    /// last turn: the shell drops them, so they never report back.
+    /// Takes over the work in flight of a machine whose changes could not be stored. `not_started` are the actions of
+    /// its last turn: the shell drops them, so they never report back.
     #[must_use]
     pub fn resume_work_of(mut self, before: Self, not_started: &[Action]) -> Self {
         self.in_flight = before.in_flight;

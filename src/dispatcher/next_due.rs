@@ -1,4 +1,4 @@
-//! When the alarm must fire next.
+//! The time of the next alarm.
 
 use super::job::{Job, JobState};
 use super::machine::Dispatcher;
@@ -57,7 +57,8 @@ impl Dispatcher {
     }
 }
 
-/// Returns when an expiry must be checked: at the deadline, or at the confirmation if the deadline was seen to have passed.
+/// Returns when an expiry must be checked: at the deadline, or at the confirmation if the deadline was seen to have
+/// passed.
 fn expiry_check_at(job: &Job, deadline: UnixMillis) -> UnixMillis {
     job.expiry_seen_at.map_or(deadline, |seen_at| seen_at.plus_millis(EXPIRY_CONFIRM_MILLIS))
 }

@@ -14,13 +14,13 @@ pub struct OutboxRow {
     /// The update.
     #[serde(rename = "news")]
     pub update: JobUpdate,
-    /// When the row was written. The age of a dead letter counts from here.
+    /// Time of writing. The age of a dead letter counts from here.
     #[serde(rename = "since")]
     pub created_at: UnixMillis,
     /// Failed deliveries so far.
     #[serde(default)]
     pub attempts: u32,
-    /// When it is delivered next.
+    /// Time of the next delivery.
     pub next_at: UnixMillis,
     /// A dead letter: it was not acknowledged for a day and is not delivered any more.
     #[serde(rename = "dead", default, skip_serializing_if = "std::ops::Not::not")]

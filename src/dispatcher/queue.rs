@@ -22,8 +22,8 @@ impl Dispatcher {
         self.jobs.values().filter(|job| job.user == *user && job.holds_slot()).count()
     }
 
-    /// Returns the waiting jobs that may start: their user is below its `concurrent_predictions`, and their model is not
-    /// paused. A user at its limit is skipped, not refused.
+    /// Returns the waiting jobs that may start: their user is below its `concurrent_predictions`, and their model is
+    /// not paused. A user at its limit is skipped, not refused.
     fn startable_jobs(&self, now: UnixMillis) -> impl Iterator<Item = &Job> {
         let mut held: BTreeMap<&UserKey, usize> = BTreeMap::new();
         for job in self.jobs.values().filter(|job| job.holds_slot()) {
@@ -37,7 +37,8 @@ impl Dispatcher {
         })
     }
 
-    /// Picks the job that starts next: a returned job before all others, then the oldest job of the user whose turn it is.
+    /// Picks the job that starts next: a returned job before all others, then the oldest job of the user whose turn it
+    /// is.
     pub(super) fn pick_next_job(&mut self, now: UnixMillis) -> Option<JobId> {
         let returned = self.startable_jobs(now).filter(|job| job.is_returned);
         if let Some(job) = returned.min_by_key(|job| (job.enqueued_at, &job.spec.job_id)) {
@@ -82,8 +83,8 @@ impl Dispatcher {
         slots.min(own).min(probes).min(connections.saturating_sub(self.in_flight.connections()))
     }
 
-    /// Returns the queue position of a job, if it waits. Users at their own limit are counted like all others, so the ETA
-    /// is rather too long than too short.
+    /// Returns the queue position of a job, if it waits. Users at their own limit are counted like all others, so the
+    /// ETA is rather too long than too short.
     pub fn queue_position(&mut self, job_id: &JobId, now: UnixMillis) -> Option<QueuePosition> {
         if self.jobs.get(job_id).is_none_or(|job| job.state != JobState::Waiting) {
             return None;
@@ -112,8 +113,9 @@ impl Dispatcher {
         order.into_iter().enumerate().map(|(index, job_id)| (job_id, at_index(index))).collect()
     }
 
-    /// Returns how long the job at a queue position is expected to wait. It is the longer of two times, plus the vendor's
-    /// pause: the time until so many slots become free, and the time in which the create lane lets so many creates pass.
+    /// Returns how long the job at a queue position is expected to wait. It is the longer of two times, plus the
+    /// vendor's pause: the time until so many slots become free, and the time in which the create lane lets so many
+    /// creates pass.
     pub(super) fn expected_wait_millis(&self, position: usize, now: UnixMillis) -> i64 {
         let position = i64::try_from(position).unwrap_or(i64::MAX);
         let slots = i64::try_from(self.slot_limit(now)).unwrap_or(i64::MAX).max(1);

@@ -27,8 +27,8 @@ impl Dispatcher {
     /// Withdraws predictions whose create got 503, and returns those that stay.
     ///
     /// All are dropped if none was ever sent, else all stay: a batch is never split. A prediction that was sent and
-    /// returned to the queue stays too, because its Ledger may get a late report of that. So the reply never changes once
-    /// it is given. `has_tombstone` says whether one of them ended or was withdrawn before.
+    /// returned to the queue stays too, because its Ledger may get a late report of that. So the reply never changes
+    /// once it is given. `has_tombstone` says whether one of them ended or was withdrawn before.
     pub fn withdraw(&mut self, job_ids: &[JobId], has_tombstone: bool, now: UnixMillis) -> DispatcherReply {
         let now = self.advance(now);
         let was_sent = |job_id| match self.jobs.get(job_id) {
@@ -77,8 +77,8 @@ impl Dispatcher {
         DispatcherReply::Jobs(job_ids.iter().filter_map(|job_id| self.latest_update(job_id, now)).collect())
     }
 
-    /// Returns an update that its Ledger has not acknowledged, else one made from the job's row: only the outbox knows how
-    /// a job ended.
+    /// Returns an update that its Ledger has not acknowledged, else one made from the job's row: only the outbox knows
+    /// how a job ended.
     fn latest_update(&mut self, job_id: &JobId, now: UnixMillis) -> Option<JobUpdate> {
         if let Some(row) = self.outbox.get(job_id) {
             return Some(row.update.clone());
@@ -106,8 +106,8 @@ impl Dispatcher {
         }
     }
 
-    /// Permits the edge one vendor request of its own, in the lane `other`. For a stream the prediction must be running;
-    /// if it is not, the reply is an empty [`DispatcherReply::Jobs`].
+    /// Permits the edge one vendor request of its own, in the lane `other`. For a stream the prediction must be
+    /// running; if it is not, the reply is an empty [`DispatcherReply::Jobs`].
     pub fn grant_permit(&mut self, job_id: Option<&JobId>, now: UnixMillis) -> DispatcherReply {
         let now = self.advance(now);
         let running = job_id.map(|job_id| self.vendor_id_and_key(job_id));

@@ -38,7 +38,7 @@ pub struct StoredState {
     /// The vendor's models, as last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<ModelId>>,
-    /// When the model list was last fetched.
+    /// Time of the last fetch of the model list.
     #[serde(default)]
     pub models_asked_at: UnixMillis,
     /// All tokens that were issued up to this time are refused (protocol 7).

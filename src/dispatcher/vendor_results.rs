@@ -1,4 +1,4 @@
-//! What the vendor's replies do. The tables are in protocol 1.
+//! The effects of the vendor's replies. The tables are in protocol 1.
 
 use super::job::JobState;
 use super::machine::Dispatcher;
@@ -109,7 +109,8 @@ impl Dispatcher {
         }
     }
 
-    /// Puts a job that the vendor did not take back at the front of the queue, or ends it if its client has canceled it.
+    /// Puts a job that the vendor did not take back at the front of the queue, or ends it if its client has canceled
+    /// it.
     fn return_to_queue(&mut self, job_id: &JobId, now: UnixMillis) -> CreateOutcome {
         if self.jobs.get(job_id).is_some_and(|job| job.cancel_requested) {
             self.end_job(job_id, JobEnd::canceled_unsent(), now);
@@ -224,8 +225,8 @@ impl Dispatcher {
         self.changes.jobs.insert(job_id.clone());
     }
 
-    /// Applies the vendor's `X-RateLimit-*` headers until their reset, at most for an hour (vendor-api 5). They win if they
-    /// say less than the request window.
+    /// Applies the vendor's `X-RateLimit-*` headers until their reset, at most for an hour (vendor-api 5). They win if
+    /// they say less than the request window.
     fn apply_rate_limit(&mut self, reply: &VendorReply, now: UnixMillis) {
         let VendorReply::Response(response) = reply else { return };
         let number = |text: &Option<String>| text.as_deref().and_then(|text| parse_digits::<i64>(text.trim()));

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_withdrawal_stands_until_it_is_answered_or_the_prediction_was_sent() {
+    fn a_withdrawal_stands_until_its_reply_or_until_the_prediction_was_sent() {
         let mut record = PredictionRecord { withdrawing: true, ..record() };
         let update = |sequence, stage| JobUpdate { sequence, stage, end: None, ..ended("0") };
         apply_update(&mut record, &update(1, Stage::Waiting), NOW);

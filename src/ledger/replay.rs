@@ -28,8 +28,8 @@ pub enum Replay {
     Refused(LedgerRefusal),
 }
 
-/// Decides the reply to a create whose idempotency key was used before. `records` are those of its predictions that still
-/// exist.
+/// Decides the reply to a create whose idempotency key was used before. `records` are those of its predictions that
+/// still exist.
 #[must_use]
 pub fn decide_replay(used: &IdempotencyRecord, hash: &str, records: Vec<PredictionRecord>) -> Replay {
     if used.hash != hash {

@@ -33,8 +33,8 @@ impl OpenStreams {
     /// Renews the lease of a stream that polls. The first poll opens the stream.
     ///
     /// # Errors
-    /// [`LedgerRefusal::RateLimited`] if too many event streams are open, or if another vendor stream of the prediction is
-    /// open or was opened less than 10 s ago.
+    /// [`LedgerRefusal::RateLimited`] if too many event streams are open, or if another vendor stream of the prediction
+    /// is open or was opened less than 10 s ago.
     pub fn renew(&mut self, stream: &StreamId, now: UnixMillis) -> Result<(), LedgerRefusal> {
         self.events.retain(|_, at| now.millis_since(*at) < STREAM_LEASE_MILLIS);
         self.vendor.retain(|_, open| {
@@ -72,8 +72,8 @@ impl OpenStreams {
         Ok(())
     }
 
-    /// Closes a stream that has ended. A vendor stream is remembered until its prediction may be streamed again, unless it
-    /// is `unopened`: no vendor request was made for it.
+    /// Closes a stream that has ended. A vendor stream is remembered until its prediction may be streamed again, unless
+    /// it is `unopened`: no vendor request was made for it.
     pub fn close(&mut self, stream: &StreamId, unopened: bool) {
         self.events.remove(&stream.id);
         let Some(job_id) = &stream.vendor else { return };
@@ -88,8 +88,8 @@ impl OpenStreams {
     }
 }
 
-/// Returns how long an open event stream waits: until its next poll, its next heartbeat or its end, whichever comes first.
-/// At least one millisecond.
+/// Returns how long an open event stream waits: until its next poll, its next heartbeat or its end, whichever comes
+/// first. At least one millisecond.
 #[must_use]
 pub fn event_wait_millis(now: UnixMillis, opened: UnixMillis, written: UnixMillis, ends: UnixMillis) -> i32 {
     let is_fast = now.millis_since(opened) < EVENT_FAST_POLL_MILLIS;

@@ -149,7 +149,7 @@ proptest! {
                 prop_assert!(inside <= usize::try_from(limit).unwrap());
             }
             if let Some(refused) = passed {
-                // What it says is enough.
+                // Waiting for `retry_after_secs` is enough.
                 let mut later = minute.clone();
                 let at = latest.plus_millis(i64::from(refused.retry_after_secs) * 1_000);
                 let is_over = if is_create { later.take_creates(1, limit, at).is_ok() } else { later.take_request(limit, at).is_ok() };

@@ -1,4 +1,5 @@
-//! The exact sliding window over vendor requests: never more than the limit in any minute, shared by lanes (protocol 4).
+//! The exact sliding window over vendor requests: never more than the limit in any minute, shared by lanes (protocol
+//! 4).
 
 use std::collections::VecDeque;
 
@@ -48,7 +49,7 @@ impl Lane {
 pub struct VendorCount {
     /// Requests that the vendor still takes.
     pub remaining: u32,
-    /// When the vendor's count starts anew.
+    /// The end of the count, when the vendor's window starts anew.
     pub until: UnixMillis,
 }
 
@@ -139,8 +140,8 @@ impl RequestWindow {
 
     /// Records a request that is sent now, and drops requests that no longer count.
     ///
-    /// With a large limit the requests of one second are recorded together, at the end of the second. They count up to a
-    /// second too long, and the stored document stays small.
+    /// With a large limit the requests of one second are recorded together, at the end of the second. They count up to
+    /// a second too long, and the stored document stays small.
     pub fn record(&mut self, lane: Lane, limit: usize, now: UnixMillis) {
         while self.sent.front().is_some_and(|(at, ..)| now.millis_since(*at) >= VENDOR_WINDOW_MILLIS) {
             self.sent.pop_front();

@@ -31,7 +31,7 @@ fn cancels_find_room_when_nothing_else_does() {
 
 #[test]
 fn creates_borrow_half_of_what_polls_do_not_use() {
-    // 60 less 3 for cancels, 11 of 21 for polls, 2 of 3 for the rest.
+    // 60, minus 3 for cancels, 11 of 21 for polls, and 2 of 3 for the lane `other`.
     assert_eq!(filled(Lane::Create, 43).earliest(Lane::Create, 60, NOW), NOW);
     let window = filled(Lane::Create, 44);
     assert_eq!(window.earliest(Lane::Create, 60, NOW), LATER);
@@ -83,7 +83,7 @@ fn the_vendors_count_wins_when_it_says_less() {
 }
 
 #[test]
-fn the_vendors_count_is_forgotten_when_its_time_comes() {
+fn the_vendors_count_is_dropped_at_its_end() {
     let mut window = RequestWindow::default();
     window.apply_vendor_count(VendorCount { remaining: 9, until: UnixMillis(30_000) });
     for (now, remaining) in [(29_999, Some(8)), (30_000, None)] {

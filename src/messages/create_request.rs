@@ -33,7 +33,7 @@ pub struct CreateRequest {
     /// The token's `jti`, whether it has caps or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
-    /// When the edge gives up.
+    /// The edge's deadline.
     pub deadline: Deadline,
     /// Longest wait in the queue, seconds.
     pub max_wait_secs: u32,
@@ -67,7 +67,7 @@ pub struct JtiCaps {
     /// The most credits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_credits: Option<MicroCredits>,
-    /// When the token expires. The record of what it spent is deleted then.
+    /// Expiry of the token. The record of what it spent is deleted then.
     pub expires_at: UnixMillis,
 }
 

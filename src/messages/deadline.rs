@@ -1,11 +1,11 @@
-//! When a sender gives up waiting for an object.
+//! The deadline of a message: its sender gives up then.
 
 use serde::{Deserialize, Serialize};
 
 use crate::constants::ACK_TIMEOUT_MILLIS;
 use crate::types::time::UnixMillis;
 
-/// The time of sending, and for how long after it the sender waits.
+/// The time of sending, and how long the sender waits after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deadline {
     /// Time of sending, by the sender's clock.

@@ -23,9 +23,9 @@ pub enum DispatcherRequest {
         specs: Vec<JobSpec>,
         /// The user's share of the queue.
         share: QueueShare,
-        /// When the Ledger gives up.
+        /// The Ledger's deadline.
         deadline: Deadline,
-        /// When the token behind the create was issued.
+        /// The `iat` of the token behind the create.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         issued_at: Option<UnixSeconds>,
     },
@@ -71,7 +71,7 @@ pub enum DispatcherRequest {
     Tick,
     /// Return the vendor's models, as last read.
     Models,
-    /// Return what an operator must look at.
+    /// Return the predictions and rows that an operator must look at.
     #[serde(rename = "troubles")]
     Anomalies,
     /// Refuse all tokens that were issued up to a time (protocol 7).
@@ -126,7 +126,7 @@ pub enum DispatcherReply {
     },
     /// The vendor's models, if a list was ever read.
     Models(Option<Vec<ModelId>>),
-    /// What an operator must look at.
+    /// The predictions and rows that an operator must look at.
     #[serde(rename = "troubles")]
     Anomalies(Anomalies),
     /// The revoked-before time of all users.
@@ -173,7 +173,7 @@ pub enum EnqueueRefusal {
     Expired,
 }
 
-/// The vendor's answer to a create, for the client that still waits for it.
+/// The outcome of a create, for the client that still waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CreateOutcome {

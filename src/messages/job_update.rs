@@ -7,7 +7,7 @@ use crate::types::ids::JobId;
 use crate::types::prediction::{Failure, QueuePosition, Status};
 use crate::types::time::UnixMillis;
 
-/// Where the Dispatcher has a prediction.
+/// The Dispatcher's state of a prediction, as a Ledger sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -28,11 +28,11 @@ pub struct JobUpdate {
     pub job_id: JobId,
     /// Grows with every change of the job. A Ledger applies only a higher number.
     pub sequence: u64,
-    /// Where the prediction is.
+    /// The prediction's stage.
     pub stage: Stage,
     /// Time of the report, by the Dispatcher's clock.
     pub at: UnixMillis,
-    /// Whether a cancel was requested.
+    /// True if a cancel was requested.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
     /// The queue position, while it waits.

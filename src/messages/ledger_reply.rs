@@ -26,7 +26,7 @@ pub struct Rate {
     pub limit: u32,
     /// How many would pass now.
     pub remaining: u32,
-    /// When `remaining` is `limit` again.
+    /// Time at which `remaining` is `limit` again.
     pub reset: UnixSeconds,
 }
 
@@ -40,13 +40,13 @@ pub enum LedgerReply {
     Created {
         /// The predictions in their present state.
         records: Vec<PredictionRecord>,
-        /// Whether a create is in flight to the vendor: the edge may await its outcome.
+        /// True if a create is in flight to the vendor: the edge may await its outcome.
         #[serde(rename = "submitting", default)]
         is_submitting: bool,
         /// The batch's id, for a batch.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         batch_id: Option<BatchId>,
-        /// Whether this is the replay of an idempotency key.
+        /// True for the replay of an idempotency key.
         #[serde(rename = "replayed", default)]
         is_replayed: bool,
     },
@@ -54,7 +54,7 @@ pub enum LedgerReply {
     Page {
         /// Newest first.
         records: Vec<PredictionRecord>,
-        /// Whether there are older ones.
+        /// True if there are older ones.
         #[serde(rename = "more")]
         has_more: bool,
     },
@@ -64,7 +64,7 @@ pub enum LedgerReply {
     Files {
         /// Newest first.
         files: Vec<FileRecord>,
-        /// Whether there are older ones.
+        /// True if there are older ones.
         #[serde(rename = "more")]
         has_more: bool,
     },

@@ -28,7 +28,8 @@ pub struct Caller {
     /// The token's `jti`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
-    /// The plan's requests per minute. Absent where the request was counted before: at the later polls of an open stream.
+    /// The plan's requests per minute. Absent where the request was counted before: at the later polls of an open
+    /// stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u32>,
     /// The proof of possession of this request. It may be used once.
@@ -101,7 +102,7 @@ pub enum LedgerRequest {
     Unwatch {
         /// The stream.
         stream: StreamId,
-        /// Whether no vendor request was made for the stream. Then it does not count as opened.
+        /// True if no vendor request was made for the stream. Then it does not count as opened.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unopened: bool,
     },
@@ -147,8 +148,8 @@ pub enum LedgerRequest {
 }
 
 impl LedgerRequest {
-    /// Returns whether the request contains users' inputs or outputs, or the vendor's ids. None of that may reach a log,
-    /// so such a message is never part of a URL.
+    /// Returns whether the request contains users' inputs or outputs, or the vendor's ids. None of that may reach a
+    /// log, so such a message is never part of a URL.
     #[must_use]
     pub const fn holds_content(&self) -> bool {
         matches!(self, Self::Create(_) | Self::JobUpdates { .. } | Self::PutFile { .. })
@@ -178,7 +179,7 @@ pub enum Revocation {
     Token {
         /// Its `jti`.
         jti: String,
-        /// When it expires.
+        /// Its expiry.
         expires_at: UnixMillis,
     },
 }

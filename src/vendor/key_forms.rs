@@ -16,7 +16,7 @@ pub(super) struct Form {
     pub(super) alphabet: Alphabet,
 }
 
-/// Which characters of an encoding mean the same.
+/// The set of characters that mean the same in an encoding.
 #[derive(Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub(super) enum Alphabet {

@@ -1,7 +1,7 @@
 //! Scans everything that Valetkey sends for the vendor key (protocol 8).
 //!
-//! Nothing that the vendor sends is relayed unread, so the scan finds nothing unless another defense failed. It looks for
-//! any 16 consecutive bytes of the key's tail in the encodings that an echo would have:
+//! Nothing that the vendor sends is relayed unread, so the scan finds nothing unless another defense failed. It looks
+//! for any 16 consecutive bytes of the key's tail in the encodings that an echo would have:
 //!
 //! - plain, hexadecimal, and base64 in three alignments and two alphabets
 //! - each of these percent-encoded, in whole or in part
@@ -62,8 +62,8 @@ impl KeyScan {
         scan
     }
 
-    /// Returns the forms as JSON, `[text, least, alphabet]` each, for `key_scanner.js`: JavaScript scans the streams that
-    /// are relayed (protocol 4).
+    /// Returns the forms as JSON, `[text, least, alphabet]` each, for `key_scanner.js`: JavaScript scans the streams
+    /// that are relayed (protocol 4).
     #[must_use]
     pub fn forms(&self) -> Value {
         let form = |form: &Form| json!([String::from_utf8_lossy(&form.text), form.least, form.alphabet.into_str()]);

@@ -11,8 +11,8 @@ use crate::types::model::ModelId;
 /// - a list, or an object with the list in `data` or `models`
 /// - entries that are names, objects with `id`, or objects with `owner` (or `provider`) and `name` (or `id`)
 ///
-/// Entries that cannot be read are left out. Returns `None` if no entry can be read, so that an unexpected response never
-/// hides every model.
+/// Entries that cannot be read are left out. Returns `None` if no entry can be read, so that an unexpected response
+/// never hides every model.
 #[must_use]
 pub fn read_models(body: &[u8]) -> Option<Vec<ModelId>> {
     let value = parse_strict(body, VENDOR_BODY_MAX_DEPTH).ok()?;
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_model_is_no_list() {
+    fn a_response_without_a_model_is_no_list() {
         for text in ["", "{}", "[]", r#"{"data":[]}"#, r#"{"data":[{"id":5}]}"#, "null"] {
             assert_eq!(read_models(text.as_bytes()), None, "{text}");
         }

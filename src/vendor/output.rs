@@ -16,8 +16,8 @@ pub struct OutputRule {
 }
 
 impl OutputRule {
-    /// Returns the rule for a vendor at `upstream`. Plain `http` outputs pass only from the host of an `http` upstream, and
-    /// the configuration allows such an upstream only on loopback (docs/decisions/0003-loopback-outputs.md).
+    /// Returns the rule for a vendor at `upstream`. Plain `http` outputs pass only from the host of an `http` upstream,
+    /// and the configuration allows such an upstream only on loopback (docs/decisions/0003-loopback-outputs.md).
     #[must_use]
     pub fn for_upstream(upstream: &str) -> Self {
         let url = Url::parse(upstream).ok().filter(|url| url.scheme() == "http");
@@ -44,8 +44,8 @@ impl OutputRule {
 
     fn is_allowed(&self, output: &str) -> bool {
         // Checks the text itself, because a client gets the text: the parser below drops line breaks, and reads
-        // `https:host`, `https:\\host` and `https:///host` as `https://host`. Characters that RFC 3986 does not allow, and
-        // that could break out of an attribute of a page, are refused too.
+        // `https:host`, `https:\\host` and `https:///host` as `https://host`. Characters that RFC 3986 does not allow,
+        // and that could break out of an attribute of a page, are refused too.
         let rest = output.strip_prefix("https://").or_else(|| output.strip_prefix("http://"));
         let has_host = rest.is_some_and(|rest| !rest.starts_with('/'));
         let is_odd = |character: char| {

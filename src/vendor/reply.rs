@@ -6,7 +6,7 @@ use crate::constants::{VENDOR_BODY_MAX_DEPTH, VENDOR_ID_MAX_BYTES};
 use crate::parse::json::parse_strict_object;
 use crate::types::credits::MicroCredits;
 
-/// What arrived from the vendor: a response, a time-out, or a broken connection.
+/// The vendor's reply to a request: a response, a time-out, or a broken connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VendorReply {
     /// A complete response.
@@ -95,8 +95,8 @@ pub fn read_file_id(body: &[u8]) -> Option<String> {
     read_first_id(&parse_strict_object(body, VENDOR_BODY_MAX_DEPTH).ok()?, ["file_id", "id"])
 }
 
-/// Returns whether a body is the vendor's error envelope: an object `error` with a `message`, `code` or `type` that is a
-/// string (vendor-api 4).
+/// Returns whether a body is the vendor's error envelope: an object `error` with a `message`, `code` or `type` that is
+/// a string (vendor-api 4).
 #[must_use]
 pub fn is_error_envelope(body: &[u8]) -> bool {
     parse_strict_object(body, VENDOR_BODY_MAX_DEPTH).is_ok_and(|object| {

@@ -22,8 +22,8 @@ pub const USER_AGENT: &str = concat!("valetkey/", env!("CARGO_PKG_VERSION"));
 
 /// Returns `POST {base}/{owner}/{model}/predictions`. `base` has no trailing slash.
 ///
-/// `model` and `provider` are not sent: all of the vendor's samples but one do without them. `webhook` is Valetkey's own
-/// URL, never a client's.
+/// `model` and `provider` are not sent: all of the vendor's samples but one do without them. `webhook` is Valetkey's
+/// own URL, never a client's.
 #[must_use]
 pub fn create(base: &str, spec: &JobSpec, webhook: Option<&str>) -> VendorRequest {
     let mut body = json!({ "input": spec.input });

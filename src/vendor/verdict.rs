@@ -1,4 +1,4 @@
-//! What each vendor response means: the tables of protocol 1 as exhaustive matches.
+//! The meaning of the vendor's replies: the tables of protocol 1 as exhaustive matches.
 
 use crate::constants::{RETRY_AFTER_MAX_SECS, THROTTLE_DEFAULT_MILLIS};
 use crate::parse::digits::parse_digits;
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn every_answer_to_a_create_means_what_the_table_says() {
+    fn every_reply_to_a_create_means_what_the_table_says() {
         let unreadable = CreateVerdict::OutcomeUnknown(UnknownCause::Unreadable);
         let cases = [
             (429, "", None, CreateVerdict::Throttled { wait_millis: 5_000 }),

@@ -1,8 +1,8 @@
 //! The capability in a webhook's URL (protocol 4):
 //! base64url(`job_id` ‖ HMAC-SHA256(HKDF(vendor key, "hook"), `job_id`)[..16]).
 //!
-//! The vendor documents no signature of its webhooks (vendor-api 6), so the URL is the secret. Only a holder of the vendor
-//! key can make it, and it reveals nothing about the key. All it grants is to bring one poll forward.
+//! The vendor documents no signature of its webhooks (vendor-api 6), so the URL is the secret. Only a holder of the
+//! vendor key can make it, and it reveals nothing about the key. All it grants is to bring one poll forward.
 
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
 
