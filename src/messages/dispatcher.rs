@@ -100,8 +100,9 @@ pub struct QueueShare {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DispatcherReply {
-    /// The present state of those predictions that the Dispatcher knows. In the reply to a withdrawal: those that stay.
-    /// A prediction that is missing there was dropped, and a tombstone refuses a late enqueue of it for 25 hours.
+    /// The present state of those predictions that the Dispatcher knows; in the reply to a withdrawal, those that stay.
+    /// A prediction that is missing there was dropped, or had ended with its end acknowledged. Either way a tombstone
+    /// refuses a late enqueue of it for 25 hours.
     Jobs(Vec<JobUpdate>),
     /// A refused enqueue.
     Refused(EnqueueRefusal),
