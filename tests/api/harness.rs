@@ -122,7 +122,7 @@ impl Stack {
         let addresses: Vec<&str> = line.split("http://").skip(1).map(|part| part.split(' ').next().unwrap()).collect();
         let (vendor, control) = (addresses[0].to_owned(), addresses[1].to_owned());
         let settings = settings(&vendor, options);
-        for file in ["index.js", "index_bg.wasm"] {
+        for file in ["index.js", "core.wasm"] {
             fs::copy(root().join("build").join(file), directory.join(file)).expect("no build/: run `make build` first");
         }
         fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory, options.unbound)).unwrap();
@@ -417,7 +417,7 @@ fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path, unbound: 
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = (
-      modules = [(name = "index.js", esModule = embed "index.js"), (name = "index_bg.wasm", wasm = embed "index_bg.wasm")],
+      modules = [(name = "index.js", esModule = embed "index.js"), (name = "core.wasm", wasm = embed "core.wasm")],
       compatibilityDate = "2026-10-01",
       compatibilityFlags = ["enable_request_signal"],
       bindings = [{texts}

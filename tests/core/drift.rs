@@ -155,7 +155,6 @@ fn makefile_pins_match_the_lock_file() {
         entry.split('"').next().unwrap().to_owned()
     };
     assert_eq!(pin("WASM_BINDGEN_VERSION"), locked("wasm-bindgen"));
-    assert_eq!(pin("WORKER_BUILD_VERSION"), locked("worker"));
     assert_eq!(locked("idna_adapter"), "1.0.0", "see docs/decisions/0004-size.md");
     assert!(read("docs/deploy.md").contains(&format!("fails above {} KB", pin("SIZE_CAP_KB"))));
 }
@@ -203,13 +202,13 @@ fn routes_page_lists_every_route() {
 
 #[test]
 fn the_last_resort_script_matches_the_wire_error() {
-    let (wire, script) = (Code::LimiterUnavailable.wire(), read("scripts/last-resort.mjs"));
+    let (wire, script) = (Code::LimiterUnavailable.wire(), read("src/cloudflare/runtime/last_resort.js"));
     for said in [
         format!("status: {}", wire.status),
         format!("type: \"{}\"", wire.kind),
         format!("code: \"{}\"", wire.code),
         format!("message = \"{}\"", wire.message),
     ] {
-        assert!(script.contains(&said), "scripts/last-resort.mjs does not say {said}");
+        assert!(script.contains(&said), "src/cloudflare/runtime/last_resort.js does not say {said}");
     }
 }

@@ -1,136 +1,136 @@
-//! Who calls: the token of a request, its proof of possession, and the app's attestation beside it.
+//! Authenticates a caller: the token of a request, its proof of possession, and the app's attestation beside it.
 
-use crate::cloudflare::http::context::Call;
+use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::key_sets;
 use crate::cloudflare::runtime::deployment::with_tokens;
 use crate::constants::PROVIDER_RETRY_SECS;
 use crate::messages::ProofUse;
-use crate::token::{
-    self, BadProof, Grant, Possession, Proof, ProofTarget, Purpose, Refusal, SignedToken, VerifiedToken,
-};
+use crate::token::{self, BadProof, Possession, Proof, ProofTarget, Purpose, Refusal, SignedToken, VerifiedToken};
 use crate::wire::headers::{self, Credentials};
 use crate::wire::rejection::{Challenge, Code, Rejection};
 
-/// The grant of a request's token. One that was verified before is not verified again; its times and its proof are.
+/// Authenticates the caller of a request. A token that this isolate has verified before is not verified again; its times
+/// and its proof are.
 ///
-/// 1. the header
-/// 2. the token: form, issuer, signature, claims
-/// 3. the proof of possession of a token that comes with one, never before: its key is the sender's own choice
-/// 4. the attestation, where the deployment asks for one and the token is not our own
-///
-/// All 401, but 503 where an issuer's keys cannot be had.
-pub async fn verify_token(call: &Call<'_>) -> Result<Grant, Rejection> {
+/// 1. the `Authorization` header 401
+/// 2. the token: form, issuer, signature, claims 401; 503 if its issuer's keys could not be fetched
+/// 3. the proof of possession 401. Never before the token: its key is the sender's own choice, so without a good token
+///    anybody could make the Worker read any key
+/// 4. the app's attestation 401, 503, where an issuer of attestations is configured and the token is not our own
+pub async fn authenticate(context: &RequestContext<'_>) -> Result<AuthenticatedCaller, Rejection> {
     // 1
-    let (text, is_bound) = match headers::parse_authorization(call.head.authorization.as_deref()) {
-        Credentials::Bearer(text) => (text, false),
-        // A proof names the URL that it is for: without PUBLIC_URL none could be good.
-        Credentials::Bound(_) if call.deployment.config.public_url.is_none() => {
-            return Err(call.unauthorized(Code::InvalidToken, "authorization_scheme"));
-        }
-        Credentials::Bound(text) => (text, true),
-        Credentials::Missing => return Err(call.unauthorized(Code::MissingToken, "token_missing")),
-        Credentials::Unusable(reason) => return Err(call.unauthorized(Code::InvalidToken, reason)),
-    };
-    if is_bound {
-        call.challenge.set(Challenge::Proof);
-    }
+    let (text, is_bound) = read_credentials(context)?;
+    let challenge = if is_bound { Challenge::Proof } else { context.challenge() };
+    let refuse = |refusal| refused(challenge, refusal);
     // 2
-    let issuers = &call.deployment.config.issuers;
-    let known = with_tokens(|tokens| tokens.get_signed(text, issuers, Purpose::Access, call.now.seconds()));
-    let (signed, is_new) = match known {
+    let issuers = &context.deployment.config.issuers;
+    let cached = with_tokens(|tokens| tokens.get_signed(text, issuers, Purpose::Access, context.now.seconds()));
+    let (signed, is_new) = match cached {
         Some(signed) => (signed, false),
-        None => (verify_signed(call, text, Purpose::Access).await.map_err(|refusal| refused(call, refusal))?, true),
+        None => (verify_signed(context, text, Purpose::Access).await.map_err(refuse)?, true),
     };
     // 3
     let bad_proof = |bad: BadProof| Rejection::new(Code::InvalidToken, bad.as_str()).challenge(Challenge::NewProof);
-    let proof = is_bound.then(|| read_proof(call).map_err(bad_proof)).transpose()?;
+    let proof = is_bound.then(|| read_proof(context).map_err(bad_proof)).transpose()?;
     let possession = proof.as_ref().map_or(Possession::None, Possession::Proved);
-    let verified = signed.verify_possession(possession).map_err(|refusal| refused(call, refusal))?;
+    let verified = signed.verify_possession(possession).map_err(refuse)?;
     if is_new {
         with_tokens(|tokens| tokens.insert(text, &verified));
     }
     // 4
     let grant = verified.grant;
     if !grant.is_own {
-        check_attestation(call).await.map_err(|bad| match bad {
+        check_attestation(context).await.map_err(|bad| match bad {
             BadAttestation::Unavailable => keys_unavailable(),
-            _ => call.unauthorized(Code::InvalidToken, bad.as_str()),
+            _ => Rejection::new(Code::InvalidToken, bad.as_str()).challenge(challenge),
         })?;
     }
-    call.proof.replace(proof.map(|proof| proof_use(call, &proof)));
-    Ok(grant)
+    Ok(AuthenticatedCaller { grant, proof: proof.map(|proof| proof_use(context, &proof)), challenge })
 }
 
-/// Verifies a token that this isolate does not remember, with its issuer's keys: all but its possession.
-pub async fn verify_signed(call: &Call<'_>, text: &str, purpose: Purpose) -> Result<SignedToken, Refusal> {
-    let issuers = &call.deployment.config.issuers;
-    if let Some((keys, kid)) = token::find_remote_keys(text, issuers, purpose) {
-        key_sets::have(call, keys, kid).await;
+/// Returns the token of the `Authorization` header, and whether it must come with a proof of possession.
+fn read_credentials<'a>(context: &RequestContext<'a>) -> Result<(&'a str, bool), Rejection> {
+    let refuse = |code, reason| Err(Rejection::new(code, reason).challenge(context.challenge()));
+    match headers::parse_authorization(context.head.authorization.as_deref()) {
+        Credentials::Bearer(text) => Ok((text, false)),
+        // A proof names the URL that it is for: without PUBLIC_URL none could be valid.
+        Credentials::Bound(_) if context.deployment.config.public_url.is_none() => {
+            refuse(Code::InvalidToken, "authorization_scheme")
+        }
+        Credentials::Bound(text) => Ok((text, true)),
+        Credentials::Missing => refuse(Code::MissingToken, "token_missing"),
+        Credentials::Unusable(reason) => refuse(Code::InvalidToken, reason),
     }
-    token::verify_signed(text, issuers, purpose, call.now.seconds())
 }
 
-/// The same for a token whose possession needs no proof of this request, or is waived.
-pub async fn verify_new(
-    call: &Call<'_>,
+/// Verifies a token with its issuer's keys, without the cache and without its possession.
+pub async fn verify_signed(context: &RequestContext<'_>, text: &str, purpose: Purpose) -> Result<SignedToken, Refusal> {
+    let issuers = &context.deployment.config.issuers;
+    if let Some((keys, kid)) = token::find_remote_keys(text, issuers, purpose) {
+        key_sets::ensure_fresh(context, keys, kid).await;
+    }
+    token::verify_signed(text, issuers, purpose, context.now.seconds())
+}
+
+/// Verifies a token whose possession needs no proof of this request, or is waived.
+pub async fn verify(
+    context: &RequestContext<'_>,
     text: &str,
     purpose: Purpose,
     possession: Possession<'_>,
 ) -> Result<VerifiedToken, Refusal> {
-    verify_signed(call, text, purpose).await?.verify_possession(possession)
+    verify_signed(context, text, purpose).await?.verify_possession(possession)
 }
 
-/// The proof of possession of this request. There can be none without `PUBLIC_URL`, which it must name.
-pub fn read_proof(call: &Call<'_>) -> Result<Proof, BadProof> {
-    let origin = call.deployment.config.public_url.as_deref().ok_or(BadProof::Url)?;
-    let target = ProofTarget { method: &call.head.method, origin, path: call.url.path };
-    Proof::verify(call.head.proof.as_deref(), target, call.now.seconds())
+/// Reads the proof of possession of this request. It must name `PUBLIC_URL`: what a request says of its own host is the
+/// sender's word.
+pub fn read_proof(context: &RequestContext<'_>) -> Result<Proof, BadProof> {
+    let origin = context.deployment.config.public_url.as_deref().ok_or(BadProof::Url)?;
+    let target = ProofTarget { method: &context.head.method, origin, path: context.url.path };
+    Proof::verify(context.head.proof.as_deref(), target, context.now.seconds())
 }
 
-/// The use of a proof by this request.
-pub fn proof_use(call: &Call<'_>, proof: &Proof) -> ProofUse {
-    ProofUse { id: proof.id().to_owned(), request: call.request_id.clone(), ends_at: proof.expires_at() }
+/// Returns the one use of a proof, which the caller's Ledger accepts once.
+pub fn proof_use(context: &RequestContext<'_>, proof: &Proof) -> ProofUse {
+    ProofUse { id: proof.id().to_owned(), request: context.request_id.clone(), expires_at: proof.expires_at() }
 }
 
-/// What is wrong with an attestation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is wrong with an attestation: a word for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "attestation_", const_into_str)]
 pub enum BadAttestation {
-    /// None, and the deployment has an issuer of attestations.
+    /// The request has none.
     Missing,
-    /// It has ended.
+    /// It has expired.
     Expired,
-    /// It is not good.
+    /// It is invalid in any other way.
     Refused,
-    /// Its issuer's keys cannot be had.
+    /// The keys of its issuer could not be fetched.
+    #[strum(serialize = "keys_unavailable")]
     Unavailable,
 }
 
 impl BadAttestation {
     /// The word in the log.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing => "attestation_missing",
-            Self::Expired => "attestation_expired",
-            Self::Refused => "attestation_refused",
-            Self::Unavailable => "attestation_keys_unavailable",
-        }
+        self.into_str()
     }
 }
 
-/// Where an issuer of attestations is configured, whoever does not come with a token of our own shows one: the same on
-/// every phone, it says that the app is genuine and not who uses it, so that it is never enough alone.
-pub async fn check_attestation(call: &Call<'_>) -> Result<(), BadAttestation> {
-    let issuers = &call.deployment.config.issuers;
+/// Checks the app's attestation, where an issuer of attestations is configured. An attestation is the same on every
+/// phone: it says that the app is genuine and not who uses it, so it is never enough alone.
+pub async fn check_attestation(context: &RequestContext<'_>) -> Result<(), BadAttestation> {
+    let issuers = &context.deployment.config.issuers;
     if !issuers.iter().any(|issuer| issuer.is_accepted_for(Purpose::Attest)) {
         return Ok(());
     }
-    let text = call.head.attestation.as_deref().ok_or(BadAttestation::Missing)?;
-    let now = call.now.seconds();
-    let known = with_tokens(|tokens| tokens.get(text, issuers, Purpose::Attest, Possession::None, now));
-    if known.is_some() {
+    let text = context.head.attestation.as_deref().ok_or(BadAttestation::Missing)?;
+    let now = context.now.seconds();
+    let cached = with_tokens(|tokens| tokens.get(text, issuers, Purpose::Attest, Possession::None, now));
+    if cached.is_some() {
         return Ok(());
     }
-    match verify_new(call, text, Purpose::Attest, Possession::None).await {
+    match verify(context, text, Purpose::Attest, Possession::None).await {
         Ok(verified) => {
             with_tokens(|tokens| tokens.insert(text, &verified));
             Ok(())
@@ -141,16 +141,16 @@ pub async fn check_attestation(call: &Call<'_>) -> Result<(), BadAttestation> {
     }
 }
 
-/// The one answer to every token that is refused.
-pub fn refused(call: &Call<'_>, refusal: Refusal) -> Rejection {
+/// Returns the response to a refused token: the same bytes for every reason, but for the two whose token may be good.
+pub fn refused(challenge: Challenge, refusal: Refusal) -> Rejection {
     match refusal {
-        // The token may be good: its holder is to come back with it, not to sign in again.
+        // The caller should come back with the same token, not sign in again.
         Refusal::KeysUnavailable => keys_unavailable(),
-        // The proof is somebody else's, or of another request: the token may be good with the right one.
+        // The proof is of another request or another token: this token may be good with a proof of its own.
         Refusal::ProofOfAnotherToken => {
             Rejection::new(Code::InvalidToken, refusal.as_str()).challenge(Challenge::NewProof)
         }
-        _ => call.unauthorized(Code::InvalidToken, refusal.as_str()),
+        _ => Rejection::new(Code::InvalidToken, refusal.as_str()).challenge(challenge),
     }
 }
 

@@ -1,53 +1,71 @@
-//! What the steps of one request share.
+//! A request and its deployment, as every step reads them. Nothing is written into it: a step returns what it learns.
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use worker::{Context, Env};
 
 use crate::cloudflare::runtime::deployment::Deployment;
-use crate::messages::{ProofUse, Rate};
+use crate::messages::ProofUse;
+use crate::token::Grant;
 use crate::types::ids::RequestId;
 use crate::types::time::UnixMillis;
 use crate::wire::cors::OriginCheck;
 use crate::wire::headers::{RequestHead, UrlParts};
 use crate::wire::rejection::{Challenge, Code, Rejection};
 
-/// What the steps of one request share.
-pub struct Call<'a> {
+/// A request that has passed steps 1 to 4 of contract 1.
+pub struct RequestContext<'a> {
     /// The platform's bindings.
     pub env: &'a Env,
-    /// To go on after the answer.
-    pub context: &'a Context,
-    /// The settings.
+    /// `ctx` of the platform's handler, for work that goes on after the response.
+    pub execution: &'a Context,
+    /// The parsed settings.
     pub deployment: &'a Rc<Deployment>,
-    /// The request itself, for its body.
+    /// The platform's request, for its body.
     pub request: &'a web_sys::Request,
-    /// Its head.
+    /// Method, URL and the headers that the core reads.
     pub head: &'a RequestHead,
-    /// Its URL.
+    /// The parts of its URL.
     pub url: UrlParts<'a>,
     /// When it arrived.
     pub now: UnixMillis,
-    /// What the answer's links start with: `PUBLIC_URL`, else the request's origin.
-    pub base: &'a str,
-    /// The answer's id.
+    /// Where links in the response point: `PUBLIC_URL`, else the request's origin.
+    pub base_url: &'a str,
+    /// `X-Request-Id` of the response.
     pub request_id: &'a RequestId,
-    /// Who may read the answer.
+    /// Whether a page may read the response, for its CORS headers.
     pub origin: OriginCheck<'a>,
-    /// What the Ledger said of the caller's requests of this minute.
-    pub rate: Cell<Option<Rate>>,
-    /// The proof of possession that the caller's Ledger is to take, once.
-    pub proof: RefCell<Option<ProofUse>>,
-    /// What a caller without a good token is asked for.
-    pub challenge: Cell<Challenge>,
-    /// Who calls, for the log, where that is known before or without a grant.
-    pub subject: RefCell<Option<String>>,
 }
 
-impl Call<'_> {
-    /// A 401, with what this caller is asked for.
-    pub fn unauthorized(&self, code: Code, reason: &'static str) -> Rejection {
-        Rejection::new(code, reason).challenge(self.challenge.get())
+impl RequestContext<'_> {
+    /// Returns what a caller without credentials is asked for: proofs of possession need `PUBLIC_URL`.
+    pub fn challenge(&self) -> Challenge {
+        match self.deployment.config.public_url {
+            Some(_) => Challenge::BearerOrProof,
+            None => Challenge::Bearer,
+        }
+    }
+
+    /// Returns whether the response has no body.
+    pub fn is_head(&self) -> bool {
+        self.head.method == "HEAD"
+    }
+}
+
+/// The caller of a request whose token and proof are good. Its Ledger still checks whether the token is revoked and the
+/// proof new.
+pub struct AuthenticatedCaller {
+    /// What the token grants.
+    pub grant: Grant,
+    /// The proof of possession, which the caller's Ledger accepts once.
+    pub proof: Option<ProofUse>,
+    /// What the caller is asked for if it is refused after all.
+    pub challenge: Challenge,
+}
+
+impl AuthenticatedCaller {
+    /// Returns a 401 or 403 with the caller's challenge.
+    pub fn reject(&self, code: Code, reason: &'static str) -> Rejection {
+        Rejection::new(code, reason).challenge(self.challenge)
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use crate::cloudflare::http::context::Call;
+use crate::cloudflare::http::context::RequestContext;
+use crate::cloudflare::runtime::driver::wait;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform;
 use crate::constants::{KEY_SET_FETCH_MILLIS, KEY_SET_FRESH_MILLIS, KEY_SET_MAX_BYTES, KEY_SET_POLL_MILLIS};
@@ -14,34 +15,31 @@ use crate::types::time::UnixMillis;
 use crate::vendor::request::USER_AGENT;
 
 mod js {
+    use js_sys::Promise;
     use wasm_bindgen::prelude::*;
 
-    #[wasm_bindgen(module = "/src/cloudflare/http/key_sets.js")]
+    #[wasm_bindgen(raw_module = "../../src/cloudflare/http/key_sets.js")]
     extern "C" {
-        #[wasm_bindgen(catch, js_name = keptKeySet)]
-        pub async fn kept_key_set(url: &str, max_bytes: u32) -> Result<JsValue, JsValue>;
-        #[wasm_bindgen(catch, js_name = keepKeySet)]
-        pub async fn keep_key_set(url: &str, bytes: &[u8], fresh_at: &str, seconds: u32) -> Result<(), JsValue>;
-        #[wasm_bindgen(catch, js_name = fetchKeySet)]
-        pub async fn fetch_key_set(
-            url: &str,
-            user_agent: &str,
-            timeout: u32,
-            max_bytes: u32,
-        ) -> Result<JsValue, JsValue>;
+        #[wasm_bindgen(js_name = keptKeySet)]
+        pub fn kept_key_set(url: &str, max_bytes: u32) -> Promise;
+        #[wasm_bindgen(js_name = keepKeySet)]
+        pub fn keep_key_set(url: &str, bytes: &[u8], fresh_at: &str, seconds: u32) -> Promise;
+        #[wasm_bindgen(js_name = fetchKeySet)]
+        pub fn fetch_key_set(url: &str, user_agent: &str, timeout: u32, max_bytes: u32) -> Promise;
     }
 }
 
-/// Before a token is verified: makes sure that its issuer's keys are here, as far as they can be had.
-pub async fn have(call: &Call<'_>, keys: &Arc<RemoteKeys>, kid: Option<String>) {
-    let give_up = call.now.plus_millis(KEY_SET_FETCH_MILLIS);
+/// Fetches the keys of a token's issuer before the token is verified, unless they are fresh. Returns after the time limit in any
+/// case: verification then finds that the keys are missing.
+pub async fn ensure_fresh(context: &RequestContext<'_>, keys: &Arc<RemoteKeys>, kid: Option<String>) {
+    let give_up = context.now.plus_millis(KEY_SET_FETCH_MILLIS);
     loop {
         let now = platform::now();
         match keys.decide_fetch(kid.as_deref(), now) {
             // Apart from this request, whose client may leave: others wait for these keys as well.
             FetchDecision::Fetch => {
                 keys.start_fetch(now);
-                call.context.wait_until(load(Arc::clone(keys), kid.clone(), now));
+                context.execution.wait_until(load(Arc::clone(keys), kid.clone(), now));
             }
             // Another request's promise is not ours to wait for: the platform ends it with its request.
             FetchDecision::Wait if now < give_up => platform::sleep(KEY_SET_POLL_MILLIS).await,
@@ -65,21 +63,21 @@ async fn load(keys: Arc<RemoteKeys>, kid: Option<String>, now: UnixMillis) {
     match bytes {
         Some(bytes) if is_good => {
             let seconds = u32::try_from(UnixMillis(KEY_SET_FRESH_MILLIS).seconds().0).unwrap_or_default();
-            let _ = js::keep_key_set(keys.url(), &bytes, &now.0.to_string(), seconds).await;
+            let _ = wait(js::keep_key_set(keys.url(), &bytes, &now.0.to_string(), seconds)).await;
         }
         _ => log::alert("key_set_unavailable"),
     }
 }
 
 async fn kept(url: &str) -> Option<(Vec<u8>, UnixMillis)> {
-    let copy: Array = js::kept_key_set(url, max_bytes()).await.ok()?.dyn_into().ok()?;
+    let copy: Array = wait(js::kept_key_set(url, max_bytes())).await.ok()?.dyn_into().ok()?;
     let bytes: Uint8Array = copy.get(0).dyn_into().ok()?;
     Some((bytes.to_vec(), UnixMillis(copy.get(1).as_string()?.parse().ok()?)))
 }
 
 async fn fetch(url: &str) -> Option<Vec<u8>> {
     let timeout = u32::try_from(KEY_SET_FETCH_MILLIS).unwrap_or_default();
-    let bytes = js::fetch_key_set(url, USER_AGENT, timeout, max_bytes()).await.ok()?;
+    let bytes = wait(js::fetch_key_set(url, USER_AGENT, timeout, max_bytes())).await.ok()?;
     bytes.dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec())
 }
 

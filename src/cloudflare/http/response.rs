@@ -1,8 +1,12 @@
 //! From what was decided to a response: headers from a closed list, and the last check for the key.
 
+use js_sys::Array;
 use serde_json::Value;
+use wasm_bindgen::JsValue;
 
+use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::runtime::deployment::Deployment;
+use crate::cloudflare::runtime::driver;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::messages::Rate;
@@ -37,20 +41,6 @@ pub struct Response {
     pub waited_secs: Option<u32>,
     /// The prediction that a create has made: for what is sent instead, if this cannot be.
     pub created: Option<JobId>,
-}
-
-/// What a route answers: something to write, or a stream that is open already.
-pub enum Reply {
-    /// To be written.
-    Complete(Response),
-    /// Written by whoever opened it.
-    Open(web_sys::Response),
-}
-
-impl From<Response> for Reply {
-    fn from(answer: Response) -> Self {
-        Self::Complete(answer)
-    }
 }
 
 impl Response {
@@ -95,25 +85,72 @@ impl Response {
     }
 }
 
-/// Writes an answer. One that holds the vendor's key is not sent: a 502 goes out instead, and an alert to the log.
+/// A response in parts, as the platform takes them.
+struct Parts {
+    status: u16,
+    header_lines: String,
+    body: Option<String>,
+}
+
+/// Writes a response. One that holds the vendor's key is not sent: the client gets a 502, and the log an alert.
 pub fn write(
-    answer: &Response,
+    response: &Response,
     request_id: &RequestId,
     origin: OriginCheck<'_>,
     deployment: Option<&Deployment>,
     is_head: bool,
 ) -> Result<web_sys::Response, PlatformError> {
+    let Parts { status, header_lines, body } = render(response, request_id, origin, deployment);
+    platform::respond(status, &header_lines, body.as_deref().filter(|_| !is_head))
+}
+
+fn render(
+    response: &Response,
+    request_id: &RequestId,
+    origin: OriginCheck<'_>,
+    deployment: Option<&Deployment>,
+) -> Parts {
     let leaks = |text: &str| deployment.is_some_and(|deployment| deployment.key_scan.finds_in(text));
-    let headers = header_lines(answer, request_id, origin);
-    if !leaks(&headers) && !answer.body.as_deref().is_some_and(leaks) {
-        return platform::respond(answer.status, &headers, answer.body.as_deref().filter(|_| !is_head));
+    let header_lines = headers_of(response, request_id, origin);
+    if !leaks(&header_lines) && !response.body.as_deref().is_some_and(leaks) {
+        return Parts { status: response.status, header_lines, body: response.body.clone() };
     }
     log::alert("vendor_key_in_answer");
-    let safe = instead_of(answer, request_id);
-    // A page that may read the answer may read this one, unless its own name is what must not be said.
-    let headers = Some(header_lines(&safe, request_id, origin)).filter(|headers| !leaks(headers));
-    let headers = headers.unwrap_or_else(|| header_lines(&safe, request_id, OriginCheck::None));
-    platform::respond(safe.status, &headers, safe.body.as_deref().filter(|_| !is_head))
+    let safe = instead_of(response, request_id);
+    // The page that asked may read the 502, unless its own origin contains the key.
+    let header_lines = Some(headers_of(&safe, request_id, origin)).filter(|lines| !leaks(lines));
+    let header_lines = header_lines.unwrap_or_else(|| headers_of(&safe, request_id, OriginCheck::None));
+    Parts { status: safe.status, header_lines, body: safe.body }
+}
+
+/// Leaves what JavaScript answers if the instance ends before this request is answered: 503, not admitted.
+pub fn leave_fallback(context: &RequestContext<'_>) {
+    let rejection = Rejection::new(Code::LimiterUnavailable, "instance_ended").retry_after(1);
+    driver::if_lost(&fallback(context, &rejection));
+}
+
+/// The same while the caller's Ledger admits a create: it may have, so `message` withdraws it.
+pub fn leave_fallback_with(context: &RequestContext<'_>, namespace: &JsValue, name: &str, message: &str) {
+    let rejection = Rejection::new(Code::LimiterUnavailable, "instance_ended").retry_after(1);
+    let fallback = fallback(context, &rejection);
+    fallback.push(namespace);
+    fallback.push(&name.into());
+    fallback.push(&message.into());
+    driver::if_lost(&fallback);
+}
+
+/// The same once a create was admitted: 504 with `details.job_id`, so that the client follows it and nobody pays twice.
+pub fn leave_fallback_for(context: &RequestContext<'_>, job_id: &JobId) {
+    let rejection = Rejection::new(Code::UpstreamTimeout, "instance_ended").with_job(job_id.clone());
+    driver::if_lost(&fallback(context, &rejection));
+}
+
+fn fallback(context: &RequestContext<'_>, rejection: &Rejection) -> Array {
+    let response = Response::rejection(rejection, context.request_id);
+    let Parts { status, header_lines, body } =
+        render(&response, context.request_id, context.origin, Some(context.deployment));
+    let body = body.filter(|_| !context.is_head()).map_or(JsValue::NULL, JsValue::from);
+    Array::of3(&JsValue::from(status), &header_lines.into(), &body)
 }
 
 /// A 502 that says of an answer what is ours alone: the prediction that exists (contract 2), and the caller's minute.
@@ -123,7 +160,7 @@ fn instead_of(answer: &Response, request_id: &RequestId) -> Response {
     Response { rate: answer.rate, ..Response::rejection(&rejection, request_id) }
 }
 
-fn header_lines(answer: &Response, request_id: &RequestId, origin: OriginCheck<'_>) -> String {
+fn headers_of(answer: &Response, request_id: &RequestId, origin: OriginCheck<'_>) -> String {
     let mut lines = common_lines(request_id, answer.cache_control);
     let mut add = |name: &str, value: &str| {
         lines.push('\n');
@@ -172,14 +209,14 @@ fn header_lines(answer: &Response, request_id: &RequestId, origin: OriginCheck<'
 
 /// The headers of an open event stream. A page that opens it as a document can do nothing with it.
 pub fn stream_lines(rate: Option<Rate>, request_id: &RequestId, origin: OriginCheck<'_>) -> String {
-    let lines = header_lines(&Response { rate, ..Response::empty(200) }, request_id, origin);
+    let lines = headers_of(&Response { rate, ..Response::empty(200) }, request_id, origin);
     format!("{lines}\nContent-Type: text/event-stream\nContent-Security-Policy: sandbox")
 }
 
 /// The headers of a document that anybody may read.
 pub fn document_lines(request_id: &RequestId, origin: OriginCheck<'_>) -> String {
     let answer = Response { cache_control: PUBLIC_CACHE, ..Response::empty(200) };
-    format!("{}\nContent-Type: application/json", header_lines(&answer, request_id, origin))
+    format!("{}\nContent-Type: application/json", headers_of(&answer, request_id, origin))
 }
 
 /// `Cache-Control` of what anybody may read.

@@ -1,16 +1,20 @@
-//! A request that JavaScript drives: what is answered without waiting is answered in the call that asks, and a call of an
-//! object costs one crossing out and one back instead of promises and closures on both sides.
+//! Requests of the edge, driven by JavaScript: it awaits what the core waits for, and resumes the core with the result.
 //!
-//! Invariant: while a future is driven it awaits one thing at a time. An object's reply comes through [`DrivenRequest::resume`];
-//! at any other wait the future is handed over to the ordinary executor for good.
+//! A wait costs one crossing out and one back, instead of closures and promises of wasm-bindgen on both sides; a request
+//! that waits for nothing is answered in the call that begins it. And a request leaves no callback in JavaScript that
+//! could outlive the instance: when that ends, JavaScript answers in its place (worker.js), with what [`if_lost`] left.
+//!
+//! Invariant: while a future is driven it awaits one promise at a time, through [`wait`]. At any other wait (inside the
+//! `worker` crate) it is handed over to wasm-bindgen's executor for good.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use js_sys::Array;
+use js_sys::{Array, Function, Promise};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
 type Work = Pin<Box<dyn Future<Output = Result<web_sys::Response, JsValue>>>>;
 
@@ -18,19 +22,37 @@ type Work = Pin<Box<dyn Future<Output = Result<web_sys::Response, JsValue>>>>;
 enum Mailbox {
     /// No future is driven at this moment.
     Closed,
-    /// One is, and may ask for a call.
+    /// A future is driven, and may wait for a promise.
     Open,
-    /// It asked for this call: namespace, name, message, milliseconds.
-    Asked(Array),
-    /// The reply to that call; `None` if it failed or came too late.
-    Replied(Option<String>),
+    /// It waits for this promise.
+    Waiting(Promise),
+    /// The promise has settled.
+    Settled(Result<JsValue, JsValue>),
 }
 
 thread_local! {
     static MAILBOX: RefCell<Mailbox> = const { RefCell::new(Mailbox::Closed) };
+    /// Set by [`if_lost`] during a poll, and taken by the driver after it.
+    static FALLBACK: Cell<Option<JsValue>> = const { Cell::new(None) };
+    /// `end` of instance.js.
+    static ON_ABORT: RefCell<Option<Function>> = const { RefCell::new(None) };
 }
 
-/// A request that waits for an object. JavaScript owns it, so that one that is dropped is collected.
+/// Readies a new instance: `on_abort` is called at its end. It replaces the `worker` crate's hook, which would reset the
+/// instance in the middle of the next call.
+#[wasm_bindgen]
+pub fn start(on_abort: Function) {
+    ON_ABORT.set(Some(on_abort));
+    wasm_bindgen::handler::set_on_abort(|| {
+        ON_ABORT.with_borrow(|on_abort| {
+            if let Some(on_abort) = on_abort {
+                let _ = on_abort.call0(&JsValue::NULL);
+            }
+        });
+    });
+}
+
+/// A request whose future waits for a promise.
 #[wasm_bindgen]
 pub struct DrivenRequest {
     work: Work,
@@ -38,60 +60,69 @@ pub struct DrivenRequest {
 
 #[wasm_bindgen]
 impl DrivenRequest {
-    /// A request comes in. Returns a `Response`, a promise of one, or an array: a call to make (namespace, name,
-    /// message, milliseconds) and the exchange that its reply resumes.
-    pub fn begin(request: web_sys::Request, env: worker::Env, context: worker::worker_sys::Context) -> JsValue {
-        let context = worker::Context::new(context);
-        drive(Box::pin(async move {
-            let failed = crate::cloudflare::http::pipeline::handle(request, env, context).await;
-            failed.map_err(|_| JsValue::from_str("no response"))
-        }))
-    }
-
-    /// The reply is here, or `undefined` if there is none. Returns the same as `begin`.
-    pub fn resume(self, reply: Option<String>) -> JsValue {
-        MAILBOX.set(Mailbox::Replied(reply));
+    /// Goes on with the request after its promise was fulfilled with `value`, or rejected with it. Returns what
+    /// [`drive`] does.
+    pub fn resume(self, is_fulfilled: bool, value: JsValue) -> JsValue {
+        MAILBOX.set(Mailbox::Settled(if is_fulfilled { Ok(value) } else { Err(value) }));
         drive(self.work)
     }
 }
 
-fn drive(mut work: Work) -> JsValue {
+/// Runs a request as far as it goes without waiting. Returns a `Response`; a step
+/// `[promise, fallback, DrivenRequest]`, where `fallback` is what [`if_lost`] left since the last step, or `undefined`;
+/// or a promise of a `Response`, where the future waits for something else.
+pub fn drive(mut work: Work) -> JsValue {
     MAILBOX.with_borrow_mut(|mailbox| {
         if matches!(mailbox, Mailbox::Closed) {
             *mailbox = Mailbox::Open;
         }
     });
     let polled = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    match (polled, MAILBOX.replace(Mailbox::Closed)) {
+    let mailbox = MAILBOX.replace(Mailbox::Closed);
+    let fallback = FALLBACK.take().unwrap_or(JsValue::UNDEFINED);
+    match (polled, mailbox) {
         (Poll::Ready(Ok(response)), _) => response.into(),
-        (Poll::Ready(Err(error)), _) => js_sys::Promise::reject(&error).into(),
-        (Poll::Pending, Mailbox::Asked(call)) => {
-            call.push(&DrivenRequest { work }.into());
-            call.into()
+        (Poll::Ready(Err(error)), _) => Promise::reject(&error).into(),
+        (Poll::Pending, Mailbox::Waiting(promise)) => {
+            Array::of3(&promise, &fallback, &DrivenRequest { work }.into()).into()
         }
-        // A body, or an asset: it is polled again there, with a waker.
+        // It is polled again there, with a waker.
         (Poll::Pending, _) => {
             wasm_bindgen_futures::future_to_promise(async move { work.await.map(JsValue::from) }).into()
         }
     }
 }
 
-/// Asks the driver for a call of an object. `None`: nobody drives, the caller makes the call itself.
-pub async fn ask(namespace: &JsValue, name: &str, message: &str, timeout: i32) -> Option<Option<String>> {
-    let mut asked = false;
-    std::future::poll_fn(move |_| {
+/// Leaves what to answer if the instance ends before the request is answered: `[status, header lines, body]`, and
+/// optionally `[…, namespace, name, message]`: a message to an object that takes back what may have been done. The last
+/// one counts.
+pub fn if_lost(fallback: &Array) {
+    FALLBACK.set(Some(fallback.into()));
+}
+
+/// Waits for a promise: in a driven request through JavaScript, else through wasm-bindgen's executor.
+pub async fn wait(promise: Promise) -> Result<JsValue, JsValue> {
+    let mut posted = Some(promise);
+    let settled = std::future::poll_fn(|_| {
         MAILBOX.with_borrow_mut(|mailbox| match std::mem::replace(mailbox, Mailbox::Open) {
-            Mailbox::Open if !asked => {
-                asked = true;
-                *mailbox = Mailbox::Asked(Array::of4(namespace, &name.into(), &message.into(), &timeout.into()));
+            Mailbox::Open if posted.is_some() => {
+                if let Some(promise) = posted.take() {
+                    *mailbox = Mailbox::Waiting(promise);
+                }
                 Poll::Pending
             }
-            Mailbox::Replied(reply) if asked => Poll::Ready(Some(reply)),
+            Mailbox::Settled(settled) if posted.is_none() => Poll::Ready(Some(settled)),
             other => {
                 *mailbox = other;
-                Poll::Ready(if asked { Some(None) } else { None })
+                Poll::Ready(None)
             }
         })
     })
-    .await
+    .await;
+    match (settled, posted) {
+        (Some(settled), _) => settled,
+        (None, Some(promise)) => JsFuture::from(promise).await,
+        // Only if a driven future were polled outside of its driver.
+        (None, None) => Err(JsValue::UNDEFINED),
+    }
 }

@@ -1,6 +1,7 @@
 // What would take ten crossings between wasm and JavaScript each, done in one (docs/decisions/0002-one-javascript-module.md).
 // Nothing here decides anything: no policy, no limits, no parsing of what a client or the vendor sent.
 
+import { afterDeath } from "./death.js";
 import { keyScanner } from "./key_scanner.js";
 
 const ABSENT = "\0";
@@ -96,49 +97,11 @@ export function textBindings(env) {
   return JSON.stringify(Object.fromEntries(Object.entries(env).filter(([, value]) => typeof value === "string")));
 }
 
-// A short message travels in the URL: a body makes streams on both sides and costs a fifth of a read. The other end is in
-// scripts/finish-build.mjs. Not one that starts with a space: it holds what users wrote, and a URL may be logged.
-const IN_URL_MAX = 1_500;
-
-const LATE = new Error("no answer in time");
-
-/**
- * Sends a message to a Durable Object and reads its answer; rejects after `timeoutMs` (the object still runs). Every
- * message names what it is about and may arrive twice, so one that failed on its way is sent once more, to a new stub;
- * never to an object that is overloaded.
- */
-export function callObject(namespace, name, message, timeoutMs) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(reject, timeoutMs, LATE);
-    const end = (settle) => (value) => {
-      clearTimeout(timer);
-      settle(value);
-    };
-    const fail = end(reject);
-    const send = () => {
-      const object = namespace.getByName(name);
-      return message.length <= IN_URL_MAX && message.startsWith("{")
-        ? object.fetch(`https://object/?${encodeURIComponent(message)}`)
-        : object.fetch("https://object/", { method: "POST", body: message });
-    };
-    const read = (response) => {
-      // A short reply is a header: a body makes a stream on both sides.
-      const reply = response.headers.get("reply");
-      if (reply === null) response.text().then(end(resolve), fail);
-      else end(resolve)(reply);
-    };
-    send().then(read, (error) => {
-      if (error?.retryable === true && error.overloaded !== true) send().then(read, fail);
-      else fail(error);
-    });
-  });
-}
-
 /**
  * One request to the vendor. Never follows a redirect. Resolves to [status, retryAfter, remaining, reset, bytes],
  * where bytes are undefined above `maxBytes`; or to "timed_out" or "broken". Never rejects: an error may hold the URL.
  */
-export async function fetchUpstream(method, url, authorization, userAgent, body, firstByteMs, totalMs, maxBytes) {
+export async function fetchVendor(method, url, authorization, userAgent, body, firstByteMs, totalMs, maxBytes) {
   const abort = new AbortController();
   let timedOut = false;
   const stop = () => {
@@ -164,9 +127,9 @@ export async function fetchUpstream(method, url, authorization, userAgent, body,
 }
 
 /**
- * Hands a client's body through to the vendor, untouched and of exactly `length` bytes. Resolves as `fetchUpstream` does.
+ * Hands a client's body through to the vendor, untouched and of exactly `length` bytes. Resolves as `fetchVendor` does.
  */
-export async function uploadUpstream(request, length, url, authorization, userAgent, contentType, totalMs, maxBytes) {
+export async function uploadToVendor(request, length, url, authorization, userAgent, contentType, totalMs, maxBytes) {
   const abort = new AbortController();
   const total = setTimeout(() => abort.abort(), totalMs);
   const headers = { Authorization: authorization, Accept: "application/json", "User-Agent": userAgent, "Content-Type": contentType };
@@ -187,7 +150,9 @@ export async function uploadUpstream(request, length, url, authorization, userAg
 /** A response whose body is written later, and its writer. */
 export function openStream(headerLines) {
   const { readable, writable } = new IdentityTransformStream();
-  return [respond(200, headerLines, readable), writable.getWriter()];
+  const writer = writable.getWriter();
+  stopAfterDeath(writer.closed, () => closeStream(writer));
+  return [respond(200, headerLines, readable), writer];
 }
 
 const encoder = new TextEncoder();
@@ -206,6 +171,18 @@ export function sleep(ms) {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);
   });
+}
+
+/**
+ * Calls `stop` if the core's instance ends before `ended` settles. In the context of the request that called this, as
+ * workerd demands for what belongs to it: the promise is the request's own, whoever resolves it.
+ */
+function stopAfterDeath(ended, stop) {
+  let forget;
+  new Promise((resolve) => {
+    forget = afterDeath(resolve);
+  }).then(stop);
+  ended.catch(() => {}).finally(forget);
 }
 
 async function inTime(promise, ms) {
@@ -242,7 +219,10 @@ export async function relayStream(url, authorization, userAgent, forms, firstByt
   }
   const { readable, writable } = new IdentityTransformStream();
   const done = pump(upstream.body.getReader(), writable.getWriter(), keyScanner(JSON.parse(forms)), silenceMs);
-  return [200, respond(200, headerLines, readable), done, () => abort.abort()];
+  const stop = () => abort.abort();
+  // Nobody would check any more whether the token is revoked.
+  stopAfterDeath(done, stop);
+  return [200, respond(200, headerLines, readable), done, stop];
 }
 
 /** What `done` of a relayed stream resolves to, or `undefined` after `ms`. */

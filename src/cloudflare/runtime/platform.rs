@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
-use crate::cloudflare::runtime::driver;
+use crate::cloudflare::runtime::driver::wait;
 use crate::constants::{
     EVENT_HEARTBEAT_MILLIS, FILE_UPLOAD_MILLIS, STREAM_SILENCE_MILLIS, VENDOR_BODY_MAX_BYTES, VENDOR_FIRST_BYTE_MILLIS,
     VENDOR_TOTAL_MILLIS,
@@ -20,21 +20,18 @@ use crate::vendor::reply::{VendorReply, VendorResponse};
 use crate::vendor::request::{USER_AGENT, VendorRequest};
 use crate::wire::headers::RequestHead;
 
-/// Bundled because platform.js imports it; nothing is called from here.
-mod key_scanner {
-    use wasm_bindgen::prelude::*;
-
-    #[wasm_bindgen(module = "/src/cloudflare/runtime/key_scanner.js")]
-    extern "C" {
-        #[wasm_bindgen(js_name = keyScanner)]
-        pub fn key_scanner(forms: &JsValue) -> JsValue;
-    }
-}
-
 mod js {
+    use js_sys::Promise;
     use wasm_bindgen::prelude::*;
 
-    #[wasm_bindgen(module = "/src/cloudflare/runtime/platform.js")]
+    #[wasm_bindgen(raw_module = "../../src/cloudflare/runtime/object_channel.js")]
+    extern "C" {
+        #[wasm_bindgen(js_name = callObject)]
+        pub fn call_object(namespace: &JsValue, name: &str, message: &str, timeout: i32) -> Promise;
+    }
+
+    // The path as the output of wasm-bindgen sees it (scripts/build.sh): entry.js and the core share the module.
+    #[wasm_bindgen(raw_module = "../../src/cloudflare/runtime/platform.js")]
     extern "C" {
         #[wasm_bindgen(js_name = requestHead)]
         pub fn request_head(request: &web_sys::Request) -> String;
@@ -45,28 +42,15 @@ mod js {
             source: &web_sys::Response,
             header_lines: &str,
         ) -> Result<web_sys::Response, JsValue>;
-        #[wasm_bindgen(catch, js_name = readBody)]
-        pub async fn read_body(source: &JsValue, limit: u32) -> Result<JsValue, JsValue>;
-        #[wasm_bindgen(catch, js_name = postForm)]
-        pub async fn post_form(
-            url: &str,
-            form: &str,
-            user_agent: &str,
-            timeout: u32,
-            max_bytes: u32,
-        ) -> Result<JsValue, JsValue>;
+        #[wasm_bindgen(js_name = readBody)]
+        pub fn read_body(source: &JsValue, limit: u32) -> Promise;
+        #[wasm_bindgen(js_name = postForm)]
+        pub fn post_form(url: &str, form: &str, user_agent: &str, timeout: u32, max_bytes: u32) -> Promise;
         #[wasm_bindgen(js_name = textBindings)]
         pub fn text_bindings(env: &JsValue) -> String;
-        #[wasm_bindgen(catch, js_name = callObject)]
-        pub async fn call_object(
-            namespace: &JsValue,
-            name: &str,
-            message: &str,
-            timeout: i32,
-        ) -> Result<JsValue, JsValue>;
-        #[wasm_bindgen(catch, js_name = fetchUpstream)]
+        #[wasm_bindgen(js_name = fetchVendor)]
         #[allow(clippy::too_many_arguments, reason = "one crossing instead of an object built member by member")]
-        pub async fn fetch_vendor(
+        pub fn fetch_vendor(
             method: &str,
             url: &str,
             authorization: &str,
@@ -75,10 +59,10 @@ mod js {
             first_byte: u32,
             total: u32,
             max_bytes: u32,
-        ) -> Result<JsValue, JsValue>;
-        #[wasm_bindgen(catch, js_name = uploadUpstream)]
+        ) -> Promise;
+        #[wasm_bindgen(js_name = uploadToVendor)]
         #[allow(clippy::too_many_arguments, reason = "one crossing instead of an object built member by member")]
-        pub async fn upload_to_vendor(
+        pub fn upload_to_vendor(
             request: &web_sys::Request,
             length: f64,
             url: &str,
@@ -87,9 +71,9 @@ mod js {
             content_type: &str,
             total: u32,
             max_bytes: u32,
-        ) -> Result<JsValue, JsValue>;
-        #[wasm_bindgen(catch, js_name = relayStream)]
-        pub async fn relay_stream(
+        ) -> Promise;
+        #[wasm_bindgen(js_name = relayStream)]
+        pub fn relay_stream(
             url: &str,
             authorization: &str,
             user_agent: &str,
@@ -97,17 +81,16 @@ mod js {
             first_byte: u32,
             silence: u32,
             header_lines: &str,
-        ) -> Result<JsValue, JsValue>;
-        #[wasm_bindgen(catch, js_name = endedWithin)]
-        pub async fn ended_within(done: &JsValue, millis: i32) -> Result<JsValue, JsValue>;
+        ) -> Promise;
+        #[wasm_bindgen(js_name = endedWithin)]
+        pub fn ended_within(done: &JsValue, millis: i32) -> Promise;
         #[wasm_bindgen(catch, js_name = openStream)]
         pub fn open_stream(header_lines: &str) -> Result<js_sys::Array, JsValue>;
-        #[wasm_bindgen(catch, js_name = writeStream)]
-        pub async fn write_stream(writer: &JsValue, text: &str, timeout: i32) -> Result<(), JsValue>;
+        #[wasm_bindgen(js_name = writeStream)]
+        pub fn write_stream(writer: &JsValue, text: &str, timeout: i32) -> Promise;
         #[wasm_bindgen(js_name = closeStream)]
         pub fn close_stream(writer: &JsValue);
-        #[wasm_bindgen(catch)]
-        pub async fn sleep(millis: i32) -> Result<(), JsValue>;
+        pub fn sleep(millis: i32) -> Promise;
         #[wasm_bindgen(catch, js_name = sqlRows)]
         pub fn sql_rows(sql: &JsValue, statement: &str, parameters: &str) -> Result<String, JsValue>;
         #[wasm_bindgen(catch, js_name = sqlTransaction)]
@@ -182,13 +165,13 @@ pub fn respond_with_body_of(
 
 /// Reads at most `limit` bytes of a request's body; `None` if there are more.
 pub async fn read_body(request: &web_sys::Request, limit: usize) -> Result<Option<Vec<u8>>, PlatformError> {
-    let bytes = js::read_body(request.as_ref(), u32::try_from(limit).unwrap_or(u32::MAX)).await?;
+    let bytes = wait(js::read_body(request.as_ref(), u32::try_from(limit).unwrap_or(u32::MAX))).await?;
     Ok((!bytes.is_undefined()).then(|| Uint8Array::new(&bytes).to_vec()))
 }
 
 /// Sends a form and reads at most `max_bytes` of a 200; `None` for anything else. Never follows a redirect.
 pub async fn post_form(url: &str, form: &str, timeout_millis: u32, max_bytes: u32) -> Option<Vec<u8>> {
-    let bytes = js::post_form(url, form, USER_AGENT, timeout_millis, max_bytes).await.ok()?;
+    let bytes = wait(js::post_form(url, form, USER_AGENT, timeout_millis, max_bytes)).await.ok()?;
     bytes.dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec())
 }
 
@@ -222,11 +205,8 @@ pub async fn call_object<R: DeserializeOwned>(
     timeout_millis: i64,
 ) -> Result<R, PlatformError> {
     let timeout = i32::try_from(timeout_millis).unwrap_or(i32::MAX);
-    let text = match driver::ask(namespace, name, message, timeout).await {
-        Some(reply) => reply,
-        None => js::call_object(namespace, name, message, timeout).await?.as_string(),
-    };
-    let text = text.ok_or(PlatformError)?;
+    let reply = wait(js::call_object(namespace, name, message, timeout)).await?;
+    let text = reply.as_string().ok_or(PlatformError)?;
     serde_json::from_str(&text).map_err(|_| PlatformError)
 }
 
@@ -240,7 +220,7 @@ pub fn binding(env: &worker::Env, name: &str) -> Result<JsValue, PlatformError> 
 pub async fn fetch_vendor(request: &VendorRequest, key: &VendorKey) -> VendorReply {
     let authorization = format!("Bearer {}", key.expose());
     let limit = u32::try_from(VENDOR_BODY_MAX_BYTES).unwrap_or(u32::MAX);
-    let answer = js::fetch_vendor(
+    let answer = wait(js::fetch_vendor(
         request.method,
         &request.url,
         &authorization,
@@ -249,7 +229,7 @@ pub async fn fetch_vendor(request: &VendorRequest, key: &VendorKey) -> VendorRep
         VENDOR_FIRST_BYTE_MILLIS,
         VENDOR_TOTAL_MILLIS,
         limit,
-    )
+    ))
     .await;
     answer.map_or(VendorReply::Broken, |answer| read_answer(&answer))
 }
@@ -269,7 +249,7 @@ pub async fn upload_to_vendor(
     let length = length as f64;
     let (url, total) = (&request.url, FILE_UPLOAD_MILLIS);
     let answer =
-        js::upload_to_vendor(body_of, length, url, &authorization, USER_AGENT, content_type, total, limit).await;
+        wait(js::upload_to_vendor(body_of, length, url, &authorization, USER_AGENT, content_type, total, limit)).await;
     answer.map_or(VendorReply::Broken, |answer| read_answer(&answer))
 }
 
@@ -298,7 +278,7 @@ impl Relay {
 
     /// Waits for its end, so long at most.
     pub async fn ended_within(&self, millis: i32) -> RelayEnd {
-        match js::ended_within(&self.done, millis).await {
+        match wait(js::ended_within(&self.done, millis)).await {
             Ok(end) if end.is_undefined() => RelayEnd::Running,
             Ok(end) if end.as_string().as_deref() == Some("leaked") => RelayEnd::Leaked,
             Ok(_) | Err(_) => RelayEnd::Ended,
@@ -321,7 +301,8 @@ pub async fn relay_stream(
     let authorization = format!("Bearer {}", key.expose());
     let (first_byte, silence) = (VENDOR_FIRST_BYTE_MILLIS, STREAM_SILENCE_MILLIS);
     let relayed =
-        js::relay_stream(&request.url, &authorization, USER_AGENT, forms, first_byte, silence, header_lines).await;
+        wait(js::relay_stream(&request.url, &authorization, USER_AGENT, forms, first_byte, silence, header_lines))
+            .await;
     let relayed = relayed.map_err(|_| VendorReply::Broken)?;
     let Some(parts) = relayed.dyn_ref::<Array>().filter(|parts| parts.length() == 4) else {
         return Err(read_answer(&relayed));
@@ -346,7 +327,8 @@ impl OpenStream {
     /// Writes a text; an error when the client has gone.
     pub async fn write(&self, text: &str) -> Result<(), PlatformError> {
         let patience = i32::try_from(EVENT_HEARTBEAT_MILLIS).unwrap_or(i32::MAX);
-        Ok(js::write_stream(&self.writer, text, patience).await?)
+        wait(js::write_stream(&self.writer, text, patience)).await?;
+        Ok(())
     }
 }
 
@@ -358,7 +340,7 @@ impl Drop for OpenStream {
 
 /// Waits.
 pub async fn sleep(millis: i32) {
-    let _ = js::sleep(millis).await;
+    let _ = wait(js::sleep(millis)).await;
 }
 
 fn read_answer(answer: &JsValue) -> VendorReply {

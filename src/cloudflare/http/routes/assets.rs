@@ -1,49 +1,38 @@
-//! What is served from the assets: the demo's files, with a strict policy for the page, and the API's description.
+//! Serves the static assets: the demo page with a strict content security policy, and the OpenAPI document.
 
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use worker::Env;
 
+use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::http::response;
 use crate::cloudflare::runtime::deployment::Deployment;
+use crate::cloudflare::runtime::driver::wait;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
-use crate::types::ids::RequestId;
-use crate::wire::cors::OriginCheck;
 
-/// The file of that name among the assets.
+/// Fetches an asset by its path.
 async fn asset(env: &Env, name: &str) -> Result<web_sys::Response, PlatformError> {
     let assets = platform::binding(env, "ASSETS")?;
     let fetch: js_sys::Function = js_sys::Reflect::get(&assets, &JsValue::from_str("fetch"))?.dyn_into()?;
-    // The host does not matter to the assets binding.
+    // The assets binding ignores the host.
     let promise: js_sys::Promise =
         fetch.call1(&assets, &JsValue::from_str(&format!("https://assets{name}")))?.dyn_into()?;
-    Ok(JsFuture::from(promise).await?.dyn_into()?)
+    Ok(wait(promise).await?.dyn_into()?)
 }
 
-/// Serves a document that anybody may read.
-pub async fn document(
-    env: &Env,
-    name: &str,
-    request_id: &RequestId,
-    origin: OriginCheck<'_>,
-) -> Result<web_sys::Response, PlatformError> {
-    let file = asset(env, name).await?;
-    platform::respond_with_body_of(&file, &response::document_lines(request_id, origin))
+/// Serves a public document.
+pub async fn document(context: &RequestContext<'_>, name: &str) -> Result<web_sys::Response, PlatformError> {
+    let file = asset(context.env, name).await?;
+    platform::respond_with_body_of(&file, &response::document_lines(context.request_id, context.origin))
 }
 
 /// Serves one of the files that [`crate::wire::route`] lists. The asset's own headers are not relayed.
-pub async fn serve(
-    env: &Env,
-    deployment: &Deployment,
-    asset: &'static str,
-    request_id: &RequestId,
-) -> Result<web_sys::Response, PlatformError> {
-    let file = self::asset(env, asset).await?;
-    let mut lines = response::common_lines(request_id, "no-cache");
+pub async fn serve(context: &RequestContext<'_>, asset: &'static str) -> Result<web_sys::Response, PlatformError> {
+    let file = self::asset(context.env, asset).await?;
+    let mut lines = response::common_lines(context.request_id, "no-cache");
     lines.push_str("\nContent-Type: ");
     lines.push_str(content_type(asset));
     lines.push_str("\nContent-Security-Policy: ");
-    lines.push_str(&content_security_policy(deployment));
+    lines.push_str(&content_security_policy(context.deployment));
     platform::respond_with_body_of(&file, &lines)
 }
 
@@ -58,12 +47,12 @@ fn content_type(asset: &str) -> &'static str {
     }
 }
 
-/// The page may load pictures over https, show one that the person picked (`blob:`), and talk to this API and to the app's
-/// own origins, where its backend is.
+/// Returns the policy of the demo page: it may load pictures over https, show one that the user picked (`blob:`), and call
+/// this API and the app's own origins, where its backend is.
 fn content_security_policy(deployment: &Deployment) -> String {
     let config = &deployment.config;
     let backends = config.allowed_origins.join(" ");
-    // In development the vendor's stand-in serves its pictures over http on loopback.
+    // In development the simulator serves its pictures over http on loopback.
     let upstream = config.upstream_url.origin();
     let pictures = if upstream.starts_with("http:") { upstream } else { "" };
     format!(

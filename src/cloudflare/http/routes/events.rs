@@ -1,13 +1,16 @@
-//! `GET /v1/predictions/{id}/events`: server-sent events, held by the edge, which looks at the Ledger every few seconds
-//! (protocol 1). Each look checks revocation again and keeps the stream's place among the four that a user may have.
+//! `GET /v1/predictions/{id}/events`: server-sent events. The edge holds the stream and polls the Ledger every few seconds
+//! (protocol 1). Each poll checks revocation again and renews the stream's lease, one of four for a user.
 
 use std::rc::Rc;
 
 use worker::Env;
 
-use crate::cloudflare::http::context::Call;
-use crate::cloudflare::http::response::{Reply, stream_lines};
-use crate::cloudflare::objects::client::{ask_ledger, ask_ledger_again, limiter_unavailable, tell_ledger, unexpected};
+use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
+use crate::cloudflare::http::ledger_client::{
+    ask_ledger, ask_ledger_again, limiter_unavailable, tell_ledger, unexpected,
+};
+use crate::cloudflare::http::outcome::{Reply, RouteResult};
+use crate::cloudflare::http::response::stream_lines;
 use crate::cloudflare::runtime::deployment::Deployment;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, OpenStream, PlatformError};
@@ -19,40 +22,44 @@ use crate::token::Grant;
 use crate::types::ids::JobId;
 use crate::types::prediction::{PredictionRecord, QueuePosition};
 use crate::types::time::UnixMillis;
-use crate::wire::rejection::{Code, Rejection};
+use crate::wire::rejection::Code;
 
-/// Step 9: Ledger 401, 404, 429, 503. Then the stream is open.
-pub async fn open(call: &Call<'_>, grant: &Grant, job_id: &JobId) -> Result<Reply, Rejection> {
-    let stream = StreamId { id: call.request_id.clone(), vendor: None };
+/// Opens the stream, after step 9: the Ledger 401, 404, 429, 503.
+pub async fn open(context: &RequestContext<'_>, caller: &AuthenticatedCaller, job_id: &JobId) -> RouteResult {
+    let stream = StreamId { id: context.request_id.clone(), vendor: None };
     let watch = LedgerRequest::Watch { job_id: job_id.clone(), stream: stream.clone() };
-    let LedgerReply::Prediction(record) = ask_ledger(call, grant, watch).await? else { return Err(unexpected()) };
-    let lines = stream_lines(call.rate.get(), call.request_id, call.origin);
-    let no_response = |_: PlatformError| limiter_unavailable("no_response");
-    if call.head.method == "HEAD" {
-        let _ = tell_ledger(call.env, &grant.user, LedgerRequest::Unwatch { stream, unopened: false }).await;
+    let counted = ask_ledger(context, caller, watch).await?;
+    let reject = |rejection| counted.reject(rejection);
+    let LedgerReply::Prediction(record) = &counted.value else { return Err(reject(unexpected())) };
+    let record = record.as_ref().clone();
+    let lines = stream_lines(counted.rate, context.request_id, context.origin);
+    let no_response = |PlatformError| reject(limiter_unavailable("no_response"));
+    let user = &caller.grant.user;
+    if context.is_head() {
+        let _ = tell_ledger(context.env, user, LedgerRequest::Unwatch { stream, unopened: false }).await;
         return Ok(Reply::Open(platform::respond(200, &lines, None).map_err(no_response)?));
     }
     let (response, out) = OpenStream::open(&lines).map_err(no_response)?;
     let mut events = Events {
-        env: call.env.clone(),
-        deployment: Rc::clone(call.deployment),
-        grant: grant.clone(),
+        env: context.env.clone(),
+        deployment: Rc::clone(context.deployment),
+        grant: caller.grant.clone(),
         stream,
-        base: call.base.to_owned(),
-        opened_at: call.now,
-        written_at: call.now,
-        shown: last_seen(call.head.last_event_id.as_deref(), &record),
+        base_url: context.base_url.to_owned(),
+        opened_at: context.now,
+        written_at: context.now,
+        shown: last_seen(context.head.last_event_id.as_deref(), &record),
         out,
     };
     wasm_bindgen_futures::spawn_local(async move {
-        events.run(*record).await;
+        events.run(record).await;
         let (env, user, stream) = (&events.env, &events.grant.user, events.stream.clone());
         let _ = tell_ledger(env, user, LedgerRequest::Unwatch { stream, unopened: false }).await;
     });
     Ok(Reply::Open(response))
 }
 
-/// What the client has already, by its `Last-Event-ID`.
+/// Returns what the client has seen already, by its `Last-Event-ID`.
 fn last_seen(last_event_id: Option<&str>, record: &PredictionRecord) -> Option<(u64, Option<QueuePosition>)> {
     let seen = parse_digits::<u64>(last_event_id?)?;
     (seen >= record.sequence).then_some((record.sequence, record.queue))
@@ -63,16 +70,17 @@ struct Events {
     deployment: Rc<Deployment>,
     grant: Grant,
     stream: StreamId,
-    base: String,
+    base_url: String,
     opened_at: UnixMillis,
     written_at: UnixMillis,
-    /// Number and place of what was written last.
+    /// Sequence number and queue position of the last event.
     shown: Option<(u64, Option<QueuePosition>)>,
     out: OpenStream,
 }
 
 impl Events {
-    /// Until the prediction has ended, five minutes are over, the token ends or is revoked, or the client has gone.
+    /// Writes events until the prediction ends, after five minutes, until the token expires or is revoked, or until the client
+    /// leaves.
     async fn run(&mut self, mut record: PredictionRecord) {
         let ends_at = self.opened_at.plus_millis(EVENT_STREAM_MAX_MILLIS).min(self.grant.expires_at.millis());
         loop {
@@ -86,18 +94,18 @@ impl Events {
             let watch = LedgerRequest::Watch { job_id: record.job_id.clone(), stream: self.stream.clone() };
             match ask_ledger_again(&self.env, &self.grant, watch).await {
                 Ok(LedgerReply::Prediction(present)) => record = *present,
-                // It may answer the next look.
+                // The Ledger did not reply: it may reply to the next poll.
                 Err(rejection) if rejection.code == Code::LimiterUnavailable => {}
                 Ok(_) | Err(_) => return,
             }
-            // The look took its time: nothing is written once the token has ended.
+            // The poll took time: nothing is written after the token expired.
             if platform::now() >= ends_at {
                 return;
             }
         }
     }
 
-    /// Writes what is new, or a comment that keeps the connection open and finds out whether it still is.
+    /// Writes an event if the record is new; else a heartbeat comment, if one is due. A write fails if the client has left.
     async fn show(&mut self, record: &PredictionRecord) -> Result<(), PlatformError> {
         let present = (record.sequence, record.queue);
         let now = platform::now();
@@ -108,7 +116,7 @@ impl Events {
             self.written_at = now;
             return self.out.write(": heartbeat\n\n").await;
         }
-        let data = record.render(&self.base);
+        let data = record.render(&self.base_url);
         if self.deployment.key_scan.finds_in(&data) {
             log::alert("vendor_key_in_answer");
             return Err(PlatformError);

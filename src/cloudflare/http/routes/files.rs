@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use crate::cloudflare::http::context::Call;
-use crate::cloudflare::http::response::Response;
-use crate::cloudflare::http::routes::create::is_encoded;
-use crate::cloudflare::http::routes::reads::{list_limit, list_parameters};
-use crate::cloudflare::objects::client::{
+use crate::cloudflare::http::body::is_encoded;
+use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
+use crate::cloudflare::http::ledger_client::{
     ask_ledger, ask_ledger_again, ask_permit, tell_ledger, unexpected, vendor_refusal,
 };
+use crate::cloudflare::http::outcome::{Counted, RouteError, RouteResult};
+use crate::cloudflare::http::query::{list_limit, list_parameters};
+use crate::cloudflare::http::response::Response;
 use crate::cloudflare::runtime::platform;
 use crate::constants::FILE_MAX_BYTES;
 use crate::messages::{LedgerReply, LedgerRequest};
 use crate::parse::digits::parse_digits;
-use crate::token::Grant;
 use crate::types::file::{FileRecord, parse_file_type};
 use crate::types::ids::FileId;
 use crate::vendor::reply::{VendorReply, read_file_id};
@@ -22,41 +22,43 @@ use crate::wire::rejection::{Code, Rejection};
 
 /// Steps 7 to 11: 7 media type, length 415, 400, 413 · 9 Ledger 401, 429, 503 · 10 Dispatcher 503 · 11 the vendor 502, 503,
 /// 504 · 12 the record, without which the file is nobody's and goes again.
-pub async fn upload(call: &Call<'_>, grant: &Grant) -> Result<Response, Rejection> {
+pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> RouteResult {
     // 7
-    let media_type = call.head.content_type.as_deref().filter(|_| !is_encoded(call)).and_then(parse_file_type);
+    let media_type = context.head.content_type.as_deref().filter(|_| !is_encoded(context)).and_then(parse_file_type);
     let content_type = media_type.ok_or_else(|| Rejection::new(Code::UnsupportedMediaType, "media_type"))?;
-    let bytes = content_length(call)?;
+    let bytes = content_length(context)?;
     // 9
-    ask_ledger(call, grant, LedgerRequest::Check).await?;
+    let counted = ask_ledger(context, caller, LedgerRequest::Check).await?;
     // 10
-    ask_permit(call, None).await?;
+    ask_permit(context, None).await.map_err(|rejection| counted.reject(rejection))?;
     // 11
-    let (base, key) = (call.deployment.config.upstream_url.as_str(), call.deployment.key(None));
-    let answer = platform::upload_to_vendor(call.request, bytes, content_type, &request::upload(base), key).await;
-    let vendor_id = uploaded(&answer)?;
+    let (base, key) = (context.deployment.config.upstream_url.as_str(), context.deployment.key(None));
+    let reply = platform::upload_to_vendor(context.request, bytes, content_type, &request::upload(base), key).await;
+    let vendor_id = uploaded(&reply).map_err(|rejection| counted.reject(rejection))?;
     // 12
     let file = FileRecord {
-        file_id: FileId::new(call.now, platform::random()),
+        file_id: FileId::new(context.now, platform::random()),
         vendor_id,
         content_type: content_type.to_owned(),
         bytes,
-        created_at: call.now,
+        created_at: context.now,
     };
-    if let Err(rejection) = tell_ledger(call.env, &grant.user, LedgerRequest::PutFile { file: file.clone() }).await {
+    if let Err(rejection) =
+        tell_ledger(context.env, &caller.grant.user, LedgerRequest::PutFile { file: file.clone() }).await
+    {
         // It may have written it all the same.
-        let _ = tell_ledger(call.env, &grant.user, LedgerRequest::DeleteFile { file_id: file.file_id }).await;
-        if ask_permit(call, None).await.is_ok() {
+        let _ = tell_ledger(context.env, &caller.grant.user, LedgerRequest::DeleteFile { file_id: file.file_id }).await;
+        if ask_permit(context, None).await.is_ok() {
             platform::fetch_vendor(&request::delete_file(base, &file.vendor_id), key).await;
         }
-        return Err(rejection);
+        return Err(counted.reject(rejection));
     }
-    let location = Some(format!("{}/v1/files/{}", call.base, file.file_id));
-    Ok(Response { location, ..Response::json(201, &file.render()) })
+    let location = Some(format!("{}/v1/files/{}", context.base_url, file.file_id));
+    counted.complete(Response { location, ..Response::json(201, &file.render()) })
 }
 
-fn content_length(call: &Call<'_>) -> Result<u64, Rejection> {
-    let length = call.head.content_length.as_deref().and_then(parse_digits::<u64>);
+fn content_length(context: &RequestContext<'_>) -> Result<u64, Rejection> {
+    let length = context.head.content_length.as_deref().and_then(parse_digits::<u64>);
     match length {
         Some(length) if length > FILE_MAX_BYTES => Err(Rejection::new(Code::BodyTooLarge, "file")),
         Some(length) if length > 0 => Ok(length),
@@ -65,8 +67,8 @@ fn content_length(call: &Call<'_>) -> Result<u64, Rejection> {
 }
 
 /// The vendor's id of an uploaded file.
-fn uploaded(answer: &VendorReply) -> Result<String, Rejection> {
-    match answer {
+fn uploaded(reply: &VendorReply) -> Result<String, Rejection> {
+    match reply {
         VendorReply::Response(response) if (200..=299).contains(&response.status) => {
             let id = response.body.as_deref().and_then(read_file_id);
             id.ok_or_else(|| Rejection::new(Code::UpstreamError, "vendor_unreadable"))
@@ -76,42 +78,56 @@ fn uploaded(answer: &VendorReply) -> Result<String, Rejection> {
 }
 
 /// `GET /v1/files?limit=&cursor=`.
-pub async fn list(call: &Call<'_>, grant: &Grant) -> Result<Response, Rejection> {
-    let [limit, cursor] = list_parameters(call.url.query, ["limit", "cursor"])?;
+pub async fn list(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> RouteResult {
+    let [limit, cursor] = list_parameters(context.url.query, ["limit", "cursor"])?;
     let bad = || Rejection::parameter(Code::InvalidParameter, "list_parameter", "cursor");
     let before = cursor.map(|cursor| FileId::parse(&cursor).ok_or_else(bad)).transpose()?;
     let request = LedgerRequest::ListFiles { limit: list_limit(limit)?, before };
-    let LedgerReply::Files { files, has_more: more } = ask_ledger(call, grant, request).await? else {
-        return Err(unexpected());
+    let counted = ask_ledger(context, caller, request).await?;
+    let LedgerReply::Files { files, has_more } = &counted.value else {
+        return Err(counted.reject(unexpected()));
     };
-    let next = files.last().filter(|_| more).map(|file| file.file_id.as_str());
+    let next = files.last().filter(|_| *has_more).map(|file| file.file_id.as_str());
     let data: Vec<Value> = files.iter().map(FileRecord::render).collect();
-    Ok(Response::json(200, &json!({"data": data, "next_cursor": next})))
+    counted.complete(Response::json(200, &json!({"data": data, "next_cursor": next})))
 }
 
 /// `GET /v1/files/{id}`: what is known of it, never its bytes.
-pub async fn get(call: &Call<'_>, grant: &Grant, file_id: &FileId) -> Result<Response, Rejection> {
-    Ok(Response::json(200, &find(call, grant, file_id).await?.render()))
+pub async fn get(context: &RequestContext<'_>, caller: &AuthenticatedCaller, file_id: &FileId) -> RouteResult {
+    let file = find(context, caller, file_id).await?;
+    file.complete(Response::json(200, &file.value.render()))
 }
 
-async fn find(call: &Call<'_>, grant: &Grant, file_id: &FileId) -> Result<FileRecord, Rejection> {
-    match ask_ledger(call, grant, LedgerRequest::GetFile { file_id: file_id.clone() }).await? {
-        LedgerReply::Files { files, .. } => files.into_iter().next().ok_or_else(unexpected),
-        _ => Err(unexpected()),
+async fn find(
+    context: &RequestContext<'_>,
+    caller: &AuthenticatedCaller,
+    file_id: &FileId,
+) -> Result<Counted<FileRecord>, RouteError> {
+    let request = LedgerRequest::GetFile { file_id: file_id.clone() };
+    let Counted { value, rate } = ask_ledger(context, caller, request).await?;
+    let file = match value {
+        LedgerReply::Files { files, .. } => files.into_iter().next(),
+        _ => None,
+    };
+    match file {
+        Some(value) => Ok(Counted { value, rate }),
+        None => Err(RouteError { rejection: unexpected(), rate }),
     }
 }
 
 /// `DELETE /v1/files/{id}`: at the vendor first, so that a failure leaves something that can be tried again.
-pub async fn delete(call: &Call<'_>, grant: &Grant, file_id: &FileId) -> Result<Response, Rejection> {
-    let file = find(call, grant, file_id).await?;
-    ask_permit(call, None).await?;
-    let request = request::delete_file(call.deployment.config.upstream_url.as_str(), &file.vendor_id);
-    let answer = platform::fetch_vendor(&request, call.deployment.key(None)).await;
+pub async fn delete(context: &RequestContext<'_>, caller: &AuthenticatedCaller, file_id: &FileId) -> RouteResult {
+    let file = find(context, caller, file_id).await?;
+    let reject = |rejection| file.reject(rejection);
+    ask_permit(context, None).await.map_err(reject)?;
+    let request = request::delete_file(context.deployment.config.upstream_url.as_str(), &file.value.vendor_id);
+    let reply = platform::fetch_vendor(&request, context.deployment.key(None)).await;
     let is_gone = |status: u16| (200..=299).contains(&status) || matches!(status, 404 | 410);
-    match &answer {
+    match &reply {
         VendorReply::Response(response) if is_gone(response.status) => {}
-        other => return Err(vendor_refusal(other)),
+        other => return Err(file.reject(vendor_refusal(other))),
     }
-    ask_ledger_again(call.env, grant, LedgerRequest::DeleteFile { file_id: file_id.clone() }).await?;
-    Ok(Response::empty(204))
+    let request = LedgerRequest::DeleteFile { file_id: file_id.clone() };
+    ask_ledger_again(context.env, &caller.grant, request).await.map_err(reject)?;
+    file.complete(Response::empty(204))
 }

@@ -1,12 +1,14 @@
-//! `/auth/token` and `/auth/revoke`: tokens of our own, and their end.
+//! `/auth/token` and `/auth/revoke`: exchanges for tokens of our own, and giving a token up.
 
 use serde_json::json;
 
 use crate::cloudflare::http::authentication::{self, BadAttestation};
-use crate::cloudflare::http::context::Call;
+use crate::cloudflare::http::body::is_encoded;
+use crate::cloudflare::http::context::RequestContext;
+use crate::cloudflare::http::ledger_client::{check, tell_ledger};
+use crate::cloudflare::http::outcome::Handled;
 use crate::cloudflare::http::response::Response;
-use crate::cloudflare::http::routes::create::is_encoded;
-use crate::cloudflare::objects::client::{check, revoked_by_now, tell_ledger};
+use crate::cloudflare::objects::client::revoked_by_now;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{
@@ -21,74 +23,86 @@ use crate::oauth::{
 use crate::token::{Possession, Proof, Purpose, Refusal, SigningKeys, VerifiedToken};
 use crate::types::ids::{GuestId, TokenId};
 
-/// What a refusal of the platform or of a Ledger is here.
+/// The refusal if the platform or an object does not reply.
 const UNAVAILABLE: OAuthRefusal = OAuthRefusal::new(OAuthError::Unavailable, "limiter_unavailable").retry_after(1);
 
-/// `POST /auth/token` (RFC 8693).
+/// `POST /auth/token` (RFC 8693):
 ///
 /// 1. the form 413, 415, 400
 /// 2. the subject: a provider's token with the app's attestation 400, 503
 /// 3. the proof of possession, if there is one 400
-/// 4. the token that is asked for 400
-/// 5. the user's Ledger: revoked 400, requests 429, proof used before 400
+/// 4. the token that is requested 400
+/// 5. the user's Ledger: revoked 400, requests of the minute 429, proof used before 400
 ///
-/// A guest has no token: steps 3 and 4 come before Turnstile is asked (2), whose token counts once. No token is
-/// returned before all of it.
-pub async fn token(call: &Call<'_>) -> Result<Response, OAuthRefusal> {
-    let config = &call.deployment.config;
-    let (Some(keys), Some(public_url)) = (&config.signing_keys, &config.public_url) else { return Err(UNAVAILABLE) };
+/// A guest has no provider's token: steps 3 and 4 come before step 2 asks Turnstile, whose token is valid once. No token is
+/// returned before every step has passed.
+pub async fn issue(context: &RequestContext<'_>) -> Handled {
     // 1
-    let request = TokenRequest::parse(&read_form(call).await?, public_url)?;
-    let issued = match request.subject {
-        SubjectToken::Jwt(text) => exchange(call, keys, text.expose(), &request.restrictions).await?,
-        SubjectToken::Turnstile(text) => issue_to_guest(call, keys, text.expose(), &request.restrictions).await?,
+    let request = match read_token_request(context).await {
+        Ok(request) => request,
+        Err(refusal) => return Handled::oauth_refused(&refusal),
     };
-    Ok(Response::json(
-        200,
-        &json!({
-            "access_token": issued.token.expose(), "issued_token_type": ACCESS_TOKEN_TYPE,
-            "token_type": if issued.is_bound { "DPoP" } else { "Bearer" },
-            "expires_in": issued.expires_in, "scope": issued.scope,
-        }),
-    ))
+    match &request.subject {
+        SubjectToken::Turnstile(text) => respond(issue_to_guest(context, text.expose(), &request.restrictions).await),
+        SubjectToken::Jwt(text) => {
+            // 2, 3
+            let (subject, proof) = match authenticate_subject(context, text.expose()).await {
+                Ok(subject) => subject,
+                Err(refusal) => return Handled::oauth_refused(&refusal),
+            };
+            // 4, 5
+            let issued = issue_to_subject(context, &subject, &request.restrictions, proof.as_ref()).await;
+            respond(issued).of(subject.grant.user.log_pseudonym())
+        }
+    }
 }
 
-async fn exchange(
-    call: &Call<'_>,
-    keys: &SigningKeys,
+fn respond(issued: Result<IssuedToken, OAuthRefusal>) -> Handled {
+    match issued {
+        Ok(issued) => Handled::complete(Response::json(
+            200,
+            &json!({
+                "access_token": issued.token.expose(), "issued_token_type": ACCESS_TOKEN_TYPE,
+                "token_type": if issued.is_bound { "DPoP" } else { "Bearer" },
+                "expires_in": issued.expires_in, "scope": issued.scope,
+            }),
+        )),
+        Err(refusal) => Handled::oauth_refused(&refusal),
+    }
+}
+
+async fn read_token_request(context: &RequestContext<'_>) -> Result<TokenRequest, OAuthRefusal> {
+    let public_url = context.deployment.config.public_url.as_ref().ok_or(UNAVAILABLE)?;
+    TokenRequest::parse(&read_form(context).await?, public_url)
+}
+
+/// Verifies a provider's token (2), and then the proof beside it (3).
+async fn authenticate_subject(
+    context: &RequestContext<'_>,
     text: &str,
-    wanted: &RequestedRestrictions,
-) -> Result<IssuedToken, OAuthRefusal> {
+) -> Result<(VerifiedToken, Option<Proof>), OAuthRefusal> {
     // 2
-    authentication::check_attestation(call).await.map_err(|bad| match bad {
-        BadAttestation::Unavailable => unavailable(bad.as_str()),
+    authentication::check_attestation(context).await.map_err(|bad| match bad {
+        BadAttestation::Unavailable => keys_unavailable(bad.as_str()),
         _ => OAuthRefusal::new(OAuthError::InvalidClient, bad.as_str()),
     })?;
-    let signed = authentication::verify_signed(call, text, Purpose::Exchange).await.map_err(refuse_subject)?;
+    let signed = authentication::verify_signed(context, text, Purpose::Exchange).await.map_err(refuse_subject)?;
     // 3
-    let proof = read_proof_if_sent(call)?;
-    let proof = proof.as_ref();
-    let subject =
-        signed.verify_possession(proof.map_or(Possession::None, Possession::Proved)).map_err(refuse_subject)?;
-    call.subject.replace(Some(subject.grant.user.log_pseudonym().to_owned()));
-    // 4
-    let id = TokenId::new(call.now, platform::random());
-    let lifetime = call.deployment.config.token_lifetime_secs;
-    let issued = issue_for_subject(&subject, wanted, proof, keys, lifetime, &id, call.now.seconds())?;
-    // 5
-    admit(call, &subject, proof).await?;
-    Ok(issued)
+    let proof = read_proof_if_sent(context)?;
+    let possession = proof.as_ref().map_or(Possession::None, Possession::Proved);
+    let subject = signed.verify_possession(possession).map_err(refuse_subject)?;
+    Ok((subject, proof))
 }
 
-/// The request's proof of possession; none where it has no `DPoP` header.
-fn read_proof_if_sent(call: &Call<'_>) -> Result<Option<Proof>, OAuthRefusal> {
-    let proof = call.head.proof.is_some().then(|| authentication::read_proof(call)).transpose();
+/// Reads the request's proof of possession; `None` without a `DPoP` header.
+fn read_proof_if_sent(context: &RequestContext<'_>) -> Result<Option<Proof>, OAuthRefusal> {
+    let proof = context.head.proof.is_some().then(|| authentication::read_proof(context)).transpose();
     proof.map_err(|bad| OAuthRefusal::new(OAuthError::InvalidProof, bad.as_str()))
 }
 
 fn refuse_subject(refusal: Refusal) -> OAuthRefusal {
     match refusal {
-        Refusal::KeysUnavailable => unavailable(refusal.as_str()),
+        Refusal::KeysUnavailable => keys_unavailable(refusal.as_str()),
         Refusal::ProofRequired | Refusal::BoundTokenWithoutProof | Refusal::ProofOfAnotherKey => {
             OAuthRefusal::new(OAuthError::InvalidProof, refusal.as_str())
         }
@@ -96,15 +110,38 @@ fn refuse_subject(refusal: Refusal) -> OAuthRefusal {
     }
 }
 
-async fn admit(call: &Call<'_>, subject: &VerifiedToken, proof: Option<&Proof>) -> Result<(), OAuthRefusal> {
-    let plan = call.deployment.config.policy.limits_for(&subject.grant).map_err(|_| UNAVAILABLE)?;
-    // As it is now: a new token would not be among those that were revoked with the old one.
-    let revoked_by = revoked_by_now(call.env, call.now).await.map_err(|PlatformError| UNAVAILABLE)?;
+async fn issue_to_subject(
+    context: &RequestContext<'_>,
+    subject: &VerifiedToken,
+    restrictions: &RequestedRestrictions,
+    proof: Option<&Proof>,
+) -> Result<IssuedToken, OAuthRefusal> {
+    // 4
+    let (keys, lifetime) = (signing_keys(context)?, context.deployment.config.token_lifetime_secs);
+    let id = TokenId::new(context.now, platform::random());
+    let issued = issue_for_subject(subject, restrictions, proof, keys, lifetime, &id, context.now.seconds())?;
+    // 5
+    admit(context, subject, proof).await?;
+    Ok(issued)
+}
+
+fn signing_keys<'a>(context: &RequestContext<'a>) -> Result<&'a SigningKeys, OAuthRefusal> {
+    context.deployment.config.signing_keys.as_deref().ok_or(UNAVAILABLE)
+}
+
+async fn admit(
+    context: &RequestContext<'_>,
+    subject: &VerifiedToken,
+    proof: Option<&Proof>,
+) -> Result<(), OAuthRefusal> {
+    let plan = context.deployment.config.policy.limits_for(&subject.grant).map_err(|_| UNAVAILABLE)?;
+    // Asked now, not from memory: a new token would not be among those that were revoked with the old one.
+    let revoked_by = revoked_by_now(context.env, context.now).await.map_err(|PlatformError| UNAVAILABLE)?;
     if revoked_by >= Some(subject.grant.issued_at) {
         return Err(OAuthRefusal::new(OAuthError::InvalidRequest, "revoked"));
     }
-    let proof = proof.map(|proof| authentication::proof_use(call, proof));
-    let reply = check(call.env, &subject.grant, Some(plan.requests_per_minute), proof).await;
+    let proof = proof.map(|proof| authentication::proof_use(context, proof));
+    let reply = check(context.env, &subject.grant, Some(plan.requests_per_minute), proof).await;
     match reply.map_err(|_| UNAVAILABLE)? {
         LedgerReply::Done => Ok(()),
         LedgerReply::Refused(LedgerRefusal::Revoked) => Err(OAuthRefusal::new(OAuthError::InvalidRequest, "revoked")),
@@ -118,75 +155,92 @@ async fn admit(call: &Call<'_>, subject: &VerifiedToken, proof: Option<&Proof>) 
     }
 }
 
-/// A guest: somebody whom Turnstile takes for a person, on one of our pages. The token counts once, at Turnstile, so that a
-/// proof beside it needs no memory of its own.
+/// Issues a token to a guest: a visitor of one of our pages whom Turnstile takes for human. The Turnstile token is valid once,
+/// so a proof beside it needs no memory of its own.
 async fn issue_to_guest(
-    call: &Call<'_>,
-    keys: &SigningKeys,
+    context: &RequestContext<'_>,
     text: &str,
-    wanted: &RequestedRestrictions,
+    restrictions: &RequestedRestrictions,
 ) -> Result<IssuedToken, OAuthRefusal> {
-    let config = &call.deployment.config;
+    let (config, keys) = (&context.deployment.config, signing_keys(context)?);
     let turnstile = config.turnstile.as_ref().ok_or(OAuthRefusal::new(OAuthError::InvalidRequest, "guests_off"))?;
     // 3
-    let proof = read_proof_if_sent(call)?;
+    let proof = read_proof_if_sent(context)?;
     // 4
-    let (name, id) = (GuestId::new(call.now, platform::random()), TokenId::new(call.now, platform::random()));
-    let issued =
-        issue_to_new_guest(&name, wanted, proof.as_ref(), keys, config.token_lifetime_secs, &id, call.now.seconds())?;
+    let (now, lifetime) = (context.now.seconds(), config.token_lifetime_secs);
+    let guest = GuestId::new(context.now, platform::random());
+    let id = TokenId::new(context.now, platform::random());
+    let issued = issue_to_new_guest(&guest, restrictions, proof.as_ref(), keys, lifetime, &id, now)?;
     // 2
-    let form = siteverify_form(turnstile, text);
-    let answer =
-        platform::post_form(turnstile.url.as_str(), &form, TURNSTILE_TIMEOUT_MILLIS, TURNSTILE_RESPONSE_MAX_BYTES)
-            .await;
-    check_siteverify_response(turnstile, &answer.ok_or(unavailable("turnstile_silent"))?).inspect_err(|refused| {
-        if refused.reason == TURNSTILE_SECRET_REFUSED {
+    let (url, form) = (turnstile.url.as_str(), siteverify_form(turnstile, text));
+    let response = platform::post_form(url, &form, TURNSTILE_TIMEOUT_MILLIS, TURNSTILE_RESPONSE_MAX_BYTES).await;
+    let response = response.ok_or(keys_unavailable("turnstile_silent"))?;
+    check_siteverify_response(turnstile, &response).inspect_err(|refusal| {
+        if refusal.reason == TURNSTILE_SECRET_REFUSED {
             log::alert(TURNSTILE_SECRET_REFUSED);
         }
     })?;
     Ok(issued)
 }
 
-/// `POST /auth/revoke` (RFC 7009): its holder gives a token up. One that is refused anyway is as good as revoked: 200.
+/// `POST /auth/revoke` (RFC 7009): the holder of a token gives it up. A token that is refused anyway counts as revoked: 200.
 ///
-/// 1 the form 413, 415, 400 · 2 a good token without a `jti` 400 · 3 the user's Ledger 503.
-pub async fn revoke(call: &Call<'_>) -> Result<Response, OAuthRefusal> {
-    // 1
-    let form = read_form(call).await?;
-    let text = parse_revocation(&form)?;
-    // 2
-    let mut verified = authentication::verify_new(call, text, Purpose::Access, Possession::Waived).await;
-    if matches!(verified, Err(Refusal::WrongUse)) {
-        // Its user's Ledger is asked at each exchange.
-        verified = authentication::verify_new(call, text, Purpose::Exchange, Possession::Waived).await;
-    }
-    let verified = match verified {
-        Ok(verified) => verified,
-        Err(refusal @ Refusal::KeysUnavailable) => return Err(unavailable(refusal.as_str())),
-        Err(_) => return Ok(Response::empty(200)),
+/// 1. the form 413, 415, 400
+/// 2. the token: 400 for a good one without a `jti`
+/// 3. the user's Ledger 503
+pub async fn revoke(context: &RequestContext<'_>) -> Handled {
+    // 1, 2
+    let verified = match read_revoked_token(context).await {
+        Ok(Some(verified)) => verified,
+        Ok(None) => return Handled::complete(Response::empty(200)),
+        Err(refusal) => return Handled::oauth_refused(&refusal),
     };
-    let grant = verified.grant;
-    call.subject.replace(Some(grant.user.log_pseudonym().to_owned()));
-    let jti = grant.jti.ok_or(OAuthRefusal::new(OAuthError::UnsupportedTokenType, "no_token_id"))?;
     // 3
+    let handled = match revoke_token(context, &verified).await {
+        Ok(()) => Handled::complete(Response::empty(200)),
+        Err(refusal) => Handled::oauth_refused(&refusal),
+    };
+    handled.of(verified.grant.user.log_pseudonym())
+}
+
+/// Returns the token to revoke; `None` if it is not good.
+async fn read_revoked_token(context: &RequestContext<'_>) -> Result<Option<VerifiedToken>, OAuthRefusal> {
+    let form = read_form(context).await?;
+    let text = parse_revocation(&form)?;
+    // A proof of possession is waived: whoever finds a token may revoke it.
+    let mut verified = authentication::verify(context, text, Purpose::Access, Possession::Waived).await;
+    if matches!(verified, Err(Refusal::WrongUse)) {
+        // The user's Ledger is asked at each exchange, so a token for exchanges can be revoked too.
+        verified = authentication::verify(context, text, Purpose::Exchange, Possession::Waived).await;
+    }
+    match verified {
+        Ok(verified) => Ok(Some(verified)),
+        Err(refusal @ Refusal::KeysUnavailable) => Err(keys_unavailable(refusal.as_str())),
+        Err(_) => Ok(None),
+    }
+}
+
+async fn revoke_token(context: &RequestContext<'_>, verified: &VerifiedToken) -> Result<(), OAuthRefusal> {
+    let grant = &verified.grant;
+    let jti = grant.jti.clone().ok_or(OAuthRefusal::new(OAuthError::UnsupportedTokenType, "no_token_id"))?;
     let revocation = Revocation::Token { jti, expires_at: grant.expires_at.millis() };
-    match tell_ledger(call.env, &grant.user, LedgerRequest::Revoke(revocation)).await {
-        Ok(LedgerReply::Done) => Ok(Response::empty(200)),
+    match tell_ledger(context.env, &grant.user, LedgerRequest::Revoke(revocation)).await {
+        Ok(LedgerReply::Done) => Ok(()),
         _ => Err(UNAVAILABLE),
     }
 }
 
-async fn read_form(call: &Call<'_>) -> Result<Form, OAuthRefusal> {
-    if is_encoded(call) || !call.head.content_type.as_deref().is_some_and(is_form) {
+async fn read_form(context: &RequestContext<'_>) -> Result<Form, OAuthRefusal> {
+    if is_encoded(context) || !context.head.content_type.as_deref().is_some_and(is_form) {
         return Err(OAuthRefusal::new(OAuthError::NotAForm, "media_type"));
     }
-    match platform::read_body(call.request, OTHER_BODY_MAX_BYTES).await {
+    match platform::read_body(context.request, OTHER_BODY_MAX_BYTES).await {
         Ok(Some(body)) => Form::parse(&body),
         Ok(None) => Err(OAuthRefusal::new(OAuthError::BodyTooLarge, "body")),
         Err(PlatformError) => Err(OAuthRefusal::new(OAuthError::InvalidRequest, "body_unreadable")),
     }
 }
 
-fn unavailable(reason: &'static str) -> OAuthRefusal {
+fn keys_unavailable(reason: &'static str) -> OAuthRefusal {
     OAuthRefusal::new(OAuthError::Unavailable, reason).retry_after(PROVIDER_RETRY_SECS)
 }

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Builds the Worker: build/index.js and build/core.wasm. Four commands; nothing edits what they make.
+#
+#   scripts/build.sh [cargo features] [entry module] [output folder]
+#
+# Tests build a second Worker with the feature `test-exports` and an entry of their own.
+set -eu
+cd "$(dirname "$0")/.."
+features=${1:-}
+entry=${2:-src/cloudflare/entry.js}
+out=${3:-build}
+# The core's imports are relative to this folder (runtime/platform.rs), two levels below the root.
+bindings=target/bindings${features:+-$features}
+
+step() { printf '%s  %s\n' "$(date +%T)" "$*" >&2; }
+
+step "1/4 cargo: the core, optimized for size"
+cargo build --release --lib --target wasm32-unknown-unknown --features "$features"
+
+step "2/4 wasm-bindgen: its JavaScript bindings"
+"${WASM_BINDGEN_BIN:-wasm-bindgen}" target/wasm32-unknown-unknown/release/valetkey.wasm \
+	--target web --omit-default-module-path --no-typescript --out-name core --out-dir "$bindings" \
+	--experimental-reset-state-function --force-enable-abort-handler
+
+step "3/4 wasm-opt: smaller"
+mkdir -p "$out"
+# The features that Rust's target enables and both workerd and Node run, and `exception-handling` for the abort handler. By
+# name: `--all-features` writes an import section that no Node loads. KEEP_NAMES=1 keeps function names for a profile.
+# Addresses below 1,024 are the end of the stack, which grows down to 0: no object lies there.
+names="--strip-debug --strip-producers"
+[ "${KEEP_NAMES:-}" = 1 ] && names="--debuginfo"
+# shellcheck disable=SC2086 # two words
+"${WASM_OPT_BIN:-wasm-opt}" "$bindings/core_bg.wasm" -o "$out/core.wasm" $names --low-memory-unused -Os --gufa -Os \
+	--enable-bulk-memory --enable-bulk-memory-opt --enable-call-indirect-overlong --enable-multivalue \
+	--enable-mutable-globals --enable-nontrapping-float-to-int --enable-reference-types --enable-sign-ext \
+	--enable-exception-handling
+
+step "4/4 esbuild: one module"
+"${ESBUILD_BIN:-esbuild}" "$entry" --bundle --format=esm --minify --log-level=warning \
+	--alias:valetkey-core="./$bindings/core.js" --external:./core.wasm --outfile="$out/index.js"
+step "built $out"

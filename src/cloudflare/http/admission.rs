@@ -1,0 +1,155 @@
+//! Step 9 of a create: its admission by the caller's Ledger, or its withdrawal.
+
+use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
+use crate::cloudflare::http::ledger_client::{ask_ledger, tell_ledger, unexpected};
+use crate::cloudflare::http::outcome::{Counted, RouteError};
+use crate::cloudflare::http::response;
+use crate::cloudflare::objects::client;
+use crate::cloudflare::runtime::platform::{self, PlatformError};
+use crate::constants::ACK_TIMEOUT_MILLIS;
+use crate::messages::{
+    CreateRequest, Deadline, FileUse, IdempotencyKey, JobSpec, JtiCaps, LedgerCall, LedgerRefusal, LedgerReply,
+    LedgerRequest, PlanLimits,
+};
+use crate::policy::{CheckedCreate, Plan};
+use crate::token::Grant;
+use crate::types::ids::{BatchId, JobId};
+use crate::types::prediction::PredictionRecord;
+use crate::wire::rejection::{Code, Rejection};
+
+/// Predictions that the Ledger has admitted, or found by their idempotency key.
+pub struct Admitted {
+    /// Their rows, in the order of the request.
+    pub records: Vec<PredictionRecord>,
+    /// Whether the Dispatcher is sending one to the vendor, so that its outcome can be awaited.
+    pub is_submitting: bool,
+    /// The batch, if it is one.
+    pub batch_id: Option<BatchId>,
+    /// Whether the idempotency key was known.
+    pub is_replayed: bool,
+}
+
+/// Has the caller's Ledger admit predictions, all or none.
+///
+/// # Errors
+/// The Ledger's refusal. Without an acknowledgement in time 503: then the predictions are withdrawn.
+pub async fn admit(
+    context: &RequestContext<'_>,
+    caller: &AuthenticatedCaller,
+    checked: Vec<CheckedCreate>,
+    batch_id: Option<BatchId>,
+    key: Option<IdempotencyKey>,
+) -> Result<Counted<Admitted>, RouteError> {
+    let is_batch = batch_id.is_some();
+    let request = create_request(context, &caller.grant, checked, batch_id, key)?;
+    let job_ids: Vec<JobId> = request.specs.iter().map(|spec| spec.job_id.clone()).collect();
+    let files = request.files.clone();
+    // If the instance ends meanwhile, JavaScript does what `withdraw_later` would.
+    let _ = leave_withdrawal(context, &caller.grant, &job_ids);
+    let counted = match ask_ledger(context, caller, LedgerRequest::Create(Box::new(request))).await {
+        Ok(counted) => counted,
+        Err(error) => {
+            if error.rejection.code == Code::LimiterUnavailable {
+                withdraw_later(context, &caller.grant, job_ids);
+            }
+            return Err(error);
+        }
+    };
+    let Counted { value, rate } = counted;
+    match value {
+        LedgerReply::Created { records, is_submitting, batch_id, is_replayed } => {
+            Ok(Counted { value: Admitted { records, is_submitting, batch_id, is_replayed }, rate })
+        }
+        LedgerReply::Refused(LedgerRefusal::UnknownFile { index }) => {
+            Err(RouteError { rejection: unknown_file(files.get(index), is_batch), rate })
+        }
+        _ => Err(RouteError { rejection: unexpected(), rate }),
+    }
+}
+
+/// Refuses a file that is not the caller's like any other invalid input.
+fn unknown_file(used: Option<&FileUse>, is_batch: bool) -> Rejection {
+    let param = used.map_or_else(String::new, |used| {
+        let prediction = if is_batch { format!("predictions[{}].", used.spec) } else { String::new() };
+        format!("{prediction}input{}", used.pointer.replace('/', "."))
+    });
+    Rejection::parameter(Code::InvalidParameter, "file", param)
+}
+
+fn create_request(
+    context: &RequestContext<'_>,
+    grant: &Grant,
+    checked: Vec<CheckedCreate>,
+    batch_id: Option<BatchId>,
+    idempotency_key: Option<IdempotencyKey>,
+) -> Result<CreateRequest, Rejection> {
+    let policy = &context.deployment.config.policy;
+    let plan = policy.limits_for(grant)?;
+    let (specs, files) = job_specs(context, checked);
+    Ok(CreateRequest {
+        user: grant.user.clone(),
+        specs,
+        files,
+        batch_id,
+        idempotency_key,
+        limits: plan_limits(plan),
+        caps: grant.caps.as_ref().map(|caps| JtiCaps {
+            jti: caps.jti.clone(),
+            max_predictions: caps.max_predictions,
+            max_credits: caps.max_credits,
+            expires_at: grant.expires_at.millis(),
+        }),
+        token_id: grant.jti.clone(),
+        deadline: Deadline::after(context.now, ACK_TIMEOUT_MILLIS),
+        max_wait_secs: policy.key.max_wait_secs,
+    })
+}
+
+/// Returns the jobs in the order of the request, with ids that sort in this order, and the files in their inputs.
+fn job_specs(context: &RequestContext<'_>, checked: Vec<CheckedCreate>) -> (Vec<JobSpec>, Vec<FileUse>) {
+    // Ids of the same millisecond are random: sorted, so that lists keep the order of a batch.
+    let mut job_ids: Vec<JobId> = checked.iter().map(|_| JobId::new(context.now, platform::random())).collect();
+    job_ids.sort();
+    let mut files = Vec::new();
+    let mut specs = Vec::new();
+    for (index, (create, job_id)) in checked.into_iter().zip(job_ids).enumerate() {
+        let file_use = |(pointer, file_id)| FileUse { spec: index, pointer, file_id };
+        files.extend(create.files.into_iter().map(file_use));
+        specs.push(JobSpec {
+            job_id,
+            model: create.model,
+            input: create.input,
+            image_count: create.image_count,
+            credits: create.credits,
+            max_seconds: create.max_seconds,
+        });
+    }
+    (specs, files)
+}
+
+fn plan_limits(plan: &Plan) -> PlanLimits {
+    PlanLimits {
+        plan: plan.name.clone(),
+        predictions_per_minute: plan.predictions_per_minute,
+        concurrent_predictions: plan.concurrent_predictions,
+        daily_credits: plan.daily_credits,
+        weight: plan.weight,
+        max_waiting: plan.max_waiting,
+    }
+}
+
+/// Withdraws a create that the Ledger did not acknowledge: it may have admitted it all the same, or may still. Best effort;
+/// the message's deadline and the Ledger's alarm do the rest.
+fn withdraw_later(context: &RequestContext<'_>, grant: &Grant, job_ids: Vec<JobId>) {
+    let (env, user) = (context.env.clone(), grant.user.clone());
+    context.execution.wait_until(async move {
+        let _ = tell_ledger(&env, &user, LedgerRequest::Withdraw { job_ids }).await;
+    });
+}
+
+fn leave_withdrawal(context: &RequestContext<'_>, grant: &Grant, job_ids: &[JobId]) -> Result<(), PlatformError> {
+    let call = LedgerCall { caller: None, request: LedgerRequest::Withdraw { job_ids: job_ids.to_vec() } };
+    let message = client::encode_message(&call, false)?;
+    response::leave_fallback_with(context, &client::ledgers(context.env)?, grant.user.as_str(), &message);
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! Asks the caller's Ledger and the Dispatcher on behalf of a request, and maps their refusals to the wire.
+
+use worker::Env;
+
+use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
+use crate::cloudflare::http::outcome::{Counted, RouteError};
+use crate::cloudflare::objects::client::{self, ask_dispatcher};
+use crate::cloudflare::runtime::platform::PlatformError;
+use crate::constants::ACK_TIMEOUT_MILLIS;
+use crate::messages::{
+    Caller, DispatcherReply, DispatcherRequest, LedgerCall, LedgerEnvelope, LedgerRefusal, LedgerReply, LedgerRequest,
+    ProofUse,
+};
+use crate::parse::digits::parse_digits;
+use crate::token::Grant;
+use crate::types::ids::{JobId, UserKey};
+use crate::vendor::reply::VendorReply;
+use crate::wire::rejection::{Challenge, Code, Rejection};
+
+/// Asks the caller's Ledger, which counts the request. Fails closed: no reply in 2 s is 503.
+pub async fn ask_ledger(
+    context: &RequestContext<'_>,
+    caller: &AuthenticatedCaller,
+    request: LedgerRequest,
+) -> Result<Counted<LedgerReply>, RouteError> {
+    let plan = context.deployment.config.policy.limits_for(&caller.grant)?;
+    let sender = Caller {
+        requests_per_minute: Some(plan.requests_per_minute),
+        proof: caller.proof.clone(),
+        ..uncounted(&caller.grant)
+    };
+    let call = LedgerCall { caller: Some(sender), request };
+    let LedgerEnvelope { rate, reply } = send(context.env, &caller.grant.user, &call).await?;
+    match accept(reply) {
+        Ok(value) => Ok(Counted { value, rate }),
+        Err(rejection) => Err(RouteError { rejection: with_challenge(rejection, caller.challenge), rate }),
+    }
+}
+
+/// Uses up the proof of a request that needs nothing else of the Ledger. Only such a request is counted: a proof costs a
+/// row.
+pub async fn use_proof(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> Result<(), Rejection> {
+    let Some(proof) = caller.proof.clone() else { return Ok(()) };
+    let plan = context.deployment.config.policy.limits_for(&caller.grant)?;
+    let reply = check(context.env, &caller.grant, Some(plan.requests_per_minute), Some(proof)).await?;
+    accept(reply).map(|_| ()).map_err(|rejection| with_challenge(rejection, caller.challenge))
+}
+
+/// Asks the Ledger whether a token is revoked. Counts the request against `requests_per_minute`, if given, and uses up
+/// the proof, if there is one.
+pub async fn check(
+    env: &Env,
+    grant: &Grant,
+    requests_per_minute: Option<u32>,
+    proof: Option<ProofUse>,
+) -> Result<LedgerReply, Rejection> {
+    let sender = Caller { requests_per_minute, proof, ..uncounted(grant) };
+    Ok(send(env, &grant.user, &LedgerCall { caller: Some(sender), request: LedgerRequest::Check }).await?.reply)
+}
+
+/// Asks the caller's Ledger for a request that was counted before. Revocation is checked again.
+pub async fn ask_ledger_again(env: &Env, grant: &Grant, request: LedgerRequest) -> Result<LedgerReply, Rejection> {
+    let call = LedgerCall { caller: Some(uncounted(grant)), request };
+    accept(send(env, &grant.user, &call).await?.reply)
+}
+
+/// Tells a Ledger what must reach it even if the caller's token is revoked meanwhile.
+pub async fn tell_ledger(env: &Env, user: &UserKey, request: LedgerRequest) -> Result<LedgerReply, Rejection> {
+    accept(send(env, user, &LedgerCall { caller: None, request }).await?.reply)
+}
+
+fn uncounted(grant: &Grant) -> Caller {
+    Caller { issued_at: grant.issued_at, jti: grant.jti.clone(), requests_per_minute: None, proof: None }
+}
+
+async fn send(env: &Env, user: &UserKey, call: &LedgerCall) -> Result<LedgerEnvelope, Rejection> {
+    let unavailable = |PlatformError| limiter_unavailable("ledger_unavailable");
+    client::ask_ledger(env, user, call).await.map_err(unavailable)
+}
+
+fn accept(reply: LedgerReply) -> Result<LedgerReply, Rejection> {
+    match reply {
+        // The handler of the create knows which parameter that file is.
+        LedgerReply::Refused(LedgerRefusal::UnknownFile { .. }) => Ok(reply),
+        LedgerReply::Refused(refusal) => Err(rejection_of(refusal)),
+        reply => Ok(reply),
+    }
+}
+
+/// Sets the caller's challenge, unless the refusal has one of its own.
+fn with_challenge(rejection: Rejection, challenge: Challenge) -> Rejection {
+    match rejection.challenge {
+        Challenge::Bearer => rejection.challenge(challenge),
+        _ => rejection,
+    }
+}
+
+/// Returns the refusal for a reply that does not fit its request.
+pub fn unexpected() -> Rejection {
+    limiter_unavailable("ledger_reply")
+}
+
+/// Returns a 503 that asks for a retry after a second.
+pub fn limiter_unavailable(reason: &'static str) -> Rejection {
+    Rejection::new(Code::LimiterUnavailable, reason).retry_after(1)
+}
+
+/// What the Dispatcher permits the edge to do itself.
+pub struct Permit {
+    /// The vendor's id of the prediction whose stream is opened.
+    pub vendor_id: Option<String>,
+    /// The fingerprint of the vendor key to use.
+    pub vendor_key_fingerprint: Option<String>,
+}
+
+/// Asks the Dispatcher whether the edge may send the vendor one request: for a stream of this prediction, or for a file.
+pub async fn ask_permit(context: &RequestContext<'_>, job_id: Option<JobId>) -> Result<Permit, Rejection> {
+    match ask_dispatcher(context.env, &DispatcherRequest::Permit { job_id }, ACK_TIMEOUT_MILLIS).await {
+        Ok(DispatcherReply::Permit { vendor_id, vendor_key_fingerprint }) => {
+            Ok(Permit { vendor_id, vendor_key_fingerprint })
+        }
+        Ok(DispatcherReply::Wait { retry_after_secs }) => {
+            Err(Rejection::new(Code::UpstreamUnavailable, "vendor_requests").retry_after(retry_after_secs))
+        }
+        // The prediction has ended meanwhile, or is not running yet.
+        Ok(DispatcherReply::Jobs(_)) => Err(Rejection::new(Code::NotFound, "stream")),
+        Ok(_) | Err(_) => Err(limiter_unavailable("dispatcher_unavailable")),
+    }
+}
+
+/// Maps the vendor's reply to a request of the edge's own, which was no success, to the wire.
+pub fn vendor_refusal(answer: &VendorReply) -> Rejection {
+    let VendorReply::Response(response) = answer else {
+        return match answer {
+            VendorReply::TimedOut => Rejection::new(Code::UpstreamTimeout, "vendor_silent"),
+            _ => Rejection::new(Code::UpstreamError, "vendor_broken"),
+        };
+    };
+    match response.status {
+        429 | 503 => {
+            let secs = response.retry_after.as_deref().and_then(|text| parse_digits(text.trim())).unwrap_or(5_u32);
+            Rejection::new(Code::UpstreamUnavailable, "vendor_throttled").retry_after(secs.clamp(1, 3_600))
+        }
+        300..=499 => Rejection::new(Code::UpstreamRejected, "vendor_refused"),
+        _ => Rejection::new(Code::UpstreamError, "vendor_failed"),
+    }
+}
+
+/// Maps a Ledger's refusal to the wire.
+fn rejection_of(refusal: LedgerRefusal) -> Rejection {
+    let wait = |code, reason, secs| Rejection::new(code, reason).retry_after(secs);
+    match refusal {
+        LedgerRefusal::NotFound => Rejection::new(Code::NotFound, "owned"),
+        LedgerRefusal::NotEnded => Rejection::new(Code::NotEnded, "prediction_runs"),
+        LedgerRefusal::Revoked => Rejection::new(Code::InvalidToken, "revoked"),
+        LedgerRefusal::ProofUsed => Rejection::new(Code::InvalidToken, "proof_used").challenge(Challenge::NewProof),
+        LedgerRefusal::InProgress => wait(Code::IdempotencyInProgress, "idempotency", 1),
+        LedgerRefusal::KeyMismatch => Rejection::new(Code::IdempotencyMismatch, "idempotency"),
+        LedgerRefusal::UnknownFile { .. } => Rejection::new(Code::InvalidParameter, "file"),
+        LedgerRefusal::RateLimited { retry_after_secs } => wait(Code::RateLimited, "rate", retry_after_secs),
+        LedgerRefusal::InsufficientCredits => Rejection::new(Code::InsufficientCredits, "credits"),
+        LedgerRefusal::TooManyPredictions { retry_after_secs } => {
+            wait(Code::TooManyPredictions, "max_waiting", retry_after_secs)
+        }
+        LedgerRefusal::QueueFull { retry_after_secs } => wait(Code::QueueFull, "queue", retry_after_secs),
+        LedgerRefusal::UpstreamUnavailable { retry_after_secs } => {
+            wait(Code::UpstreamUnavailable, "vendor_paused", retry_after_secs)
+        }
+        LedgerRefusal::Unavailable => limiter_unavailable("dispatcher_unavailable"),
+    }
+}
