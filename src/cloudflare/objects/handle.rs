@@ -1,0 +1,36 @@
+//! The handling of a message, the same for both objects.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::JsValue;
+
+use crate::cloudflare::runtime::platform::{self, PlatformError};
+
+/// The result of work in an object. The error names no cause, which may hold secrets.
+pub type ActorResult<T> = Result<T, PlatformError>;
+
+/// Handles a message: decodes it, runs `answer`, encodes the reply. Message and reply are JSON.
+///
+/// Returns the text of the reply if `answer` awaits nothing, else a promise of it; worker.js accepts both. If the
+/// message cannot be decoded or `answer` fails, `recover` logs an alert. It returns the reply for this case, or an
+/// error: then the promise is rejected and the sender's call fails.
+pub fn handle<M, R, W>(
+    message: &str,
+    answer: impl FnOnce(M) -> W + 'static,
+    recover: impl FnOnce() -> ActorResult<R> + 'static,
+) -> JsValue
+where
+    M: DeserializeOwned + 'static,
+    R: Serialize + 'static,
+    W: Future<Output = ActorResult<R>> + 'static,
+{
+    let message = serde_json::from_str::<M>(message).map_err(|_| PlatformError);
+    platform::at_once_or_promised(async move {
+        let answered = match message {
+            Ok(message) => answer(message).await,
+            Err(error) => Err(error),
+        };
+        let reply = answered.or_else(|PlatformError| recover())?;
+        serde_json::to_string(&reply).map_err(|_| PlatformError)
+    })
+}
