@@ -1,124 +1,111 @@
-//! A Ledger's creates: admission, the hand-over to the Dispatcher, and what gives back what did not happen.
+//! Creates: admission, and the hand-over to the Dispatcher.
 
 use std::rc::Rc;
 
 use serde_json::{Value, json};
 
+use super::actor::LedgerActor;
+use super::marks;
+use super::writes::Write;
 use crate::cloudflare::objects::client::{ask_dispatcher, forget_revoked};
-use crate::cloudflare::objects::ledger::store::Write;
-use crate::cloudflare::objects::ledger::{Done, LedgerActor, key_mark};
+use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
-use crate::constants::{
-    BATCH_RETENTION_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, IDEMPOTENCY_MILLIS, WITHDRAW_RETRY_MILLIS, WITHDRAWN_MILLIS,
-};
-use crate::ledger::{Admission, IdempotencyRecord, JtiUsage, Replay, decide_admission, decide_replay, undo_admission};
+use crate::constants::{BATCH_RETENTION_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, IDEMPOTENCY_MILLIS};
+use crate::ledger::{Admission, IdempotencyRecord, Replay, decide_admission, decide_replay};
 use crate::messages::{
-    Caller, CreateRequest, DayUsage, Deadline, DispatcherReply, DispatcherRequest, EnqueueRefusal, JobUpdate,
+    Caller, CreateRequest, Deadline, DispatcherReply, DispatcherRequest, EnqueueRefusal, JobSpec, JobUpdate,
     LedgerRefusal, LedgerReply, QueueShare, Stage,
 };
 use crate::types::ids::{BatchId, JobId};
-use crate::types::prediction::{PredictionRecord, Status};
-use crate::types::time::UnixMillis;
+use crate::types::prediction::PredictionRecord;
+use crate::types::time::{UnixMillis, UnixSeconds};
 
 impl LedgerActor {
-    /// 1 the same message again · 2 idempotency 409, 422 · 3 the minute 429 · 4 files 400 · 5 creates a minute 429, credits
-    /// 402, all written in one transaction · 6 hand over to the Dispatcher · 7 write what it said 402, 429, 503.
+    /// Admits predictions, all or none, and hands them over to the Dispatcher.
+    ///
+    /// 1. Answer a message that arrived before with what it created. `Unavailable` (503) if that is being withdrawn.
+    /// 2. Replay a known idempotency key: `InProgress` (409), `KeyMismatch` (422), `NotFound` (404).
+    /// 3. Count the request in the minute: `RateLimited` (429).
+    /// 4. Replace file ids by the vendor's: `UnknownFile` (400).
+    /// 5. Admit, in one transaction: `Unavailable` (503) after the deadline, `RateLimited` (429) for creates of the
+    ///    minute, `InsufficientCredits` (402).
+    /// 6. Hand over to the Dispatcher. Its reply is judged in step 7.
+    /// 7. Store the reply. A refusal undoes step 5: `InsufficientCredits` (402), `TooManyPredictions` or `QueueFull`
+    ///    (429), `UpstreamUnavailable` (503), `Revoked` (401), `Unavailable` (503) if the message was too old. Without
+    ///    a reply the create is withdrawn: `Unavailable` (503).
     pub(super) async fn create(
         self: &Rc<Self>,
         mut request: CreateRequest,
         caller: Option<&Caller>,
         now: UnixMillis,
-    ) -> Done<LedgerReply> {
+    ) -> ActorResult<LedgerReply> {
         let limit = caller.and_then(|caller| caller.requests_per_minute);
-        let store = self.store()?;
         let job_ids: Vec<JobId> = request.specs.iter().map(|spec| spec.job_id.clone()).collect();
-        // 1
-        let present = store.predictions(&job_ids)?;
-        if !present.is_empty() {
-            // One that the Dispatcher has not acknowledged may yet go as if it had never been.
-            let stays = present.iter().all(|record| record.is_acknowledged() && !record.withdrawing);
-            let unavailable = LedgerReply::Refused(LedgerRefusal::Unavailable);
-            return Ok(if stays { created(present, None, request.batch_id, false) } else { unavailable });
+        let batch_id = request.batch_id.clone();
+        // 1. The same message again.
+        if let Some(reply) = self.answer_repeated_message(&job_ids, batch_id.as_ref(), now)? {
+            return Ok(reply);
         }
-        if self.was_withdrawn(&job_ids, now)? {
-            return Ok(LedgerReply::Refused(LedgerRefusal::Unavailable));
-        }
-        // 2
-        if let Some(reply) = self.repeated(&request, now).await? {
-            // Counted where there is room, and answered where there is none: a repeat must find out what it has made.
+        // 2. The idempotency key.
+        if let Some(reply) = self.replay(&request, now).await? {
+            // A replay is counted, but never refused: its client must find out what it has created.
             self.count_request(limit, now)?;
             return Ok(reply);
         }
-        // 3
+        // 3. The minute.
         if let Some(refusal) = self.count_request(limit, now)? {
             return Ok(LedgerReply::Refused(refusal));
         }
-        // 4
+        // 4. Files.
         if let Some(index) = self.resolve_files(&mut request)? {
             return Ok(LedgerReply::Refused(LedgerRefusal::UnknownFile { index }));
         }
-        // 5
-        let records = match self.admit(&request, &job_ids, now)? {
-            Ok(records) => records,
-            Err(refusal) => return Ok(LedgerReply::Refused(refusal)),
-        };
-        // 6
-        let share = QueueShare {
-            plan: request.limits.plan,
-            weight: request.limits.weight,
-            concurrent_predictions: request.limits.concurrent_predictions,
-            max_waiting: request.limits.max_waiting,
-        };
-        let deadline = Deadline::after(now, DISPATCHER_ACK_TIMEOUT_MILLIS);
-        let issued_at = caller.map(|caller| caller.issued_at);
-        let enqueue =
-            DispatcherRequest::Enqueue { user: request.user, specs: request.specs, share, deadline, issued_at };
-        let reply = ask_dispatcher(&self.env, &enqueue, DISPATCHER_ACK_TIMEOUT_MILLIS).await;
-        // 7
-        match reply {
-            Ok(DispatcherReply::Jobs(updates)) if updates.len() == records.len() => {
-                self.apply_updates(&updates, platform::now())?;
-                Ok(created(self.store()?.predictions(&job_ids)?, Some(&updates), request.batch_id, false))
-            }
-            Ok(DispatcherReply::Refused(refusal)) => {
-                if refusal == EnqueueRefusal::Revoked {
-                    forget_revoked();
-                }
-                self.undo(&job_ids, platform::now())?;
-                Ok(LedgerReply::Refused(refusal.into()))
-            }
-            Ok(_) | Err(_) => {
-                self.withdraw_soon(&job_ids, platform::now())?;
-                Ok(LedgerReply::Refused(LedgerRefusal::Unavailable))
-            }
+        // 5. Admission.
+        if let Err(refusal) = self.admit(&request, &job_ids, now)? {
+            return Ok(LedgerReply::Refused(refusal));
         }
+        // 6. The hand-over.
+        let reply = self.enqueue(request, caller.map(|caller| caller.issued_at), now).await;
+        // 7. The Dispatcher's reply.
+        self.conclude(reply, &job_ids, batch_id)
     }
 
-    /// The edge gave up on these before they came: it has told its client 503.
-    fn was_withdrawn(&self, job_ids: &[JobId], now: UnixMillis) -> Done<bool> {
-        let store = self.store()?;
-        for job_id in job_ids {
-            if store.mark::<Value>(&withdrawn_mark(job_id), now)?.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    /// Returns the reply to a create whose message arrived before, if it did, or that was withdrawn before it arrived.
+    fn answer_repeated_message(
+        &self,
+        job_ids: &[JobId],
+        batch_id: Option<&BatchId>,
+        now: UnixMillis,
+    ) -> ActorResult<Option<LedgerReply>> {
+        let records = self.store()?.predictions(job_ids)?;
+        // A prediction that the Dispatcher has not acknowledged may still be dropped as if it had never been.
+        let is_final = records.iter().all(|record| record.is_acknowledged() && !record.withdrawing);
+        Ok(if records.is_empty() {
+            self.was_withdrawn(job_ids, now)?.then_some(LedgerReply::Refused(LedgerRefusal::Unavailable))
+        } else if is_final {
+            Some(created(records, &[], batch_id.cloned(), false))
+        } else {
+            Some(LedgerReply::Refused(LedgerRefusal::Unavailable))
+        })
     }
 
-    async fn repeated(&self, request: &CreateRequest, now: UnixMillis) -> Done<Option<LedgerReply>> {
+    /// Returns the reply to a create whose idempotency key is known.
+    async fn replay(&self, request: &CreateRequest, now: UnixMillis) -> ActorResult<Option<LedgerReply>> {
         let Some(key) = &request.idempotency_key else { return Ok(None) };
-        let Some(known) = self.known_key(&key.value, now)? else { return Ok(None) };
-        let records = self.store()?.predictions(&known.job_ids)?;
+        let store = self.store()?;
+        let known: Option<IdempotencyRecord> = store.mark(&marks::idempotency_key(&key.value), now)?;
+        let Some(known) = known else { return Ok(None) };
+        let records = store.predictions(&known.job_ids)?;
         Ok(Some(match decide_replay(&known, &key.hash, records) {
             Replay::Current(records) => {
-                created(self.add_queue_positions(records, now).await?, None, known.batch_id, true)
+                created(self.add_queue_positions(records, now).await?, &[], known.batch_id, true)
             }
             Replay::Refused(refusal) => LedgerReply::Refused(refusal),
         }))
     }
 
-    /// Puts the vendor's ids of files in the place of ours. The index of a file that is not the caller's, if there is one.
-    fn resolve_files(&self, request: &mut CreateRequest) -> Done<Option<usize>> {
+    /// Replaces Valetkey's ids of files by the vendor's. Returns the index of a file that the user does not have.
+    fn resolve_files(&self, request: &mut CreateRequest) -> ActorResult<Option<usize>> {
         for (index, used) in request.files.iter().enumerate() {
             let Some(file) = self.store()?.file(&used.file_id)? else { return Ok(Some(index)) };
             let Some(spec) = request.specs.get_mut(used.spec) else { return Ok(Some(index)) };
@@ -133,15 +120,16 @@ impl LedgerActor {
         Ok(None)
     }
 
-    /// Reservation, rows, idempotency key, batch and counts: one transaction, and the alarm.
+    /// Admits a create, or returns the refusal. Predictions, reservations, counts, idempotency key and batch are stored
+    /// in one transaction; then the alarm is armed.
     fn admit(
         &self,
         request: &CreateRequest,
         job_ids: &[JobId],
         now: UnixMillis,
-    ) -> Done<Result<Vec<PredictionRecord>, LedgerRefusal>> {
+    ) -> ActorResult<Result<(), LedgerRefusal>> {
         let store = self.store()?;
-        let day = request.specs.first().map_or(now.utc_day(), crate::messages::JobSpec::day);
+        let day = request.specs.first().map_or(now.utc_day(), JobSpec::day);
         let jti = request.caps.as_ref().map(|caps| caps.jti.as_str());
         let usage = (store.day(day)?, store.jti(jti)?);
         let decided = self.with_minute(now, |minute| decide_admission(request, usage, minute, now))?;
@@ -155,111 +143,81 @@ impl LedgerActor {
         if let (Some(caps), Some(usage)) = (&request.caps, jti) {
             writes.push(Write::Jti(&caps.jti, usage, caps.expires_at));
         }
-        if let Some(key) = &request.idempotency_key {
-            let known = IdempotencyRecord {
-                hash: key.hash.clone(),
-                job_ids: job_ids.to_vec(),
-                batch_id: request.batch_id.clone(),
-            };
-            writes.push(Write::Mark(key_mark(&key.value), json!(known), now.plus_millis(IDEMPOTENCY_MILLIS)));
-        }
-        if let Some(batch_id) = &request.batch_id {
-            let expires_at = now.plus_millis(BATCH_RETENTION_MILLIS);
-            writes.push(Write::Mark(batch_id.as_str().to_owned(), json!(job_ids), expires_at));
-        }
+        writes.extend(build_marks(request, job_ids, now));
         store.store(&writes)?;
         if let Some(state_check_at) = records.iter().map(|record| record.state_check_at).min() {
             self.arm(state_check_at)?;
         }
-        Ok(Ok(records))
+        Ok(Ok(()))
     }
 
-    /// A refused or withdrawn create leaves nothing.
-    pub(super) fn undo(&self, job_ids: &[JobId], now: UnixMillis) -> Done<()> {
-        let store = self.store()?;
-        let records = store.predictions(job_ids)?;
-        let Some(first) = records.first() else { return Ok(()) };
-        let mut usage: (DayUsage, JtiUsage) = (store.day(first.day)?, store.jti(first.jti.as_deref())?);
-        let mut writes = Vec::new();
-        for record in records.iter().filter(|record| !record.status.is_terminal()) {
-            usage = undo_admission(record, usage.0, usage.1);
-            self.with_minute(now, |minute| minute.return_creates(1, record.created_at))?;
-            writes.push(Write::Forget(&record.job_id));
-        }
-        writes.push(Write::Day(usage.0));
-        writes.push(self.minute_write(now)?);
-        if let Some(jti) = &first.jti {
-            writes.push(Write::Jti(jti, usage.1, UnixMillis(0)));
-        }
-        // While a part of a create is there, its key is not free for another one.
-        let is_all = records.iter().all(|record| !record.status.is_terminal());
-        if let Some(key) = first.idempotency_key.as_ref().filter(|_| is_all) {
-            writes.push(Write::Unmark(key_mark(key)));
-        }
-        store.store(&writes)
+    /// Sends the Dispatcher the admitted predictions.
+    async fn enqueue(
+        &self,
+        request: CreateRequest,
+        issued_at: Option<UnixSeconds>,
+        now: UnixMillis,
+    ) -> ActorResult<DispatcherReply> {
+        let CreateRequest { user, specs, limits, .. } = request;
+        let share = QueueShare {
+            plan: limits.plan,
+            weight: limits.weight,
+            concurrent_predictions: limits.concurrent_predictions,
+            max_waiting: limits.max_waiting,
+        };
+        let deadline = Deadline::after(now, DISPATCHER_ACK_TIMEOUT_MILLIS);
+        let request = DispatcherRequest::Enqueue { user, specs, share, deadline, issued_at };
+        ask_dispatcher(&self.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await
     }
 
-    /// Marks creates that were answered 503, and withdraws them now and, until the Dispatcher answers, again. One that is
-    /// not here yet is remembered, so that it is not admitted when it comes.
-    pub(super) fn withdraw_soon(self: &Rc<Self>, job_ids: &[JobId], now: UnixMillis) -> Done<()> {
-        let store = self.store()?;
-        let mut records = store.predictions(job_ids)?;
-        if records.is_empty() {
-            let ends = now.plus_millis(WITHDRAWN_MILLIS);
-            let marks: Vec<_> =
-                job_ids.iter().map(|job_id| Write::Mark(withdrawn_mark(job_id), json!(1), ends)).collect();
-            store.store(&marks)?;
-            return self.arm(ends);
-        }
-        if !may_go(&records, job_ids) {
-            return Ok(());
-        }
-        for record in &mut records {
-            record.withdrawing = true;
-            record.last_update_at = now;
-        }
-        store.store(&records.iter().map(Write::Prediction).collect::<Vec<_>>())?;
-        self.arm(now.plus_millis(WITHDRAW_RETRY_MILLIS))?;
-        let (this, job_ids) = (Rc::clone(self), job_ids.to_vec());
-        self.state.wait_until(async move {
-            let _ = this.withdraw(&job_ids).await;
-        });
-        Ok(())
-    }
-
-    /// Only the Dispatcher's answer releases the credits of a create; or all of it goes on, if a part was sent after all.
-    pub(super) async fn withdraw(&self, job_ids: &[JobId]) -> Done<()> {
-        if may_go(&self.store()?.predictions(job_ids)?, job_ids) {
-            let request = DispatcherRequest::Withdraw { job_ids: job_ids.to_vec() };
-            let reply = ask_dispatcher(&self.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await?;
-            let DispatcherReply::Jobs(updates) = reply else { return Err(PlatformError) };
-            if updates.is_empty() {
-                return self.undo(job_ids, platform::now());
+    /// Stores what the Dispatcher's reply to an enqueue says, and returns the reply to the create.
+    fn conclude(
+        self: &Rc<Self>,
+        reply: ActorResult<DispatcherReply>,
+        job_ids: &[JobId],
+        batch_id: Option<BatchId>,
+    ) -> ActorResult<LedgerReply> {
+        let now = platform::now();
+        match reply {
+            Ok(DispatcherReply::Jobs(updates)) if updates.len() == job_ids.len() => {
+                self.apply_updates(&updates, now)?;
+                Ok(created(self.store()?.predictions(job_ids)?, &updates, batch_id, false))
             }
-            self.apply_updates(&updates, platform::now())?;
+            Ok(DispatcherReply::Refused(refusal)) => {
+                if refusal == EnqueueRefusal::Revoked {
+                    forget_revoked();
+                }
+                self.undo(job_ids, now)?;
+                Ok(LedgerReply::Refused(refusal.into()))
+            }
+            Ok(_) | Err(PlatformError) => {
+                self.withdraw_soon(job_ids, now)?;
+                Ok(LedgerReply::Refused(LedgerRefusal::Unavailable))
+            }
         }
-        let store = self.store()?;
-        let mut records = store.predictions(job_ids)?;
-        records.iter_mut().for_each(|record| record.withdrawing = false);
-        store.store(&records.iter().map(Write::Prediction).collect::<Vec<_>>())
     }
 }
 
-/// Whether nothing of a create was sent yet, as far as is known here.
-fn may_go(records: &[PredictionRecord], job_ids: &[JobId]) -> bool {
-    records.len() == job_ids.len() && records.iter().all(|record| record.status == Status::Queued)
+/// Returns the marks of a create: its idempotency key and its batch.
+fn build_marks(request: &CreateRequest, job_ids: &[JobId], now: UnixMillis) -> Vec<Write<'static>> {
+    let key = request.idempotency_key.as_ref().map(|key| {
+        let record =
+            IdempotencyRecord { hash: key.hash.clone(), job_ids: job_ids.to_vec(), batch_id: request.batch_id.clone() };
+        Write::Mark(marks::idempotency_key(&key.value), json!(record), now.plus_millis(IDEMPOTENCY_MILLIS))
+    });
+    let batch = request.batch_id.as_ref().map(|batch_id| {
+        Write::Mark(batch_id.as_str().to_owned(), json!(job_ids), now.plus_millis(BATCH_RETENTION_MILLIS))
+    });
+    key.into_iter().chain(batch).collect()
 }
 
+/// Returns the reply to a create. `updates` are those that the Dispatcher just reported.
 fn created(
     records: Vec<PredictionRecord>,
-    updates: Option<&[JobUpdate]>,
+    updates: &[JobUpdate],
     batch_id: Option<BatchId>,
-    replayed: bool,
+    is_replayed: bool,
 ) -> LedgerReply {
-    let submitting = updates.is_some_and(|updates| updates.iter().any(|update| update.stage == Stage::Submitting));
-    LedgerReply::Created { records, is_submitting: submitting, batch_id, is_replayed: replayed }
-}
-
-fn withdrawn_mark(job_id: &JobId) -> String {
-    format!("withdrawn:{job_id}")
+    let is_submitting = updates.iter().any(|update| update.stage == Stage::Submitting);
+    LedgerReply::Created { records, is_submitting, batch_id, is_replayed }
 }

@@ -1,4 +1,4 @@
-//! The Ledger's tables (docs/schema.md): rows in and out, nothing decided.
+//! The Ledger's tables (docs/schema.md): reads and writes rows, decides nothing.
 
 use std::cell::Cell;
 
@@ -6,10 +6,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::writes::Write;
+use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{PlatformError, Sql, Statement};
 use crate::constants::{RETENTION_MILLIS, SECONDS_PER_DAY, USAGE_DAYS};
-use crate::ledger::{JtiUsage, next_wake_at};
+use crate::ledger::JtiUsage;
 use crate::messages::DayUsage;
 use crate::types::file::FileRecord;
 use crate::types::ids::{FileId, JobId};
@@ -24,44 +26,50 @@ const SCHEMA: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, doc TEXT NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID",
 ];
 
-/// A user's rows.
+/// The rows of one user.
 pub struct LedgerStore {
     sql: Sql,
-    /// A Ledger that never stored anything has no tables, and reading it makes none (protocol 7).
+    /// Whether the tables exist, once that was read. A Ledger creates them with its first write, never with a read
+    /// (protocol 7).
     has_tables: Cell<Option<bool>>,
 }
 
+/// A row with a JSON document.
 #[derive(Deserialize)]
 struct Doc {
     doc: String,
 }
 
-/// A number in a column of its own.
+/// A row with one number.
 #[derive(Deserialize)]
 struct Number {
     number: Option<i64>,
 }
 
 impl LedgerStore {
-    /// Over the storage of an object.
+    /// Makes the store of an object. Touches no row.
     pub const fn new(sql: Sql) -> Self {
         Self { sql, has_tables: Cell::new(None) }
     }
 
-    /// Whether anything was ever stored.
-    pub fn exists(&self) -> Result<bool, PlatformError> {
+    /// Returns the storage, for the alarm.
+    pub const fn sql(&self) -> &Sql {
+        &self.sql
+    }
+
+    /// Returns whether the Ledger has tables: whether it stored anything since it was last deleted.
+    pub fn exists(&self) -> ActorResult<bool> {
         if let Some(known) = self.has_tables.get() {
             return Ok(known);
         }
-        // The newest table: an older version's Ledger gets it with its next write.
+        // `marks` is the newest table: a Ledger of an older version gets it with its next write.
         let sql = "SELECT COUNT(*) AS number FROM sqlite_master WHERE name = 'marks'";
         let exists = self.sql.rows::<Number>(sql, &[])?.first().is_some_and(|row| row.number > Some(0));
         self.has_tables.set(Some(exists));
         Ok(exists)
     }
 
-    /// Makes the tables on the first write.
-    fn ensure(&self) -> Result<(), PlatformError> {
+    fn create_tables(&self) -> ActorResult<()> {
         if !self.exists()? {
             let statements: Vec<_> = SCHEMA.iter().map(|statement| Statement::new(statement, [])).collect();
             self.sql.transaction(&statements)?;
@@ -70,132 +78,135 @@ impl LedgerStore {
         Ok(())
     }
 
-    fn read<T: DeserializeOwned>(&self, sql: &str, parameters: &[Value]) -> Result<Vec<T>, PlatformError> {
+    fn read<T: DeserializeOwned>(&self, sql: &str, parameters: &[Value]) -> ActorResult<Vec<T>> {
         if self.exists()? { self.sql.rows(sql, parameters) } else { Ok(Vec::new()) }
     }
 
-    fn docs<T: DeserializeOwned>(&self, sql: &str, parameters: &[Value]) -> Result<Vec<T>, PlatformError> {
+    fn docs<T: DeserializeOwned>(&self, sql: &str, parameters: &[Value]) -> ActorResult<Vec<T>> {
         let rows: Vec<Doc> = self.read(sql, parameters)?;
         rows.iter().map(|row| serde_json::from_str(&row.doc).map_err(|_| PlatformError)).collect()
     }
 
-    /// The same for many rows: one that cannot be read is left alone, since a newer version may read it, and hides no other.
-    fn readable<T: DeserializeOwned>(&self, sql: &str, parameters: &[Value]) -> Result<Vec<T>, PlatformError> {
+    /// Reads documents, and skips those that cannot be parsed, with an alert. They stay for a newer version, and hide
+    /// no other row.
+    fn parseable_docs<T: DeserializeOwned>(&self, sql: &str, parameters: &[Value]) -> ActorResult<Vec<T>> {
         let rows: Vec<Doc> = self.read(sql, parameters)?;
-        let good: Vec<T> = rows.iter().filter_map(|row| serde_json::from_str(&row.doc).ok()).collect();
-        if good.len() < rows.len() {
+        let parsed: Vec<T> = rows.iter().filter_map(|row| serde_json::from_str(&row.doc).ok()).collect();
+        if parsed.len() < rows.len() {
             log::alert("row_unreadable");
         }
-        Ok(good)
+        Ok(parsed)
     }
 
-    fn number(&self, sql: &str, parameters: &[Value]) -> Result<Option<i64>, PlatformError> {
+    fn number(&self, sql: &str, parameters: &[Value]) -> ActorResult<Option<i64>> {
         Ok(self.read::<Number>(sql, parameters)?.first().and_then(|row| row.number))
     }
 
-    /// One prediction.
-    pub fn prediction(&self, job_id: &JobId) -> Result<Option<PredictionRecord>, PlatformError> {
+    /// Reads a prediction.
+    pub fn prediction(&self, job_id: &JobId) -> ActorResult<Option<PredictionRecord>> {
         Ok(self.docs("SELECT doc FROM predictions WHERE job_id = ?", &[json!(job_id)])?.pop())
     }
 
-    /// Those of some predictions that are there.
-    pub fn predictions(&self, job_ids: &[JobId]) -> Result<Vec<PredictionRecord>, PlatformError> {
+    /// Reads those of the predictions that exist.
+    pub fn predictions(&self, job_ids: &[JobId]) -> ActorResult<Vec<PredictionRecord>> {
         let found: Result<Vec<_>, _> = job_ids.iter().map(|job_id| self.prediction(job_id)).collect();
         Ok(found?.into_iter().flatten().collect())
     }
 
-    /// A page, newest first, with one row more than asked for where there are more.
+    /// Reads a page of predictions, newest first, and one row more if there is one.
     pub fn page(
         &self,
         limit: u32,
         before: Option<&JobId>,
         status: Option<Status>,
-    ) -> Result<Vec<PredictionRecord>, PlatformError> {
-        // Ids sort by creation, and `pred_z` is after every id.
+    ) -> ActorResult<Vec<PredictionRecord>> {
+        // Ids sort by creation time, and `pred_z` sorts after every id.
         let before = before.map_or("pred_z", JobId::as_str);
-        self.readable(
+        self.parseable_docs(
             "SELECT doc FROM predictions WHERE job_id < ? AND (? IS NULL OR status = ?) ORDER BY job_id DESC LIMIT ?",
             &[json!(before), json!(status), json!(status), json!(limit.saturating_add(1))],
         )
     }
 
-    /// Predictions that need the alarm by now, at most fifty.
-    pub fn woken(&self, now: UnixMillis) -> Result<Vec<PredictionRecord>, PlatformError> {
-        let woken: Vec<PredictionRecord> =
-            self.readable("SELECT doc FROM predictions WHERE wakes_at <= ? ORDER BY wakes_at LIMIT 50", &[json!(now)])?;
-        // What cannot be read would wake the object for ever: it waits a day for a version that can.
-        let put_off = "UPDATE predictions SET wakes_at = ? WHERE job_id IN \
+    /// Reads predictions that need the alarm by now, at most fifty.
+    pub fn due(&self, now: UnixMillis) -> ActorResult<Vec<PredictionRecord>> {
+        let due: Vec<PredictionRecord> = self.parseable_docs(
+            "SELECT doc FROM predictions WHERE wakes_at <= ? ORDER BY wakes_at LIMIT 50",
+            &[json!(now)],
+        )?;
+        // Rows that cannot be parsed would fire the alarm forever. They wait a day for a version that can parse them.
+        let postpone = "UPDATE predictions SET wakes_at = ? WHERE job_id IN \
                        (SELECT job_id FROM predictions WHERE wakes_at <= ? ORDER BY wakes_at LIMIT 50)";
         let tomorrow = now.plus_millis(UnixSeconds(SECONDS_PER_DAY).millis().0);
-        if woken.is_empty() && self.next_wake()?.is_some_and(|wake| wake <= now) {
-            self.sql.transaction(&[Statement::new(put_off, [json!(tomorrow), json!(now)])])?;
+        if due.is_empty() && self.next_wake()?.is_some_and(|wake| wake <= now) {
+            self.sql.transaction(&[Statement::new(postpone, [json!(tomorrow), json!(now)])])?;
         }
-        Ok(woken)
+        Ok(due)
     }
 
-    /// When the next row needs the alarm.
-    pub fn next_wake(&self) -> Result<Option<UnixMillis>, PlatformError> {
+    /// Returns when the next row needs the alarm.
+    pub fn next_wake(&self) -> ActorResult<Option<UnixMillis>> {
         Ok(self.number("SELECT MIN(wakes_at) AS number FROM predictions", &[])?.map(UnixMillis))
     }
 
-    /// Predictions that are in a status.
-    pub fn count(&self, status: Status) -> Result<u32, PlatformError> {
+    /// Counts the predictions with a status.
+    pub fn count(&self, status: Status) -> ActorResult<u32> {
         let sql = "SELECT COUNT(*) AS number FROM predictions WHERE status = ?";
         Ok(self.number(sql, &[json!(status)])?.and_then(|count| u32::try_from(count).ok()).unwrap_or_default())
     }
 
-    /// The use of a day; nothing where it has no row.
-    pub fn day(&self, day: UtcDay) -> Result<DayUsage, PlatformError> {
+    /// Reads the usage of a day. Zero if it has no row.
+    pub fn day(&self, day: UtcDay) -> ActorResult<DayUsage> {
         let rows: Vec<DayUsage> =
             self.read("SELECT day, spent, reserved, predictions FROM days WHERE day = ?", &[json!(day)])?;
         Ok(rows.first().copied().unwrap_or(DayUsage { day: day.0, ..DayUsage::default() }))
     }
 
-    /// The newest 30 days with any use.
-    pub fn days(&self, today: UtcDay) -> Result<Vec<DayUsage>, PlatformError> {
+    /// Reads the usage of the last 30 days, newest first. Days without a row are missing.
+    pub fn days(&self, today: UtcDay) -> ActorResult<Vec<DayUsage>> {
         let first = today.0.saturating_sub(USAGE_DAYS);
         self.read("SELECT day, spent, reserved, predictions FROM days WHERE day > ? ORDER BY day DESC", &[json!(first)])
     }
 
-    /// What a token has spent.
-    pub fn jti(&self, jti: Option<&str>) -> Result<JtiUsage, PlatformError> {
+    /// Reads what a token with caps has spent. Zero if it has no row.
+    pub fn jti(&self, jti: Option<&str>) -> ActorResult<JtiUsage> {
         let Some(jti) = jti else { return Ok(JtiUsage::default()) };
         let rows: Vec<JtiUsage> = self.read("SELECT predictions, credits FROM jti WHERE jti = ?", &[json!(jti)])?;
         Ok(rows.first().copied().unwrap_or_default())
     }
 
-    /// A page of files, newest first, with one row more than asked for where there are more.
-    pub fn files(&self, limit: u32, before: Option<&FileId>) -> Result<Vec<FileRecord>, PlatformError> {
+    /// Reads a page of files, newest first, and one row more if there is one.
+    pub fn files(&self, limit: u32, before: Option<&FileId>) -> ActorResult<Vec<FileRecord>> {
         let before = before.map_or("file_z", FileId::as_str);
         let sql = "SELECT doc FROM files WHERE file_id < ? ORDER BY file_id DESC LIMIT ?";
         self.docs(sql, &[json!(before), json!(limit.saturating_add(1))])
     }
 
-    /// One file.
-    pub fn file(&self, file_id: &FileId) -> Result<Option<FileRecord>, PlatformError> {
+    /// Reads a file's record.
+    pub fn file(&self, file_id: &FileId) -> ActorResult<Option<FileRecord>> {
         Ok(self.docs("SELECT doc FROM files WHERE file_id = ?", &[json!(file_id)])?.pop())
     }
 
-    /// A small fact, until it ends.
-    pub fn mark<T: DeserializeOwned>(&self, name: &str, now: UnixMillis) -> Result<Option<T>, PlatformError> {
+    /// Reads a mark that has not expired.
+    pub fn mark<T: DeserializeOwned>(&self, name: &str, now: UnixMillis) -> ActorResult<Option<T>> {
         Ok(self.docs("SELECT doc FROM marks WHERE name = ? AND expires_at > ?", &[json!(name), json!(now)])?.pop())
     }
 
-    /// Documents of all marks whose names start alike.
-    pub fn marks<T: DeserializeOwned>(&self, prefix: &str, now: UnixMillis) -> Result<Vec<T>, PlatformError> {
+    /// Reads all marks whose names start with `prefix` and that have not expired.
+    pub fn marks<T: DeserializeOwned>(&self, prefix: &str, now: UnixMillis) -> ActorResult<Vec<T>> {
         let sql = "SELECT doc FROM marks WHERE name >= ? AND name < ? AND expires_at > ?";
         self.docs(sql, &[json!(prefix), json!(format!("{prefix}\u{10ffff}")), json!(now)])
     }
 
-    /// Stores all of these or none.
-    pub fn store(&self, writes: &[Write<'_>]) -> Result<(), PlatformError> {
-        self.ensure()?;
+    /// Makes all writes or none, in one transaction.
+    pub fn store(&self, writes: &[Write<'_>]) -> ActorResult<()> {
+        self.create_tables()?;
         let statements: Result<Vec<_>, _> = writes.iter().map(Write::statement).collect();
         self.sql.transaction(&statements?)
     }
 
-    /// Forgets what nobody may need any more: old days, ended tokens and marks.
-    pub fn sweep(&self, now: UnixMillis) -> Result<(), PlatformError> {
+    /// Deletes old days, the usage of tokens that expired long ago, and expired marks.
+    pub fn delete_expired(&self, now: UnixMillis) -> ActorResult<()> {
         if !self.exists()? {
             return Ok(());
         }
@@ -207,85 +218,16 @@ impl LedgerStore {
         ])
     }
 
-    /// Whether no row is left in any table.
-    pub fn is_empty(&self) -> Result<bool, PlatformError> {
+    /// Returns whether no table has a row.
+    pub fn is_empty(&self) -> ActorResult<bool> {
         let tables = ["predictions", "days", "jti", "files", "marks"];
         let sums: Vec<String> = tables.iter().map(|table| format!("(SELECT COUNT(*) FROM {table})")).collect();
         let rows = self.number(&format!("SELECT {} AS number", sums.join(" + ")), &[])?;
         Ok(rows.is_none_or(|rows| rows == 0))
     }
 
-    /// After the platform deleted everything.
+    /// Forgets that the tables exist, after the platform deleted everything.
     pub fn forget_tables(&self) {
         self.has_tables.set(None);
-    }
-
-    /// Arms the alarm.
-    pub fn set_alarm(&self, at: UnixMillis) {
-        self.sql.set_alarm(at);
-    }
-}
-
-/// One row to write.
-pub enum Write<'a> {
-    /// A prediction, new or changed.
-    Prediction(&'a PredictionRecord),
-    /// A prediction that goes.
-    Forget(&'a JobId),
-    /// A day's use.
-    Day(DayUsage),
-    /// A token's use, with its end.
-    Jti(&'a str, JtiUsage, UnixMillis),
-    /// A file.
-    File(&'a FileRecord),
-    /// A file that goes.
-    ForgetFile(&'a FileId),
-    /// A small fact with its JSON and its end.
-    Mark(String, Value, UnixMillis),
-    /// A fact that goes.
-    Unmark(String),
-    /// Facts whose names start alike and that have ended.
-    SweepMarks(&'static str, UnixMillis),
-}
-
-impl Write<'_> {
-    fn statement(&self) -> Result<Statement, PlatformError> {
-        Ok(match self {
-            Self::Prediction(record) => {
-                let doc = serde_json::to_string(record).map_err(|_| PlatformError)?;
-                Statement::new(
-                    "INSERT OR REPLACE INTO predictions (job_id, status, wakes_at, doc) VALUES (?, ?, ?, ?)",
-                    [json!(record.job_id), json!(record.status), json!(next_wake_at(record)), json!(doc)],
-                )
-            }
-            Self::Forget(job_id) => Statement::new("DELETE FROM predictions WHERE job_id = ?", [json!(job_id)]),
-            Self::Day(day) => Statement::new(
-                "INSERT OR REPLACE INTO days (day, spent, reserved, predictions) VALUES (?, ?, ?, ?)",
-                [json!(day.day), json!(day.spent), json!(day.reserved), json!(day.predictions)],
-            ),
-            Self::Jti(jti, usage, expires_at) => Statement::new(
-                "INSERT INTO jti (jti, predictions, credits, expires_at) VALUES (?, ?, ?, ?) ON CONFLICT (jti) DO UPDATE \
-                 SET predictions = excluded.predictions, credits = excluded.credits, \
-                 expires_at = MAX(expires_at, excluded.expires_at)",
-                [json!(jti), json!(usage.predictions), json!(usage.credits), json!(expires_at)],
-            ),
-            Self::File(file) => {
-                let doc = serde_json::to_string(file).map_err(|_| PlatformError)?;
-                Statement::new(
-                    "INSERT OR REPLACE INTO files (file_id, doc) VALUES (?, ?)",
-                    [json!(file.file_id), json!(doc)],
-                )
-            }
-            Self::ForgetFile(file_id) => Statement::new("DELETE FROM files WHERE file_id = ?", [json!(file_id)]),
-            Self::Mark(name, doc, expires_at) => Statement::new(
-                "INSERT OR REPLACE INTO marks (name, doc, expires_at) VALUES (?, ?, ?)",
-                [json!(name), json!(doc.to_string()), json!(expires_at)],
-            ),
-            Self::SweepMarks(prefix, now) => Statement::new(
-                "DELETE FROM marks WHERE name >= ? AND name < ? AND expires_at <= ?",
-                [json!(prefix), json!(format!("{prefix}\u{10ffff}")), json!(now)],
-            ),
-            Self::Unmark(name) => Statement::new("DELETE FROM marks WHERE name = ?", [json!(name)]),
-        })
     }
 }

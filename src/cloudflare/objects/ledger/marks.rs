@@ -1,0 +1,35 @@
+//! The names of marks: rows of a Ledger with an expiry (docs/schema.md).
+
+use crate::types::ids::JobId;
+
+/// The requests and creates of the last minute.
+pub const MINUTE: &str = "minute";
+
+/// The user's revoked-before time.
+pub const REVOKED: &str = "revoked";
+
+/// What the marks of revoked tokens start with.
+pub const REVOKED_TOKENS: &str = "revoked:";
+
+/// What the marks of used proofs of possession start with.
+pub const PROOFS: &str = "proof:";
+
+/// Returns the name of a revoked token's mark.
+pub fn revoked_token(jti: &str) -> String {
+    format!("{REVOKED_TOKENS}{jti}")
+}
+
+/// Returns the name of a used proof's mark.
+pub fn proof(id: &str) -> String {
+    format!("{PROOFS}{id}")
+}
+
+/// Returns the name of an idempotency key's mark.
+pub fn idempotency_key(key: &str) -> String {
+    format!("key:{key}")
+}
+
+/// Returns the name of the mark of a prediction that was withdrawn before its create arrived.
+pub fn withdrawn(job_id: &JobId) -> String {
+    format!("withdrawn:{job_id}")
+}
