@@ -1,9 +1,10 @@
-//! The Dispatcher's tables (docs/schema.md): rows in and out, nothing decided.
+//! The Dispatcher's tables (docs/schema.md): reads and writes rows, decides nothing.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{PlatformError, Sql, Statement};
 use crate::constants::QUARANTINE_ATTEMPTS;
@@ -19,11 +20,12 @@ const SCHEMA: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS quarantine (name TEXT PRIMARY KEY, doc TEXT NOT NULL, attempts INTEGER NOT NULL) WITHOUT ROWID",
 ];
 
-/// Rows of the one Dispatcher.
+/// The rows of the Dispatcher.
 pub struct DispatcherStore {
     sql: Sql,
 }
 
+/// A row with its key and a JSON document.
 #[derive(Deserialize)]
 struct Doc {
     id: String,
@@ -31,16 +33,17 @@ struct Doc {
 }
 
 impl DispatcherStore {
-    /// Over the storage of the object.
-    pub fn new(sql: Sql) -> Result<Self, PlatformError> {
+    /// Opens the store, and creates the tables that are missing.
+    pub fn new(sql: Sql) -> ActorResult<Self> {
         let schema: Vec<_> = SCHEMA.iter().map(|statement| Statement::new(statement, [])).collect();
         sql.transaction(&schema)?;
         Ok(Self { sql })
     }
 
-    /// The machine as it was stored. A row that cannot be read is left alone, since a newer version may read it, and is
-    /// taken out when it was met five times (protocol 3).
-    pub fn load(&self, limits: DispatcherLimits, now: UnixMillis) -> Result<Machine, PlatformError> {
+    /// Loads the machine. A row that cannot be parsed is counted and copied to `quarantine`. It is deleted from its
+    /// table at the fifth load (protocol 3), because until then a newer version may parse it. A state that cannot be
+    /// parsed is copied too, and rebuilt from the jobs.
+    pub fn load(&self, limits: DispatcherLimits, now: UnixMillis) -> ActorResult<Machine> {
         let state: Vec<Doc> = self.sql.rows("SELECT name AS id, doc FROM state", &[])?;
         let (jobs, bad_jobs) = self.docs("jobs")?;
         let state = match state.first().map(|row| (row, serde_json::from_str(&row.doc))) {
@@ -53,11 +56,12 @@ impl DispatcherStore {
                 StoredState::rebuild(&jobs, &limits.pools, now)
             }
         };
-        let (outbox, bad_news) = self.docs("outbox")?;
-        Ok(Machine::load(limits, state, jobs, outbox, bad_jobs.saturating_add(bad_news)))
+        let (outbox, bad_updates) = self.docs("outbox")?;
+        Ok(Machine::load(limits, state, jobs, outbox, bad_jobs.saturating_add(bad_updates)))
     }
 
-    fn docs<T: DeserializeOwned>(&self, table: &str) -> Result<(Vec<T>, usize), PlatformError> {
+    /// Reads a table's documents. Returns how many cannot be parsed.
+    fn docs<T: DeserializeOwned>(&self, table: &str) -> ActorResult<(Vec<T>, usize)> {
         let rows: Vec<Doc> = self.sql.rows(&format!("SELECT job_id AS id, doc FROM {table}"), &[])?;
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         for row in rows {
@@ -86,8 +90,8 @@ impl DispatcherStore {
         Ok((good, bad.len()))
     }
 
-    /// Whether one of these ids ended or was withdrawn in the last 25 hours.
-    pub fn has_tombstone(&self, job_ids: &[JobId]) -> Result<bool, PlatformError> {
+    /// Returns whether one of these predictions ended or was withdrawn in the last 25 hours.
+    pub fn has_tombstone(&self, job_ids: &[JobId]) -> ActorResult<bool> {
         for job_id in job_ids {
             let sql = "SELECT job_id AS id, '' AS doc FROM tombstones WHERE job_id = ?";
             if !self.sql.rows::<Doc>(sql, &[json!(job_id)])?.is_empty() {
@@ -97,13 +101,8 @@ impl DispatcherStore {
         Ok(false)
     }
 
-    /// Stores the changes of a turn: all or none.
-    pub fn store(
-        &self,
-        machine: &Machine,
-        changes: &Changes,
-        tombstones_expire: UnixMillis,
-    ) -> Result<(), PlatformError> {
+    /// Stores the changes of a turn in one transaction: all or none.
+    pub fn store(&self, machine: &Machine, changes: &Changes, tombstones_expire: UnixMillis) -> ActorResult<()> {
         let mut statements = Vec::new();
         for job_id in &changes.jobs {
             statements.push(row("jobs", job_id, machine.job(job_id))?);
@@ -118,8 +117,8 @@ impl DispatcherStore {
             ));
         }
         if let Some(oldest) = changes.tombstones.first() {
-            // Each new tombstone takes the two oldest with it, if they have expired: the table stays as large as 25 hours
-            // need. Ids sort by creation, so that the oldest are found without a look at the rest.
+            // Each new tombstone deletes the two oldest if they have expired, so the table stays as large as 25 hours
+            // need. Ids sort by creation time, so the oldest are found without a scan.
             let now = oldest.created_at();
             statements.push(Statement::new(
                 "DELETE FROM tombstones WHERE expires_at < ? \
@@ -135,14 +134,14 @@ impl DispatcherStore {
         self.sql.transaction(&statements)
     }
 
-    /// Arms the alarm.
-    pub fn set_alarm(&self, at: UnixMillis) {
-        self.sql.set_alarm(at);
+    /// Returns the storage, for the alarm.
+    pub const fn sql(&self) -> &Sql {
+        &self.sql
     }
 }
 
-/// Writes a row, or deletes it where it is gone.
-fn row<T: serde::Serialize>(table: &str, job_id: &JobId, value: Option<&T>) -> Result<Statement, PlatformError> {
+/// Returns the statement that writes a row, or deletes it if there is no value.
+fn row<T: serde::Serialize>(table: &str, job_id: &JobId, value: Option<&T>) -> ActorResult<Statement> {
     Ok(match value {
         Some(value) => {
             let doc = serde_json::to_string(value).map_err(|_| PlatformError)?;

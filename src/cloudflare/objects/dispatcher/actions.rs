@@ -1,0 +1,114 @@
+//! The actions of a turn: vendor requests, and deliveries to Ledgers. Each runs under the object's own `wait_until`, so
+//! that no request and no alarm awaits it, and reports its result in a turn of its own.
+
+use std::rc::Rc;
+
+use super::actor::DispatcherActor;
+use crate::cloudflare::objects::client::{self, ledgers};
+use crate::cloudflare::objects::handle::ActorResult;
+use crate::cloudflare::runtime::log;
+use crate::cloudflare::runtime::platform;
+use crate::constants::DELIVERY_MAX_MILLIS;
+use crate::dispatcher::{Action, Delivery, JobState};
+use crate::messages::{CreateOutcome, JobSpec, LedgerCall, LedgerEnvelope, LedgerReply, LedgerRequest};
+use crate::types::ids::JobId;
+use crate::vendor::models::read_models;
+use crate::vendor::webhook;
+use crate::vendor::{reply::VendorReply, request};
+
+impl DispatcherActor {
+    /// Starts an action whose turn is stored.
+    pub(super) fn start(self: &Rc<Self>, action: Action) {
+        let this = Rc::clone(self);
+        self.state.wait_until(async move {
+            if this.carry_out(action).await.is_err() {
+                log::alert("dispatcher_failed");
+            }
+        });
+    }
+
+    async fn carry_out(self: &Rc<Self>, action: Action) -> ActorResult<()> {
+        match action {
+            Action::Submit { spec } => self.submit(&spec).await,
+            Action::Poll { job_id, vendor_id, vendor_key_fingerprint } => {
+                let reply =
+                    self.send(|base| request::status(base, &vendor_id), vendor_key_fingerprint.as_deref()).await?;
+                self.turn(|machine, now| machine.finish_poll(&job_id, &reply, now))
+            }
+            Action::Cancel { job_id, vendor_id, vendor_key_fingerprint } => {
+                let reply =
+                    self.send(|base| request::cancel(base, &vendor_id), vendor_key_fingerprint.as_deref()).await?;
+                self.turn(|machine, now| machine.finish_cancel(&job_id, &reply, now))
+            }
+            Action::Deliver(delivery) => self.deliver(&delivery).await,
+            Action::FetchModels => {
+                let models = match self.send(request::models, None).await? {
+                    VendorReply::Response(response) if response.status == 200 => {
+                        response.body.as_deref().and_then(read_models)
+                    }
+                    _ => None,
+                };
+                self.turn(|machine, now| machine.finish_models(models, now))
+            }
+        }
+    }
+
+    /// Sends a vendor request, with the vendor key of this fingerprint while a secret holds it, else with the current
+    /// one.
+    async fn send(
+        &self,
+        make: impl FnOnce(&str) -> request::VendorRequest,
+        vendor_key_fingerprint: Option<&str>,
+    ) -> ActorResult<VendorReply> {
+        let deployment = self.deployment()?;
+        let request = make(deployment.config.upstream_url.as_str());
+        Ok(platform::fetch_vendor(&request, deployment.key(vendor_key_fingerprint)).await)
+    }
+
+    /// Sends a create, and keeps its outcome for the edge.
+    async fn submit(self: &Rc<Self>, spec: &JobSpec) -> ActorResult<()> {
+        let deployment = self.deployment()?;
+        let webhook = deployment.config.public_url.as_deref().map(|public_url| {
+            let capability = webhook::capability(&spec.job_id, &deployment.config.vendor_key);
+            format!("{public_url}/hooks/{capability}")
+        });
+        let reply = self.send(|base| request::create(base, spec, webhook.as_deref()), None).await?;
+        let outcome = self.turn(|machine, now| machine.finish_submit(&spec.job_id, &reply, now))?;
+        self.outcomes.keep(&spec.job_id, outcome);
+        Ok(())
+    }
+
+    /// Delivers job updates to a Ledger, then wakes the requests that await the outcomes of these predictions: whatever
+    /// they read next from the Ledger agrees with the outcome.
+    async fn deliver(self: &Rc<Self>, delivery: &Delivery) -> ActorResult<()> {
+        let call =
+            LedgerCall { caller: None, request: LedgerRequest::JobUpdates { updates: delivery.updates.clone() } };
+        let message = client::encode_message(&call, true)?;
+        let namespace = ledgers(&self.env)?;
+        let reply = platform::call_object(&namespace, delivery.user.as_str(), &message, DELIVERY_MAX_MILLIS / 10).await;
+        let is_acknowledged = matches!(reply, Ok(LedgerEnvelope { reply: LedgerReply::Done, .. }));
+        let reported = self.turn(|machine, now| {
+            if is_acknowledged {
+                machine.finish_delivery(&delivery.user, &delivery.updates);
+            } else {
+                machine.retry_delivery(&delivery.user, &delivery.updates, now);
+            }
+        });
+        for update in &delivery.updates {
+            self.wake_waiters(&update.job_id);
+        }
+        reported
+    }
+    /// Wakes the requests that await the outcome of a create, unless it is still in flight to the vendor.
+    fn wake_waiters(&self, job_id: &JobId) {
+        let state = self.with_machine(|machine| machine.job(job_id).map(|job| job.state)).flatten();
+        let outcome = match (self.outcomes.get(job_id), state) {
+            (Some(outcome), _) => outcome,
+            (None, Some(JobState::Submitting)) => return,
+            // The actor that sent the create is gone, and the vendor's response with it.
+            (None, Some(JobState::Unknown)) => CreateOutcome::TimedOut,
+            (None, _) => CreateOutcome::Pending,
+        };
+        self.outcomes.wake(job_id, outcome);
+    }
+}

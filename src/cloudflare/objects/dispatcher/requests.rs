@@ -1,0 +1,83 @@
+//! A request to the Dispatcher: one turn of the machine, or two for an enqueue. Only `Outcome` awaits anything.
+
+use std::rc::Rc;
+
+use super::actor::DispatcherActor;
+use crate::cloudflare::objects::handle::ActorResult;
+use crate::dispatcher::Dispatcher as Machine;
+use crate::messages::{CreateOutcome, Deadline, DispatcherReply, DispatcherRequest, JobSpec, QueueShare};
+use crate::types::ids::{JobId, UserKey};
+use crate::types::time::UnixSeconds;
+
+impl DispatcherActor {
+    /// Answers a message.
+    pub(super) async fn answer(self: &Rc<Self>, request: DispatcherRequest) -> ActorResult<DispatcherReply> {
+        match request {
+            DispatcherRequest::Enqueue { user, specs, share, deadline, issued_at } => {
+                self.enqueue(&user, specs, &share, deadline, issued_at)
+            }
+            DispatcherRequest::Withdraw { job_ids } => {
+                let has_tombstone = self.store()?.has_tombstone(&job_ids)?;
+                self.turn(|machine, now| machine.withdraw(&job_ids, has_tombstone, now))
+            }
+            DispatcherRequest::Cancel { job_id } => self.turn(|machine, now| machine.cancel(&job_id, now)),
+            DispatcherRequest::State { job_id } => self.turn(|machine, now| machine.report_jobs(&[job_id], now)),
+            DispatcherRequest::QueuePositions { job_ids } => {
+                self.turn(|machine, now| DispatcherReply::QueuePositions(machine.queue_positions(&job_ids, now)))
+            }
+            DispatcherRequest::Outcome { job_id } => self.await_outcome(&job_id).await,
+            DispatcherRequest::Webhook { job_id } => self.turn(|machine, now| {
+                machine.receive_webhook(&job_id, now);
+                DispatcherReply::Done
+            }),
+            DispatcherRequest::Permit { job_id } => {
+                self.turn(|machine, now| machine.grant_permit(job_id.as_ref(), now))
+            }
+            // Every turn looks for due work.
+            DispatcherRequest::Tick => self.turn(|_, _| DispatcherReply::Done),
+            DispatcherRequest::Models => self.turn(|machine, _| {
+                machine.request_models();
+                DispatcherReply::Models(machine.models().map(<[_]>::to_vec))
+            }),
+            DispatcherRequest::RevokeAll { issued_by } => self.turn(|machine, _| {
+                machine.revoke_all(issued_by);
+                DispatcherReply::Done
+            }),
+            DispatcherRequest::Revoked => self.turn(|machine, _| DispatcherReply::Revoked(machine.revoked_before())),
+            DispatcherRequest::Anomalies => self.turn(|machine, _| DispatcherReply::Anomalies(machine.anomalies())),
+        }
+    }
+
+    fn enqueue(
+        self: &Rc<Self>,
+        user: &UserKey,
+        specs: Vec<JobSpec>,
+        share: &QueueShare,
+        deadline: Deadline,
+        issued_at: Option<UnixSeconds>,
+    ) -> ActorResult<DispatcherReply> {
+        let job_ids: Vec<JobId> = specs.iter().map(|spec| spec.job_id.clone()).collect();
+        let has_tombstone = self.store()?.has_tombstone(&job_ids)?;
+        let enqueued = self.turn(|machine: &mut Machine, now| {
+            machine.check_revoked(&specs, issued_at)?;
+            machine.enqueue(user, specs, share, deadline, has_tombstone, now)
+        })?;
+        match enqueued {
+            // That turn may have started some of them. A second turn reports their present state.
+            Ok(()) => self.turn(|machine, now| machine.report_jobs(&job_ids, now)),
+            Err(refusal) => Ok(DispatcherReply::Refused(refusal)),
+        }
+    }
+    /// Returns the outcome of a create: at once if it is known and the Ledger has acknowledged its job update, else
+    /// when that has happened.
+    async fn await_outcome(self: &Rc<Self>, job_id: &JobId) -> ActorResult<DispatcherReply> {
+        let (is_submitting, is_undelivered) =
+            self.turn(|machine, _| (machine.is_submitting(job_id), machine.outbox_row(job_id).is_some()))?;
+        let outcome = match self.outcomes.get(job_id) {
+            Some(outcome) if !is_undelivered => outcome,
+            None if !is_submitting && !is_undelivered => CreateOutcome::Pending,
+            _ => self.outcomes.wait(job_id).await.unwrap_or(CreateOutcome::Pending),
+        };
+        Ok(DispatcherReply::Outcome(outcome))
+    }
+}
