@@ -116,20 +116,6 @@ fn wrangler_binds_what_the_edge_uses() {
 }
 
 #[test]
-fn only_the_cloudflare_folder_names_the_platform() {
-    for path in sources("src") {
-        if path.components().any(|part| part.as_os_str() == "cloudflare") {
-            continue;
-        }
-        let text = fs::read_to_string(&path).unwrap();
-        for name in ["worker::", "js_sys", "web_sys", "wasm_bindgen"] {
-            assert!(!text.contains(name), "{} names {name}", path.display());
-        }
-    }
-}
-
-/// proptest finds the seeds of past failures by the path of the source file, and says nothing if there are none.
-#[test]
 fn each_file_of_seeds_belongs_to_a_file_with_properties() {
     let seeds = sources("tests/proptest-regressions");
     assert!(!seeds.is_empty());

@@ -21,6 +21,7 @@ mod drift;
 mod hostile;
 mod openapi;
 mod policy;
+mod structure;
 mod token_hostile;
 mod token_properties;
 mod vectors;
