@@ -11,6 +11,8 @@ use super::runtime::driver;
 #[wasm_bindgen]
 pub fn begin(request: web_sys::Request, env: Env, context: worker::worker_sys::Context) -> JsValue {
     let failed = |_| JsValue::from_str("no response");
+    #[cfg(feature = "test-exports")]
+    super::test_exports::panic_if_at(super::test_exports::Place::Edge);
     driver::drive(Box::pin(async move { pipeline::handle(request, env, Context::new(context)).await.map_err(failed) }))
 }
 

@@ -6,3 +6,5 @@ mod entry;
 pub mod http;
 pub mod objects;
 pub mod runtime;
+#[cfg(feature = "test-exports")]
+pub mod test_exports;

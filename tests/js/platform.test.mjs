@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lastResort } from "../../src/cloudflare/runtime/last_resort.js";
-import { fetchBytes, fetchVendor, readBody } from "../../src/cloudflare/runtime/platform.js";
+import { fetchBytes, readBody } from "../../src/cloudflare/runtime/platform.js";
+import { fetchVendor } from "../../src/cloudflare/runtime/vendor_http.js";
 
 test("a body is not read beyond its limit", async () => {
   let pulled = 0;

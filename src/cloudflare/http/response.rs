@@ -1,4 +1,4 @@
-//! From what was decided to a response: headers from a closed list, and the last check for the key.
+//! Writes responses: headers from a closed list, and a last scan for the vendor key.
 
 use js_sys::Array;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::types::ids::{JobId, RequestId};
 use crate::wire::cors::{self, OriginCheck};
 use crate::wire::rejection::{Code, Rejection};
 
-/// An answer before it is written.
+/// A response before it is written.
 #[derive(Debug)]
 pub struct Response {
     /// HTTP status.
@@ -153,7 +153,8 @@ fn fallback(context: &RequestContext<'_>, rejection: &Rejection) -> Array {
     Array::of3(&JsValue::from(status), &header_lines.into(), &body)
 }
 
-/// A 502 that says of an answer what is ours alone: the prediction that exists (contract 2), and the caller's minute.
+/// Returns the 502 in place of a response. It keeps what no vendor can have written: the id of the prediction that exists
+/// (contract 2), and the caller's requests of this minute.
 fn instead_of(answer: &Response, request_id: &RequestId) -> Response {
     let rejection = Rejection::new(Code::UpstreamError, "vendor_key_in_answer");
     let rejection = Rejection { job_id: answer.created.clone(), ..rejection };

@@ -12,7 +12,8 @@
 use std::cell::Cell;
 
 use crate::cloudflare::objects::handle::ActorResult;
-use crate::cloudflare::runtime::platform::{self, Sql};
+use crate::cloudflare::runtime::platform::{self};
+use crate::cloudflare::runtime::sql::Sql;
 use crate::constants::ALARM_LATE_MILLIS;
 use crate::types::time::UnixMillis;
 
@@ -55,6 +56,8 @@ impl Alarm {
         alert: impl FnOnce(),
     ) -> worker::Result<worker::Response> {
         self.armed.set(None);
+        #[cfg(feature = "test-exports")]
+        crate::cloudflare::test_exports::panic_if_at(crate::cloudflare::test_exports::Place::Alarm);
         if handler.await.is_err() {
             alert();
             if let Some(sql) = sql {

@@ -3,14 +3,27 @@
 use std::cell::Cell;
 
 use serde::Serialize;
-use wasm_bindgen::JsValue;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::prelude::*;
 use worker::Env;
 
+use crate::cloudflare::runtime::driver::wait;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{ACK_TIMEOUT_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, REVOKED_FRESH_MILLIS, REVOKED_RETRY_MILLIS};
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerCall, LedgerEnvelope};
 use crate::types::ids::UserKey;
 use crate::types::time::{UnixMillis, UnixSeconds};
+
+mod js {
+    use js_sys::Promise;
+    use wasm_bindgen::prelude::*;
+
+    #[wasm_bindgen(raw_module = "../../src/cloudflare/runtime/object_channel.js")]
+    extern "C" {
+        #[wasm_bindgen(js_name = callObject)]
+        pub fn call_object(namespace: &JsValue, name: &str, message: &str, timeout: i32) -> Promise;
+    }
+}
 
 /// The name of the one Dispatcher of a deployment.
 pub const DISPATCHER_NAME: &str = "main";
@@ -66,7 +79,7 @@ pub fn forget_revoked() {
 /// Sends a message to a user's Ledger. Fails if it does not acknowledge in time (protocol 1); it may still act.
 pub async fn ask_ledger(env: &Env, user: &UserKey, call: &LedgerCall) -> Result<LedgerEnvelope, PlatformError> {
     let message = encode_message(call, call.request.holds_content())?;
-    platform::call_object(&ledgers(env)?, user.as_str(), &message, ACK_TIMEOUT_MILLIS).await
+    call_object(&ledgers(env)?, user.as_str(), &message, ACK_TIMEOUT_MILLIS).await
 }
 
 /// Returns a message's text. One that holds content, which is what users wrote or got, starts with a space:
@@ -84,10 +97,23 @@ pub async fn ask_dispatcher(
 ) -> Result<DispatcherReply, PlatformError> {
     let message = encode_message(request, matches!(request, DispatcherRequest::Enqueue { .. }))?;
     let namespace = platform::binding(env, "DISPATCHER")?;
-    platform::call_object(&namespace, DISPATCHER_NAME, &message, timeout_millis).await
+    call_object(&namespace, DISPATCHER_NAME, &message, timeout_millis).await
 }
 
 /// Makes the Dispatcher do what is due. Its reply does not matter.
 pub async fn tick_dispatcher(env: &Env) {
     let _ = ask_dispatcher(env, &DispatcherRequest::Tick, ACK_TIMEOUT_MILLIS).await;
+}
+
+/// Sends a message to an object and reads its reply: both JSON. Fails if there is none within `timeout_millis`.
+pub async fn call_object<R: DeserializeOwned>(
+    namespace: &JsValue,
+    name: &str,
+    message: &str,
+    timeout_millis: i64,
+) -> Result<R, PlatformError> {
+    let timeout = i32::try_from(timeout_millis).unwrap_or(i32::MAX);
+    let reply = wait(js::call_object(namespace, name, message, timeout)).await?;
+    let text = reply.as_string().ok_or(PlatformError)?;
+    serde_json::from_str(&text).map_err(|_| PlatformError)
 }

@@ -1,10 +1,14 @@
 //! The handling of a message, the same for both objects.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
 
-use crate::cloudflare::runtime::platform::{self, PlatformError};
+use crate::cloudflare::runtime::platform::PlatformError;
 
 /// The result of work in an object. The error names no cause, which may hold secrets.
 pub type ActorResult<T> = Result<T, PlatformError>;
@@ -25,7 +29,7 @@ where
     W: Future<Output = ActorResult<R>> + 'static,
 {
     let message = serde_json::from_str::<M>(message).map_err(|_| PlatformError);
-    platform::at_once_or_promised(async move {
+    at_once_or_promised(async move {
         let answered = match message {
             Ok(message) => answer(message).await,
             Err(error) => Err(error),
@@ -33,4 +37,20 @@ where
         let reply = answered.or_else(|PlatformError| recover())?;
         serde_json::to_string(&reply).map_err(|_| PlatformError)
     })
+}
+
+/// Runs `work` as far as it goes in this turn: its text where it awaits nothing, which spares a promise on both sides of
+/// the border; else a promise that goes on with it.
+fn at_once_or_promised(work: impl Future<Output = Result<String, PlatformError>> + 'static) -> JsValue {
+    let failed = |PlatformError| JsValue::from_str("failed");
+    let mut work: Pin<Box<dyn Future<Output = Result<String, PlatformError>>>> = Box::pin(work);
+    match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(text)) => JsValue::from_str(&text),
+        Poll::Ready(Err(error)) => js_sys::Promise::reject(&failed(error)).into(),
+        // It is polled again there, with a waker.
+        Poll::Pending => wasm_bindgen_futures::future_to_promise(async move {
+            work.await.map(|text| JsValue::from_str(&text)).map_err(failed)
+        })
+        .into(),
+    }
 }

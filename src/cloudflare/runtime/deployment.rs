@@ -11,16 +11,16 @@ use crate::token::TokenCache;
 use crate::types::secret::VendorKey;
 use crate::vendor::key_scan::KeyScan;
 
-/// What is computed from the settings once.
+/// The settings, and what is computed from them once.
 pub struct Deployment {
     /// The settings.
     pub config: Config,
-    /// The last check on what goes out.
+    /// The scan of responses for the vendor key.
     pub key_scan: KeyScan,
 }
 
 impl Deployment {
-    /// The key with this fingerprint while a secret has it, else the current one (protocol 6).
+    /// Returns the vendor key with this fingerprint while a secret holds it, else the current one (protocol 6).
     pub fn key(&self, fingerprint: Option<&str>) -> &VendorKey {
         let current = &self.config.vendor_key;
         let next = self.config.vendor_key_next.as_ref();
@@ -36,7 +36,7 @@ thread_local! {
     static TOKENS: RefCell<TokenCache> = RefCell::new(TokenCache::default());
 }
 
-/// The deployment, or everything that is wrong with its settings.
+/// Returns the deployment, or every problem of its settings.
 pub fn deployment(env: &Env) -> Result<Rc<Deployment>, Rc<Vec<Problem>>> {
     DEPLOYMENT.with(|cell| cell.get_or_init(|| load(env)).clone())
 }
@@ -49,7 +49,7 @@ fn load(env: &Env) -> Result<Rc<Deployment>, Rc<Vec<Problem>>> {
     Ok(Rc::new(Deployment { config, key_scan }))
 }
 
-/// The cache of verified tokens of this isolate.
+/// Calls `use_cache` with this isolate's cache of verified tokens.
 pub fn with_tokens<R>(use_cache: impl FnOnce(&mut TokenCache) -> R) -> R {
     TOKENS.with_borrow_mut(use_cache)
 }

@@ -1,4 +1,4 @@
-//! One structured line a request, and alerts. A closed set of members: no token, no prompt, no key, no path.
+//! The log: one JSON line for each request, and alerts. The members are a closed list without token, prompt, key and path.
 
 use serde::Serialize;
 
@@ -6,21 +6,21 @@ use crate::cloudflare::runtime::platform;
 use crate::types::ids::RequestId;
 use crate::types::time::UnixMillis;
 
-/// What is known of a request when it has been answered.
+/// A request that has been answered.
 pub struct RequestLine<'a> {
     /// When it arrived.
     pub started: UnixMillis,
-    /// Ours.
+    /// `X-Request-Id` of the response.
     pub request_id: &'a RequestId,
-    /// The client's, if it was plain.
+    /// `X-Request-Id` of the request, if it has the allowed form.
     pub client_request_id: Option<&'a str>,
-    /// The route's name, or `none`.
+    /// The name of the route, or `none`.
     pub route: &'static str,
-    /// HTTP status of the answer.
+    /// HTTP status of the response.
     pub status: u16,
-    /// The code that the client was told and the reason, if it was refused.
+    /// The error code that the client was told and its cause, if the request was refused.
     pub refused: Option<(&'static str, &'static str)>,
-    /// The user's pseudonym, once a token was verified.
+    /// The user's log pseudonym, if a token was verified.
     pub subject: Option<&'a str>,
 }
 
@@ -70,7 +70,7 @@ struct Alert {
     alert: &'static str,
 }
 
-/// Writes something that an operator must see: a fixed word.
+/// Writes an alert: a fixed word that an operator must see (docs/deploy.md lists them).
 pub fn alert(alert: &'static str) {
     let line = Alert { time: platform::now().to_rfc3339(), level: "error", event: "alert", alert };
     worker::console_error!("{}", serde_json::to_string(&line).unwrap_or_default());

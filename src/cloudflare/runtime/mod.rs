@@ -2,5 +2,8 @@
 
 pub mod deployment;
 pub mod driver;
+pub mod event_stream;
 pub mod log;
 pub mod platform;
+pub mod sql;
+pub mod vendor_http;

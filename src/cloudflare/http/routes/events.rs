@@ -12,8 +12,9 @@ use crate::cloudflare::http::ledger_client::{
 use crate::cloudflare::http::outcome::{Reply, RouteResult};
 use crate::cloudflare::http::response::stream_lines;
 use crate::cloudflare::runtime::deployment::Deployment;
+use crate::cloudflare::runtime::event_stream::OpenStream;
 use crate::cloudflare::runtime::log;
-use crate::cloudflare::runtime::platform::{self, OpenStream, PlatformError};
+use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{EVENT_HEARTBEAT_MILLIS, EVENT_STREAM_MAX_MILLIS};
 use crate::ledger::event_wait_millis;
 use crate::messages::{LedgerReply, LedgerRequest, StreamId};

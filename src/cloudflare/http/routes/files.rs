@@ -11,6 +11,7 @@ use crate::cloudflare::http::outcome::{Counted, RouteError, RouteResult};
 use crate::cloudflare::http::query::{list_limit, list_parameters};
 use crate::cloudflare::http::response::Response;
 use crate::cloudflare::runtime::platform;
+use crate::cloudflare::runtime::vendor_http;
 use crate::constants::FILE_MAX_BYTES;
 use crate::messages::{LedgerReply, LedgerRequest};
 use crate::parse::digits::parse_digits;
@@ -33,7 +34,7 @@ pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) 
     ask_permit(context, None).await.map_err(|rejection| counted.reject(rejection))?;
     // 11
     let (base, key) = (context.deployment.config.upstream_url.as_str(), context.deployment.key(None));
-    let reply = platform::upload_to_vendor(context.request, bytes, content_type, &request::upload(base), key).await;
+    let reply = vendor_http::upload_to_vendor(context.request, bytes, content_type, &request::upload(base), key).await;
     let vendor_id = uploaded(&reply).map_err(|rejection| counted.reject(rejection))?;
     // 12
     let file = FileRecord {
@@ -49,7 +50,7 @@ pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) 
         // It may have written it all the same.
         let _ = tell_ledger(context.env, &caller.grant.user, LedgerRequest::DeleteFile { file_id: file.file_id }).await;
         if ask_permit(context, None).await.is_ok() {
-            platform::fetch_vendor(&request::delete_file(base, &file.vendor_id), key).await;
+            vendor_http::fetch_vendor(&request::delete_file(base, &file.vendor_id), key).await;
         }
         return Err(counted.reject(rejection));
     }
@@ -121,7 +122,7 @@ pub async fn delete(context: &RequestContext<'_>, caller: &AuthenticatedCaller, 
     let reject = |rejection| file.reject(rejection);
     ask_permit(context, None).await.map_err(reject)?;
     let request = request::delete_file(context.deployment.config.upstream_url.as_str(), &file.value.vendor_id);
-    let reply = platform::fetch_vendor(&request, context.deployment.key(None)).await;
+    let reply = vendor_http::fetch_vendor(&request, context.deployment.key(None)).await;
     let is_gone = |status: u16| (200..=299).contains(&status) || matches!(status, 404 | 410);
     match &reply {
         VendorReply::Response(response) if is_gone(response.status) => {}

@@ -10,7 +10,8 @@ use crate::cloudflare::http::ledger_client::{
 use crate::cloudflare::http::outcome::{Counted, Reply, RouteResult};
 use crate::cloudflare::http::response::stream_lines;
 use crate::cloudflare::runtime::log;
-use crate::cloudflare::runtime::platform::{self, PlatformError, Relay, RelayEnd};
+use crate::cloudflare::runtime::platform::{self, PlatformError};
+use crate::cloudflare::runtime::vendor_http::{self, Relay, RelayEnd};
 use crate::constants::EVENT_POLL_MILLIS;
 use crate::messages::{LedgerReply, LedgerRequest, Rate, StreamId};
 use crate::token::Grant;
@@ -112,7 +113,7 @@ async fn open_relay(
     let lines = stream_lines(rate, context.request_id, context.origin);
     let forms = context.deployment.key_scan.forms().to_string();
     let key = context.deployment.key(permit.vendor_key_fingerprint.as_deref());
-    platform::relay_stream(&request, key, &forms, &lines).await.map_err(|reply| vendor_refusal(&reply))
+    vendor_http::relay_stream(&request, key, &forms, &lines).await.map_err(|reply| vendor_refusal(&reply))
 }
 
 /// Ends the stream's lease: at once if it is `unopened`, because the vendor was not asked for it.

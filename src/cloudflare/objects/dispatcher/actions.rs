@@ -7,7 +7,7 @@ use super::actor::DispatcherActor;
 use crate::cloudflare::objects::client::{self, ledgers};
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::log;
-use crate::cloudflare::runtime::platform;
+use crate::cloudflare::runtime::vendor_http;
 use crate::constants::DELIVERY_MAX_MILLIS;
 use crate::dispatcher::{Action, Delivery, JobState};
 use crate::messages::{CreateOutcome, JobSpec, LedgerCall, LedgerEnvelope, LedgerReply, LedgerRequest};
@@ -62,7 +62,7 @@ impl DispatcherActor {
     ) -> ActorResult<VendorReply> {
         let deployment = self.deployment()?;
         let request = make(deployment.config.upstream_url.as_str());
-        Ok(platform::fetch_vendor(&request, deployment.key(vendor_key_fingerprint)).await)
+        Ok(vendor_http::fetch_vendor(&request, deployment.key(vendor_key_fingerprint)).await)
     }
 
     /// Sends a create, and keeps its outcome for the edge.
@@ -85,7 +85,7 @@ impl DispatcherActor {
             LedgerCall { caller: None, request: LedgerRequest::JobUpdates { updates: delivery.updates.clone() } };
         let message = client::encode_message(&call, true)?;
         let namespace = ledgers(&self.env)?;
-        let reply = platform::call_object(&namespace, delivery.user.as_str(), &message, DELIVERY_MAX_MILLIS / 10).await;
+        let reply = client::call_object(&namespace, delivery.user.as_str(), &message, DELIVERY_MAX_MILLIS / 10).await;
         let is_acknowledged = matches!(reply, Ok(LedgerEnvelope { reply: LedgerReply::Done, .. }));
         let reported = self.turn(|machine, now| {
             if is_acknowledged {

@@ -55,6 +55,8 @@ impl DurableObject for Dispatcher {
 impl Dispatcher {
     /// Handles a message: JSON in, JSON out. Called by worker.js. A failure fails the sender's call.
     pub fn handle(&self, message: &str) -> JsValue {
+        #[cfg(feature = "test-exports")]
+        crate::cloudflare::test_exports::panic_if_at(crate::cloudflare::test_exports::Place::Dispatcher);
         let actor = Rc::clone(&self.actor);
         let recover = || {
             log::alert("dispatcher_failed");

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::log;
-use crate::cloudflare::runtime::platform::{PlatformError, Sql, Statement};
+use crate::cloudflare::runtime::platform::PlatformError;
+use crate::cloudflare::runtime::sql::{Sql, Statement};
 use crate::constants::QUARANTINE_ATTEMPTS;
 use crate::dispatcher::{Changes, Dispatcher as Machine, DispatcherLimits, StoredState};
 use crate::types::ids::JobId;

@@ -9,7 +9,7 @@ use super::store::LedgerStore;
 use super::writes::Write;
 use crate::cloudflare::objects::alarm::Alarm;
 use crate::cloudflare::objects::handle::ActorResult;
-use crate::cloudflare::runtime::platform::Sql;
+use crate::cloudflare::runtime::sql::Sql;
 use crate::constants::RETENTION_MILLIS;
 use crate::ledger::OpenStreams;
 use crate::limit::minute_window::MinuteWindow;

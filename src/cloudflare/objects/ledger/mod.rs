@@ -63,6 +63,8 @@ impl DurableObject for Ledger {
 impl Ledger {
     /// Handles a message: JSON in, JSON out. Called by worker.js. A failure is a reply too: `Unavailable`.
     pub fn handle(&self, message: &str) -> JsValue {
+        #[cfg(feature = "test-exports")]
+        crate::cloudflare::test_exports::panic_if_at(crate::cloudflare::test_exports::Place::Ledger);
         let actor = Rc::clone(&self.actor);
         let recover = || {
             log::alert("ledger_failed");

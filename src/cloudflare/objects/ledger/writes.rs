@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::cloudflare::objects::handle::ActorResult;
-use crate::cloudflare::runtime::platform::{PlatformError, Statement};
+use crate::cloudflare::runtime::platform::PlatformError;
+use crate::cloudflare::runtime::sql::Statement;
 use crate::ledger::{JtiUsage, next_wake_at};
 use crate::messages::DayUsage;
 use crate::types::file::FileRecord;

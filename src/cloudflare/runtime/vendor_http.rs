@@ -1,0 +1,170 @@
+//! Requests to the vendor, with the key and within limits of time and size. The bindings of vendor_http.js.
+
+use js_sys::{Array, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+use crate::cloudflare::runtime::driver::wait;
+use crate::cloudflare::runtime::platform::PlatformError;
+use crate::constants::{
+    FILE_UPLOAD_MILLIS, STREAM_SILENCE_MILLIS, VENDOR_BODY_MAX_BYTES, VENDOR_FIRST_BYTE_MILLIS, VENDOR_TOTAL_MILLIS,
+};
+use crate::types::secret::VendorKey;
+use crate::vendor::reply::{VendorReply, VendorResponse};
+use crate::vendor::request::{USER_AGENT, VendorRequest};
+
+mod js {
+    use js_sys::Promise;
+    use wasm_bindgen::prelude::*;
+
+    #[wasm_bindgen(raw_module = "../../src/cloudflare/runtime/vendor_http.js")]
+    extern "C" {
+        #[wasm_bindgen(js_name = fetchVendor)]
+        #[allow(clippy::too_many_arguments, reason = "one crossing instead of an object built member by member")]
+        pub fn fetch_vendor(
+            method: &str,
+            url: &str,
+            authorization: &str,
+            user_agent: &str,
+            body: Option<&str>,
+            first_byte: u32,
+            total: u32,
+            max_bytes: u32,
+        ) -> Promise;
+        #[wasm_bindgen(js_name = uploadToVendor)]
+        #[allow(clippy::too_many_arguments, reason = "one crossing instead of an object built member by member")]
+        pub fn upload_to_vendor(
+            request: &web_sys::Request,
+            length: f64,
+            url: &str,
+            authorization: &str,
+            user_agent: &str,
+            content_type: &str,
+            total: u32,
+            max_bytes: u32,
+        ) -> Promise;
+        #[wasm_bindgen(js_name = relayStream)]
+        pub fn relay_stream(
+            url: &str,
+            authorization: &str,
+            user_agent: &str,
+            forms: &str,
+            first_byte: u32,
+            silence: u32,
+            header_lines: &str,
+        ) -> Promise;
+        #[wasm_bindgen(js_name = endedWithin)]
+        pub fn ended_within(done: &JsValue, millis: i32) -> Promise;
+    }
+}
+
+/// Sends a request to the vendor with `key`, and reads the reply within the limits of time and size.
+pub async fn fetch_vendor(request: &VendorRequest, key: &VendorKey) -> VendorReply {
+    let authorization = format!("Bearer {}", key.expose());
+    let limit = u32::try_from(VENDOR_BODY_MAX_BYTES).unwrap_or(u32::MAX);
+    let reply = wait(js::fetch_vendor(
+        request.method,
+        &request.url,
+        &authorization,
+        USER_AGENT,
+        request.body.as_deref(),
+        VENDOR_FIRST_BYTE_MILLIS,
+        VENDOR_TOTAL_MILLIS,
+        limit,
+    ))
+    .await;
+    reply.map_or(VendorReply::Broken, |reply| read_reply(&reply))
+}
+
+/// Passes a client's body of `length` bytes on to the vendor, and reads the reply.
+pub async fn upload_to_vendor(
+    body_of: &web_sys::Request,
+    length: u64,
+    content_type: &str,
+    request: &VendorRequest,
+    key: &VendorKey,
+) -> VendorReply {
+    let authorization = format!("Bearer {}", key.expose());
+    let limit = u32::try_from(VENDOR_BODY_MAX_BYTES).unwrap_or(u32::MAX);
+    // At most 90 million.
+    #[allow(clippy::as_conversions, clippy::cast_precision_loss, reason = "exact below 2^53")]
+    let length = length as f64;
+    let (url, total) = (&request.url, FILE_UPLOAD_MILLIS);
+    let reply =
+        wait(js::upload_to_vendor(body_of, length, url, &authorization, USER_AGENT, content_type, total, limit)).await;
+    reply.map_or(VendorReply::Broken, |reply| read_reply(&reply))
+}
+
+/// A stream of the vendor that is being relayed to a client.
+pub struct Relay {
+    response: JsValue,
+    done: JsValue,
+    stop: js_sys::Function,
+}
+
+/// The state of a relayed stream.
+pub enum RelayEnd {
+    /// It is open.
+    Running,
+    /// It has ended.
+    Ended,
+    /// It was cut off, because it contained the vendor key.
+    Leaked,
+}
+
+impl Relay {
+    /// Returns the response for the client.
+    pub fn response(&self) -> Result<web_sys::Response, PlatformError> {
+        self.response.clone().dyn_into().map_err(|_| PlatformError)
+    }
+
+    /// Waits until it has ended, for `millis` at most.
+    pub async fn ended_within(&self, millis: i32) -> RelayEnd {
+        match wait(js::ended_within(&self.done, millis)).await {
+            Ok(end) if end.is_undefined() => RelayEnd::Running,
+            Ok(end) if end.as_string().as_deref() == Some("leaked") => RelayEnd::Leaked,
+            Ok(_) | Err(_) => RelayEnd::Ended,
+        }
+    }
+
+    /// Stops it.
+    pub fn stop(&self) {
+        let _ = self.stop.call0(&JsValue::NULL);
+    }
+}
+
+/// Opens the vendor's stream. Any status but 200 is a reply without a body.
+pub async fn relay_stream(
+    request: &VendorRequest,
+    key: &VendorKey,
+    forms: &str,
+    header_lines: &str,
+) -> Result<Relay, VendorReply> {
+    let authorization = format!("Bearer {}", key.expose());
+    let (first_byte, silence) = (VENDOR_FIRST_BYTE_MILLIS, STREAM_SILENCE_MILLIS);
+    let relayed =
+        wait(js::relay_stream(&request.url, &authorization, USER_AGENT, forms, first_byte, silence, header_lines))
+            .await;
+    let relayed = relayed.map_err(|_| VendorReply::Broken)?;
+    let Some(parts) = relayed.dyn_ref::<Array>().filter(|parts| parts.length() == 4) else {
+        return Err(read_reply(&relayed));
+    };
+    let stop = parts.get(3).dyn_into().map_err(|_| VendorReply::Broken)?;
+    Ok(Relay { response: parts.get(1), done: parts.get(2), stop })
+}
+
+fn read_reply(reply: &JsValue) -> VendorReply {
+    if reply.as_string().as_deref() == Some("timed_out") {
+        return VendorReply::TimedOut;
+    }
+    let Some(parts) = reply.dyn_ref::<Array>() else { return VendorReply::Broken };
+    #[allow(clippy::as_conversions, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "100 to 599")]
+    let status = parts.get(0).as_f64().unwrap_or_default() as u16;
+    let body = parts.get(4);
+    VendorReply::Response(VendorResponse {
+        status,
+        retry_after: parts.get(1).as_string(),
+        rate_limit_remaining: parts.get(2).as_string(),
+        rate_limit_reset: parts.get(3).as_string(),
+        body: (!body.is_undefined()).then(|| Uint8Array::new(&body).to_vec()),
+    })
+}

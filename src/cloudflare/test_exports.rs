@@ -1,0 +1,77 @@
+//! Exports for the tests on workerd, in a build with the feature `test-exports`. The shipped module lacks all of them.
+
+use std::cell::Cell;
+
+use serde_json::{Value, json};
+use wasm_bindgen::prelude::*;
+
+use crate::token::{Algorithm, KeySet, verify_signature};
+
+thread_local! {
+    /// Where the next panic happens.
+    static PANIC_AT: Cell<Option<Place>> = const { Cell::new(None) };
+}
+
+/// Where a test can make the core panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum Place {
+    /// At the start of a request of the edge.
+    Edge,
+    /// In a Ledger, at a message.
+    Ledger,
+    /// In the Dispatcher, at a message.
+    Dispatcher,
+    /// In an alarm of either object.
+    Alarm,
+}
+
+/// Makes the next call of this place panic.
+#[wasm_bindgen(js_name = panicAt)]
+pub fn panic_at(place: &str) -> bool {
+    let place = place.parse().ok();
+    PANIC_AT.set(place);
+    place.is_some()
+}
+
+/// Panics, if this is the place.
+#[allow(clippy::panic, reason = "what the tests are for")]
+pub fn panic_if_at(place: Place) {
+    if PANIC_AT.get() == Some(place) {
+        PANIC_AT.set(None);
+        panic!("a test asked for it");
+    }
+}
+
+/// Verifies signatures as tokens' are: the key through the parser of configured keys, then the one call that verifies.
+/// Takes `{"jwk":…,"algorithm":"ES256","signatures":[["message","signature"],…]}`, in hexadecimal, and returns `"key_refused"`
+/// or a list of booleans.
+#[wasm_bindgen(js_name = verifySignatures)]
+pub fn verify_signatures(request: &str) -> String {
+    let request: Value = serde_json::from_str(request).unwrap_or_default();
+    match verify_all(&request) {
+        Some(valid) => json!(valid).to_string(),
+        None => json!("key_refused").to_string(),
+    }
+}
+
+fn verify_all(request: &Value) -> Option<Vec<bool>> {
+    let algorithm = Algorithm::parse(request.get("algorithm")?.as_str()?)?;
+    let set = json!({"keys": [request.get("jwk")?]});
+    let keys = if algorithm.is_symmetric() {
+        KeySet::parse_secret(&set.to_string(), &[algorithm]).ok()?
+    } else {
+        KeySet::parse_public(&set, &[algorithm]).ok()?
+    };
+    let key = keys.find(None).ok()?.verifying().clone();
+    let is_valid = |pair: &Value| {
+        let bytes = |index: usize| pair.get(index).and_then(Value::as_str).and_then(parse_hex);
+        bytes(0).zip(bytes(1)).is_some_and(|(message, signature)| verify_signature(&key, &message, &signature).is_ok())
+    };
+    Some(request.get("signatures")?.as_array()?.iter().map(is_valid).collect())
+}
+
+fn parse_hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
+    digits.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
+}
