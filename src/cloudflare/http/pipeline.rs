@@ -1,5 +1,6 @@
 //! The steps of every request, in the order of contract 1. The first that fails answers.
 
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use serde_json::json;
@@ -101,8 +102,8 @@ async fn answer(incoming: &Incoming<'_>, route: Result<Route, NoRoute>) -> Resul
     // 2 to 4
     let origin = check_request_origin(incoming, config);
     let route = match check_route(incoming, route, config, origin) {
-        Ok(route) => route,
-        Err(handled) => return write(incoming, handled, origin, Some(&deployment)),
+        ControlFlow::Continue(route) => route,
+        ControlFlow::Break(handled) => return write(incoming, handled, origin, Some(&deployment)),
     };
     let context = RequestContext {
         env: incoming.env,
@@ -173,14 +174,14 @@ fn check_request_origin<'a>(incoming: &Incoming<'a>, config: &Config) -> OriginC
     }
 }
 
-/// Steps 2 to 4. An error is the whole response.
+/// Steps 2 to 4. `Break` is the response of the step that ends the request.
 fn check_route(
     incoming: &Incoming<'_>,
     route: Result<Route, NoRoute>,
     config: &Config,
     origin: OriginCheck<'_>,
-) -> Result<Route, Handled> {
-    let refuse = |rejection: Rejection| Err(Handled::refused(rejection.into(), incoming.request_id));
+) -> ControlFlow<Handled, Route> {
+    let refuse = |rejection: Rejection| ControlFlow::Break(Handled::refused(rejection.into(), incoming.request_id));
     let is_off = match Feature::of_path(incoming.url.path) {
         Some(Feature::Demo) => !config.demo,
         Some(Feature::OwnTokens) => config.signing_keys.is_none(),
@@ -197,9 +198,10 @@ fn check_route(
         (_, OriginCheck::Refused) => refuse(Rejection::new(Code::OriginNotAllowed, "origin")),
         // 4
         (Err(NoRoute::Options(allow)), _) => {
-            Err(Handled::complete(Response { allow: Some(allow), is_preflight: true, ..Response::empty(204) }))
+            let preflight = Response { allow: Some(allow), is_preflight: true, ..Response::empty(204) };
+            ControlFlow::Break(Handled::complete(preflight))
         }
-        (Ok(route), _) => Ok(route),
+        (Ok(route), _) => ControlFlow::Continue(route),
     }
 }
 
