@@ -1,9 +1,8 @@
 # The two commands are `make dev` and `make test`; each sets up what it needs.
 #
 # A fresh machine has rustup, Node >= 20 and make. Everything else comes from here, at pinned versions: the toolchain
-# and its wasm target from rust-toolchain.toml, worker-build, wasm-bindgen and cargo-deny from cargo, the rest from npm.
+# and its wasm target from rust-toolchain.toml, wasm-bindgen and cargo-deny from cargo, the rest from npm.
 
-WORKER_BUILD_VERSION := 0.8.7
 # Must equal the wasm-bindgen crate in Cargo.lock.
 WASM_BINDGEN_VERSION := 0.2.130
 CARGO_DENY_VERSION := 0.20.2
@@ -29,42 +28,51 @@ export SIMULATOR_BIN := $(CURDIR)/target/debug/valetkey-simulator
 
 RUST_SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock rust-toolchain.toml
 CLIENT_SOURCES := $(shell find clients/web/src -type f) $(wildcard clients/web/*.json clients/web/*.mjs)
+TEST_ENTRY := $(wildcard tests/shipped/*.js)
 SITE_SOURCES := docs/openapi.json $(shell find site clients/web/src -type f 2>/dev/null)
 
-.PHONY: dev test build site token deploy-check lint fmt fuzz mutants bench timing capacity test-rust test-js test-openapi test-clients test-kotlin test-swift test-browser test-migration test-examples chromium go clean help
+.PHONY: dev test quick build site token deploy-check lint fmt fuzz mutants bench timing capacity advisories go chromium clean help
+.PHONY: fmt-check clippy deny test-rust test-workspace test-model test-fuzz test-differential test-core test-api-quick
+.PHONY: test-js test-openapi test-clients test-kotlin test-swift test-browser test-migration test-examples
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make dev           everything, running here, with a demo page"
-	@echo "make test          every test"
+	@echo "make test          every test, about half an hour"
+	@echo "make quick         what a commit needs: formatting, clippy, core tests, the API tests that matter most"
 	@echo "make token SUB=al  a token for the running make dev"
 	@echo "make build         the release Worker in build/"
 	@echo "make client        the TypeScript client in clients/web/dist/"
 	@echo "make deploy-check  a dry run of the deployment, and its size"
 	@echo "make deploy        wrangler deploy; make secret NAME=X for its secrets"
 	@echo "make lint          formatting, clippy, licenses and sources of dependencies"
+	@echo "make advisories    known vulnerabilities of dependencies, where RustSec's database can be fetched"
 	@echo "make fuzz          every parser of hostile input, for minutes; FUZZ_SECONDS, FUZZ_TARGETS"
 	@echo "make mutants       which mistakes in limits, policy and tokens no test would notice; ONLY=src/limit for a part"
 	@echo "make bench         requests a second, beside its peers"
 	@echo "make timing        what the time of a 401 tells"
 	@echo "make capacity      simulated days of one key"
 
+# Prints the time and the name of a step, as scripts/build.sh does.
+step = @printf '%s  %s\n' "$$(date +%T)" "$(1)" >&2
+
 # --- set-up -------------------------------------------------------------------------------------------------------
 
 node_modules/.package-lock.json: package.json package-lock.json
-	npm ci --no-audit --no-fund
+	$(call step,npm: the packages of package-lock.json)
+	@# Without warnings: they are about the machine's Node, which does not run these packages.
+	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# cargo builds with the lock file that a tool was published with; where a registry lacks one of its versions, without.
-# Unoptimized: they run for seconds, and would be built for minutes.
+# $(1) is the package, $(2) its version. `--locked` builds a tool from the versions that its authors published it with.
+# Unoptimized: the tools run for seconds, and an optimized build takes minutes. The stamps of other versions go, since
+# bin/ holds one version of a tool.
 define cargo_tool
-	export CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256; \
-	cargo install $(1) --version $(2) --locked --root $(TOOLS) || cargo install $(1) --version $(2) --root $(TOOLS)
-	@touch $@
+	$(call step,cargo: $(1) $(2))
+	@CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
+		cargo install $(1) --version $(2) --locked --root $(TOOLS)
+	@rm -f $(@:-$(2)=)-* && touch $@
 endef
-
-$(TOOLS)/worker-build-$(WORKER_BUILD_VERSION):
-	$(call cargo_tool,worker-build,$(WORKER_BUILD_VERSION))
 
 $(TOOLS)/wasm-bindgen-$(WASM_BINDGEN_VERSION):
 	$(call cargo_tool,wasm-bindgen-cli,$(WASM_BINDGEN_VERSION))
@@ -86,22 +94,27 @@ wasm-target:
 lint-components:
 	rustup component add clippy rustfmt
 
-BUILD_TOOLS := node_modules/.package-lock.json $(TOOLS)/worker-build-$(WORKER_BUILD_VERSION) $(TOOLS)/wasm-bindgen-$(WASM_BINDGEN_VERSION)
+BUILD_TOOLS := node_modules/.package-lock.json $(TOOLS)/wasm-bindgen-$(WASM_BINDGEN_VERSION)
 
 # --- building -----------------------------------------------------------------------------------------------------
 
 build: build/index.js site
 
-build/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/finish-build.mjs scripts/last-resort.mjs | wasm-target
-	@# Optimized once, by finish-build, when all that is to be left out is out.
-	$(TOOLS)/bin/worker-build --release --no-opt
-	$(NODE) scripts/finish-build.mjs
+build/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/build.sh | wasm-target
+	@scripts/build.sh
+	@touch $@
+
+# A second Worker for tests, with what the shipped one lacks: panics on request, and vectors that no request can carry.
+# After the first: both builds leave their module in the same place of target/.
+build/test/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/build.sh $(TEST_ENTRY) | wasm-target build/index.js
+	@scripts/build.sh test-exports tests/shipped/entry.js build/test
 	@touch $@
 
 site: dist/site/.built
 
 dist/site/.built: node_modules/.package-lock.json $(SITE_SOURCES)
-	$(NODE) site/build.mjs
+	$(call step,site: the demo page)
+	@$(NODE) site/build.mjs
 	@touch $@
 
 # The TypeScript client, and its size.
@@ -117,11 +130,18 @@ client-types: node_modules/.package-lock.json
 
 .PHONY: simulator
 simulator:
-	cargo build --package valetkey-simulator
+	$(call step,cargo: the simulator)
+	@# `nice`: beside the Worker's build, which takes longer, it uses the time that the other leaves.
+	@nice cargo build --package valetkey-simulator
 
 # --- running ------------------------------------------------------------------------------------------------------
 
-dev: build simulator
+# Two targets at a time: npm waits for the network, and the Worker's linker uses one core. Shows steps and errors, and not
+# each crate. rustc comes first: where the toolchain is missing, rustup installs it, and two at once would collide.
+dev:
+	$(call step,rustup: the toolchain of rust-toolchain.toml)
+	@rustc --version
+	@CARGO_TERM_QUIET=true $(MAKE) --no-print-directory -j2 build simulator
 	@PORT=$(PORT) SIM_PORT=$(SIM_PORT) CONTROL_PORT=$(CONTROL_PORT) $(NODE) scripts/dev.mjs
 
 token: node_modules/.package-lock.json
@@ -153,7 +173,18 @@ capacity:
 
 # --- checking -----------------------------------------------------------------------------------------------------
 
-test: build simulator client test-rust test-js test-openapi test-clients test-kotlin test-swift test-browser test-migration test-examples deploy-check
+# The stages of `make test`, in this order. CI=true makes a skipped test an error.
+STAGES := build simulator client test-workspace test-model test-fuzz test-differential test-js test-openapi test-clients \
+	test-kotlin test-swift test-browser test-migration test-examples deploy-check
+
+# The stages of `make quick`: the fast ones first.
+QUICK_STAGES := fmt-check clippy test-core build test-api-quick
+
+test:
+	@MAKE="$(MAKE)" node scripts/stages.mjs test $(STAGES)
+
+quick:
+	@MAKE="$(MAKE)" node scripts/stages.mjs quick $(QUICK_STAGES)
 
 # The model of Dispatcher and Ledgers tries 100,000 interleavings, optimized; the workspace's run a few.
 MODEL_CASES ?= 100000
@@ -182,12 +213,30 @@ go:
 # Tests on workerd wait more than they compute: three for each core.
 export RUST_TEST_THREADS ?= 6
 
-test-rust: build simulator $(TOOLS)/python/.ready $(if $(CI),go)
+test-rust: test-workspace test-model test-fuzz test-differential
+
+test-workspace: build build/test/index.js simulator $(TOOLS)/python/.ready $(if $(CI),go)
 	cargo test --workspace
-	@# A failing case says more than a backtrace, and is not to be crowded out by one.
+
+# A failing case says more than a backtrace, and is not to be crowded out by one.
+test-model:
 	RUST_BACKTRACE=0 MODEL_CASES=$(MODEL_CASES) cargo test --profile model --test model
+
+test-fuzz:
 	FUZZ_CASES=$(FUZZ_CASES) cargo test --profile model --package valetkey-fuzz --bins
+
+test-differential: node_modules/.package-lock.json $(TOOLS)/python/.ready
 	DIFFERENTIAL_TOKENS=$(DIFFERENTIAL_TOKENS) cargo test --profile model --test differential -- --nocapture
+
+# The unit tests, and the model with few cases.
+test-core:
+	cargo test --lib --test core --test model
+
+# Modules of tests/api: who may do what, what is counted and paid, and what must stay secret.
+QUICK_API := proofs creates idempotency limits lifecycle secrecy revocation tokens queue
+
+test-api-quick: build simulator
+	cargo test --test api -- $(QUICK_API:=::)
 
 test-js: client
 	$(NODE) --test "tests/js/*.test.mjs" "clients/web/tests/*.test.mjs"
@@ -245,11 +294,24 @@ mutants: $(TOOLS)/cargo-mutants-$(CARGO_MUTANTS_VERSION)
 		$(TOOLS)/bin/cargo-mutants mutants --output target $(if $(ONLY),--re '$(ONLY)') \
 		|| case $$? in 2|3) ;; *) exit 1 ;; esac
 
-lint: node_modules/.package-lock.json $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION) wasm-target lint-components
+lint: fmt-check clippy deny
+
+fmt-check: lint-components
 	cargo fmt --all --check
+
+clippy: wasm-target lint-components
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package valetkey --lib --target wasm32-unknown-unknown -- -D warnings
-	$(TOOLS)/bin/cargo-deny check bans licenses sources
+
+deny: $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
+	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
+
+# Not part of CI: its result changes without a change here, and the database is on a code host that CI may not reach.
+# deny.toml has the exceptions and their reasons.
+advisories: $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
+	@if $(TOOLS)/bin/cargo-deny --locked fetch db; then \
+		$(TOOLS)/bin/cargo-deny --locked check advisories; \
+	else echo "skipped: make advisories: RustSec's database could not be fetched. Nothing was checked."; fi
 
 fmt: lint-components
 	cargo fmt --all

@@ -29,6 +29,11 @@ function secrets() {
   return JSON.parse(readFileSync(path, "utf8"));
 }
 
+/** Prints the time and the name of a step, as the Makefile does. */
+function step(name) {
+  console.log(`${new Date().toTimeString().slice(0, 8)}  start: ${name}`);
+}
+
 /** Starts a child and resolves once it prints `ready`. It leads a process group, so that `stop` ends its children. */
 function start(command, args, env, ready) {
   return new Promise((started, failed) => {
@@ -73,12 +78,14 @@ writeFileSync(join(dev, "wrangler.json"), JSON.stringify(wranglerConfig(root, jo
 const vars = developmentVars({ vendorKey, sessionSecret, simulator });
 writeFileSync(join(dev, ".dev.vars"), vars, { mode: 0o600 });
 
+step("the simulator");
 await start(
   process.env.SIMULATOR_BIN ?? join(root, "target/debug/valetkey-simulator"),
   ["--port", simulatorPort, "--control-port", controlPort, "--key", vendorKey],
   { SESSION_ISSUER: "http://127.0.0.1/demo", SESSION_AUDIENCE: "demo", SESSION_SECRET: sessionSecret },
   "simulator ready",
 );
+step("the Worker on workerd");
 await start(
   process.execPath,
   [join(root, "node_modules/wrangler/bin/wrangler.js"), "dev", "--config", join(dev, "wrangler.json"), "--port", port,

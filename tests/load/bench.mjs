@@ -121,7 +121,7 @@ async function startAll(upstream) {
     hono: await start("hono-relay", { files: { "hono.js": bundle("hono.js") }, bindings }),
     objects: await start("objects", { files: { "two-objects.js": bundle("two-objects.js") }, bindings, objects: ["Ledger", "Dispatcher"] }),
     ours: await start("ours", {
-      files: { "index.js": join(root, "build/index.js"), "index_bg.wasm": join(root, "build/index_bg.wasm") },
+      files: { "index.js": join(root, "build/index.js"), "core.wasm": join(root, "build/core.wasm") },
       bindings: settings,
       objects: ["Ledger", "Dispatcher"],
       flags: process.argv.includes("--profile") ? ["--inspector-addr=127.0.0.1:9333"] : [],

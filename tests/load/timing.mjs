@@ -143,7 +143,7 @@ const directory = mkdtempSync(join(tmpdir(), "valetkey-timing-"));
 let worker;
 try {
   worker = await startWorker(root, directory, {
-    files: { "index.js": join(root, "build/index.js"), "index_bg.wasm": join(root, "build/index_bg.wasm") },
+    files: { "index.js": join(root, "build/index.js"), "core.wasm": join(root, "build/core.wasm") },
     bindings: settings,
     objects: ["Ledger", "Dispatcher"],
   });
