@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
-use valetkey::ids::UserKey;
+use valetkey::types::ids::UserKey;
 
 use crate::harness::{ISSUER, MODEL, Options, Stack, now, policy, root, token, token_with, user};
 use crate::http::Request;
@@ -14,7 +14,7 @@ fn revoke(stack: &Stack, name: &str, revocation: &Value) {
     assert_eq!(answer, json!({"reply": "done"}));
 }
 
-fn troubles(stack: &Stack) -> Value {
+fn anomalies(stack: &Stack) -> Value {
     stack.send_to_object("DISPATCHER", "main", &json!("troubles"))["troubles"].clone()
 }
 
@@ -77,9 +77,9 @@ fn an_unknown_outcome_is_listed_until_its_slot_is_free() {
     let created = stack.create(&token(&user("unlucky")));
     assert_eq!(created.error(), (504, "api_error".into(), "upstream_timeout".into()));
     let job_id = created.json()["error"]["details"]["job_id"].clone();
-    assert_eq!(troubles(&stack)["unknown_outcomes"][0][0], job_id);
+    assert_eq!(anomalies(&stack)["unknown_outcomes"][0][0], job_id);
     crate::steps::wait_until("the slot to be back", || {
-        (troubles(&stack)["unknown_outcomes"] == json!([])).then_some(())
+        (anomalies(&stack)["unknown_outcomes"] == json!([])).then_some(())
     });
 }
 
@@ -110,7 +110,7 @@ fn an_unreadable_row_holds_its_slot_and_is_set_aside_on_the_sixth_load() {
     damage(&stack, "UPDATE jobs SET doc = '{\"state\":\"of another version\"}'");
     for load in 1..=6 {
         stack.start_workerd_again();
-        assert_eq!(troubles(&stack)["unreadable"], json!(if load < 6 { 1 } else { 0 }), "load {load}");
+        assert_eq!(anomalies(&stack)["unreadable"], json!(if load < 6 { 1 } else { 0 }), "load {load}");
         if load == 1 {
             stack.assert_logged("row_unreadable");
             assert_eq!(stack.create(&token(&user("next"))).status, 202, "its slot may be taken at the vendor");

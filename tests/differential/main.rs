@@ -29,8 +29,8 @@ use std::process::{Command, Stdio};
 use hostile::keys::Keys;
 use hostile::{AUDIENCE, HS_ISSUER, PUBLIC_ISSUER, SECRET_NAME, issuers};
 use serde_json::{Value, json};
-use valetkey::time::UnixSeconds;
 use valetkey::token::{Issuer, Possession, Purpose, parse_issuers, verify};
+use valetkey::types::time::UnixSeconds;
 
 const NOW: i64 = 1_768_473_000;
 const ACCEPTED: &str = "accepted";
