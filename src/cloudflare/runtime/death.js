@@ -1,15 +1,15 @@
-// Who must hear that the core's instance has ended. A module of its own, since both sides of the core use it: worker.js
-// and instance.js, which call it, and platform.js, which it calls.
+// Callbacks for the end of the core's wasm instance. They are registered on both sides of the core: by instance.js,
+// which calls the core, and by platform.js, which the core calls. So this module imports neither.
 
 const waiting = new Set();
 
-/** Calls `callback` once when the instance ends; returns a function that takes this back. */
+/** Calls `callback` once when the instance ends. Returns a function that unregisters it. */
 export function afterDeath(callback) {
   waiting.add(callback);
   return () => waiting.delete(callback);
 }
 
-/** Calls and drops every callback. */
+/** Calls and unregisters every callback. */
 export function announceDeath() {
   const callbacks = [...waiting];
   waiting.clear();
