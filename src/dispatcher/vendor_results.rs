@@ -19,7 +19,7 @@ use crate::vendor::reply::{Progress, VendorPrediction, VendorReply};
 use crate::vendor::verdict::{self, CreateVerdict, PollVerdict, UnknownCause};
 
 impl Dispatcher {
-    /// Applies the vendor's reply to a create. Each arm is a row of the table in protocol 1.
+    /// Applies the vendor's reply to a create. Each match arm is a row of the table in protocol 1 (docs/protocol.md).
     pub fn finish_submit(&mut self, job_id: &JobId, reply: &VendorReply, now: UnixMillis) -> CreateOutcome {
         let now = self.advance(now);
         self.changes.is_state_changed = true;
@@ -109,8 +109,8 @@ impl Dispatcher {
         }
     }
 
-    /// Puts a job that the vendor did not take back at the front of the queue, or ends it if its client has canceled
-    /// it.
+    /// Puts a job whose create the vendor did not accept back at the front of the queue. If its client has canceled it,
+    /// ends it instead.
     fn return_to_queue(&mut self, job_id: &JobId, now: UnixMillis) -> CreateOutcome {
         if self.jobs.get(job_id).is_some_and(|job| job.cancel_requested) {
             self.end_job(job_id, JobEnd::canceled_unsent(), now);
@@ -162,7 +162,7 @@ impl Dispatcher {
             // The prediction may have ended. The next poll decides.
             PollVerdict::NotFound => (true, POLL_FIRST_MILLIS),
             PollVerdict::Throttled { wait_millis } => (false, wait_millis),
-            // The vendor documents no body: any 2xx took the cancel. The next poll decides.
+            // The vendor documents no body: any 2xx means that it accepted the cancel. The next poll decides.
             PollVerdict::VendorFailed => (is_final_cancel_reply(reply), THROTTLE_DEFAULT_MILLIS),
         };
         if let Some(job) = self.jobs.get_mut(job_id) {
@@ -252,7 +252,7 @@ impl Dispatcher {
     }
 }
 
-/// Returns whether the vendor took a cancel or refused it for good. Then it is not sent again.
+/// Returns whether the vendor accepted a cancel, or refused it for good. Then it is not sent again.
 const fn is_final_cancel_reply(reply: &VendorReply) -> bool {
     match reply {
         VendorReply::Response(response) => matches!(response.status, 200..=299 | 400..=499),

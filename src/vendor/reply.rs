@@ -71,7 +71,8 @@ impl Progress {
     }
 }
 
-/// Reads a prediction of either shape. Returns `None` if the body is not one JSON object with an id or a status.
+/// Reads a prediction in either of the vendor's two shapes (vendor-api 3). Returns `None` if the body is not one JSON
+/// object with an id or a status.
 #[must_use]
 pub fn read_prediction(body: &[u8]) -> Option<VendorPrediction> {
     let object = parse_strict_object(body, VENDOR_BODY_MAX_DEPTH).ok()?;
