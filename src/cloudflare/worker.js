@@ -32,21 +32,25 @@ export function createWorker(core, module) {
    * fallback, request]. In the last case this awaits the promise and resumes the request with its result. If the
    * instance ends first, the client gets the last fallback.
    */
-  async function drive(step, context) {
+  function drive(step, context) {
     const { generation } = instance;
     let fallback;
-    try {
+    const run = async () => {
       while (Array.isArray(step)) {
         const [promise, newFallback, request] = step;
         fallback = newFallback ?? fallback;
-        const [isOk, value] = await instance.guard(promise.then((value) => [true, value], (error) => [false, error]));
+        let [isFulfilled, value] = [true, undefined];
+        try {
+          value = await promise;
+        } catch (error) {
+          [isFulfilled, value] = [false, error];
+        }
         instance.assertGeneration(generation);
-        step = instance.call(() => request.resume(isOk, value));
+        step = instance.call(() => request.resume(isFulfilled, value));
       }
-      return step instanceof Response ? step : await instance.guard(step);
-    } catch {
-      return answerLost(fallback, context);
-    }
+      return step;
+    };
+    return instance.guard(run()).catch(() => answerLost(fallback, context));
   }
 
   /**

@@ -69,7 +69,11 @@ export function createInstance(core, module) {
       if (!isAlive) return Promise.reject(new InstanceEnded());
       return new Promise((resolve, reject) => {
         const forget = afterDeath(() => reject(new InstanceEnded()));
-        Promise.resolve(promise).then(resolve, reject).finally(forget);
+        const settle = (end) => (value) => {
+          forget();
+          end(value);
+        };
+        promise.then(settle(resolve), settle(reject));
       });
     },
   };
