@@ -106,7 +106,10 @@ pub fn drive(mut work: Work) -> JsValue {
 /// `[status, header lines, body]`, and optionally `[…, namespace, name, message]`, a message to an object that undoes
 /// what the request may have done. A later call replaces the fallback. It is rendered only if the request waits.
 pub fn if_lost(render: impl FnOnce() -> Array + 'static) {
-    FALLBACK.set(Some(Box::new(render)));
+    // Outside of a drive the next one would take it, for another request.
+    if MAILBOX.with_borrow(|mailbox| matches!(mailbox, Mailbox::Open)) {
+        FALLBACK.set(Some(Box::new(render)));
+    }
 }
 
 /// Awaits a promise: through worker.js in a driven request, else through wasm-bindgen's executor.
