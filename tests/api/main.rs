@@ -19,6 +19,8 @@
 
 #[path = "../hostile/mod.rs"]
 mod hostile;
+#[path = "../vectors/mod.rs"]
+mod vectors;
 
 mod accounts;
 mod attestation;
@@ -51,6 +53,7 @@ mod restarts;
 mod revocation;
 mod secrecy;
 mod shares;
+mod signature_vectors;
 mod sse;
 mod steps;
 mod storm;
