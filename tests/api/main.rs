@@ -35,6 +35,7 @@ mod files;
 mod harness;
 mod hooks;
 mod hostile_http;
+mod hostile_keys;
 mod hostile_tokens;
 mod http;
 mod idempotency;
