@@ -68,6 +68,14 @@ export function createWorker(core, module) {
   }
 
   /**
+   * Returns `ctx` as the core gets it. What a request leaves running ends with the instance: workerd logs a promise that
+   * nothing settles any more as a hang.
+   */
+  function contextOf(context) {
+    return { waitUntil: (promise) => context.waitUntil(instance.guard(promise).catch(() => {})) };
+  }
+
+  /**
    * A Durable Object. Its state is in storage, so each new instance of the core builds its part of the object again.
    */
   class DurableShell {
@@ -123,7 +131,7 @@ export function createWorker(core, module) {
       fetch(request, env, context) {
         try {
           instance.renew();
-          const step = instance.call(() => core.begin(request, env, context));
+          const step = instance.call(() => core.begin(request, env, contextOf(context)));
           return step instanceof Response ? step : drive(step, context);
         } catch {
           return lastResort();

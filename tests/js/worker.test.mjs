@@ -124,6 +124,21 @@ test("a fallback with a message sends it to the object, after the response", asy
   assert.deepEqual(sent, [["alice", `https://object/?${encodeURIComponent('{"withdraw":1}')}`]]);
 });
 
+test("what a request leaves running ends with its instance", async () => {
+  const waited = [];
+  const { core, abort } = fakeCore({
+    begin: (_request, _env, context) => {
+      context.waitUntil(Promise.resolve("done"));
+      context.waitUntil(pending());
+      return new Response("fine");
+    },
+  });
+  await createWorker(core).handlers.fetch(request(), {}, { waitUntil: (promise) => waited.push(promise) });
+  assert.equal(await waited[0], "done");
+  abort();
+  assert.equal(await waited[1], undefined);
+});
+
 test("a request of an instance that has ended is never resumed, whenever its promise settles", async () => {
   let settle;
   let begun = 0;
