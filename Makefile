@@ -32,7 +32,7 @@ TEST_ENTRY := $(wildcard tests/shipped/*.js)
 SITE_SOURCES := docs/openapi.json $(shell find site clients/web/src -type f 2>/dev/null)
 
 .PHONY: dev test quick build site token deploy-check lint fmt fuzz mutants bench timing capacity advisories go chromium clean help
-.PHONY: fmt-check clippy deny test-rust test-workspace test-model test-fuzz test-differential test-core test-api-quick
+.PHONY: fmt-check clippy deny test-rust test-workspace test-model test-fuzz test-differential test-shipped test-core test-api-quick quick-builds
 .PHONY: test-js test-openapi test-clients test-kotlin test-swift test-browser test-migration test-examples
 .DEFAULT_GOAL := help
 
@@ -177,8 +177,7 @@ capacity:
 STAGES := build simulator client test-workspace test-model test-fuzz test-differential test-js test-openapi test-clients \
 	test-kotlin test-swift test-browser test-migration test-examples deploy-check
 
-# The stages of `make quick`: the fast ones first.
-QUICK_STAGES := fmt-check clippy test-core build test-api-quick
+QUICK_STAGES := fmt-check quick-builds test-api-quick
 
 test:
 	@MAKE="$(MAKE)" node scripts/stages.mjs test $(STAGES)
@@ -228,15 +227,25 @@ test-fuzz:
 test-differential: node_modules/.package-lock.json $(TOOLS)/python/.ready
 	DIFFERENTIAL_TOKENS=$(DIFFERENTIAL_TOKENS) cargo test --profile model --test differential -- --nocapture
 
+# The part of test-workspace that shows hostile tokens, keys, vectors and panics to the shipped bytes on workerd.
+test-shipped: build build/test/index.js simulator
+	cargo test --test api -- shipped
+
 # The unit tests, and the model with few cases.
 test-core:
 	cargo test --lib --test core --test model
 
-# Modules of tests/api: who may do what, what is counted and paid, and what must stay secret.
-QUICK_API := proofs creates idempotency limits lifecycle secrecy revocation tokens queue
+# Modules of tests/api: who may do what, what is counted and paid, what must stay secret. Without the tests that wait for a
+# minute of a limit, or for an isolate to ask again.
+QUICK_API := proofs creates idempotency limits lifecycle secrecy revocation tokens hostile_tokens hostile_http errors cors
+QUICK_API_SKIP := no_minute_holds_more an_occasional_client another_isolate_learns
 
 test-api-quick: build simulator
-	cargo test --test api -- $(QUICK_API:=::)
+	cargo test --test api -- $(QUICK_API:=::) $(QUICK_API_SKIP:%=--skip %)
+
+# Side by side, since most of the build is a linker on one core.
+quick-builds:
+	@$(MAKE) --no-print-directory -j2 build clippy test-core
 
 test-js: client
 	$(NODE) --test "tests/js/*.test.mjs" "clients/web/tests/*.test.mjs"
