@@ -39,6 +39,9 @@ pub struct Options {
     pub unbound: Option<&'static str>,
     /// Runs the second build, which has the cargo feature `test-exports` (tests/shipped/entry.js).
     pub test_exports: bool,
+    /// Stores in memory where the machine can (Linux): workerd waits for each write to the disk, which other programs may
+    /// keep busy.
+    pub stores_in_memory: bool,
     /// The test makes the Worker's wasm instance end. Without this a trap fails the test.
     pub may_trap: bool,
 }
@@ -158,7 +161,7 @@ fn end_run(log: &Arc<Mutex<String>>) {
 
 impl Stack {
     pub fn start(options: &Options) -> Self {
-        let directory = temporary_directory();
+        let directory = temporary_directory(options.stores_in_memory);
         fs::create_dir_all(directory.join("storage")).unwrap();
         let program = std::env::var("SIMULATOR_BIN")
             .map_or_else(|_| root().join("target/debug/valetkey-simulator"), PathBuf::from);
@@ -386,10 +389,11 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn temporary_directory() -> PathBuf {
+fn temporary_directory(is_in_memory: bool) -> PathBuf {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("valetkey-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    std::env::temp_dir().join(name)
+    let memory = Path::new("/dev/shm");
+    if is_in_memory && memory.is_dir() { memory.join(name) } else { std::env::temp_dir().join(name) }
 }
 
 /// Spawns from a thread that lives as long as the process: Linux sends the death signal when the spawning thread ends.

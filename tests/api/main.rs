@@ -47,6 +47,7 @@ mod logs;
 mod minting;
 mod objects;
 mod openapi;
+mod panics;
 mod proofs;
 mod providers;
 mod queue;
