@@ -13,6 +13,7 @@
     missing_docs,
     reason = "a test may fail loudly"
 )]
+#![allow(clippy::too_many_lines, reason = "a table of cases is one list")]
 
 mod config;
 mod dispatcher;
