@@ -382,9 +382,9 @@ fn each_hostile_signing_key_is_named_at_readyz() {
         stack_with(settings)
     };
     let problems = problems_of(&with_keys(json!({"keys": keys}).to_string()));
-    for number in 0..keys.len() {
+    for (number, key) in keys.iter().enumerate() {
         let place = format!("TOKEN_SIGNING_KEYS keys[{number}] ");
-        assert!(problems.iter().any(|text| text.starts_with(&place)), "{}: {problems:#?}", keys[number]);
+        assert!(problems.iter().any(|text| text.starts_with(&place)), "{key}: {problems:#?}");
     }
     // Sets that are none, and two keys of one name: each needs a stack of its own.
     let twice = [jwk(&|_| ()), jwk(&|_| ())];
