@@ -35,6 +35,8 @@ pub struct Options {
     pub simulator: Vec<&'static str>,
     /// A binding to leave out, as if its service could not be reached.
     pub unbound: Option<&'static str>,
+    /// Whether to run the build with the feature `test-exports` and the routes of tests/shipped/entry.js.
+    pub test_exports: bool,
 }
 
 /// Both processes. Dropping the stack ends them and their children.
@@ -123,7 +125,9 @@ impl Stack {
         let (vendor, control) = (addresses[0].to_owned(), addresses[1].to_owned());
         let settings = settings(&vendor, options);
         for file in ["index.js", "core.wasm"] {
-            fs::copy(root().join("build").join(file), directory.join(file)).expect("no build/: run `make build` first");
+            let build = root().join(if options.test_exports { "build/test" } else { "build" });
+            fs::copy(build.join(file), directory.join(file))
+                .expect("no build/: run `make build build/test/index.js` first");
         }
         fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory, options.unbound)).unwrap();
         fs::write(directory.join("backdoor.js"), BACKDOOR).unwrap();

@@ -23,6 +23,7 @@ mod hostile;
 mod accounts;
 mod attestation;
 mod batch;
+mod bodies;
 mod configuration;
 mod cors;
 mod creates;

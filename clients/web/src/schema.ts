@@ -209,12 +209,12 @@ export interface InputRule {
    */
   max?: number;
   /**
-   * The most characters.
+   * The most characters; 4,000 for what a client sends where this is absent.
    */
   max_length?: number;
   items?: InputRule;
   /**
-   * The most elements.
+   * The most elements; 16 for what a client sends where this is absent.
    */
   max_items?: number;
   /**
