@@ -32,21 +32,25 @@ export function createWorker(core, module) {
    * fallback, request]. In the last case this awaits the promise and resumes the request with its result. If the
    * instance ends first, the client gets the last fallback.
    */
-  async function drive(step, context) {
+  function drive(step, context) {
     const { generation } = instance;
     let fallback;
-    try {
+    const run = async () => {
       while (Array.isArray(step)) {
         const [promise, newFallback, request] = step;
         fallback = newFallback ?? fallback;
-        const [isOk, value] = await instance.guard(promise.then((value) => [true, value], (error) => [false, error]));
+        let [isFulfilled, value] = [true, undefined];
+        try {
+          value = await promise;
+        } catch (error) {
+          [isFulfilled, value] = [false, error];
+        }
         instance.assertGeneration(generation);
-        step = instance.call(() => request.resume(isOk, value));
+        step = instance.call(() => request.resume(isFulfilled, value));
       }
-      return step instanceof Response ? step : await instance.guard(step);
-    } catch {
-      return answerLost(fallback, context);
-    }
+      return step;
+    };
+    return instance.guard(run()).catch(() => answerLost(fallback, context));
   }
 
   /**
@@ -61,6 +65,14 @@ export function createWorker(core, module) {
       context.waitUntil(callObject(namespace, name, message, FAREWELL_MS).catch(() => {}));
     }
     return respond(status, headerLines, body);
+  }
+
+  /**
+   * Returns `ctx` as the core gets it. What a request leaves running ends with the instance: workerd logs a promise that
+   * nothing settles any more as a hang.
+   */
+  function contextOf(context) {
+    return { waitUntil: (promise) => context.waitUntil(instance.guard(promise).catch(() => {})) };
   }
 
   /**
@@ -119,7 +131,7 @@ export function createWorker(core, module) {
       fetch(request, env, context) {
         try {
           instance.renew();
-          const step = instance.call(() => core.begin(request, env, context));
+          const step = instance.call(() => core.begin(request, env, contextOf(context)));
           return step instanceof Response ? step : drive(step, context);
         } catch {
           return lastResort();

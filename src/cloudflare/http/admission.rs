@@ -152,6 +152,6 @@ fn withdraw_later(context: &RequestContext<'_>, grant: &Grant, job_ids: Vec<JobI
 fn leave_withdrawal(context: &RequestContext<'_>, grant: &Grant, job_ids: &[JobId]) -> Result<(), PlatformError> {
     let call = LedgerCall { caller: None, request: LedgerRequest::Withdraw { job_ids: job_ids.to_vec() } };
     let message = client::encode_message(&call, false)?;
-    response::leave_fallback_with(context, &client::ledgers(context.env)?, grant.user.as_str(), &message);
+    response::leave_fallback_with(context, client::ledgers(context.env)?, grant.user.as_str(), message);
     Ok(())
 }

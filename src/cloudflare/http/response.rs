@@ -123,37 +123,54 @@ fn render(
     Parts { status: safe.status, header_lines, body: safe.body }
 }
 
-/// Leaves the response that worker.js sends if the wasm instance ends before this request has one: 503, nothing was
-/// admitted.
+/// Leaves the response that worker.js sends if the wasm instance ends before this request has one: 503, not admitted.
 pub fn leave_fallback(context: &RequestContext<'_>) {
     let rejection = Rejection::new(Code::LimiterUnavailable, "instance_ended").retry_after(1);
-    driver::if_lost(&fallback(context, &rejection));
+    driver::if_lost(fallback(context, rejection, None));
 }
 
-/// Leaves the same 503 while the caller's Ledger admits a create. The Ledger may have admitted it, so worker.js also
-/// sends `message`, which withdraws the create, to the Ledger `name`.
-pub fn leave_fallback_with(context: &RequestContext<'_>, namespace: &JsValue, name: &str, message: &str) {
+/// Leaves the same while the caller's Ledger admits a create. The Ledger may have admitted it, so worker.js also sends
+/// `message`, which withdraws it, to the object `name` of `namespace`.
+pub fn leave_fallback_with(context: &RequestContext<'_>, namespace: JsValue, name: &str, message: String) {
     let rejection = Rejection::new(Code::LimiterUnavailable, "instance_ended").retry_after(1);
-    let fallback = fallback(context, &rejection);
-    fallback.push(namespace);
-    fallback.push(&name.into());
-    fallback.push(&message.into());
-    driver::if_lost(&fallback);
+    let render = fallback(context, rejection, None);
+    let name = name.to_owned();
+    driver::if_lost(move || {
+        let parts = render();
+        parts.push(&namespace);
+        parts.push(&name.into());
+        parts.push(&message.into());
+        parts
+    });
 }
 
 /// Leaves the response for a create that was admitted: 504 with `details.job_id`, so that the client follows the
-/// prediction instead of paying for a second one.
-pub fn leave_fallback_for(context: &RequestContext<'_>, job_id: &JobId) {
+/// prediction and nobody pays twice. `rate` is the Ledger's count of the caller's minute, as in every other response after
+/// the admission.
+pub fn leave_fallback_for(context: &RequestContext<'_>, job_id: &JobId, rate: Option<Rate>) {
     let rejection = Rejection::new(Code::UpstreamTimeout, "instance_ended").with_job(job_id.clone());
-    driver::if_lost(&fallback(context, &rejection));
+    driver::if_lost(fallback(context, rejection, rate));
 }
 
-fn fallback(context: &RequestContext<'_>, rejection: &Rejection) -> Array {
-    let response = Response::rejection(rejection, context.request_id);
-    let Parts { status, header_lines, body } =
-        render(&response, context.request_id, context.origin, Some(context.deployment));
-    let body = body.filter(|_| !context.is_head()).map_or(JsValue::NULL, JsValue::from);
-    Array::of3(&JsValue::from(status), &header_lines.into(), &body)
+/// Returns a function that renders a refusal as `[status, header lines, body]`. Nothing in it can hold the vendor key, but
+/// the origin of the page.
+fn fallback(
+    context: &RequestContext<'_>,
+    rejection: Rejection,
+    rate: Option<Rate>,
+) -> impl FnOnce() -> Array + 'static {
+    let (request_id, is_head) = (context.request_id.clone(), context.is_head());
+    let origin = match context.origin {
+        OriginCheck::Allowed(origin) if !context.deployment.key_scan.finds_in(origin) => Some(origin.to_owned()),
+        _ => None,
+    };
+    move || {
+        let response = Response { rate, ..Response::rejection(&rejection, &request_id) };
+        let origin = origin.as_deref().map_or(OriginCheck::None, OriginCheck::Allowed);
+        let header_lines = headers_of(&response, &request_id, origin);
+        let body = response.body.filter(|_| !is_head).map_or(JsValue::NULL, JsValue::from);
+        Array::of3(&JsValue::from(response.status), &header_lines.into(), &body)
+    }
 }
 
 /// Returns the 502 in place of a response that contains the vendor key. It keeps only what cannot come from the vendor:

@@ -18,6 +18,9 @@ use js_sys::{Array, Function, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
+/// Renders what [`if_lost`] left, if the request waits.
+type Fallback = Box<dyn FnOnce() -> Array>;
+
 type Work = Pin<Box<dyn Future<Output = Result<web_sys::Response, JsValue>>>>;
 
 /// State that a driven future and its driver share during a poll.
@@ -35,7 +38,7 @@ enum Mailbox {
 thread_local! {
     static MAILBOX: RefCell<Mailbox> = const { RefCell::new(Mailbox::Closed) };
     /// Set by [`if_lost`] during a poll, and taken by the driver after it.
-    static FALLBACK: Cell<Option<JsValue>> = const { Cell::new(None) };
+    static FALLBACK: Cell<Option<Fallback>> = const { Cell::new(None) };
     /// The function `end` of instance.js.
     static ON_ABORT: RefCell<Option<Function>> = const { RefCell::new(None) };
 }
@@ -84,11 +87,12 @@ pub fn drive(mut work: Work) -> JsValue {
     });
     let polled = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     let mailbox = MAILBOX.replace(Mailbox::Closed);
-    let fallback = FALLBACK.take().unwrap_or(JsValue::UNDEFINED);
+    let fallback = FALLBACK.take();
     match (polled, mailbox) {
         (Poll::Ready(Ok(response)), _) => response.into(),
         (Poll::Ready(Err(error)), _) => Promise::reject(&error).into(),
         (Poll::Pending, Mailbox::Waiting(promise)) => {
+            let fallback = fallback.map_or(JsValue::UNDEFINED, |render| render().into());
             Array::of3(&promise, &fallback, &DrivenRequest { work }.into()).into()
         }
         // wasm-bindgen's executor polls the future again, with a waker.
@@ -100,9 +104,12 @@ pub fn drive(mut work: Work) -> JsValue {
 
 /// Leaves the fallback that worker.js sends if the wasm instance ends before the request has its response:
 /// `[status, header lines, body]`, and optionally `[…, namespace, name, message]`, a message to an object that undoes
-/// what the request may have done. A later call replaces the fallback.
-pub fn if_lost(fallback: &Array) {
-    FALLBACK.set(Some(fallback.into()));
+/// what the request may have done. A later call replaces the fallback. It is rendered only if the request waits.
+pub fn if_lost(render: impl FnOnce() -> Array + 'static) {
+    // Outside of a drive the next one would take it, for another request.
+    if MAILBOX.with_borrow(|mailbox| matches!(mailbox, Mailbox::Open)) {
+        FALLBACK.set(Some(Box::new(render)));
+    }
 }
 
 /// Awaits a promise: through worker.js in a driven request, else through wasm-bindgen's executor.

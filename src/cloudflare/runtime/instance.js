@@ -1,6 +1,6 @@
 // The life cycle of the core's wasm instance: detects that an instance has ended, rejects every promise that waits for
 // it, and starts the next instance.
-import { afterDeath, announceDeath } from "./death.js";
+import { DeathWatch } from "./death.js";
 import { alert } from "./last_resort.js";
 
 /** The error of a wait whose wasm instance has ended. */
@@ -25,7 +25,7 @@ export function createInstance(core, module) {
     if (!isAlive) return;
     isAlive = false;
     alert("instance_ended");
-    announceDeath();
+    DeathWatch.announce();
   }
 
   core.initSync({ module });
@@ -68,8 +68,12 @@ export function createInstance(core, module) {
     guard(promise) {
       if (!isAlive) return Promise.reject(new InstanceEnded());
       return new Promise((resolve, reject) => {
-        const forget = afterDeath(() => reject(new InstanceEnded()));
-        Promise.resolve(promise).then(resolve, reject).finally(forget);
+        const watch = new DeathWatch(() => reject(new InstanceEnded()));
+        const settle = (end) => (value) => {
+          watch.forget();
+          end(value);
+        };
+        promise.then(settle(resolve), settle(reject));
       });
     },
   };

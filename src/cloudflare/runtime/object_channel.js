@@ -55,11 +55,20 @@ const TIMED_OUT = new Error("no reply in time");
 export function callObject(namespace, name, message, timeoutMs) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(reject, timeoutMs, TIMED_OUT);
-    const send = async () => decodeReply(await namespace.getByName(name).fetch(...encodeRequest(message)));
-    const mayRetry = (error) => error?.retryable === true && error.overloaded !== true;
-    send()
-      .catch((error) => (mayRetry(error) ? send() : Promise.reject(error)))
-      .then(resolve, reject)
-      .finally(() => clearTimeout(timer));
+    const settle = (end) => (value) => {
+      clearTimeout(timer);
+      end(value);
+    };
+    const fail = settle(reject);
+    const read = (response) => {
+      const reply = decodeReply(response);
+      if (typeof reply === "string") settle(resolve)(reply);
+      else reply.then(settle(resolve), fail);
+    };
+    const send = () => namespace.getByName(name).fetch(...encodeRequest(message));
+    send().then(read, (error) => {
+      if (error?.retryable === true && error.overloaded !== true) send().then(read, fail);
+      else fail(error);
+    });
   });
 }

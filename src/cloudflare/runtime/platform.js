@@ -2,7 +2,7 @@
 // (docs/decisions/0002-one-javascript-module.md). Nothing here decides anything: no policy, no limits, no parsing of
 // what a client or the vendor sent.
 
-import { afterDeath } from "./death.js";
+import { DeathWatch } from "./death.js";
 
 const ABSENT = "\0";
 
@@ -132,11 +132,10 @@ export function sleep(ms) {
  * it.
  */
 export function stopAfterDeath(ended, stop) {
-  let forget;
-  new Promise((resolve) => {
-    forget = afterDeath(resolve);
-  }).then(stop);
-  ended.catch(() => {}).finally(forget);
+  const { promise, resolve } = Promise.withResolvers();
+  promise.then(stop);
+  const watch = new DeathWatch(resolve);
+  ended.catch(() => {}).finally(() => watch.forget());
 }
 
 /** Settles like `promise`, or rejects after `ms`. */

@@ -38,7 +38,7 @@ pub async fn create(context: &RequestContext<'_>, caller: &AuthenticatedCaller, 
     let admitted = admit(context, caller, vec![checked], None, key).await?;
     let Admitted { is_submitting, is_replayed, .. } = admitted.value;
     let Some(record) = admitted.value.records.first().cloned() else { return Err(admitted.reject(unexpected())) };
-    response::leave_fallback_for(context, &record.job_id);
+    response::leave_fallback_for(context, &record.job_id, admitted.rate);
     // 10
     let (status, record) = if is_submitting {
         let outcome = await_outcome(context, &record.job_id).await;
