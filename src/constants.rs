@@ -26,6 +26,16 @@ pub const CREATE_BODY_MAX_BYTES: usize = 256 * 1024;
 pub const OTHER_BODY_MAX_BYTES: usize = 16 * 1024;
 /// Nesting of a request body. The deepest rule is an array in `input`; 16 leaves room and stops attacks on the stack.
 pub const BODY_MAX_DEPTH: usize = 16;
+/// JSON values of a body: 20 creates with 500 values each. `POLICY` can raise it by a larger `max_items`.
+pub const BODY_MAX_VALUES: usize = 10_000;
+/// JSON values of a body beside those of an array with `POLICY`'s largest `max_items`.
+pub const BODY_VALUES_BESIDE_ITEMS: usize = 1_000;
+/// Characters of a text input without `max_length`, as clients may send them: a long prompt.
+pub const INPUT_TEXT_MAX_CHARS: u32 = 4_000;
+/// Items of an array input without `max_items`, as clients may send them: a handful of pictures.
+pub const INPUT_ITEMS_MAX: u32 = 16;
+/// Fewest characters after `file_` that make a text look like the vendor's id of a file. Shorter ones are words.
+pub const VENDOR_FILE_ID_MIN_CHARS: usize = 6;
 /// Predictions in a batch (contract 1).
 pub const BATCH_MAX: usize = 20;
 /// Body of a batch (contract 1).

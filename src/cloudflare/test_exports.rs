@@ -43,6 +43,13 @@ pub fn panic_if_at(place: Place) {
     }
 }
 
+/// Returns the bytes of this instance's memory. It only grows.
+#[wasm_bindgen(js_name = memoryBytes)]
+pub fn memory_bytes() -> usize {
+    const PAGE_BYTES: usize = 65_536;
+    core::arch::wasm32::memory_size::<0>().saturating_mul(PAGE_BYTES)
+}
+
 /// Verifies signatures like those of tokens: parses the key with the parser of configured keys, then calls
 /// [`verify_signature`].
 ///

@@ -26,6 +26,7 @@ mod vectors;
 mod accounts;
 mod attestation;
 mod batch;
+mod bodies;
 mod configuration;
 mod cors;
 mod creates;

@@ -209,12 +209,12 @@ export interface InputRule {
    */
   max?: number;
   /**
-   * The maximum number of characters.
+   * The maximum number of characters. If absent: 4,000 for what a client sends.
    */
   max_length?: number;
   items?: InputRule;
   /**
-   * The maximum number of elements.
+   * The maximum number of elements. If absent: 16 for what a client sends.
    */
   max_items?: number;
   /**

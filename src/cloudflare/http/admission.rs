@@ -16,6 +16,7 @@ use crate::token::Grant;
 use crate::types::ids::{BatchId, JobId};
 use crate::types::prediction::PredictionRecord;
 use crate::wire::rejection::{Code, Rejection};
+use crate::wire::violation::{Rule, Violation};
 
 /// Predictions that the Ledger has admitted, or found by their idempotency key.
 pub struct Admitted {
@@ -73,7 +74,7 @@ fn unknown_file(used: Option<&FileUse>, is_batch: bool) -> Rejection {
         let prediction = if is_batch { format!("predictions[{}].", used.spec) } else { String::new() };
         format!("{prediction}input{}", used.pointer.replace('/', "."))
     });
-    Rejection::parameter(Code::InvalidParameter, "file", param)
+    Rejection::parameter(Code::InvalidParameter, "file", param).because(Violation::new(Rule::Format, "file"))
 }
 
 fn create_request(

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use worker::{Context, Env};
 
 use crate::cloudflare::runtime::deployment::Deployment;
+use crate::constants::ISSUER_LEEWAY_MAX_SECS;
 use crate::messages::ProofUse;
 use crate::token::Grant;
 use crate::types::ids::RequestId;
@@ -28,7 +29,7 @@ pub struct RequestContext<'a> {
     pub head: &'a RequestHead,
     /// The parts of the request's URL.
     pub url: UrlParts<'a>,
-    /// Time at which the request arrived.
+    /// Time at which the request arrived; once its body is read, the time at which it was complete ([`Self::at`]).
     pub now: UnixMillis,
     /// Base of the links in the response: `PUBLIC_URL`, else the request's origin.
     pub base_url: &'a str,
@@ -39,6 +40,12 @@ pub struct RequestContext<'a> {
 }
 
 impl RequestContext<'_> {
+    /// Returns the same request at a later time. For what follows after a body was read: a client on a slow line sends
+    /// for minutes, and deadlines, ids and the expiry of tokens count from the end of that.
+    pub fn at(&self, now: UnixMillis) -> Self {
+        Self { now, ..*self }
+    }
+
     /// Returns the `WWW-Authenticate` challenge for a caller without credentials. It offers proofs of possession only
     /// if `PUBLIC_URL` is set, which they need.
     pub fn challenge(&self) -> Challenge {
@@ -69,5 +76,15 @@ impl AuthenticatedCaller {
     /// Returns a 401 or 403 with the caller's challenge.
     pub fn reject(&self, code: Code, reason: &'static str) -> Rejection {
         Rejection::new(code, reason).challenge(self.challenge)
+    }
+
+    /// Checks that the token has not expired while the body arrived. Otherwise a stolen token could be used for as long
+    /// as a request with a slow body can be kept open. The Ledger refuses a proof of possession that is too old.
+    ///
+    /// # Errors
+    /// 401 if the token has expired, whatever the leeway of its issuer.
+    pub fn check_not_expired(&self, now: UnixMillis) -> Result<(), Rejection> {
+        let is_expired = now.seconds().0 >= self.grant.expires_at.0.saturating_add(ISSUER_LEEWAY_MAX_SECS);
+        if is_expired { Err(self.reject(Code::InvalidToken, "expired_while_sending")) } else { Ok(()) }
     }
 }

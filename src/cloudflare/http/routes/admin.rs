@@ -3,22 +3,22 @@
 use serde_json::{Map, Value};
 
 use crate::cloudflare::http::authentication;
-use crate::cloudflare::http::body::read_json;
+use crate::cloudflare::http::body::{BodyKind, read_json};
 use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::http::ledger_client::{check, limiter_unavailable, tell_ledger};
 use crate::cloudflare::http::outcome::Handled;
 use crate::cloudflare::http::response::Response;
 use crate::cloudflare::objects::client::{ask_dispatcher, forget_revoked, revoked_by_now};
-use crate::constants::{
-    ACK_TIMEOUT_MILLIS, BODY_MAX_DEPTH, ISSUER_LEEWAY_MAX_SECS, OTHER_BODY_MAX_BYTES, TOKEN_ID_MAX_CHARS,
-};
+use crate::constants::{ACK_TIMEOUT_MILLIS, ISSUER_LEEWAY_MAX_SECS, TOKEN_ID_MAX_CHARS};
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply, LedgerRequest, Revocation};
 use crate::oauth::GUEST_ISSUER;
+use crate::parse::number::parse_whole;
 use crate::token::{AdminRight, Issuer, Possession, Purpose, VerifiedToken, is_plain_text};
 use crate::types::ids::UserKey;
 use crate::types::time::UnixSeconds;
 use crate::wire::headers::{self, Credentials};
 use crate::wire::rejection::{Code, Rejection};
+use crate::wire::violation::{Rule, Violation};
 
 /// `POST /admin/api/revocations`:
 ///
@@ -51,8 +51,8 @@ async fn revoke_as(context: &RequestContext<'_>, operator: &VerifiedToken) -> Re
     check_not_revoked(context, operator).await?;
     check_right(context, operator, AdminRight::Write)?;
     // 3
-    let body = read_json(context, OTHER_BODY_MAX_BYTES, BODY_MAX_DEPTH).await?;
-    let target = Target::parse(context, &body.members)?;
+    let body = read_json(context, BodyKind::Other).await?;
+    let target = Target::parse(&context.at(body.read_at), &body.members)?;
     // 4
     let is_done = match target {
         Target::User(user, revocation) => {
@@ -86,13 +86,22 @@ impl Target {
             None => Ok(None),
             // The rule for `sub` and `jti` in a token. Any other text could match no token.
             Some(Value::String(text)) if is_plain_text(text, TOKEN_ID_MAX_CHARS) => Ok(Some(text)),
-            Some(_) => Err(wrong(name)),
+            Some(Value::String(_)) => Err(wrong(name).because(Violation::plain(Rule::Format))),
+            Some(_) => Err(wrong(name).because(Violation::new(Rule::Type, "string"))),
         };
+        let missing = |name: &str| wrong(name).because(Violation::plain(Rule::Required));
         if let Some(time) = body.get("issued_by") {
             // A time in the future would also refuse tokens that are not issued yet: until then no user could get in.
             let latest = now.0.saturating_add(ISSUER_LEEWAY_MAX_SECS);
-            let time = time.as_i64().filter(|time| (0..=latest).contains(time) && body.len() == 1);
-            return time.map(|time| Self::Everybody(UnixSeconds(time))).ok_or_else(|| wrong("issued_by"));
+            let violation = match parse_whole::<i64>(time) {
+                None => Violation::new(Rule::Type, "integer"),
+                Some(..0) => Violation::new(Rule::Min, 0),
+                Some(time) if time > latest => Violation::new(Rule::Max, latest),
+                Some(time) if body.len() == 1 => return Ok(Self::Everybody(UnixSeconds(time))),
+                // Beside it there is a user, whom it would not be about.
+                Some(_) => return Err(wrong("issued_by")),
+            };
+            return Err(wrong("issued_by").because(violation));
         }
         let (issuer, subject, jti) = (text("issuer")?, text("subject")?, text("jti")?);
         // Only known issuers: a misspelled one would revoke nothing, without an error. Users belong to the issuer of
@@ -103,8 +112,11 @@ impl Target {
         };
         let mut names = context.deployment.config.issuers.iter().filter(has_users).map(Issuer::name);
         let mut is_known = |name: &str| name == GUEST_ISSUER || names.any(|known| known == name);
-        let issuer = issuer.filter(|name| is_known(name)).ok_or_else(|| wrong("issuer"))?;
-        let user = UserKey::new(issuer, subject.ok_or_else(|| wrong("subject"))?);
+        let issuer = issuer.ok_or_else(|| missing("issuer"))?;
+        if !is_known(issuer) {
+            return Err(wrong("issuer").because(Violation::plain(Rule::Enum)));
+        }
+        let user = UserKey::new(issuer, subject.ok_or_else(|| missing("subject"))?);
         Ok(match jti {
             Some(jti) => Self::User(user, Revocation::Token { jti: jti.clone(), expires_at: context.now }),
             None => Self::User(user, Revocation::Subject { issued_by: now }),

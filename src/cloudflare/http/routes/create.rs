@@ -3,17 +3,14 @@
 use serde_json::json;
 
 use crate::cloudflare::http::admission::{Admitted, admit};
-use crate::cloudflare::http::body::read_json;
+use crate::cloudflare::http::body::{BodyKind, read_json};
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::ledger_client::{ask_ledger_again, unexpected, use_proof};
 use crate::cloudflare::http::outcome::{Counted, Reply, RouteResult};
 use crate::cloudflare::http::response::{self, Response};
 use crate::cloudflare::objects::client::ask_dispatcher;
 use crate::cloudflare::runtime::platform;
-use crate::constants::{
-    BATCH_BODY_MAX_BYTES, BATCH_MAX_DEPTH, BODY_MAX_DEPTH, CREATE_BODY_MAX_BYTES, EVENT_POLL_MILLIS, MILLIS_PER_SECOND,
-    OTHER_BODY_MAX_BYTES, OUTCOME_WAIT_MILLIS,
-};
+use crate::constants::{EVENT_POLL_MILLIS, MILLIS_PER_SECOND, OUTCOME_WAIT_MILLIS};
 use crate::ledger::batch_status;
 use crate::messages::{CreateOutcome, DispatcherReply, DispatcherRequest, IdempotencyKey, LedgerReply, LedgerRequest};
 use crate::policy;
@@ -25,14 +22,16 @@ use crate::wire::rejection::{Code, Rejection};
 
 /// Creates a prediction:
 ///
-/// 7. Read the body: its media type, size and form: 415, 413, 400.
+/// 7. Read the body: its media type, size and form: 415, 413, 400. 401 if the token expired meanwhile.
 /// 8. Check the model: 403. Check its inputs: 400.
 /// 9. Let the Ledger admit it: 401, 409, 422, 429, 402, 503.
 /// 10. Wait for the vendor's outcome: 201, 202, 400, 502, 504.
 pub async fn create(context: &RequestContext<'_>, caller: &AuthenticatedCaller, model: &ModelId) -> RouteResult {
     // 7
-    let body = read_json(context, CREATE_BODY_MAX_BYTES, BODY_MAX_DEPTH).await?;
-    let key = idempotency_key(context, body.hash)?;
+    let body = read_json(context, BodyKind::Create).await?;
+    let context = &context.at(body.read_at);
+    caller.check_not_expired(context.now)?;
+    let key = idempotency_key(context, body.hash, || policy::request_hash_of_create(model, &body.members))?;
     // 8
     let checked = policy::check_create(&context.deployment.config.policy, &caller.grant, model, body.members)?;
     // 9
@@ -70,8 +69,10 @@ pub async fn create(context: &RequestContext<'_>, caller: &AuthenticatedCaller, 
 /// Creates a batch: runs steps 7 to 9 for all of its predictions together. Clients read the outcomes from the batch.
 pub async fn create_batch(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> RouteResult {
     // 7
-    let body = read_json(context, BATCH_BODY_MAX_BYTES, BATCH_MAX_DEPTH).await?;
-    let key = idempotency_key(context, body.hash)?;
+    let body = read_json(context, BodyKind::Batch).await?;
+    let context = &context.at(body.read_at);
+    caller.check_not_expired(context.now)?;
+    let key = idempotency_key(context, body.hash, || policy::request_hash_of_batch(&body.members))?;
     // 8
     let checked = policy::check_batch(&context.deployment.config.policy, &caller.grant, body.members)?;
     // 9
@@ -93,16 +94,23 @@ pub fn render_batch(batch_id: &BatchId, records: &[PredictionRecord], base_url: 
 
 /// Estimates a prediction: runs only steps 7 and 8. Calls no object, except the Ledger for a proof of possession.
 pub async fn estimate(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> RouteResult {
-    let body = read_json(context, OTHER_BODY_MAX_BYTES, BODY_MAX_DEPTH).await?;
+    let body = read_json(context, BodyKind::Estimate).await?;
+    caller.check_not_expired(body.read_at)?;
     let checked = policy::check_named_create(&context.deployment.config.policy, &caller.grant, body.members)?;
     use_proof(context, caller).await?;
     Ok(Reply::Complete(Response::json(200, &json!({"credits": checked.credits.to_string()}))))
 }
 
-fn idempotency_key(context: &RequestContext<'_>, hash: String) -> Result<Option<IdempotencyKey>, Rejection> {
+fn idempotency_key(
+    context: &RequestContext<'_>,
+    hash: String,
+    request_hash: impl FnOnce() -> String,
+) -> Result<Option<IdempotencyKey>, Rejection> {
     match &context.head.idempotency_key {
         None => Ok(None),
-        Some(key) if is_idempotency_key(key) => Ok(Some(IdempotencyKey { value: key.clone(), hash })),
+        Some(key) if is_idempotency_key(key) => {
+            Ok(Some(IdempotencyKey { value: key.clone(), hash, request_hash: Some(request_hash()) }))
+        }
         Some(_) => Err(Rejection::new(Code::InvalidIdempotencyKey, "idempotency_key")),
     }
 }

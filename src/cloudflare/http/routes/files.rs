@@ -8,7 +8,7 @@ use crate::cloudflare::http::ledger_client::{
     ask_ledger, ask_ledger_again, ask_permit, tell_ledger, unexpected, vendor_refusal,
 };
 use crate::cloudflare::http::outcome::{Counted, RouteError, RouteResult};
-use crate::cloudflare::http::query::{list_limit, list_parameters};
+use crate::cloudflare::http::query::{bad_list_parameter, list_limit, list_parameters};
 use crate::cloudflare::http::response::Response;
 use crate::cloudflare::runtime::platform;
 use crate::cloudflare::runtime::vendor_http;
@@ -20,6 +20,7 @@ use crate::types::ids::FileId;
 use crate::vendor::reply::{VendorReply, read_file_id};
 use crate::vendor::request;
 use crate::wire::rejection::{Code, Rejection};
+use crate::wire::violation::{Rule, Violation};
 
 /// Uploads a file:
 ///
@@ -31,7 +32,7 @@ use crate::wire::rejection::{Code, Rejection};
 pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> RouteResult {
     // 7
     let media_type = context.head.content_type.as_deref().filter(|_| !is_encoded(context)).and_then(parse_file_type);
-    let content_type = media_type.ok_or_else(|| Rejection::new(Code::UnsupportedMediaType, "media_type"))?;
+    let content_type = media_type.ok_or_else(|| Rejection::bad_file_type("media_type"))?;
     let bytes = content_length(context)?;
     // 9
     let counted = ask_ledger(context, caller, LedgerRequest::Check).await?;
@@ -42,12 +43,14 @@ pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) 
     let reply = vendor_http::upload_to_vendor(context.request, bytes, content_type, &request::upload(base), key).await;
     let vendor_id = uploaded(&reply).map_err(|rejection| counted.reject(rejection))?;
     // 12
+    let now = platform::now();
     let file = FileRecord {
-        file_id: FileId::new(context.now, platform::random()),
+        file_id: FileId::new(now, platform::random()),
         vendor_id,
         content_type: content_type.to_owned(),
         bytes,
-        created_at: context.now,
+        // The upload may have taken minutes.
+        created_at: now,
     };
     if let Err(rejection) =
         tell_ledger(context.env, &caller.grant.user, LedgerRequest::PutFile { file: file.clone() }).await
@@ -64,11 +67,15 @@ pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) 
 }
 
 fn content_length(context: &RequestContext<'_>) -> Result<u64, Rejection> {
-    let length = context.head.content_length.as_deref().and_then(parse_digits::<u64>);
-    match length {
-        Some(length) if length > FILE_MAX_BYTES => Err(Rejection::new(Code::BodyTooLarge, "file")),
-        Some(length) if length > 0 => Ok(length),
-        _ => Err(Rejection::parameter(Code::InvalidParameter, "content_length", "content_length")),
+    let refuse = |violation| {
+        Err(Rejection::parameter(Code::InvalidParameter, "content_length", "content_length").because(violation))
+    };
+    match context.head.content_length.as_deref().map(parse_digits::<u64>) {
+        None => refuse(Violation::plain(Rule::Required)),
+        Some(None) => refuse(Violation::new(Rule::Type, "integer")),
+        Some(Some(0)) => refuse(Violation::new(Rule::Min, 1)),
+        Some(Some(length)) if length > FILE_MAX_BYTES => Err(Rejection::new(Code::BodyTooLarge, "file")),
+        Some(Some(length)) => Ok(length),
     }
 }
 
@@ -86,7 +93,7 @@ fn uploaded(reply: &VendorReply) -> Result<String, Rejection> {
 /// `GET /v1/files?limit=&cursor=`.
 pub async fn list(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> RouteResult {
     let [limit, cursor] = list_parameters(context.url.query, ["limit", "cursor"])?;
-    let bad = || Rejection::parameter(Code::InvalidParameter, "list_parameter", "cursor");
+    let bad = || bad_list_parameter("cursor", Violation::plain(Rule::Format));
     let before = cursor.map(|cursor| FileId::parse(&cursor).ok_or_else(bad)).transpose()?;
     let request = LedgerRequest::ListFiles { limit: list_limit(limit)?, before };
     let counted = ask_ledger(context, caller, request).await?;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::ledger_client::{ask_ledger, unexpected, use_proof};
 use crate::cloudflare::http::outcome::{Reply, RouteResult};
-use crate::cloudflare::http::query::{list_limit, list_parameters};
+use crate::cloudflare::http::query::{bad_list_parameter, list_limit, list_parameters};
 use crate::cloudflare::http::response::Response;
 use crate::cloudflare::http::routes::create::render_batch;
 use crate::cloudflare::objects::client::ask_dispatcher;
@@ -21,6 +21,7 @@ use crate::types::prediction::Status;
 use crate::types::time::{UnixMillis, UtcDay};
 use crate::wire::rejection::{Code, Rejection};
 use crate::wire::route::AccountView;
+use crate::wire::violation::{Rule, Violation};
 
 /// `GET /v1/predictions/{id}`: reads the Ledger's row. Never causes a vendor request.
 pub async fn get(context: &RequestContext<'_>, caller: &AuthenticatedCaller, job_id: &JobId) -> RouteResult {
@@ -73,11 +74,13 @@ pub async fn list(context: &RequestContext<'_>, caller: &AuthenticatedCaller) ->
 
 fn list_request(query: &str) -> Result<LedgerRequest, Rejection> {
     let [limit, before, status] = list_parameters(query, ["limit", "cursor", "status"])?;
-    let bad = |name: &str| Rejection::parameter(Code::InvalidParameter, "list_parameter", name);
+    let bad_cursor = || bad_list_parameter("cursor", Violation::plain(Rule::Format));
+    let statuses: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
+    let bad_status = |_| bad_list_parameter("status", Violation::new(Rule::Enum, statuses));
     Ok(LedgerRequest::List {
         limit: list_limit(limit)?,
-        before: before.map(|cursor| JobId::parse(&cursor).ok_or_else(|| bad("cursor"))).transpose()?,
-        status: status.map(|word| word.parse::<Status>().map_err(|_| bad("status"))).transpose()?,
+        before: before.map(|cursor| JobId::parse(&cursor).ok_or_else(bad_cursor)).transpose()?,
+        status: status.map(|word| word.parse::<Status>().map_err(bad_status)).transpose()?,
     })
 }
 

@@ -43,6 +43,7 @@ pub async fn issue(context: &RequestContext<'_>) -> Handled {
         Ok(request) => request,
         Err(refusal) => return Handled::oauth_refused(&refusal),
     };
+    let context = &context.at(platform::now());
     match &request.subject {
         SubjectToken::Turnstile(text) => respond(issue_to_guest(context, text.expose(), &request.restrictions).await),
         SubjectToken::Jwt(text) => {
@@ -208,6 +209,7 @@ pub async fn revoke(context: &RequestContext<'_>) -> Handled {
 /// Returns the token to revoke, or `None` if it is not valid.
 async fn read_revoked_token(context: &RequestContext<'_>) -> Result<Option<VerifiedToken>, OAuthRefusal> {
     let form = read_form(context).await?;
+    let context = &context.at(platform::now());
     let text = parse_revocation(&form)?;
     // No proof of possession is needed: anyone who finds a token may revoke it.
     let mut verified = authentication::verify(context, text, Purpose::Access, Possession::Waived).await;

@@ -97,7 +97,7 @@ impl LedgerActor {
         let known: Option<IdempotencyRecord> = store.mark(&marks::idempotency_key(&key.value), now)?;
         let Some(known) = known else { return Ok(None) };
         let records = store.predictions(&known.job_ids)?;
-        Ok(Some(match decide_replay(&known, &key.hash, records) {
+        Ok(Some(match decide_replay(&known, key, records) {
             Replay::Current(records) => {
                 created(self.add_queue_positions(records, now).await?, &[], known.batch_id, true)
             }
@@ -202,8 +202,12 @@ impl LedgerActor {
 /// Returns the marks of a create: its idempotency key and its batch.
 fn build_marks(request: &CreateRequest, job_ids: &[JobId], now: UnixMillis) -> Vec<Write<'static>> {
     let key = request.idempotency_key.as_ref().map(|key| {
-        let record =
-            IdempotencyRecord { hash: key.hash.clone(), job_ids: job_ids.to_vec(), batch_id: request.batch_id.clone() };
+        let record = IdempotencyRecord {
+            hash: key.hash.clone(),
+            request_hash: key.request_hash.clone(),
+            job_ids: job_ids.to_vec(),
+            batch_id: request.batch_id.clone(),
+        };
         Write::Mark(marks::idempotency_key(&key.value), json!(record), now.plus_millis(IDEMPOTENCY_MILLIS))
     });
     let batch = request.batch_id.as_ref().map(|batch_id| {
