@@ -1,4 +1,7 @@
 import Foundation
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
 
 /// A client of Valetkey. It keeps the token in memory, so create one and share it.
 ///
@@ -8,14 +11,10 @@ public final class Valetkey: Sendable {
     /// Time-out of a create, in seconds. The API waits up to 45 s for the vendor before it responds.
     private static let createTimeout: TimeInterval = 55
 
-    /// Time-out of an upload without progress, in seconds. After the file's last byte, the API still passes the file to
-    /// the vendor.
-    private static let uploadTimeout: TimeInterval = 120
-
-    private let connection: Connection
+    let connection: Connection
 
     /// - Parameters:
-    ///   - baseURL: https, or http on this machine. Anything else throws a `URLError`.
+    ///   - baseURL: https, or http on this machine. Anything else throws a `ValetkeyError` (`invalid_parameter`).
     ///   - appCheck: returns the Firebase App Check token, if the deployment requires one with each request. Its errors
     ///     are handled like the token provider's.
     ///   - tokenProvider: returns a JWT for the signed-in user, from the app's own backend.
@@ -64,9 +63,9 @@ public final class Valetkey: Sendable {
         }
         let body: Data
         do {
-            body = try JSONEncoder().encode(CreateRequest(input: input, imageCount: imageCount))
+            body = try CreateRequest(input: input, imageCount: imageCount).json()
         } catch {
-            throw ValetkeyError(Code(rawValue: "invalid_parameter"), "The input cannot be encoded as JSON: \(error.localizedDescription)")
+            throw ValetkeyError(.invalidParameter, "The input cannot be encoded as JSON: \(error.localizedDescription)")
         }
         let path = "/v1/\(try Self.path(of: model))/predictions"
         let headers = ["Content-Type": "application/json", "Idempotency-Key": idempotencyKey]
@@ -123,26 +122,32 @@ public final class Valetkey: Sendable {
         try await connection.send(.init(method: "POST", path: Self.path(ofPrediction: jobID) + "/cancel"), as: Prediction.self)
     }
 
-    /// Uploads a file of at most 90,000,000 bytes without reading it into memory. An upload has no idempotency key, so
-    /// the client does not repeat it if the response is lost.
+    /// Deletes a prediction that has ended.
+    public func delete(_ jobID: String) async throws {
+        try await connection.send(.init(method: "DELETE", path: Self.path(ofPrediction: jobID)))
+    }
+
+    /// Lists the user's predictions, newest first. A page has 25, or `limit`, which is at most 100.
     ///
-    /// - Parameter contentType: image/png, jpeg, webp or gif, video/mp4 or webm, audio/wav.
-    public func upload(_ file: URL, contentType: String, onProgress: @escaping @Sendable (Double) -> Void = { _ in }) async throws -> StoredFile {
-        guard file.isFileURL, (try? file.checkResourceIsReachable()) == true else {
-            throw ValetkeyError(Code(rawValue: "invalid_parameter"), "The file does not exist.")
-        }
-        let call = Connection.Call(method: "POST", path: "/v1/files", headers: ["Content-Type": contentType], timeout: Self.uploadTimeout, isRepeatable: false)
-        return try await connection.repeating(isRepeatable: false) {
-            try await connection.authorized(call) { request in
-                let (data, response) = try await connection.session.upload(for: request, fromFile: file, delegate: UploadProgress(onProgress))
-                guard let answer = response as? HTTPURLResponse else { throw ValetkeyError(.unreadableAnswer, "The response is not HTTP.") }
-                guard answer.statusCode == 201 else { throw ValetkeyError(answer: answer, body: data) }
-                guard let stored = try? JSONDecoder().decode(StoredFile.self, from: data) else {
-                    throw ValetkeyError(.unreadableAnswer, "The response is not from Valetkey.")
-                }
-                return stored
-            }
-        }
+    /// - Parameter cursor: `nextCursor` of the previous page.
+    public func list(status: Prediction.Status? = nil, limit: Int? = nil, cursor: String? = nil) async throws -> Page<Prediction> {
+        let query = Self.query([("status", status?.rawValue), ("limit", limit.map(String.init)), ("cursor", cursor)])
+        return try await connection.send(.init(path: "/v1/predictions" + query), as: Page<Prediction>.self)
+    }
+
+    /// Lists the models of the user's plan, with their prices and input rules.
+    public func models() async throws -> [Model] {
+        try await connection.send(.init(path: "/v1/models"), as: ModelList.self).data
+    }
+
+    /// Returns one model, with its price and input rules.
+    public func model(_ model: String) async throws -> Model {
+        try await connection.send(.init(path: "/v1/models/\(try Self.path(of: model))"), as: Model.self)
+    }
+
+    /// Returns the user's plan, limits and usage.
+    public func account() async throws -> Account {
+        try await connection.send(.init(path: "/v1/account"), as: Account.self)
     }
 
     private static let nameCharacters = CharacterSet(charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
@@ -158,28 +163,16 @@ public final class Valetkey: Sendable {
     }
 
     static func path(ofPrediction jobID: String) -> String {
-        "/v1/predictions/" + (jobID.addingPercentEncoding(withAllowedCharacters: nameCharacters) ?? "")
-    }
-}
-
-private struct CreateRequest<Input: Encodable>: Encodable {
-    let input: Input
-    let imageCount: Int?
-
-    enum CodingKeys: String, CodingKey {
-        case input
-        case imageCount = "image_count"
-    }
-}
-
-private final class UploadProgress: NSObject, URLSessionTaskDelegate {
-    private let report: @Sendable (Double) -> Void
-
-    init(_ report: @escaping @Sendable (Double) -> Void) {
-        self.report = report
+        "/v1/predictions/" + encoded(jobID)
     }
 
-    func urlSession(_ session: URLSession, task: URLSessionTask, didSendBodyData: Int64, totalBytesSent: Int64, totalBytesExpectedToSend: Int64) {
-        report(Double(totalBytesSent) / Double(max(totalBytesExpectedToSend, 1)))
+    static func encoded(_ text: String) -> String {
+        text.addingPercentEncoding(withAllowedCharacters: nameCharacters) ?? ""
+    }
+
+    /// Returns `?a=b` of the members that have a value, or an empty string.
+    static func query(_ members: [(String, String?)]) -> String {
+        let set = members.compactMap { name, value in value.map { "\(name)=\(encoded($0))" } }
+        return set.isEmpty ? "" : "?" + set.joined(separator: "&")
     }
 }
