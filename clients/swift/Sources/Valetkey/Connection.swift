@@ -147,7 +147,9 @@ final class Connection: Sendable {
 
     private func request(for call: Call, token: String) async throws -> URLRequest {
         guard let url = URL(string: base + call.path) else { throw ValetkeyError(.invalidParameter, "The address is not a URL.") }
-        var request = URLRequest(url: url, timeoutInterval: call.timeout)
+        var request = URLRequest(url: url)
+        // Not as an argument above: Foundation for Linux ignores it there.
+        request.timeoutInterval = call.timeout
         request.httpMethod = call.method
         request.httpBody = call.body
         request.httpShouldHandleCookies = false

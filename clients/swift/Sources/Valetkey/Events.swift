@@ -65,7 +65,7 @@ struct Events: Sendable {
         for round in 0... {
             var delay = min(Self.longestPause, pow(1.3, Double(round)))
             do {
-                let hasEnded = round < streamsFrom ? try await poll(&progress, deliver) : try await read(&progress, deliver)
+                let hasEnded = try await (round < streamsFrom ? poll(&progress, deliver) : read(&progress, deliver))
                 if hasEnded { return }
                 // A stream ends after five minutes, or when its token expires. The next round resumes it.
             } catch let error as ValetkeyError where error.mayRepeat(isRepeatable: true) {
