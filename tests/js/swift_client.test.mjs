@@ -26,6 +26,7 @@ const TYPES = {
   Limits: Account.properties.limits,
   Usage: Account.properties.usage,
   ModelList: schemas.ModelList,
+  Estimate: schemas.Estimate,
   Model: schemas.Model,
   InputRule: schemas.InputRule,
 };

@@ -193,6 +193,11 @@ test("a file is uploaded with progress, used, listed and deleted", FAR_AWAY, asy
   assert.match((await play("upload", toolchain.inside(file))).of("error")[0], /^invalid_parameter 0 askUser .*valetkey-swift/);
 });
 
+test("an estimate costs nothing", FAR_AWAY, async () => {
+  const { of, creates } = await play("estimate", "A garden");
+  assert.deepEqual([of("credits"), creates], [["2.5"], 0]);
+});
+
 test("the account and the models can be read", FAR_AWAY, async () => {
   assert.deepEqual((await play("account", "-")).of("account"), ["default 0 0 20"]);
   assert.deepEqual((await play("models", "-")).of("models"), [`${MODEL} string 4000 true true`]);

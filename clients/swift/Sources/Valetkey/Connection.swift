@@ -41,10 +41,10 @@ final class Connection: Sendable {
         baseURL: URL, configuration: URLSessionConfiguration, appCheck: (@Sendable () async throws -> String)?,
         tokenProvider: @escaping TokenProvider
     ) throws {
-        base = try Self.checkedBase(baseURL)
+        base = try checkedBase(baseURL)
         // A background session has no calls that wait. The copy leaves the caller's own object unchanged.
         guard configuration.identifier == nil, let configuration = configuration.copy() as? URLSessionConfiguration else {
-            throw ValetkeyError(.invalidParameter, "The configuration must not be that of a background session.")
+            throw ValetkeyError.invalid("configuration", "one whose calls can be awaited", "that of a background session")
         }
         tokens = TokenStore(tokenProvider)
         if let appCheck {
@@ -61,22 +61,6 @@ final class Connection: Sendable {
 
     deinit {
         session.finishTasksAndInvalidate()
-    }
-
-    /// Returns the URL without slashes at its end. Throws unless it is https, or http on this machine: plain http would
-    /// expose the token on the network.
-    private static func checkedBase(_ url: URL) throws -> String {
-        // Without the value: errors may end up in a log.
-        guard url.user == nil, url.password == nil else { throw ValetkeyError(.invalidParameter, "baseURL must not have a user or a password.") }
-        let isLocal = ["localhost", "127.0.0.1", "::1", "[::1]"].contains(url.host ?? "")
-        let scheme = url.scheme?.lowercased()
-        guard scheme == "https" || (scheme == "http" && isLocal), url.host?.isEmpty == false, url.query == nil, url.fragment == nil
-        else {
-            throw ValetkeyError(.invalidParameter, "baseURL must be an https URL, or http on this machine, without a query or fragment: \(url.absoluteString)")
-        }
-        var base = url.absoluteString
-        while base.hasSuffix("/") { base.removeLast() }
-        return base
     }
 
     /// Sends a request and returns the decoded response.
@@ -101,8 +85,6 @@ final class Connection: Sendable {
             do {
                 return try await attempt(call)
             } catch let error as ValetkeyError {
-                // The first delete succeeded, but its response was lost.
-                if tries > 1, call.method == "DELETE", error.code.rawValue == "not_found" { return Data() }
                 // While the first create with a key is in flight, the API refuses the second with `Retry-After: 1`.
                 // Those refusals do not count as tries: their time is limited instead.
                 let isInProgress = error.code.rawValue == "idempotency_in_progress"
@@ -112,6 +94,14 @@ final class Connection: Sendable {
                 if !isInProgress { tries += 1 }
             }
         }
+    }
+
+    /// Deletes something. That it is missing is no error: after a lost response this client, or URLSession without a word,
+    /// sends the request again, and then it is already deleted.
+    func delete(_ path: String) async throws {
+        do {
+            try await send(.init(method: "DELETE", path: path))
+        } catch let error as ValetkeyError where error.code.rawValue == "not_found" {}
     }
 
     /// Sends a request without retries and returns the body of a successful response.

@@ -59,22 +59,32 @@ extension JSONValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, Expre
     }
 }
 
-/// The body of a create.
+/// The body of a create, or, with the model, of an estimate.
 struct CreateRequest<Input: Encodable>: Encodable {
+    let model: String?
     let input: Input
     let imageCount: Int?
 
     enum CodingKeys: String, CodingKey {
-        case input
+        case model, input
         case imageCount = "image_count"
     }
 
     /// Returns the body as JSON. Members are sorted, so that a repeat of a create has the same bytes: a `Dictionary` has
-    /// another order in each run of the app.
+    /// another order in each run of the app. Throws an error that names the member that JSON cannot express.
     func json() throws -> Data {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
-        return wellFormed(try encoder.encode(self))
+        do {
+            return wellFormed(try encoder.encode(self))
+        } catch EncodingError.invalidValue(let value, let context) {
+            let path = context.codingPath.reduce("") { path, key in
+                key.intValue.map { "\(path)[\($0)]" } ?? (path.isEmpty ? key.stringValue : "\(path).\(key.stringValue)")
+            }
+            throw ValetkeyError.invalid(path, "JSON", (value as? Double).map { "\($0)" } ?? "a value of the type \(type(of: value))")
+        } catch {
+            throw ValetkeyError.invalid("input", "JSON", "a value that throws when it is encoded")
+        }
     }
 }
 

@@ -84,6 +84,10 @@ struct ModelList: Decodable {
     let data: [Model]
 }
 
+struct Estimate: Decodable {
+    let credits: String
+}
+
 /// A model that the user may use.
 public struct Model: Decodable, Sendable, Equatable, Identifiable {
     /// `owner/model`.

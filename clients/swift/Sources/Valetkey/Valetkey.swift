@@ -57,17 +57,9 @@ public final class Valetkey: Sendable {
     public func create(
         _ model: String, input: some Encodable & Sendable, idempotencyKey: String = UUID().uuidString, imageCount: Int? = nil
     ) async throws -> Prediction {
-        // A line break would inject a header.
-        guard (1...255).contains(idempotencyKey.utf8.count), idempotencyKey.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) else {
-            throw ValetkeyError(Code(rawValue: "invalid_idempotency_key"), "An idempotency key must be 1 to 255 printable ASCII characters.")
-        }
-        let body: Data
-        do {
-            body = try CreateRequest(input: input, imageCount: imageCount).json()
-        } catch {
-            throw ValetkeyError(.invalidParameter, "The input cannot be encoded as JSON: \(error.localizedDescription)")
-        }
-        let path = "/v1/\(try Self.path(of: model))/predictions"
+        try checkKey(idempotencyKey)
+        let path = "/v1/\(try modelPath(model))/predictions"
+        let body = try CreateRequest(model: nil, input: input, imageCount: imageCount).json()
         let headers = ["Content-Type": "application/json", "Idempotency-Key": idempotencyKey]
         let call = Connection.Call(method: "POST", path: path, headers: headers, body: body, timeout: Self.createTimeout)
         do {
@@ -95,7 +87,7 @@ public final class Valetkey: Sendable {
 
     /// Returns the prediction as it is now.
     public func get(_ jobID: String) async throws -> Prediction {
-        try await connection.send(.init(path: Self.path(ofPrediction: jobID)), as: Prediction.self)
+        try await connection.send(.init(path: try predictionPath(jobID)), as: Prediction.self)
     }
 
     /// Waits until the prediction ends and returns it, whether it succeeded, failed or was canceled.
@@ -113,26 +105,40 @@ public final class Valetkey: Sendable {
 
     /// Returns the prediction's current state, then each change until it ends. Resumes lost connections.
     public func events(_ jobID: String) -> AsyncThrowingStream<Prediction, Error> {
-        Events(connection: connection, path: Self.path(ofPrediction: jobID)).stream()
+        do {
+            return Events(connection: connection, path: try predictionPath(jobID)).stream()
+        } catch {
+            return AsyncThrowingStream { $0.finish(throwing: error) }
+        }
     }
 
     /// Requests cancellation and returns at once. `cancelRequested` is true until the vendor confirms.
     @discardableResult
     public func cancel(_ jobID: String) async throws -> Prediction {
-        try await connection.send(.init(method: "POST", path: Self.path(ofPrediction: jobID) + "/cancel"), as: Prediction.self)
+        try await connection.send(.init(method: "POST", path: try predictionPath(jobID) + "/cancel"), as: Prediction.self)
     }
 
-    /// Deletes a prediction that has ended.
+    /// Deletes a prediction that has ended. A missing prediction is no error, as in `deleteFile`. One that is running
+    /// throws `not_ended`: cancel it first.
     public func delete(_ jobID: String) async throws {
-        try await connection.send(.init(method: "DELETE", path: Self.path(ofPrediction: jobID)))
+        try await connection.delete(try predictionPath(jobID))
     }
 
     /// Lists the user's predictions, newest first. A page has 25, or `limit`, which is at most 100.
     ///
     /// - Parameter cursor: `nextCursor` of the previous page.
     public func list(status: Prediction.Status? = nil, limit: Int? = nil, cursor: String? = nil) async throws -> Page<Prediction> {
-        let query = Self.query([("status", status?.rawValue), ("limit", limit.map(String.init)), ("cursor", cursor)])
-        return try await connection.send(.init(path: "/v1/predictions" + query), as: Page<Prediction>.self)
+        if status == .unknown { throw ValetkeyError.invalid("status", "a status of the API", "unknown") }
+        let after = try cursor.map { try checkedID("cursor", $0) }
+        let path = withQuery("/v1/predictions", [("limit", limit.map(String.init)), ("cursor", after), ("status", status?.rawValue)])
+        return try await connection.send(.init(path: path), as: Page<Prediction>.self)
+    }
+
+    /// Returns the most that a prediction would cost, as a decimal number, without creating it.
+    public func estimate(_ model: String, input: some Encodable & Sendable, imageCount: Int? = nil) async throws -> String {
+        let body = try CreateRequest(model: try modelPath(model), input: input, imageCount: imageCount).json()
+        let call = Connection.Call(method: "POST", path: "/v1/estimate", headers: ["Content-Type": "application/json"], body: body)
+        return try await connection.send(call, as: Estimate.self).credits
     }
 
     /// Lists the models of the user's plan, with their prices and input rules.
@@ -142,37 +148,11 @@ public final class Valetkey: Sendable {
 
     /// Returns one model, with its price and input rules.
     public func model(_ model: String) async throws -> Model {
-        try await connection.send(.init(path: "/v1/models/\(try Self.path(of: model))"), as: Model.self)
+        try await connection.send(.init(path: "/v1/models/\(try modelPath(model))"), as: Model.self)
     }
 
     /// Returns the user's plan, limits and usage.
     public func account() async throws -> Account {
         try await connection.send(.init(path: "/v1/account"), as: Account.self)
-    }
-
-    private static let nameCharacters = CharacterSet(charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
-
-    /// Returns `owner/model` as a path. A name of dots only would lead to another route.
-    static func path(of model: String) throws -> String {
-        let names = model.split(separator: "/", omittingEmptySubsequences: false)
-        let isModel = names.count == 2 && names.allSatisfy { name in
-            !name.isEmpty && name.unicodeScalars.allSatisfy(nameCharacters.contains) && !name.allSatisfy { $0 == "." }
-        }
-        guard isModel else { throw ValetkeyError(Code(rawValue: "model_not_allowed"), "A model must have the form `owner/model`.") }
-        return model
-    }
-
-    static func path(ofPrediction jobID: String) -> String {
-        "/v1/predictions/" + encoded(jobID)
-    }
-
-    static func encoded(_ text: String) -> String {
-        text.addingPercentEncoding(withAllowedCharacters: nameCharacters) ?? ""
-    }
-
-    /// Returns `?a=b` of the members that have a value, or an empty string.
-    static func query(_ members: [(String, String?)]) -> String {
-        let set = members.compactMap { name, value in value.map { "\(name)=\(encoded($0))" } }
-        return set.isEmpty ? "" : "?" + set.joined(separator: "&")
     }
 }

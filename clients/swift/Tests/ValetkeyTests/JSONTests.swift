@@ -3,7 +3,7 @@ import XCTest
 
 final class JSONTests: XCTestCase {
     private func json(_ input: some Encodable, imageCount: Int? = nil) throws -> String {
-        String(decoding: try CreateRequest(input: input, imageCount: imageCount).json(), as: UTF8.self)
+        String(decoding: try CreateRequest(model: nil, input: input, imageCount: imageCount).json(), as: UTF8.self)
     }
 
     func testTheSameInputIsTheSameBytes() throws {
@@ -15,11 +15,6 @@ final class JSONTests: XCTestCase {
             let shuffled = Dictionary(uniqueKeysWithValues: names.shuffled().map { ($0, 1) })
             XCTAssertEqual(try json(shuffled), try json(Dictionary(uniqueKeysWithValues: names.map { ($0, 1) })))
         }
-    }
-
-    func testANumberThatJSONCannotHoldIsRefused() {
-        XCTAssertThrowsError(try json(["strength": Double.nan]))
-        XCTAssertThrowsError(try json(["strength": .number(.infinity)] as JSONValue))
     }
 
     func testAnUnpairedSurrogateIsReplaced() {

@@ -77,6 +77,8 @@ struct Live {
         case "account":
             let account = try await client.account()
             tell("account", "\(account.plan) \(account.usage.creditsSpent) \(account.usage.predictions) \(account.limits.maxWaiting)")
+        case "estimate":
+            tell("credits", try await client.estimate(model, input: ["prompt": argument], imageCount: 1))
         case "models":
             let models = try await client.models()
             let isSame = try await client.model(model) == models.first { $0.id == model }
