@@ -12,11 +12,11 @@
 //   Object is rebuilt, a driven request is dropped.
 import { decodeRequest, encodeReply, callObject } from "./runtime/object_channel.js";
 import { createInstance } from "./runtime/instance.js";
-import { lastResort } from "./runtime/last_resort.js";
+import { lastResort, logError } from "./runtime/last_resort.js";
 import { respond } from "./runtime/platform.js";
 
-/** Time-out of the message that withdraws a lost create, milliseconds. No response waits for it. */
-const FAREWELL_MS = 2_000;
+/** Time-out of the message that withdraws a lost create, milliseconds. The response waits for it. */
+const WITHDRAWAL_MS = 800;
 
 /**
  * Instantiates the core and returns the handlers and classes that entry.js exports.
@@ -32,7 +32,7 @@ export function createWorker(core, module) {
    * fallback, request]. In the last case this awaits the promise and resumes the request with its result. If the
    * instance ends first, the client gets the last fallback.
    */
-  function drive(step, context) {
+  function drive(step) {
     const { generation } = instance;
     let fallback;
     const run = async () => {
@@ -50,20 +50,30 @@ export function createWorker(core, module) {
       }
       return step;
     };
-    return instance.guard(run()).catch(() => answerLost(fallback, context));
+    return instance.guard(run()).catch(() => answerLost(fallback));
   }
 
   /**
    * Responds to a request whose wasm instance has ended: with the fallback that the core left, else with the last
-   * resort. A fallback may come with a message to an object, which withdraws a create that may have been admitted.
+   * resort. The fallback of a create that may have been admitted has a second part: a message that withdraws the create,
+   * and the response for the case that it goes on because it was sent already.
    */
-  function answerLost(fallback, context) {
+  async function answerLost(fallback) {
     if (fallback === undefined) return lastResort();
-    const [status, headerLines, body, namespace, name, message] = fallback;
-    if (message !== undefined) {
-      // A new instance handles the message. If the message is lost, the object's alarm withdraws the create.
-      context.waitUntil(callObject(namespace, name, message, FAREWELL_MS).catch(() => {}));
+    const [status, headerLines, body, withdrawal] = fallback;
+    if (withdrawal !== undefined) {
+      const [namespace, name, message, continued] = withdrawal;
+      // A new instance handles the message. If it is lost, the object's alarm withdraws the create.
+      const reply = await callObject(namespace, name, message, WITHDRAWAL_MS).catch(() => undefined);
+      if (reply !== undefined && JSON.parse(reply).reply?.created !== undefined) return lost(...continued);
     }
+    return lost(status, headerLines, body);
+  }
+
+  /** Writes the log line of a lost request, and responds to it. */
+  function lost(status, headerLines, body) {
+    const requestId = /^X-Request-Id: (.*)$/m.exec(headerLines)?.[1];
+    logError({ event: "request", request_id: requestId, status, reason: "instance_ended" });
     return respond(status, headerLines, body);
   }
 
@@ -132,7 +142,7 @@ export function createWorker(core, module) {
         try {
           instance.renew();
           const step = instance.call(() => core.begin(request, env, contextOf(context)));
-          return step instanceof Response ? step : drive(step, context);
+          return step instanceof Response ? step : drive(step);
         } catch {
           return lastResort();
         }

@@ -112,16 +112,35 @@ test("the last fallback counts, and a step without one keeps it", async () => {
   assert.equal((await response).status, 504);
 });
 
-test("a fallback with a message sends it to the object, after the response", async () => {
-  const sent = [];
-  const waited = [];
-  const namespace = { getByName: (name) => ({ fetch: async (url) => (sent.push([name, url]), new Response("ok")) }) };
-  const { core, abort } = fakeCore({ begin: () => step(pending(), assert.fail, [503, "A: b", null, namespace, "alice", '{"withdraw":1}']) });
-  const response = createWorker(core).handlers.fetch(request(), {}, { waitUntil: (promise) => waited.push(promise) });
+test("a create that may have been admitted is withdrawn, and the Ledger's reply decides the response", async () => {
+  for (const [reply, status] of [
+    ['{"reply":"done"}', 503],
+    ['{"reply":{"created":{"records":[]}}}', 504],
+    [undefined, 503],
+  ]) {
+    const sent = [];
+    const fetch = async (url) => {
+      sent.push(url);
+      if (reply === undefined) throw new Error("the object does not reply");
+      return new Response(reply);
+    };
+    const namespace = { getByName: (name) => (sent.push(name), { fetch }) };
+    const withdrawal = [namespace, "alice", '{"withdraw":1}', [504, "X-Request-Id: req_1", null]];
+    const { core, abort } = fakeCore({ begin: () => step(pending(), assert.fail, [503, "X-Request-Id: req_1", null, withdrawal]) });
+    const response = createWorker(core).handlers.fetch(request(), {}, CONTEXT);
+    abort();
+    assert.equal((await response).status, status);
+    assert.deepEqual(sent, ["alice", `https://object/?${encodeURIComponent('{"withdraw":1}')}`]);
+  }
+});
+
+test("a lost request has its line in the log", async () => {
+  const { core, abort } = fakeCore({ begin: () => step(pending(), assert.fail, [504, "X-Request-Id: req_1\nVary: Origin", null]) });
+  const response = createWorker(core).handlers.fetch(request(), {}, CONTEXT);
   abort();
-  assert.equal((await response).status, 503);
-  await Promise.all(waited);
-  assert.deepEqual(sent, [["alice", `https://object/?${encodeURIComponent('{"withdraw":1}')}`]]);
+  await response;
+  const line = logged.find(({ event }) => event === "request");
+  assert.deepEqual({ ...line, time: undefined }, { time: undefined, level: "error", event: "request", request_id: "req_1", status: 504, reason: "instance_ended" });
 });
 
 test("what a request leaves running ends with its instance", async () => {

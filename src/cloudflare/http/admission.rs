@@ -2,14 +2,13 @@
 
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::ledger_client::{ask_ledger, tell_ledger, unexpected};
+use crate::cloudflare::http::lost;
 use crate::cloudflare::http::outcome::{Counted, RouteError};
-use crate::cloudflare::http::response;
-use crate::cloudflare::objects::client;
-use crate::cloudflare::runtime::platform::{self, PlatformError};
+use crate::cloudflare::runtime::platform;
 use crate::constants::ACK_TIMEOUT_MILLIS;
 use crate::messages::{
-    CreateRequest, Deadline, FileUse, IdempotencyKey, JobSpec, JtiCaps, LedgerCall, LedgerRefusal, LedgerReply,
-    LedgerRequest, PlanLimits,
+    CreateRequest, Deadline, FileUse, IdempotencyKey, JobSpec, JtiCaps, LedgerRefusal, LedgerReply, LedgerRequest,
+    PlanLimits,
 };
 use crate::policy::{CheckedCreate, Plan};
 use crate::token::Grant;
@@ -45,8 +44,9 @@ pub async fn admit(
     let request = create_request(context, &caller.grant, checked, batch_id, key)?;
     let job_ids: Vec<JobId> = request.specs.iter().map(|spec| spec.job_id.clone()).collect();
     let files = request.files.clone();
+    let requests_per_minute = context.deployment.config.policy.limits_for(&caller.grant)?.requests_per_minute;
     // If the wasm instance ends meanwhile, worker.js sends the message that `withdraw_later` would send.
-    let _ = leave_withdrawal(context, &caller.grant, &job_ids);
+    let _ = lost::in_admission(context, caller, requests_per_minute, &job_ids);
     let counted = match ask_ledger(context, caller, LedgerRequest::Create(Box::new(request))).await {
         Ok(counted) => counted,
         Err(error) => {
@@ -147,11 +147,4 @@ fn withdraw_later(context: &RequestContext<'_>, grant: &Grant, job_ids: Vec<JobI
     context.execution.wait_until(async move {
         let _ = tell_ledger(&env, &user, LedgerRequest::Withdraw { job_ids }).await;
     });
-}
-
-fn leave_withdrawal(context: &RequestContext<'_>, grant: &Grant, job_ids: &[JobId]) -> Result<(), PlatformError> {
-    let call = LedgerCall { caller: None, request: LedgerRequest::Withdraw { job_ids: job_ids.to_vec() } };
-    let message = client::encode_message(&call, false)?;
-    response::leave_fallback_with(context, client::ledgers(context.env)?, grant.user.as_str(), message);
-    Ok(())
 }

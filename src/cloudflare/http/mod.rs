@@ -9,6 +9,7 @@ pub mod body;
 pub mod context;
 pub mod key_sets;
 pub mod ledger_client;
+pub mod lost;
 pub mod outcome;
 pub mod pipeline;
 pub mod query;

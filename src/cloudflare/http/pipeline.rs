@@ -8,6 +8,7 @@ use worker::{Context, Env};
 
 use crate::cloudflare::http::authentication;
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
+use crate::cloudflare::http::lost;
 use crate::cloudflare::http::outcome::{Handled, Reply, RouteError, RouteResult};
 use crate::cloudflare::http::response::{self, Response};
 use crate::cloudflare::http::routes::{admin, assets, create, events, files, reads, token_endpoint, vendor_stream};
@@ -206,8 +207,10 @@ fn check_route(
 
 /// Calls the handler of the route.
 async fn dispatch(context: &RequestContext<'_>, route: &Route) -> Result<Handled, PlatformError> {
-    if !matches!(route, Route::Public(_)) {
-        response::leave_fallback(context);
+    match route {
+        Route::Public(_) => {}
+        Route::TokenEndpoint(_) => lost::in_token_endpoint(context),
+        Route::Admin(_) | Route::User(_) => lost::before_effects(context),
     }
     Ok(match route {
         Route::Public(route) => return public(context, route).await,

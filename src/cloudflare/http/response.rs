@@ -123,49 +123,37 @@ fn render(
     Parts { status: safe.status, header_lines, body: safe.body }
 }
 
-/// Leaves the response that worker.js sends if the wasm instance ends before this request has one: 503, not admitted.
-pub fn leave_fallback(context: &RequestContext<'_>) {
-    let rejection = Rejection::new(Code::LimiterUnavailable, "instance_ended").retry_after(1);
-    driver::if_lost(fallback(context, rejection, None));
+/// Leaves the response that worker.js sends if the wasm instance ends before this request has one.
+pub fn leave_fallback(context: &RequestContext<'_>, response: Response) {
+    driver::if_lost(render_fallback(context, response));
 }
 
-/// Leaves the same while the caller's Ledger admits a create. The Ledger may have admitted it, so worker.js also sends
-/// `message`, which withdraws it, to the object `name` of `namespace`.
-pub fn leave_fallback_with(context: &RequestContext<'_>, namespace: JsValue, name: &str, message: String) {
-    let rejection = Rejection::new(Code::LimiterUnavailable, "instance_ended").retry_after(1);
-    let render = fallback(context, rejection, None);
+/// Leaves two responses while the caller's Ledger admits a create, which it may have done when the instance ends. worker.js
+/// sends `message`, which withdraws the create, to the Ledger `name`, and then `withdrawn`, or `continued` if the Ledger
+/// replies that the create goes on.
+pub fn leave_withdrawal(
+    context: &RequestContext<'_>,
+    (withdrawn, continued): (Response, Response),
+    (namespace, name, message): (JsValue, &str, String),
+) {
+    let (withdrawn, continued) = (render_fallback(context, withdrawn), render_fallback(context, continued));
     let name = name.to_owned();
     driver::if_lost(move || {
-        let parts = render();
-        parts.push(&namespace);
-        parts.push(&name.into());
-        parts.push(&message.into());
+        let parts = withdrawn();
+        parts.push(&Array::of4(&namespace, &name.into(), &message.into(), &continued()));
         parts
     });
 }
 
-/// Leaves the response for a create that was admitted: 504 with `details.job_id`, so that the client follows the
-/// prediction and nobody pays twice. `rate` is the Ledger's count of the caller's minute, as in every other response after
-/// the admission.
-pub fn leave_fallback_for(context: &RequestContext<'_>, job_id: &JobId, rate: Option<Rate>) {
-    let rejection = Rejection::new(Code::UpstreamTimeout, "instance_ended").with_job(job_id.clone());
-    driver::if_lost(fallback(context, rejection, rate));
-}
-
-/// Returns a function that renders a refusal as `[status, header lines, body]`. Nothing in it can hold the vendor key, but
-/// the origin of the page.
-fn fallback(
-    context: &RequestContext<'_>,
-    rejection: Rejection,
-    rate: Option<Rate>,
-) -> impl FnOnce() -> Array + 'static {
+/// Returns a function that renders a response as `[status, header lines, body]`. The response holds ids and fixed texts;
+/// only the origin of the page could contain the vendor key.
+fn render_fallback(context: &RequestContext<'_>, response: Response) -> impl FnOnce() -> Array + 'static {
     let (request_id, is_head) = (context.request_id.clone(), context.is_head());
     let origin = match context.origin {
         OriginCheck::Allowed(origin) if !context.deployment.key_scan.finds_in(origin) => Some(origin.to_owned()),
         _ => None,
     };
     move || {
-        let response = Response { rate, ..Response::rejection(&rejection, &request_id) };
         let origin = origin.as_deref().map_or(OriginCheck::None, OriginCheck::Allowed);
         let header_lines = headers_of(&response, &request_id, origin);
         let body = response.body.filter(|_| !is_head).map_or(JsValue::NULL, JsValue::from);

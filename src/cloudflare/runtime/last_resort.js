@@ -3,9 +3,14 @@
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
-/** Logs an alert: a fixed word that an operator must see. Never pass an error: its text may contain secrets. */
+/** Logs a line of level `error`. Its members are ids and fixed words: the text of an error may contain secrets. */
+export function logError(members) {
+  console.error(JSON.stringify({ time: new Date().toISOString(), level: "error", ...members }));
+}
+
+/** Logs an alert: a fixed word that an operator must see. */
 export function alert(word, members = {}) {
-  console.error(JSON.stringify({ time: new Date().toISOString(), level: "error", event: "alert", alert: word, ...members }));
+  logError({ event: "alert", alert: word, ...members });
 }
 
 /** Returns a new request id: `req_` and a ULID, as in src/types/ids.rs. */

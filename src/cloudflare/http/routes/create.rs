@@ -6,8 +6,9 @@ use crate::cloudflare::http::admission::{Admitted, admit};
 use crate::cloudflare::http::body::{BodyKind, read_json};
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::ledger_client::{ask_ledger_again, unexpected, use_proof};
+use crate::cloudflare::http::lost;
 use crate::cloudflare::http::outcome::{Counted, Reply, RouteResult};
-use crate::cloudflare::http::response::{self, Response};
+use crate::cloudflare::http::response::Response;
 use crate::cloudflare::objects::client::ask_dispatcher;
 use crate::cloudflare::runtime::platform;
 use crate::constants::{EVENT_POLL_MILLIS, MILLIS_PER_SECOND, OUTCOME_WAIT_MILLIS};
@@ -38,7 +39,7 @@ pub async fn create(context: &RequestContext<'_>, caller: &AuthenticatedCaller, 
     let admitted = admit(context, caller, vec![checked], None, key).await?;
     let Admitted { is_submitting, is_replayed, .. } = admitted.value;
     let Some(record) = admitted.value.records.first().cloned() else { return Err(admitted.reject(unexpected())) };
-    response::leave_fallback_for(context, &record.job_id, admitted.rate);
+    lost::after_admission(context, &admitted, &record.job_id);
     // 10
     let (status, record) = if is_submitting {
         let outcome = await_outcome(context, &record.job_id).await;

@@ -7,6 +7,7 @@ use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::ledger_client::{
     ask_ledger, ask_ledger_again, ask_permit, tell_ledger, unexpected, vendor_refusal,
 };
+use crate::cloudflare::http::lost;
 use crate::cloudflare::http::outcome::{Counted, RouteError, RouteResult};
 use crate::cloudflare::http::query::{bad_list_parameter, list_limit, list_parameters};
 use crate::cloudflare::http::response::Response;
@@ -39,6 +40,7 @@ pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) 
     // 10
     ask_permit(context, None).await.map_err(|rejection| counted.reject(rejection))?;
     // 11
+    lost::while_sending(context, &counted);
     let (base, key) = (context.deployment.config.upstream_url.as_str(), context.deployment.key(None));
     let reply = vendor_http::upload_to_vendor(context.request, bytes, content_type, &request::upload(base), key).await;
     let vendor_id = uploaded(&reply).map_err(|rejection| counted.reject(rejection))?;

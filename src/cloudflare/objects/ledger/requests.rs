@@ -77,7 +77,7 @@ impl LedgerActor {
             LedgerRequest::DeleteFile { file_id } => {
                 self.store()?.store(&[Write::DeleteFile(&file_id)]).map(|()| LedgerReply::Done)
             }
-            LedgerRequest::Withdraw { job_ids } => self.withdraw_soon(&job_ids, now).map(|()| LedgerReply::Done),
+            LedgerRequest::Withdraw { job_ids } => self.withdraw_and_report(&job_ids, now).await,
             LedgerRequest::JobUpdates { updates } => self.apply_updates(&updates, now).map(|()| LedgerReply::Done),
             LedgerRequest::Revoke(revocation) => self.revoke(revocation, now).await,
             // A check is complete once the request is authorized and counted. A create never comes here.
