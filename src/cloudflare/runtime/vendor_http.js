@@ -1,13 +1,17 @@
 // Requests to the vendor. None follows a redirect, which would carry the key elsewhere, and none rejects with an error, which
 // may hold the URL.
 import { keyScanner } from "./key_scanner.js";
-import { inTime, readBody, respond, stopAfterDeath } from "./platform.js";
+import { readVendorBody } from "./vendor_bodies.js";
+import { inTime, respond, stopAfterDeath } from "./platform.js";
 
 /**
- * One request to the vendor. Never follows a redirect. Resolves to [status, retryAfter, remaining, reset, bytes],
- * where bytes are undefined above `maxBytes`; or to "timed_out" or "broken". Never rejects: an error may hold the URL.
+ * One request to the vendor. Never follows a redirect. Resolves to [status, retryAfter, remaining, reset, chunks], where the
+ * chunks are undefined if there are more than `maxBytes` or no room beside other bodies (`smallBytes`, `allBytes`); or to "timed_out" or
+ * "broken". Never rejects: an error may hold the URL.
  */
-export async function fetchVendor(method, url, authorization, userAgent, body, firstByteMs, totalMs, maxBytes) {
+export async function fetchVendor(
+  method, url, authorization, userAgent, body, firstByteMs, totalMs, maxBytes, smallBytes, allBytes,
+) {
   const abort = new AbortController();
   let timedOut = false;
   const stop = () => {
@@ -21,9 +25,7 @@ export async function fetchVendor(method, url, authorization, userAgent, body, f
   try {
     const response = await fetch(url, { method, headers, body, redirect: "manual", signal: abort.signal });
     clearTimeout(firstByte);
-    const bytes = await readBody(response, maxBytes);
-    const header = (name) => response.headers.get(name) ?? undefined;
-    return [response.status, header("retry-after"), header("x-ratelimit-remaining"), header("x-ratelimit-reset"), bytes];
+    return reply(response, await readVendorBody(response, { maxBytes, smallBytes, allBytes, totalMs, signal: abort.signal }));
   } catch {
     return timedOut ? "timed_out" : "broken";
   } finally {
@@ -35,7 +37,9 @@ export async function fetchVendor(method, url, authorization, userAgent, body, f
 /**
  * Hands a client's body through to the vendor, untouched and of exactly `length` bytes. Resolves as `fetchVendor` does.
  */
-export async function uploadToVendor(request, length, url, authorization, userAgent, contentType, totalMs, maxBytes) {
+export async function uploadToVendor(
+  request, length, url, authorization, userAgent, contentType, totalMs, maxBytes, smallBytes, allBytes,
+) {
   const abort = new AbortController();
   const total = setTimeout(() => abort.abort(), totalMs);
   const headers = { Authorization: authorization, Accept: "application/json", "User-Agent": userAgent, "Content-Type": contentType };
@@ -44,13 +48,17 @@ export async function uploadToVendor(request, length, url, authorization, userAg
     // A body that is shorter or longer breaks the request; that is told by the fetch.
     request.body.pipeTo(exact.writable).catch(() => {});
     const response = await fetch(url, { method: "POST", headers, body: exact.readable, redirect: "manual", signal: abort.signal });
-    const bytes = await readBody(response, maxBytes);
-    return [response.status, response.headers.get("retry-after") ?? undefined, undefined, undefined, bytes];
+    return reply(response, await readVendorBody(response, { maxBytes, smallBytes, allBytes, totalMs, signal: abort.signal }));
   } catch {
     return abort.signal.aborted ? "timed_out" : "broken";
   } finally {
     clearTimeout(total);
   }
+}
+
+function reply(response, chunks) {
+  const header = (name) => response.headers.get(name) ?? undefined;
+  return [response.status, header("retry-after"), header("x-ratelimit-remaining"), header("x-ratelimit-reset"), chunks];
 }
 
 /**

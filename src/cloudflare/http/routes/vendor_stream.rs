@@ -113,7 +113,9 @@ async fn open_relay(
     let lines = stream_lines(rate, context.request_id, context.origin);
     let forms = context.deployment.key_scan.forms().to_string();
     let key = context.deployment.key(permit.vendor_key_fingerprint.as_deref());
-    vendor_http::relay_stream(&request, key, &forms, &lines).await.map_err(|reply| vendor_refusal(&reply))
+    vendor_http::relay_stream(&request, key, &forms, &lines)
+        .await
+        .map_err(|reply| vendor_refusal(&reply, platform::now()))
 }
 
 /// Ends the stream's lease: at once if it is `unopened`, because the vendor was not asked for it.
