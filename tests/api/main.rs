@@ -43,6 +43,7 @@ mod limits;
 mod logs;
 mod minting;
 mod objects;
+mod odd_vendor;
 mod openapi;
 mod proofs;
 mod providers;

@@ -57,6 +57,7 @@ pub enum Oddity {
     /// 503 with `Retry-After: 1.5`.
     RetryAfterFraction,
     /// 200 with the error envelope and nothing else.
+    #[serde(rename = "error_in_200")]
     ErrorIn200,
     /// 403 with an HTML page, as a firewall sends it.
     FirewallPage,
