@@ -195,9 +195,11 @@ pub const WITHDRAW_RETRY_MILLIS: i64 = 5_000;
 pub const WITHDRAWN_MILLIS: i64 = 60_000;
 /// The Ledger sends the Dispatcher a tick if a pending prediction has had no job update for this long (protocol 2).
 pub const TICK_AFTER_MILLIS: i64 = 15_000;
-/// Added to a prediction's longest wait and run before its Ledger asks the Dispatcher for its state (protocol 2).
+/// Time after a prediction's longest wait and longest run, at which its Ledger asks the Dispatcher for the prediction's
+/// state (protocol 2).
 pub const STATE_CHECK_SLACK_MILLIS: i64 = 600_000;
-/// Blocks that a user's requests a minute are taken in. An instance that dies loses at most one block (protocol 4).
+/// Number of blocks in which a user's `requests_per_minute` are drawn. An instance that dies loses at most one block
+/// (protocol 4).
 pub const REQUEST_BLOCKS_PER_LIMIT: u32 = 10;
 /// How long a block admits requests from memory (protocol 4).
 pub const REQUEST_BLOCK_MILLIS: i64 = 5_000;
@@ -246,10 +248,10 @@ pub const TOKEN_PLAN_MAX_BYTES: usize = 64;
 pub const TOKEN_CACHE_ENTRIES: usize = 1_000;
 /// Recently used tokens that an insert into the full cache skips before it evicts one anyway.
 pub const TOKEN_CACHE_EVICTION_TRIES: usize = 8;
-/// How long an isolate relies on the Dispatcher's list of revoked tokens. With the time of a reply this stays within
-/// the 30 s of protocol 7.
+/// How long an isolate uses the revoked-before time that the Dispatcher told it. With the time of a reply this stays
+/// within the 30 s of protocol 7.
 pub const REVOKED_FRESH_MILLIS: i64 = 25_000;
-/// Wait after the Dispatcher did not reply with that list.
+/// Wait after the Dispatcher did not reply with the revoked-before time.
 pub const REVOKED_RETRY_MILLIS: i64 = 5_000;
 
 // ---- Proofs of possession -------------------------------------------------------------------------------------------

@@ -11,12 +11,13 @@ use crate::constants::{
 use crate::types::model::ModelId;
 use crate::types::time::UnixMillis;
 
-/// A pause that one probe at a time tries to end, with back-off.
+/// A pause of creates, while the circuit breaker is open or the key is refused. Until it ends, single creates are sent
+/// as probes, with back-off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
     /// Earliest time of the next probe.
     pub probe_at: UnixMillis,
-    /// Wait after that probe, milliseconds.
+    /// Wait between that probe and the one after it, milliseconds.
     pub next_wait_ms: i64,
 }
 
@@ -154,8 +155,9 @@ impl Health {
         self.open_circuit.is_some() || self.key_pause.is_some()
     }
 
-    /// Returns how long the pause is expected to last: until the next probe, or as long again as it has lasted, for
-    /// which the back-off stands. Nothing better is known about a problem that only others can solve.
+    /// Returns how long the pause is expected to last: until the next probe, or as long again as it has lasted so far,
+    /// whichever is longer. The current back-off stands for the time that it has lasted. There is no better estimate
+    /// for a problem that only the vendor or the operator can solve.
     #[must_use]
     pub fn expected_pause_millis(&self, now: UnixMillis) -> i64 {
         let pauses = [self.open_circuit, self.key_pause].into_iter().flatten();

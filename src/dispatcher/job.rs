@@ -13,13 +13,13 @@ use crate::types::time::UnixMillis;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
-    /// It waits for a slot, or was returned to the queue after a throttled create or a refused key.
+    /// The job waits for a slot, or was returned to the queue after a throttled create or a refused key.
     Waiting,
     /// Stored before the create is sent. A row in this state without a submit in flight has an unknown outcome.
     Submitting,
-    /// The vendor has it.
+    /// The vendor has the prediction.
     Running,
-    /// The vendor may or may not have it.
+    /// The vendor may or may not have the prediction.
     Unknown,
 }
 
@@ -39,7 +39,7 @@ pub struct Job {
     pub sequence: u64,
     /// Time of the enqueue.
     pub enqueued_at: UnixMillis,
-    /// It was sent, and returned to the front of the queue.
+    /// True if the create was sent, and the job was returned to the front of the queue.
     #[serde(rename = "returned", default, skip_serializing_if = "std::ops::Not::not")]
     pub is_returned: bool,
     /// Time of the last submit.
@@ -48,7 +48,7 @@ pub struct Job {
     /// The vendor's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor_id: Option<String>,
-    /// Fingerprint of the vendor key that it was submitted with (protocol 6).
+    /// Fingerprint of the vendor key that submitted the prediction (protocol 6).
     #[serde(rename = "key", default, skip_serializing_if = "Option::is_none")]
     pub vendor_key_fingerprint: Option<String>,
     /// Time of the next poll, while it runs.
@@ -63,7 +63,7 @@ pub struct Job {
     /// True if a cancel was requested, by the client or because the job exceeded `max_seconds`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
-    /// True if the vendor took the cancel or refused it for good. It is not sent again.
+    /// True if the vendor accepted the cancel, or refused it for good. Then the cancel is not sent again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_sent: bool,
     /// Time of the next try to cancel.
@@ -129,7 +129,7 @@ impl Job {
         }
     }
 
-    /// Returns whether it holds a slot.
+    /// Returns whether the job holds a slot.
     #[must_use]
     pub const fn holds_slot(&self) -> bool {
         match self.state {

@@ -7,7 +7,7 @@ use crate::limit::request_window::Lane;
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
-/// Time after which a delivery in flight that has not reported is looked at again.
+/// Time after which a delivery in flight that has not reported is checked again.
 const DELIVERY_REPORT_MILLIS: i64 = 10_000;
 
 impl Dispatcher {

@@ -1,4 +1,4 @@
-//! From the JSON text of POLICY to a [`Policy`]: checks every rule of contract 4, and reports all problems at once.
+//! Parses the JSON text of POLICY into a [`Policy`]: checks every rule of contract 4, and reports all problems at once.
 
 use std::collections::BTreeMap;
 

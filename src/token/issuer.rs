@@ -10,7 +10,7 @@ use super::remote_keys::RemoteKeys;
 use super::token_types::TokenTypes;
 use crate::types::time::UnixSeconds;
 
-/// What a token is used for.
+/// The purpose for which a token is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Purpose {
@@ -61,7 +61,7 @@ pub enum AdminRight {
     Write,
 }
 
-/// The place of an issuer's keys.
+/// The source of an issuer's keys.
 #[derive(Clone, Debug)]
 pub(super) enum IssuerKeys {
     /// In the configuration or in a secret.

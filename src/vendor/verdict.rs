@@ -32,7 +32,7 @@ pub enum CreateVerdict {
     InputRefused,
     /// Another 4xx, or a 2xx with the vendor's error envelope and no id.
     OtherRefusal,
-    /// A 5xx with the vendor's error envelope: the vendor failed, and did not take the prediction.
+    /// A 5xx with the vendor's error envelope: the vendor failed, and did not accept the prediction.
     VendorFailed,
     /// A 3xx: not documented, so hostile or broken. Never followed.
     Redirected,

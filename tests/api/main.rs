@@ -19,6 +19,8 @@
 
 #[path = "../hostile/mod.rs"]
 mod hostile;
+#[path = "../vectors/mod.rs"]
+mod vectors;
 
 mod accounts;
 mod attestation;
@@ -33,6 +35,7 @@ mod files;
 mod harness;
 mod hooks;
 mod hostile_http;
+mod hostile_keys;
 mod hostile_tokens;
 mod http;
 mod idempotency;
@@ -52,6 +55,7 @@ mod restarts;
 mod revocation;
 mod secrecy;
 mod shares;
+mod signature_vectors;
 mod sse;
 mod steps;
 mod storm;

@@ -1,4 +1,4 @@
-//! Every response of the vendor to a create, and its effect: the table of docs/architecture.md, over HTTP.
+//! Every response of the vendor to a create, and its effect: the table of protocol 1, over HTTP.
 
 use std::time::{Duration, Instant};
 

@@ -22,6 +22,8 @@ mod drift;
 mod hostile;
 mod openapi;
 mod policy;
+#[path = "../vectors/mod.rs"]
+mod signature_vectors;
 mod structure;
 mod token_hostile;
 mod token_properties;

@@ -124,7 +124,7 @@ fn each_error_code_appears_in_some_operation() {
         .collect();
     let codes = Code::ALL.iter().map(|code| code.wire().code);
     let errors = OAuthError::ALL.iter().map(|error| error.wire().error);
-    // Every path answers an unknown method with this code, so no operation lists it.
+    // Every path responds to an unknown method with this code, so no operation lists it.
     let elsewhere = Code::MethodNotAllowed.wire().code;
     assert_eq!(all, codes.chain(errors).filter(|code| *code != elsewhere).collect());
 }

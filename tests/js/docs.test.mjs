@@ -127,7 +127,7 @@ test("every source file that a page names exists", () => {
     for (const [, path] of prose(file).matchAll(/`((?:src|simulator|tests|scripts|site|clients|examples|docs)\/[\w./-]*)`/g)) {
       const target = posix.normalize(path).replace(/(.)\/$/, "$1");
       const places = [target, posix.join(dirname(file), target)];
-      // What a build makes is named too, such as clients/web/dist/.
+      // Pages may also name build output, such as clients/web/dist/.
       if (!places.some((place) => KNOWN.has(place)) && !/\/dist(\/|$)/.test(target)) broken.push(`${file}: ${path}`);
     }
   }

@@ -1,5 +1,5 @@
 //! A simulated day of one deployment: `make capacity` prints the table of docs/capacity.md. The Dispatcher is real. The
-//! simulated vendor answers a create after 1 s and a poll after 0.2 s; a prediction runs for 10 s.
+//! simulated vendor responds to a create after 1 s and to a poll after 0.2 s; a prediction runs for 10 s.
 
 use std::collections::BTreeMap;
 

@@ -10,9 +10,9 @@ use crate::types::ids::hex_digest;
 use crate::wire::headers::is_json_media_type;
 use crate::wire::rejection::{Code, Rejection};
 
-/// A JSON object, and the hash of path and body that tells one request from another (contract 2).
+/// A JSON object, and the hash of path and body. An idempotency key is bound to the hash (contract 2).
 pub struct JsonBody {
-    /// Its members.
+    /// The members of the object.
     pub members: Map<String, Value>,
     /// SHA-256 of path and body, in hexadecimal.
     pub hash: String,

@@ -1,6 +1,7 @@
 //! The edge: stateless request handling.
 //!
-//! [`pipeline`] takes a request through the numbered checks, [`authentication`] says who calls, [`routes`] answer.
+//! [`pipeline`] runs the numbered checks of a request, [`authentication`] identifies the caller, and [`routes`] has the
+//! handlers.
 
 pub mod admission;
 pub mod authentication;

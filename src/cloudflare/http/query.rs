@@ -1,4 +1,4 @@
-//! Reads the query of a list.
+//! Reads the query parameters of a list.
 
 use crate::constants::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::parse::digits::parse_digits;

@@ -34,19 +34,19 @@ pub fn ledgers(env: &Env) -> Result<JsValue, PlatformError> {
 }
 
 thread_local! {
-    /// When the Dispatcher is asked next, and its last answer: all tokens issued up to that second are revoked.
+    /// The time from which the Dispatcher is asked again, and the revoked-before time in its last reply.
     static REVOKED: Cell<(UnixMillis, Option<UnixSeconds>)> = const { Cell::new((UnixMillis(0), None)) };
 }
 
-/// Returns the time up to which all tokens are revoked, as known for a read (protocol 7): the Dispatcher is asked before
-/// the isolate's first answer and every 30 s. While it does not reply, its last answer counts.
+/// Returns the revoked-before time: all tokens issued up to it are revoked. For a read, it may be 30 s old (protocol
+/// 7). While the Dispatcher does not reply, the time in its last reply is used.
 pub async fn revoked_by(env: &Env, now: UnixMillis) -> Option<UnixSeconds> {
     let (again_at, known) = REVOKED.get();
     if now < again_at {
         return known;
     }
     if again_at > UnixMillis(0) {
-        // Other requests use the known time while this one asks. Before the first answer each request asks.
+        // Other requests use the known time while this one asks. Before the first reply, each request asks.
         REVOKED.set((now.plus_millis(REVOKED_RETRY_MILLIS), known));
     }
     match revoked_by_now(env, now).await {
@@ -58,8 +58,8 @@ pub async fn revoked_by(env: &Env, now: UnixMillis) -> Option<UnixSeconds> {
     }
 }
 
-/// Asks the Dispatcher for that time now: for a token exchange, whose result would outlive the revocation. Fails if the
-/// Dispatcher does not reply.
+/// Asks the Dispatcher for the revoked-before time now: for a token exchange, whose new token would outlive the
+/// revocation. Fails if the Dispatcher does not reply.
 pub async fn revoked_by_now(env: &Env, now: UnixMillis) -> Result<Option<UnixSeconds>, PlatformError> {
     match ask_dispatcher(env, &DispatcherRequest::Revoked, DISPATCHER_ACK_TIMEOUT_MILLIS).await? {
         DispatcherReply::Revoked(said) => {
@@ -71,7 +71,7 @@ pub async fn revoked_by_now(env: &Env, now: UnixMillis) -> Result<Option<UnixSec
     }
 }
 
-/// Makes the next request ask the Dispatcher: it has refused what this isolate would have let pass.
+/// Makes the next request ask the Dispatcher: the known time is out of date.
 pub fn forget_revoked() {
     REVOKED.set((UnixMillis(0), REVOKED.get().1));
 }
@@ -82,8 +82,8 @@ pub async fn ask_ledger(env: &Env, user: &UserKey, call: &LedgerCall) -> Result<
     call_object(&ledgers(env)?, user.as_str(), &message, ACK_TIMEOUT_MILLIS).await
 }
 
-/// Returns a message's text. One that holds content, which is what users wrote or got, starts with a space:
-/// object_channel.js keeps it out of URLs, which the platform may log.
+/// Returns the text of a message. It starts with a space if the message holds content, which is what users wrote or
+/// got: object_channel.js keeps such a message out of URLs, which the platform may log.
 pub fn encode_message<T: Serialize>(message: &T, holds_content: bool) -> Result<String, PlatformError> {
     let text = serde_json::to_string(message).map_err(|_| PlatformError)?;
     Ok(if holds_content { format!(" {text}") } else { text })
@@ -100,7 +100,7 @@ pub async fn ask_dispatcher(
     call_object(&namespace, DISPATCHER_NAME, &message, timeout_millis).await
 }
 
-/// Makes the Dispatcher do what is due. Its reply does not matter.
+/// Makes the Dispatcher look for due work. Its reply does not matter.
 pub async fn tick_dispatcher(env: &Env) {
     let _ = ask_dispatcher(env, &DispatcherRequest::Tick, ACK_TIMEOUT_MILLIS).await;
 }

@@ -1,4 +1,5 @@
-//! The log: one JSON line for each request, and alerts. The members are a closed list without token, prompt, key and path.
+//! The log: one JSON line for each request, and alerts. The members of a line are a closed list. None of them holds a
+//! token, a prompt, a key or a path.
 
 use serde::Serialize;
 
@@ -6,9 +7,9 @@ use crate::cloudflare::runtime::platform;
 use crate::types::ids::RequestId;
 use crate::types::time::UnixMillis;
 
-/// A request that has been answered.
+/// A request that has its response.
 pub struct RequestLine<'a> {
-    /// When it arrived.
+    /// Time at which the request arrived.
     pub started: UnixMillis,
     /// `X-Request-Id` of the response.
     pub request_id: &'a RequestId,
@@ -43,7 +44,7 @@ struct Line<'a> {
     subject: Option<&'a str>,
 }
 
-/// Writes the line of a request.
+/// Writes the log line of a request.
 pub fn request(line: &RequestLine<'_>) {
     let now = platform::now();
     let text = serde_json::to_string(&Line {

@@ -1,5 +1,5 @@
-// Requests to the vendor. None follows a redirect, which would carry the key elsewhere, and none rejects with an error, which
-// may hold the URL.
+// Sends requests to the vendor. None of them follows a redirect, which would send the vendor key to another host. None
+// rejects with an error, whose text may contain the URL.
 import { keyScanner } from "./key_scanner.js";
 import { readVendorBody } from "./vendor_bodies.js";
 import { inTime, respond, stopAfterDeath } from "./platform.js";
@@ -45,7 +45,7 @@ export async function uploadToVendor(
   const headers = { Authorization: authorization, Accept: "application/json", "User-Agent": userAgent, "Content-Type": contentType };
   try {
     const exact = new FixedLengthStream(length);
-    // A body that is shorter or longer breaks the request; that is told by the fetch.
+    // A shorter or longer body breaks the stream. Then the fetch fails, and its error is handled below.
     request.body.pipeTo(exact.writable).catch(() => {});
     const response = await fetch(url, { method: "POST", headers, body: exact.readable, redirect: "manual", signal: abort.signal });
     return reply(response, await readVendorBody(response, { maxBytes, smallBytes, allBytes, totalMs, signal: abort.signal }));
@@ -62,8 +62,9 @@ function reply(response, chunks) {
 }
 
 /**
- * Opens the vendor's own stream and relays it, scanned for the key. Resolves to "timed_out", "broken", [status] of a
- * refusal, or [200, response, done, stop]: `done` resolves to "ended" or "leaked", `stop()` ends it.
+ * Opens the vendor's own stream and relays it, scanned for the key. Resolves to "timed_out", to "broken", to [status]
+ * if the vendor refused, or to [200, response, done, stop]: `done` resolves to "ended" or "leaked", and `stop()` ends
+ * the stream.
  */
 export async function relayStream(url, authorization, userAgent, forms, firstByteMs, silenceMs, headerLines) {
   const abort = new AbortController();
@@ -84,17 +85,17 @@ export async function relayStream(url, authorization, userAgent, forms, firstByt
   const { readable, writable } = new IdentityTransformStream();
   const done = pump(upstream.body.getReader(), writable.getWriter(), keyScanner(JSON.parse(forms)), silenceMs);
   const stop = () => abort.abort();
-  // Nobody would check any more whether the token is revoked.
+  // Without the core, no code would check whether the token is revoked.
   stopAfterDeath(done, stop);
   return [200, respond(200, headerLines, readable), done, stop];
 }
 
-/** What `done` of a relayed stream resolves to, or `undefined` after `ms`. */
+/** Waits for `done` of a relayed stream, for `ms` at most. Resolves to its result, or to `undefined`. */
 export function endedWithin(done, ms) {
   return inTime(done, ms).catch(() => undefined);
 }
 
-/** Chunk by chunk, until either side ends, is silent for too long, or the key appears. */
+/** Relays a stream chunk by chunk, until either side ends or is silent for too long, or until the key appears. */
 async function pump(reader, writer, scanner, silenceMs) {
   let leaked = false;
   try {
@@ -107,7 +108,8 @@ async function pump(reader, writer, scanner, silenceMs) {
       if (done) break;
     }
   } catch {
-    // The client has left, the vendor broke off or fell silent: the end is the same.
+    // The client disconnected, or the vendor's stream broke or was silent for too long. The stream is closed in each
+    // case.
   }
   reader.cancel().catch(() => {});
   if (leaked) writer.abort(new Error("cut")).catch(() => {});

@@ -1,4 +1,5 @@
-//! Requests to the vendor, with the key and within limits of time and size. The bindings of vendor_http.js.
+//! Sends requests to the vendor, with the vendor key and within limits of time and size. Rust bindings of
+//! vendor_http.js.
 
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -83,7 +84,7 @@ pub async fn fetch_vendor(request: &VendorRequest, key: &VendorKey, max_bytes: u
     reply.map_or(VendorReply::Broken, |reply| read_reply(&reply))
 }
 
-/// Passes a client's body of `length` bytes on to the vendor, and reads the reply.
+/// Streams a client's body of `length` bytes to the vendor, and reads the reply.
 pub async fn upload_to_vendor(
     body_of: &web_sys::Request,
     length: u64,
@@ -120,11 +121,11 @@ pub struct Relay {
 
 /// The state of a relayed stream.
 pub enum RelayEnd {
-    /// It is open.
+    /// The stream is open.
     Running,
-    /// It has ended.
+    /// The stream has ended.
     Ended,
-    /// It was cut off, because it contained the vendor key.
+    /// The stream was cut off, because it contained the vendor key.
     Leaked,
 }
 
@@ -134,7 +135,7 @@ impl Relay {
         self.response.clone().dyn_into().map_err(|_| PlatformError)
     }
 
-    /// Waits until it has ended, for `millis` at most.
+    /// Waits for the end of the stream, for `millis` at most.
     pub async fn ended_within(&self, millis: i32) -> RelayEnd {
         match wait(js::ended_within(&self.done, millis)).await {
             Ok(end) if end.is_undefined() => RelayEnd::Running,
@@ -143,13 +144,16 @@ impl Relay {
         }
     }
 
-    /// Stops it.
+    /// Stops the stream.
     pub fn stop(&self) {
         let _ = self.stop.call0(&JsValue::NULL);
     }
 }
 
-/// Opens the vendor's stream. Any status but 200 is a reply without a body.
+/// Opens the vendor's stream.
+///
+/// # Errors
+/// The vendor's reply, without a body, if its status is not 200 or there is no response.
 pub async fn relay_stream(
     request: &VendorRequest,
     key: &VendorKey,

@@ -22,13 +22,16 @@ use crate::wire::rejection::{Code, Rejection};
 
 /// `POST /admin/api/revocations`:
 ///
-/// 1. the operator's token 401
-/// 2. whether it is revoked 401, 503, and the right to write 403
-/// 3. the body 415, 413, 400
-/// 4. the Ledger or the Dispatcher 503
+/// 1. Verify the operator's token: 401.
+/// 2. Check that the token is not revoked: 401, 503. Check the operator's right to write: 403.
+/// 3. Read the body: 415, 413, 400.
+/// 4. Tell the user's Ledger or the Dispatcher: 503.
 ///
-/// The body is `{"issuer":"…","subject":"…"}` (every token of that user issued until now), the same with `"jti":"…"` (that
-/// one token), or `{"issued_by":1768473000}` (every token of every user issued until then, in Unix seconds).
+/// The body is one of these:
+///
+/// - `{"issuer":"…","subject":"…"}`: revokes every token of that user issued until now
+/// - the same with `"jti":"…"`: revokes that one token
+/// - `{"issued_by":1768473000}`: revokes every token of every user issued until that time, in Unix seconds
 pub async fn revoke(context: &RequestContext<'_>) -> Handled {
     // 1
     let operator = match verify_operator_token(context).await {
@@ -65,7 +68,7 @@ async fn revoke_as(context: &RequestContext<'_>, operator: &VerifiedToken) -> Re
     if is_done { Ok(()) } else { Err(limiter_unavailable("revocation")) }
 }
 
-/// Whose tokens are revoked.
+/// The tokens to revoke.
 enum Target {
     User(UserKey, Revocation),
     Everybody(UnixSeconds),
@@ -81,19 +84,19 @@ impl Target {
         }
         let text = |name: &str| match body.get(name) {
             None => Ok(None),
-            // The rule for `sub` and `jti` in a token: no token has anything else.
+            // The rule for `sub` and `jti` in a token. Any other text could match no token.
             Some(Value::String(text)) if is_plain_text(text, TOKEN_ID_MAX_CHARS) => Ok(Some(text)),
             Some(_) => Err(wrong(name)),
         };
         if let Some(time) = body.get("issued_by") {
-            // A time in the future would refuse tokens that are not issued yet, and with them every user.
+            // A time in the future would also refuse tokens that are not issued yet: until then no user could get in.
             let latest = now.0.saturating_add(ISSUER_LEEWAY_MAX_SECS);
             let time = time.as_i64().filter(|time| (0..=latest).contains(time) && body.len() == 1);
             return time.map(|time| Self::Everybody(UnixSeconds(time))).ok_or_else(|| wrong("issued_by"));
         }
         let (issuer, subject, jti) = (text("issuer")?, text("subject")?, text("jti")?);
-        // A misspelled issuer would revoke nothing, and nobody would notice. Users belong to the issuer of their first token,
-        // never to this deployment.
+        // Only known issuers: a misspelled one would revoke nothing, without an error. Users belong to the issuer of
+        // their first token, never to this deployment.
         let has_users = |issuer: &&Issuer| {
             !issuer.is_own()
                 && [Purpose::Access, Purpose::Exchange, Purpose::Admin].iter().any(|use_| issuer.is_accepted_for(*use_))
@@ -109,7 +112,7 @@ impl Target {
     }
 }
 
-/// Verifies the operator's token: of an issuer whose tokens may operate, without a proof of possession.
+/// Verifies the operator's token. Its issuer must have `use: admin`, and it comes without a proof of possession.
 async fn verify_operator_token(context: &RequestContext<'_>) -> Result<VerifiedToken, Rejection> {
     let text = match headers::parse_authorization(context.head.authorization.as_deref()) {
         Credentials::Bearer(text) => text,
@@ -121,8 +124,8 @@ async fn verify_operator_token(context: &RequestContext<'_>) -> Result<VerifiedT
     verified.map_err(|refusal| authentication::refused(context.challenge(), refusal))
 }
 
-/// Checks that an operator's token is not revoked: like a user's, and against the Dispatcher's answer of this moment. 503 if
-/// the Dispatcher or the Ledger does not reply.
+/// Checks that an operator's token is not revoked: in the Ledger, like a user's token, and against the revoked-before
+/// time that the Dispatcher has now. 503 if the Dispatcher or the Ledger does not reply.
 async fn check_not_revoked(context: &RequestContext<'_>, verified: &VerifiedToken) -> Result<(), Rejection> {
     let revoked = || Rejection::new(Code::InvalidToken, "revoked");
     let all_until =

@@ -25,10 +25,10 @@ use crate::wire::rejection::{Code, Rejection};
 
 /// Creates a prediction:
 ///
-/// 7. media type, size and form of the body 415, 413, 400
-/// 8. the model 403, its inputs 400
-/// 9. admission by the Ledger 401, 409, 422, 429, 402, 503
-/// 10. the vendor's outcome 201, 202, 400, 502, 504
+/// 7. Read the body: its media type, size and form: 415, 413, 400.
+/// 8. Check the model: 403. Check its inputs: 400.
+/// 9. Let the Ledger admit it: 401, 409, 422, 429, 402, 503.
+/// 10. Wait for the vendor's outcome: 201, 202, 400, 502, 504.
 pub async fn create(context: &RequestContext<'_>, caller: &AuthenticatedCaller, model: &ModelId) -> RouteResult {
     // 7
     let body = read_json(context, CREATE_BODY_MAX_BYTES, BODY_MAX_DEPTH).await?;
@@ -39,14 +39,14 @@ pub async fn create(context: &RequestContext<'_>, caller: &AuthenticatedCaller, 
     let admitted = admit(context, caller, vec![checked], None, key).await?;
     let Admitted { is_submitting, is_replayed, .. } = admitted.value;
     let Some(record) = admitted.value.records.first().cloned() else { return Err(admitted.reject(unexpected())) };
-    response::leave_fallback_for(context, &record.job_id);
+    response::leave_fallback_for(context, &record.job_id, admitted.rate);
     // 10
     let (status, record) = if is_submitting {
         let outcome = await_outcome(context, &record.job_id).await;
         let status = status_of(outcome, &record.job_id).map_err(|rejection| admitted.reject(rejection))?;
         (status, reread(context, caller, record).await)
     } else if is_replayed && record.status != Status::Queued {
-        // A replay of one that is running or has ended gets the status of the first response.
+        // The replay of a prediction that is running or has ended gets the status of the first response.
         (201, record)
     } else {
         (202, record)
@@ -67,7 +67,7 @@ pub async fn create(context: &RequestContext<'_>, caller: &AuthenticatedCaller, 
     })
 }
 
-/// Creates a batch: steps 7 to 9 for all of its predictions together. Each one's outcome is read from the batch.
+/// Creates a batch: runs steps 7 to 9 for all of its predictions together. Clients read the outcomes from the batch.
 pub async fn create_batch(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> RouteResult {
     // 7
     let body = read_json(context, BATCH_BODY_MAX_BYTES, BATCH_MAX_DEPTH).await?;
@@ -91,7 +91,7 @@ pub fn render_batch(batch_id: &BatchId, records: &[PredictionRecord], base_url: 
     format!(r#"{{"batch_id":"{batch_id}","status":"{status}","predictions":[{}]}}"#, predictions.join(","))
 }
 
-/// Estimates a prediction: steps 7 and 8 alone. No object is called, but the Ledger for a proof of possession.
+/// Estimates a prediction: runs only steps 7 and 8. Calls no object, except the Ledger for a proof of possession.
 pub async fn estimate(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> RouteResult {
     let body = read_json(context, OTHER_BODY_MAX_BYTES, BODY_MAX_DEPTH).await?;
     let checked = policy::check_named_create(&context.deployment.config.policy, &caller.grant, body.members)?;
@@ -112,7 +112,7 @@ async fn await_outcome(context: &RequestContext<'_>, job_id: &JobId) -> CreateOu
     let request = DispatcherRequest::Outcome { job_id: job_id.clone() };
     match ask_dispatcher(context.env, &request, OUTCOME_WAIT_MILLIS).await {
         Ok(DispatcherReply::Outcome(outcome)) => outcome,
-        // Nothing is lost: the Dispatcher goes on, and the client follows the prediction.
+        // Nothing is lost: the Dispatcher continues, and the client polls the prediction.
         Ok(_) | Err(_) => CreateOutcome::Pending,
     }
 }
@@ -133,7 +133,7 @@ fn status_of(outcome: CreateOutcome, job_id: &JobId) -> Result<u16, Rejection> {
     }
 }
 
-/// Reads a prediction from its Ledger; the record as it was, if the Ledger does not reply.
+/// Reads a prediction again from its Ledger. Returns `before` if the Ledger does not reply.
 async fn reread(
     context: &RequestContext<'_>,
     caller: &AuthenticatedCaller,
@@ -146,15 +146,16 @@ async fn reread(
     }
 }
 
-/// Returns N of `Prefer: wait=N`. A replay is answered even if the caller's minute is full, but then it does not wait.
+/// Returns N of `Prefer: wait=N`. A replay gets its response even if the caller has no requests left in this minute,
+/// but then without waiting.
 fn wait_secs(context: &RequestContext<'_>, admitted: &Counted<Admitted>) -> Option<u32> {
     let is_full = admitted.rate.is_some_and(|rate| rate.remaining == 0);
     let may_wait = !(admitted.value.is_replayed && is_full);
     context.head.prefer.as_deref().and_then(parse_preferred_wait_secs).filter(|_| may_wait)
 }
 
-/// Waits for the end of a prediction, for `secs` at most. The edge waits and polls the Ledger, because an object that is
-/// kept awake is billed by the second (protocol 1).
+/// Waits for the end of a prediction, for `secs` at most. The edge polls the Ledger, because an object that is kept
+/// awake is billed by the second (protocol 1).
 async fn wait_for_end(
     context: &RequestContext<'_>,
     caller: &AuthenticatedCaller,

@@ -1,4 +1,4 @@
-//! `/v1/files`: a body goes from the client through the edge to the vendor, untouched; its record stays in the Ledger.
+//! `/v1/files`: the edge streams an uploaded file to the vendor, unchanged. The Ledger keeps its record.
 
 use serde_json::{Value, json};
 
@@ -23,8 +23,13 @@ use crate::vendor::reply::{VendorReply, has_id_conflict, read_file_id};
 use crate::vendor::request;
 use crate::wire::rejection::{Code, Rejection};
 
-/// Steps 7 to 11: 7 media type, length 415, 400, 413 · 9 Ledger 401, 429, 503 · 10 Dispatcher 503 · 11 the vendor 502, 503,
-/// 504 · 12 the record, without which the file is nobody's and goes again.
+/// Uploads a file:
+///
+/// 7. Check media type and length: 415, 400, 413.
+/// 9. Ask the Ledger: 401, 429, 503.
+/// 10. Get a permit of the Dispatcher: 503.
+/// 11. Stream the file to the vendor: 502, 503, 504.
+/// 12. Store the record in the Ledger: 503. Without a record the file belongs to no user, so it is deleted again.
 pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> RouteResult {
     // 7
     let media_type = context.head.content_type.as_deref().filter(|_| !is_encoded(context)).and_then(parse_file_type);
@@ -49,7 +54,7 @@ pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) 
     if let Err(rejection) =
         tell_ledger(context.env, &caller.grant.user, LedgerRequest::PutFile { file: file.clone() }).await
     {
-        // It may have written it all the same.
+        // The Ledger may have stored the record although it did not reply.
         let _ = tell_ledger(context.env, &caller.grant.user, LedgerRequest::DeleteFile { file_id: file.file_id }).await;
         if ask_permit(context, None).await.is_ok() {
             vendor_http::fetch_vendor(&request::delete_file(base, &file.vendor_id), key, VENDOR_BODY_MAX_BYTES).await;
@@ -105,7 +110,7 @@ pub async fn list(context: &RequestContext<'_>, caller: &AuthenticatedCaller) ->
     counted.complete(Response::json(200, &json!({"data": data, "next_cursor": next})))
 }
 
-/// `GET /v1/files/{id}`: what is known of it, never its bytes.
+/// `GET /v1/files/{id}`: the file's record, never its bytes.
 pub async fn get(context: &RequestContext<'_>, caller: &AuthenticatedCaller, file_id: &FileId) -> RouteResult {
     let file = find(context, caller, file_id).await?;
     file.complete(Response::json(200, &file.value.render()))
@@ -128,7 +133,8 @@ async fn find(
     }
 }
 
-/// `DELETE /v1/files/{id}`: at the vendor first, so that a failure leaves something that can be tried again.
+/// `DELETE /v1/files/{id}`: deletes the file at the vendor first. If that fails, the record remains, and the client can
+/// retry.
 pub async fn delete(context: &RequestContext<'_>, caller: &AuthenticatedCaller, file_id: &FileId) -> RouteResult {
     let file = find(context, caller, file_id).await?;
     let reject = |rejection| file.reject(rejection);

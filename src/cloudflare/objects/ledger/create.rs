@@ -23,7 +23,8 @@ use crate::types::time::{UnixMillis, UnixSeconds};
 impl LedgerActor {
     /// Admits predictions, all or none, and hands them over to the Dispatcher.
     ///
-    /// 1. Answer a message that arrived before with what it created. `Unavailable` (503) if that is being withdrawn.
+    /// 1. Reply to a repeated message with the predictions that it created. `Unavailable` (503) if they are being
+    ///    withdrawn.
     /// 2. Replay a known idempotency key: `InProgress` (409), `KeyMismatch` (422), `NotFound` (404).
     /// 3. Count the request in the minute: `RateLimited` (429).
     /// 4. Replace file ids by the vendor's: `UnknownFile` (400).

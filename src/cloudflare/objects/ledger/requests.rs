@@ -1,4 +1,4 @@
-//! A request to a Ledger: authorized, counted, handled.
+//! Handles a request to a Ledger: authorizes it, counts it, and replies.
 
 use std::rc::Rc;
 
@@ -10,12 +10,12 @@ use crate::messages::{Caller, LedgerCall, LedgerEnvelope, LedgerRefusal, LedgerR
 use crate::types::time::UnixMillis;
 
 impl LedgerActor {
-    /// Answers a message. The reply comes with the caller's rate-limit numbers.
+    /// Handles a message. The reply comes with the caller's rate-limit numbers.
     pub(super) async fn answer(self: &Rc<Self>, call: LedgerCall) -> ActorResult<LedgerEnvelope> {
         let now = platform::now();
         let limit = request_limit(call.caller.as_ref());
         let reply = self.authorize_and_handle(call, now).await?;
-        // The response to a revoked token or a used proof is the one to any bad token: it has no rate-limit headers.
+        // A revoked token or a used proof gets the same response as any invalid token: without rate-limit headers.
         let is_unauthorized = matches!(reply, LedgerReply::Refused(LedgerRefusal::Revoked | LedgerRefusal::ProofUsed));
         let limit = limit.filter(|_| !is_unauthorized);
         Ok(LedgerEnvelope { rate: limit.map(|limit| self.requests_left(limit, now)).transpose()?, reply })
@@ -23,9 +23,9 @@ impl LedgerActor {
 
     /// Authorizes, counts and handles a request. A message without a caller skips steps 2, 3 and 5.
     ///
-    /// 1. Arm an alarm that was lost. Refuses nothing.
+    /// 1. Arm the alarm again if it was lost. Never refuses.
     /// 2. Check that the token is not revoked: `Revoked` (401).
-    /// 3. Use the proof of possession: `RateLimited` (429), `ProofUsed` (401).
+    /// 3. Mark the proof of possession as used: `RateLimited` (429), `ProofUsed` (401).
     /// 4. A create has [steps of its own](LedgerActor::create), because it looks for its idempotency key before it is
     ///    counted.
     /// 5. Count the request in the minute: `RateLimited` (429).

@@ -50,8 +50,8 @@ impl LedgerActor {
         Ok(match revocation {
             Revocation::Subject { issued_by } => {
                 let before: Option<UnixSeconds> = self.store()?.mark(marks::REVOKED, now)?;
-                // Up to the time of this write, because tokens that were issued while the message was in flight are
-                // meant as well.
+                // Revoke up to the time of this write, to include tokens that were issued while the message was in
+                // flight.
                 let issued_by = before.map_or(*issued_by, |before| before.max(*issued_by)).max(now.seconds());
                 let longest = UnixSeconds(ISSUER_OTHER_LIFETIME_MAX_SECS).millis().0.saturating_mul(2);
                 let expires_at = issued_by.millis().max(now).plus_millis(longest);

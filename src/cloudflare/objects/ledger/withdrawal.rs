@@ -1,4 +1,4 @@
-//! Withdrawal: taking back a create that was answered 503 (protocol 1), and undoing one that was refused.
+//! Withdrawal: takes back a create whose client got 503 (protocol 1), and undoes a create that was refused.
 
 use std::rc::Rc;
 
@@ -29,8 +29,8 @@ impl LedgerActor {
         Ok(false)
     }
 
-    /// Withdraws a create that was answered 503: now, and by the alarm until the Dispatcher replies. If the create has
-    /// not arrived, marks refuse it when it does.
+    /// Withdraws a create whose client got 503: now, and by the alarm until the Dispatcher replies. If the create has
+    /// not arrived yet, marks refuse it when it arrives.
     pub(super) fn withdraw_soon(self: &Rc<Self>, job_ids: &[JobId], now: UnixMillis) -> ActorResult<()> {
         let store = self.store()?;
         let mut records = store.predictions(job_ids)?;
@@ -79,8 +79,8 @@ impl LedgerActor {
         store.store(&records.iter().map(Write::Prediction).collect::<Vec<_>>())
     }
 
-    /// Undoes an admission, as if the create had never been: deletes its predictions and its idempotency key, and gives
-    /// back credits, caps and creates of the minute. Predictions that have ended stay.
+    /// Undoes an admission, as if the create had never existed: deletes its predictions and its idempotency key, and
+    /// gives back credits, caps and creates of the minute. Predictions that have ended stay.
     pub(super) fn undo(&self, job_ids: &[JobId], now: UnixMillis) -> ActorResult<()> {
         let store = self.store()?;
         let records = store.predictions(job_ids)?;
