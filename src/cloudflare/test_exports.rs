@@ -43,6 +43,15 @@ pub fn panic_if_at(place: Place) {
     }
 }
 
+/// Returns the size of wasm memory in bytes. It never shrinks.
+#[wasm_bindgen(js_name = memoryBytes)]
+#[must_use]
+pub fn memory_bytes() -> f64 {
+    let memory: Option<js_sys::WebAssembly::Memory> = wasm_bindgen::memory().dyn_into().ok();
+    let buffer: Option<js_sys::ArrayBuffer> = memory.and_then(|memory| memory.buffer().dyn_into().ok());
+    buffer.map_or(0.0, |buffer| f64::from(buffer.byte_length()))
+}
+
 /// Verifies signatures like those of tokens: parses the key with the parser of configured keys, then calls
 /// [`verify_signature`].
 ///

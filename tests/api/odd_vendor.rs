@@ -363,3 +363,28 @@ fn an_upload_is_read_as_leniently() {
     let unreadable = upload(&json!({"status": 201, "body": "{}"}));
     assert_eq!(error_of(&unreadable), (502, "api_error".into(), "upstream_error".into()));
 }
+
+/// An isolate has 128 MB, and wasm memory never shrinks: a whole body of 4 MiB must never be in it.
+#[test]
+fn a_hundred_large_answers_leave_wasm_memory_as_it_was() {
+    let stack = Stack::start(&Options { test_exports: true, ..Options::default() });
+    stack.control_put("/settings", &json!({"manual": true, "concurrent_limit": 100, "requests_per_minute": 100_000}));
+    let memory = || stack.send(&Request::get("/test/memory")).json().as_f64().unwrap();
+    let polls = || stack.vendor_requests().iter().filter(|request| request["route"] == "get").count();
+    for _ in 0..20 {
+        assert_eq!(stack.create(&token(&user("memory"))).status, 201);
+    }
+    let before = memory();
+    assert!(before > 0.0);
+    // 100 bytes less than 4 MiB with the rest of the object.
+    stack.fault("get", 80, &json!({"huge_body": {"bytes": 4_194_200, "json": true}}));
+    stack.fault("get", 20, &odd("deep"));
+    let (start, first) = (Instant::now(), polls());
+    while polls() < first + 100 {
+        assert!(start.elapsed() < Duration::from_secs(120), "{} polls", polls() - first);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let grown = memory() - before;
+    assert!(grown < 4_000_000.0, "{grown} bytes more than before");
+    assert!(!stack.worker_log().contains("circuit_opened"));
+}

@@ -12,6 +12,7 @@ export default {
   async fetch(request, env, context) {
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === "/test/panic") return Response.json(core.panicAt(searchParams.get("at")));
+    if (pathname === "/test/memory") return Response.json(core.memoryBytes());
     if (pathname === "/test/signatures") return new Response(core.verifySignatures(await request.text()));
     return worker.handlers.fetch(request, env, context);
   },
