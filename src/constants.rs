@@ -91,10 +91,21 @@ pub const VENDOR_FIRST_BYTE_MILLIS: u32 = 30_000;
 pub const VENDOR_TOTAL_MILLIS: u32 = 45_000;
 /// Time-out of an upload: the vendor needs time to receive 90 MB.
 pub const FILE_UPLOAD_MILLIS: u32 = 300_000;
-/// A vendor response that is parsed. A prediction has a few KB; a model list with schemas may be large.
+/// Body of a poll's response. A prediction has a few KB, and `logs` of a long run have been seen to exceed 1 MB.
+pub const VENDOR_POLL_BODY_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Body of every other vendor response. A model list with schemas may be large.
 pub const VENDOR_BODY_MAX_BYTES: usize = 1024 * 1024;
-/// Nesting of a vendor response. Predictions nest three levels deep, schemas deeper.
-pub const VENDOR_BODY_MAX_DEPTH: usize = 32;
+/// Vendor bodies in an isolate at once: [`VENDOR_BODY_MAX_BYTES`] for each of [`VENDOR_CONNECTIONS_MAX`], and the rest
+/// of one body of [`VENDOR_POLL_BODY_MAX_BYTES`]. Other large bodies wait their turn. An isolate has 128 MB in all.
+pub const VENDOR_BODIES_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// A vendor body is handed to the core in pieces of this size, so that wasm memory never holds a whole one.
+pub const VENDOR_BODY_CHUNK_BYTES: usize = 64 * 1024;
+/// A text in a vendor response that is kept: an output URL of the largest length, four bytes a character.
+pub const VENDOR_TEXT_MAX_BYTES: usize = 4 * OUTPUT_URL_MAX_CHARS;
+/// Outputs that are read from a response, before those that are not allowed are dropped.
+pub const VENDOR_OUTPUTS_READ_MAX: usize = 4 * OUTPUTS_MAX;
+/// An unknown status word in the log.
+pub const STATUS_WORD_MAX_CHARS: usize = 16;
 /// An output URL (contract 2).
 pub const OUTPUT_URL_MAX_CHARS: usize = 2_048;
 /// Outputs of one prediction that are kept: the largest `max_image_count` anyone has asked for, with room.
@@ -142,7 +153,8 @@ pub const LOST_AFTER_MILLIS: i64 = 60_000;
 
 // ---- Back-off -------------------------------------------------------------------------------------------------------
 
-/// A model is paused for this long after a create for it got 403 or 404 (protocol 1).
+/// A model is paused for this long after two users in a row got the vendor's own 403 or 404 for it (protocol 1). As long
+/// ago the vendor must have accepted the last create of that model.
 pub const MODEL_PAUSE_MILLIS: i64 = 300_000;
 /// After a create is throttled although we counted a free slot, our slot limit is one lower for this long (protocol 1).
 pub const SLOT_PENALTY_MILLIS: i64 = 60_000;
@@ -154,6 +166,11 @@ pub const PROBE_FIRST_MILLIS: i64 = 30_000;
 pub const PROBE_MAX_MILLIS: i64 = 600_000;
 /// Wait after a throttled create whose response has no usable `Retry-After`.
 pub const THROTTLE_DEFAULT_MILLIS: i64 = 5_000;
+/// Longest wait until the vendor's `X-RateLimit-Reset` that is believed: two of its windows. A reset in milliseconds, or
+/// of another clock, is further ahead.
+pub const RATE_LIMIT_RESET_MAX_MILLIS: i64 = 120_000;
+/// An alert about an oddity of the vendor that may come with every response is raised once in this time.
+pub const ODDITY_ALERT_MILLIS: i64 = 3_600_000;
 /// Longest `Retry-After` of the vendor that is obeyed: an hour.
 pub const RETRY_AFTER_MAX_SECS: i64 = 3_600;
 

@@ -78,6 +78,12 @@ pub struct Job {
     /// Time of the first of those polls.
     #[serde(rename = "missing_since", default, skip_serializing_if = "Option::is_none")]
     pub not_found_since: Option<UnixMillis>,
+    /// Consecutive polls and cancels that said nothing about the prediction, because the key was refused or is not its own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub key_refusals: u32,
+    /// True if polls and cancels use the other vendor key than its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uses_other_key: bool,
     /// Time of the first check that found its deadline passed. A second check must confirm it (protocol 5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry_seen_at: Option<UnixMillis>,
@@ -117,6 +123,8 @@ impl Job {
             cancel_tries: 0,
             not_found_polls: 0,
             not_found_since: None,
+            key_refusals: 0,
+            uses_other_key: false,
             expiry_seen_at: None,
         }
     }
@@ -233,6 +241,10 @@ mod tests {
             user.as_str()
         );
         assert_eq!(serde_json::to_string(&running).unwrap(), text);
+        let refused = Job { key_refusals: 2, uses_other_key: true, ..job() };
+        let text = waiting.trim_end_matches('}').to_owned() + r#","key_refusals":2,"uses_other_key":true}"#;
+        assert_eq!(serde_json::to_string(&refused).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Job>(&text).unwrap(), refused);
     }
 
     #[test]

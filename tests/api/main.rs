@@ -48,6 +48,7 @@ mod limits;
 mod logs;
 mod minting;
 mod objects;
+mod odd_vendor;
 mod openapi;
 mod panics;
 mod proofs;

@@ -35,11 +35,11 @@ fn check(sets: impl IntoIterator<Item = Set>) {
 #[test]
 fn the_shipped_build_has_no_exports_for_tests() {
     let stack = Stack::start(&Options::default());
-    for target in ["/test/signatures", "/test/panic?at=edge"] {
+    for target in ["/test/signatures", "/test/panic?at=edge", "/test/memory"] {
         assert_eq!(stack.send(&Request::post(target).json(&json!({}))).status, 404, "{target}");
     }
     let module = std::fs::read(stack.directory.join("core.wasm")).unwrap();
-    for name in ["panicAt", "verifySignatures", "a test asked for it"] {
+    for name in ["panicAt", "verifySignatures", "memoryBytes", "a test asked for it"] {
         assert!(!module.windows(name.len()).any(|bytes| bytes == name.as_bytes()), "{name}");
     }
 }

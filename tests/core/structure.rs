@@ -243,3 +243,22 @@ fn only_the_cloudflare_folder_names_the_platform() {
         }
     }
 }
+
+/// The strict parser refuses what a vendor may send without harm: a `NaN` that nobody reads once cost users their pictures.
+#[test]
+fn the_vendor_is_not_read_by_the_strict_parser() {
+    let sources = Sources::read("src");
+    let imports = sources.imports();
+    let strict: Module = ["parse", "json"].map(str::to_owned).to_vec();
+    assert!(imports.values().any(|targets| targets.contains(&strict)), "nothing imports the strict parser");
+    let files = sources.0.iter().filter(|(module, _)| module.first().is_some_and(|first| first == "vendor"));
+    let mut seen = 0;
+    for (module, (path, code)) in files {
+        seen += 1;
+        assert!(!imports[module].contains(&strict), "{} imports the strict parser", path.display());
+        // Nor by serde_json, which refuses `NaN`, unpaired surrogates and depth. The key scan reads what goes out.
+        let is_key_scan = module.last().is_some_and(|last| last == "key_scan");
+        assert!(is_key_scan || !code.contains("serde_json::from_"), "{} reads with serde_json", path.display());
+    }
+    assert!(seen > 10, "the files of src/vendor are found");
+}

@@ -171,6 +171,7 @@ function alertsOfTheCode() {
   const words = new Set();
   for (const text of sources) {
     for (const [, word] of text.matchAll(/\balert\(\s*"(\w+)"/g)) words.add(word);
+    for (const [, word] of text.matchAll(/\balert_(?:hourly|about)\(\s*"(\w+)"/g)) words.add(word);
     for (const [, word] of text.matchAll(/\balerts\.push\(\s*"(\w+)"/g)) words.add(word);
     for (const [, word] of text.matchAll(/\balert: "(\w+)"/g)) words.add(word);
     for (const [, name] of text.matchAll(/\bAlert::([A-Z]\w*)/g)) words.add(snake(name));

@@ -12,6 +12,7 @@ use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
 use valetkey::types::prediction::Status;
 use valetkey::types::time::UnixMillis;
+use valetkey::vendor::body::VendorBody;
 use valetkey::vendor::reply::{VendorReply, VendorResponse};
 
 use crate::world;
@@ -43,7 +44,7 @@ fn vendor(status: &str) -> VendorReply {
         retry_after: None,
         rate_limit_remaining: None,
         rate_limit_reset: None,
-        body: Some(format!(r#"{{"job_id":"v","status":"{status}"}}"#).into_bytes()),
+        body: VendorBody::read(format!(r#"{{"job_id":"v","status":"{status}"}}"#).as_bytes()),
     })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use super::oddity::Oddity;
 use super::raw_response::RawResponse;
 use super::script::Script;
 use super::template::{Encoding, expand};
@@ -30,6 +31,7 @@ pub struct Fault {
     invalid_json: bool,
     huge_body: Option<HugeBody>,
     merge: Option<Map<String, Value>>,
+    odd: Option<Oddity>,
 
     close_before: bool,
     close_after: bool,
@@ -127,7 +129,9 @@ impl Fault {
             return Err("a header contains a line break".to_owned());
         }
         if count(&self.bodies()) > 1 {
-            return Err("body, redirect, echo_authorization, invalid_json, huge_body, merge exclude each other".into());
+            return Err(
+                "body, redirect, echo_authorization, invalid_json, huge_body, merge, odd exclude each other".into()
+            );
         }
         if count(&self.deliveries()) > 1 {
             return Err("close_before, close_after, close_mid_body, hang_after, drip exclude each other".to_owned());
@@ -141,7 +145,7 @@ impl Fault {
         Ok(())
     }
 
-    fn bodies(&self) -> [bool; 6] {
+    fn bodies(&self) -> [bool; 7] {
         [
             self.body.is_some(),
             self.redirect.is_some(),
@@ -149,6 +153,7 @@ impl Fault {
             self.invalid_json,
             self.huge_body.is_some(),
             self.merge.is_some(),
+            self.odd.is_some(),
         ]
     }
 
@@ -166,6 +171,7 @@ impl Fault {
     pub fn changes_response(&self) -> bool {
         self.replaces_response()
             || self.merge.is_some()
+            || self.odd.is_some()
             || !self.headers.is_empty()
             || self.content_type.is_some()
             || self.deliveries().contains(&true)
@@ -174,7 +180,7 @@ impl Fault {
     /// Returns whether the fault makes up the response, so that the real one is not needed.
     fn replaces_response(&self) -> bool {
         let made_up = self.bodies().contains(&true) || self.status.is_some();
-        made_up && self.merge.is_none()
+        made_up && self.merge.is_none() && self.odd.is_none_or(Oddity::replaces_response)
     }
 
     /// Returns whether the real handler has to run.
@@ -188,9 +194,10 @@ impl Fault {
         if self.close_before || self.close_after {
             return Script::default();
         }
-        let mut response = match real {
-            Some(real) if !self.replaces_response() => real.merged(self.merge.as_ref()),
-            _ => self.made_up(authorization),
+        let mut response = match (self.odd, real) {
+            (Some(odd), real) => odd.apply(real.filter(|_| !self.replaces_response())),
+            (None, Some(real)) if !self.replaces_response() => real.merged(self.merge.as_ref()),
+            (None, _) => self.made_up(authorization),
         };
         if let Some(status) = self.status {
             response.status = status;

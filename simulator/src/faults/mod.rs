@@ -1,6 +1,7 @@
 //! Faults: errors of the vendor, or of the network path to it, that the control API injects into some requests.
 
 mod fault;
+mod oddity;
 mod raw_response;
 mod rules;
 mod script;

@@ -7,15 +7,16 @@ use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::outcome::{Counted, RouteError};
 use crate::cloudflare::objects::client::{self, ask_dispatcher};
 use crate::cloudflare::runtime::platform::PlatformError;
-use crate::constants::ACK_TIMEOUT_MILLIS;
+use crate::constants::{ACK_TIMEOUT_MILLIS, MILLIS_PER_SECOND, THROTTLE_DEFAULT_MILLIS};
 use crate::messages::{
     Caller, DispatcherReply, DispatcherRequest, LedgerCall, LedgerEnvelope, LedgerRefusal, LedgerReply, LedgerRequest,
     ProofUse,
 };
-use crate::parse::digits::parse_digits;
 use crate::token::Grant;
 use crate::types::ids::{JobId, UserKey};
-use crate::vendor::reply::VendorReply;
+use crate::types::time::UnixMillis;
+use crate::vendor::reply::{VendorReply, is_error_envelope};
+use crate::vendor::retry_after::retry_after_secs;
 use crate::wire::rejection::{Challenge, Code, Rejection};
 
 /// Sends a request to the caller's Ledger, which counts it. Fails closed: 503 without a reply in 2 s.
@@ -130,8 +131,9 @@ pub async fn ask_permit(context: &RequestContext<'_>, job_id: Option<JobId>) -> 
     }
 }
 
-/// Maps the vendor's reply to an error response, for a request that the edge itself sent and that failed.
-pub fn vendor_refusal(answer: &VendorReply) -> Rejection {
+/// Maps the vendor's reply to a request of the edge's own, which was no success, to the wire. A 2xx is a refusal if it
+/// has the vendor's error envelope.
+pub fn vendor_refusal(answer: &VendorReply, now: UnixMillis) -> Rejection {
     let VendorReply::Response(response) = answer else {
         return match answer {
             VendorReply::TimedOut => Rejection::new(Code::UpstreamTimeout, "vendor_silent"),
@@ -140,10 +142,14 @@ pub fn vendor_refusal(answer: &VendorReply) -> Rejection {
     };
     match response.status {
         429 | 503 => {
-            let secs = response.retry_after.as_deref().and_then(|text| parse_digits(text.trim())).unwrap_or(5_u32);
-            Rejection::new(Code::UpstreamUnavailable, "vendor_throttled").retry_after(secs.clamp(1, 3_600))
+            let secs = response.retry_after.as_deref().and_then(|text| retry_after_secs(text, now));
+            let secs = secs.unwrap_or_else(|| THROTTLE_DEFAULT_MILLIS.div_euclid(MILLIS_PER_SECOND));
+            let rejection = Rejection::new(Code::UpstreamUnavailable, "vendor_throttled");
+            rejection.retry_after(u32::try_from(secs).unwrap_or(u32::MAX))
         }
         300..=499 => Rejection::new(Code::UpstreamRejected, "vendor_refused"),
+        200..=299 if is_error_envelope(&response.body) => Rejection::new(Code::UpstreamRejected, "vendor_refused"),
+        200..=299 => Rejection::new(Code::UpstreamError, "vendor_unreadable"),
         _ => Rejection::new(Code::UpstreamError, "vendor_failed"),
     }
 }

@@ -64,15 +64,26 @@ pub fn request(line: &RequestLine<'_>) {
 }
 
 #[derive(Serialize)]
-struct Alert {
+struct Alert<'a> {
     time: String,
     level: &'static str,
     event: &'static str,
     alert: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    word: Option<&'a str>,
 }
 
 /// Writes an alert: a fixed word that an operator must see (docs/deploy.md lists them).
 pub fn alert(alert: &'static str) {
-    let line = Alert { time: platform::now().to_rfc3339(), level: "error", event: "alert", alert };
+    write_alert(alert, None);
+}
+
+/// Writes an alert with a word of the vendor. The caller has cut it down to a few letters.
+pub fn alert_about(alert: &'static str, word: &str) {
+    write_alert(alert, Some(word));
+}
+
+fn write_alert(alert: &'static str, word: Option<&str>) {
+    let line = Alert { time: platform::now().to_rfc3339(), level: "error", event: "alert", alert, word };
     worker::console_error!("{}", serde_json::to_string(&line).unwrap_or_default());
 }

@@ -1,14 +1,17 @@
 // Sends requests to the vendor. None of them follows a redirect, which would send the vendor key to another host. None
 // rejects with an error, whose text may contain the URL.
 import { keyScanner } from "./key_scanner.js";
-import { inTime, readBody, respond, stopAfterDeath } from "./platform.js";
+import { readVendorBody } from "./vendor_bodies.js";
+import { inTime, respond, stopAfterDeath } from "./platform.js";
 
 /**
- * Sends one request to the vendor and reads the response. Never follows a redirect, and never rejects. Resolves to
- * "timed_out", to "broken", or to [status, retryAfter, remaining, reset, bytes], where bytes are undefined above
- * `maxBytes`.
+ * One request to the vendor. Never follows a redirect. Resolves to [status, retryAfter, remaining, reset, chunks], where the
+ * chunks are undefined if there are more than `maxBytes` or no room beside other bodies (`smallBytes`, `allBytes`); or to "timed_out" or
+ * "broken". Never rejects: an error may hold the URL.
  */
-export async function fetchVendor(method, url, authorization, userAgent, body, firstByteMs, totalMs, maxBytes) {
+export async function fetchVendor(
+  method, url, authorization, userAgent, body, firstByteMs, totalMs, maxBytes, smallBytes, allBytes,
+) {
   const abort = new AbortController();
   let timedOut = false;
   const stop = () => {
@@ -22,9 +25,7 @@ export async function fetchVendor(method, url, authorization, userAgent, body, f
   try {
     const response = await fetch(url, { method, headers, body, redirect: "manual", signal: abort.signal });
     clearTimeout(firstByte);
-    const bytes = await readBody(response, maxBytes);
-    const header = (name) => response.headers.get(name) ?? undefined;
-    return [response.status, header("retry-after"), header("x-ratelimit-remaining"), header("x-ratelimit-reset"), bytes];
+    return reply(response, await readVendorBody(response, { maxBytes, smallBytes, allBytes, totalMs, signal: abort.signal }));
   } catch {
     return timedOut ? "timed_out" : "broken";
   } finally {
@@ -33,8 +34,12 @@ export async function fetchVendor(method, url, authorization, userAgent, body, f
   }
 }
 
-/** Streams a client's body to the vendor, unchanged and of exactly `length` bytes. Resolves like `fetchVendor`. */
-export async function uploadToVendor(request, length, url, authorization, userAgent, contentType, totalMs, maxBytes) {
+/**
+ * Hands a client's body through to the vendor, untouched and of exactly `length` bytes. Resolves as `fetchVendor` does.
+ */
+export async function uploadToVendor(
+  request, length, url, authorization, userAgent, contentType, totalMs, maxBytes, smallBytes, allBytes,
+) {
   const abort = new AbortController();
   const total = setTimeout(() => abort.abort(), totalMs);
   const headers = { Authorization: authorization, Accept: "application/json", "User-Agent": userAgent, "Content-Type": contentType };
@@ -43,13 +48,17 @@ export async function uploadToVendor(request, length, url, authorization, userAg
     // A shorter or longer body breaks the stream. Then the fetch fails, and its error is handled below.
     request.body.pipeTo(exact.writable).catch(() => {});
     const response = await fetch(url, { method: "POST", headers, body: exact.readable, redirect: "manual", signal: abort.signal });
-    const bytes = await readBody(response, maxBytes);
-    return [response.status, response.headers.get("retry-after") ?? undefined, undefined, undefined, bytes];
+    return reply(response, await readVendorBody(response, { maxBytes, smallBytes, allBytes, totalMs, signal: abort.signal }));
   } catch {
     return abort.signal.aborted ? "timed_out" : "broken";
   } finally {
     clearTimeout(total);
   }
+}
+
+function reply(response, chunks) {
+  const header = (name) => response.headers.get(name) ?? undefined;
+  return [response.status, header("retry-after"), header("x-ratelimit-remaining"), header("x-ratelimit-reset"), chunks];
 }
 
 /**

@@ -7,9 +7,11 @@ use wasm_bindgen::prelude::*;
 use crate::cloudflare::runtime::driver::wait;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::constants::{
-    FILE_UPLOAD_MILLIS, STREAM_SILENCE_MILLIS, VENDOR_BODY_MAX_BYTES, VENDOR_FIRST_BYTE_MILLIS, VENDOR_TOTAL_MILLIS,
+    FILE_UPLOAD_MILLIS, STREAM_SILENCE_MILLIS, VENDOR_BODIES_MAX_BYTES, VENDOR_BODY_CHUNK_BYTES, VENDOR_BODY_MAX_BYTES,
+    VENDOR_FIRST_BYTE_MILLIS, VENDOR_TOTAL_MILLIS,
 };
 use crate::types::secret::VendorKey;
+use crate::vendor::body::{BodyReader, VendorBody};
 use crate::vendor::reply::{VendorReply, VendorResponse};
 use crate::vendor::request::{USER_AGENT, VendorRequest};
 
@@ -30,6 +32,8 @@ mod js {
             first_byte: u32,
             total: u32,
             max_bytes: u32,
+            small_bytes: u32,
+            all_bytes: u32,
         ) -> Promise;
         #[wasm_bindgen(js_name = uploadToVendor)]
         #[allow(clippy::too_many_arguments, reason = "one crossing instead of an object built member by member")]
@@ -42,6 +46,8 @@ mod js {
             content_type: &str,
             total: u32,
             max_bytes: u32,
+            small_bytes: u32,
+            all_bytes: u32,
         ) -> Promise;
         #[wasm_bindgen(js_name = relayStream)]
         pub fn relay_stream(
@@ -58,10 +64,10 @@ mod js {
     }
 }
 
-/// Sends a request to the vendor with `key`, and reads the reply within the limits of time and size.
-pub async fn fetch_vendor(request: &VendorRequest, key: &VendorKey) -> VendorReply {
+/// Sends a request to the vendor with `key`, and reads the reply within the limits of time and size: `max_bytes` of its
+/// body.
+pub async fn fetch_vendor(request: &VendorRequest, key: &VendorKey, max_bytes: usize) -> VendorReply {
     let authorization = format!("Bearer {}", key.expose());
-    let limit = u32::try_from(VENDOR_BODY_MAX_BYTES).unwrap_or(u32::MAX);
     let reply = wait(js::fetch_vendor(
         request.method,
         &request.url,
@@ -70,7 +76,9 @@ pub async fn fetch_vendor(request: &VendorRequest, key: &VendorKey) -> VendorRep
         request.body.as_deref(),
         VENDOR_FIRST_BYTE_MILLIS,
         VENDOR_TOTAL_MILLIS,
-        limit,
+        to_u32(max_bytes),
+        to_u32(VENDOR_BODY_MAX_BYTES),
+        to_u32(VENDOR_BODIES_MAX_BYTES),
     ))
     .await;
     reply.map_or(VendorReply::Broken, |reply| read_reply(&reply))
@@ -85,13 +93,22 @@ pub async fn upload_to_vendor(
     key: &VendorKey,
 ) -> VendorReply {
     let authorization = format!("Bearer {}", key.expose());
-    let limit = u32::try_from(VENDOR_BODY_MAX_BYTES).unwrap_or(u32::MAX);
-    // At most `FILE_MAX_BYTES`, 90 million.
+    // At most 90 million.
     #[allow(clippy::as_conversions, clippy::cast_precision_loss, reason = "exact below 2^53")]
     let length = length as f64;
-    let (url, total) = (&request.url, FILE_UPLOAD_MILLIS);
-    let reply =
-        wait(js::upload_to_vendor(body_of, length, url, &authorization, USER_AGENT, content_type, total, limit)).await;
+    let reply = wait(js::upload_to_vendor(
+        body_of,
+        length,
+        &request.url,
+        &authorization,
+        USER_AGENT,
+        content_type,
+        FILE_UPLOAD_MILLIS,
+        to_u32(VENDOR_BODY_MAX_BYTES),
+        to_u32(VENDOR_BODY_MAX_BYTES),
+        to_u32(VENDOR_BODIES_MAX_BYTES),
+    ))
+    .await;
     reply.map_or(VendorReply::Broken, |reply| read_reply(&reply))
 }
 
@@ -163,12 +180,37 @@ fn read_reply(reply: &JsValue) -> VendorReply {
     let Some(parts) = reply.dyn_ref::<Array>() else { return VendorReply::Broken };
     #[allow(clippy::as_conversions, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "100 to 599")]
     let status = parts.get(0).as_f64().unwrap_or_default() as u16;
-    let body = parts.get(4);
     VendorReply::Response(VendorResponse {
         status,
         retry_after: parts.get(1).as_string(),
         rate_limit_remaining: parts.get(2).as_string(),
         rate_limit_reset: parts.get(3).as_string(),
-        body: (!body.is_undefined()).then(|| Uint8Array::new(&body).to_vec()),
+        body: read_body(&parts.get(4)),
     })
+}
+
+/// Reads a body from its chunks, or from their absence if it was too large. Each piece is copied and read before the
+/// next one: wasm memory never shrinks, so it must never hold a whole body.
+fn read_body(chunks: &JsValue) -> VendorBody {
+    let Some(chunks) = chunks.dyn_ref::<Array>() else { return VendorBody::TooLarge };
+    let mut reader = BodyReader::default();
+    let mut piece = vec![0; VENDOR_BODY_CHUNK_BYTES];
+    for chunk in chunks.iter().filter_map(|chunk| chunk.dyn_into::<Uint8Array>().ok()) {
+        let mut at = 0;
+        while at < chunk.length() {
+            let end = at.saturating_add(to_u32(VENDOR_BODY_CHUNK_BYTES)).min(chunk.length());
+            let part = chunk.subarray(at, end);
+            let length = usize::try_from(part.length()).unwrap_or_default();
+            if let Some(bytes) = piece.get_mut(..length) {
+                part.copy_to(bytes);
+                reader.push(bytes);
+            }
+            at = end;
+        }
+    }
+    reader.finish()
+}
+
+fn to_u32(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }

@@ -11,14 +11,16 @@ use crate::cloudflare::http::lost;
 use crate::cloudflare::http::outcome::{Counted, RouteError, RouteResult};
 use crate::cloudflare::http::query::{bad_list_parameter, list_limit, list_parameters};
 use crate::cloudflare::http::response::Response;
+use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform;
 use crate::cloudflare::runtime::vendor_http;
-use crate::constants::FILE_MAX_BYTES;
+use crate::constants::{FILE_MAX_BYTES, VENDOR_BODY_MAX_BYTES};
 use crate::messages::{LedgerReply, LedgerRequest};
 use crate::parse::digits::parse_digits;
 use crate::types::file::{FileRecord, parse_file_type};
 use crate::types::ids::FileId;
-use crate::vendor::reply::{VendorReply, read_file_id};
+use crate::types::time::UnixMillis;
+use crate::vendor::reply::{VendorReply, has_id_conflict, read_file_id};
 use crate::vendor::request;
 use crate::wire::rejection::{Code, Rejection};
 use crate::wire::violation::{Rule, Violation};
@@ -43,7 +45,7 @@ pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) 
     lost::while_sending(context, &counted);
     let (base, key) = (context.deployment.config.upstream_url.as_str(), context.deployment.key(None));
     let reply = vendor_http::upload_to_vendor(context.request, bytes, content_type, &request::upload(base), key).await;
-    let vendor_id = uploaded(&reply).map_err(|rejection| counted.reject(rejection))?;
+    let vendor_id = uploaded(&reply, platform::now()).map_err(|rejection| counted.reject(rejection))?;
     // 12
     let now = platform::now();
     let file = FileRecord {
@@ -60,7 +62,7 @@ pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) 
         // The Ledger may have stored the record although it did not reply.
         let _ = tell_ledger(context.env, &caller.grant.user, LedgerRequest::DeleteFile { file_id: file.file_id }).await;
         if ask_permit(context, None).await.is_ok() {
-            vendor_http::fetch_vendor(&request::delete_file(base, &file.vendor_id), key).await;
+            vendor_http::fetch_vendor(&request::delete_file(base, &file.vendor_id), key, VENDOR_BODY_MAX_BYTES).await;
         }
         return Err(counted.reject(rejection));
     }
@@ -81,14 +83,24 @@ fn content_length(context: &RequestContext<'_>) -> Result<u64, Rejection> {
     }
 }
 
-/// Returns the vendor's id of an uploaded file.
-fn uploaded(reply: &VendorReply) -> Result<String, Rejection> {
+/// The vendor's id of an uploaded file.
+fn uploaded(reply: &VendorReply, now: UnixMillis) -> Result<String, Rejection> {
+    report_oddities(reply);
     match reply {
         VendorReply::Response(response) if (200..=299).contains(&response.status) => {
-            let id = response.body.as_deref().and_then(read_file_id);
-            id.ok_or_else(|| Rejection::new(Code::UpstreamError, "vendor_unreadable"))
+            read_file_id(&response.body).ok_or_else(|| vendor_refusal(reply, now))
         }
-        other => Err(vendor_refusal(other)),
+        VendorReply::Response(_) | VendorReply::TimedOut | VendorReply::Broken => Err(vendor_refusal(reply, now)),
+    }
+}
+
+/// Tells the operator of a reply that is odd. Uploads are few, so each is told.
+fn report_oddities(reply: &VendorReply) {
+    if reply.is_too_large() {
+        log::alert("vendor_answer_too_large");
+    }
+    if matches!(reply, VendorReply::Response(response) if has_id_conflict(&response.body)) {
+        log::alert("vendor_ids_conflict");
     }
 }
 
@@ -137,11 +149,11 @@ pub async fn delete(context: &RequestContext<'_>, caller: &AuthenticatedCaller, 
     let reject = |rejection| file.reject(rejection);
     ask_permit(context, None).await.map_err(reject)?;
     let request = request::delete_file(context.deployment.config.upstream_url.as_str(), &file.value.vendor_id);
-    let reply = vendor_http::fetch_vendor(&request, context.deployment.key(None)).await;
+    let reply = vendor_http::fetch_vendor(&request, context.deployment.key(None), VENDOR_BODY_MAX_BYTES).await;
     let is_gone = |status: u16| (200..=299).contains(&status) || matches!(status, 404 | 410);
     match &reply {
         VendorReply::Response(response) if is_gone(response.status) => {}
-        other => return Err(file.reject(vendor_refusal(other))),
+        other => return Err(file.reject(vendor_refusal(other, platform::now()))),
     }
     let request = LedgerRequest::DeleteFile { file_id: file_id.clone() };
     ask_ledger_again(context.env, &caller.grant, request).await.map_err(reject)?;

@@ -114,7 +114,9 @@ async fn open_relay(
     let lines = stream_lines(rate, context.request_id, context.origin);
     let forms = context.deployment.key_scan.forms().to_string();
     let key = context.deployment.key(permit.vendor_key_fingerprint.as_deref());
-    vendor_http::relay_stream(&request, key, &forms, &lines).await.map_err(|reply| vendor_refusal(&reply))
+    vendor_http::relay_stream(&request, key, &forms, &lines)
+        .await
+        .map_err(|reply| vendor_refusal(&reply, platform::now()))
 }
 
 /// Ends the stream's lease. If it is `unopened`, no vendor request was made, and the prediction may be streamed again
