@@ -4,7 +4,7 @@
 # and its wasm target from rust-toolchain.toml, wasm-bindgen and cargo-deny from cargo, the rest from npm.
 
 # Must equal the wasm-bindgen crate in Cargo.lock.
-WASM_BINDGEN_VERSION := 0.2.130
+WASM_BINDGEN_VERSION := 0.2.129
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
 CARGO_MUTANTS_VERSION := 27.1.0

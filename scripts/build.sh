@@ -38,6 +38,7 @@ names="--strip-debug --strip-producers"
 	--enable-exception-handling
 
 step "4/4 esbuild: one module"
-"${ESBUILD_BIN:-esbuild}" "$entry" --bundle --format=esm --minify --log-level=warning \
+# wasm-bindgen lists the imports of a module once for each block of Rust that names it: the same key, the same module.
+"${ESBUILD_BIN:-esbuild}" "$entry" --bundle --format=esm --minify --log-level=warning --log-override:duplicate-object-key=silent \
 	--alias:valetkey-core="./$bindings/core.js" --external:./core.wasm --outfile="$out/index.js"
 step "built $out"
