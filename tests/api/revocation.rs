@@ -239,12 +239,44 @@ fn only_an_operator_with_write_access_revokes_tokens() {
         ("nobody", json!({}), 403),
         ("nobody", json!({"email": "other@staff.example"}), 403),
         ("nobody", json!({"email": "boss@staff.example", "email_verified": false}), 403),
-        ("nobody", json!({"email": "boss@staff.example", "email_verified": "true"}), 403),
+        ("nobody", json!({"email": "boss@staff.example"}), 403),
+        ("nobody", json!({"email": "boss@staff.example", "email_verified": null}), 403),
+        ("nobody", json!({"email": "boss@staff.example", "email_verified": "yes"}), 403),
         ("nobody", json!({"email": "boss@staff.example", "email_verified": true}), 204),
-        ("nobody", json!({"email": "boss@staff.example"}), 204),
+        // Apple's spelling.
+        ("nobody", json!({"email": "boss@staff.example", "email_verified": "true"}), 204),
     ] {
-        assert_eq!(stack.admin_revoke(&token_of(STAFF, subject, &claims), &body).status, status, "{subject} {claims}");
+        let answer = stack.admin_revoke(&token_of(STAFF, subject, &claims), &body);
+        assert_eq!(answer.status, status, "{subject} {claims}");
+        if status == 403 {
+            assert_refused(&answer, 403, "permission_error", "insufficient_permissions");
+        }
     }
+    assert!(stack.sent().is_empty(), "nothing went upstream");
+}
+
+#[test]
+fn an_address_without_email_verified_counts_where_the_issuer_is_trusted_with_it() {
+    let settings = crate::identity::settings(&[&SigningKey::new("k1")]);
+    let trust = |(name, value): (&'static str, Option<String>)| {
+        let mut issuers: Value = serde_json::from_str(value.as_deref().unwrap_or_default()).unwrap_or_default();
+        if name != "ISSUERS" {
+            return (name, value);
+        }
+        let staff = issuers.as_array_mut().unwrap().iter_mut().find(|issuer| issuer["issuer"] == STAFF).unwrap();
+        staff["email_trusted"] = json!(true);
+        (name, Some(issuers.to_string()))
+    };
+    let settings = settings.into_iter().map(trust).collect();
+    let stack = Stack::start(&Options { settings, ..Options::default() });
+    let body = json!({"issuer": LOGIN, "subject": "u1"});
+    let status = |claims: &Value| stack.admin_revoke(&token_of(STAFF, "nobody", claims), &body).status;
+    // Cloudflare Access has no such claim.
+    assert_eq!(status(&json!({"email": "boss@staff.example"})), 204);
+    assert_eq!(status(&json!({"email": "boss@staff.example", "email_verified": true})), 204);
+    // An issuer that says so itself is believed.
+    assert_eq!(status(&json!({"email": "boss@staff.example", "email_verified": false})), 403);
+    assert_eq!(status(&json!({"email": "other@staff.example"})), 403);
 }
 
 #[test]

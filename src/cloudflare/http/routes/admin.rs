@@ -13,8 +13,7 @@ use crate::constants::{
     ACK_TIMEOUT_MILLIS, BODY_MAX_DEPTH, ISSUER_LEEWAY_MAX_SECS, OTHER_BODY_MAX_BYTES, TOKEN_ID_MAX_CHARS,
 };
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply, LedgerRequest, Revocation};
-use crate::oauth::GUEST_ISSUER;
-use crate::token::{AdminRight, Issuer, Possession, Purpose, VerifiedToken, is_plain_text};
+use crate::token::{AdminRight, GUEST_ISSUER, Issuer, Possession, Purpose, VerifiedToken, is_plain_text};
 use crate::types::ids::UserKey;
 use crate::types::time::UnixSeconds;
 use crate::wire::headers::{self, Credentials};
