@@ -54,13 +54,23 @@ export async function uploadToVendor(request, length, url, authorization, userAg
 }
 
 /**
+ * Whether a body with this `Content-Encoding` is what its bytes say. The platform decodes gzip and br; a deflate or zstd
+ * body would pass the key scan compressed, and the client's browser would decode it.
+ */
+function isPlain(contentEncoding) {
+  const codings = (contentEncoding ?? "").split(",").map((coding) => coding.trim().toLowerCase());
+  return codings.every((coding) => coding === "" || coding === "identity");
+}
+
+/**
  * Opens the vendor's own stream and relays it, scanned for the key. Resolves to "timed_out", "broken", [status] of a
- * refusal, or [200, response, done, stop]: `done` resolves to "ended" or "leaked", `stop()` ends it.
+ * refusal, or [200, response, done, stop]: `done` resolves to "ended" or "leaked", `stop()` ends it. A stream in a
+ * content coding is "broken", whichever it is: plain bytes were asked for.
  */
 export async function relayStream(url, authorization, userAgent, forms, firstByteMs, silenceMs, headerLines) {
   const abort = new AbortController();
   const firstByte = setTimeout(() => abort.abort(), firstByteMs);
-  const headers = { Authorization: authorization, Accept: "text/event-stream", "User-Agent": userAgent };
+  const headers = { Authorization: authorization, Accept: "text/event-stream", "Accept-Encoding": "identity", "User-Agent": userAgent };
   let upstream;
   try {
     upstream = await fetch(url, { headers, redirect: "manual", signal: abort.signal });
@@ -72,6 +82,10 @@ export async function relayStream(url, authorization, userAgent, forms, firstByt
   if (upstream.status !== 200 || upstream.body === null) {
     upstream.body?.cancel().catch(() => {});
     return [upstream.status];
+  }
+  if (!isPlain(upstream.headers.get("content-encoding"))) {
+    upstream.body.cancel().catch(() => {});
+    return "broken";
   }
   const { readable, writable } = new IdentityTransformStream();
   const done = pump(upstream.body.getReader(), writable.getWriter(), keyScanner(JSON.parse(forms)), silenceMs);
