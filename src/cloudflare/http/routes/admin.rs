@@ -8,9 +8,10 @@ use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::http::ledger_client::{check, limiter_unavailable, tell_ledger};
 use crate::cloudflare::http::outcome::Handled;
 use crate::cloudflare::http::response::Response;
-use crate::cloudflare::objects::client::{ask_dispatcher, forget_revoked, revoked_by_now};
+use crate::cloudflare::objects::client::{ask_dispatcher, known_revoked_by, remember_revoked, revoked_by_now};
 use crate::constants::{
-    ACK_TIMEOUT_MILLIS, BODY_MAX_DEPTH, ISSUER_LEEWAY_MAX_SECS, OTHER_BODY_MAX_BYTES, TOKEN_ID_MAX_CHARS,
+    ACK_TIMEOUT_MILLIS, BODY_MAX_DEPTH, ISSUER_LEEWAY_MAX_SECS, OPERATOR_REQUESTS_PER_MINUTE, OTHER_BODY_MAX_BYTES,
+    TOKEN_ID_MAX_CHARS,
 };
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply, LedgerRequest, Revocation};
 use crate::token::{AdminRight, GUEST_ISSUER, Issuer, Possession, Purpose, VerifiedToken, is_plain_text};
@@ -21,10 +22,11 @@ use crate::wire::rejection::{Code, Rejection};
 
 /// `POST /admin/api/revocations`:
 ///
-/// 1. the operator's token 401
-/// 2. whether it is revoked 401, 503, and the right to write 403
-/// 3. the body 415, 413, 400
-/// 4. the Ledger or the Dispatcher 503
+/// 1. the operator's token 401, 503
+/// 2. the right to write 403. Before any object is called: a token of an issuer of operators is no operator's yet
+/// 3. the operator's Ledger: revoked 401, requests of the minute 429, 503; then the Dispatcher: revoked 401, 503
+/// 4. the body 415, 413, 400
+/// 5. the Ledger or the Dispatcher that keeps the revocation 503
 ///
 /// The body is `{"issuer":"…","subject":"…"}` (every token of that user issued until now), the same with `"jti":"…"` (that
 /// one token), or `{"issued_by":1768473000}` (every token of every user issued until then, in Unix seconds).
@@ -34,7 +36,7 @@ pub async fn revoke(context: &RequestContext<'_>) -> Handled {
         Ok(operator) => operator,
         Err(rejection) => return Handled::refused(rejection.into(), context.request_id),
     };
-    // 2 to 4
+    // 2 to 5
     let handled = match revoke_as(context, &operator).await {
         Ok(()) => Handled::complete(Response::empty(204)),
         Err(rejection) => Handled::refused(rejection.into(), context.request_id),
@@ -44,21 +46,25 @@ pub async fn revoke(context: &RequestContext<'_>) -> Handled {
 
 async fn revoke_as(context: &RequestContext<'_>, operator: &VerifiedToken) -> Result<(), Rejection> {
     // 2
-    check_not_revoked(context, operator).await?;
     check_right(context, operator, AdminRight::Write)?;
     // 3
+    check_not_revoked(context, operator).await?;
+    // 4
     let body = read_json(context, OTHER_BODY_MAX_BYTES, BODY_MAX_DEPTH).await?;
     let target = Target::parse(context, &body.members)?;
-    // 4
+    // 5
     let is_done = match target {
         Target::User(user, revocation) => {
             matches!(tell_ledger(context.env, &user, LedgerRequest::Revoke(revocation)).await, Ok(LedgerReply::Done))
         }
         Target::Everybody(issued_by) => {
             let request = DispatcherRequest::RevokeAll { issued_by };
-            let reply = ask_dispatcher(context.env, &request, ACK_TIMEOUT_MILLIS).await;
-            forget_revoked();
-            matches!(reply, Ok(DispatcherReply::Done))
+            let is_done =
+                matches!(ask_dispatcher(context.env, &request, ACK_TIMEOUT_MILLIS).await, Ok(DispatcherReply::Done));
+            if is_done {
+                remember_revoked(issued_by);
+            }
+            is_done
         }
     };
     if is_done { Ok(()) } else { Err(limiter_unavailable("revocation")) }
@@ -90,7 +96,9 @@ impl Target {
             let time = time.as_i64().filter(|time| (0..=latest).contains(time) && body.len() == 1);
             return time.map(|time| Self::Everybody(UnixSeconds(time))).ok_or_else(|| wrong("issued_by"));
         }
-        let (issuer, subject, jti) = (text("issuer")?, text("subject")?, text("jti")?);
+        // Not by that rule: it has to be a configured name, which may be longer.
+        let issuer = body.get("issuer").and_then(Value::as_str);
+        let (subject, jti) = (text("subject")?, text("jti")?);
         // A misspelled issuer would revoke nothing, and nobody would notice. Users belong to the issuer of their first token,
         // never to this deployment.
         let has_users = |issuer: &&Issuer| {
@@ -120,20 +128,28 @@ async fn verify_operator_token(context: &RequestContext<'_>) -> Result<VerifiedT
     verified.map_err(|refusal| authentication::refused(context.challenge(), refusal))
 }
 
-/// Checks that an operator's token is not revoked: like a user's, and against the Dispatcher's answer of this moment. 503 if
-/// the Dispatcher or the Ledger does not reply.
+/// Checks that an operator's token is not revoked: like a user's, and against the Dispatcher's answer of this moment. 429 if
+/// the operator has no request of the minute left, 503 if the Dispatcher or the Ledger does not reply.
+///
+/// The Dispatcher comes last. What this isolate or the Ledger knows to be revoked is refused without it and uncounted, and
+/// everything else is counted before it.
 async fn check_not_revoked(context: &RequestContext<'_>, verified: &VerifiedToken) -> Result<(), Rejection> {
     let revoked = || Rejection::new(Code::InvalidToken, "revoked");
-    let all_until =
-        revoked_by_now(context.env, context.now).await.map_err(|_| limiter_unavailable("dispatcher_unavailable"))?;
-    if all_until >= Some(verified.grant.issued_at) {
+    let issued_at = Some(verified.grant.issued_at);
+    if known_revoked_by() >= issued_at {
         return Err(revoked());
     }
-    match check(context.env, &verified.grant, None, None).await? {
-        LedgerReply::Done => Ok(()),
-        LedgerReply::Refused(LedgerRefusal::Revoked) => Err(revoked()),
-        _ => Err(limiter_unavailable("ledger_unavailable")),
+    match check(context.env, &verified.grant, Some(OPERATOR_REQUESTS_PER_MINUTE), None).await? {
+        LedgerReply::Done => {}
+        LedgerReply::Refused(LedgerRefusal::Revoked) => return Err(revoked()),
+        LedgerReply::Refused(LedgerRefusal::RateLimited { retry_after_secs }) => {
+            return Err(Rejection::new(Code::RateLimited, "rate").retry_after(retry_after_secs));
+        }
+        _ => return Err(limiter_unavailable("ledger_unavailable")),
     }
+    let all_until =
+        revoked_by_now(context.env, context.now).await.map_err(|_| limiter_unavailable("dispatcher_unavailable"))?;
+    if all_until >= issued_at { Err(revoked()) } else { Ok(()) }
 }
 
 /// Checks that the token's subject or e-mail address has this right in the `admins` of its issuer.

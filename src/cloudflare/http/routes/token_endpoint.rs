@@ -8,7 +8,7 @@ use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::http::ledger_client::{check, tell_ledger};
 use crate::cloudflare::http::outcome::Handled;
 use crate::cloudflare::http::response::Response;
-use crate::cloudflare::objects::client::revoked_by_now;
+use crate::cloudflare::objects::client::{known_revoked_by, revoked_by_now};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{
@@ -32,7 +32,8 @@ const UNAVAILABLE: OAuthRefusal = OAuthRefusal::new(OAuthError::Unavailable, "li
 /// 2. the subject: a provider's token with the app's attestation 400, 503
 /// 3. the proof of possession, if there is one 400
 /// 4. the token that is requested 400
-/// 5. the user's Ledger: revoked 400, requests of the minute 429, proof used before 400
+/// 5. the user's Ledger: revoked 400, requests of the minute 429, proof used before 400; then the Dispatcher: revoked 400,
+///    503
 ///
 /// A guest has no provider's token: steps 3 and 4 come before step 2 asks Turnstile, whose token is valid once. No token is
 /// returned before every step has passed.
@@ -135,24 +136,28 @@ async fn admit(
     proof: Option<&Proof>,
 ) -> Result<(), OAuthRefusal> {
     let plan = context.deployment.config.policy.limits_for(&subject.grant).map_err(|_| UNAVAILABLE)?;
-    // Asked now, not from memory: a new token would not be among those that were revoked with the old one.
-    let revoked_by = revoked_by_now(context.env, context.now).await.map_err(|PlatformError| UNAVAILABLE)?;
-    if revoked_by >= Some(subject.grant.issued_at) {
-        return Err(OAuthRefusal::new(OAuthError::InvalidRequest, "revoked"));
+    let revoked = Err(OAuthRefusal::new(OAuthError::InvalidRequest, "revoked"));
+    let issued_at = Some(subject.grant.issued_at);
+    if known_revoked_by() >= issued_at {
+        return revoked;
     }
     let proof = proof.map(|proof| authentication::proof_use(context, proof));
     let reply = check(context.env, &subject.grant, Some(plan.requests_per_minute), proof).await;
     match reply.map_err(|_| UNAVAILABLE)? {
-        LedgerReply::Done => Ok(()),
-        LedgerReply::Refused(LedgerRefusal::Revoked) => Err(OAuthRefusal::new(OAuthError::InvalidRequest, "revoked")),
+        LedgerReply::Done => {}
+        LedgerReply::Refused(LedgerRefusal::Revoked) => return revoked,
         LedgerReply::Refused(LedgerRefusal::ProofUsed) => {
-            Err(OAuthRefusal::new(OAuthError::InvalidProof, "proof_used"))
+            return Err(OAuthRefusal::new(OAuthError::InvalidProof, "proof_used"));
         }
         LedgerReply::Refused(LedgerRefusal::RateLimited { retry_after_secs }) => {
-            Err(OAuthRefusal::new(OAuthError::TooManyRequests, "rate").retry_after(retry_after_secs))
+            return Err(OAuthRefusal::new(OAuthError::TooManyRequests, "rate").retry_after(retry_after_secs));
         }
-        _ => Err(UNAVAILABLE),
+        _ => return Err(UNAVAILABLE),
     }
+    // Asked now, not from memory: a new token would not be among those that were revoked with the old one. And after the
+    // Ledger has counted the request: the one Dispatcher serves everybody, and must not be asked for free.
+    let revoked_by = revoked_by_now(context.env, context.now).await.map_err(|PlatformError| UNAVAILABLE)?;
+    if revoked_by >= issued_at { revoked } else { Ok(()) }
 }
 
 /// Issues a token to a guest: a visitor of one of our pages whom Turnstile takes for human. The Turnstile token is valid once,
