@@ -6,7 +6,7 @@
 //! - `header_raw`, `claims_raw`: the whole text.
 //! - `sign`: a key, or a way to corrupt a signature (`keys.rs`).
 //! - `mutate`: changes to the finished token.
-//! - `issuer`: `public` or `raw`; without it, the issuer of `k1`.
+//! - `issuer`: `hs` (the default), `public` or `raw`.
 //! - `expect`: `accepted`, or the reason in the log. The caller gets the same 401 for every reason.
 //!
 //! In the texts, `{{now+N}}` stands for a time, `{{repeat:X:N}}` for a repetition, and `{{bytes:HEX}}` for bytes that
@@ -97,8 +97,8 @@ pub fn build_jwt(line: &Line, keys: &Keys, now: i64) -> String {
     let (issuer, alg, kid) = match line.issuer.as_deref() {
         Some("public") => (PUBLIC_ISSUER, "ES256", "ec1"),
         Some("raw") => (RAW_ISSUER, "HS256", "plain-text"),
+        Some("hs") | None => (HS_ISSUER, "HS256", "k1"),
         Some(other) => panic!("no such issuer: {other}"),
-        None => (HS_ISSUER, "HS256", "k1"),
     };
     let quoted = |text: &str| Value::from(text).to_string();
     let header = [("alg", quoted(alg)), ("typ", quoted("JWT")), ("kid", quoted(kid))];
