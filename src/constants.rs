@@ -252,6 +252,8 @@ pub const TOKEN_AUDIENCES_MAX: usize = 32;
 pub const TOKEN_SUBJECT_MAX_CHARS: usize = 255;
 /// A token's own id, `jti`.
 pub const TOKEN_ID_MAX_CHARS: usize = 255;
+/// The client that a token was issued to, as Valetkey's own tokens name it. A longer name is not passed on.
+pub const TOKEN_CLIENT_ID_MAX_CHARS: usize = 255;
 /// The plan claim. No plan has a longer name, so a longer one is an unknown plan.
 pub const TOKEN_PLAN_MAX_BYTES: usize = 64;
 /// Verified tokens in an isolate's cache, of about 1 KB each (protocol 8).
@@ -263,6 +265,13 @@ pub const TOKEN_CACHE_EVICTION_TRIES: usize = 8;
 pub const REVOKED_FRESH_MILLIS: i64 = 25_000;
 /// Wait after the Dispatcher did not reply with the revoked-before time.
 pub const REVOKED_RETRY_MILLIS: i64 = 5_000;
+/// The same before its first reply, when every request is refused with `Retry-After: 1`.
+pub const REVOKED_FIRST_RETRY_MILLIS: i64 = 1_000;
+/// Wait between two looks by a request that waits for the first reply, which another request has asked for.
+pub const REVOKED_POLL_MILLIS: i32 = 25;
+/// Requests of an operator in a minute, whatever the plan of the operator's token: enough for a script that revokes users
+/// one by one.
+pub const OPERATOR_REQUESTS_PER_MINUTE: u32 = 240;
 
 // ---- Proofs of possession -------------------------------------------------------------------------------------------
 
@@ -293,7 +302,7 @@ pub const KEY_SET_FETCH_MILLIS: i64 = 2_000;
 pub const KEY_SET_POLL_MILLIS: i32 = 25;
 /// Nesting of `ISSUERS`: list, issuer, keys, jwks, keys, key, `key_ops`.
 pub const ISSUERS_MAX_DEPTH: usize = 7;
-/// An issuer's URL. The longest in use name a tenant and a policy.
+/// An issuer's name or URL. The longest in use name a tenant and a policy.
 pub const ISSUER_NAME_MAX_BYTES: usize = 512;
 /// Audiences, claim names and header members in the settings.
 pub const SETTING_TEXT_MAX_BYTES: usize = 255;

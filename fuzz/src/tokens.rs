@@ -11,14 +11,19 @@ use valetkey::types::time::UnixSeconds;
 
 /// The current time in every run, in Unix seconds.
 pub const NOW: i64 = 1_768_473_000;
-/// The audience of both issuers.
+/// The audience of every issuer.
 pub const AUDIENCE: &str = "hostile-test";
 /// The issuer whose keys are HMAC secrets, `k1` (HS256) and `k512` (HS512).
 pub const HS_ISSUER: &str = "https://hs.issuer.example";
 /// The issuer whose keys are public, `ec1` (ES256), `ec2` (ES384) and `ed1` (EdDSA).
 pub const PUBLIC_ISSUER: &str = "https://public.issuer.example";
 
+/// The issuer whose only key has no name: a secret that is plain text. Its own name is no URL.
+pub const RAW_ISSUER: &str = "raw.issuer.example";
+
 const K1: [u8; 32] = [1; 32];
+/// The text of the secret of [`RAW_ISSUER`].
+const RAW: &str = "a secret of the fuzz targets, 32 bytes at least";
 const K512: [u8; 64] = [2; 64];
 
 /// Encodes bytes as base64url without padding.
@@ -64,6 +69,7 @@ pub fn public_set() -> Value {
 pub fn signature(kid: &str, input: &[u8]) -> Vec<u8> {
     match kid {
         "k1" => hmac_sha256::HMAC::mac(input, K1).to_vec(),
+        "raw" => hmac_sha256::HMAC::mac(input, RAW).to_vec(),
         "k512" => hmac_sha512::HMAC::mac(input, K512).to_vec(),
         "ec1" => {
             let signature: p256::ecdsa::Signature = ec1().sign(input);
@@ -86,8 +92,9 @@ pub fn sign(kid: &str, header: &[u8], claims: &[u8]) -> String {
 }
 
 /// The `kid`, algorithm and issuer of each key.
-pub const KEYS: [(&str, &str, &str); 5] = [
+pub const KEYS: [(&str, &str, &str); 6] = [
     ("k1", "HS256", HS_ISSUER),
+    ("raw", "HS256", RAW_ISSUER),
     ("k512", "HS512", HS_ISSUER),
     ("ec1", "ES256", PUBLIC_ISSUER),
     ("ec2", "ES384", PUBLIC_ISSUER),
@@ -128,8 +135,14 @@ pub static ISSUERS: LazyLock<Vec<Issuer>> = LazyLock::new(|| {
         {"issuer": HS_ISSUER, "audience": [AUDIENCE], "algorithms": ["HS256", "HS512"], "keys": {"secret": "S"}},
         {"issuer": PUBLIC_ISSUER, "audience": [AUDIENCE], "algorithms": ["ES256", "ES384", "EdDSA"],
          "keys": {"jwks": public_set()}},
+        {"issuer": RAW_ISSUER, "audience": [AUDIENCE], "algorithms": ["HS256"], "keys": {"secret": "RAW"}},
     ]);
-    parse_issuers(&issuers.to_string(), &|name| (name == "S").then(|| secret.clone())).unwrap()
+    let secret_of = |name: &str| match name {
+        "S" => Some(secret.clone()),
+        "RAW" => Some(RAW.to_owned()),
+        _ => None,
+    };
+    parse_issuers(&issuers.to_string(), &secret_of).unwrap()
 });
 
 /// Signs header and claims with the key `kid`. If the token is accepted, asserts that
@@ -149,7 +162,11 @@ pub fn check_signed(kid: &str, header: &[u8], claims: &[u8]) {
         Err(refusal) => {
             let named = serde_json::from_slice::<Value>(header).ok();
             let named = named.as_ref().and_then(|header| header.get("kid")).and_then(Value::as_str);
-            assert!(refusal != Refusal::BadSignature || named != Some(kid), "the real signature is refused");
+            // An issuer with one unnamed key verifies with it, whichever key the header names.
+            let claims = serde_json::from_slice::<Value>(claims).ok();
+            let is_foreign = kid != "raw" && claims.is_some_and(|claims| claims["iss"] == RAW_ISSUER);
+            let is_real = named == Some(kid) && !is_foreign;
+            assert!(refusal != Refusal::BadSignature || !is_real, "the real signature is refused");
             return;
         }
     };
@@ -161,7 +178,9 @@ pub fn check_signed(kid: &str, header: &[u8], claims: &[u8]) {
         let any: crate::json::Any = serde_json::from_slice(text).unwrap();
         assert!(!any.has_duplicate_members() && any.depth() <= 8);
     }
-    assert_eq!((verified.issuer(), verified.kid()), (issuer, Some(kid)));
+    // The name of an unnamed key may be anything, or missing.
+    let named = header_value.get("kid").and_then(Value::as_str);
+    assert_eq!((verified.issuer(), verified.kid()), (issuer, if kid == "raw" { named } else { Some(kid) }));
     check_claims(&claims_value, issuer, &verified.grant);
 
     // The same JSON in other bytes gives the same grant, and is accepted only with its own signature.
@@ -196,15 +215,22 @@ pub fn check_signed(kid: &str, header: &[u8], claims: &[u8]) {
 fn check_header(header: &Value, kid: &str, alg: &str) {
     let members = header.as_object().expect("an object");
     assert!(members.keys().all(|name| ["alg", "typ", "kid"].contains(&name.as_str())), "{header}");
-    assert_eq!((header["alg"].as_str(), header["kid"].as_str()), (Some(alg), Some(kid)));
+    assert_eq!(header["alg"].as_str(), Some(alg));
+    if kid == "raw" {
+        let form = |kid: &str| kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:=+/-".contains(&byte));
+        assert!(members.get("kid").is_none_or(|kid| kid.as_str().is_some_and(|kid| !kid.is_empty() && form(kid))));
+    } else {
+        assert_eq!(header["kid"].as_str(), Some(kid));
+    }
     let typ = header["typ"].as_str().expect("a type").to_ascii_lowercase();
     assert!(["jwt", "at+jwt", "application/jwt", "application/at+jwt"].contains(&typ.as_str()), "{typ}");
 }
 
 fn check_claims(claims: &Value, issuer: &str, grant: &valetkey::token::Grant) {
     let number = |name: &str| claims[name].as_i64().unwrap_or_else(|| panic!("{name} is an integer"));
-    let text =
-        |name: &str| claims.get(name).map(|value| value.as_str().unwrap_or_else(|| panic!("{name} is a string")));
+    // `null` counts as absent.
+    let member = |name: &str| claims.get(name).filter(|value| !value.is_null());
+    let text = |name: &str| member(name).map(|value| value.as_str().unwrap_or_else(|| panic!("{name} is a string")));
     assert_eq!(text("iss"), Some(issuer));
     let is_ours = match &claims["aud"] {
         Value::String(name) => name == AUDIENCE,
@@ -216,7 +242,7 @@ fn check_claims(claims: &Value, issuer: &str, grant: &valetkey::token::Grant) {
     assert_eq!((grant.issued_at.0, grant.expires_at.0), (issued_at, expires_at));
     assert!(issued_at >= 0 && (1..=900).contains(&(expires_at - issued_at)));
     assert!(NOW < expires_at + 5 && issued_at <= NOW + 5);
-    assert!(claims.get("nbf").is_none() || (0..=NOW + 5).contains(&number("nbf")));
+    assert!(member("nbf").is_none() || (0..=NOW + 5).contains(&number("nbf")));
     assert!(claims.get("cnf").is_none(), "bound to a key, but verified without a proof");
 
     let subject = text("sub").expect("a subject");

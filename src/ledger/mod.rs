@@ -15,5 +15,5 @@ mod testing;
 pub use admission::{Admission, JtiUsage, decide_admission, undo_admission};
 pub use lifecycle::{apply_update, batch_status, build_lost_update, needs_tick, next_wake_at, settle};
 pub use replay::{IdempotencyRecord, Replay, decide_replay};
-pub use revocation::is_revoked;
+pub use revocation::{RevokedBefore, RevokedStep, is_revoked};
 pub use streams::{OpenStreams, event_wait_millis};

@@ -1,7 +1,10 @@
 //! Revocation of all tokens up to a time (protocol 7).
 
+use crate::constants::{
+    DISPATCHER_ACK_TIMEOUT_MILLIS, REVOKED_FIRST_RETRY_MILLIS, REVOKED_FRESH_MILLIS, REVOKED_RETRY_MILLIS,
+};
 use crate::messages::Caller;
-use crate::types::time::UnixSeconds;
+use crate::types::time::{UnixMillis, UnixSeconds};
 
 /// Returns whether the caller's token was issued up to the revoked-before time.
 #[must_use]
@@ -9,9 +12,157 @@ pub fn is_revoked(caller: &Caller, revoked_before: Option<UnixSeconds>) -> bool 
     revoked_before.is_some_and(|revoked_before| caller.issued_at <= revoked_before)
 }
 
+/// What a request does to learn the revoked-before time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevokedStep {
+    /// Use the known time; `None` if no token is revoked that way.
+    Use(Option<UnixSeconds>),
+    /// Ask the Dispatcher.
+    Ask,
+    /// Another request is asking for the first answer: look again soon.
+    Wait,
+    /// Refuse the request (503): the Dispatcher has never answered, and did not just now.
+    Refuse,
+}
+
+/// An isolate's copy of the revoked-before time of all users, which the Dispatcher keeps.
+///
+/// Invariants:
+/// - The time never goes back: what this isolate has once refused, it refuses for good.
+/// - Before the Dispatcher's first answer no token passes. Otherwise revoked tokens could read again whenever an isolate
+///   starts while the Dispatcher does not answer, and an attacker can wait for that or cause it.
+/// - After it the isolate asks every [`REVOKED_FRESH_MILLIS`], whatever callers do. While the Dispatcher is silent, its
+///   last answer counts.
+/// - One request at a time asks for the first answer, so that a flood of requests is not a flood of messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RevokedBefore {
+    time: Option<UnixSeconds>,
+    has_heard: bool,
+    /// When to ask again. Before the first answer: when the next request may ask.
+    ask_at: UnixMillis,
+    /// Until when another request's question for the first answer may be open.
+    asking_until: UnixMillis,
+}
+
+impl RevokedBefore {
+    /// The copy of a new isolate.
+    pub const UNKNOWN: Self = Self { time: None, has_heard: false, ask_at: UnixMillis(0), asking_until: UnixMillis(0) };
+
+    /// Returns the known time, however old it is. What it revokes is revoked; what it does not may be revoked as well.
+    #[must_use]
+    pub const fn known(&self) -> Option<UnixSeconds> {
+        self.time
+    }
+
+    /// Returns whether the Dispatcher has ever answered.
+    #[must_use]
+    pub const fn has_heard(&self) -> bool {
+        self.has_heard
+    }
+
+    /// Decides what a request does at `now`.
+    #[must_use]
+    pub fn decide(&self, now: UnixMillis) -> RevokedStep {
+        match (self.has_heard, now < self.ask_at) {
+            (true, true) => RevokedStep::Use(self.time),
+            (true, false) => RevokedStep::Ask,
+            (false, _) if now < self.asking_until => RevokedStep::Wait,
+            (false, true) => RevokedStep::Refuse,
+            (false, false) => RevokedStep::Ask,
+        }
+    }
+
+    /// Records that a request asks the Dispatcher. Meanwhile others use the known time, or wait for the first one.
+    pub fn start(&mut self, now: UnixMillis) {
+        if self.has_heard {
+            self.ask_at = now.plus_millis(REVOKED_RETRY_MILLIS);
+        } else {
+            self.asking_until = now.plus_millis(DISPATCHER_ACK_TIMEOUT_MILLIS);
+        }
+    }
+
+    /// Records the Dispatcher's answer to a question that was sent at `asked_at`.
+    pub fn hear(&mut self, time: Option<UnixSeconds>, asked_at: UnixMillis) {
+        self.time = self.time.max(time);
+        self.has_heard = true;
+        self.ask_at = asked_at.plus_millis(REVOKED_FRESH_MILLIS);
+    }
+
+    /// Records that the Dispatcher did not answer in time.
+    pub fn miss(&mut self, now: UnixMillis) {
+        let wait = if self.has_heard { REVOKED_RETRY_MILLIS } else { REVOKED_FIRST_RETRY_MILLIS };
+        self.ask_at = now.plus_millis(wait);
+        self.asking_until = UnixMillis(0);
+    }
+
+    /// Remembers that all tokens issued up to `time` are revoked, which another reply of the Dispatcher has shown, and
+    /// makes the next request ask: later ones may be revoked as well.
+    pub fn remember(&mut self, time: UnixSeconds) {
+        self.time = self.time.max(Some(time));
+        self.ask_at = UnixMillis(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
+
+    fn after(millis: i64) -> UnixMillis {
+        NOW.plus_millis(millis)
+    }
+
+    #[test]
+    fn before_the_first_answer_no_request_passes() {
+        let mut copy = RevokedBefore::UNKNOWN;
+        assert_eq!(copy.decide(NOW), RevokedStep::Ask);
+        copy.start(NOW);
+        assert_eq!(copy.decide(NOW), RevokedStep::Wait, "one asks, the others wait");
+        assert_eq!(copy.decide(after(1_599)), RevokedStep::Wait);
+        assert_eq!(copy.decide(after(1_600)), RevokedStep::Ask, "the one that asked may be gone");
+        copy.miss(after(1_600));
+        assert_eq!(copy.decide(after(1_601)), RevokedStep::Refuse);
+        assert_eq!(copy.decide(after(2_599)), RevokedStep::Refuse);
+        assert_eq!(copy.decide(after(2_600)), RevokedStep::Ask);
+        // To know of one revocation is not to have heard of all.
+        copy.remember(UnixSeconds(5));
+        assert_eq!((copy.decide(after(2_600)), copy.known()), (RevokedStep::Ask, Some(UnixSeconds(5))));
+        assert!(!copy.has_heard());
+        copy.start(after(2_600));
+        copy.hear(None, after(2_600));
+        assert_eq!(copy.decide(after(2_601)), RevokedStep::Use(Some(UnixSeconds(5))));
+    }
+
+    #[test]
+    fn the_last_answer_counts_while_the_dispatcher_is_silent() {
+        let mut copy = RevokedBefore::UNKNOWN;
+        copy.start(NOW);
+        copy.hear(Some(UnixSeconds(7)), NOW);
+        let known = RevokedStep::Use(Some(UnixSeconds(7)));
+        assert_eq!(copy.decide(after(24_999)), known);
+        assert_eq!(copy.decide(after(25_000)), RevokedStep::Ask);
+        copy.start(after(25_000));
+        assert_eq!(copy.decide(after(25_000)), known, "others do not wait for the one that asks");
+        copy.miss(after(26_600));
+        assert_eq!(copy.decide(after(31_599)), known);
+        assert_eq!(copy.decide(after(31_600)), RevokedStep::Ask);
+        assert!(copy.has_heard());
+    }
+
+    #[test]
+    fn a_revocation_is_remembered_for_good() {
+        let mut copy = RevokedBefore::UNKNOWN;
+        copy.hear(Some(UnixSeconds(9)), NOW);
+        for lower in [None, Some(UnixSeconds(8))] {
+            copy.hear(lower, NOW);
+            assert_eq!(copy.known(), Some(UnixSeconds(9)));
+        }
+        copy.remember(UnixSeconds(3));
+        assert_eq!((copy.known(), copy.decide(after(1))), (Some(UnixSeconds(9)), RevokedStep::Ask));
+        copy.remember(UnixSeconds(10));
+        assert_eq!(copy.known(), Some(UnixSeconds(10)));
+    }
 
     #[test]
     fn tokens_issued_up_to_the_revocation_are_refused() {

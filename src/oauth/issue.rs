@@ -3,14 +3,12 @@
 use super::oauth_error::{OAuthError, OAuthRefusal};
 use super::token_request::RequestedRestrictions;
 use crate::constants::TOKEN_MAX_BYTES;
-use crate::token::{NewToken, Proof, Scope, SigningKeys, TokenCaps, VerifiedToken};
+use crate::token::{GUEST_ISSUER, NewToken, Proof, Scope, SigningKeys, TokenCaps, VerifiedToken};
 use crate::types::ids::{GuestId, TokenId};
 use crate::types::model::ModelId;
 use crate::types::secret::Secret;
 use crate::types::time::UnixSeconds;
 
-/// The origin issuer of guests (contract 5). It is not a URL, so that no configured issuer can have this name.
-pub const GUEST_ISSUER: &str = "guest";
 /// The plan of guests, who share its pools.
 pub const GUEST_PLAN: &str = "guest";
 
@@ -66,6 +64,7 @@ pub fn issue_for_subject(
     let token = NewToken {
         origin: subject.issuer(),
         subject: subject.subject(),
+        client_id: subject.client_id(),
         plan: grant.plan.as_deref(),
         jti,
         issued_at: now,
@@ -95,6 +94,7 @@ pub fn issue_to_new_guest(
     let token = NewToken {
         origin: GUEST_ISSUER,
         subject: guest.as_str(),
+        client_id: GUEST_ISSUER,
         plan: Some(GUEST_PLAN),
         jti: id.as_str(),
         issued_at: now,

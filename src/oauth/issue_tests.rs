@@ -2,7 +2,7 @@ use ed25519_compact::{KeyPair, Seed};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::token::{Possession, Purpose, Refusal, parse_issuers, verify};
+use crate::token::{GUEST_ISSUER, Possession, Purpose, Refusal, parse_issuers, verify};
 use crate::types::credits::MicroCredits;
 use crate::types::time::UnixMillis;
 
@@ -59,6 +59,25 @@ fn the_new_token_is_the_same_user_with_the_same_plan_for_five_minutes() {
     assert_eq!(after.grant.scopes, Scope::ALL);
     assert_eq!((after.grant.issued_at, after.grant.expires_at), (NOW, UnixSeconds(NOW.0 + 300)));
     assert_eq!(after.grant.jti.as_deref(), Some(id().as_str()));
+}
+
+#[test]
+fn the_new_token_names_the_client_of_the_old_one() {
+    for (claims, client) in [
+        (json!({"client_id": "app-c", "azp": "app-a"}), "app-c"),
+        (json!({"azp": "app-a"}), "app-a"),
+        (json!({}), "app"),
+        (json!({"aud": ["other", "app"]}), "app"),
+    ] {
+        let after = exchange(&claims, &RequestedRestrictions::default()).unwrap();
+        assert_eq!(after.client_id(), client, "{claims}");
+    }
+    let name = GuestId::new(UnixMillis(1), [1; 10]);
+    let keys = keys();
+    let issued = issue_to_new_guest(&name, &RequestedRestrictions::default(), None, &keys, 300, &id(), NOW).unwrap();
+    let own = [keys.to_issuer(vec![GUEST_ISSUER.to_owned()])];
+    let verified = verify(issued.token.expose(), &own, Purpose::Access, Possession::None, NOW).unwrap();
+    assert_eq!(verified.client_id(), "guest");
 }
 
 #[test]

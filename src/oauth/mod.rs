@@ -18,7 +18,7 @@ mod token_request;
 mod turnstile;
 
 pub use form::{Form, is_form};
-pub use issue::{GUEST_ISSUER, GUEST_PLAN, IssuedToken, issue_for_subject, issue_to_new_guest};
+pub use issue::{GUEST_PLAN, IssuedToken, issue_for_subject, issue_to_new_guest};
 pub use metadata::server_metadata;
 pub use oauth_error::{OAuthError, OAuthRefusal};
 pub use token_request::{ACCESS_TOKEN_TYPE, RequestedRestrictions, SubjectToken, TokenRequest, parse_revocation};

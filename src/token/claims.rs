@@ -9,7 +9,8 @@ use super::restrictions::Restrictions;
 use super::subject::is_plain_text;
 use super::thumbprint::JwkThumbprint;
 use crate::constants::{
-    TOKEN_AUDIENCES_MAX, TOKEN_ID_MAX_CHARS, TOKEN_MAX_DEPTH, TOKEN_PLAN_MAX_BYTES, TOKEN_SUBJECT_MAX_CHARS,
+    TOKEN_AUDIENCES_MAX, TOKEN_CLIENT_ID_MAX_CHARS, TOKEN_ID_MAX_CHARS, TOKEN_MAX_DEPTH, TOKEN_PLAN_MAX_BYTES,
+    TOKEN_SUBJECT_MAX_CHARS,
 };
 use crate::parse::json::parse_strict_object;
 use crate::types::ids::UserKey;
@@ -50,8 +51,10 @@ pub(super) struct CheckedClaims {
     pub grant: Grant,
     pub times: TokenTimes,
     pub subject: String,
-    /// `email`, unless the issuer says that it is not verified.
+    /// `email`, if the issuer vouches for it.
     pub email: Option<String>,
+    /// The client that the token was issued to, or its audience.
+    pub client_id: String,
     /// The key that the token is bound to. The token must not be accepted without a proof of possession of this key.
     pub binding: Option<JwkThumbprint>,
 }
@@ -71,11 +74,12 @@ impl Claims {
     pub fn check(&self, issuer: &Issuer, now: UnixSeconds) -> Result<CheckedClaims, Refusal> {
         let times = self.read_times(issuer)?;
         times.check(now)?;
-        self.check_audience(issuer)?;
+        let audience = self.check_audience(issuer)?;
+        let client_id = self.client_id().unwrap_or(audience).to_owned();
         let binding = self.0.get("cnf").map(read_binding).transpose()?;
         let subject = self.get_str("sub").filter(|text| is_plain_text(text, TOKEN_SUBJECT_MAX_CHARS));
         let subject = subject.ok_or(Refusal::BadSubject)?;
-        let jti = match self.0.get("jti") {
+        let jti = match self.get("jti") {
             None => None,
             Some(Value::String(jti)) if is_plain_text(jti, TOKEN_ID_MAX_CHARS) => Some(jti.clone()),
             Some(_) => return Err(Refusal::BadTokenId),
@@ -100,14 +104,34 @@ impl Claims {
             issued_at: UnixSeconds(times.issued_at),
             expires_at: UnixSeconds(times.expires_at),
         };
-        Ok(CheckedClaims { grant, times, subject: subject.to_owned(), email: self.email(), binding })
+        let email = self.email(issuer).map(str::to_owned);
+        Ok(CheckedClaims { grant, times, subject: subject.to_owned(), email, client_id, binding })
     }
 
-    /// Returns `email`. OpenID Connect Core section 5.1: an address with `email_verified: false` is whatever the user
-    /// typed.
-    fn email(&self) -> Option<String> {
-        let is_vouched_for = self.0.get("email_verified").is_none_or(|verified| verified == true);
-        self.get_str("email").filter(|_| is_vouched_for).map(str::to_owned)
+    /// Returns `email`, if the issuer vouches for it: an address that is not verified is whatever the user typed (OpenID
+    /// Connect Core section 5.1), and anybody could type an operator's.
+    ///
+    /// Apple sends the claim as text. `email_trusted` of the issuer stands in only for a claim that is absent: an
+    /// issuer that says `false` does not vouch, whatever the settings say.
+    fn email(&self, issuer: &Issuer) -> Option<&str> {
+        let is_vouched_for = match self.get("email_verified") {
+            None => issuer.email_trusted,
+            Some(verified) => verified == true || verified == "true",
+        };
+        self.get_str("email").filter(|_| is_vouched_for)
+    }
+
+    /// Returns the client that the issuer names: `client_id` (RFC 8693 section 4.3), else `azp` (OpenID Connect Core
+    /// section 2).
+    fn client_id(&self) -> Option<&str> {
+        let mut named = ["client_id", "azp"].into_iter().filter_map(|name| self.get_str(name));
+        named.find(|text| is_plain_text(text, TOKEN_CLIENT_ID_MAX_CHARS))
+    }
+
+    /// Returns an optional claim. `null` counts as absent: serializers write it for a member without a value. Not for
+    /// claims that narrow what a token may do (`cnf`, `vk`): these are read from the map, where `null` is an error.
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
     }
 
     fn get_str(&self, name: &str) -> Option<&str> {
@@ -118,7 +142,7 @@ impl Claims {
     /// in how they round.
     fn read_time(&self, name: &str) -> Result<Option<i64>, Refusal> {
         let read = |value: &Value| value.as_i64().filter(|seconds| *seconds >= 0).ok_or(Refusal::BadTime);
-        self.0.get(name).map(read).transpose()
+        self.get(name).map(read).transpose()
     }
 
     fn read_times(&self, issuer: &Issuer) -> Result<TokenTimes, Refusal> {
@@ -131,24 +155,23 @@ impl Claims {
         Ok(TokenTimes { issued_at, not_before: self.read_time("nbf")?, expires_at, leeway_secs: issuer.leeway_secs })
     }
 
-    /// Checks the audience. `aud` is a string or an array of strings (RFC 7519 section 4.1.3). For an issuer that sets
+    /// Checks the audience, and returns the name that is ours. `aud` is a string or an array of strings (RFC 7519 section 4.1.3). For an issuer that sets
     /// no `aud`, the configured claim is checked instead; if its token has an `aud` nevertheless, that must be right as
     /// well.
-    fn check_audience(&self, issuer: &Issuer) -> Result<(), Refusal> {
-        let is_ours = |value: &Value| value.as_str().is_some_and(|name| issuer.audience.iter().any(|own| own == name));
-        let aud = match self.0.get("aud") {
-            None => None,
-            Some(Value::Array(names)) => Some(
-                names.len() <= TOKEN_AUDIENCES_MAX && names.iter().all(Value::is_string) && names.iter().any(is_ours),
-            ),
-            Some(name) => Some(is_ours(name)),
-        };
+    fn check_audience<'a>(&'a self, issuer: &Issuer) -> Result<&'a str, Refusal> {
+        let is_ours = |name: &&str| issuer.audience.iter().any(|own| own == name);
+        let ours = |value: &'a Value| value.as_str().filter(is_ours);
+        let aud = self.get("aud").map(|value| match value {
+            Value::Array(names) if names.len() > TOKEN_AUDIENCES_MAX || !names.iter().all(Value::is_string) => None,
+            Value::Array(names) => names.iter().find_map(ours),
+            name => ours(name),
+        });
         let stand_in = match issuer.audience_claim {
-            AudienceClaim::Aud => aud,
-            AudienceClaim::Azp => self.0.get("azp").map(is_ours),
-            AudienceClaim::ClientId => self.0.get("client_id").map(is_ours),
+            AudienceClaim::Aud => aud.flatten(),
+            AudienceClaim::Azp => self.get("azp").and_then(ours),
+            AudienceClaim::ClientId => self.get("client_id").and_then(ours),
         };
-        if stand_in == Some(true) && aud != Some(false) { Ok(()) } else { Err(Refusal::WrongAudience) }
+        stand_in.filter(|_| aud != Some(None)).ok_or(Refusal::WrongAudience)
     }
 }
 

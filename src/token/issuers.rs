@@ -6,18 +6,18 @@ use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
 use super::header::NEVER_ALLOWED_MEMBERS;
-use super::issuer::{AdminRight, AudienceClaim, Issuer, ProofRule, Purpose};
+use super::issuer::{AdminRight, AudienceClaim, GUEST_ISSUER, Issuer, ProofRule, Purpose};
 use super::issuer_keys::{SecretSource, parse_keys};
 use super::setting_reader::SettingReader;
 use super::token_types::TokenTypes;
 use crate::constants::{
     ISSUER_ACCESS_LIFETIME_MAX_SECS, ISSUER_LEEWAY_DEFAULT_SECS, ISSUER_LEEWAY_MAX_SECS, ISSUER_LIFETIME_DEFAULT_SECS,
-    ISSUER_OTHER_LIFETIME_MAX_SECS, ISSUERS_MAX_DEPTH, SETTING_TEXT_MAX_BYTES,
+    ISSUER_NAME_MAX_BYTES, ISSUER_OTHER_LIFETIME_MAX_SECS, ISSUERS_MAX_DEPTH, SETTING_TEXT_MAX_BYTES,
 };
 use crate::parse::json::parse_strict;
 use crate::parse::url::{Query, parse_web_url};
 
-const MEMBERS: [&str; 13] = [
+const MEMBERS: [&str; 14] = [
     "issuer",
     "audience",
     "keys",
@@ -31,6 +31,7 @@ const MEMBERS: [&str; 13] = [
     "plan_claim",
     "dpop",
     "admins",
+    "email_trusted",
 ];
 
 /// Parses the JSON text of `ISSUERS`.
@@ -82,6 +83,7 @@ fn parse_issuer(
     let plan_claim = settings.read_text("plan_claim", "plan", NAME_RULE, is_printable);
     let proof = parse_proof_rule(settings, purposes.as_deref());
     let admins = parse_admins(settings);
+    let email_trusted = settings.read_switch("email_trusted");
     let ((name, is_loopback), keys) = (name?, keys?);
     Some(Issuer {
         name,
@@ -98,6 +100,7 @@ fn parse_issuer(
         plan_claim: plan_claim?,
         proof: proof?,
         admins: admins?,
+        email_trusted: email_trusted?,
         origins: None,
         settings_hash: settings_hash(members),
     })
@@ -109,18 +112,25 @@ fn is_printable(text: &str) -> bool {
     (1..=SETTING_TEXT_MAX_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Parses the issuer's URL, which `iss` must equal byte for byte. Returns the URL, and whether it is on a loopback
-/// host.
+/// Parses the issuer's name, which `iss` must equal byte for byte. Returns the name, and whether it is a URL on a
+/// loopback host.
+///
+/// A name is only compared, never fetched, so it need not be a URL (RFC 7519 section 4.1.1): Google and Stytch have a
+/// host and a path alone. With `://` in it, it is meant as a URL and must be one.
 fn parse_name(settings: &mut SettingReader<'_>) -> Option<(String, bool)> {
     let text = settings.require("issuer")?.as_str().unwrap_or_default();
-    let parsed = parse_web_url(text, Query::Refused);
-    if parsed.is_none() {
-        settings.add_problem(
-            "issuer",
-            "is not an https URL (http only on a loopback host) without user, password, query and fragment",
-        );
-    }
-    parsed.map(|is_loopback| (text.to_owned(), is_loopback))
+    let parsed = if text.contains("://") {
+        let rule =
+            "is a URL, and not an https one (http only on a loopback host) without user, password, query and fragment";
+        parse_web_url(text, Query::Refused).ok_or(rule)
+    } else if text == GUEST_ISSUER {
+        Err("is guest, the issuer of guests' tokens")
+    } else if (1..=ISSUER_NAME_MAX_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(false)
+    } else {
+        Err("is not 1 to 512 printable ASCII characters without blanks")
+    };
+    parsed.map(|is_loopback| (text.to_owned(), is_loopback)).map_err(|rule| settings.add_problem("issuer", rule)).ok()
 }
 
 fn parse_audience(settings: &mut SettingReader<'_>) -> Option<Vec<String>> {

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::super::issuer::loopback_problems;
+use super::super::refusal::Refusal;
 use super::super::testing::{Fixture, NAME};
 use super::*;
 
@@ -42,6 +43,7 @@ fn defaults_are_the_contracts() {
     assert_eq!((issuer.audience_claim, issuer.plan_claim.as_str()), (AudienceClaim::Aud, "plan"));
     assert_eq!(issuer.proof, ProofRule::Allowed);
     assert!(issuer.extra_header_members.is_empty() && issuer.admins.is_empty() && !issuer.is_loopback());
+    assert!(!issuer.email_trusted);
 }
 
 #[test]
@@ -79,7 +81,7 @@ fn the_text_is_a_list_of_issuers() {
 }
 
 #[test]
-fn an_issuer_is_a_plain_https_url() {
+fn an_issuer_that_is_a_url_is_a_plain_https_url() {
     for good in [
         "https://a.example/",
         "https://a.example/t/v2.0",
@@ -92,9 +94,9 @@ fn an_issuer_is_a_plain_https_url() {
     for bad in [
         "http://a.example",
         "ftp://a.example",
-        "a.example",
-        "",
         "https://",
+        "://",
+        "a.example://",
         "https://u:p@a.example",
         "https://a.example?x",
         "https://a.example#x",
@@ -104,14 +106,35 @@ fn an_issuer_is_a_plain_https_url() {
         "http://localhost.example",
         "http://10.0.0.1",
         "HTTPS://a.example",
-        "guest",
     ] {
-        assert_eq!(with("issuer", json!(bad)).len(), 1, "{bad:?}");
+        let problems = with("issuer", json!(bad));
+        assert!(problems.len() == 1 && problems[0].starts_with("[0].issuer is a URL, and not an https one"), "{bad:?}");
     }
-    assert_eq!(with("issuer", json!(7)).len(), 1);
     let url = |length: usize| json!(format!("https://a.example/{}", "p".repeat(length - "https://a.example/".len())));
     assert_eq!(with("issuer", url(512)), [""; 0]);
     assert_eq!(with("issuer", url(513)).len(), 1);
+}
+
+#[test]
+fn an_issuer_need_not_be_a_url() {
+    let longest = "n".repeat(512);
+    for good in ["accounts.google.com", "stytch.com/project-live-0", "a", "urn:example:idp", "Guest", "gues", &longest]
+    {
+        assert_eq!(with("issuer", json!(good)), [""; 0], "{good}");
+        let mut fixture = Fixture::new();
+        fixture.settings["issuer"] = json!(good);
+        assert!(!fixture.issuers()[0].is_loopback());
+        fixture.claims["iss"] = json!(good);
+        assert_eq!(fixture.verify().unwrap().issuer(), good);
+        fixture.claims["iss"] = json!(format!("{good}/"));
+        assert_eq!(fixture.verify().unwrap_err(), Refusal::UnknownIssuer, "the exact text and no other");
+    }
+    let rule = "[0].issuer is not 1 to 512 printable ASCII characters without blanks";
+    for bad in ["", " ", "a b", "a\n", "\ta", "a\u{7f}", "é.example", &"n".repeat(513)] {
+        assert_eq!(with("issuer", json!(bad)), [rule], "{bad:?}");
+    }
+    assert_eq!(with("issuer", json!(7)), [rule]);
+    assert_eq!(with("issuer", json!("guest")), ["[0].issuer is guest, the issuer of guests' tokens"]);
 }
 
 #[test]
@@ -213,6 +236,8 @@ fn lists_and_words_are_checked() {
         ("admins", json!([])),
         ("admins", json!({"a": ["root"]})),
         ("admins", json!({"a": "read"})),
+        ("email_trusted", json!("true")),
+        ("email_trusted", json!(1)),
         ("extra_header_members", json!(["crit"])),
         ("extra_header_members", json!(["b64"])),
         ("extra_header_members", json!(["enc"])),

@@ -109,12 +109,15 @@ impl KeySet {
     /// Returns the key that a header with this `kid` refers to. Without a `kid` that is the only key of the set. Keys
     /// are never tried one after the other.
     ///
+    /// A set of one key without a name has nothing that a `kid` could select: it is ignored. Issuers with a shared
+    /// secret, Supabase for one, name the key in their tokens, and the text of a secret has no place for a name.
+    ///
     /// # Errors
-    /// - [`Refusal::UnknownKey`]: the set has no key with this `kid`.
+    /// - [`Refusal::UnknownKey`]: the set's keys have names, and none has this one.
     /// - [`Refusal::MissingKeyId`]: there is no `kid`, and the set has several keys.
     pub fn find(&self, kid: Option<&str>) -> Result<&Key, Refusal> {
         match (kid, self.0.as_slice()) {
-            (None, [only]) => Ok(only),
+            (None, [only]) | (Some(_), [only @ Key { kid: None, .. }]) => Ok(only),
             (None, _) => Err(Refusal::MissingKeyId),
             (Some(kid), keys) => keys.iter().find(|key| key.kid.as_deref() == Some(kid)).ok_or(Refusal::UnknownKey),
         }

@@ -99,12 +99,28 @@ fn a_key_is_found_by_its_exact_name_only() {
 }
 
 #[test]
-fn a_single_key_needs_no_name_but_a_wrong_name_is_not_overlooked() {
-    let raw = KeySet::parse_secret(&"k".repeat(32), &HS256).unwrap();
-    assert!(raw.find(None).is_ok());
-    assert_eq!(raw.find(Some("k1")).unwrap_err(), Refusal::UnknownKey);
+fn a_single_key_needs_no_name_in_the_token() {
     let named = KeySet::parse_secret(&set(&[oct(Some("a"), 32)]), &HS256).unwrap();
     assert!(named.find(None).is_ok() && named.find(Some("a")).is_ok());
+    assert_eq!(named.find(Some("b")).unwrap_err(), Refusal::UnknownKey, "a key with a name has that name");
+}
+
+#[test]
+fn a_kid_is_ignored_where_the_only_key_has_no_name() {
+    let raw = KeySet::parse_secret(&"k".repeat(32), &HS256).unwrap();
+    let unnamed = KeySet::parse_secret(&set(&[oct(None, 32)]), &HS256).unwrap();
+    let ec = json!({"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"});
+    let inline = KeySet::parse_public(&json!({"keys": [ec.clone()]}), &[Algorithm::Es256]).unwrap();
+    let published = KeySet::parse_published(&json!({"keys": [ec.clone()]}), &[Algorithm::Es256]).unwrap();
+    for keys in [raw, unnamed, inline, published] {
+        assert!(keys.find(None).is_ok() && keys.find(Some("anything")).is_ok());
+    }
+    // Beside another key, even one of another kind, an unnamed key is left out, and the named one keeps its name.
+    let mut named = ec.clone();
+    named["kid"] = json!("a");
+    let two = KeySet::parse_published(&json!({"keys": [ec, named]}), &[Algorithm::Es256]).unwrap();
+    assert_eq!(two.find(Some("b")).unwrap_err(), Refusal::UnknownKey);
 }
 
 #[test]

@@ -53,7 +53,7 @@ mod verify;
 pub use algorithm::{Algorithm, KeyFamily};
 pub use cache::TokenCache;
 pub use grant::{Grant, Scope, TokenCaps};
-pub use issuer::{AdminRight, AudienceClaim, Issuer, ProofRule, Purpose, loopback_problems};
+pub use issuer::{AdminRight, AudienceClaim, GUEST_ISSUER, Issuer, ProofRule, Purpose, loopback_problems};
 pub use issuer_keys::SecretSource;
 pub use issuers::parse_issuers;
 pub use jwk::{Key, KeyProblem};

@@ -134,8 +134,6 @@ fn keys_that_no_rule_allows_are_left_out() {
         key[member] = value;
         key
     };
-    let mut without_name = key("x");
-    without_name.as_object_mut().unwrap().remove("kid");
     for bad in [
         with("use", json!("enc")),
         with("key_ops", json!(["encrypt"])),
@@ -148,7 +146,6 @@ fn keys_that_no_rule_allows_are_left_out() {
         with("kid", json!(1)),
         json!({"kty": "oct", "kid": "x", "k": "A".repeat(43)}),
         json!("x"),
-        without_name,
     ] {
         assert!(
             parse_published_keys(&set(std::slice::from_ref(&bad)), &[Algorithm::Es256])
@@ -158,6 +155,16 @@ fn keys_that_no_rule_allows_are_left_out() {
         assert!(keys.find(Some("good")).is_ok() && keys.find(Some("x")).is_err(), "{bad}");
         assert!(keys.find(None).is_ok(), "one is left");
     }
+}
+
+#[test]
+fn an_unnamed_key_is_used_alone_and_left_out_beside_others() {
+    let mut unnamed = key("x");
+    unnamed.as_object_mut().unwrap().remove("kid");
+    let alone = parse_published_keys(&set(std::slice::from_ref(&unnamed)), &[Algorithm::Es256]).unwrap();
+    assert!(alone.find(None).is_ok() && alone.find(Some("x")).is_ok());
+    let keys = parse_published_keys(&set(&[unnamed, key("good")]), &[Algorithm::Es256]).unwrap();
+    assert!(keys.find(Some("good")).is_ok() && keys.find(Some("x")).is_err());
 }
 
 #[test]

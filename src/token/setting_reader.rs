@@ -63,6 +63,16 @@ impl<'a> SettingReader<'a> {
         number
     }
 
+    /// Reads `true` or `false`. Returns `false` if the member is missing, and `None` if it was refused.
+    pub fn read_switch(&mut self, member: &str) -> Option<bool> {
+        let Some(value) = self.get(member) else { return Some(false) };
+        let is_on = value.as_bool();
+        if is_on.is_none() {
+            self.add_problem(member, "is not true or false");
+        }
+        is_on
+    }
+
     /// Reads a string for which `is_valid` returns true. Returns `default` if the member is missing, and `None` if it
     /// was refused.
     pub fn read_text(

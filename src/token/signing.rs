@@ -46,6 +46,8 @@ pub struct NewToken<'a> {
     pub origin: &'a str,
     /// `sub`: the origin issuer's name for the user.
     pub subject: &'a str,
+    /// `client_id` (RFC 9068 section 2.2): the client that the subject token was issued to.
+    pub client_id: &'a str,
     /// `plan`.
     pub plan: Option<&'a str>,
     /// `jti`.
@@ -123,6 +125,7 @@ impl SigningKeys {
             plan_claim: "plan".to_owned(),
             proof: ProofRule::Allowed,
             admins: BTreeMap::new(),
+            email_trusted: false,
             origins: Some(origins),
             settings_hash: settings.finalize(),
         }
@@ -134,13 +137,13 @@ impl SigningKeys {
         &self.published
     }
 
-    /// Signs a token.
+    /// Signs a token, with every claim that RFC 9068 section 2.2 requires of an `at+jwt`.
     #[must_use]
     pub fn sign(&self, token: &NewToken<'_>) -> String {
         let header = json!({"alg": self.algorithm.as_str(), "typ": TOKEN_TYPE, "kid": self.kid});
         let mut claims = json!({
-            "iss": self.issuer, "aud": self.issuer, "sub": token.subject, "iat": token.issued_at.0,
-            "exp": token.expires_at.0, "jti": token.jti, "vk": restrictions(token),
+            "iss": self.issuer, "aud": self.issuer, "sub": token.subject, "client_id": token.client_id,
+            "iat": token.issued_at.0, "exp": token.expires_at.0, "jti": token.jti, "vk": restrictions(token),
         });
         if let Some(members) = claims.as_object_mut() {
             members.extend(token.plan.map(|plan| ("plan".to_owned(), Value::from(plan))));

@@ -19,6 +19,7 @@ fn token<'a>() -> NewToken<'a> {
     NewToken {
         origin: "https://idp.example",
         subject: "u1",
+        client_id: "app",
         plan: Some("pro"),
         jti: "tok_1",
         issued_at: UnixSeconds(NOW),
@@ -54,6 +55,22 @@ fn what_is_signed_is_verified_and_says_the_same() {
         assert_eq!((grant.issued_at, grant.expires_at), (UnixSeconds(NOW), UnixSeconds(NOW + 300)));
         assert_eq!((verified.issuer(), verified.subject(), verified.binding()), (URL, "u1", None));
     }
+}
+
+/// RFC 9068 section 2: the type and the claims that a validator of JWT access tokens requires.
+#[test]
+fn signed_tokens_format_unchanged() {
+    let keys = keys(&[jwk("k1", 1)]).unwrap();
+    let token = keys.sign(&token());
+    let part =
+        |index: usize| String::from_utf8(decode_base64url(token.split('.').nth(index).unwrap()).unwrap()).unwrap();
+    assert_eq!(part(0), r#"{"alg":"EdDSA","kid":"k1","typ":"at+jwt"}"#);
+    let claims = concat!(
+        r#"{"aud":"https://api.example","client_id":"app","exp":1768473300,"iat":1768473000,"#,
+        r#""iss":"https://api.example","jti":"tok_1","plan":"pro","sub":"u1","#,
+        r#""vk":{"iss":"https://idp.example","scope":["read"]}}"#
+    );
+    assert_eq!(part(1), claims);
 }
 
 #[test]

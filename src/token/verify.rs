@@ -46,6 +46,7 @@ pub struct VerifiedToken {
     issuer: String,
     subject: String,
     email: Option<String>,
+    client_id: String,
     kid: Option<String>,
     pub(super) binding: Option<JwkThumbprint>,
     pub(super) purpose: Purpose,
@@ -74,10 +75,17 @@ impl VerifiedToken {
         &self.subject
     }
 
-    /// Returns the user's email address, unless the issuer says that it is not verified.
+    /// Returns the user's email address, if the issuer vouches for it.
     #[must_use]
     pub fn email(&self) -> Option<&str> {
         self.email.as_deref()
+    }
+
+    /// Returns the client that the token was issued to: its `client_id` or `azp`, else the audience by which it was
+    /// accepted.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.client_id
     }
 
     /// Returns the thumbprint of the key that the token is bound to.
@@ -194,12 +202,13 @@ pub fn verify_signed(
     // 6
     verify_signature(&key.verifying, compact.signing_input, &compact.signature).map_err(|_| Refusal::BadSignature)?;
     // 7
-    let CheckedClaims { grant, times, subject, email, binding } = claims.check(issuer, now)?;
+    let CheckedClaims { grant, times, subject, email, client_id, binding } = claims.check(issuer, now)?;
     let verified = VerifiedToken {
         grant,
         issuer: issuer.name.clone(),
         subject,
         email,
+        client_id,
         kid: header.kid().map(str::to_owned),
         binding,
         purpose,

@@ -260,20 +260,110 @@ fn a_plan_is_the_configured_claim_where_that_is_a_short_string() {
 }
 
 #[test]
-fn an_address_counts_unless_its_issuer_says_that_it_is_not_verified() {
-    for (claims, email) in [
-        (json!({"email": "a@b.example"}), Some("a@b.example")),
-        (json!({"email": "a@b.example", "email_verified": true}), Some("a@b.example")),
-        (json!({"email": "a@b.example", "email_verified": false}), None),
-        (json!({"email": "a@b.example", "email_verified": "true"}), None),
-        (json!({"email": "a@b.example", "email_verified": null}), None),
-        (json!({"email": ["a@b.example"]}), None),
-        (json!({}), None),
+fn an_address_counts_only_if_its_issuer_vouches_for_it() {
+    for (claims, by_claim, by_setting) in [
+        (json!({"email": "a@b.example", "email_verified": true}), true, true),
+        (json!({"email": "a@b.example", "email_verified": "true"}), true, true),
+        (json!({"email": "a@b.example"}), false, true),
+        (json!({"email": "a@b.example", "email_verified": null}), false, true),
+        (json!({"email": "a@b.example", "email_verified": false}), false, false),
+        (json!({"email": "a@b.example", "email_verified": "false"}), false, false),
+        (json!({"email": "a@b.example", "email_verified": "True"}), false, false),
+        (json!({"email": "a@b.example", "email_verified": ""}), false, false),
+        (json!({"email": "a@b.example", "email_verified": 1}), false, false),
+        (json!({"email": "a@b.example", "email_verified": [true]}), false, false),
+        (json!({"email": ["a@b.example"], "email_verified": true}), false, false),
+        (json!({"email": null, "email_verified": true}), false, false),
+        (json!({}), false, false),
+    ] {
+        for (trusted, counts) in [(json!(null), by_claim), (json!(false), by_claim), (json!(true), by_setting)] {
+            let mut fixture = Fixture::new();
+            fixture.claims.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+            if !trusted.is_null() {
+                fixture.settings["email_trusted"] = trusted.clone();
+            }
+            let email = counts.then_some("a@b.example");
+            assert_eq!(fixture.verify().unwrap().email(), email, "{claims} {trusted}");
+        }
+    }
+}
+
+#[test]
+fn null_is_an_absent_claim_but_lifts_no_restriction() {
+    let with = |name: &str| changed(|fixture| fixture.claims[name] = json!(null));
+    for optional in ["nbf", "jti", "plan", "email", "email_verified", "azp", "client_id"] {
+        assert_eq!(with(optional), None, "{optional}");
+    }
+    let mut fixture = Fixture::new();
+    fixture.claims["jti"] = json!(null);
+    assert_eq!(fixture.verify().unwrap().grant.jti, None);
+    for (needed, refusal) in [
+        ("iss", Refusal::UnknownIssuer),
+        ("aud", Refusal::WrongAudience),
+        ("sub", Refusal::BadSubject),
+        ("iat", Refusal::BadTime),
+        ("exp", Refusal::BadTime),
+        ("cnf", Refusal::BadBinding),
+        ("vk", Refusal::BadRestrictions),
+    ] {
+        assert_eq!(with(needed), Some(refusal), "{needed}");
+    }
+    let by_azp = |aud, azp| {
+        changed(|fixture| {
+            fixture.settings["audience_claim"] = json!("azp");
+            fixture.claims["aud"] = aud;
+            fixture.claims["azp"] = azp;
+        })
+    };
+    assert_eq!(by_azp(json!(null), json!("test")), None, "another claim stands in for an audience that is absent");
+    assert_eq!(by_azp(json!("test"), json!(null)), Some(Refusal::WrongAudience));
+}
+
+#[test]
+fn the_client_is_the_one_that_the_token_names_else_its_audience() {
+    let long = "c".repeat(255);
+    for (claims, client) in [
+        (json!({}), "test"),
+        (json!({"aud": ["other", "test"]}), "test"),
+        (json!({"azp": "app-a"}), "app-a"),
+        (json!({"azp": "app-a", "client_id": "app-c"}), "app-c"),
+        (json!({"azp": "app-a", "client_id": null}), "app-a"),
+        (json!({"azp": "app-a", "client_id": ""}), "app-a"),
+        (json!({"azp": ["app-a"], "client_id": "a\u{202e}b"}), "test"),
+        (json!({"client_id": long}), &long),
+        (json!({"client_id": format!("{long}c")}), "test"),
     ] {
         let mut fixture = Fixture::new();
         fixture.claims.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
-        assert_eq!(fixture.verify().unwrap().email(), email, "{claims}");
+        assert_eq!(fixture.verify().unwrap().client_id(), client, "{claims}");
     }
+    let mut clerk = Fixture::new();
+    clerk.settings["audience_claim"] = json!("azp");
+    clerk.claims["azp"] = json!("test");
+    clerk.claims.as_object_mut().unwrap().remove("aud");
+    assert_eq!(clerk.verify().unwrap().client_id(), "test");
+}
+
+#[test]
+fn a_kid_is_ignored_where_the_only_key_has_no_name() {
+    let mut fixture = Fixture::new();
+    let secret = "a-raw-secret-of-more-than-32-bytes";
+    fixture.key = jwt_simple::algorithms::HS256Key::from_bytes(secret.as_bytes());
+    let issuers = [fixture.settings.clone()];
+    let issuers = crate::token::parse_issuers(&json!(issuers).to_string(), &|_| Some(secret.to_owned())).unwrap();
+    let verify = |fixture: &Fixture| {
+        verify(&fixture.token(), &issuers, Purpose::Access, Possession::None, UnixSeconds(NOW)).map(|token| token.grant)
+    };
+    // Supabase's header for a project with a shared secret.
+    for kid in [json!("4ZXLmBq7ArxFaTZw"), json!("k1"), json!("../../dev/null")] {
+        fixture.header["kid"] = kid;
+        assert!(verify(&fixture).is_ok());
+    }
+    fixture.header["kid"] = json!("a b");
+    assert_eq!(verify(&fixture).unwrap_err(), Refusal::BadKeyId, "its form is checked all the same");
+    fixture.header["kid"] = json!("k1");
+    fixture.key = jwt_simple::algorithms::HS256Key::from_bytes(b"another secret of more than 32 bytes");
+    assert_eq!(verify(&fixture).unwrap_err(), Refusal::BadSignature);
 }
 
 #[test]

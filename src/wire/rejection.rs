@@ -20,7 +20,7 @@ pub enum Code {
     InvalidParameter,
     /// The API does not have this parameter; `details.param` names it if the name is plain.
     UnsupportedParameter,
-    /// The idempotency key is not 1 to 255 printable ASCII characters.
+    /// The idempotency key is not 1 to 255 printable ASCII characters, or has a comma followed by a blank.
     InvalidIdempotencyKey,
     /// The request has no token.
     MissingToken,
@@ -148,7 +148,9 @@ impl Code {
                 "A parameter is missing or has an invalid value: see details for its name and what is allowed."
             }
             Self::UnsupportedParameter => "This API does not have this parameter. Remove it.",
-            Self::InvalidIdempotencyKey => "Send one Idempotency-Key of 1 to 255 printable ASCII characters.",
+            Self::InvalidIdempotencyKey => {
+                "Send one Idempotency-Key of 1 to 255 printable ASCII characters, without a comma followed by a blank."
+            }
             Self::MissingToken => "Send a token: Authorization: Bearer <JWT>.",
             Self::InvalidToken => "The token is not valid. Get a new one and try again.",
             Self::InsufficientCredits => {

@@ -329,8 +329,13 @@ pub fn token_with(subject: &str, claims: Value) -> String {
 }
 
 pub fn sign(header: &Value, claims: &Value) -> String {
+    sign_with(SECRET, header, claims)
+}
+
+/// Signs with HS256 and another secret.
+pub fn sign_with(secret: &str, header: &Value, claims: &Value) -> String {
     let input = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
-    let tag = HS256Key::from_bytes(SECRET.as_bytes()).authentication_tag(input.as_bytes());
+    let tag = HS256Key::from_bytes(secret.as_bytes()).authentication_tag(input.as_bytes());
     format!("{input}.{}", encode(tag))
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{MODEL, Options, Stack, now, token_with, user};
 use crate::hostile::keys::{Keys, encode};
-use crate::hostile::{SECRET_NAME, build_jwt, issuers, lines};
+use crate::hostile::{build_jwt, lines, settings};
 use crate::http::{Request, Response};
 use crate::identity::{PUBLIC_URL, Prover, bad_proof, token_hash};
 
@@ -26,10 +26,7 @@ fn without_id_and_date(answer: &Response) -> String {
 #[test]
 fn all_hostile_tokens_get_the_same_response() {
     let keys = Keys::generate();
-    let stack = Stack::start(&Options {
-        settings: vec![("ISSUERS", Some(issuers(&keys).to_string())), (SECRET_NAME, Some(keys.secret()))],
-        ..Options::default()
-    });
+    let stack = Stack::start(&Options { settings: settings(&keys), ..Options::default() });
     stack.control_put("/settings", &json!({"requests_per_minute": 100_000, "concurrent_limit": 1_000}));
     let (mut sent, mut accepted) = (0, 0);
     let mut generic = None;
@@ -67,10 +64,7 @@ fn no_url_from_a_client_is_fetched() {
     listener.set_nonblocking(true).unwrap();
     let address = format!("http://{}/keys", listener.local_addr().unwrap());
     let keys = Keys::generate();
-    let stack = Stack::start(&Options {
-        settings: vec![("ISSUERS", Some(issuers(&keys).to_string())), (SECRET_NAME, Some(keys.secret()))],
-        ..Options::default()
-    });
+    let stack = Stack::start(&Options { settings: settings(&keys), ..Options::default() });
     let token = |header: serde_json::Value, claims: serde_json::Value| {
         let line = json!({"id": "", "category": "", "why": "", "expect": "", "header": header, "claims": claims});
         build_jwt(&serde_json::from_value(line).unwrap(), &keys, now())
@@ -98,10 +92,7 @@ fn no_url_from_a_client_is_fetched() {
 #[test]
 fn an_unknown_key_a_bad_signature_and_an_expired_token_get_the_same_bytes_on_every_route() {
     let keys = Keys::generate();
-    let stack = Stack::start(&Options {
-        settings: vec![("ISSUERS", Some(issuers(&keys).to_string())), (SECRET_NAME, Some(keys.secret()))],
-        ..Options::default()
-    });
+    let stack = Stack::start(&Options { settings: settings(&keys), ..Options::default() });
     // Each reason, once with a shared secret and once with a public key.
     let wrong = [
         ("hs", json!({"header": {"kid": "\"nobody\""}})),

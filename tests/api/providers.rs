@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Options, Stack, default_settings, root};
+use crate::harness::{Options, Stack, default_settings, now, root, sign_with};
 use crate::hostile::keys::encode;
 use crate::http::{Request, Response};
 use crate::steps::{assert_refused, at_once, wait_until};
@@ -24,7 +24,7 @@ fn documented() -> Vec<(String, Value)> {
     found
 }
 
-const PROVIDERS: [(&str, &str); 7] = [
+const PROVIDERS: [(&str, &str); 9] = [
     ("Auth0", "auth0"),
     ("Firebase Authentication", "firebase"),
     ("Supabase", "supabase"),
@@ -32,6 +32,8 @@ const PROVIDERS: [(&str, &str); 7] = [
     ("Clerk", "clerk"),
     ("Microsoft Entra ID", "entra"),
     ("Cloudflare Access", "access"),
+    ("Google", "google"),
+    ("Stytch", "stytch"),
 ];
 
 /// Returns a provider's documented settings, with the URL of the simulator's key set.
@@ -84,6 +86,45 @@ fn a_token_of_each_provider_is_accepted_and_wrong_claims_are_not() {
         refused(&stack.get(&format!("{}x", &token[..token.len() - 2]), LIST));
     }
     assert_eq!(key_requests(&stack), PROVIDERS.len(), "one request for each");
+}
+
+/// Supabase's tokens name the shared secret, whose text has no place for a name.
+#[test]
+fn supabases_token_that_is_signed_with_the_shared_secret_is_accepted() {
+    let secret = "the-JWT-secret-of-a-Supabase-project-0123456789==";
+    let (_, issuer) = documented().into_iter().find(|(name, _)| name == "Supabase with a shared secret").unwrap();
+    let settings =
+        vec![("ISSUERS", Some(json!([issuer.clone()]).to_string())), ("SUPABASE_JWT_SECRET", Some(secret.to_owned()))];
+    assert_eq!(issuer["keys"], json!({"secret": "SUPABASE_JWT_SECRET"}));
+    let stack = Stack::start(&Options { settings, ..Options::default() });
+    let token = |kid: &Value, key: &str, changes: Value| {
+        let now = now();
+        let header = json!({"alg": "HS256", "kid": kid, "typ": "JWT"});
+        let mut claims = json!({"iss": issuer["issuer"], "sub": "5f2c1a52-8a4b-4c57-9d1e-3c3f2ce0a001", "iat": now,
+            "aud": "authenticated", "exp": now + 3_600, "email": "a@example.com", "phone": "", "role": "authenticated",
+            "app_metadata": {"provider": "email"}, "user_metadata": {}, "aal": "aal1", "session_id": "s",
+            "amr": [{"method": "password", "timestamp": now}], "is_anonymous": false});
+        claims.as_object_mut().unwrap().extend(changes.as_object().cloned().unwrap());
+        sign_with(key, &header, &claims)
+    };
+    for kid in [json!("4ZXLmBq7ArxFaTZw"), json!("another/one+=")] {
+        assert_eq!(stack.get(&token(&kid, secret, json!({})), LIST).status, 200, "{kid}");
+    }
+    let kid = json!("4ZXLmBq7ArxFaTZw");
+    let accepted = token(&kid, secret, json!({"nbf": null, "jti": null}));
+    assert_eq!(stack.get(&accepted, LIST).status, 200, "null counts as absent");
+    for bad in [
+        token(&kid, "another secret of at least 32 bytes, not Supabase's", json!({})),
+        token(&json!("a b"), secret, json!({})),
+        token(&json!(null), secret, json!({})),
+        token(&kid, secret, json!({"aud": "anon"})),
+        token(&kid, secret, json!({"nbf": "null"})),
+        token(&kid, secret, json!({"jti": 1})),
+        token(&kid, secret, json!({"cnf": null})),
+    ] {
+        refused(&stack.get(&bad, LIST));
+    }
+    assert!(stack.sent().is_empty(), "nothing went upstream");
 }
 
 #[test]

@@ -158,10 +158,148 @@ fn nothing_is_exchanged_while_the_dispatcher_is_unreachable() {
     let stack = Stack::start(&Options { settings, unbound: Some("DISPATCHER"), ..Options::default() });
     let answer = stack.exchange(&token_of(LOGIN, &user("blind"), &json!({})), &[]);
     assert_oauth_error(&answer, 503, "temporarily_unavailable");
-    let answer = stack.admin_revoke(&boss(), &json!({"issuer": LOGIN, "subject": "u1"}));
+    let body = json!({"issuer": LOGIN, "subject": "u1"});
+    let answer = stack.admin_revoke(&boss(), &body);
     assert_refused(&answer, 503, "api_error", "limiter_unavailable");
-    // A read needs only its Ledger.
-    assert_eq!(stack.get(&token(&user("blind")), LIST).status, 200);
+    // The right is checked before any object is called.
+    let answer = stack.admin_revoke(&token_of(STAFF, "nobody", &json!({})), &body);
+    assert_refused(&answer, 403, "permission_error", "insufficient_permissions");
+    // A new isolate does not know yet which tokens are revoked.
+    let token = token(&user("blind"));
+    let answer = stack.get(&token, LIST);
+    assert_refused(&answer, 503, "api_error", "limiter_unavailable");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_refused(&stack.create(&token), 503, "api_error", "limiter_unavailable");
+    // An estimate calls no Ledger.
+    let estimate = json!({"model": "acme/model-x", "input": {"prompt": "p"}});
+    assert_eq!(stack.send(&Request::post("/v1/estimate").bearer(&token).json(&estimate)).status, 200);
+    assert!(stack.sent().is_empty(), "nothing went upstream");
+}
+
+#[test]
+fn a_new_isolate_serves_no_reads_to_revoked_tokens_before_the_dispatcher_answers() {
+    let mut stack = stack();
+    let old = token_with(&user("old"), json!({"iat": now() - 100, "exp": now() + 200}));
+    assert_eq!(stack.get(&old, LIST).status, 200);
+    assert_eq!(stack.admin_revoke(&boss(), &json!({"issued_by": now() - 50})).status, 204);
+    assert_invalid_token(&stack.get(&old, LIST));
+    stack.kill_workerd();
+    let folder = stack.directory.join("storage/dispatcher");
+    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    // The platform's own file beside the Dispatcher's stays: workerd does not start without it.
+    let files = files.filter(|file| !file.file_name().unwrap().to_string_lossy().starts_with("metadata"));
+    let whole: Vec<_> = files.map(|file| (file.clone(), std::fs::read(file).unwrap())).collect();
+    assert!(!whole.is_empty());
+    for (file, _) in &whole {
+        std::fs::write(file, "no database".repeat(1_000)).unwrap();
+    }
+    stack.start_workerd_again();
+    let new = token(&user("new"));
+    for token in [&old, &new] {
+        for _ in 0..3 {
+            assert_refused(&stack.get(token, LIST), 503, "api_error", "limiter_unavailable");
+        }
+    }
+    stack.kill_workerd();
+    for (file, bytes) in whole {
+        std::fs::write(file, bytes).unwrap();
+    }
+    stack.start_workerd_again();
+    assert_invalid_token(&stack.get(&old, LIST));
+    assert_eq!(stack.get(&new, LIST).status, 200);
+}
+
+/// Returns a stack whose users have five requests a minute.
+fn five_a_minute() -> Stack {
+    let mut settings = crate::identity::settings(&[&SigningKey::new("k1")]);
+    for (name, value) in &mut settings {
+        if *name == "POLICY" {
+            let mut policy: Value = serde_json::from_str(value.as_ref().unwrap()).unwrap();
+            policy["plans"]["default"]["requests_per_minute"] = json!(5);
+            *value = Some(policy.to_string());
+        }
+    }
+    Stack::start(&Options { settings, ..Options::default() })
+}
+
+#[test]
+fn a_revoked_token_does_not_use_up_its_owners_requests() {
+    let stack = five_a_minute();
+    let name = user("owner");
+    let early = json!({"iat": now() - 100, "exp": now() + 200});
+    let (stolen, older) = (token_with(&name, json!({"jti": "stolen"})), token_with(&name, early));
+    assert_eq!(stack.revoke(&stolen).status, 200);
+    assert_eq!(stack.admin_revoke(&boss(), &json!({"issued_by": now() - 50})).status, 204);
+    for token in [&stolen, &older] {
+        for _ in 0..10 {
+            assert_invalid_token(&stack.get(token, LIST));
+            assert_invalid_token(&stack.create(token));
+        }
+    }
+    let good = token(&name);
+    for _ in 0..5 {
+        assert_eq!(stack.get(&good, LIST).status, 200);
+    }
+    assert_refused(&stack.get(&good, LIST), 429, "rate_limit_error", "rate_limited");
+    assert!(stack.sent().is_empty(), "nothing went upstream");
+}
+
+#[test]
+fn a_revoked_subject_token_does_not_use_up_its_owners_requests() {
+    let stack = five_a_minute();
+    let name = user("owner");
+    let stolen = token_of(LOGIN, &name, &json!({"jti": "stolen"}));
+    let older = token_of(LOGIN, &name, &json!({"iat": now() - 100, "exp": now() + 200}));
+    assert_eq!(stack.revoke(&stolen).status, 200);
+    assert_eq!(stack.admin_revoke(&boss(), &json!({"issued_by": now() - 50})).status, 204);
+    for token in [&stolen, &older] {
+        for _ in 0..10 {
+            assert_oauth_error(&stack.exchange(token, &[]), 400, "invalid_request");
+        }
+    }
+    let good = token_of(LOGIN, &name, &json!({}));
+    for _ in 0..5 {
+        assert_eq!(stack.exchange(&good, &[]).status, 200);
+    }
+    assert_oauth_error(&stack.exchange(&good, &[]), 429, "temporarily_unavailable");
+}
+
+#[test]
+fn an_operator_has_240_requests_a_minute_whatever_the_plan() {
+    let stack = five_a_minute();
+    let operator = boss();
+    // The body is read after the count, and refused.
+    let statuses: Vec<u16> = (0..241).map(|_| stack.admin_revoke(&operator, &json!({})).status).collect();
+    assert!(statuses[..240].iter().all(|status| *status == 400), "{statuses:?}");
+    let answer = stack.admin_revoke(&operator, &json!({"issuer": LOGIN, "subject": "u1"}));
+    assert_refused(&answer, 429, "rate_limit_error", "rate_limited");
+    assert!(answer.header("retry-after").is_some_and(|secs| (1..=65).contains(&secs.parse::<u32>().unwrap())));
+    // Whoever is no operator has none of them.
+    let nobody = stack.admin_revoke(&token_of(STAFF, "nobody", &json!({})), &json!({}));
+    assert_refused(&nobody, 403, "permission_error", "insufficient_permissions");
+}
+
+#[test]
+fn an_issuer_with_a_long_name_that_is_no_url_can_be_revoked() {
+    let long = format!("stytch.com/project-{}", "0".repeat(400));
+    let mut settings = crate::identity::settings(&[&SigningKey::new("k1")]);
+    for (name, value) in &mut settings {
+        if *name == "ISSUERS" {
+            let mut issuers: Value = serde_json::from_str(value.as_ref().unwrap()).unwrap();
+            issuers[1]["issuer"] = json!(long);
+            *value = Some(issuers.to_string());
+        }
+    }
+    let stack = Stack::start(&Options { settings, ..Options::default() });
+    let name = user("named");
+    let token = token_of(&long, &name, &json!({"iat": now() - 10}));
+    let answer = stack.exchange(&token, &[]);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let own = answer.json()["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(stack.get(&own, LIST).status, 200);
+    assert_eq!(stack.admin_revoke(&boss(), &json!({"issuer": long, "subject": name})).status, 204);
+    assert_invalid_token(&stack.get(&own, LIST));
+    assert_oauth_error(&stack.exchange(&token, &[]), 400, "invalid_request");
 }
 
 #[test]
@@ -204,7 +342,11 @@ fn an_operators_token_is_revoked_like_any_other() {
     assert_eq!(stack.admin_revoke(&boss(), &json!({"issuer": STAFF, "subject": "boss"})).status, 204);
     assert_invalid_token(&stack.admin_revoke(&stolen, &body));
     assert_eq!(stack.admin_revoke(&later(), &json!({"issued_by": now()})).status, 204);
-    assert_invalid_token(&stack.admin_revoke(&token_of(STAFF, "someone", &json!({"iat": now() - 10})), &body));
+    // Another operator's, and one of whoever has no right: the right comes first.
+    let other = json!({"iat": now() - 10, "email": "boss@staff.example", "email_verified": true});
+    assert_invalid_token(&stack.admin_revoke(&token_of(STAFF, "someone", &other), &body));
+    let answer = stack.admin_revoke(&token_of(STAFF, "someone", &json!({"iat": now() - 10})), &body);
+    assert_refused(&answer, 403, "permission_error", "insufficient_permissions");
 }
 
 #[test]
@@ -239,12 +381,44 @@ fn only_an_operator_with_write_access_revokes_tokens() {
         ("nobody", json!({}), 403),
         ("nobody", json!({"email": "other@staff.example"}), 403),
         ("nobody", json!({"email": "boss@staff.example", "email_verified": false}), 403),
-        ("nobody", json!({"email": "boss@staff.example", "email_verified": "true"}), 403),
+        ("nobody", json!({"email": "boss@staff.example"}), 403),
+        ("nobody", json!({"email": "boss@staff.example", "email_verified": null}), 403),
+        ("nobody", json!({"email": "boss@staff.example", "email_verified": "yes"}), 403),
         ("nobody", json!({"email": "boss@staff.example", "email_verified": true}), 204),
-        ("nobody", json!({"email": "boss@staff.example"}), 204),
+        // Apple's spelling.
+        ("nobody", json!({"email": "boss@staff.example", "email_verified": "true"}), 204),
     ] {
-        assert_eq!(stack.admin_revoke(&token_of(STAFF, subject, &claims), &body).status, status, "{subject} {claims}");
+        let answer = stack.admin_revoke(&token_of(STAFF, subject, &claims), &body);
+        assert_eq!(answer.status, status, "{subject} {claims}");
+        if status == 403 {
+            assert_refused(&answer, 403, "permission_error", "insufficient_permissions");
+        }
     }
+    assert!(stack.sent().is_empty(), "nothing went upstream");
+}
+
+#[test]
+fn an_address_without_email_verified_counts_where_the_issuer_is_trusted_with_it() {
+    let settings = crate::identity::settings(&[&SigningKey::new("k1")]);
+    let trust = |(name, value): (&'static str, Option<String>)| {
+        let mut issuers: Value = serde_json::from_str(value.as_deref().unwrap_or_default()).unwrap_or_default();
+        if name != "ISSUERS" {
+            return (name, value);
+        }
+        let staff = issuers.as_array_mut().unwrap().iter_mut().find(|issuer| issuer["issuer"] == STAFF).unwrap();
+        staff["email_trusted"] = json!(true);
+        (name, Some(issuers.to_string()))
+    };
+    let settings = settings.into_iter().map(trust).collect();
+    let stack = Stack::start(&Options { settings, ..Options::default() });
+    let body = json!({"issuer": LOGIN, "subject": "u1"});
+    let status = |claims: &Value| stack.admin_revoke(&token_of(STAFF, "nobody", claims), &body).status;
+    // Cloudflare Access has no such claim.
+    assert_eq!(status(&json!({"email": "boss@staff.example"})), 204);
+    assert_eq!(status(&json!({"email": "boss@staff.example", "email_verified": true})), 204);
+    // An issuer that says so itself is believed.
+    assert_eq!(status(&json!({"email": "boss@staff.example", "email_verified": false})), 403);
+    assert_eq!(status(&json!({"email": "other@staff.example"})), 403);
 }
 
 #[test]

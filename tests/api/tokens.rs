@@ -36,7 +36,18 @@ fn a_providers_twelve_hour_token_becomes_a_five_minute_token_of_the_same_user() 
     );
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 300);
     assert_eq!(claims["vk"], json!({"iss": LOGIN, "scope": ["create", "read", "cancel", "files"]}));
+    assert_eq!(claims["client_id"], "app", "the audience, since the provider's token names no client");
+    assert!(claims["jti"].is_string());
     assert!(claims.get("email").is_none(), "nothing else of the provider's token");
+    for (named, client) in [
+        (json!({"azp": "web"}), "web"),
+        (json!({"azp": "web", "client_id": "phone"}), "phone"),
+        (json!({"azp": 1}), "app"),
+    ] {
+        let exchanged = stack.own_token(&name, &named, &[]);
+        assert_eq!(claims_of(&exchanged)["client_id"], client, "{named}");
+        assert_eq!(stack.get(&exchanged, "/v1/predictions").status, 200);
+    }
 
     // Another token of the same user can read the prediction, because the Ledger belongs to the user.
     let created = stack.create(ours);
@@ -251,6 +262,7 @@ fn each_guest_is_a_new_user_and_all_guests_share_a_pool() {
     let claims: Vec<Value> = tokens.iter().map(|token| claims_of(token)).collect();
     assert_ne!(claims[0]["sub"], claims[1]["sub"]);
     assert_eq!((&claims[0]["plan"], &claims[0]["vk"]["iss"]), (&json!("guest"), &json!("guest")));
+    assert_eq!(claims[0]["client_id"], "guest");
     let created = stack.create(&tokens[0]);
     assert_eq!(created.status, 201, "{}", created.text());
     let target = format!("/v1/predictions/{}", created.json()["job_id"].as_str().unwrap());

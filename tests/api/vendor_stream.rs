@@ -141,6 +141,57 @@ fn a_stream_that_contains_the_key_is_cut_before_it() {
     }
 }
 
+/// A browser decodes deflate and zstd, the key scan does not: the key would pass it unseen.
+#[test]
+fn a_stream_in_a_content_coding_is_never_relayed() {
+    let text = "data: {\"echo\":\"{{key}}\"}\n\ndata: after\n\n";
+    let coded = |name: &str| {
+        json!({"status": 200, "content_type": "text/event-stream", "body": text,
+        "headers": {"content-encoding": name}})
+    };
+    let compressed = |name: &str| {
+        json!({"status": 200, "content_type": "text/event-stream", "body": text,
+        "compress": name})
+    };
+    let faults = ["deflate", "gzip"].map(compressed);
+    let faults = faults.into_iter().chain(["zstd", "br", "Deflate", "identity, zstd", "x-new"].map(coded));
+    for fault in faults {
+        let stack = Stack::start(&Default::default());
+        let token = token(&user("streamer"));
+        let id = running(&stack, &token);
+        stack.fault("stream", 1, &fault);
+        let refused = stack.get(&token, &path(&id));
+        assert_refused(&refused, 502, "api_error", "upstream_error");
+        assert!(!refused.everything().contains("after"), "{fault}");
+        assert_eq!(streams_sent(&stack), 1);
+    }
+}
+
+#[test]
+fn the_vendor_is_asked_for_a_plain_stream() {
+    for coding in [None, Some("identity"), Some("Identity"), Some("")] {
+        let stack = Stack::start(&Default::default());
+        let token = token(&user("streamer"));
+        let id = running(&stack, &token);
+        let mut fault = json!({"status": 200, "content_type": "text/event-stream", "body": "data: plain\n\n"});
+        if let Some(coding) = coding {
+            fault["headers"] = json!({"content-encoding": coding});
+        }
+        stack.fault("stream", 1, &fault);
+        let mut stream = Sse::open(&stack.worker, &path(&id), &token, &[]);
+        assert_eq!((stream.status(), stream.rest().as_str()), (200, "data: plain\n\n"), "{coding:?}");
+        let request = stack.vendor_requests().into_iter().find(|request| request["route"] == "stream").unwrap();
+        let asked: Vec<&serde_json::Value> = request["headers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|pair| pair[0].as_str().is_some_and(|name| name.eq_ignore_ascii_case("accept-encoding")))
+            .map(|pair| &pair[1])
+            .collect();
+        assert_eq!(asked, ["identity"]);
+    }
+}
+
 #[test]
 fn a_stream_is_relayed_byte_for_byte_however_odd_its_frames_are() {
     let stack = Stack::start(&Default::default());

@@ -6,15 +6,14 @@ use serde_json::json;
 
 use crate::hostile::keys::Keys;
 use crate::hostile::public_keys::{BAD_KID, Pair, hostile_keys};
-use crate::hostile::{SECRET_NAME, build_jwt, issuers, lines};
+use crate::hostile::{build_jwt, issuers, lines, secret};
 use valetkey::token::{Algorithm, Issuer, KeySet, Possession, Purpose, Refusal, TokenCache, parse_issuers, verify};
 use valetkey::types::time::UnixSeconds;
 
 const NOW: i64 = 1_768_473_000;
 
 fn parsed(keys: &Keys) -> Vec<Issuer> {
-    let secret = |name: &str| (name == SECRET_NAME).then(|| keys.secret());
-    parse_issuers(&issuers(keys).to_string(), &secret).unwrap()
+    parse_issuers(&issuers(keys).to_string(), &|name| secret(keys, name)).unwrap()
 }
 
 #[test]

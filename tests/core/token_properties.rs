@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::hostile::keys::{Keys, encode};
-use crate::hostile::{AUDIENCE, HS_ISSUER, Line, SECRET_NAME, build_jwt, issuers, lines};
+use crate::hostile::{AUDIENCE, HS_ISSUER, Line, build_jwt, issuers, lines, secret};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use valetkey::token::{Issuer, Possession, Purpose, TokenCache, parse_issuers, verify};
@@ -20,8 +20,7 @@ struct World {
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     let keys = Keys::generate();
-    let secret = |name: &str| (name == SECRET_NAME).then(|| keys.secret());
-    let issuers = parse_issuers(&issuers(&keys).to_string(), &secret).unwrap();
+    let issuers = parse_issuers(&issuers(&keys).to_string(), &|name| secret(&keys, name)).unwrap();
     let is_good = |line: &Line| line.category == "good";
     let good = lines().iter().filter(|line| is_good(line)).map(|line| build_jwt(line, &keys, NOW)).collect();
     World { issuers, good, keys }

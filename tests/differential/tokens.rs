@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::hostile::keys::{Keys, encode};
-use crate::hostile::{AUDIENCE, HS_ISSUER, PUBLIC_ISSUER};
+use crate::hostile::{AUDIENCE, HS_ISSUER, PUBLIC_ISSUER, RAW_ISSUER};
 
 /// The splitmix64 generator: small, and the same on every platform.
 pub struct Dice(u64);
@@ -31,8 +31,9 @@ impl Dice {
 
 /// Key, algorithm, issuer, and the percentage of built tokens that the key signs. It is 0 for slow keys, which sign one
 /// valid token only: an RSA signature takes milliseconds.
-const SIGNERS: [(&str, &str, &str, usize); 7] = [
-    ("k1", "HS256", HS_ISSUER, 55),
+const SIGNERS: [(&str, &str, &str, usize); 8] = [
+    ("k1", "HS256", HS_ISSUER, 45),
+    ("plain-text", "HS256", RAW_ISSUER, 10),
     ("k512", "HS512", HS_ISSUER, 15),
     ("ed1", "EdDSA", PUBLIC_ISSUER, 18),
     ("ec1", "ES256", PUBLIC_ISSUER, 12),
@@ -228,7 +229,7 @@ fn change_claims(claims: &mut Members, now: i64, dice: &mut Dice) -> &'static st
     let list = format!("[\"other\",{audience}]");
     let mixed = format!("[1,{audience}]");
     let many = format!("[{}{audience}]", "\"x\",".repeat(40));
-    let (hs, public) = (format!("\"{HS_ISSUER}\""), format!("\"{PUBLIC_ISSUER}\""));
+    let [hs, public, raw] = [HS_ISSUER, PUBLIC_ISSUER, RAW_ISSUER].map(|name| format!("\"{name}\""));
     let slash = format!("\"{HS_ISSUER}/\"");
     let cases: [(&str, Vec<&str>); 13] = [
         ("exp", times.clone()),
@@ -237,7 +238,16 @@ fn change_claims(claims: &mut Members, now: i64, dice: &mut Dice) -> &'static st
         ("nbf", times),
         (
             "iss",
-            vec![&hs, &public, &slash, "null", "1", r#"["https://hs.issuer.example"]"#, r#""https://evil.example""#],
+            vec![
+                &hs,
+                &public,
+                &raw,
+                &slash,
+                "null",
+                "1",
+                r#"["https://hs.issuer.example"]"#,
+                r#""https://evil.example""#,
+            ],
         ),
         ("aud", vec![&audience, &list, &mixed, &many, r#""other""#, r#""""#, "[]", r#"["other"]"#, "null", "1", "{}"]),
         (

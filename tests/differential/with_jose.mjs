@@ -12,10 +12,14 @@ const issuers = await Promise.all(
   }),
 );
 
-/** Verifies as jose's documentation says: the key of `kid`, its one algorithm, issuer, audience, required claims. */
+/**
+ * Verifies as jose's documentation says: the key of `kid`, or the only one if it has no name; its one algorithm, issuer,
+ * audience, required claims.
+ */
 async function verdict(token, { issuer, keys }) {
   try {
-    const found = keys.get(decodeProtectedHeader(token).kid);
+    const { kid } = decodeProtectedHeader(token);
+    const found = keys.get(undefined) ?? keys.get(kid);
     if (!found) return "no such key";
     await jwtVerify(token, found.key, {
       algorithms: [found.alg],

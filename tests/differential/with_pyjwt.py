@@ -23,18 +23,22 @@ class Clock(datetime.datetime):
 
 jwt.api_jwt.datetime = Clock
 issuers = [
-    (issuer["issuer"], {key["kid"]: (jwt.PyJWK.from_dict(key), key["alg"]) for key in issuer["keys"]})
+    (issuer["issuer"], {key.get("kid"): (jwt.PyJWK.from_dict(key), key["alg"]) for key in issuer["keys"]})
     for issuer in setting["issuers"]
 ]
 
 
 def verdict(token, issuer, keys):
-    """Verifies as PyJWT's documentation says: the key of `kid`, its one algorithm, issuer, audience, required claims."""
+    """Verifies as PyJWT's documentation says: the key of `kid`, or the only one if it has no name; its one algorithm,
+    issuer, audience, required claims."""
     try:
         kid = jwt.get_unverified_header(token).get("kid")
-        if not isinstance(kid, str) or kid not in keys:
+        if None in keys:
+            key, algorithm = keys[None]
+        elif not isinstance(kid, str) or kid not in keys:
             return "no such key"
-        key, algorithm = keys[kid]
+        else:
+            key, algorithm = keys[kid]
         jwt.decode(
             token,
             key,

@@ -20,6 +20,7 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
 /// Every key that signs a hostile token: the issuers' keys and an attacker's (`evil_…`).
 pub struct Keys {
     k1: HS256Key,
+    raw: HS256Key,
     k512: HS512Key,
     ec1: ES256KeyPair,
     ec2: ES384KeyPair,
@@ -33,6 +34,7 @@ impl Keys {
     pub fn generate() -> Self {
         Self {
             k1: HS256Key::generate(),
+            raw: HS256Key::from_bytes(encode(HS256Key::generate().to_bytes()).as_bytes()),
             k512: HS512Key::from_bytes(&[HS256Key::generate().to_bytes(), HS256Key::generate().to_bytes()].concat()),
             ec1: ES256KeyPair::generate(),
             ec2: ES384KeyPair::generate(),
@@ -49,6 +51,11 @@ impl Keys {
             |kid: &str, alg: &str, bytes: Vec<u8>| json!({"kty": "oct", "kid": kid, "alg": alg, "k": encode(bytes)});
         let keys = [oct("k1", "HS256", self.k1.to_bytes()), oct("k512", "HS512", self.k512.to_bytes())];
         json!({ "keys": keys }).to_string()
+    }
+
+    /// Returns the secret of the issuer whose key has no name: its text is the key.
+    pub fn raw_secret(&self) -> String {
+        String::from_utf8(self.raw.to_bytes()).unwrap()
     }
 
     /// Returns the key set of the issuer with public keys: `ec1` (ES256), `ec2` (ES384), `ed1` (EdDSA), `rsa1` (RS256)
@@ -73,6 +80,7 @@ impl Keys {
         let (kind, detail) = how.split_once(':').unwrap_or((how, ""));
         match kind {
             "k1" => self.k1.authentication_tag(input),
+            "plain-text" => self.raw.authentication_tag(input),
             "k512" => self.k512.authentication_tag(input),
             "hmac" => HS256Key::from_bytes(detail.as_bytes()).authentication_tag(input),
             "hmac-hex" => HS256Key::from_bytes(&from_hex(detail)).authentication_tag(input),

@@ -6,7 +6,7 @@
 //! - `header_raw`, `claims_raw`: the whole text.
 //! - `sign`: a key, or a way to corrupt a signature (`keys.rs`).
 //! - `mutate`: changes to the finished token.
-//! - `issuer`: `hs` (the default) or `public`.
+//! - `issuer`: `hs` (the default), `public` or `raw`.
 //! - `expect`: `accepted`, or the reason in the log. The caller gets the same 401 for every reason.
 //!
 //! In the texts, `{{now+N}}` stands for a time, `{{repeat:X:N}}` for a repetition, and `{{bytes:HEX}}` for bytes that
@@ -22,14 +22,17 @@ use serde_json::{Map, Value, json};
 
 use keys::{Keys, encode};
 
-/// The audience of both issuers.
+/// The audience of every issuer.
 pub const AUDIENCE: &str = "hostile-test";
 /// The issuer whose keys are HMAC secrets.
 pub const HS_ISSUER: &str = "https://hs.issuer.example";
 /// The issuer whose keys are public.
 pub const PUBLIC_ISSUER: &str = "https://public.issuer.example";
-/// The name of the secret in [`issuers`].
-pub const SECRET_NAME: &str = "HOSTILE_TEST_SECRET";
+/// The issuer whose only key has no name: a secret that is plain text. Its own name is no URL.
+pub const RAW_ISSUER: &str = "raw.issuer.example/project-test";
+/// The names of the secrets in [`issuers`].
+const SECRET_NAME: &str = "HOSTILE_TEST_SECRET";
+const RAW_SECRET_NAME: &str = "HOSTILE_TEST_RAW_SECRET";
 
 /// A line of `jwt.jsonl`.
 #[derive(Debug, Deserialize)]
@@ -62,13 +65,29 @@ pub fn lines() -> Vec<Line> {
     include_str!("jwt.jsonl").lines().map(parse).collect()
 }
 
-/// Returns the value of `ISSUERS` that the lines assume. The secret [`SECRET_NAME`] is [`Keys::secret`].
+/// Returns the value of `ISSUERS` that the lines assume. Its secrets are those of [`secret`].
 pub fn issuers(keys: &Keys) -> Value {
     json!([
         {"issuer": HS_ISSUER, "audience": [AUDIENCE], "algorithms": ["HS256", "HS512"], "keys": {"secret": SECRET_NAME}},
         {"issuer": PUBLIC_ISSUER, "audience": [AUDIENCE], "algorithms": ["ES256", "ES384", "EdDSA", "RS256", "PS256"],
          "keys": {"jwks": keys.public_set()}},
+        {"issuer": RAW_ISSUER, "audience": [AUDIENCE], "algorithms": ["HS256"], "keys": {"secret": RAW_SECRET_NAME}},
     ])
+}
+
+/// Returns the text of a secret that [`issuers`] names.
+pub fn secret(keys: &Keys, name: &str) -> Option<String> {
+    match name {
+        SECRET_NAME => Some(keys.secret()),
+        RAW_SECRET_NAME => Some(keys.raw_secret()),
+        _ => None,
+    }
+}
+
+/// Returns the settings of a Worker that accepts these issuers' tokens.
+pub fn settings(keys: &Keys) -> Vec<(&'static str, Option<String>)> {
+    let secrets = [SECRET_NAME, RAW_SECRET_NAME].map(|name| (name, secret(keys, name)));
+    [("ISSUERS", Some(issuers(keys).to_string()))].into_iter().chain(secrets).collect()
 }
 
 /// Returns the token that `line` describes, at the Unix time `now`.
@@ -76,8 +95,12 @@ pub fn issuers(keys: &Keys) -> Value {
 /// Its decoded segments need not be UTF-8. It may contain line ends, which an HTTP header field cannot carry: the
 /// sender decides how to handle such a token.
 pub fn build_jwt(line: &Line, keys: &Keys, now: i64) -> String {
-    let public = line.issuer.as_deref() == Some("public");
-    let (issuer, alg, kid) = if public { (PUBLIC_ISSUER, "ES256", "ec1") } else { (HS_ISSUER, "HS256", "k1") };
+    let (issuer, alg, kid) = match line.issuer.as_deref() {
+        Some("public") => (PUBLIC_ISSUER, "ES256", "ec1"),
+        Some("raw") => (RAW_ISSUER, "HS256", "plain-text"),
+        Some("hs") | None => (HS_ISSUER, "HS256", "k1"),
+        Some(other) => panic!("no such issuer: {other}"),
+    };
     let quoted = |text: &str| Value::from(text).to_string();
     let header = [("alg", quoted(alg)), ("typ", quoted("JWT")), ("kid", quoted(kid))];
     let claims = [

@@ -139,8 +139,8 @@ fn own_of(route: &Route) -> Own {
         Route::TokenEndpoint(TokenRoute::Revoke) => {
             Own { errors: &[OAuthError::UnsupportedTokenType], ..own(&[200], &[Form]) }
         }
-        // No Ledger counts an operator's requests.
-        Route::Admin(AdminRoute::Revocations) => own(&[204], &[Token, Json, Text]),
+        // The operator's Ledger counts them, with a limit of their own.
+        Route::Admin(AdminRoute::Revocations) => own(&[204], &[Token, Ledger, Json, Text]),
     }
 }
 

@@ -26,7 +26,11 @@ static BASES: LazyLock<Vec<Value>> = LazyLock::new(|| {
         "plan_claim": "https://x.example/plan", "dpop": "required", "admins": {"ops@example.com": ["read", "write"]}});
     let remote = json!({"issuer": "http://127.0.0.1:8789", "audience": ["a"], "algorithms": ["RS256"],
         "keys": {"jwks_url": "http://localhost:8789/keys?v=1"}, "use": ["attest"]});
-    vec![json!([secret]), json!([written]), json!([remote]), json!([secret, written, remote])]
+    let named = json!({"issuer": "stytch.com/project-live-0", "audience": ["project-live-0"], "algorithms": ["RS256"],
+        "keys": {"jwks_url": "https://api.example/v1/sessions/jwks/project-live-0"}, "use": ["admin"],
+        "admins": {"ops@example.com": ["read"]}, "email_trusted": true});
+    let all = json!([secret, written, remote, named]);
+    vec![json!([secret]), json!([written]), json!([remote]), json!([named]), all]
 });
 
 fn parse(text: &str) -> Result<Vec<Issuer>, Vec<String>> {
@@ -64,7 +68,9 @@ fn check_issuers(issuers: &[Issuer], value: &Value) {
         assert_eq!(is_symmetric, value["keys"].get("secret").is_some());
         assert!(Purpose::ALL.iter().any(|purpose| issuer.is_accepted_for(*purpose)));
         assert!(!(issuer.is_accepted_for(Purpose::Attest) && issuer.is_accepted_for(Purpose::Access)));
-        for url in [Some(issuer.name()), issuer.remote_keys().map(|remote| remote.url())].into_iter().flatten() {
+        assert!((1..=512).contains(&issuer.name().len()) && issuer.name() != "guest");
+        let name = Some(issuer.name()).filter(|name| name.contains("://"));
+        for url in [name, issuer.remote_keys().map(|remote| remote.url())].into_iter().flatten() {
             let url = url::Url::parse(url).expect("a URL");
             assert!(url.scheme() == "https" || (url.scheme() == "http" && issuer.is_loopback()), "{url}");
             assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none());

@@ -6,7 +6,7 @@
 
 use serde_json::json;
 use valetkey_fuzz::json;
-use valetkey_fuzz::tokens::{HS_ISSUER, KEYS, check_signed, good_claims, good_header};
+use valetkey_fuzz::tokens::{HS_ISSUER, KEYS, RAW_ISSUER, check_signed, good_claims, good_header};
 
 valetkey_fuzz::target!(check);
 
@@ -16,6 +16,7 @@ fn check(data: &[u8]) {
         "jku": "https://evil.example", "jwk": {"kty": "oct", "k": "AA"}, "x5u": "https://evil.example", "zip": "DEF"});
     let header = json::text(data, &[good.as_slice(), &[others]].concat());
     check_signed("k1", &header, good_claims(HS_ISSUER).to_string().as_bytes());
+    check_signed("raw", &header, good_claims(RAW_ISSUER).to_string().as_bytes());
     // A signature of 64 bytes, the length of an ES256 or EdDSA signature, whatever `alg` the header names.
     check_signed("k512", &header, good_claims(HS_ISSUER).to_string().as_bytes());
 }

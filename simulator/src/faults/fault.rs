@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use super::content_coding::ContentCoding;
 use super::oddity::Oddity;
 use super::raw_response::RawResponse;
 use super::script::Script;
@@ -25,6 +26,7 @@ pub struct Fault {
     #[serde(deserialize_with = "header_pairs")]
     headers: Vec<(String, String)>,
     content_type: Option<String>,
+    compress: Option<ContentCoding>,
     body: Option<String>,
     redirect: Option<Redirect>,
     echo_authorization: Option<Echo>,
@@ -139,6 +141,9 @@ impl Fault {
         if self.huge_body.is_some() && count(&self.deliveries()) > 0 {
             return Err("huge_body excludes close_before, close_after, close_mid_body, hang_after, drip".to_owned());
         }
+        if self.huge_body.is_some() && self.compress.is_some() {
+            return Err("huge_body excludes compress: it is written as it is".to_owned());
+        }
         if !self.changes_response() && self.delay_ms == 0 && self.delay_after_ms == 0 {
             return Err("the fault does nothing".to_owned());
         }
@@ -174,6 +179,7 @@ impl Fault {
             || self.odd.is_some()
             || !self.headers.is_empty()
             || self.content_type.is_some()
+            || self.compress.is_some()
             || self.deliveries().contains(&true)
     }
 
@@ -207,6 +213,9 @@ impl Fault {
         response.set_headers(
             self.headers.iter().map(|(name, value)| (name.clone(), expand(value, authorization))).collect(),
         );
+        if let Some(coding) = self.compress {
+            response = response.compressed(coding);
+        }
         self.deliver(&response)
     }
 

@@ -1,5 +1,6 @@
 //! Faults: errors of the vendor, or of the network path to it, that the control API injects into some requests.
 
+mod content_coding;
 mod fault;
 mod oddity;
 mod raw_response;

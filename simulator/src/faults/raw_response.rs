@@ -5,6 +5,8 @@ use axum::http::header;
 use axum::response::Response;
 use serde_json::{Map, Value};
 
+use super::content_coding::ContentCoding;
+
 /// Maximum length of a handler's body, in bytes. Pictures are the largest and stay below it.
 const MAX_HANDLER_BYTES: usize = 16 * 1024 * 1024;
 
@@ -42,6 +44,13 @@ impl RawResponse {
             object.extend(members.clone());
             self.body = Value::Object(object).to_string().into_bytes();
         }
+        self
+    }
+
+    /// Compresses the body and names the coding.
+    pub fn compressed(mut self, coding: ContentCoding) -> Self {
+        self.body = coding.encode(&self.body);
+        self.set_headers(vec![("content-encoding".to_owned(), coding.as_str().to_owned())]);
         self
     }
 

@@ -24,6 +24,10 @@ pub enum Provider {
     Entra,
     /// Application tokens of Cloudflare Access.
     Access,
+    /// ID tokens of Google, with the issuer that has no scheme.
+    Google,
+    /// Session tokens of Stytch, whose issuer is a host and a path.
+    Stytch,
     /// Tokens of Firebase App Check, which attest an app instead of a user.
     AppCheck,
 }
@@ -39,6 +43,8 @@ impl Provider {
             Self::Clerk => "clerk",
             Self::Entra => "entra",
             Self::Access => "access",
+            Self::Google => "google",
+            Self::Stytch => "stytch",
             Self::AppCheck => "app_check",
         }
     }
@@ -117,6 +123,16 @@ impl Provider {
                 "aud": ["32eafc7626e737904ba4b77b6d9d3a3c16fc3b44f0f8e4ef3ee1f2d6c4f4e2d1"], "email": "a@example.com",
                 "exp": hour, "iat": now, "nbf": now, "iss": "https://example-app.cloudflareaccess.com", "type": "app",
                 "identity_nonce": "n", "sub": sub, "country": "DE",
+            }),
+            Self::Google => json!({
+                "iss": "accounts.google.com", "azp": "1234-app.apps.googleusercontent.com", "sub": sub, "exp": hour,
+                "aud": "1234-web.apps.googleusercontent.com", "email": "a@example.com", "email_verified": true,
+                "name": "A", "picture": "https://example.com/a.png", "iat": now,
+            }),
+            Self::Stytch => json!({
+                "aud": ["project-live-00000000-0000-4000-8000-000000000000"], "exp": now + 300, "iat": now,
+                "iss": "stytch.com/project-live-00000000-0000-4000-8000-000000000000", "nbf": now, "sub": sub,
+                "https://stytch.com/session": {"id": "session-live-1", "authentication_factors": []},
             }),
             Self::AppCheck => json!({
                 "sub": sub, "aud": ["projects/1234567890", "projects/example-app"], "provider": "recaptcha_v3",

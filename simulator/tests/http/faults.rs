@@ -39,6 +39,19 @@ async fn a_bare_error_status_has_an_envelope_and_any_status_is_possible() {
 }
 
 #[tokio::test]
+async fn a_body_can_be_compressed() {
+    for (coding, start) in [("deflate", &[0x78][..]), ("gzip", &[0x1f, 0x8b])] {
+        let (reply, creates) = create_with(json!({"body": "a text that does not show", "compress": coding})).await;
+        assert_eq!((reply.status, reply.header("content-encoding"), creates), (200, Some(coding), 0));
+        assert!(reply.body.starts_with(start) && !reply.body.windows(6).any(|six| six == b"a text"), "{coding}");
+        // The real response, compressed.
+        let (reply, creates) = create_with(json!({"compress": coding})).await;
+        assert_eq!((reply.status, reply.header("content-encoding"), creates), (201, Some(coding), 1));
+        assert!(reply.body.starts_with(start), "{coding}");
+    }
+}
+
+#[tokio::test]
 async fn apply_runs_the_handler_although_its_response_is_replaced() {
     let (reply, creates) = create_with(json!({"status": 502, "apply": true})).await;
     assert_eq!((reply.status, creates), (502, 1));

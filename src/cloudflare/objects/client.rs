@@ -9,7 +9,8 @@ use worker::Env;
 
 use crate::cloudflare::runtime::driver::wait;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
-use crate::constants::{ACK_TIMEOUT_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, REVOKED_FRESH_MILLIS, REVOKED_RETRY_MILLIS};
+use crate::constants::{ACK_TIMEOUT_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, REVOKED_POLL_MILLIS};
+use crate::ledger::{RevokedBefore, RevokedStep};
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerCall, LedgerEnvelope};
 use crate::types::ids::UserKey;
 use crate::types::time::{UnixMillis, UnixSeconds};
@@ -34,46 +35,60 @@ pub fn ledgers(env: &Env) -> Result<JsValue, PlatformError> {
 }
 
 thread_local! {
-    /// The time from which the Dispatcher is asked again, and the revoked-before time in its last reply.
-    static REVOKED: Cell<(UnixMillis, Option<UnixSeconds>)> = const { Cell::new((UnixMillis(0), None)) };
+    /// This isolate's copy of the revoked-before time, which the Dispatcher keeps.
+    static REVOKED: Cell<RevokedBefore> = const { Cell::new(RevokedBefore::UNKNOWN) };
+}
+
+/// Changes this isolate's copy of the revoked-before time.
+fn update_revoked(change: impl FnOnce(&mut RevokedBefore)) {
+    let mut copy = REVOKED.get();
+    change(&mut copy);
+    REVOKED.set(copy);
+}
+
+/// Returns the revoked-before time as far as this isolate knows it: all tokens issued up to it are refused without asking
+/// the Dispatcher. It never goes back.
+pub fn known_revoked_by() -> Option<UnixSeconds> {
+    REVOKED.get().known()
 }
 
 /// Returns the revoked-before time: all tokens issued up to it are revoked. For a read, it may be 30 s old (protocol
-/// 7). While the Dispatcher does not reply, the time in its last reply is used.
-pub async fn revoked_by(env: &Env, now: UnixMillis) -> Option<UnixSeconds> {
-    let (again_at, known) = REVOKED.get();
-    if now < again_at {
-        return known;
-    }
-    if again_at > UnixMillis(0) {
-        // Other requests use the known time while this one asks. Before the first reply, each request asks.
-        REVOKED.set((now.plus_millis(REVOKED_RETRY_MILLIS), known));
-    }
-    match revoked_by_now(env, now).await {
-        Ok(revoked_by) => revoked_by,
-        Err(PlatformError) => {
-            REVOKED.set((now.plus_millis(REVOKED_RETRY_MILLIS), known));
-            known
+/// 7). While the Dispatcher does not reply, the time in its last reply is used. Fails before the first reply.
+pub async fn revoked_by(env: &Env, now: UnixMillis) -> Result<Option<UnixSeconds>, PlatformError> {
+    let (mut at, give_up) = (now, now.plus_millis(DISPATCHER_ACK_TIMEOUT_MILLIS));
+    loop {
+        match REVOKED.get().decide(at) {
+            RevokedStep::Use(time) => return Ok(time),
+            RevokedStep::Ask => {
+                let asked = revoked_by_now(env, at).await;
+                return asked
+                    .or_else(|error| if REVOKED.get().has_heard() { Ok(known_revoked_by()) } else { Err(error) });
+            }
+            // Another request's promise is not ours to wait for: the platform ends it with its request.
+            RevokedStep::Wait if at < give_up => platform::sleep(REVOKED_POLL_MILLIS).await,
+            RevokedStep::Wait | RevokedStep::Refuse => return Err(PlatformError),
         }
+        at = platform::now();
     }
 }
 
 /// Asks the Dispatcher for the revoked-before time now: for a token exchange, whose new token would outlive the
 /// revocation. Fails if the Dispatcher does not reply.
 pub async fn revoked_by_now(env: &Env, now: UnixMillis) -> Result<Option<UnixSeconds>, PlatformError> {
-    match ask_dispatcher(env, &DispatcherRequest::Revoked, DISPATCHER_ACK_TIMEOUT_MILLIS).await? {
-        DispatcherReply::Revoked(said) => {
-            let revoked_by = REVOKED.get().1.max(said);
-            REVOKED.set((now.plus_millis(REVOKED_FRESH_MILLIS), revoked_by));
-            Ok(revoked_by)
-        }
-        _ => Err(PlatformError),
+    update_revoked(|copy| copy.start(now));
+    let reply = ask_dispatcher(env, &DispatcherRequest::Revoked, DISPATCHER_ACK_TIMEOUT_MILLIS).await;
+    if let Ok(DispatcherReply::Revoked(time)) = reply {
+        update_revoked(|copy| copy.hear(time, now));
+        return Ok(known_revoked_by());
     }
+    update_revoked(|copy| copy.miss(platform::now()));
+    Err(PlatformError)
 }
 
-/// Makes the next request ask the Dispatcher: the known time is out of date.
-pub fn forget_revoked() {
-    REVOKED.set((UnixMillis(0), REVOKED.get().1));
+/// Remembers that all tokens issued up to `time` are revoked: the Dispatcher has refused what this isolate would have let
+/// pass, or has acknowledged the revocation. The next request asks it for the whole truth.
+pub fn remember_revoked(time: UnixSeconds) {
+    update_revoked(|copy| copy.remember(time));
 }
 
 /// Sends a message to a user's Ledger. Fails if it does not acknowledge in time (protocol 1); it may still act.

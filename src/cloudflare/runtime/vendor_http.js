@@ -62,14 +62,23 @@ function reply(response, chunks) {
 }
 
 /**
+ * Whether a body with this `Content-Encoding` is what its bytes say. The platform decodes gzip and br; a deflate or zstd
+ * body would pass the key scan compressed, and the client's browser would decode it.
+ */
+function isPlain(contentEncoding) {
+  const codings = (contentEncoding ?? "").split(",").map((coding) => coding.trim().toLowerCase());
+  return codings.every((coding) => coding === "" || coding === "identity");
+}
+
+/**
  * Opens the vendor's own stream and relays it, scanned for the key. Resolves to "timed_out", to "broken", to [status]
  * if the vendor refused, or to [200, response, done, stop]: `done` resolves to "ended" or "leaked", and `stop()` ends
- * the stream.
+ * the stream. A stream in any content coding is "broken": plain bytes were requested.
  */
 export async function relayStream(url, authorization, userAgent, forms, firstByteMs, silenceMs, headerLines) {
   const abort = new AbortController();
   const firstByte = setTimeout(() => abort.abort(), firstByteMs);
-  const headers = { Authorization: authorization, Accept: "text/event-stream", "User-Agent": userAgent };
+  const headers = { Authorization: authorization, Accept: "text/event-stream", "Accept-Encoding": "identity", "User-Agent": userAgent };
   let upstream;
   try {
     upstream = await fetch(url, { headers, redirect: "manual", signal: abort.signal });
@@ -81,6 +90,10 @@ export async function relayStream(url, authorization, userAgent, forms, firstByt
   if (upstream.status !== 200 || upstream.body === null) {
     upstream.body?.cancel().catch(() => {});
     return [upstream.status];
+  }
+  if (!isPlain(upstream.headers.get("content-encoding"))) {
+    upstream.body.cancel().catch(() => {});
+    return "broken";
   }
   const { readable, writable } = new IdentityTransformStream();
   const done = pump(upstream.body.getReader(), writable.getWriter(), keyScanner(JSON.parse(forms)), silenceMs);

@@ -8,12 +8,11 @@ use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::http::ledger_client::{check, limiter_unavailable, tell_ledger};
 use crate::cloudflare::http::outcome::Handled;
 use crate::cloudflare::http::response::Response;
-use crate::cloudflare::objects::client::{ask_dispatcher, forget_revoked, revoked_by_now};
-use crate::constants::{ACK_TIMEOUT_MILLIS, ISSUER_LEEWAY_MAX_SECS, TOKEN_ID_MAX_CHARS};
+use crate::cloudflare::objects::client::{ask_dispatcher, known_revoked_by, remember_revoked, revoked_by_now};
+use crate::constants::{ACK_TIMEOUT_MILLIS, ISSUER_LEEWAY_MAX_SECS, OPERATOR_REQUESTS_PER_MINUTE, TOKEN_ID_MAX_CHARS};
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply, LedgerRequest, Revocation};
-use crate::oauth::GUEST_ISSUER;
 use crate::parse::number::parse_whole;
-use crate::token::{AdminRight, Issuer, Possession, Purpose, VerifiedToken, is_plain_text};
+use crate::token::{AdminRight, GUEST_ISSUER, Issuer, Possession, Purpose, VerifiedToken, is_plain_text};
 use crate::types::ids::UserKey;
 use crate::types::time::UnixSeconds;
 use crate::wire::headers::{self, Credentials};
@@ -22,10 +21,13 @@ use crate::wire::violation::{Rule, Violation};
 
 /// `POST /admin/api/revocations`:
 ///
-/// 1. Verify the operator's token: 401.
-/// 2. Check that the token is not revoked: 401, 503. Check the operator's right to write: 403.
-/// 3. Read the body: 415, 413, 400.
-/// 4. Tell the user's Ledger or the Dispatcher: 503.
+/// 1. Verify the operator's token: 401, 503.
+/// 2. Check the operator's right to write: 403. Before any object is called: a token of an issuer of operators is not
+///    yet an operator's.
+/// 3. Ask the operator's Ledger: 401 if the token is revoked, 429 for the requests of the minute, 503. Then ask the
+///    Dispatcher: 401 if the token is revoked, 503.
+/// 4. Read the body: 415, 413, 400.
+/// 5. Tell the user's Ledger or the Dispatcher: 503.
 ///
 /// The body is one of these:
 ///
@@ -38,7 +40,7 @@ pub async fn revoke(context: &RequestContext<'_>) -> Handled {
         Ok(operator) => operator,
         Err(rejection) => return Handled::refused(rejection.into(), context.request_id),
     };
-    // 2 to 4
+    // 2 to 5
     let handled = match revoke_as(context, &operator).await {
         Ok(()) => Handled::complete(Response::empty(204)),
         Err(rejection) => Handled::refused(rejection.into(), context.request_id),
@@ -48,21 +50,25 @@ pub async fn revoke(context: &RequestContext<'_>) -> Handled {
 
 async fn revoke_as(context: &RequestContext<'_>, operator: &VerifiedToken) -> Result<(), Rejection> {
     // 2
-    check_not_revoked(context, operator).await?;
     check_right(context, operator, AdminRight::Write)?;
     // 3
+    check_not_revoked(context, operator).await?;
+    // 4
     let body = read_json(context, BodyKind::Other).await?;
     let target = Target::parse(&context.at(body.read_at), &body.members)?;
-    // 4
+    // 5
     let is_done = match target {
         Target::User(user, revocation) => {
             matches!(tell_ledger(context.env, &user, LedgerRequest::Revoke(revocation)).await, Ok(LedgerReply::Done))
         }
         Target::Everybody(issued_by) => {
             let request = DispatcherRequest::RevokeAll { issued_by };
-            let reply = ask_dispatcher(context.env, &request, ACK_TIMEOUT_MILLIS).await;
-            forget_revoked();
-            matches!(reply, Ok(DispatcherReply::Done))
+            let is_done =
+                matches!(ask_dispatcher(context.env, &request, ACK_TIMEOUT_MILLIS).await, Ok(DispatcherReply::Done));
+            if is_done {
+                remember_revoked(issued_by);
+            }
+            is_done
         }
     };
     if is_done { Ok(()) } else { Err(limiter_unavailable("revocation")) }
@@ -103,7 +109,13 @@ impl Target {
             };
             return Err(wrong("issued_by").because(violation));
         }
-        let (issuer, subject, jti) = (text("issuer")?, text("subject")?, text("jti")?);
+        // The issuer has to be a configured name instead, which may be longer.
+        let issuer = match body.get("issuer") {
+            None => None,
+            Some(Value::String(name)) => Some(name),
+            Some(_) => return Err(wrong("issuer").because(Violation::new(Rule::Type, "string"))),
+        };
+        let (subject, jti) = (text("subject")?, text("jti")?);
         // Only known issuers: a misspelled one would revoke nothing, without an error. Users belong to the issuer of
         // their first token, never to this deployment.
         let has_users = |issuer: &&Issuer| {
@@ -137,19 +149,28 @@ async fn verify_operator_token(context: &RequestContext<'_>) -> Result<VerifiedT
 }
 
 /// Checks that an operator's token is not revoked: in the Ledger, like a user's token, and against the revoked-before
-/// time that the Dispatcher has now. 503 if the Dispatcher or the Ledger does not reply.
+/// time that the Dispatcher has now. 429 if the operator has no request of the minute left, 503 if the Dispatcher or the
+/// Ledger does not reply.
+///
+/// The Dispatcher comes last. What this isolate or the Ledger knows to be revoked is refused without it and uncounted,
+/// and everything else is counted before it is asked.
 async fn check_not_revoked(context: &RequestContext<'_>, verified: &VerifiedToken) -> Result<(), Rejection> {
     let revoked = || Rejection::new(Code::InvalidToken, "revoked");
-    let all_until =
-        revoked_by_now(context.env, context.now).await.map_err(|_| limiter_unavailable("dispatcher_unavailable"))?;
-    if all_until >= Some(verified.grant.issued_at) {
+    let issued_at = Some(verified.grant.issued_at);
+    if known_revoked_by() >= issued_at {
         return Err(revoked());
     }
-    match check(context.env, &verified.grant, None, None).await? {
-        LedgerReply::Done => Ok(()),
-        LedgerReply::Refused(LedgerRefusal::Revoked) => Err(revoked()),
-        _ => Err(limiter_unavailable("ledger_unavailable")),
+    match check(context.env, &verified.grant, Some(OPERATOR_REQUESTS_PER_MINUTE), None).await? {
+        LedgerReply::Done => {}
+        LedgerReply::Refused(LedgerRefusal::Revoked) => return Err(revoked()),
+        LedgerReply::Refused(LedgerRefusal::RateLimited { retry_after_secs }) => {
+            return Err(Rejection::new(Code::RateLimited, "rate").retry_after(retry_after_secs));
+        }
+        _ => return Err(limiter_unavailable("ledger_unavailable")),
     }
+    let all_until =
+        revoked_by_now(context.env, context.now).await.map_err(|_| limiter_unavailable("dispatcher_unavailable"))?;
+    if all_until >= issued_at { Err(revoked()) } else { Ok(()) }
 }
 
 /// Checks that the token's subject or e-mail address has this right in the `admins` of its issuer.

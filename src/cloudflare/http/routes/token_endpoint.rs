@@ -8,7 +8,7 @@ use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::http::ledger_client::{check, tell_ledger};
 use crate::cloudflare::http::outcome::Handled;
 use crate::cloudflare::http::response::Response;
-use crate::cloudflare::objects::client::revoked_by_now;
+use crate::cloudflare::objects::client::{known_revoked_by, revoked_by_now};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{
@@ -33,7 +33,7 @@ const UNAVAILABLE: OAuthRefusal = OAuthRefusal::new(OAuthError::Unavailable, "li
 /// 3. Verify the proof of possession, if there is one: 400.
 /// 4. Check the requested token: 400.
 /// 5. Ask the user's Ledger: 400 if the subject is revoked or the proof was used before, 429 for the requests of the
-///    minute.
+///    minute. Then ask the Dispatcher: 400 if the subject is revoked, 503.
 ///
 /// A guest has a Turnstile token instead, which is valid once. So steps 3 and 4 come before step 2, and a request that
 /// they refuse does not use it up. No token is returned before every step has passed.
@@ -137,25 +137,29 @@ async fn admit(
     proof: Option<&Proof>,
 ) -> Result<(), OAuthRefusal> {
     let plan = context.deployment.config.policy.limits_for(&subject.grant).map_err(|_| UNAVAILABLE)?;
-    // Asks the Dispatcher now instead of using the cached time: a revocation of the old token would not apply to the
-    // new one, which is issued later.
-    let revoked_by = revoked_by_now(context.env, context.now).await.map_err(|PlatformError| UNAVAILABLE)?;
-    if revoked_by >= Some(subject.grant.issued_at) {
-        return Err(OAuthRefusal::new(OAuthError::InvalidRequest, "revoked"));
+    let revoked = Err(OAuthRefusal::new(OAuthError::InvalidRequest, "revoked"));
+    let issued_at = Some(subject.grant.issued_at);
+    if known_revoked_by() >= issued_at {
+        return revoked;
     }
     let proof = proof.map(|proof| authentication::proof_use(context, proof));
     let reply = check(context.env, &subject.grant, Some(plan.requests_per_minute), proof).await;
     match reply.map_err(|_| UNAVAILABLE)? {
-        LedgerReply::Done => Ok(()),
-        LedgerReply::Refused(LedgerRefusal::Revoked) => Err(OAuthRefusal::new(OAuthError::InvalidRequest, "revoked")),
+        LedgerReply::Done => {}
+        LedgerReply::Refused(LedgerRefusal::Revoked) => return revoked,
         LedgerReply::Refused(LedgerRefusal::ProofUsed) => {
-            Err(OAuthRefusal::new(OAuthError::InvalidProof, "proof_used"))
+            return Err(OAuthRefusal::new(OAuthError::InvalidProof, "proof_used"));
         }
         LedgerReply::Refused(LedgerRefusal::RateLimited { retry_after_secs }) => {
-            Err(OAuthRefusal::new(OAuthError::TooManyRequests, "rate").retry_after(retry_after_secs))
+            return Err(OAuthRefusal::new(OAuthError::TooManyRequests, "rate").retry_after(retry_after_secs));
         }
-        _ => Err(UNAVAILABLE),
+        _ => return Err(UNAVAILABLE),
     }
+    // Asks the Dispatcher now instead of using the cached time: a revocation of the old token would not apply to the
+    // new one, which is issued later. Asks after the Ledger has counted the request: the Dispatcher is one for all users,
+    // and no caller may make it work without a limit.
+    let revoked_by = revoked_by_now(context.env, context.now).await.map_err(|PlatformError| UNAVAILABLE)?;
+    if revoked_by >= issued_at { revoked } else { Ok(()) }
 }
 
 /// Issues a token to a guest: a visitor of the app's page whom Turnstile considers human. The Turnstile token is valid

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::actor::LedgerActor;
 use super::marks;
 use super::writes::Write;
-use crate::cloudflare::objects::client::{ask_dispatcher, forget_revoked};
+use crate::cloudflare::objects::client::{ask_dispatcher, remember_revoked};
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{BATCH_RETENTION_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, IDEMPOTENCY_MILLIS};
@@ -66,7 +66,11 @@ impl LedgerActor {
             return Ok(LedgerReply::Refused(refusal));
         }
         // 6. The hand-over.
-        let reply = self.enqueue(request, caller.map(|caller| caller.issued_at), now).await;
+        let issued_at = caller.map(|caller| caller.issued_at);
+        let reply = self.enqueue(request, issued_at, now).await;
+        if let (Some(issued_at), Ok(DispatcherReply::Refused(EnqueueRefusal::Revoked))) = (issued_at, &reply) {
+            remember_revoked(issued_at);
+        }
         // 7. The Dispatcher's reply.
         self.conclude(reply, &job_ids, batch_id)
     }
@@ -185,9 +189,6 @@ impl LedgerActor {
                 Ok(created(self.store()?.predictions(job_ids)?, &updates, batch_id, false))
             }
             Ok(DispatcherReply::Refused(refusal)) => {
-                if refusal == EnqueueRefusal::Revoked {
-                    forget_revoked();
-                }
                 self.undo(job_ids, now)?;
                 Ok(LedgerReply::Refused(refusal.into()))
             }

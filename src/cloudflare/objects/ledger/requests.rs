@@ -21,40 +21,47 @@ impl LedgerActor {
         Ok(LedgerEnvelope { rate: limit.map(|limit| self.requests_left(limit, now)).transpose()?, reply })
     }
 
-    /// Authorizes, counts and handles a request. A message without a caller skips steps 2, 3 and 5.
+    /// Authorizes, counts and handles a request. A message without a caller skips steps 2, 3, 4 and 6.
     ///
     /// 1. Arm the alarm again if it was lost. Never refuses.
-    /// 2. Check that the token is not revoked: `Revoked` (401).
+    /// 2. Check that the token is not known to be revoked: `Revoked` (401). Before the request is counted, so that a
+    ///    revoked token does not use up its owner's requests, and without asking the Dispatcher.
     /// 3. Mark the proof of possession as used: `RateLimited` (429), `ProofUsed` (401).
-    /// 4. A create has [steps of its own](LedgerActor::create), because it looks for its idempotency key before it is
+    /// 4. Check that the token is not revoked with those of all users. Ask the Dispatcher if its last reply is too old:
+    ///    `Revoked` (401), `Unavailable` (503).
+    /// 5. A create has [steps of its own](LedgerActor::create), because it looks for its idempotency key before it is
     ///    counted.
-    /// 5. Count the request in the minute: `RateLimited` (429).
-    /// 6. Handle the request, with the refusals of its handler.
+    /// 6. Count the request in the minute: `RateLimited` (429).
+    /// 7. Handle the request, with the refusals of its handler.
     async fn authorize_and_handle(self: &Rc<Self>, call: LedgerCall, now: UnixMillis) -> ActorResult<LedgerReply> {
         let LedgerCall { caller, request } = call;
         let limit = request_limit(caller.as_ref());
         // 1. A lost alarm.
         self.catch_up(now)?;
         if let Some(caller) = &caller {
-            // 2. Revocation.
-            if self.is_token_revoked(caller, now).await? {
+            // 2. Revocation, as far as it is known.
+            if self.is_known_revoked(caller, now)? {
                 return Ok(LedgerReply::Refused(LedgerRefusal::Revoked));
             }
             // 3. The proof of possession.
             if let Some(refusal) = self.use_proof_of(caller, is_replayable(&request), now)? {
                 return Ok(LedgerReply::Refused(refusal));
             }
+            // 4. Revocation of all users' tokens.
+            if let Some(refusal) = self.check_revoked_for_all(caller, now).await {
+                return Ok(LedgerReply::Refused(refusal));
+            }
         }
-        // 4. A create.
+        // 5. A create.
         let request = match request {
             LedgerRequest::Create(request) => return self.create(*request, caller.as_ref(), now).await,
             request => request,
         };
-        // 5. The minute.
+        // 6. The minute.
         if let Some(refusal) = self.count_request(limit, now)? {
             return Ok(LedgerReply::Refused(refusal));
         }
-        // 6. The request.
+        // 7. The request.
         self.handle(request, now).await
     }
 

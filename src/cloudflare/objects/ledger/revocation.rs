@@ -5,20 +5,29 @@ use serde_json::json;
 use super::actor::{LedgerActor, Revocations};
 use super::marks;
 use super::writes::Write;
-use crate::cloudflare::objects::client::revoked_by;
+use crate::cloudflare::objects::client::{known_revoked_by, revoked_by};
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::constants::{ISSUER_LEEWAY_MAX_SECS, ISSUER_OTHER_LIFETIME_MAX_SECS, PAGE_SIZE_MAX, SECONDS_PER_DAY};
 use crate::ledger::is_revoked;
-use crate::messages::{Caller, LedgerReply, Revocation};
+use crate::messages::{Caller, LedgerRefusal, LedgerReply, Revocation};
 use crate::types::prediction::{PredictionRecord, Status};
 use crate::types::time::{UnixMillis, UnixSeconds};
 
 impl LedgerActor {
-    /// Returns whether the caller's token is revoked: with the tokens of all users, with those of this user, or alone.
-    pub(super) async fn is_token_revoked(&self, caller: &Caller, now: UnixMillis) -> ActorResult<bool> {
-        let revoked_before = revoked_by(&self.env, now).await;
-        Ok(is_revoked(caller, revoked_before) || self.is_revoked_by_user(caller, now)?)
+    /// Returns whether the caller's token is known to be revoked, alone, with those of this user, or with those of all
+    /// users. Asks nobody: whoever holds a revoked token could otherwise make the Dispatcher work.
+    pub(super) fn is_known_revoked(&self, caller: &Caller, now: UnixMillis) -> ActorResult<bool> {
+        Ok(is_revoked(caller, known_revoked_by()) || self.is_revoked_by_user(caller, now)?)
+    }
+
+    /// Returns the refusal of a caller whose token is revoked with those of all users: `Revoked`, or `Unavailable` if
+    /// this isolate has never learned what is revoked. Asks the Dispatcher if its last answer is too old.
+    pub(super) async fn check_revoked_for_all(&self, caller: &Caller, now: UnixMillis) -> Option<LedgerRefusal> {
+        match revoked_by(&self.env, now).await {
+            Ok(revoked_before) => is_revoked(caller, revoked_before).then_some(LedgerRefusal::Revoked),
+            Err(PlatformError) => Some(LedgerRefusal::Unavailable),
+        }
     }
 
     fn is_revoked_by_user(&self, caller: &Caller, now: UnixMillis) -> ActorResult<bool> {
