@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the Worker: build/index.js and build/core.wasm. Four commands; nothing edits what they make.
+# Builds the Worker: build/index.js and build/core.wasm. It runs four commands; nothing edits their output.
 #
 #   scripts/build.sh [cargo features] [entry module] [output folder]
 #
@@ -9,7 +9,8 @@ cd "$(dirname "$0")/.."
 features=${1:-}
 entry=${2:-src/cloudflare/entry.js}
 out=${3:-build}
-# The core's imports are relative to this folder (runtime/platform.rs), two levels below the root.
+# The core imports JavaScript by paths relative to this folder (runtime/platform.rs), which is two levels below the
+# root.
 bindings=target/bindings${features:+-$features}
 
 step() { printf '%s  %s\n' "$(date +%T)" "$*" >&2; }
@@ -24,9 +25,10 @@ step "2/4 wasm-bindgen: its JavaScript bindings"
 
 step "3/4 wasm-opt: smaller"
 mkdir -p "$out"
-# The features that Rust's target enables and both workerd and Node run, and `exception-handling` for the abort handler. By
-# name: `--all-features` writes an import section that no Node loads. KEEP_NAMES=1 keeps function names for a profile.
-# Addresses below 1,024 are the end of the stack, which grows down to 0: no object lies there.
+# The flags `--enable-…` name the WebAssembly features that Rust's target enables and that both workerd and Node run,
+# and `exception-handling` for the abort handler. `--all-features` would write an import section that no version of Node
+# loads. KEEP_NAMES=1 keeps function names for a profile. `--low-memory-unused` is safe: addresses below 1,024 are the
+# end of the stack, which grows down to 0, so no object lies there.
 names="--strip-debug --strip-producers"
 [ "${KEEP_NAMES:-}" = 1 ] && names="--debuginfo"
 # shellcheck disable=SC2086 # two words
@@ -36,6 +38,7 @@ names="--strip-debug --strip-producers"
 	--enable-exception-handling
 
 step "4/4 esbuild: one module"
-"${ESBUILD_BIN:-esbuild}" "$entry" --bundle --format=esm --minify --log-level=warning \
+# wasm-bindgen lists the imports of a module once for each block of Rust that names it: the same key, the same module.
+"${ESBUILD_BIN:-esbuild}" "$entry" --bundle --format=esm --minify --log-level=warning --log-override:duplicate-object-key=silent \
 	--alias:valetkey-core="./$bindings/core.js" --external:./core.wasm --outfile="$out/index.js"
 step "built $out"

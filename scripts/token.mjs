@@ -1,4 +1,5 @@
-// `make token SUB=alice`: prints a token for the running `make dev`, signed by the simulator as an app's backend.
+// `make token SUB=alice`: prints a token for the running `make dev`, signed by the simulator, which plays an app's
+// backend.
 const subject = process.argv[2] ?? "alice";
 const url = `http://127.0.0.1:${process.env.SIM_PORT ?? "8788"}/session`;
 try {

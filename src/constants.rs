@@ -26,6 +26,16 @@ pub const CREATE_BODY_MAX_BYTES: usize = 256 * 1024;
 pub const OTHER_BODY_MAX_BYTES: usize = 16 * 1024;
 /// Nesting of a request body. The deepest rule is an array in `input`; 16 leaves room and stops attacks on the stack.
 pub const BODY_MAX_DEPTH: usize = 16;
+/// JSON values of a body: 20 creates with 500 values each. `POLICY` can raise it by a larger `max_items`.
+pub const BODY_MAX_VALUES: usize = 10_000;
+/// JSON values of a body beside those of an array with `POLICY`'s largest `max_items`.
+pub const BODY_VALUES_BESIDE_ITEMS: usize = 1_000;
+/// Characters of a text input without `max_length`, as clients may send them: a long prompt.
+pub const INPUT_TEXT_MAX_CHARS: u32 = 4_000;
+/// Items of an array input without `max_items`, as clients may send them: a handful of pictures.
+pub const INPUT_ITEMS_MAX: u32 = 16;
+/// Fewest characters after `file_` that make a text look like the vendor's id of a file. Shorter ones are words.
+pub const VENDOR_FILE_ID_MIN_CHARS: usize = 6;
 /// Predictions in a batch (contract 1).
 pub const BATCH_MAX: usize = 20;
 /// Body of a batch (contract 1).
@@ -81,10 +91,21 @@ pub const VENDOR_FIRST_BYTE_MILLIS: u32 = 30_000;
 pub const VENDOR_TOTAL_MILLIS: u32 = 45_000;
 /// Time-out of an upload: the vendor needs time to receive 90 MB.
 pub const FILE_UPLOAD_MILLIS: u32 = 300_000;
-/// A vendor response that is parsed. A prediction has a few KB; a model list with schemas may be large.
+/// Body of a poll's response. A prediction has a few KB, and `logs` of a long run have been seen to exceed 1 MB.
+pub const VENDOR_POLL_BODY_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Body of every other vendor response. A model list with schemas may be large.
 pub const VENDOR_BODY_MAX_BYTES: usize = 1024 * 1024;
-/// Nesting of a vendor response. Predictions nest three levels deep, schemas deeper.
-pub const VENDOR_BODY_MAX_DEPTH: usize = 32;
+/// Vendor bodies in an isolate at once: [`VENDOR_BODY_MAX_BYTES`] for each of [`VENDOR_CONNECTIONS_MAX`], and the rest
+/// of one body of [`VENDOR_POLL_BODY_MAX_BYTES`]. Other large bodies wait their turn. An isolate has 128 MB in all.
+pub const VENDOR_BODIES_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// A vendor body is handed to the core in pieces of this size, so that wasm memory never holds a whole one.
+pub const VENDOR_BODY_CHUNK_BYTES: usize = 64 * 1024;
+/// A text in a vendor response that is kept: an output URL of the largest length, four bytes a character.
+pub const VENDOR_TEXT_MAX_BYTES: usize = 4 * OUTPUT_URL_MAX_CHARS;
+/// Outputs that are read from a response, before those that are not allowed are dropped.
+pub const VENDOR_OUTPUTS_READ_MAX: usize = 4 * OUTPUTS_MAX;
+/// An unknown status word in the log.
+pub const STATUS_WORD_MAX_CHARS: usize = 16;
 /// An output URL (contract 2).
 pub const OUTPUT_URL_MAX_CHARS: usize = 2_048;
 /// Outputs of one prediction that are kept: the largest `max_image_count` anyone has asked for, with room.
@@ -132,7 +153,8 @@ pub const LOST_AFTER_MILLIS: i64 = 60_000;
 
 // ---- Back-off -------------------------------------------------------------------------------------------------------
 
-/// A model is paused for this long after a create for it got 403 or 404 (protocol 1).
+/// A model is paused for this long after two users in a row got the vendor's own 403 or 404 for it (protocol 1). As long
+/// ago the vendor must have accepted the last create of that model.
 pub const MODEL_PAUSE_MILLIS: i64 = 300_000;
 /// After a create is throttled although we counted a free slot, our slot limit is one lower for this long (protocol 1).
 pub const SLOT_PENALTY_MILLIS: i64 = 60_000;
@@ -144,6 +166,11 @@ pub const PROBE_FIRST_MILLIS: i64 = 30_000;
 pub const PROBE_MAX_MILLIS: i64 = 600_000;
 /// Wait after a throttled create whose response has no usable `Retry-After`.
 pub const THROTTLE_DEFAULT_MILLIS: i64 = 5_000;
+/// Longest wait until the vendor's `X-RateLimit-Reset` that is believed: two of its windows. A reset in milliseconds, or
+/// of another clock, is further ahead.
+pub const RATE_LIMIT_RESET_MAX_MILLIS: i64 = 120_000;
+/// An alert about an oddity of the vendor that may come with every response is raised once in this time.
+pub const ODDITY_ALERT_MILLIS: i64 = 3_600_000;
 /// Longest `Retry-After` of the vendor that is obeyed: an hour.
 pub const RETRY_AFTER_MAX_SECS: i64 = 3_600;
 
@@ -178,9 +205,11 @@ pub const WITHDRAW_RETRY_MILLIS: i64 = 5_000;
 pub const WITHDRAWN_MILLIS: i64 = 60_000;
 /// The Ledger sends the Dispatcher a tick if a pending prediction has had no job update for this long (protocol 2).
 pub const TICK_AFTER_MILLIS: i64 = 15_000;
-/// Added to a prediction's longest wait and run before its Ledger asks the Dispatcher for its state (protocol 2).
+/// Time after a prediction's longest wait and longest run, at which its Ledger asks the Dispatcher for the prediction's
+/// state (protocol 2).
 pub const STATE_CHECK_SLACK_MILLIS: i64 = 600_000;
-/// Blocks that a user's requests a minute are taken in. An instance that dies loses at most one block (protocol 4).
+/// Number of blocks in which a user's `requests_per_minute` are drawn. An instance that dies loses at most one block
+/// (protocol 4).
 pub const REQUEST_BLOCKS_PER_LIMIT: u32 = 10;
 /// How long a block admits requests from memory (protocol 4).
 pub const REQUEST_BLOCK_MILLIS: i64 = 5_000;
@@ -231,15 +260,15 @@ pub const TOKEN_PLAN_MAX_BYTES: usize = 64;
 pub const TOKEN_CACHE_ENTRIES: usize = 1_000;
 /// Recently used tokens that an insert into the full cache skips before it evicts one anyway.
 pub const TOKEN_CACHE_EVICTION_TRIES: usize = 8;
-/// How long an isolate relies on the Dispatcher's list of revoked tokens. With the time of a reply this stays within
-/// the 30 s of protocol 7.
+/// How long an isolate uses the revoked-before time that the Dispatcher told it. With the time of a reply this stays
+/// within the 30 s of protocol 7.
 pub const REVOKED_FRESH_MILLIS: i64 = 25_000;
-/// Wait after the Dispatcher did not reply with that list.
+/// Wait after the Dispatcher did not reply with the revoked-before time.
 pub const REVOKED_RETRY_MILLIS: i64 = 5_000;
 /// The same before its first reply, when every request is refused with `Retry-After: 1`.
 pub const REVOKED_FIRST_RETRY_MILLIS: i64 = 1_000;
 /// Wait between two looks by a request that waits for the first reply, which another request has asked for.
-pub const REVOKED_POLL_MILLIS: i32 = 25;
+pub const REVOKED_POLL_MILLIS: i32 = 50;
 /// Requests of an operator in a minute, whatever the plan of the operator's token: enough for a script that revokes users
 /// one by one.
 pub const OPERATOR_REQUESTS_PER_MINUTE: u32 = 240;

@@ -12,8 +12,8 @@ repositories {
 
 dependencies {
     testImplementation(kotlin("test-junit"))
-    // Only the recipes of README.md need coroutines. The library itself needs none.
-    testImplementation("org.jetbrains.kotlinx:kotlinx-coroutines-core:1.8.0")
+    // Only CoroutineValetkey needs coroutines, whose `Flow` it returns.
+    api("org.jetbrains.kotlinx:kotlinx-coroutines-core:1.8.0")
 }
 
 java {

@@ -8,8 +8,8 @@ import { gzipSync } from "node:zlib";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const DIST = join(import.meta.dirname, "dist");
-/** Largest size of the whole main entry, minified and gzipped. */
-const CAP_BYTES = 6_000;
+/** Largest size of the whole main entry, minified and gzipped (docs/decisions/0020-clients.md). */
+const CAP_BYTES = 6_900;
 /**
  * `valetkey` alone may weigh at most this share of the main entry, which shows that bundlers drop the unused proofs
  * (dpop.ts).

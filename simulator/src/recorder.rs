@@ -108,9 +108,9 @@ pub struct Recorder {
     pub refused: RefusalCounts,
     /// Accepted creates, oldest first.
     pub creates: Vec<RecordedCreate>,
-    /// Number of status requests for each `pred_…`.
+    /// Number of status requests for each prediction, by its id `pred_…`.
     pub status_polls: BTreeMap<String, u64>,
-    /// Number of cancel requests for each `pred_…`.
+    /// Number of cancel requests for each prediction, by its id `pred_…`.
     pub cancels: BTreeMap<String, u64>,
     /// Webhook calls, oldest first.
     pub webhooks: Vec<WebhookDelivery>,

@@ -44,13 +44,13 @@ pub struct Settings {
     pub prediction_ms: u64,
     /// Maximum of the random time that is added to `prediction_ms`, in milliseconds.
     pub jitter_ms: u64,
-    /// Predictions end only by `finish` or cancel.
+    /// True if predictions end only by `finish` or cancel.
     pub manual: bool,
     /// Requests that an account may make in any minute; `null` means no limit.
     pub requests_per_minute: Option<u64>,
     /// Predictions that an account may run at once; `null` means no limit.
     pub concurrent_limit: Option<u64>,
-    /// A create over `concurrent_limit` is accepted as `queued` instead of refused.
+    /// True if a create over `concurrent_limit` is accepted as `queued` instead of refused.
     pub queue: bool,
     /// Credits that an account may spend on a UTC day; `null` means no limit.
     pub daily_limit: Option<Credits>,

@@ -1,4 +1,5 @@
-//! What worker.js calls in the core, besides [`start`](super::runtime::driver::start) and the two classes of objects.
+//! The exports of the core that worker.js calls for HTTP requests and for the cron trigger. The others are
+//! [`start`](super::runtime::driver::start) and the two Durable Object classes.
 
 use wasm_bindgen::prelude::*;
 use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
@@ -7,7 +8,7 @@ use super::http::pipeline;
 use super::objects::client::tick_dispatcher;
 use super::runtime::driver;
 
-/// Begins a request of the edge. Returns what [`driver::drive`] does.
+/// Begins a request of the edge. Returns the same as [`driver::drive`].
 #[wasm_bindgen]
 pub fn begin(request: web_sys::Request, env: Env, context: worker::worker_sys::Context) -> JsValue {
     let failed = |_| JsValue::from_str("no response");
@@ -16,7 +17,8 @@ pub fn begin(request: web_sys::Request, env: Env, context: worker::worker_sys::C
     driver::drive(Box::pin(async move { pipeline::handle(request, env, Context::new(context)).await.map_err(failed) }))
 }
 
-/// The cron trigger of each minute: an alarm can be lost, and this finds it (docs/architecture.md, alarms).
+/// Handles the cron trigger, once a minute: sends the Dispatcher a tick. The platform can lose an alarm, and the tick
+/// makes the Dispatcher arm it again (protocol 3).
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     tick_dispatcher(&env).await;

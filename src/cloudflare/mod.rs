@@ -1,6 +1,6 @@
-//! The one folder that names the platform.
+//! The only folder that names the platform, Cloudflare Workers.
 //!
-//! `entry.js` is the module that Cloudflare loads; [`entry`] is what it calls in Rust.
+//! `entry.js` is the module that Cloudflare loads. Through worker.js it calls the Rust functions in [`entry`].
 
 mod entry;
 pub mod http;

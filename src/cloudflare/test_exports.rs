@@ -8,25 +8,25 @@ use wasm_bindgen::prelude::*;
 use crate::token::{Algorithm, KeySet, verify_signature};
 
 thread_local! {
-    /// Where the next panic happens.
+    /// The place at which the core panics next, if a test has chosen one.
     static PANIC_AT: Cell<Option<Place>> = const { Cell::new(None) };
 }
 
-/// Where a test can make the core panic.
+/// A place at which a test can make the core panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString)]
 #[strum(serialize_all = "snake_case")]
 pub enum Place {
-    /// At the start of a request of the edge.
+    /// The start of a request of the edge.
     Edge,
-    /// In a Ledger, at a message.
+    /// A Ledger that handles a message.
     Ledger,
-    /// In the Dispatcher, at a message.
+    /// The Dispatcher that handles a message.
     Dispatcher,
-    /// In an alarm of either object.
+    /// The alarm of a Ledger or of the Dispatcher.
     Alarm,
 }
 
-/// Makes the next call of this place panic.
+/// Makes the core panic the next time that it reaches `place`. Returns whether there is such a place.
 #[wasm_bindgen(js_name = panicAt)]
 pub fn panic_at(place: &str) -> bool {
     let place = place.parse().ok();
@@ -34,7 +34,7 @@ pub fn panic_at(place: &str) -> bool {
     place.is_some()
 }
 
-/// Panics, if this is the place.
+/// Panics if a test has chosen this place. Clears the choice first, so that the core panics only once.
 #[allow(clippy::panic, reason = "what the tests are for")]
 pub fn panic_if_at(place: Place) {
     if PANIC_AT.get() == Some(place) {
@@ -43,9 +43,18 @@ pub fn panic_if_at(place: Place) {
     }
 }
 
-/// Verifies signatures as tokens' are: the key through the parser of configured keys, then the one call that verifies.
-/// Takes `{"jwk":…,"algorithm":"ES256","signatures":[["message","signature"],…]}`, in hexadecimal, and returns `"key_refused"`
-/// or a list of booleans.
+/// Returns the bytes of this instance's memory. It only grows.
+#[wasm_bindgen(js_name = memoryBytes)]
+pub fn memory_bytes() -> usize {
+    const PAGE_BYTES: usize = 65_536;
+    core::arch::wasm32::memory_size::<0>().saturating_mul(PAGE_BYTES)
+}
+
+/// Verifies signatures like those of tokens: parses the key with the parser of configured keys, then calls
+/// [`verify_signature`].
+///
+/// Takes `{"jwk":…,"algorithm":"ES256","signatures":[["message","signature"],…]}`, messages and signatures in
+/// hexadecimal. Returns `"key_refused"` or a list of booleans.
 #[wasm_bindgen(js_name = verifySignatures)]
 pub fn verify_signatures(request: &str) -> String {
     let request: Value = serde_json::from_str(request).unwrap_or_default();

@@ -1,66 +1,93 @@
-// What the platform calls: the default handlers and both Durable Object classes, around one instance of the core.
+// The exports of the Worker: the handlers `fetch` and `scheduled` and both Durable Object classes, around one wasm
+// instance of the core.
 //
-// The core is compiled with `panic = "abort"`: a panic ends its instance, with every future in it. instance.js notices
-// that; this file answers each request that was in flight and starts the next instance.
+// The core is compiled with `panic = "abort"`: a panic ends its wasm instance, with every future in it. instance.js
+// detects that. This file responds to each request that was in flight, and starts the next instance.
 //
 // Rules, each with the failure it prevents:
-// - A new instance starts only at the top of a handler, when no frame of the old one is on the stack: a callback of the
-//   old instance would follow its pointers in the new one's memory.
-// - Every wait ends with the instance: a request that waits for a promise of a dead future would hang.
-// - Nothing made by one generation is used in another: an object is rebuilt, a driven request is dropped.
+// - A new instance starts only at the top of a handler, when no frame of the old one is on the stack. Otherwise a
+//   callback of the old instance would use its pointers in the memory of the new one.
+// - Every wait ends with the instance. Otherwise a request that awaits a promise of a dead future would hang.
+// - Objects of one instance (one generation) are not used in another, since they point into its memory: a Durable
+//   Object is rebuilt, a driven request is dropped.
 import { decodeRequest, encodeReply, callObject } from "./runtime/object_channel.js";
 import { createInstance } from "./runtime/instance.js";
-import { lastResort } from "./runtime/last_resort.js";
+import { lastResort, logError } from "./runtime/last_resort.js";
 import { respond } from "./runtime/platform.js";
 
-/** How long the message of a lost request may take, milliseconds. Nobody waits for it. */
-const FAREWELL_MS = 2_000;
+/** Time-out of the message that withdraws a lost create, milliseconds. The response waits for it. */
+const WITHDRAWAL_MS = 800;
 
 /**
- * Instantiates the core and returns what entry.js exports.
+ * Instantiates the core and returns the handlers and classes that entry.js exports.
  *
- * `core` is what wasm-bindgen made: `initSync`, `start`, `__wbg_reset_state`, `begin`, `scheduled` and the
- * classes `Ledger` and `Dispatcher`. `module` is the compiled WebAssembly module.
+ * `core` is the module that wasm-bindgen generated: `initSync`, `start`, `__wbg_reset_state`, `begin`, `scheduled` and
+ * the classes `Ledger` and `Dispatcher`. `module` is the compiled WebAssembly module.
  */
 export function createWorker(core, module) {
   const instance = createInstance(core, module);
 
   /**
-   * Drives a request of the edge: the core returns a Response, or a step [promise, fallback, request] whose promise
-   * JavaScript awaits before it resumes the request. Ends with the instance, at the latest.
+   * Drives a request of the edge. `step` is what the core returned: a Response, a promise of one, or [promise,
+   * fallback, request]. In the last case this awaits the promise and resumes the request with its result. If the
+   * instance ends first, the client gets the last fallback.
    */
-  async function drive(step, context) {
+  function drive(step) {
     const { generation } = instance;
     let fallback;
-    try {
+    const run = async () => {
       while (Array.isArray(step)) {
         const [promise, newFallback, request] = step;
         fallback = newFallback ?? fallback;
-        const [isOk, value] = await instance.guard(promise.then((value) => [true, value], (error) => [false, error]));
+        let [isFulfilled, value] = [true, undefined];
+        try {
+          value = await promise;
+        } catch (error) {
+          [isFulfilled, value] = [false, error];
+        }
         instance.assertGeneration(generation);
-        step = instance.call(() => request.resume(isOk, value));
+        step = instance.call(() => request.resume(isFulfilled, value));
       }
-      return step instanceof Response ? step : await instance.guard(step);
-    } catch {
-      return answerLost(fallback, context);
-    }
+      return step;
+    };
+    return instance.guard(run()).catch(() => answerLost(fallback));
   }
 
   /**
-   * Answers a request whose instance has ended: with the response that the core left for this case, and the message
-   * that takes back what may have been admitted; else with the last resort.
+   * Responds to a request whose wasm instance has ended: with the fallback that the core left, else with the last
+   * resort. The fallback of a create that may have been admitted has a second part: a message that withdraws the create,
+   * and the response for the case that it goes on because it was sent already.
    */
-  function answerLost(fallback, context) {
+  async function answerLost(fallback) {
     if (fallback === undefined) return lastResort();
-    const [status, headerLines, body, namespace, name, message] = fallback;
-    if (message !== undefined) {
-      // The object hears it in a new instance. It may be lost: the object's alarm does the same.
-      context.waitUntil(callObject(namespace, name, message, FAREWELL_MS).catch(() => {}));
+    const [status, headerLines, body, withdrawal] = fallback;
+    if (withdrawal !== undefined) {
+      const [namespace, name, message, continued] = withdrawal;
+      // A new instance handles the message. If it is lost, the object's alarm withdraws the create.
+      const reply = await callObject(namespace, name, message, WITHDRAWAL_MS).catch(() => undefined);
+      if (reply !== undefined && JSON.parse(reply).reply?.created !== undefined) return lost(...continued);
     }
+    return lost(status, headerLines, body);
+  }
+
+  /** Writes the log line of a lost request, and responds to it. */
+  function lost(status, headerLines, body) {
+    const requestId = /^X-Request-Id: (.*)$/m.exec(headerLines)?.[1];
+    logError({ event: "request", request_id: requestId, status, reason: "instance_ended" });
     return respond(status, headerLines, body);
   }
 
-  /** A Durable Object. Its state is in storage: an object of a new generation loads it again. */
+  /**
+   * Returns `ctx` as the core gets it. What a request leaves running ends with the instance: workerd logs a promise that
+   * nothing settles any more as a hang.
+   */
+  function contextOf(context) {
+    return { waitUntil: (promise) => context.waitUntil(instance.guard(promise).catch(() => {})) };
+  }
+
+  /**
+   * A Durable Object. Its state is in storage, so each new instance of the core builds its part of the object again.
+   */
   class DurableShell {
     #state;
     #env;
@@ -81,7 +108,10 @@ export function createWorker(core, module) {
       return this.#object;
     }
 
-    /** A message in, a reply out. A reply that needs no wait is made in the turn that asks. */
+    /**
+     * Handles a message and returns its reply. A reply that needs no wait is returned in the same turn, without a
+     * promise.
+     */
     fetch(request) {
       const message = decodeRequest(request);
       return typeof message === "string" ? this.#handle(message) : message.then((text) => this.#handle(text));
@@ -93,7 +123,7 @@ export function createWorker(core, module) {
       return typeof reply === "string" ? encodeReply(reply) : instance.guard(reply).then(encodeReply);
     }
 
-    /** The platform retries an alarm that fails, and keeps it armed. */
+    /** Runs the alarm. If this fails, the platform keeps the alarm armed and retries it. */
     async alarm() {
       const object = this.#live(this.constructor.Core);
       await instance.guard(instance.call(() => object.alarm()));
@@ -111,8 +141,8 @@ export function createWorker(core, module) {
       fetch(request, env, context) {
         try {
           instance.renew();
-          const step = instance.call(() => core.begin(request, env, context));
-          return step instanceof Response ? step : drive(step, context);
+          const step = instance.call(() => core.begin(request, env, contextOf(context)));
+          return step instanceof Response ? step : drive(step);
         } catch {
           return lastResort();
         }

@@ -1,4 +1,4 @@
-//! From variables and secrets to a [`Config`].
+//! Parses variables and secrets into a [`Config`].
 
 use std::sync::Arc;
 
@@ -152,8 +152,8 @@ fn check_public_url(reader: &mut Reader<'_>, issuers: &[Issuer], public_url: Opt
     }
 }
 
-/// Adds this deployment as an issuer, if it has signing keys. Its tokens are those of the users of each issuer whose
-/// tokens can be exchanged, and of guests.
+/// Adds this deployment as an issuer, if it has signing keys. It issues tokens to guests, and to the users of each
+/// issuer whose tokens can be exchanged.
 fn add_own_issuer(mut issuers: Vec<Issuer>, keys: Option<&SigningKeys>, has_guests: bool) -> Vec<Issuer> {
     let exchangeable = issuers.iter().filter(|issuer| issuer.is_accepted_for(Purpose::Exchange));
     let guests = has_guests.then(|| GUEST_ISSUER.to_owned());

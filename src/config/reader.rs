@@ -31,7 +31,7 @@ impl<'a> Reader<'a> {
         (self.lookup)(name)
     }
 
-    /// Returns the text of a setting that must not be missing or blank.
+    /// Returns the text of a required setting. If it is missing or blank, adds `problem` and returns `None`.
     pub(super) fn require(&mut self, name: &str, problem: &str) -> Option<String> {
         let text = self.get(name).filter(|text| !text.trim().is_empty());
         if text.is_none() {

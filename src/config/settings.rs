@@ -22,7 +22,7 @@ pub enum LogLevel {
     Debug,
 }
 
-/// Complete and valid settings. Only [`super::parse`] makes them.
+/// Complete and valid settings. Only [`super::parse()`] makes them.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The vendor's key.

@@ -1,4 +1,4 @@
-//! Credits of the vendor key and of each plan's pool, by UTC day (protocol 5).
+//! Credit accounts of the vendor key and of each plan's pool, by UTC day (protocol 5).
 //!
 //! Invariant: a settlement books the day of its reservation, however late it comes.
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::types::credits::MicroCredits;
 use crate::types::time::UtcDay;
 
-/// One day of one account.
+/// One day of one credit account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Account {
     /// A plan's name, or [`KEY_ACCOUNT`].
@@ -62,7 +62,7 @@ impl Accounts {
         }
     }
 
-    /// Returns what is spent and what is reserved on a day.
+    /// Returns the credits that the account `name` has spent and reserved on `day`.
     #[must_use]
     pub fn usage(&self, name: &str, day: UtcDay) -> (MicroCredits, MicroCredits) {
         self.find(name, day).map_or_else(Default::default, |account| (account.spent, account.reserved))

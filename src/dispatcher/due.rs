@@ -29,13 +29,13 @@ impl Dispatcher {
         let due = |(_, job): &(&JobId, &Job)| job.needs_cancel() && job.cancel_at <= now;
         let ids: Vec<JobId> = self.jobs.iter().filter(due).map(|(id, _)| id.clone()).collect();
         for id in ids {
-            if self.in_flight.cancels.contains(&id) || !self.may_send(Lane::Cancel, now) {
+            if self.in_flight.cancels.contains_key(&id) || !self.may_send(Lane::Cancel, now) {
                 continue;
             }
-            let Some((vendor_id, vendor_key_fingerprint)) = self.vendor_id_and_key(&id) else { continue };
+            let Some((vendor_id, key)) = self.vendor_id_and_next_key(&id) else { continue };
             self.record_request(Lane::Cancel, now);
-            self.in_flight.cancels.insert(id.clone());
-            actions.push(Action::Cancel { job_id: id, vendor_id, vendor_key_fingerprint });
+            self.in_flight.cancels.insert(id.clone(), key.clone());
+            actions.push(Action::Cancel { job_id: id, vendor_id, vendor_key_fingerprint: Some(key) });
         }
     }
 
@@ -83,7 +83,7 @@ impl Dispatcher {
 
     fn due_polls(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
         let due = |(id, job): &(&JobId, &Job)| {
-            job.state == JobState::Running && job.poll_at <= now && !self.in_flight.polls.contains(*id)
+            job.state == JobState::Running && job.poll_at <= now && !self.in_flight.polls.contains_key(*id)
         };
         let mut ids: Vec<(UnixMillis, JobId)> =
             self.jobs.iter().filter(due).map(|(id, job)| (job.poll_at, id.clone())).collect();
@@ -92,13 +92,13 @@ impl Dispatcher {
             if !self.may_send(Lane::Status, now) {
                 break;
             }
-            let Some((vendor_id, vendor_key_fingerprint)) = self.vendor_id_and_key(&id) else { continue };
+            let Some((vendor_id, key)) = self.vendor_id_and_next_key(&id) else { continue };
             self.record_request(Lane::Status, now);
             if let Some(job) = self.jobs.get_mut(&id) {
                 job.polled_at = now;
             }
-            self.in_flight.polls.insert(id.clone());
-            actions.push(Action::Poll { job_id: id, vendor_id, vendor_key_fingerprint });
+            self.in_flight.polls.insert(id.clone(), key.clone());
+            actions.push(Action::Poll { job_id: id, vendor_id, vendor_key_fingerprint: Some(key) });
         }
     }
 

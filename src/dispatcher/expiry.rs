@@ -48,8 +48,15 @@ impl Dispatcher {
     fn expire_running(&mut self, id: &JobId, now: UnixMillis) {
         let Some(job) = self.jobs.get_mut(id) else { return };
         if job.confirm_expiry(job.slot_deadline(), now) {
-            let end = JobEnd::failed(Failure::TimedOut, job.spec.credits);
-            self.changes.alerts.push("prediction_timed_out");
+            // Nobody could ask about it with a key that the vendor takes, or it was asked in vain.
+            let is_lost = job.key_refusals > 0;
+            let failure = if is_lost { Failure::UpstreamLost } else { Failure::TimedOut };
+            let end = JobEnd::failed(failure, job.spec.credits);
+            if is_lost {
+                self.changes.alerts.push("prediction_lost_by_vendor");
+            } else {
+                self.changes.alerts.push("prediction_timed_out");
+            }
             self.end_job(id, end, now);
         } else {
             cancel_if_overdue(job, now);

@@ -5,17 +5,19 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::constants::{
-    CIRCUIT_FAILURES, MODEL_PAUSE_MILLIS, PROBE_FIRST_MILLIS, PROBE_MAX_MILLIS, SLOT_PENALTY_MILLIS,
+    CIRCUIT_FAILURES, MODEL_PAUSE_MILLIS, ODDITY_ALERT_MILLIS, PROBE_FIRST_MILLIS, PROBE_MAX_MILLIS,
+    SLOT_PENALTY_MILLIS,
 };
 use crate::types::model::ModelId;
 use crate::types::time::UnixMillis;
 
-/// A pause that one probe at a time tries to end, with back-off.
+/// A pause of creates, while the circuit breaker is open or the key is refused. Until it ends, single creates are sent
+/// as probes, with back-off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
     /// Earliest time of the next probe.
     pub probe_at: UnixMillis,
-    /// Wait after that probe, milliseconds.
+    /// Wait between that probe and the one after it, milliseconds.
     pub next_wait_ms: i64,
 }
 
@@ -54,6 +56,15 @@ pub struct Health {
     /// Earliest time of a create while unknown outcomes hold every slot.
     #[serde(default)]
     pub unknown_probe_at: UnixMillis,
+    /// The caller whose create the vendor refused last with 403 or 404, by model. Deleted by any other answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub model_refused_to: BTreeMap<ModelId, String>,
+    /// When the vendor last accepted a create, by model. Only the last minutes are kept.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub model_accepted_at: BTreeMap<ModelId, UnixMillis>,
+    /// When an alert was last raised, for those that are raised once in an hour.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alerted_at: BTreeMap<String, UnixMillis>,
 }
 
 impl Health {
@@ -89,10 +100,42 @@ impl Health {
         self.key_pause = None;
     }
 
-    /// Pauses a model that the vendor refused.
-    pub fn pause_model(&mut self, model: ModelId, now: UnixMillis) {
-        self.paused_models.retain(|_, until| *until > now);
-        self.paused_models.insert(model, now.plus_millis(MODEL_PAUSE_MILLIS));
+    /// Records that the vendor refused a create of a model with its own 403 or 404, and pauses the model if that is not
+    /// about this caller alone: two callers in a row were refused, and no create was accepted in the last minutes. So one
+    /// user, whose prompts the vendor dislikes, cannot take a model from everybody.
+    ///
+    /// `caller` is a user, or all guests: anyone can be many guests.
+    pub fn record_model_refusal(&mut self, model: &ModelId, caller: &str, now: UnixMillis) {
+        let before = self.model_refused_to.insert(model.clone(), caller.to_owned());
+        let is_alone = before.is_none_or(|before| before == caller);
+        let is_served = self.model_accepted_at.get(model).is_some_and(|at| now.millis_since(*at) < MODEL_PAUSE_MILLIS);
+        if !is_alone && !is_served {
+            self.paused_models.retain(|_, until| *until > now);
+            self.paused_models.insert(model.clone(), now.plus_millis(MODEL_PAUSE_MILLIS));
+        }
+    }
+
+    /// Records that the vendor accepted a create of a model.
+    pub fn record_model_accepted(&mut self, model: &ModelId, now: UnixMillis) {
+        self.model_accepted_at.retain(|_, at| now.millis_since(*at) < MODEL_PAUSE_MILLIS);
+        self.model_accepted_at.insert(model.clone(), now);
+        self.end_model_refusals(model);
+    }
+
+    /// Records that the vendor gave another answer about a model than a refusal: the row of refusals has ended.
+    pub fn end_model_refusals(&mut self, model: &ModelId) {
+        self.model_refused_to.remove(model);
+    }
+
+    /// Returns whether an alert that may come with every response is due, and remembers it. A clock that stepped back
+    /// silences no alert for longer than its time.
+    pub fn may_alert(&mut self, alert: &str, now: UnixMillis) -> bool {
+        let is_recent =
+            self.alerted_at.get(alert).is_some_and(|at| (0..ODDITY_ALERT_MILLIS).contains(&now.millis_since(*at)));
+        if !is_recent {
+            self.alerted_at.insert(alert.to_owned(), now);
+        }
+        !is_recent
     }
 
     /// Returns the end of a model's pause, if it is paused.
@@ -112,8 +155,9 @@ impl Health {
         self.open_circuit.is_some() || self.key_pause.is_some()
     }
 
-    /// Returns how long the pause is expected to last: until the next probe, or as long again as it has lasted, for
-    /// which the back-off stands. Nothing better is known about a problem that only others can solve.
+    /// Returns how long the pause is expected to last: until the next probe, or as long again as it has lasted so far,
+    /// whichever is longer. The current back-off stands for the time that it has lasted. There is no better estimate
+    /// for a problem that only the vendor or the operator can solve.
     #[must_use]
     pub fn expected_pause_millis(&self, now: UnixMillis) -> i64 {
         let pauses = [self.open_circuit, self.key_pause].into_iter().flatten();
@@ -181,13 +225,48 @@ mod tests {
         assert_eq!(health.expected_pause_millis(UnixMillis(10)), PROBE_MAX_MILLIS);
     }
 
+    fn models() -> [ModelId; 2] {
+        ["a/bad", "a/good"].map(|name| ModelId::parse(name).unwrap())
+    }
+
     #[test]
-    fn a_refused_model_is_paused_for_five_minutes_and_no_other_is() {
+    fn a_model_that_two_callers_were_refused_is_paused_for_five_minutes_and_no_other_is() {
         let mut health = Health::default();
-        let (bad, good) = (ModelId::parse("a/bad").unwrap(), ModelId::parse("a/good").unwrap());
-        health.pause_model(bad.clone(), UnixMillis(0));
+        let [bad, good] = models();
+        for caller in ["one", "one", "one"] {
+            health.record_model_refusal(&bad, caller, UnixMillis(0));
+            assert_eq!(health.model_paused_until(&bad, UnixMillis(1)), None, "one caller alone");
+        }
+        health.record_model_refusal(&good, "two", UnixMillis(0));
+        health.record_model_refusal(&bad, "two", UnixMillis(0));
         assert_eq!(health.model_paused_until(&bad, UnixMillis(1)), Some(UnixMillis(300_000)));
         assert_eq!(health.model_paused_until(&bad, UnixMillis(300_000)), None);
         assert_eq!(health.model_paused_until(&good, UnixMillis(1)), None);
+    }
+
+    #[test]
+    fn a_model_that_works_is_not_paused() {
+        let mut health = Health::default();
+        let [model, _] = models();
+        health.record_model_accepted(&model, UnixMillis(0));
+        health.record_model_refusal(&model, "one", UnixMillis(299_998));
+        health.record_model_refusal(&model, "two", UnixMillis(299_999));
+        assert_eq!(health.model_paused_until(&model, UnixMillis(299_999)), None);
+        health.record_model_refusal(&model, "one", UnixMillis(300_000));
+        assert!(health.model_paused_until(&model, UnixMillis(300_000)).is_some());
+        let mut health = Health::default();
+        health.record_model_refusal(&model, "one", UnixMillis(0));
+        health.end_model_refusals(&model);
+        health.record_model_refusal(&model, "two", UnixMillis(0));
+        assert_eq!(health.model_paused_until(&model, UnixMillis(0)), None, "not in a row");
+    }
+
+    #[test]
+    fn an_alert_about_an_oddity_is_raised_once_in_an_hour() {
+        let mut health = Health::default();
+        let times = [0, 1, 3_599_999, 3_600_000, 3_600_001, 10, 11];
+        let raised = times.map(|at| health.may_alert("x", UnixMillis(at)));
+        assert_eq!(raised, [true, false, false, true, false, true, false]);
+        assert!(health.may_alert("y", UnixMillis(1)));
     }
 }

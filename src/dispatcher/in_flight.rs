@@ -1,6 +1,6 @@
 //! Work of this instance that has not reported back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::types::ids::{JobId, UserKey};
 
@@ -9,8 +9,10 @@ use crate::types::ids::{JobId, UserKey};
 #[derive(Clone, Debug, Default)]
 pub(super) struct InFlight {
     pub(super) submits: BTreeSet<JobId>,
-    pub(super) polls: BTreeSet<JobId>,
-    pub(super) cancels: BTreeSet<JobId>,
+    /// Polls, with the fingerprint of the vendor key that they use.
+    pub(super) polls: BTreeMap<JobId, String>,
+    /// Cancels, with the fingerprint of the vendor key that they use.
+    pub(super) cancels: BTreeMap<JobId, String>,
     pub(super) deliveries: BTreeSet<UserKey>,
     pub(super) has_model_fetch: bool,
 }

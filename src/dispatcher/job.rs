@@ -13,13 +13,13 @@ use crate::types::time::UnixMillis;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
-    /// It waits for a slot, or was returned to the queue after a throttled create or a refused key.
+    /// The job waits for a slot, or was returned to the queue after a throttled create or a refused key.
     Waiting,
     /// Stored before the create is sent. A row in this state without a submit in flight has an unknown outcome.
     Submitting,
-    /// The vendor has it.
+    /// The vendor has the prediction.
     Running,
-    /// The vendor may or may not have it.
+    /// The vendor may or may not have the prediction.
     Unknown,
 }
 
@@ -39,7 +39,7 @@ pub struct Job {
     pub sequence: u64,
     /// Time of the enqueue.
     pub enqueued_at: UnixMillis,
-    /// It was sent, and returned to the front of the queue.
+    /// True if the create was sent, and the job was returned to the front of the queue.
     #[serde(rename = "returned", default, skip_serializing_if = "std::ops::Not::not")]
     pub is_returned: bool,
     /// Time of the last submit.
@@ -48,7 +48,7 @@ pub struct Job {
     /// The vendor's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor_id: Option<String>,
-    /// Fingerprint of the vendor key that it was submitted with (protocol 6).
+    /// Fingerprint of the vendor key that submitted the prediction (protocol 6).
     #[serde(rename = "key", default, skip_serializing_if = "Option::is_none")]
     pub vendor_key_fingerprint: Option<String>,
     /// Time of the next poll, while it runs.
@@ -63,7 +63,7 @@ pub struct Job {
     /// True if a cancel was requested, by the client or because the job exceeded `max_seconds`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
-    /// True if the vendor took the cancel or refused it for good. It is not sent again.
+    /// True if the vendor accepted the cancel, or refused it for good. Then the cancel is not sent again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_sent: bool,
     /// Time of the next try to cancel.
@@ -78,6 +78,12 @@ pub struct Job {
     /// Time of the first of those polls.
     #[serde(rename = "missing_since", default, skip_serializing_if = "Option::is_none")]
     pub not_found_since: Option<UnixMillis>,
+    /// Consecutive polls and cancels that said nothing about the prediction, because the key was refused or is not its own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub key_refusals: u32,
+    /// True if polls and cancels use the other vendor key than its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uses_other_key: bool,
     /// Time of the first check that found its deadline passed. A second check must confirm it (protocol 5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry_seen_at: Option<UnixMillis>,
@@ -117,11 +123,13 @@ impl Job {
             cancel_tries: 0,
             not_found_polls: 0,
             not_found_since: None,
+            key_refusals: 0,
+            uses_other_key: false,
             expiry_seen_at: None,
         }
     }
 
-    /// Returns whether it holds a slot.
+    /// Returns whether the job holds a slot.
     #[must_use]
     pub const fn holds_slot(&self) -> bool {
         match self.state {
@@ -233,6 +241,10 @@ mod tests {
             user.as_str()
         );
         assert_eq!(serde_json::to_string(&running).unwrap(), text);
+        let refused = Job { key_refusals: 2, uses_other_key: true, ..job() };
+        let text = waiting.trim_end_matches('}').to_owned() + r#","key_refusals":2,"uses_other_key":true}"#;
+        assert_eq!(serde_json::to_string(&refused).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Job>(&text).unwrap(), refused);
     }
 
     #[test]

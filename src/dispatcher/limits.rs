@@ -23,6 +23,8 @@ pub struct DispatcherLimits {
     pub pools: BTreeMap<String, Pool>,
     /// Fingerprint of the vendor key that creates are sent with.
     pub key_fingerprint: String,
+    /// Fingerprint of the second vendor key, if a secret holds one.
+    pub other_key_fingerprint: Option<String>,
     /// The rule for output URLs.
     pub outputs: OutputRule,
 }
@@ -37,7 +39,7 @@ pub struct Pool {
 }
 
 impl DispatcherLimits {
-    /// Returns the limits that a policy sets. The caller adds the key's fingerprint and the rule for outputs.
+    /// Returns the limits that a policy sets. The caller adds the keys' fingerprints and the rule for outputs.
     #[must_use]
     pub fn new(policy: &Policy) -> Self {
         let key = &policy.key;
@@ -55,6 +57,7 @@ impl DispatcherLimits {
             max_wait_millis: i64::from(key.max_wait_secs).saturating_mul(1_000),
             pools: policy.plans.iter().map(|(name, plan)| (name.clone(), pool(plan))).collect(),
             key_fingerprint: String::new(),
+            other_key_fingerprint: None,
             outputs: OutputRule::default(),
         }
     }

@@ -12,7 +12,9 @@
 //! | `enqueue`, `requests` | what Ledgers and the edge request |
 //! | `due`, `expiry`, `next_due` | the work that is due, and when the alarm must fire next |
 //! | `queue`, `fair_queue` | whose prediction starts next |
-//! | `vendor_results`, `deliveries` | the vendor's replies and the Ledgers' acknowledgements |
+//! | `submit_results`, `poll_results`, `vendor_results` | the vendor's replies to creates, to polls and cancels, and to all |
+//! | `vendor_keys` | which vendor key polls and cancels use |
+//! | `deliveries` | the Ledgers' acknowledgements |
 
 mod accounts;
 mod actions;
@@ -29,9 +31,12 @@ mod limits;
 mod machine;
 mod next_due;
 mod outbox_row;
+mod poll_results;
 mod queue;
 mod requests;
 mod stored_state;
+mod submit_results;
+mod vendor_keys;
 mod vendor_results;
 
 pub use accounts::{Accounts, KEY_ACCOUNT};

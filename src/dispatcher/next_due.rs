@@ -7,7 +7,7 @@ use crate::limit::request_window::Lane;
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
-/// Time after which a delivery in flight that has not reported is looked at again.
+/// Time after which a delivery in flight that has not reported is checked again.
 const DELIVERY_REPORT_MILLIS: i64 = 10_000;
 
 impl Dispatcher {
@@ -49,9 +49,9 @@ impl Dispatcher {
         let limit = self.limits.requests_per_minute;
         // Without a free connection, the report of a request in flight decides.
         let has_connection = self.in_flight.connections() < VENDOR_CONNECTIONS_MAX;
-        let poll = (has_connection && !self.in_flight.polls.contains(id))
+        let poll = (has_connection && !self.in_flight.polls.contains_key(id))
             .then(|| job.poll_at.max(self.state.window.earliest(Lane::Status, limit, now)));
-        let cancel = (has_connection && job.needs_cancel() && !self.in_flight.cancels.contains(id))
+        let cancel = (has_connection && job.needs_cancel() && !self.in_flight.cancels.contains_key(id))
             .then(|| job.cancel_at.max(self.state.window.earliest(Lane::Cancel, limit, now)));
         [poll, cancel, Some(expiry_check_at(job, job.slot_deadline()))].into_iter().flatten().min()
     }

@@ -96,7 +96,7 @@ impl Dispatcher {
     /// Brings the next poll forward after the vendor called the webhook, at most once in 10 s per prediction.
     pub fn receive_webhook(&mut self, job_id: &JobId, now: UnixMillis) {
         let now = self.advance(now);
-        let is_polled = self.in_flight.polls.contains(job_id);
+        let is_polled = self.in_flight.polls.contains_key(job_id);
         let Some(job) = self.jobs.get_mut(job_id).filter(|job| job.state == JobState::Running) else { return };
         let poll_at = now.max(job.polled_at.plus_millis(POLL_MIN_MILLIS));
         if now.millis_since(job.webhook_at) >= WEBHOOK_POLL_MIN_MILLIS && (is_polled || poll_at < job.poll_at) {

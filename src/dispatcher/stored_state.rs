@@ -94,5 +94,13 @@ mod tests {
         assert_eq!(serde_json::to_string(&state).unwrap(), text);
         assert_eq!(serde_json::from_str::<StoredState>(&text).unwrap(), state);
         assert_eq!(serde_json::from_str::<StoredState>("{}").unwrap(), StoredState::default());
+        let model = ModelId::parse("acme/x").unwrap();
+        let mut state = StoredState::default();
+        state.health.record_model_accepted(&model, UnixMillis(6));
+        state.health.record_model_refusal(&model, "u", UnixMillis(6));
+        assert!(state.health.may_alert("a", UnixMillis(7)));
+        let text = r#"{"failures":0,"slot_penalty_until":0,"creates_rest_until":0,"unknown_probe_at":0,"model_refused_to":{"acme/x":"u"},"model_accepted_at":{"acme/x":6},"alerted_at":{"a":7}}"#;
+        assert_eq!(serde_json::to_string(&state.health).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Health>(text).unwrap(), state.health);
     }
 }

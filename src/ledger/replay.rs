@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::messages::LedgerRefusal;
+use crate::messages::{IdempotencyKey, LedgerRefusal};
 use crate::types::ids::{BatchId, JobId};
 use crate::types::prediction::PredictionRecord;
 
@@ -10,8 +10,11 @@ use crate::types::prediction::PredictionRecord;
 /// it).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdempotencyRecord {
-    /// SHA-256 of path and body, in hexadecimal.
+    /// SHA-256 of path and raw body, in hexadecimal.
     pub hash: String,
+    /// SHA-256 of what the request means, in hexadecimal. Absent from a record of the build before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_hash: Option<String>,
     /// The predictions that the create made.
     pub job_ids: Vec<JobId>,
     /// The batch's id, for a batch.
@@ -31,8 +34,10 @@ pub enum Replay {
 /// Decides the reply to a create whose idempotency key was used before. `records` are those of its predictions that
 /// still exist.
 #[must_use]
-pub fn decide_replay(used: &IdempotencyRecord, hash: &str, records: Vec<PredictionRecord>) -> Replay {
-    if used.hash != hash {
+pub fn decide_replay(used: &IdempotencyRecord, key: &IdempotencyKey, records: Vec<PredictionRecord>) -> Replay {
+    // The same path and bytes mean the same, so `hash` only adds what a build before this one stored or sent.
+    let means_the_same = used.request_hash.is_some() && used.request_hash == key.request_hash;
+    if !means_the_same && used.hash != key.hash {
         return Replay::Refused(LedgerRefusal::KeyMismatch);
     }
     if records.is_empty() {
@@ -52,24 +57,57 @@ mod tests {
     use crate::ledger::testing::{admit, request};
     use crate::types::time::UnixMillis;
 
-    fn used() -> IdempotencyRecord {
-        IdempotencyRecord { hash: "h".into(), job_ids: vec![JobId::new(UnixMillis(0), [1; 10])], batch_id: None }
+    fn used(request_hash: Option<&str>) -> IdempotencyRecord {
+        IdempotencyRecord {
+            hash: "h".into(),
+            request_hash: request_hash.map(str::to_owned),
+            job_ids: vec![JobId::new(UnixMillis(0), [1; 10])],
+            batch_id: None,
+        }
+    }
+
+    fn key(hash: &str, request_hash: Option<&str>) -> IdempotencyKey {
+        IdempotencyKey { value: "k".into(), hash: hash.into(), request_hash: request_hash.map(str::to_owned) }
     }
 
     #[test]
     fn idempotency_record_format_unchanged() {
-        let text = format!(r#"{{"hash":"h","job_ids":["{}"]}}"#, used().job_ids[0]);
-        assert_eq!(serde_json::to_string(&used()).unwrap(), text);
+        let job_id = &used(None).job_ids[0];
+        let before = format!(r#"{{"hash":"h","job_ids":["{job_id}"]}}"#);
+        assert_eq!(serde_json::to_string(&used(None)).unwrap(), before);
+        assert_eq!(serde_json::from_str::<IdempotencyRecord>(&before).unwrap(), used(None));
+        let now = format!(r#"{{"hash":"h","request_hash":"r","job_ids":["{job_id}"]}}"#);
+        assert_eq!(serde_json::to_string(&used(Some("r"))).unwrap(), now);
+    }
+
+    #[test]
+    fn either_hash_makes_a_repeat() {
+        let mut record = admit(&request("50")).unwrap().records.remove(0);
+        record.sequence = 1;
+        for (stored, sent, is_same) in [
+            (used(Some("r")), key("other", Some("r")), true),
+            (used(Some("r")), key("h", None), true),
+            (used(None), key("h", Some("r")), true),
+            (used(Some("r")), key("other", Some("other")), false),
+            (used(Some("r")), key("other", None), false),
+            (used(None), key("other", Some("r")), false),
+            (used(None), key("other", None), false),
+        ] {
+            let expected = match is_same {
+                true => Replay::Current(vec![record.clone()]),
+                false => Replay::Refused(LedgerRefusal::KeyMismatch),
+            };
+            assert_eq!(decide_replay(&stored, &sent, vec![record.clone()]), expected, "{stored:?} {sent:?}");
+        }
     }
 
     #[test]
     fn a_repeat_shows_the_present_state_once_the_first_was_acknowledged() {
         let mut record = admit(&request("50")).unwrap().records.remove(0);
-        let refused = |refusal| Replay::Refused(refusal);
-        assert_eq!(decide_replay(&used(), "other", vec![record.clone()]), refused(LedgerRefusal::KeyMismatch));
-        assert_eq!(decide_replay(&used(), "h", vec![record.clone()]), refused(LedgerRefusal::InProgress));
-        assert_eq!(decide_replay(&used(), "h", Vec::new()), refused(LedgerRefusal::NotFound));
+        let decide = |records| decide_replay(&used(Some("r")), &key("h", Some("r")), records);
+        assert_eq!(decide(vec![record.clone()]), Replay::Refused(LedgerRefusal::InProgress));
+        assert_eq!(decide(Vec::new()), Replay::Refused(LedgerRefusal::NotFound));
         record.sequence = 1;
-        assert_eq!(decide_replay(&used(), "h", vec![record.clone()]), Replay::Current(vec![record]));
+        assert_eq!(decide(vec![record.clone()]), Replay::Current(vec![record]));
     }
 }

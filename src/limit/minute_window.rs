@@ -19,10 +19,10 @@ use crate::types::time::{UnixMillis, UnixSeconds};
 /// The counts of one user, stored as one JSON document (`minute_format_unchanged` pins it).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MinuteWindow {
-    /// Blocks of requests, oldest first: the time of the draw, and the size.
+    /// Blocks of requests, oldest first. Each has the time of its draw, and its size.
     #[serde(default)]
     requests: VecDeque<(UnixMillis, u32)>,
-    /// Buckets of creates, oldest first: the second, and the number of creates in it.
+    /// Buckets of creates, oldest first. Each has its second (Unix time), and the number of creates in that second.
     #[serde(default)]
     creates: VecDeque<(UnixSeconds, u32)>,
     /// Requests that this instance served from the newest block. `None` after a load: the number is not known.

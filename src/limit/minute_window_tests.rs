@@ -129,7 +129,7 @@ proptest! {
     fn no_sixty_seconds_hold_more_than_the_limit(limit in 1_u32..40, steps in steps()) {
         let mut minute = MinuteWindow::default();
         let (mut now, mut latest) = (START, START);
-        // It has seen the clock before that steps back.
+        // The first request shows the window a time before the clock can step back.
         minute.take_request(limit, START).unwrap();
         let (mut requests, mut creates) = (vec![START], Vec::new());
         for (step, is_create, dies) in steps {

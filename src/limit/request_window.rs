@@ -47,7 +47,7 @@ impl Lane {
 /// The vendor's own count, from its `X-RateLimit-*` headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VendorCount {
-    /// Requests that the vendor still takes.
+    /// Requests that the vendor still accepts.
     pub remaining: u32,
     /// The end of the count, when the vendor's window starts anew.
     pub until: UnixMillis,
@@ -130,8 +130,8 @@ impl RequestWindow {
         open
     }
 
-    /// Returns the earliest time at which the vendor takes a request, by what it said itself. The last requests of the
-    /// vendor's count are reserved for cancels.
+    /// Returns the earliest time at which the vendor accepts a request, by its own count. The last requests of that
+    /// count are reserved for cancels.
     fn open_from(&self, lane: Lane, now: UnixMillis) -> UnixMillis {
         let reserved = if lane == Lane::Cancel { 0 } else { CANCEL_RESERVE_REQUESTS };
         let vendor = self.vendor.filter(|vendor| usize::try_from(vendor.remaining).unwrap_or(usize::MAX) <= reserved);

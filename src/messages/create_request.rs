@@ -71,14 +71,19 @@ pub struct JtiCaps {
     pub expires_at: UnixMillis,
 }
 
-/// A client's idempotency key, with a hash of the request that it was sent with (contract 2).
+/// A client's idempotency key, with hashes of the request that it was sent with (contract 2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdempotencyKey {
     /// The key as the client sent it.
     #[serde(rename = "key")]
     pub value: String,
-    /// SHA-256 of path and body, in hexadecimal.
+    /// SHA-256 of path and raw body, in hexadecimal. Until the next release: Ledgers of the build before this one
+    /// compare and store nothing else.
     pub hash: String,
+    /// SHA-256 of what the request means, in hexadecimal: see
+    /// [`request_hash_of_create`](crate::policy::request_hash_of_create). Absent from an edge of the build before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_hash: Option<String>,
 }
 
 /// A file id in an input.

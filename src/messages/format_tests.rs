@@ -48,7 +48,7 @@ fn ledger_request_format_unchanged() {
             file_id: FileId::parse("file_01jh0000000000000000000000").unwrap(),
         }],
         batch_id: None,
-        idempotency_key: Some(IdempotencyKey { value: "k".into(), hash: "h".into() }),
+        idempotency_key: Some(IdempotencyKey { value: "k".into(), hash: "h".into(), request_hash: Some("r".into()) }),
         limits: PlanLimits {
             plan: "default".into(),
             predictions_per_minute: 10,
@@ -68,10 +68,13 @@ fn ledger_request_format_unchanged() {
         json!({"caller": {"issued_at": 4, "jti": "j", "requests_per_minute": 60}, "ask": {"create": {
             "user": user.as_str(), "orders": [spec_json()],
             "files": [{"order": 0, "pointer": "/image", "file_id": "file_01jh0000000000000000000000"}],
-            "key": {"key": "k", "hash": "h"}, "limits": {"plan": "default", "predictions_per_minute": 10,
+            "key": {"key": "k", "hash": "h", "request_hash": "r"}, "limits": {"plan": "default", "predictions_per_minute": 10,
             "concurrent_predictions": 2, "daily_credits": 50_000_000, "weight": 1, "max_waiting": 20}, "token_id": "t",
             "deadline": {"sent_at_ms": 5, "ttl_ms": 2000}, "max_wait_secs": 600}}}),
     );
+    // From an edge of the build before.
+    let key = IdempotencyKey { value: "k".into(), hash: "h".into(), request_hash: None };
+    assert_json(&key, json!({"key": "k", "hash": "h"}));
     assert_json(&LedgerRequest::Get { job_id: job_id() }, json!({"get": {"job_id": job_id().as_str()}}));
     assert_json(&LedgerRequest::Check, json!("check"));
     let request = RequestId::new(UnixMillis(0), [0; 10]);

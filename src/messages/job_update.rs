@@ -11,13 +11,13 @@ use crate::types::time::UnixMillis;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// It waits for a slot.
+    /// The prediction waits for a slot.
     Waiting,
     /// Its create is in flight to the vendor.
     Submitting,
-    /// The vendor has it.
+    /// The vendor has the prediction.
     Running,
-    /// It has ended.
+    /// The prediction has ended.
     Ended,
 }
 

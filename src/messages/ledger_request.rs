@@ -37,7 +37,7 @@ pub struct Caller {
     pub proof: Option<ProofUse>,
 }
 
-/// The use of a proof of possession (RFC 9449 section 11.1).
+/// One use of a proof of possession. The Ledger accepts only the first (RFC 9449 section 11.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofUse {
     /// Identifies the proof.

@@ -73,7 +73,7 @@ impl OAuthError {
     }
 }
 
-/// A refused request: what the client and the log are told.
+/// A refused request: the error for the client, and the reason for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OAuthRefusal {
     /// The error for the client.

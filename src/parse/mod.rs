@@ -2,4 +2,6 @@
 
 pub mod digits;
 pub mod json;
+pub mod number;
+pub mod shape;
 pub mod url;

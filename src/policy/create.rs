@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::constants::BATCH_MAX;
+use crate::parse::number;
 use crate::policy::model_rules::{ModelRules, is_input_name};
 use crate::policy::plans::Policy;
 use crate::token::Grant;
@@ -10,6 +11,7 @@ use crate::types::credits::MicroCredits;
 use crate::types::ids::FileId;
 use crate::types::model::ModelId;
 use crate::wire::rejection::{Code, Rejection};
+use crate::wire::violation::{Rule, Violation};
 
 /// A create that the policy allows: what will be sent, and what it may cost.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,8 +48,12 @@ pub fn check_create(
 fn check_body(rules: &ModelRules, model: &ModelId, mut body: Map<String, Value>) -> Result<CheckedCreate, Rejection> {
     check_members(&body, model)?;
     let image_count = parse_image_count(&body, rules)?;
-    let credits = rules.credits.checked_mul(image_count).ok_or_else(|| invalid("image_count"))?;
-    let Some(Value::Object(input)) = body.remove("input") else { return Err(invalid("input")) };
+    let too_many = || invalid("image_count", Violation::plain(Rule::Max));
+    let credits = rules.credits.checked_mul(image_count).ok_or_else(too_many)?;
+    let input = match body.remove("input") {
+        Some(Value::Object(input)) => input,
+        other => return Err(invalid("input", missing_or_type(other.as_ref(), "object"))),
+    };
     let input = check_input(input, rules)?;
     let mut files = Vec::new();
     for (name, rule) in &rules.input {
@@ -83,12 +89,18 @@ pub fn check_batch(
     if let Some(unknown) = body.keys().find(|name| *name != "predictions") {
         return Err(unsupported("", unknown));
     }
-    let Some(Value::Array(items)) = body.remove("predictions") else { return Err(invalid("predictions")) };
+    let items = match body.remove("predictions") {
+        Some(Value::Array(items)) => items,
+        other => return Err(invalid("predictions", missing_or_type(other.as_ref(), "array"))),
+    };
     // More creates than the plan allows in a minute could never be admitted together.
     let per_minute = policy.plan_for(grant).map_or(0, |plan| plan.predictions_per_minute);
     let most = BATCH_MAX.min(usize::try_from(per_minute).unwrap_or(usize::MAX));
-    if !(1..=most).contains(&items.len()) {
-        return Err(invalid("predictions"));
+    if items.is_empty() {
+        return Err(invalid("predictions", Violation::new(Rule::Min, 1)));
+    }
+    if items.len() > most {
+        return Err(invalid("predictions", Violation::new(Rule::MaxItems, most)));
     }
     let add_index = |index: usize, rejection: Rejection| Rejection {
         param: rejection.param.as_ref().map(|param| format!("predictions[{index}].{param}")),
@@ -96,7 +108,9 @@ pub fn check_batch(
     };
     // All models are checked before any inputs (contract 1 step 8).
     let check_model = |(index, item): (usize, Value)| {
-        let Value::Object(item) = item else { return Err(invalid(format!("predictions[{index}]"))) };
+        let Value::Object(item) = item else {
+            return Err(invalid(format!("predictions[{index}]"), Violation::new(Rule::Type, "object")));
+        };
         let model = parse_model(&item).map_err(|rejection| add_index(index, rejection))?;
         Ok((index, find_rules(policy, grant, &model)?, model, item))
     };
@@ -108,7 +122,11 @@ pub fn check_batch(
 }
 
 fn parse_model(body: &Map<String, Value>) -> Result<ModelId, Rejection> {
-    body.get("model").and_then(Value::as_str).and_then(ModelId::parse).ok_or_else(|| invalid("model"))
+    let value = body.get("model");
+    let Some(name) = value.and_then(Value::as_str) else {
+        return Err(invalid("model", missing_or_type(value, "string")));
+    };
+    ModelId::parse(name).ok_or_else(|| invalid("model", Violation::new(Rule::Format, "owner/model")))
 }
 
 /// Returns the rules of a model. A model that is unknown, not in the plan, or not in the token gets the same 403.
@@ -117,22 +135,27 @@ fn find_rules<'a>(policy: &'a Policy, grant: &Grant, model: &ModelId) -> Result<
     rules.ok_or_else(|| Rejection::new(Code::ModelNotAllowed, "model"))
 }
 
-fn invalid(param: impl Into<String>) -> Rejection {
-    Rejection::parameter(Code::InvalidParameter, "parameter", param)
+fn invalid(param: impl Into<String>, violation: Violation) -> Rejection {
+    Rejection::parameter(Code::InvalidParameter, "parameter", param).because(violation)
+}
+
+/// Returns the violation of a member that must be there with the JSON type `kind`, and is not.
+fn missing_or_type(value: Option<&Value>, kind: &str) -> Violation {
+    value.map_or(Violation::plain(Rule::Required), |_| Violation::new(Rule::Type, kind))
 }
 
 /// Checks the names of the members: `input`, `image_count`, and the vendor's own `model` and `provider` if they agree
 /// with the model. Any other is refused: with a `webhook`, a client could make the vendor call any URL.
 fn check_members(body: &Map<String, Value>, model: &ModelId) -> Result<(), Rejection> {
     for (name, value) in body {
-        let is_valid = match name.as_str() {
-            "input" | "image_count" => true,
-            "model" => value == model.name() || value == model.as_str(),
-            "provider" => value == model.owner(),
+        let allowed = match name.as_str() {
+            "input" | "image_count" => continue,
+            "model" => vec![model.as_str(), model.name()],
+            "provider" => vec![model.owner()],
             _ => return Err(unsupported("", name)),
         };
-        if !is_valid {
-            return Err(invalid(name.as_str()));
+        if !allowed.iter().any(|allowed| value == allowed) {
+            return Err(invalid(name.as_str(), Violation::new(Rule::Enum, allowed)));
         }
     }
     Ok(())
@@ -146,8 +169,15 @@ fn unsupported(prefix: &str, name: &str) -> Rejection {
 
 fn parse_image_count(body: &Map<String, Value>, rules: &ModelRules) -> Result<u32, Rejection> {
     let Some(value) = body.get("image_count") else { return Ok(1) };
-    let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
-    count.filter(|count| (1..=rules.max_image_count).contains(count)).ok_or_else(|| invalid("image_count"))
+    let violation = match value.as_number().and_then(number::whole) {
+        None => Violation::new(Rule::Type, "integer"),
+        Some(..1) => Violation::new(Rule::Min, 1),
+        Some(count) => match u32::try_from(count).ok().filter(|count| *count <= rules.max_image_count) {
+            Some(count) => return Ok(count),
+            None => Violation::new(Rule::Max, rules.max_image_count),
+        },
+    };
+    Err(invalid("image_count", violation))
 }
 
 fn check_input(mut input: Map<String, Value>, rules: &ModelRules) -> Result<Map<String, Value>, Rejection> {
@@ -156,10 +186,14 @@ fn check_input(mut input: Map<String, Value>, rules: &ModelRules) -> Result<Map<
     }
     let mut checked = Map::new();
     for (name, rule) in &rules.input {
-        match input.remove(name) {
-            Some(value) if rule.accepts(&value) => drop(checked.insert(name.clone(), value)),
-            None if !rule.required => drop(rule.default.clone().map(|default| checked.insert(name.clone(), default))),
-            Some(_) | None => return Err(invalid(format!("input.{name}"))),
+        let refuse = |violation| invalid(format!("input.{name}"), violation);
+        let value = match input.remove(name) {
+            Some(value) => Some(rule.check(value).map_err(refuse)?),
+            None if rule.required => return Err(refuse(Violation::plain(Rule::Required))),
+            None => rule.default.clone(),
+        };
+        if let Some(value) = value {
+            checked.insert(name.clone(), value);
         }
     }
     Ok(checked)

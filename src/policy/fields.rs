@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
+use crate::parse::number::parse_whole;
 use crate::types::credits::MicroCredits;
 
 /// Reads the members of the object at `path`, and adds to the problems.
@@ -83,7 +84,7 @@ impl<'a> Fields<'a> {
     /// Reads a whole number in `range`. Returns `default` if it is missing.
     pub(super) fn read_number(&mut self, member: &str, default: u32, range: RangeInclusive<u32>) -> u32 {
         let rule = format!("is not a whole number from {} to {}", range.start(), range.end());
-        self.read(member, default, &rule, |value| parse_whole(value).filter(|number| range.contains(number)))
+        self.read(member, default, &rule, |value| parse_whole::<u32>(value).filter(|number| range.contains(number)))
     }
 
     /// Reads a whole number in `range` that must be present.
@@ -100,10 +101,6 @@ pub(super) const CREDITS_RULE: &str = "is not a decimal string such as \"2.5\"";
 
 pub(super) fn parse_credits(value: &Value) -> Option<MicroCredits> {
     value.as_str().and_then(MicroCredits::parse)
-}
-
-pub(super) fn parse_whole(value: &Value) -> Option<u32> {
-    value.as_u64().and_then(|number| u32::try_from(number).ok())
 }
 
 /// Returns whether `text` looks like the name of a setting or a plan, so that a problem may show it.

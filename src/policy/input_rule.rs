@@ -2,9 +2,13 @@
 
 use serde_json::{Map, Number, Value};
 
+use crate::constants::{INPUT_ITEMS_MAX, INPUT_TEXT_MAX_CHARS};
+use crate::parse::number::{self, parse_whole};
 use crate::parse::url::is_public_https_url;
-use crate::policy::fields::{Fields, parse_whole};
+use crate::policy::fields::Fields;
+use crate::types::file::is_like_vendor_file_id;
 use crate::types::ids::FileId;
+use crate::wire::violation::{Rule, Violation};
 
 /// The rule for one input, as configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +46,25 @@ enum Kind {
     Array,
 }
 
+impl Kind {
+    fn includes(self, value: &Value) -> bool {
+        match self {
+            Self::String => value.is_string(),
+            Self::Integer => value.as_number().is_some_and(|number| number::whole(number).is_some()),
+            Self::Number => value.is_number(),
+            Self::Boolean => value.is_boolean(),
+            Self::Array => value.is_array(),
+        }
+    }
+}
+
+/// Whose value is checked: defaults of limits are for clients, and `POLICY` itself may go beyond them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Client,
+    Policy,
+}
+
 /// The members of a rule.
 const MEMBERS: [&str; 10] =
     ["type", "required", "default", "enum", "min", "max", "max_length", "items", "max_items", "format"];
@@ -75,20 +98,24 @@ impl InputRule {
     }
 
     /// Checks the rule for contradictions, so that the operator finds them and not the first client.
-    fn check_consistency(&self, fields: &mut Fields<'_>) {
+    fn check_consistency(&mut self, fields: &mut Fields<'_>) {
         let is_empty_range = match (&self.least, &self.most) {
-            (Some(least), Some(most)) => least.as_f64() > most.as_f64(),
+            (Some(least), Some(most)) => number::is_less(most, least),
             _ => false,
         };
         if is_empty_range {
             fields.add_problem("min", "is above max");
         }
         let without_enum = Self { choices: None, ..self.clone() };
-        if self.choices.iter().flatten().any(|choice| !without_enum.accepts(choice)) {
+        if self.choices.iter().flatten().any(|choice| without_enum.check_from(choice.clone(), Source::Policy).is_err())
+        {
             fields.add_problem("enum", "has a value that the other rules refuse");
         }
-        if self.default.as_ref().is_some_and(|default| !self.accepts(default)) {
-            fields.add_problem("default", "is refused by the rules");
+        if let Some(default) = self.default.clone() {
+            match self.check_from(default, Source::Policy) {
+                Ok(default) => self.default = Some(default),
+                Err(_) => fields.add_problem("default", "is refused by the rules"),
+            }
         }
         if self.format == Some(Format::File) && (self.default.is_some() || self.choices.is_some()) {
             fields
@@ -99,29 +126,51 @@ impl InputRule {
         }
     }
 
-    /// Returns whether the rule accepts a client's value.
-    #[must_use]
-    pub fn accepts(&self, value: &Value) -> bool {
-        let is_of_kind = match self.kind {
-            Kind::String => value.as_str().is_some_and(|text| self.accepts_text(text)),
-            Kind::Integer => (value.is_i64() || value.is_u64()) && self.accepts_number(value),
-            Kind::Number => value.is_number() && self.accepts_number(value),
-            Kind::Boolean => value.is_boolean(),
-            Kind::Array => value.as_array().is_some_and(|items| self.accepts_items(items)),
-        };
-        is_of_kind && self.choices.as_ref().is_none_or(|choices| choices.contains(value))
+    /// Checks a client's value. Returns it as the vendor is sent it: numbers in their normal spelling, a choice in the
+    /// spelling of the `enum`.
+    ///
+    /// # Errors
+    /// The first rule that the value breaks.
+    pub fn check(&self, value: Value) -> Result<Value, Violation> {
+        self.check_from(value, Source::Client)
     }
 
-    fn accepts_text(&self, text: &str) -> bool {
+    fn check_from(&self, value: Value, source: Source) -> Result<Value, Violation> {
+        if !self.kind.includes(&value) {
+            return Err(Violation::new(Rule::Type, <&str>::from(self.kind)));
+        }
+        if let Some(choices) = &self.choices {
+            // POLICY was refused unless the other rules accept each choice.
+            let choice = choices.iter().find(|choice| number::is_same(choice, &value));
+            return choice.cloned().ok_or_else(|| Violation::new(Rule::Enum, choices.clone()));
+        }
+        match value {
+            Value::String(text) => self.check_text(&text, source).map(|()| Value::String(text)),
+            Value::Number(number) => self.check_number(&number).map(|()| Value::Number(number::normal(&number))),
+            Value::Array(items) => self.check_items(items, source).map(Value::Array),
+            other => Ok(other),
+        }
+    }
+
+    fn check_text(&self, text: &str, source: Source) -> Result<(), Violation> {
         let length = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+        let default = (source == Source::Client).then_some(INPUT_TEXT_MAX_CHARS);
+        if let Some(most) = self.max_length.or(default).filter(|most| length > *most) {
+            return Err(Violation::new(Rule::MaxLength, most));
+        }
         // Many programs end a string at U+0000, and one may run at the vendor, so it is refused.
-        let is_plain = !text.contains('\0') && self.max_length.is_none_or(|most| length <= most);
-        is_plain
-            && match self.format {
-                None => true,
-                Some(Format::HttpsUrl) => is_public_https_url(text),
-                Some(Format::File) => FileId::parse(text).is_some(),
-            }
+        if text.contains('\0') {
+            return Err(Violation::plain(Rule::Format));
+        }
+        let is_good = match self.format {
+            // The vendor may take the text for a file, and nobody knows whose it is: a file of a user's own is an input
+            // with the format `file`, whose id the Ledger knows.
+            None => source == Source::Policy || !is_like_vendor_file_id(text),
+            Some(Format::HttpsUrl) => is_public_https_url(text),
+            Some(Format::File) => FileId::parse(text).is_some(),
+        };
+        let allowed = self.format.map(|format| Value::from(<&str>::from(format)));
+        if is_good { Ok(()) } else { Err(Violation { rule: Rule::Format, allowed }) }
     }
 
     /// Adds the files in an accepted value, each with its JSON Pointer (RFC 6901), which starts with `pointer`.
@@ -139,17 +188,32 @@ impl InputRule {
         }
     }
 
-    fn accepts_number(&self, value: &Value) -> bool {
-        // Above 2^53, both sides of the comparison lose precision. No useful limit is that large.
-        let number = value.as_f64();
-        let is_above_least = self.least.as_ref().is_none_or(|least| number >= least.as_f64());
-        is_above_least && self.most.as_ref().is_none_or(|most| number <= most.as_f64())
+    fn check_number(&self, number: &Number) -> Result<(), Violation> {
+        let violation = |rule, bound: &Number| Violation::new(rule, Value::Number(bound.clone()));
+        match (&self.least, &self.most) {
+            (Some(least), _) if number::is_less(number, least) => Err(violation(Rule::Min, least)),
+            (_, Some(most)) if number::is_less(most, number) => Err(violation(Rule::Max, most)),
+            _ => Ok(()),
+        }
     }
 
-    fn accepts_items(&self, items: &[Value]) -> bool {
+    fn check_items(&self, items: Vec<Value>, source: Source) -> Result<Vec<Value>, Violation> {
         let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
-        let is_count_allowed = self.max_items.is_none_or(|most| count <= most);
-        is_count_allowed && self.items.as_ref().is_some_and(|rule| items.iter().all(|item| rule.accepts(item)))
+        let default = (source == Source::Client).then_some(INPUT_ITEMS_MAX);
+        if let Some(most) = self.max_items.or(default).filter(|most| count > *most) {
+            return Err(Violation::new(Rule::MaxItems, most));
+        }
+        let Some(rule) = &self.items else { return Ok(items) };
+        items.into_iter().map(|item| rule.check_from(item, source)).collect()
+    }
+
+    /// Returns the most items that a client's array may have. 0 for another type.
+    pub(super) fn most_items(&self) -> u32 {
+        let in_enum = self.choices.iter().flatten().filter_map(Value::as_array).map(Vec::len).max().unwrap_or_default();
+        match self.kind {
+            Kind::Array => self.max_items.unwrap_or(INPUT_ITEMS_MAX).max(u32::try_from(in_enum).unwrap_or(u32::MAX)),
+            Kind::String | Kind::Integer | Kind::Number | Kind::Boolean => 0,
+        }
     }
 
     /// Returns the rule as configured, with only the members that were set.

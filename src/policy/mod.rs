@@ -1,5 +1,6 @@
 //! `POLICY` (contract 4): plans, prices and input rules, and the check of a create against them.
 
+mod body;
 mod create;
 mod fields;
 mod input_rule;
@@ -7,6 +8,7 @@ mod model_rules;
 mod parse;
 mod plans;
 
+pub use body::{BodyBounds, request_hash_of_batch, request_hash_of_create};
 pub use create::{CheckedCreate, check_batch, check_create, check_named_create};
 pub use input_rule::InputRule;
 pub use model_rules::ModelRules;

@@ -1,4 +1,4 @@
-//! From the JSON text of POLICY to a [`Policy`]: checks every rule of contract 4, and reports all problems at once.
+//! Parses the JSON text of POLICY into a [`Policy`]: checks every rule of contract 4, and reports all problems at once.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::constants::{POLICY_MAX_DEPTH, POLICY_NUMBER_MAX, WAIT_MAX_SECS};
 use crate::parse::json::parse_strict;
 use crate::policy::fields::{CREDITS_RULE, Fields, is_plain_name, parse_credits};
+use crate::policy::input_rule::InputRule;
 use crate::policy::model_rules::ModelRules;
 use crate::policy::plans::{DEFAULT_PLAN, Plan, Policy, VendorKeyLimits};
 use crate::types::credits::MicroCredits;
@@ -48,7 +49,9 @@ pub fn parse_policy(text: &str) -> Result<Policy, Vec<String>> {
             *problem = rest.to_owned();
         }
     }
-    if problems.is_empty() { Ok(Policy { plans, models, key }) } else { Err(problems) }
+    let most_items = models.values().flat_map(|rules| rules.input.values()).map(InputRule::most_items).max();
+    let most_items = most_items.unwrap_or_default();
+    if problems.is_empty() { Ok(Policy { plans, models, key, most_items }) } else { Err(problems) }
 }
 
 fn parse_models(value: &Value, problems: &mut Vec<String>) -> BTreeMap<ModelId, ModelRules> {

@@ -22,6 +22,8 @@ pub struct Policy {
     pub models: BTreeMap<ModelId, ModelRules>,
     /// The limits of the vendor key.
     pub key: VendorKeyLimits,
+    /// The most items that an array input of any model may have.
+    pub most_items: u32,
 }
 
 /// A plan: the limits of each of its users, and of all of them together.

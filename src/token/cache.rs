@@ -55,7 +55,7 @@ impl TokenCache {
         signed.verify_possession(possession).ok().map(|verified| verified.grant)
     }
 
-    /// The same as [`Self::get`], for a caller that has not read the proof of possession yet.
+    /// Like [`Self::get`], for a caller that has not read the proof of possession yet.
     pub fn get_signed(
         &mut self,
         token: &str,

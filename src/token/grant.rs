@@ -1,4 +1,4 @@
-//! What a verified token grants: its user, and the restrictions of that user's rights.
+//! The grant of a verified token: its user, and the restrictions of that user's rights.
 
 use crate::types::credits::MicroCredits;
 use crate::types::ids::UserKey;
@@ -47,7 +47,7 @@ pub struct TokenCaps {
     pub max_credits: Option<MicroCredits>,
 }
 
-/// What a verified token grants. Made only for a token that passed every check of contract 5.
+/// The rights that a verified token grants. Made only for a token that passed every check of contract 5.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The user: origin issuer and subject.

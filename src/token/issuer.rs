@@ -14,7 +14,7 @@ use crate::types::time::UnixSeconds;
 /// guests.
 pub const GUEST_ISSUER: &str = "guest";
 
-/// What a token is used for.
+/// The purpose for which a token is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Purpose {
@@ -65,7 +65,7 @@ pub enum AdminRight {
     Write,
 }
 
-/// The place of an issuer's keys.
+/// The source of an issuer's keys.
 #[derive(Clone, Debug)]
 pub(super) enum IssuerKeys {
     /// In the configuration or in a secret.

@@ -21,7 +21,7 @@ pub struct Key {
     pub(super) thumbprint: KeyThumbprint,
 }
 
-/// What is wrong with a key. `/readyz` shows the text after the key's path: rules and names, never values.
+/// The rule that a key breaks. `/readyz` shows the text after the key's path: rules and names, never values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyProblem {
     /// The text is not the JSON object `{"keys":[…]}`, or has a duplicate member.
@@ -102,7 +102,8 @@ pub(super) enum KeySource {
     Remote,
 }
 
-/// Members that RFC 7517 and 7518 register, and WebCrypto's `ext`.
+/// Members that a key may have: those that RFC 7517 and RFC 7518 register, and `ext`, which WebCrypto adds. A private
+/// member has an error of its own.
 const KNOWN_MEMBERS: [&str; 16] =
     ["kty", "use", "key_ops", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256", "n", "e", "crv", "x", "y", "k", "ext"];
 /// Private parts of RSA, EC and OKP keys (RFC 7518 section 6.3.2, RFC 8037 section 2), and of AKP keys.

@@ -29,7 +29,7 @@ const REFRESH_INTERVAL_MILLIS: i64 = 30_000;
 /// The time between two requests while no keys were loaded yet.
 const RETRY_INTERVAL_MILLIS: i64 = 5_000;
 
-/// What a request has to do before it verifies a token.
+/// The next step of a request that has a token to verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchDecision {
     /// Verify the token: its key is loaded, or no request may be sent now.

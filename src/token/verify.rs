@@ -41,7 +41,7 @@ impl SignedToken {
 /// A token that passed every check. Only [`verify`] and [`SignedToken::verify_possession`] make one.
 #[derive(Clone, Debug)]
 pub struct VerifiedToken {
-    /// What the token grants.
+    /// The rights that the token grants.
     pub grant: Grant,
     issuer: String,
     subject: String,
@@ -108,7 +108,7 @@ pub enum Possession<'a> {
     None,
     /// A verified proof for this request.
     Proved(&'a Proof),
-    /// Not needed, because the token is only revoked: anyone who found it may do that.
+    /// No proof is needed, because the token is only revoked: anyone who found it may do that.
     Waived,
 }
 

@@ -19,7 +19,7 @@ impl MicroCredits {
     /// No credits.
     pub const ZERO: Self = Self(0);
 
-    /// Returns an amount of whole micro-credits, or `None` outside 0 … 10^15.
+    /// Converts from micro-credits. Returns `None` if `micros` is negative or above 10^15.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Option<Self> {
         if micros >= 0 && micros <= MAX_CREDITS_MICROS { Some(Self(micros)) } else { None }

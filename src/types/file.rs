@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::constants::VENDOR_FILE_ID_MIN_CHARS;
 use crate::types::ids::FileId;
 use crate::types::time::UnixMillis;
 
@@ -26,10 +27,34 @@ pub struct FileRecord {
 pub const FILE_TYPES: [&str; 7] =
     ["image/png", "image/jpeg", "image/webp", "image/gif", "video/mp4", "video/webm", "audio/wav"];
 
-/// Returns the file type that a `Content-Type` names. A value with parameters is refused: none of these types has any.
+/// Other names of these types, which browsers, phones and libraries send.
+const FILE_TYPE_ALIASES: [(&str, &str); 4] = [
+    // RFC 2361 section 3.
+    ("audio/vnd.wave", "audio/wav"),
+    ("audio/x-wav", "audio/wav"),
+    ("audio/wave", "audio/wav"),
+    ("image/jpg", "image/jpeg"),
+];
+
+/// Returns the file type that a `Content-Type` names. Parameters, such as the codecs of a recording (RFC 6381), are
+/// dropped: the vendor is sent the type alone.
 #[must_use]
 pub fn parse_file_type(content_type: &str) -> Option<&'static str> {
-    FILE_TYPES.into_iter().find(|known| known.eq_ignore_ascii_case(content_type.trim()))
+    let essence = content_type.split(';').next()?.trim();
+    let known = FILE_TYPES.into_iter().map(|name| (name, name)).chain(FILE_TYPE_ALIASES);
+    known.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(essence)).map(|(_, file_type)| file_type)
+}
+
+/// Returns whether a text looks like the id of a file at the vendor: `file_` and 6 or more word characters, at least
+/// one of them a digit. Valetkey's own ids look like that, too.
+#[must_use]
+pub fn is_like_vendor_file_id(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    text.strip_prefix("file_").is_some_and(|rest| {
+        rest.len() >= VENDOR_FILE_ID_MIN_CHARS
+            && rest.bytes().all(is_word)
+            && rest.bytes().any(|byte| byte.is_ascii_digit())
+    })
 }
 
 impl FileRecord {
@@ -64,9 +89,43 @@ mod tests {
 
     #[test]
     fn only_images_videos_and_audio_are_files() {
-        assert_eq!(parse_file_type("Image/PNG"), Some("image/png"));
-        for bad in ["", "image/svg+xml", "text/html", "image/png; charset=utf-8", "application/octet-stream"] {
+        for (text, expected) in [
+            ("Image/PNG", "image/png"),
+            ("image/jpg", "image/jpeg"),
+            ("audio/vnd.wave", "audio/wav"),
+            ("Audio/X-Wav", "audio/wav"),
+            ("audio/wave", "audio/wav"),
+            ("video/webm;codecs=vp8,opus", "video/webm"),
+            ("audio/vnd.wave; codec=1", "audio/wav"),
+            ("image/png ; charset=utf-8", "image/png"),
+            ("image/png;", "image/png"),
+        ] {
+            assert_eq!(parse_file_type(text), Some(expected), "{text}");
+        }
+        for bad in [
+            "",
+            ";image/png",
+            "image/svg+xml",
+            "text/html",
+            "text/html;image/png",
+            "image/png, text/html",
+            "image",
+            "image/*",
+            "application/octet-stream",
+        ] {
             assert_eq!(parse_file_type(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_vendor_file_id_is_a_whole_text_with_a_digit() {
+        for like in ["file_abc123", "file_123456", "file_abcdE_9", "file_01jh0000000000000000000000"] {
+            assert!(is_like_vendor_file_id(like), "{like}");
+        }
+        for other in
+            ["file_abc12", "file_abcdef", "File_abc123", "my file_abc123", "file_abc-123", "file_abc123.png", "file_"]
+        {
+            assert!(!is_like_vendor_file_id(other), "{other}");
         }
     }
 }

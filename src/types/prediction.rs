@@ -65,15 +65,15 @@ impl Status {
 pub enum Failure {
     /// Whether the vendor accepted the create is unknown, so it is never sent again.
     OutcomeUnknown,
-    /// It waited too long for a slot.
+    /// The prediction waited too long for a slot.
     QueueTimeout,
-    /// The vendor reported that it failed.
+    /// The vendor reported that the prediction failed.
     UpstreamFailed,
     /// The vendor refused the create.
     UpstreamRejected,
-    /// The vendor no longer knows it.
+    /// The vendor no longer knows the prediction.
     UpstreamLost,
-    /// It ran far longer than its model's `max_seconds`.
+    /// The prediction ran far longer than its model's `max_seconds`.
     TimedOut,
 }
 
@@ -169,7 +169,7 @@ pub struct PredictionRecord {
     /// When the Ledger asks the Dispatcher for the state, unless a job update arrives first.
     #[serde(rename = "ask_at")]
     pub state_check_at: UnixMillis,
-    /// The create was answered 503, and the Dispatcher has not yet said whether it has the prediction.
+    /// The client of the create got 503, and the Dispatcher has not yet said whether it has the prediction.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withdrawing: bool,
 }

@@ -4,7 +4,8 @@ use ct_codecs::{Base64UrlSafeNoPadding, Encoder, Hex};
 
 /// Consecutive bytes of the tail that count as a leak.
 pub(super) const PIECE_BYTES: usize = 16;
-/// The same in base64: 16 bytes determine 20 characters, whatever their alignment and their neighbors.
+/// Consecutive characters of base64 that count as a leak: 16 bytes determine 20 characters, whatever their alignment
+/// and their neighbors.
 const PIECE_BASE64: usize = 20;
 
 /// The key's tail in one encoding.
@@ -20,7 +21,7 @@ pub(super) struct Form {
 #[derive(Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub(super) enum Alphabet {
-    /// None: every character stands for itself.
+    /// No other characters: every character stands for itself.
     Exact,
     /// Upper and lower case.
     Hex,

@@ -22,7 +22,7 @@ use crate::types::secret::VendorKey;
 
 /// Characters in a gram.
 const GRAM: usize = 8;
-/// Distance between two positions that are looked at: the largest with which no run of [`PIECE_BYTES`] is skipped.
+/// Distance between two positions that are compared: the largest with which no run of [`PIECE_BYTES`] is skipped.
 const STEP: usize = PIECE_BYTES - GRAM + 1;
 
 /// The encodings of the vendor keys, indexed for the scan.
@@ -92,7 +92,8 @@ impl KeyScan {
     }
 
     fn finds_in_bytes(&self, text: &[u8]) -> bool {
-        // Both: a text that is not percent-encoded may contain a percent sign followed by two hexadecimal digits.
+        // Search the text as it is, too: one that is not percent-encoded may contain a percent sign and two hexadecimal
+        // digits.
         self.finds_run(text) || (text.contains(&b'%') && self.finds_run(&decode_percent(text)))
     }
 

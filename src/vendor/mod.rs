@@ -1,14 +1,29 @@
 //! Requests to the vendor, and the meaning of its responses.
 //!
 //! Invariant: both directions are built anew from validated parts. No client header goes out, and no vendor header or
-//! vendor text comes back. The vendor's documentation contradicts itself in places (vendor-api 2): [`reply`] says what
-//! is read, [`verdict`] what it means.
+//! vendor text comes back. The vendor's documentation contradicts itself in places (vendor-api 2), so its responses are
+//! read leniently: by a reader of their own, never by `crate::parse`, which is strict because callers may be attackers.
+//!
+//! | file | content |
+//! |---|---|
+//! | `json`, `body` | the lenient reader, chunk by chunk |
+//! | `document`, `cost`, `vendor_id`, `progress`, `model_list` | the members that are used |
+//! | `reply`, `verdict`, `retry_after` | what a reply says, and what it means |
+//! | `request`, `webhook` | what we send |
+//! | `output`, `key_scan`, `key_forms` | what may reach a client |
 
+pub mod body;
+pub mod cost;
+pub mod document;
+pub mod json;
 mod key_forms;
 pub mod key_scan;
-pub mod models;
+mod model_list;
 pub mod output;
+pub mod progress;
 pub mod reply;
 pub mod request;
+pub mod retry_after;
+mod vendor_id;
 pub mod verdict;
 pub mod webhook;

@@ -4,3 +4,4 @@ pub mod cors;
 pub mod headers;
 pub mod rejection;
 pub mod route;
+pub mod violation;

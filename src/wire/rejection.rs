@@ -5,15 +5,18 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::parse::json::JsonProblem;
+use crate::types::file::FILE_TYPES;
 use crate::types::ids::{JobId, RequestId};
+use crate::wire::violation::{Rule, Violation};
 
 /// The `code` of an error response. On the wire, its name is in snake case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Code {
-    /// The body is not one JSON object, or it has a member twice.
+    /// The body is not one JSON object, or it has a member twice; `details` says what is wrong, and where.
     InvalidJson,
-    /// A parameter is missing or has an invalid value; `details.param` names it.
+    /// A parameter is missing or has an invalid value; `details` names it, and the rule that it breaks.
     InvalidParameter,
     /// The API does not have this parameter; `details.param` names it if the name is plain.
     UnsupportedParameter,
@@ -37,13 +40,13 @@ pub enum Code {
     MethodNotAllowed,
     /// The body exceeds the route's size limit.
     BodyTooLarge,
-    /// The headers say that the body is not plain JSON.
+    /// The headers say that the body is not plain JSON, or not a file of an accepted type.
     UnsupportedMediaType,
     /// The prediction has not ended.
     NotEnded,
     /// The first create with this idempotency key has not been acknowledged yet.
     IdempotencyInProgress,
-    /// The idempotency key was used for another path or body.
+    /// The idempotency key was used for another request.
     IdempotencyMismatch,
     /// The plan's limit of requests a minute, creates a minute or open streams is reached.
     RateLimited,
@@ -64,6 +67,10 @@ pub enum Code {
     /// The vendor, its key or this model is paused, or the identity provider's keys could not be fetched.
     UpstreamUnavailable,
 }
+
+/// The message of `unsupported_media_type` for an upload. It lists [`FILE_TYPES`].
+const FILE_TYPES_MESSAGE: &str = "Send the file as image/png, image/jpeg, image/webp, image/gif, video/mp4, video/webm \
+    or audio/wav, without content encoding.";
 
 /// A [`Code`] as it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,8 +143,10 @@ impl Code {
 
     const fn message(self) -> &'static str {
         match self {
-            Self::InvalidJson => "The body must be one JSON object without repeated members.",
-            Self::InvalidParameter => "A parameter is missing or has an invalid value: see details.param.",
+            Self::InvalidJson => "The body must be one valid JSON object: see details for what is wrong, and where.",
+            Self::InvalidParameter => {
+                "A parameter is missing or has an invalid value: see details for its name and what is allowed."
+            }
             Self::UnsupportedParameter => "This API does not have this parameter. Remove it.",
             Self::InvalidIdempotencyKey => {
                 "Send one Idempotency-Key of 1 to 255 printable ASCII characters, without a comma followed by a blank."
@@ -219,6 +228,12 @@ pub struct Rejection {
     pub reason: &'static str,
     /// `details.param`: a path such as `input.prompt`.
     pub param: Option<String>,
+    /// `details.rule` and `details.allowed`: the rule that the parameter breaks, and what it allows.
+    pub violation: Option<Box<Violation>>,
+    /// `details.problem`, `details.line` and `details.column`: what is wrong with a JSON body.
+    pub json: Option<Box<JsonProblem>>,
+    /// Whether the refused body is that of an upload, whose media types are not those of other routes.
+    pub is_upload: bool,
     /// `details.job_id`: the prediction was created in spite of the error, and the client can follow it.
     pub job_id: Option<JobId>,
     /// `Retry-After`, seconds.
@@ -237,6 +252,9 @@ impl Rejection {
             code,
             reason,
             param: None,
+            violation: None,
+            json: None,
+            is_upload: false,
             job_id: None,
             retry_after_secs: None,
             allow: None,
@@ -256,6 +274,25 @@ impl Rejection {
         Self { param: Some(param.into()), ..Self::new(code, reason) }
     }
 
+    /// Names the rule that the parameter breaks.
+    #[must_use]
+    pub fn because(self, violation: Violation) -> Self {
+        Self { violation: Some(Box::new(violation)), ..self }
+    }
+
+    /// Returns a refusal of a body that is not acceptable JSON.
+    #[must_use]
+    pub fn bad_json(problem: JsonProblem) -> Self {
+        Self { json: Some(Box::new(problem)), ..Self::new(Code::InvalidJson, "json") }
+    }
+
+    /// Returns a refusal of an upload's media type or content encoding. It lists the types that are accepted.
+    #[must_use]
+    pub fn bad_file_type(reason: &'static str) -> Self {
+        Self { is_upload: true, ..Self::new(Code::UnsupportedMediaType, reason) }
+            .because(Violation::new(Rule::Enum, FILE_TYPES.to_vec()))
+    }
+
     /// Sets `Retry-After`, in seconds.
     #[must_use]
     pub fn retry_after(self, secs: u32) -> Self {
@@ -272,26 +309,36 @@ impl Rejection {
     #[must_use]
     pub fn body(&self, request_id: &RequestId) -> String {
         let wire = self.code.wire();
-        let mut details = Map::new();
-        if let Some(param) = &self.param {
-            details.insert("param".to_owned(), Value::from(param.as_str()));
-        }
-        if let Some(job_id) = &self.job_id {
-            details.insert("job_id".to_owned(), Value::from(job_id.as_str()));
-        }
+        let message = if self.is_upload { FILE_TYPES_MESSAGE } else { wire.message };
+        let details = self.details();
         let mut error = json!({
-            "type": wire.kind, "message": wire.message, "code": wire.code, "request_id": request_id.as_str(),
+            "type": wire.kind, "message": message, "code": wire.code, "request_id": request_id.as_str(),
         });
         if let (Some(error), false) = (error.as_object_mut(), details.is_empty()) {
             error.insert("details".to_owned(), Value::Object(details));
         }
         json!({ "error": error }).to_string()
     }
+
+    fn details(&self) -> Map<String, Value> {
+        let (violation, json) = (self.violation.as_deref(), self.json.as_deref());
+        let members = [
+            ("param", self.param.as_deref().map(Value::from)),
+            ("rule", violation.map(|violation| Value::from(violation.rule.as_str()))),
+            ("allowed", violation.and_then(|violation| violation.allowed.clone())),
+            ("problem", json.map(|problem| Value::from(problem.fault.as_str()))),
+            ("line", json.map(|problem| Value::from(problem.line))),
+            ("column", json.map(|problem| Value::from(problem.column))),
+            ("job_id", self.job_id.as_ref().map(|job_id| Value::from(job_id.as_str()))),
+        ];
+        members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parse::json::parse_strict;
     use crate::types::time::UnixMillis;
 
     #[test]
@@ -329,7 +376,36 @@ mod tests {
                 "request_id": id.as_str()}})
         );
         let rejection = Rejection::parameter(Code::InvalidParameter, "input", "input.prompt");
-        let detailed: Value = serde_json::from_str(&rejection.body(&id)).unwrap();
-        assert_eq!(detailed["error"]["details"], json!({"param": "input.prompt"}));
+        assert_eq!(details(&rejection), json!({"param": "input.prompt"}));
+    }
+
+    fn details(rejection: &Rejection) -> Value {
+        let body: Value = serde_json::from_str(&rejection.body(&RequestId::new(UnixMillis(0), [0; 10]))).unwrap();
+        body["error"]["details"].clone()
+    }
+
+    #[test]
+    fn a_refused_parameter_shows_the_rule_and_what_it_allows() {
+        let refused = Rejection::parameter(Code::InvalidParameter, "parameter", "input.aspect_ratio");
+        let by_list = refused.clone().because(Violation::new(Rule::Enum, vec!["1:1", "16:9"]));
+        let shown = json!({"param": "input.aspect_ratio", "rule": "enum", "allowed": ["1:1", "16:9"]});
+        assert_eq!(details(&by_list), shown);
+        let missing = refused.because(Violation::plain(Rule::Required));
+        assert_eq!(details(&missing), json!({"param": "input.aspect_ratio", "rule": "required"}));
+    }
+
+    #[test]
+    fn refused_json_shows_the_problem_and_its_place() {
+        let refused = Rejection::bad_json(parse_strict(b"{\"a\":\n\"\\ud83d\"}", 3).unwrap_err());
+        assert_eq!(details(&refused), json!({"problem": "unpaired surrogate", "line": 2, "column": 8}));
+    }
+
+    #[test]
+    fn a_refused_file_type_lists_the_accepted_ones() {
+        let refused = Rejection::bad_file_type("media_type");
+        assert_eq!(details(&refused), json!({"rule": "enum", "allowed": FILE_TYPES}));
+        let body = refused.body(&RequestId::new(UnixMillis(0), [0; 10]));
+        let message = &serde_json::from_str::<Value>(&body).unwrap()["error"]["message"];
+        assert!(FILE_TYPES.iter().all(|known| message.as_str().unwrap().contains(known)), "{message}");
     }
 }

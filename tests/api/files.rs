@@ -77,10 +77,15 @@ fn files_are_listed_in_pages_newest_first() {
 fn an_invalid_upload_is_refused_before_the_vendor_is_called() {
     let (stack, token) = (Stack::start(&Default::default()), token(&user("uploader")));
     for content_type in
-        ["image/svg+xml", "text/html", "application/json", "image/png; charset=x", "multipart/form-data"]
+        ["image/svg+xml", "text/html", "text/html;image/png", "application/json", "image/png, x", "multipart/form-data"]
     {
         let refused = upload(&stack, &token, content_type, PNG);
         assert_refused(&refused, 415, "invalid_request_error", "unsupported_media_type");
+        let error = refused.json()["error"].clone();
+        let types =
+            json!(["image/png", "image/jpeg", "image/webp", "image/gif", "video/mp4", "video/webm", "audio/wav"]);
+        assert_eq!(error["details"], json!({"rule": "enum", "allowed": types}));
+        assert!(!error["message"].as_str().unwrap().contains("json"), "{error}");
     }
     let encoded = Request::post("/v1/files")
         .bearer(&token)
@@ -107,6 +112,26 @@ fn an_invalid_upload_is_refused_before_the_vendor_is_called() {
     let without = token_with(&user("uploader"), json!({"vk": {"scope": ["read", "create"]}}));
     assert_refused(&upload(&stack, &without, "image/png", PNG), 403, "permission_error", "insufficient_permissions");
     assert!(stack.vendor_requests().is_empty());
+}
+
+#[test]
+fn other_names_of_a_type_are_accepted_and_its_parameters_dropped() {
+    let (stack, token) = (Stack::start(&Default::default()), token(&user("uploader")));
+    let names = [
+        ("audio/vnd.wave", "audio/wav"),
+        ("audio/x-wav", "audio/wav"),
+        ("audio/wave", "audio/wav"),
+        ("image/jpg", "image/jpeg"),
+        ("video/webm;codecs=vp8,opus", "video/webm"),
+        ("Image/PNG; name=\"a.png\"", "image/png"),
+    ];
+    for (sent, known) in names {
+        let uploaded = upload(&stack, &token, sent, PNG);
+        assert_eq!((uploaded.status, &uploaded.json()["content_type"]), (201, &json!(known)), "{sent}");
+        let at_vendor = file_requests(&stack).pop().unwrap()["headers"].clone();
+        let at_vendor = at_vendor.to_string();
+        assert!(at_vendor.contains(known) && !at_vendor.contains("codecs") && !at_vendor.contains("a.png"));
+    }
 }
 
 #[test]

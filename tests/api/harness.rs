@@ -1,16 +1,18 @@
 //! A stack: the simulator, and the built Worker on wrangler's own workerd, on free ports, with storage on disk.
 //!
 //! The harness starts workerd directly, not with `wrangler dev`, whose proxy repairs and repeats requests. When a test
-//! panics, its stack prints the logs of both processes.
+//! panics, its stack prints the logs of both processes. A trap of the Worker's wasm instance fails the run, unless the
+//! test expects it.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use jwt_simple::prelude::{HS256Key, MACLike};
@@ -35,7 +37,18 @@ pub struct Options {
     pub simulator: Vec<&'static str>,
     /// A binding to leave out, as if its service could not be reached.
     pub unbound: Option<&'static str>,
+    /// Runs the second build, which has the cargo feature `test-exports` (tests/shipped/entry.js).
+    pub test_exports: bool,
+    /// Stores in memory where the machine can (Linux): workerd waits for each write to the disk, which other programs may
+    /// keep busy.
+    pub stores_in_memory: bool,
+    /// The test makes the Worker's wasm instance end. Without this a trap fails the test.
+    pub may_trap: bool,
 }
+
+/// Marks of a trap in workerd's log: the alert of instance.js, the engine's error, the message of a Rust panic.
+const TRAP_MARKS: [&str; 3] = [INSTANCE_ENDED, "RuntimeError", "Rust panic"];
+pub const INSTANCE_ENDED: &str = "\"alert\":\"instance_ended\"";
 
 /// Both processes. Dropping the stack ends them and their children.
 pub struct Stack {
@@ -46,10 +59,13 @@ pub struct Stack {
     pub directory: PathBuf,
     _simulator: Process,
     workerd: Mutex<Process>,
+    may_trap: bool,
 }
 
 static SHARED: LazyLock<Stack> = LazyLock::new(|| {
     let stack = Stack::start(&Options::default());
+    // No test drops this stack, so nothing would look at its log at the end.
+    stack.workerd.lock().unwrap().ends_run_on_trap.store(true, Ordering::Relaxed);
     // The polls and creates of all tests together would exceed the vendor's default rate limit.
     stack.control_put("/settings", &json!({"requests_per_minute": 100_000, "concurrent_limit": 1_000}));
     stack
@@ -73,6 +89,11 @@ pub struct Process {
     name: &'static str,
     child: Child,
     log: Arc<Mutex<String>>,
+    /// The threads that collect the output. They end with the process.
+    readers: Vec<JoinHandle<()>>,
+    ends_run_on_trap: Arc<AtomicBool>,
+    /// When each alert of an instance's end came.
+    instance_ends: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl Process {
@@ -82,19 +103,28 @@ impl Process {
         let mut child = spawn_on_keeper(command)
             .unwrap_or_else(|error| panic!("{name} does not start ({error}): run `make build simulator`"));
         let log = Arc::new(Mutex::new(String::new()));
+        let (ends_run_on_trap, instance_ends) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
         let (sender, lines) = channel();
         let pipes: [Box<dyn Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
-        for pipe in pipes {
-            let (log, sender) = (Arc::clone(&log), sender.clone());
+        let collect = |pipe| {
+            let (log, sender, ends_run) = (Arc::clone(&log), sender.clone(), Arc::clone(&ends_run_on_trap));
+            let instance_ends = Arc::clone(&instance_ends);
             std::thread::spawn(move || {
                 for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                    if line.contains(INSTANCE_ENDED) {
+                        instance_ends.lock().unwrap().push(Instant::now());
+                    }
                     log.lock().unwrap().push_str(&format!("{line}\n"));
+                    if ends_run.load(Ordering::Relaxed) && is_trap(&line) {
+                        end_run(&log);
+                    }
                     let _ = sender.send(line);
                 }
-            });
-        }
-        (Self { name, child, log }, lines)
+            })
+        };
+        let readers = pipes.map(collect).into();
+        (Self { name, child, log, readers, ends_run_on_trap, instance_ends }, lines)
     }
 
     fn log(&self) -> String {
@@ -105,12 +135,33 @@ impl Process {
         // SIGKILL, not SIGTERM: the tests check what a crash loses.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Then the log is complete.
+        self.readers.drain(..).for_each(|reader| reader.join().unwrap());
     }
+}
+
+fn is_trap(line: &str) -> bool {
+    TRAP_MARKS.iter().any(|mark| line.contains(mark))
+}
+
+/// Ends the run after a trap in the stack that all tests share: which of them caused it is not known. Writes to stderr
+/// itself, because the test harness captures `eprintln!`.
+fn end_run(log: &Arc<Mutex<String>>) {
+    let log = Arc::clone(log);
+    std::thread::spawn(move || {
+        // The rest of the message comes in other lines, and through the other pipe.
+        std::thread::sleep(Duration::from_millis(500));
+        let log = log.lock().unwrap();
+        let text =
+            format!("--- workerd of the shared stack ---\n{log}\nA wasm instance of the shared stack trapped.\n");
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        std::process::exit(1);
+    });
 }
 
 impl Stack {
     pub fn start(options: &Options) -> Self {
-        let directory = temporary_directory();
+        let directory = temporary_directory(options.stores_in_memory);
         fs::create_dir_all(directory.join("storage")).unwrap();
         let program = std::env::var("SIMULATOR_BIN")
             .map_or_else(|_| root().join("target/debug/valetkey-simulator"), PathBuf::from);
@@ -122,13 +173,17 @@ impl Stack {
         let addresses: Vec<&str> = line.split("http://").skip(1).map(|part| part.split(' ').next().unwrap()).collect();
         let (vendor, control) = (addresses[0].to_owned(), addresses[1].to_owned());
         let settings = settings(&vendor, options);
+        let (build, target) =
+            if options.test_exports { ("build/test", "build/test/index.js") } else { ("build", "build") };
         for file in ["index.js", "core.wasm"] {
-            fs::copy(root().join("build").join(file), directory.join(file)).expect("no build/: run `make build` first");
+            fs::copy(root().join(build).join(file), directory.join(file))
+                .unwrap_or_else(|error| panic!("no {build} ({error}): run `make {target}` first"));
         }
         fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory, options.unbound)).unwrap();
         fs::write(directory.join("backdoor.js"), BACKDOOR).unwrap();
         let (workerd, worker, objects) = start_workerd(&directory);
-        Self { worker, objects, vendor, control, directory, _simulator: simulator, workerd: Mutex::new(workerd) }
+        let (workerd, may_trap) = (Mutex::new(workerd), options.may_trap);
+        Self { worker, objects, vendor, control, directory, _simulator: simulator, workerd, may_trap }
     }
 
     /// Kills workerd as a crash would, and starts it again on the same storage, on new ports.
@@ -224,6 +279,11 @@ impl Stack {
         }
     }
 
+    /// Returns when each wasm instance that has ended did, by its alert.
+    pub fn instance_ends(&self) -> Vec<Instant> {
+        self.workerd.lock().unwrap().instance_ends.lock().unwrap().clone()
+    }
+
     /// Returns everything that the Worker has logged so far.
     pub fn worker_log(&self) -> String {
         self.workerd.lock().unwrap().log()
@@ -231,10 +291,15 @@ impl Stack {
 }
 
 impl Drop for Stack {
+    /// Fails the test if a wasm instance trapped that was not meant to.
     fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let _ = fs::remove_dir_all(&self.directory);
+        if std::thread::panicking() {
+            return;
         }
+        self.kill_workerd();
+        let _ = fs::remove_dir_all(&self.directory);
+        let log = self.worker_log();
+        assert!(self.may_trap || !log.lines().any(is_trap), "a wasm instance trapped:\n{log}");
     }
 }
 
@@ -329,10 +394,11 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn temporary_directory() -> PathBuf {
+fn temporary_directory(is_in_memory: bool) -> PathBuf {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("valetkey-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    std::env::temp_dir().join(name)
+    let memory = Path::new("/dev/shm");
+    if is_in_memory && memory.is_dir() { memory.join(name) } else { std::env::temp_dir().join(name) }
 }
 
 /// Spawns from a thread that lives as long as the process: Linux sends the death signal when the spawning thread ends.

@@ -77,6 +77,21 @@ impl Request {
         Ok(answer)
     }
 
+    /// Sends the request in two halves of its body, with a pause of `delay` between them, and reads the response.
+    pub fn send_slowly(&self, address: &str, delay: Duration) -> Response {
+        let mut socket = TcpStream::connect(address).unwrap();
+        let (first, rest) = self.body.split_at(self.body.len() / 2);
+        socket.write_all(&self.head(address)).unwrap();
+        socket.write_all(first).unwrap();
+        std::thread::sleep(delay);
+        socket.write_all(rest).unwrap();
+        let mut bytes = Vec::new();
+        socket.read_to_end(&mut bytes).unwrap();
+        let answer = parse(&bytes).expect("an HTTP answer");
+        documented::check(&self.method, &self.target, &answer);
+        answer
+    }
+
     /// Sends the request and disconnects after `delay`, without reading a response.
     pub fn send_and_leave(&self, address: &str, delay: Duration) {
         let mut socket = TcpStream::connect(address).unwrap();

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{MODEL, Stack, policy, token, token_with, user};
+use valetkey::types::ids::{JobId, UserKey, hex_digest};
+use valetkey::types::time::UnixMillis;
+
+use crate::harness::{ISSUER, MODEL, Stack, now, policy, token, token_with, user};
 use crate::http::{Request, Response};
 use crate::steps::{assert_refused, at_once, create_of, job_id, policy_with, retry_after, wait_until};
 
@@ -80,6 +83,93 @@ fn the_same_key_with_another_body_or_path_is_a_mismatch() {
     assert_replayed(&keyed(&stack, &token, "p", "k"), 201, &id);
     assert_eq!(stack.sent(), ["p"]);
     assert_eq!(stack.usage(&token)["predictions"], 1);
+}
+
+#[test]
+fn the_same_request_in_other_words_is_a_replay() {
+    let mut policy = policy();
+    policy["models"]["acme/model-x"]["input"]["seed"] = json!({"type": "integer"});
+    policy["models"]["acme/model-x"]["input"]["style"] = json!({"type": "string", "default": "plain"});
+    let stack = Stack::with_policy(&policy);
+    let token = token(&user("swift"));
+    let send = |path: &str, body: &str| {
+        let request = Request::post(path).bearer(&token).header("Content-Type", "application/json");
+        stack.send(&request.header("Idempotency-Key", "k").body(body))
+    };
+    let alias = "/v1/models/acme/model-x/predictions";
+    let first = send(MODEL, r#"{"input":{"prompt":"p","seed":28,"aspect_ratio":"1:1"}}"#);
+    assert_eq!(first.status, 201, "{}", first.text());
+    let id = job_id(&first);
+    for (path, body) in [
+        (MODEL, r#"{"input":{"aspect_ratio":"1:1","seed":28,"prompt":"p"}}"#),
+        (alias, r#"{"input":{"prompt":"p","seed":28,"aspect_ratio":"1:1"}}"#),
+        (alias, r#"{ "input" : {"seed":2.8e1,"prompt":"\u0070","aspect_ratio":"1:1"} }"#),
+        (MODEL, r#"{"image_count":1.0,"input":{"prompt":"p","seed":28.0,"aspect_ratio":"1:1"}}"#),
+        (MODEL, r#"{"model":"model-x","provider":"acme","input":{"prompt":"p","seed":28,"aspect_ratio":"1:1"}}"#),
+        (MODEL, r#"{"model":"acme/model-x","input":{"prompt":"p","seed":28,"aspect_ratio":"1:1"}}"#),
+    ] {
+        assert_replayed(&send(path, body), 201, &id);
+    }
+    for (path, body) in [
+        (MODEL, r#"{"input":{"prompt":"p","seed":29,"aspect_ratio":"1:1"}}"#),
+        (MODEL, r#"{"input":{"prompt":"p","seed":28}}"#),
+        (MODEL, r#"{"image_count":2,"input":{"prompt":"p","seed":28,"aspect_ratio":"1:1"}}"#),
+        // POLICY's default is not what the client sent.
+        (MODEL, r#"{"input":{"prompt":"p","seed":28,"aspect_ratio":"1:1","style":"plain"}}"#),
+    ] {
+        assert_refused(&send(path, body), 422, "idempotency_error", "idempotency_mismatch");
+    }
+    assert_eq!(stack.sent(), ["p"]);
+}
+
+#[test]
+fn a_batch_in_other_words_is_a_replay_and_in_another_order_is_not() {
+    let stack = Stack::with_policy(&policy());
+    let token = token(&user("swift"));
+    let send = |body: &str| {
+        let request = Request::post("/v1/predictions/batch").bearer(&token).header("Content-Type", "application/json");
+        stack.send(&request.header("Idempotency-Key", "k").body(body))
+    };
+    let first = send(
+        r#"{"predictions":[{"model":"acme/model-x","input":{"prompt":"a"}},{"model":"acme/model-y","input":{"prompt":"b"}}]}"#,
+    );
+    assert_eq!(first.status, 202, "{}", first.text());
+    let again = send(
+        r#"{"predictions": [{"input":{"prompt":"a"},"image_count":1.0,"model":"acme/model-x","provider":"acme"}, {"input":{"prompt":"b"},"model":"acme/model-y"}]}"#,
+    );
+    assert_eq!((again.status, again.header("idempotency-replayed")), (202, Some("true")), "{}", again.text());
+    assert_eq!(again.json()["batch_id"], first.json()["batch_id"]);
+    let other = send(
+        r#"{"predictions":[{"model":"acme/model-y","input":{"prompt":"b"}},{"model":"acme/model-x","input":{"prompt":"a"}}]}"#,
+    );
+    assert_refused(&other, 422, "idempotency_error", "idempotency_mismatch");
+}
+
+#[test]
+fn a_key_from_the_build_before_is_compared_by_path_and_bytes() {
+    let stack = Stack::with_policy(&policy());
+    let name = user("upgrade");
+    let token = token(&name);
+    let ledger = UserKey::new(ISSUER, &name);
+    let create = create_of(&token, "p").header("Idempotency-Key", "k");
+    // What an edge of the build before sends: a key without `request_hash`.
+    let millis = now() * 1_000;
+    let job_id = JobId::new(UnixMillis(millis), [7; 10]);
+    let message = json!({"ask": {"create": {
+        "user": ledger.as_str(),
+        "orders": [{"job_id": job_id.as_str(), "model": "acme/model-x", "input": {"prompt": "p"}, "image_count": 1,
+            "credits": 2_500_000, "max_seconds": 600}],
+        "key": {"key": "k", "hash": hex_digest(&[MODEL.as_bytes(), b"\0", &create.body])},
+        "limits": {"plan": "default", "predictions_per_minute": 10, "concurrent_predictions": 2,
+            "daily_credits": 50_000_000, "weight": 1, "max_waiting": 20},
+        "deadline": {"sent_at_ms": millis, "ttl_ms": 10_000}, "max_wait_secs": 600,
+    }}});
+    let reply = stack.send_to_object("LEDGER", ledger.as_str(), &message);
+    assert!(reply["reply"]["created"].is_object(), "{reply}");
+    assert_replayed(&stack.send(&create), 201, job_id.as_str());
+    let spelled = Request { body: br#"{ "input": {"prompt": "p"} }"#.to_vec(), ..create };
+    assert_refused(&stack.send(&spelled), 422, "idempotency_error", "idempotency_mismatch");
+    assert_eq!(stack.sent(), ["p"]);
 }
 
 #[test]

@@ -160,7 +160,11 @@ impl Prover {
     pub fn proof(&self, method: &str, path: &str, more: &Value) -> String {
         let mut claims = json!({"htm": method, "htu": format!("{PUBLIC_URL}{path}"), "iat": now(), "jti": new_id()});
         claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk()});
+        self.sign(&json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk()}), &claims)
+    }
+
+    /// Signs any header and claims.
+    pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let input = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
         let signature: p256::ecdsa::Signature = self.key.key_pair().as_ref().sign(input.as_bytes());
         format!("{input}.{}", encode(signature.to_bytes()))
@@ -172,6 +176,19 @@ impl Prover {
         let proof = self.proof(&request.method, &path, &json!({"ath": token_hash(token)}));
         request.header("Authorization", &format!("DPoP {token}")).header("DPoP", &proof)
     }
+}
+
+/// The algorithms in a challenge for a proof.
+pub const ALGS: &str = "algs=\"ES256 EdDSA Ed25519\"";
+
+/// Returns the challenge of a refused token that came with a proof.
+pub fn bad_token() -> String {
+    format!("DPoP error=\"invalid_token\", {ALGS}")
+}
+
+/// Returns the challenge of a refused proof.
+pub fn bad_proof() -> String {
+    format!("DPoP error=\"invalid_dpop_proof\", {ALGS}")
 }
 
 /// Returns the `ath` claim of a proof: the hash of the access token (RFC 9449 section 4.2).

@@ -23,18 +23,22 @@ const CREATES_A_ROUND: usize = 8;
 const MAX_SECONDS: u64 = 4;
 
 /// A xorshift generator: repeatable, and random enough for times.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn millis(&mut self, below: u64) -> Duration {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        Duration::from_millis(self.0 % below)
+        self.0 % limit
+    }
+
+    pub fn millis(&mut self, below: u64) -> Duration {
+        Duration::from_millis(self.below(below))
     }
 }
 
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let given = std::env::var("KILLS_SEED").ok().and_then(|seed| seed.parse().ok());
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
     given.unwrap_or(u64::from(nanos) | 1)
@@ -98,7 +102,7 @@ fn list(stack: &Stack, token: &str) -> Option<Vec<Value>> {
 }
 
 /// Sums decimal strings. All prices here are multiples of 0.5, so the sum is exact.
-fn sum<'a>(credits: impl Iterator<Item = &'a Value>) -> f64 {
+pub fn sum<'a>(credits: impl Iterator<Item = &'a Value>) -> f64 {
     credits.filter_map(Value::as_str).map(|text| text.parse::<f64>().unwrap()).sum()
 }
 
@@ -127,7 +131,7 @@ fn assert_settled(stack: &Stack, token: &str, given: &[String]) -> Vec<String> {
     ends
 }
 
-fn assert_none_was_sent_twice(stack: &Stack) {
+pub fn assert_none_was_sent_twice(stack: &Stack) {
     let mut sent = BTreeMap::<String, usize>::new();
     stack.sent().into_iter().for_each(|prompt| *sent.entry(prompt).or_default() += 1);
     sent.retain(|_, times| *times > 1);

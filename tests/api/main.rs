@@ -16,13 +16,17 @@
     missing_docs,
     reason = "a test may fail loudly"
 )]
+#![allow(clippy::too_many_lines, reason = "a table of cases is one list")]
 
 #[path = "../hostile/mod.rs"]
 mod hostile;
+#[path = "../vectors/mod.rs"]
+mod vectors;
 
 mod accounts;
 mod attestation;
 mod batch;
+mod bodies;
 mod configuration;
 mod cors;
 mod creates;
@@ -33,6 +37,7 @@ mod files;
 mod harness;
 mod hooks;
 mod hostile_http;
+mod hostile_keys;
 mod hostile_tokens;
 mod http;
 mod idempotency;
@@ -43,7 +48,9 @@ mod limits;
 mod logs;
 mod minting;
 mod objects;
+mod odd_vendor;
 mod openapi;
+mod panics;
 mod proofs;
 mod providers;
 mod queue;
@@ -51,6 +58,7 @@ mod restarts;
 mod revocation;
 mod secrecy;
 mod shares;
+mod signature_vectors;
 mod sse;
 mod steps;
 mod storm;

@@ -180,7 +180,7 @@ fn a_client_that_disconnects_before_the_vendor_responds_finds_its_prediction() {
 fn cancels_at_any_time_leak_no_slot_and_no_credits() {
     let stack = Stack::with_policy(&policy_with(&json!({}), &json!({"concurrent_predictions": 5})));
     stack.control_put("/settings", &json!({"concurrent_limit": 5, "prediction_ms": 1_500}));
-    // Slow enough that some cancels arrive before the vendor has responded to the create.
+    // The delays are long enough that some cancels arrive before the vendor's response to the create.
     let slow = json!({"route": "create", "times": null, "fault": {"delay_ms": 100, "delay_after_ms": 300}});
     stack.control_post("/faults", &slow);
     let ends = at_once(40, |number| {

@@ -18,7 +18,7 @@ fn a_providers_twelve_hour_token_becomes_a_five_minute_token_of_the_same_user() 
     let stack = start(&[&SigningKey::new("k1")]);
     let name = user("exchange");
     let provided = token_of(LOGIN, &name, &json!({"plan": "poor", "email": "a@b.example"}));
-    // It is never accepted as an access token.
+    // The login issuer's token is never accepted as an access token.
     assert_refused(&stack.get(&provided, LIST), 401, "authentication_error", "invalid_token");
     let answer = stack.exchange(&provided, &[]);
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -57,7 +57,7 @@ fn a_providers_twelve_hour_token_becomes_a_five_minute_token_of_the_same_user() 
     stack.ended(&later, &id);
     let account = stack.get(&later, "/v1/account").json();
     assert_eq!((&account["plan"], &account["usage"]["predictions"]), (&json!("poor"), &json!(1)));
-    // The same name at another issuer is another user.
+    // The same subject at another issuer is another user.
     assert_refused(&stack.get(&token(&name), &format!("/v1/predictions/{id}")), 404, "not_found_error", "not_found");
 }
 
@@ -192,7 +192,8 @@ fn requested_caps_are_spent_exactly() {
 fn signing_keys_rotate_without_a_refused_token() {
     let (old, new) = (SigningKey::new("2026-01"), SigningKey::new("2026-02"));
     let name = user("rotation");
-    // One deployment per step of the rotation: publish the new key, sign with it, remove the old key.
+    // One deployment for each step of a rotation of the signing keys: publish the new key, sign with it, remove the old
+    // key.
     let (first, second, third) = (start(&[&old, &new]), start(&[&new, &old]), start(&[&new]));
     let before = first.own_token(&name, &json!({}), &[]);
     assert_eq!(header_of(&before)["kid"], "2026-01");

@@ -47,7 +47,7 @@ fn the_vendors_stream_is_relayed_with_our_headers() {
     drop(stream);
     assert_refused(&stack.get(&token, &path(&id)), 429, "rate_limit_error", "rate_limited");
     assert_eq!(streams_sent(&stack), 1);
-    // After the client disconnects, the vendor's connection closes at its next chunk.
+    // After the client has disconnected, the Worker closes the vendor's stream when its next chunk arrives.
     wait_until("the vendor's stream to be closed", || {
         (stack.control_get("/state")["streams"]["open"] == 0).then_some(())
     });

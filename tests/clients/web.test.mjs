@@ -248,3 +248,36 @@ for (const origin of APP_ORIGINS) {
     for (const name of ["x-request-id", "retry-after"]) assert.match(exposed, new RegExp(name));
   });
 }
+
+test("a prompt that was cut inside a character becomes a picture", FAR_AWAY, async () => {
+  const { client } = somebody();
+  const cut = "A fox \ud83e\udd8a".slice(0, -1);
+  const { result, of } = await vendorWork(() => client.run(MODEL, { prompt: cut }));
+  assert.deepEqual([result.status, of("create").length], ["succeeded", 1]);
+  const batch = await client.batch([{ model: MODEL, input: { prompt: cut } }]);
+  assert.equal(batch.predictions.length, 1);
+});
+
+test("waitSecs of 2.5 holds the response until the prediction ends", FAR_AWAY, async () => {
+  const { client } = somebody();
+  const { status } = await client.create(MODEL, { prompt: "A garden" }, { waitSecs: 2.5 });
+  assert.equal(status, "succeeded");
+});
+
+test("wrong arguments are refused before a token or a request", FAR_AWAY, async () => {
+  const { client, asked } = somebody();
+  const circular = {};
+  circular.self = circular;
+  const calls = [
+    ["input.seed", () => client.create(MODEL, { seed: 1n })],
+    ["input", () => client.create(MODEL, new Event("click"))],
+    ["input.self", () => client.create(MODEL, circular)],
+    ["waitSecs", () => client.create(MODEL, { prompt: "p" }, { waitSecs: NaN })],
+    ["waitSecs", () => client.create(MODEL, { prompt: "p" }, { waitSecs: -1 })],
+    ["baseUrl", async () => valetkey({ baseUrl: `${stack.origin}/v1`, getToken: () => "t" })],
+  ];
+  const { of } = await vendorWork(async () => {
+    for (const [param, call] of calls) await assert.rejects(call, { name: "ValetkeyError", code: "invalid_parameter", advice: "ask_user", param });
+  });
+  assert.deepEqual([asked.times, of("create").length], [0, 0]);
+});

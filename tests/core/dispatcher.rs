@@ -12,6 +12,7 @@ use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
 use valetkey::types::time::UnixMillis;
+use valetkey::vendor::body::VendorBody;
 use valetkey::vendor::reply::{VendorReply, VendorResponse};
 
 const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
@@ -25,6 +26,7 @@ fn limits() -> DispatcherLimits {
         max_wait_millis: 600_000,
         pools: BTreeMap::new(),
         key_fingerprint: "key".into(),
+        other_key_fingerprint: None,
         outputs: valetkey::vendor::output::OutputRule::for_upstream("https://vendor.example/v1"),
     }
 }
@@ -49,8 +51,12 @@ fn user() -> UserKey {
 }
 
 fn enqueue(machine: &mut Dispatcher, specs: Vec<JobSpec>) -> Result<(), EnqueueRefusal> {
-    let share = QueueShare { plan: "default".into(), weight: 1, concurrent_predictions: 100, max_waiting: 100 };
-    machine.enqueue(&user(), specs, &share, Deadline::after(NOW, 1_600), false, NOW)
+    enqueue_for(machine, user(), "default", specs)
+}
+
+fn enqueue_for(machine: &mut Dispatcher, user: UserKey, plan: &str, specs: Vec<JobSpec>) -> Result<(), EnqueueRefusal> {
+    let share = QueueShare { plan: plan.into(), weight: 1, concurrent_predictions: 100, max_waiting: 100 };
+    machine.enqueue(&user, specs, &share, Deadline::after(NOW, 1_600), false, NOW)
 }
 
 fn answer(status: u16, body: &str) -> VendorReply {
@@ -59,10 +65,11 @@ fn answer(status: u16, body: &str) -> VendorReply {
         retry_after: None,
         rate_limit_remaining: None,
         rate_limit_reset: None,
-        body: Some(body.as_bytes().to_vec()),
+        body: VendorBody::read(body.as_bytes()),
     })
 }
 
+const ENVELOPE: &str = r#"{"error":{"type":"t","message":"m","code":"c"}}"#;
 const RUNNING: &str = r#"{"job_id":"v","status":"processing"}"#;
 
 /// Returns a machine with `count` running predictions, and their ids.
@@ -96,7 +103,7 @@ fn without_a_free_connection_the_alarm_does_not_fire_for_vendor_requests() {
 
 #[test]
 fn a_cancel_with_a_final_response_is_not_repeated() {
-    for (status, body) in [(204, ""), (200, "{}"), (200, r#"{"success":true}"#), (400, ""), (409, "")] {
+    for (status, body) in [(204, ""), (200, "{}"), (200, r#"{"success":true}"#), (400, ""), (404, ""), (409, "")] {
         let (mut machine, ids) = running(1);
         machine.cancel(&ids[0], NOW);
         assert_eq!(cancels(&machine.due(NOW)), 1);
@@ -163,8 +170,8 @@ fn a_webhook_during_a_poll_makes_the_next_poll_earlier() {
 }
 
 #[test]
-fn a_401_does_not_end_an_overdue_prediction() {
-    for (status, ends) in [(401, false), (404, true)] {
+fn only_a_404_or_410_ends_an_overdue_prediction() {
+    for (status, ends) in [(401, false), (402, false), (403, false), (400, false), (404, true), (410, true)] {
         let (mut machine, ids) = running(1);
         let late = NOW.plus_millis(601_000);
         machine.finish_poll(&ids[0], &answer(status, ""), late);
@@ -176,10 +183,12 @@ fn a_401_does_not_end_an_overdue_prediction() {
 fn the_alarm_fires_when_the_pause_of_a_model_expires() {
     let mut machine = machine(limits());
     enqueue(&mut machine, vec![spec(1, "p"), spec(2, "p")]).unwrap();
-    // The second prediction is in flight when the first one's 404 pauses the model. A 429 returns it to the queue.
+    // The second prediction is in flight when the 404s of two users pause the model. A 429 returns it to the queue.
     let mut full = machine.clone();
+    enqueue_for(&mut full, UserKey::new("issuer", "another"), "default", vec![spec(3, "p")]).unwrap();
     let _ = full.due(NOW);
-    full.finish_submit(&spec(1, "p").job_id, &answer(404, ""), NOW);
+    full.finish_submit(&spec(1, "p").job_id, &answer(404, ENVELOPE), NOW);
+    full.finish_submit(&spec(3, "p").job_id, &answer(404, ENVELOPE), NOW);
     full.finish_submit(&spec(2, "p").job_id, &answer(429, ""), NOW);
     assert_eq!(full.job(&spec(2, "p").job_id).unwrap().state, JobState::Waiting);
     let mut now = NOW;

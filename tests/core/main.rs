@@ -13,14 +13,18 @@
     missing_docs,
     reason = "a test may fail loudly"
 )]
+#![allow(clippy::too_many_lines, reason = "a table of cases is one list")]
 
 mod config;
 mod dispatcher;
+mod dispatcher_vendor;
 mod drift;
 #[path = "../hostile/mod.rs"]
 mod hostile;
 mod openapi;
 mod policy;
+#[path = "../vectors/mod.rs"]
+mod signature_vectors;
 mod structure;
 mod token_hostile;
 mod token_properties;

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use valetkey::constants::{BATCH_BODY_MAX_BYTES, CREATE_BODY_MAX_BYTES, FILE_MAX_BYTES, OTHER_BODY_MAX_BYTES};
 use valetkey::oauth::OAuthError;
+use valetkey::parse::json::{JsonFault, JsonProblem};
 use valetkey::token::Scope;
 use valetkey::types::ids::{JobId, RequestId};
 use valetkey::types::prediction::{Failure, Status};
 use valetkey::types::time::UnixMillis;
 use valetkey::wire::rejection::{Code, Rejection};
 use valetkey::wire::route::{OPERATIONS, Route, UserRoute};
+use valetkey::wire::violation::{Rule, Violation};
 
 #[path = "../openapi/answers.rs"]
 mod answers;
@@ -124,7 +126,7 @@ fn each_error_code_appears_in_some_operation() {
         .collect();
     let codes = Code::ALL.iter().map(|code| code.wire().code);
     let errors = OAuthError::ALL.iter().map(|error| error.wire().error);
-    // Every path answers an unknown method with this code, so no operation lists it.
+    // Every path responds to an unknown method with this code, so no operation lists it.
     let elsewhere = Code::MethodNotAllowed.wire().code;
     assert_eq!(all, codes.chain(errors).filter(|code| *code != elsewhere).collect());
 }
@@ -139,6 +141,11 @@ fn each_error_code_has_an_example_that_the_code_writes() {
     );
     let kinds = &schemas["Error"]["properties"]["error"]["properties"]["type"]["enum"];
     assert_eq!(words(kinds), Code::ALL.iter().map(|code| code.wire().kind.to_owned()).collect());
+    let details = &schemas["Error"]["properties"]["error"]["properties"]["details"]["properties"];
+    let rules = Rule::ALL.iter().map(|rule| rule.as_str().to_owned()).collect();
+    assert_eq!(words(&details["rule"]["enum"]), rules);
+    let faults = JsonFault::ALL.iter().map(|fault| fault.as_str().to_owned()).collect();
+    assert_eq!(words(&details["problem"]["enum"]), faults);
     let examples = document["components"]["examples"].as_object().unwrap();
     for &code in Code::ALL {
         assert_eq!(code_of(&examples[code.wire().code]["value"]), Some(code.wire().code));
@@ -150,6 +157,17 @@ fn each_error_code_has_an_example_that_the_code_writes() {
         let rejection = Rejection {
             param: details["param"].as_str().map(str::to_owned),
             job_id: details["job_id"].as_str().and_then(JobId::parse),
+            violation: details["rule"].as_str().map(|rule| {
+                Box::new(Violation { rule: rule.parse().unwrap(), allowed: details.get("allowed").cloned() })
+            }),
+            json: details["problem"].as_str().map(|fault| {
+                Box::new(JsonProblem {
+                    fault: fault.parse().unwrap(),
+                    line: details["line"].as_u64().unwrap().try_into().unwrap(),
+                    column: details["column"].as_u64().unwrap().try_into().unwrap(),
+                })
+            }),
+            is_upload: name == "unsupported_file_type",
             ..Rejection::new(code, "example")
         };
         let mut written: Value =

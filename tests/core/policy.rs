@@ -8,6 +8,7 @@ use valetkey::types::ids::UserKey;
 use valetkey::types::model::ModelId;
 use valetkey::types::time::UnixSeconds;
 use valetkey::wire::rejection::{Code, Rejection};
+use valetkey::wire::violation::{Rule, Violation};
 
 const FILE: &str = "file_01jh0000000000000000000000";
 
@@ -79,16 +80,26 @@ fn check(policy: &Policy, body: &Value) -> Result<CheckedCreate, Rejection> {
     check_create(policy, &grant(), &model(), body.as_object().cloned().unwrap())
 }
 
-/// Returns whether `rule` accepts `value`. A refusal must name `input.x`.
-fn accepts(rule: &Value, value: &Value) -> bool {
+/// Returns what the vendor is sent for `value` under `rule`, or the rule that it breaks.
+fn sent(rule: &Value, value: &Value) -> Result<Value, Violation> {
     let policy = with_x(rule).unwrap_or_else(|problems| panic!("{rule}: {problems:?}"));
     match check(&policy, &json!({"input": {"prompt": "p", "x": value}})) {
-        Ok(spec) => spec.input.get("x") == Some(value),
+        Ok(spec) => Ok(spec.input["x"].clone()),
         Err(refused) => {
             assert_eq!((refused.code, refused.param.as_deref()), (Code::InvalidParameter, Some("input.x")));
-            false
+            Err(*refused.violation.expect("a violation"))
         }
     }
+}
+
+/// Returns whether `rule` accepts `value`, unchanged. A refusal must name `input.x`.
+fn accepts(rule: &Value, value: &Value) -> bool {
+    sent(rule, value).is_ok_and(|sent| sent == *value)
+}
+
+/// Parses JSON text, for numbers whose spelling matters.
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
 }
 
 #[test]
@@ -160,11 +171,27 @@ fn image_count_ranges_from_one_to_the_maximum_of_the_model() {
         assert_eq!((spec.image_count, spec.credits), (count, MicroCredits::parse(credits).unwrap()));
     }
     assert_eq!(check(&policy, &json!({"input": {"prompt": "p"}})).unwrap().image_count, 1);
-    for bad in [json!(0), json!(5), json!(-1), json!(1.0), json!("1"), json!(null), json!(4_294_967_297_u64)] {
-        assert_eq!(check(&policy, &body(&bad)).unwrap_err().param.as_deref(), Some("image_count"), "{bad}");
+    for same in ["2", "2.0", "2e0"] {
+        assert_eq!(check(&policy, &body(&json(same))).unwrap().image_count, 2, "{same}");
     }
-    assert_eq!(check(&policy, &json!({})).unwrap_err().param.as_deref(), Some("input"));
-    assert_eq!(check(&policy, &json!({"input": []})).unwrap_err().param.as_deref(), Some("input"));
+    let refused = |body: &Value| {
+        let refused = check(&policy, body).unwrap_err();
+        (refused.param.expect("a parameter"), *refused.violation.expect("a violation"))
+    };
+    for (bad, violation) in [
+        (json!(0), Violation::new(Rule::Min, 1)),
+        (json!(-1), Violation::new(Rule::Min, 1)),
+        (json!(-0.0), Violation::new(Rule::Min, 1)),
+        (json!(5), Violation::new(Rule::Max, 4)),
+        (json!(4_294_967_297_u64), Violation::new(Rule::Max, 4)),
+        (json!(1.5), Violation::new(Rule::Type, "integer")),
+        (json!("1"), Violation::new(Rule::Type, "integer")),
+        (json!(null), Violation::new(Rule::Type, "integer")),
+    ] {
+        assert_eq!(refused(&body(&bad)), ("image_count".to_owned(), violation), "{bad}");
+    }
+    assert_eq!(refused(&json!({})), ("input".to_owned(), Violation::plain(Rule::Required)));
+    assert_eq!(refused(&json!({"input": []})), ("input".to_owned(), Violation::new(Rule::Type, "object")));
 }
 
 #[test]
@@ -173,8 +200,8 @@ fn each_input_type_accepts_only_its_values_within_bounds() {
     for good in [json!(0), json!(-1), json!(i64::MIN), json!(u64::MAX)] {
         assert!(accepts(&integer, &good), "{good}");
     }
-    for bad in [json!(1.0), json!("1"), json!(true), json!(null), json!([1])] {
-        assert!(!accepts(&integer, &bad), "{bad}");
+    for bad in [json!(1.5), json!("1"), json!(true), json!(null), json!([1]), json!(1e17)] {
+        assert_eq!(sent(&integer, &bad), Err(Violation::new(Rule::Type, "integer")), "{bad}");
     }
     let bounded = json!({"type": "integer", "min": -2, "max": 3});
     for (value, good) in [(-3, false), (-2, true), (3, true), (4, false)] {
@@ -205,6 +232,126 @@ fn each_input_type_accepts_only_its_values_within_bounds() {
     for (value, good) in [(json!(1), true), (json!(3), false), (json!("1"), false)] {
         assert_eq!(accepts(&choice, &value), good, "{value}");
     }
+}
+
+#[test]
+fn numbers_are_compared_by_value_and_sent_in_one_spelling() {
+    let integer = json!({"type": "integer", "min": 0, "max": 1000});
+    for (text, expected) in
+        [("28.0", "28"), ("1e3", "1000"), ("1.0E+3", "1000"), ("-0", "0"), ("-0.0", "0"), ("7", "7")]
+    {
+        assert_eq!(sent(&integer, &json(text)).unwrap().to_string(), expected, "{text}");
+    }
+    assert_eq!(sent(&integer, &json("1000.5")), Err(Violation::new(Rule::Type, "integer")));
+    assert_eq!(sent(&integer, &json("1001.0")), Err(Violation::new(Rule::Max, 1000)));
+    assert_eq!(sent(&integer, &json("-1e0")), Err(Violation::new(Rule::Min, 0)));
+    let number = json!({"type": "number"});
+    for (text, expected) in [("28.0", "28"), ("5e-1", "0.5"), ("-0", "0"), ("1e300", "1e+300")] {
+        assert_eq!(sent(&number, &json(text)).unwrap().to_string(), expected, "{text}");
+    }
+    // An enum's value goes to the vendor as POLICY spells it.
+    let rule: Value = json(r#"{"type":"number","enum":[0.5,1,1.5,2.0]}"#);
+    for (text, expected) in [("1.0", "1"), ("1", "1"), ("2", "2.0"), ("2e0", "2.0"), ("0.50", "0.5")] {
+        assert_eq!(sent(&rule, &json(text)).unwrap().to_string(), expected, "{text}");
+    }
+    assert_eq!(sent(&rule, &json("1.25")), Err(Violation::new(Rule::Enum, json("[0.5,1,1.5,2.0]"))));
+    let integers = json(r#"{"type":"integer","enum":[1.0,2]}"#);
+    assert_eq!(sent(&integers, &json("1")).unwrap().to_string(), "1.0");
+    let list = json(r#"{"type":"array","items":{"type":"number"},"enum":[[1,2],[3,4.0]]}"#);
+    assert_eq!(sent(&list, &json("[3.0,4]")).unwrap().to_string(), "[3,4.0]");
+    assert!(sent(&list, &json("[2,1]")).is_err());
+    let items = json(r#"{"type":"array","items":{"type":"integer"}}"#);
+    assert_eq!(sent(&items, &json("[1.0,-0,2]")).unwrap().to_string(), "[1,0,2]");
+}
+
+#[test]
+fn the_numbers_of_the_policy_itself_are_compared_by_value() {
+    let policy = with("/plans/default/requests_per_minute", json("60.0")).unwrap();
+    assert_eq!(policy.plans["default"].requests_per_minute, 60);
+    let rule = json(r#"{"type":"integer","min":1.0,"max":9,"default":2.0}"#);
+    let policy = with_x(&rule).unwrap();
+    assert_eq!(check(&policy, &json!({"input": {"prompt": "p"}})).unwrap().input["x"].to_string(), "2");
+    assert!(with("/plans/default/requests_per_minute", json("60.5")).is_err());
+}
+
+#[test]
+fn a_refused_input_names_the_rule_and_what_it_allows() {
+    let longest = json!({"type": "string", "max_length": 3});
+    let list = json!({"type": "array", "items": {"type": "integer", "max": 5}, "max_items": 2});
+    for (rule, value, violation) in [
+        (
+            json!({"type": "string", "enum": ["1:1", "16:9"]}),
+            json!("4:3"),
+            Violation::new(Rule::Enum, vec!["1:1", "16:9"]),
+        ),
+        (json!({"type": "string", "enum": ["1:1"]}), json!(1), Violation::new(Rule::Type, "string")),
+        (json!({"type": "boolean"}), json!("true"), Violation::new(Rule::Type, "boolean")),
+        (json!({"type": "number", "min": 0.5}), json!(0.4), Violation::new(Rule::Min, 0.5)),
+        (json!({"type": "number", "max": 1}), json!(1.01), Violation::new(Rule::Max, 1)),
+        (longest.clone(), json!("abcd"), Violation::new(Rule::MaxLength, 3)),
+        (longest, json!("a\0"), Violation::plain(Rule::Format)),
+        (list.clone(), json!([1, 2, 3]), Violation::new(Rule::MaxItems, 2)),
+        (list.clone(), json!([6]), Violation::new(Rule::Max, 5)),
+        (list.clone(), json!(["1"]), Violation::new(Rule::Type, "integer")),
+        (list, json!({}), Violation::new(Rule::Type, "array")),
+        (json!({"type": "string", "format": "https-url"}), json!("x"), Violation::new(Rule::Format, "https-url")),
+        (json!({"type": "string", "format": "file"}), json!("x"), Violation::new(Rule::Format, "file")),
+    ] {
+        assert_eq!(sent(&rule, &value), Err(violation), "{rule} {value}");
+    }
+    let policy = with_x(&json!({"type": "integer", "required": true})).unwrap();
+    let refused = check(&policy, &json!({"input": {"prompt": "p"}})).unwrap_err();
+    assert_eq!(refused.violation.as_deref(), Some(&Violation::plain(Rule::Required)));
+    let refused = check(&policy, &json!({"input": {"prompt": "p", "x": 1}, "model": "other"})).unwrap_err();
+    assert_eq!(refused.violation.as_deref(), Some(&Violation::new(Rule::Enum, vec!["acme/model-x", "model-x"])));
+}
+
+#[test]
+fn a_text_or_a_list_of_a_client_has_a_length_without_a_rule_too() {
+    let text = json!({"type": "string"});
+    assert!(accepts(&text, &json!("é".repeat(4_000))));
+    assert_eq!(sent(&text, &json!("x".repeat(4_001))), Err(Violation::new(Rule::MaxLength, 4_000)));
+    let longer = json!({"type": "string", "max_length": 5_000});
+    assert!(accepts(&longer, &json!("x".repeat(5_000))));
+    let list = json!({"type": "array", "items": {"type": "integer"}});
+    assert!(accepts(&list, &json!(vec![1; 16])));
+    assert_eq!(sent(&list, &json!(vec![1; 17])), Err(Violation::new(Rule::MaxItems, 16)));
+    let more = json!({"type": "array", "items": {"type": "integer"}, "max_items": 20});
+    assert!(accepts(&more, &json!(vec![1; 20])));
+    let texts = json!({"type": "array", "items": {"type": "string"}});
+    assert_eq!(sent(&texts, &json!(["x".repeat(4_001)])), Err(Violation::new(Rule::MaxLength, 4_000)));
+}
+
+#[test]
+fn the_policys_own_enum_and_default_may_be_longer_than_what_clients_send() {
+    let long = "x".repeat(4_001);
+    let rule = json!({"type": "string", "enum": [long, "short"]});
+    assert!(accepts(&rule, &json!(long)), "a client may send what the enum lists");
+    let rule = json!({"type": "array", "items": {"type": "string"}, "default": vec![long.clone(); 17]});
+    let policy = with_x(&rule).unwrap();
+    let spec = check(&policy, &json!({"input": {"prompt": "p"}})).unwrap();
+    assert_eq!(spec.input["x"], json!(vec![long; 17]));
+    let rule = json!({"type": "array", "items": {"type": "integer"}, "enum": [vec![1; 30]]});
+    assert!(accepts(&rule, &json!(vec![1; 30])));
+    assert_eq!(with_x(&rule).unwrap().most_items, 30);
+    assert_eq!(with_x(&json!({"type": "integer"})).unwrap().most_items, 2);
+}
+
+#[test]
+fn a_plain_text_is_never_the_id_of_a_file() {
+    let plain = json!({"type": "string"});
+    for like in ["file_abc123", FILE] {
+        assert_eq!(sent(&plain, &json!(like)), Err(Violation::plain(Rule::Format)), "{like}");
+        let items = json!({"type": "array", "items": {"type": "string"}});
+        assert_eq!(sent(&items, &json!(["x", like])), Err(Violation::plain(Rule::Format)), "{like}");
+    }
+    for other in ["file_abcdef", "file_abc12", "see file_abc123", "file_abc123.png", "FILE_abc123"] {
+        assert!(accepts(&plain, &json!(other)), "{other}");
+    }
+    // An operator may list the id of a file of the deployment.
+    assert!(accepts(&json!({"type": "string", "enum": ["file_abc123"]}), &json!("file_abc123")));
+    assert!(with_x(&json!({"type": "string", "default": "file_abc123"})).is_ok());
+    assert!(accepts(&json!({"type": "string", "format": "file"}), &json!(FILE)));
 }
 
 #[test]
@@ -250,7 +397,7 @@ fn a_url_is_https_on_a_public_host_and_passed_on_unchanged() {
 
 #[test]
 fn a_file_id_counts_as_a_file_only_under_a_file_rule() {
-    let policy = with_x(&json!({"type": "string"})).unwrap();
+    let policy = with_x(&json!({"type": "string", "enum": [FILE]})).unwrap();
     let spec = check(&policy, &json!({"input": {"prompt": "p", "x": FILE}})).unwrap();
     assert_eq!(spec.files, []);
     let spec = check(&policy, &json!({"input": {"prompt": "p", "x": FILE, "mask": FILE}})).unwrap();

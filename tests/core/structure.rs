@@ -44,7 +44,7 @@ impl Sources {
         Self(sources)
     }
 
-    /// The module that defines what `path` names, seen from `from`: through `pub use` of the modules on its way.
+    /// Returns the module that defines the item that `path` names, seen from `from`. Follows `pub use`.
     fn resolve(&self, from: &Module, path: &[String]) -> Option<Module> {
         let mut module = from.clone();
         let mut rest = path;
@@ -88,7 +88,7 @@ impl Sources {
         module.clone()
     }
 
-    /// What each module imports. A `mod.rs` does not import what it only hands on.
+    /// Returns the modules that each module imports. A re-export (`pub use`) is not an import.
     fn imports(&self) -> BTreeMap<Module, BTreeSet<Module>> {
         let of = |module: &Module, text: &str| {
             let paths = paths_in(&without_re_exports(text));
@@ -98,7 +98,7 @@ impl Sources {
     }
 }
 
-/// A source without comments, texts, and the test module at its end.
+/// Returns a source without comments, string literals, and the test module at its end.
 fn code_of(source: &str) -> String {
     let source = source.split("\n#[cfg(test)]\nmod ").next().unwrap();
     let mut code = String::new();
@@ -121,7 +121,7 @@ fn code_of(source: &str) -> String {
     code
 }
 
-/// Every `pub use` statement's paths.
+/// Returns the paths of all `pub use` statements.
 fn re_exports(text: &str) -> Vec<Vec<String>> {
     let statements = text.split("pub use ").skip(1).map(|rest| rest.split(';').next().unwrap());
     statements.flat_map(|statement| expand(statement.trim())).collect()
@@ -133,7 +133,7 @@ fn without_re_exports(text: &str) -> String {
     parts.fold(first, |all, rest| all + rest.split_once(';').map_or("", |(_, rest)| rest))
 }
 
-/// Every path that begins with `crate`, `super` or `self`.
+/// Returns every path that begins with `crate`, `super` or `self`.
 fn paths_in(text: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for start in ["crate::", "super::", "self::"] {
@@ -148,7 +148,7 @@ fn paths_in(text: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// The paths of `a::b::{c, d::e}`; what follows is not read.
+/// Returns the paths in `a::b::{c, d::e}` at the start of `text`.
 fn expand(text: &str) -> Vec<Vec<String>> {
     let end =
         text.find(|letter: char| !(letter.is_alphanumeric() || letter == '_' || letter == ':')).unwrap_or(text.len());
@@ -173,7 +173,7 @@ fn expand(text: &str) -> Vec<Vec<String>> {
     inner.map(|path| prefix.iter().cloned().chain(path.into_iter().filter(|part| part != "self")).collect()).collect()
 }
 
-/// A circle of imports, from a module back to itself.
+/// Returns a circle of imports, if there is one: the modules from one of them back to itself.
 fn find_circle(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Vec<Module>> {
     fn visit(
         module: &Module,
@@ -201,7 +201,7 @@ fn no_files_import_each_other_in_a_circle() {
     for (root, known) in [("src", ["policy::plans", "types::ids"]), ("simulator/src", ["vendor::error", "app"])] {
         let sources = Sources::read(root);
         let imports = sources.imports();
-        // The reader sees imports at all, and follows what a `mod.rs` hands on.
+        // Guards against a vacuous test: imports are found, also those through a re-export.
         let imported: BTreeSet<String> = imports.values().flatten().map(|module| module.join("::")).collect();
         for known in known {
             assert!(imported.contains(known), "nothing in {root} imports {known}");
@@ -242,4 +242,23 @@ fn only_the_cloudflare_folder_names_the_platform() {
             assert!(!text.contains(name), "{} names {name}", path.display());
         }
     }
+}
+
+/// The strict parser refuses what a vendor may send without harm: a `NaN` that nobody reads once cost users their pictures.
+#[test]
+fn the_vendor_is_not_read_by_the_strict_parser() {
+    let sources = Sources::read("src");
+    let imports = sources.imports();
+    let strict: Module = ["parse", "json"].map(str::to_owned).to_vec();
+    assert!(imports.values().any(|targets| targets.contains(&strict)), "nothing imports the strict parser");
+    let files = sources.0.iter().filter(|(module, _)| module.first().is_some_and(|first| first == "vendor"));
+    let mut seen = 0;
+    for (module, (path, code)) in files {
+        seen += 1;
+        assert!(!imports[module].contains(&strict), "{} imports the strict parser", path.display());
+        // Nor by serde_json, which refuses `NaN`, unpaired surrogates and depth. The key scan reads what goes out.
+        let is_key_scan = module.last().is_some_and(|last| last == "key_scan");
+        assert!(is_key_scan || !code.contains("serde_json::from_"), "{} reads with serde_json", path.display());
+    }
+    assert!(seen > 10, "the files of src/vendor are found");
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use crate::hostile::keys::Keys;
+use crate::hostile::public_keys::{BAD_KID, Pair, hostile_keys};
 use crate::hostile::{build_jwt, issuers, lines, secret};
-use valetkey::token::{Issuer, Possession, Purpose, Refusal, TokenCache, parse_issuers, verify};
+use valetkey::token::{Algorithm, Issuer, KeySet, Possession, Purpose, Refusal, TokenCache, parse_issuers, verify};
 use valetkey::types::time::UnixSeconds;
 
 const NOW: i64 = 1_768_473_000;
@@ -76,4 +79,20 @@ fn every_reason_these_issuers_can_give_occurs() {
         .filter(|refusal| !given.contains(refusal.as_str()))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_hostile_key_is_refused_in_the_settings_and_skipped_in_a_published_set() {
+    let pair = Pair::generate();
+    let algorithms = ["ES256", "ES384", "EdDSA", "RS256"].map(|name| Algorithm::parse(name).unwrap());
+    let mut wrong = Vec::new();
+    for key in hostile_keys(&pair) {
+        let set = json!({"keys": [key.jwk, pair.jwk("good")]});
+        let published = KeySet::parse_published(&set, &algorithms).unwrap();
+        let is_skipped = published.find(Some("good")).is_ok() && published.find(Some(BAD_KID)).is_err();
+        if KeySet::parse_public(&set, &algorithms).is_ok() || !is_skipped {
+            wrong.push(key.name);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

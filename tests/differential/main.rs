@@ -17,6 +17,7 @@
     missing_docs,
     reason = "a test may fail loudly"
 )]
+#![allow(clippy::too_many_lines, reason = "a table of cases is one list")]
 
 #[path = "../hostile/mod.rs"]
 mod hostile;

@@ -15,6 +15,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of this module")]
 
 pub mod keys;
+pub mod public_keys;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

@@ -127,7 +127,7 @@ test("every source file that a page names exists", () => {
     for (const [, path] of prose(file).matchAll(/`((?:src|simulator|tests|scripts|site|clients|examples|docs)\/[\w./-]*)`/g)) {
       const target = posix.normalize(path).replace(/(.)\/$/, "$1");
       const places = [target, posix.join(dirname(file), target)];
-      // What a build makes is named too, such as clients/web/dist/.
+      // Pages may also name build output, such as clients/web/dist/.
       if (!places.some((place) => KNOWN.has(place)) && !/\/dist(\/|$)/.test(target)) broken.push(`${file}: ${path}`);
     }
   }
@@ -171,6 +171,7 @@ function alertsOfTheCode() {
   const words = new Set();
   for (const text of sources) {
     for (const [, word] of text.matchAll(/\balert\(\s*"(\w+)"/g)) words.add(word);
+    for (const [, word] of text.matchAll(/\balert_(?:hourly|about)\(\s*"(\w+)"/g)) words.add(word);
     for (const [, word] of text.matchAll(/\balerts\.push\(\s*"(\w+)"/g)) words.add(word);
     for (const [, word] of text.matchAll(/\balert: "(\w+)"/g)) words.add(word);
     for (const [, name] of text.matchAll(/\bAlert::([A-Z]\w*)/g)) words.add(snake(name));

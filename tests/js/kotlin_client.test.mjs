@@ -29,19 +29,44 @@ test("it knows every status", () => {
 });
 
 test("every member that it reads is in the API, and is required there if the client requires it", () => {
-  const { Prediction, File, Account } = schemas;
+  const { Prediction, File, Account, Model, ModelList, InputRule, Estimate, PredictionList, FileList } = schemas;
   const { queue, error, metrics } = Prediction.properties;
-  const parts = [Prediction, queue, error.oneOf?.find(({ properties }) => properties) ?? error, metrics, File, Account, Account.properties.usage, Account.properties.limits];
-  for (const [, kind, name] of main("Prediction").matchAll(/\b(text|texts|number|required|optional|optionalText|optionalNumber|flag)\("(\w+)"\)/g)) {
-    const holders = parts.filter(({ properties = {} }) => name in properties);
-    assert.ok(holders.length > 0, name);
-    if (/^(text|texts|number|required)$/.test(kind)) assert.ok(holders.some(({ required = [] }) => required.includes(name)), `${name} may be absent`);
+  const partsOf = {
+    Prediction: [Prediction, queue, error.oneOf?.find(({ properties }) => properties) ?? error, metrics],
+    StoredFile: [File],
+    Account: [Account, Account.properties.usage, Account.properties.limits],
+    Model: [Model, ModelList, InputRule, Estimate],
+    Page: [PredictionList, FileList],
+  };
+  const readers = /\b(text|texts|list|number|required|each|optional|optionalText|optionalNumber|flag|value)\("(\w+)"\)/g;
+  for (const [file, parts] of Object.entries(partsOf)) {
+    const read = [...main(file).matchAll(readers)];
+    assert.ok(read.length > 0, file);
+    for (const [, kind, name] of read) {
+      const holders = parts.filter(({ properties = {} }) => name in properties);
+      assert.ok(holders.length > 0, name);
+      if (/^(text|texts|list|number|required|each)$/.test(kind)) assert.ok(holders.some(({ required = [] }) => required.includes(name)), `${name} may be absent`);
+    }
   }
 });
 
-test("README shows the recipes that the tests run", () => {
-  const [, recipes] = /all that it takes:\n\n```kotlin\n([^]+?)```/.exec(read("README.md"));
-  assert.ok(read("src/test/kotlin/valetkey/RecipesTest.kt").includes(recipes));
+test("it reads every member of an input's rules", () => {
+  const read = [...main("Model").split("private fun ruleOf")[1].matchAll(/\("(\w+)"\)/g)].map(([, name]) => name);
+  assert.deepEqual(read.sort(), Object.keys(schemas.InputRule.properties).sort());
+});
+
+/** The public methods of a class, with their parameters' names. */
+const methodsOf = (name) =>
+  [...main(name).matchAll(/^ {4}public (?:suspend )?fun (\w+)\(([^]*?)\)(?:: [\w<>]+)? [={]/gm)]
+    .map(([, method, parameters]) => `${method}(${[...parameters.matchAll(/(?:^|[\n(,]\s*)(\w+): (?![^(]*\) ->)/g)].map(([, parameter]) => parameter).join(", ")})`)
+    .sort();
+
+test("the client for coroutines has the methods of the blocking one, and README lists them", () => {
+  const methods = methodsOf("Valetkey");
+  assert.ok(methods.length > 14 && methods.includes("create(model, input, idempotencyKey, imageCount)"), methods.join());
+  assert.deepEqual(methodsOf("CoroutineValetkey"), methods);
+  const rows = [...read("README.md").matchAll(/^\| (`\w+\(.*?) \|/gm)].flatMap(([, calls]) => [...calls.matchAll(/`(.*?)`/g)].map(([, call]) => call));
+  assert.deepEqual(rows.sort(), methods);
 });
 
 test("README says what no test runs", () => {
@@ -63,9 +88,9 @@ test("Gradle passes the same compiler flags as the tests", () => {
   assert.ok(gradle.includes(`jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_${flag("jvm-target").replace(".", "_")}`));
 });
 
-test("the library imports only what Android 5, Java 8 and Kotlin's standard library provide", () => {
-  const known = /^(java\.(io|math|net|security)\.|java\.nio\.(ByteBuffer$|charset\.)|java\.util\.concurrent\.(?!CompletableFuture)|kotlin\.)/;
-  for (const file of readdirSync(join(KOTLIN, "src/main/kotlin/valetkey"))) {
+test("the library imports only what Android 5, Java 8 and Kotlin's standard library provide, and coroutines in one file", () => {
+  const known = /^(java\.(io|math|net|security)\.|java\.nio\.(ByteBuffer$|charset\.)|java\.util\.(Collections|WeakHashMap)$|java\.util\.concurrent\.(?!CompletableFuture)|kotlin\.)/;
+  for (const file of readdirSync(join(KOTLIN, "src/main/kotlin/valetkey")).filter((name) => name !== "CoroutineValetkey.kt")) {
     for (const [, path] of main(file.replace(/\.kt$/, "")).matchAll(/^import (\S+)/gm)) assert.match(path, known, file);
   }
 });

@@ -1,7 +1,9 @@
 // Tests worker.js and instance.js with a fake core: what happens to requests, objects and streams when its instance ends.
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
-import { afterDeath } from "../../src/cloudflare/runtime/death.js";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { DeathWatch } from "../../src/cloudflare/runtime/death.js";
 import { createWorker } from "../../src/cloudflare/worker.js";
 
 const TRAP = new WebAssembly.RuntimeError("unreachable");
@@ -110,16 +112,50 @@ test("the last fallback counts, and a step without one keeps it", async () => {
   assert.equal((await response).status, 504);
 });
 
-test("a fallback with a message sends it to the object, after the response", async () => {
-  const sent = [];
-  const waited = [];
-  const namespace = { getByName: (name) => ({ fetch: async (url) => (sent.push([name, url]), new Response("ok")) }) };
-  const { core, abort } = fakeCore({ begin: () => step(pending(), assert.fail, [503, "A: b", null, namespace, "alice", '{"withdraw":1}']) });
-  const response = createWorker(core).handlers.fetch(request(), {}, { waitUntil: (promise) => waited.push(promise) });
+test("a create that may have been admitted is withdrawn, and the Ledger's reply decides the response", async () => {
+  for (const [reply, status] of [
+    ['{"reply":"done"}', 503],
+    ['{"reply":{"created":{"records":[]}}}', 504],
+    [undefined, 503],
+  ]) {
+    const sent = [];
+    const fetch = async (url) => {
+      sent.push(url);
+      if (reply === undefined) throw new Error("the object does not reply");
+      return new Response(reply);
+    };
+    const namespace = { getByName: (name) => (sent.push(name), { fetch }) };
+    const withdrawal = [namespace, "alice", '{"withdraw":1}', [504, "X-Request-Id: req_1", null]];
+    const { core, abort } = fakeCore({ begin: () => step(pending(), assert.fail, [503, "X-Request-Id: req_1", null, withdrawal]) });
+    const response = createWorker(core).handlers.fetch(request(), {}, CONTEXT);
+    abort();
+    assert.equal((await response).status, status);
+    assert.deepEqual(sent, ["alice", `https://object/?${encodeURIComponent('{"withdraw":1}')}`]);
+  }
+});
+
+test("a lost request has its line in the log", async () => {
+  const { core, abort } = fakeCore({ begin: () => step(pending(), assert.fail, [504, "X-Request-Id: req_1\nVary: Origin", null]) });
+  const response = createWorker(core).handlers.fetch(request(), {}, CONTEXT);
   abort();
-  assert.equal((await response).status, 503);
-  await Promise.all(waited);
-  assert.deepEqual(sent, [["alice", `https://object/?${encodeURIComponent('{"withdraw":1}')}`]]);
+  await response;
+  const line = logged.find(({ event }) => event === "request");
+  assert.deepEqual({ ...line, time: undefined }, { time: undefined, level: "error", event: "request", request_id: "req_1", status: 504, reason: "instance_ended" });
+});
+
+test("what a request leaves running ends with its instance", async () => {
+  const waited = [];
+  const { core, abort } = fakeCore({
+    begin: (_request, _env, context) => {
+      context.waitUntil(Promise.resolve("done"));
+      context.waitUntil(pending());
+      return new Response("fine");
+    },
+  });
+  await createWorker(core).handlers.fetch(request(), {}, { waitUntil: (promise) => waited.push(promise) });
+  assert.equal(await waited[0], "done");
+  abort();
+  assert.equal(await waited[1], undefined);
 });
 
 test("a request of an instance that has ended is never resumed, whenever its promise settles", async () => {
@@ -191,12 +227,47 @@ test("a call of an object and an alarm in flight fail when the instance ends, so
 });
 
 test("a promise that settles leaves nothing behind that waits for the end", async () => {
-  const { core, abort } = fakeCore({ begin: () => step(Promise.resolve(), () => new Response("fine")) });
+  const before = DeathWatch.size;
+  const { core } = fakeCore({ begin: () => step(Promise.resolve(), () => new Response("fine")) });
   assert.equal(await (await createWorker(core).handlers.fetch(request(), {}, CONTEXT)).text(), "fine");
   await new Promise(setImmediate);
-  let heard = 0;
-  const forget = afterDeath(() => (heard += 1));
-  forget();
+  assert.equal(DeathWatch.size, before);
+});
+
+test("a request whose client has left is collected, though its promise never settles", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc");
+  let dropped = 0;
+  const registry = new FinalizationRegistry(() => (dropped += 1));
+  const before = DeathWatch.size;
+  (() => {
+    const { core } = fakeCore({
+      begin: () => {
+        const driven = { resume: assert.fail };
+        registry.register(driven, undefined);
+        return [pending(), undefined, driven];
+      },
+    });
+    const { handlers } = createWorker(core);
+    for (let count = 0; count < 100; count += 1) handlers.fetch(request(), {}, CONTEXT);
+  })();
+  assert.equal(DeathWatch.size, before + 100);
+  for (let tries = 0; tries < 20 && (dropped < 100 || DeathWatch.size > before); tries += 1) {
+    collect();
+    await new Promise((resume) => setTimeout(resume, 10));
+  }
+  assert.deepEqual([dropped, DeathWatch.size], [100, before]);
+});
+
+test("a watch that is forgotten is not called", () => {
+  const { core, abort } = fakeCore();
+  createWorker(core);
+  let called = 0;
+  const watch = new DeathWatch(() => (called += 1));
+  const other = new DeathWatch(() => (called += 10));
+  watch.forget();
   abort();
-  assert.equal(heard, 0);
+  abort();
+  assert.equal(called, 10);
+  other.forget();
 });

@@ -148,13 +148,37 @@ test("a file is uploaded", FAR_AWAY, async () => {
   const file = join(tmpdir(), `valetkey-kotlin-${process.pid}.png`);
   writeFileSync(file, Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), Buffer.alloc(2_000_000)]));
   try {
-    assert.deepEqual((await play("upload", file)).of("stored"), ["2000008"]);
+    const made = await play("upload", file);
+    assert.deepEqual([made.of("stored"), made.of("files"), made.of("file")], [["2000008 100"], ["true", "true"], ["true"]]);
     const spoiled = async (token) => (await token()).replace(/.{4}$/, "AAAA");
     const mended = await play("upload", file, { give: (times, token) => (times === 1 ? spoiled(token) : token()) });
-    assert.deepEqual([mended.of("stored"), mended.of("token").length], [["2000008"], 2]);
+    assert.deepEqual([mended.of("stored"), mended.of("token").length], [["2000008 100"], 2]);
   } finally {
     rmSync(file);
   }
+});
+
+test("predictions are listed page by page, and deleted", FAR_AWAY, async () => {
+  const { of } = await play("list", "A garden");
+  assert.deepEqual(["listed", "last", "succeeded", "left"].map(of), [["true"], ["null"], ["3"], ["true"]]);
+});
+
+test("models, their rules and a price can be read", FAR_AWAY, async () => {
+  const { of } = await play("models", "A garden");
+  assert.deepEqual([of("model"), of("price")], [["true string true"], ["true"]]);
+});
+
+test("coroutines run predictions at once", FAR_AWAY, async () => {
+  const { of, creates } = await play("coroutines", "A garden");
+  assert.deepEqual([of("ended"), creates], [Array(3).fill("SUCCEEDED"), 3]);
+});
+
+test("a prompt that was cut inside a character is accepted, and what JSON cannot express is refused", FAR_AWAY, async () => {
+  // Java reads its arguments as UTF-8 only where the locale says so, so the scenario cuts the character itself.
+  const cut = await play("cut", "-");
+  assert.deepEqual([cut.of("state"), cut.creates], [["PROCESSING"], 1]);
+  const { of, creates } = await play("refused", "-");
+  assert.deepEqual([of("error"), of("token").length, creates], [["invalid_parameter null null"], 0, 0]);
 });
 
 test("the account can be read", FAR_AWAY, async () => {

@@ -18,9 +18,9 @@ const jars = (...names) => path(...names.map((name) => join(JARS, `${name}.jar`)
 const COMPILER = jars("kotlin-compiler", "kotlin-stdlib", "kotlin-script-runtime", "kotlin-reflect", "kotlinx-coroutines-core-jvm", "annotations-13.0");
 /** The versions in clients/kotlin/build.gradle.kts, which let apps with an older compiler read the library. */
 const LANGUAGE = ["-language-version", "2.2", "-api-version", "2.2"];
-/** The library needs only this. The tests also need coroutines, for the recipes of README.md. */
-const LIBRARY_NEEDS = jars("kotlin-stdlib");
-const TESTS_NEED = path(LIBRARY, jars("kotlin-stdlib", "kotlin-test", "kotlinx-coroutines-core-jvm"));
+/** `CoroutineValetkey` needs coroutines, of the version that the compiler has. All else needs the standard library only. */
+const LIBRARY_NEEDS = jars("kotlin-stdlib", "kotlinx-coroutines-core-jvm");
+const TESTS_NEED = path(LIBRARY, LIBRARY_NEEDS, jars("kotlin-test"));
 const CLASSES = path(TESTS, TESTS_NEED);
 
 function run(command, args, env = {}) {

@@ -60,5 +60,5 @@ export async function startWorker(root, directory, { files, bindings, objects = 
     child.kill("SIGKILL");
   };
   const residentMegabytes = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))[1]) / 1024;
-  return { address: `127.0.0.1:${port}`, stop, residentMegabytes, errors: () => errors };
+  return { address: `127.0.0.1:${port}`, pid: child.pid, stop, residentMegabytes, errors: () => errors };
 }

@@ -9,7 +9,7 @@ import { Recorder } from "../support/recorder.mjs";
 import { CASES } from "./cases.mjs";
 import { differingLines, programText, withValues } from "./programs.mjs";
 
-/** The same for every run: only the program's two lines tell it which API it calls. */
+/** The environment is the same for every run. Only the program's two lines tell it which API it calls. */
 const ENVIRONMENT = Object.freeze({ PATH: process.env.PATH, NO_PROXY: "127.0.0.1" });
 
 /** Runs the program `name` against `target` with `bearer`, and records what it sends and receives. */
@@ -102,7 +102,7 @@ export const waiting = [
   },
 ];
 
-/** What docs/migrate.md lists as not supported is refused with errors in the vendor's format. */
+/** The features that docs/migrate.md lists as not supported are refused with errors in the vendor's format. */
 export const absent = [
   "routes and webhooks that Valetkey does not support are refused in the vendor's error format",
   async ({ stack: { simulator, origin } }) => {

@@ -1,5 +1,5 @@
 //! A simulated day of one deployment: `make capacity` prints the table of docs/capacity.md. The Dispatcher is real. The
-//! simulated vendor answers a create after 1 s and a poll after 0.2 s; a prediction runs for 10 s.
+//! simulated vendor responds to a create after 1 s and to a poll after 0.2 s; a prediction runs for 10 s.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,7 @@ use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
 use valetkey::types::prediction::Status;
 use valetkey::types::time::UnixMillis;
+use valetkey::vendor::body::VendorBody;
 use valetkey::vendor::reply::{VendorReply, VendorResponse};
 
 use crate::world;
@@ -43,7 +44,7 @@ fn vendor(status: &str) -> VendorReply {
         retry_after: None,
         rate_limit_remaining: None,
         rate_limit_reset: None,
-        body: Some(format!(r#"{{"job_id":"v","status":"{status}"}}"#).into_bytes()),
+        body: VendorBody::read(format!(r#"{{"job_id":"v","status":"{status}"}}"#).as_bytes()),
     })
 }
 

@@ -112,8 +112,8 @@ impl Crowd {
         }
     }
 
-    /// Restarts the machine from its rows. Creates in flight have an unknown outcome and hold their slots until their
-    /// time is up, so the clock then moves past it.
+    /// Restarts the Dispatcher's machine from its rows. Creates in flight then have an unknown outcome and hold their
+    /// slots until `max_seconds` have passed, so this also moves the clock past that time.
     fn crash(&mut self) {
         self.pending.clear();
         let state = serde_json::from_str(&serde_json::to_string(self.machine.stored_state()).unwrap()).unwrap();

@@ -37,7 +37,7 @@ impl Ledger {
             specs,
             files: Vec::new(),
             batch_id: None,
-            idempotency_key: key.map(|value| IdempotencyKey { hash: "h".into(), value }),
+            idempotency_key: key.map(|value| IdempotencyKey { hash: "h".into(), request_hash: None, value }),
             limits: PlanLimits {
                 plan: "default".into(),
                 predictions_per_minute: CREATES_A_MINUTE,
@@ -55,9 +55,10 @@ impl Ledger {
     /// Admits a create in one transaction, or returns the refusal. `Ok(None)` is the replay of an idempotency key: it
     /// creates nothing.
     pub fn admit(&mut self, request: &CreateRequest, now: UnixMillis) -> Result<Option<Vec<JobId>>, LedgerRefusal> {
-        if let Some(known) = request.idempotency_key.as_ref().and_then(|key| self.keys.get(&key.value)) {
+        let used = request.idempotency_key.as_ref().and_then(|key| Some((key, self.keys.get(&key.value)?)));
+        if let Some((key, known)) = used {
             let records = known.job_ids.iter().filter_map(|id| self.records.get(id).cloned()).collect();
-            return match decide_replay(known, "h", records) {
+            return match decide_replay(known, key, records) {
                 Replay::Current(_) => Ok(None),
                 Replay::Refused(refusal) => Err(refusal),
             };
@@ -68,7 +69,8 @@ impl Ledger {
         let job_ids: Vec<JobId> = admission.records.iter().map(|record| record.job_id.clone()).collect();
         self.days.insert(day.0, admission.day);
         if let Some(key) = &request.idempotency_key {
-            let known = IdempotencyRecord { hash: "h".into(), job_ids: job_ids.clone(), batch_id: None };
+            let known =
+                IdempotencyRecord { hash: "h".into(), request_hash: None, job_ids: job_ids.clone(), batch_id: None };
             self.keys.insert(key.value.clone(), known);
         }
         self.records.extend(admission.records.into_iter().map(|record| (record.job_id.clone(), record)));

@@ -43,7 +43,8 @@ fn vendor() -> impl Strategy<Value = Vendor> {
         6 => Just(Vendor::Good), 4 => Just(Vendor::Ended), 1 => Just(Vendor::EndedDearer), 1 => Just(Vendor::Canceled),
         1 => Just(Vendor::LostAfterwards), 1 => Just(Vendor::NeverArrived), 1 => Just(Vendor::Throttled),
         1 => Just(Vendor::KeyRefused), 1 => Just(Vendor::ModelRefused), 1 => Just(Vendor::InputRefused),
-        1 => Just(Vendor::Failed), 1 => Just(Vendor::Garbage),
+        1 => Just(Vendor::Failed), 1 => Just(Vendor::Garbage), 1 => Just(Vendor::Odd), 1 => Just(Vendor::Blocked),
+        1 => Just(Vendor::EnvelopeIn200), 1 => Just(Vendor::Later),
     ]
 }
 

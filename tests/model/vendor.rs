@@ -1,5 +1,6 @@
 //! The vendor's possible responses to a request in flight.
 
+use valetkey::vendor::body::VendorBody;
 use valetkey::vendor::reply::{VendorReply, VendorResponse};
 
 /// The outcome of a vendor request, or of a message between the objects.
@@ -17,20 +18,32 @@ pub enum Vendor {
     InputRefused,
     Failed,
     Garbage,
+    /// Harmless oddities around a prediction that has ended.
+    Odd,
+    /// A page of a firewall.
+    Blocked,
+    /// The error envelope in a 200.
+    EnvelopeIn200,
+    /// 503 with a date, or a body that is too large.
+    Later,
 }
 
 impl Vendor {
     /// Returns whether a create with this outcome exists at the vendor.
     pub fn accepts_create(self) -> bool {
-        matches!(self, Self::Good | Self::Ended | Self::EndedDearer | Self::Canceled | Self::LostAfterwards)
+        matches!(self, Self::Good | Self::Ended | Self::EndedDearer | Self::Canceled | Self::LostAfterwards | Self::Odd)
     }
 
     /// Returns whether a message between the objects arrives, and whether its reply does.
     pub fn message(self) -> (bool, bool) {
         match self {
-            Self::Good | Self::Ended | Self::EndedDearer | Self::Canceled | Self::InputRefused => (true, true),
-            Self::LostAfterwards | Self::Throttled | Self::Failed => (true, false),
-            Self::NeverArrived | Self::KeyRefused | Self::ModelRefused | Self::Garbage => (false, false),
+            Self::Good | Self::Ended | Self::EndedDearer | Self::Canceled | Self::InputRefused | Self::Odd => {
+                (true, true)
+            }
+            Self::LostAfterwards | Self::Throttled | Self::Failed | Self::Blocked | Self::Later => (true, false),
+            Self::NeverArrived | Self::KeyRefused | Self::ModelRefused | Self::Garbage | Self::EnvelopeIn200 => {
+                (false, false)
+            }
         }
     }
 }
@@ -39,13 +52,30 @@ const ENVELOPE: &str = r#"{"error":{"type":"t","message":"m","code":"c"}}"#;
 const ENDED: &str = r#"{"job_id":"v1","status":"succeeded","output":["https://a.example/b"]}"#;
 const DEARER: &str = r#"{"job_id":"v1","status":"succeeded","credits_used":"4"}"#;
 
+/// A byte order mark, `NaN`, a cost that cannot be read, repeated members, an unpaired surrogate.
+const ODD: &str = concat!(
+    "\u{feff}",
+    r#"{"job_id":"v1","status":"running","status":"Completed","metrics":{"predict_time":NaN},"#,
+    r#""credits_used":"much","logs":"\ud83d"}"#
+);
+
+fn too_large() -> VendorReply {
+    VendorReply::Response(VendorResponse {
+        status: 200,
+        retry_after: None,
+        rate_limit_remaining: None,
+        rate_limit_reset: None,
+        body: VendorBody::TooLarge,
+    })
+}
+
 fn answer(status: u16, body: &str, retry_after: Option<&str>) -> VendorReply {
     VendorReply::Response(VendorResponse {
         status,
         retry_after: retry_after.map(str::to_owned),
         rate_limit_remaining: None,
         rate_limit_reset: None,
-        body: Some(body.as_bytes().to_vec()),
+        body: VendorBody::read(body.as_bytes()),
     })
 }
 
@@ -63,6 +93,10 @@ pub fn to_create(vendor: Vendor) -> VendorReply {
         Vendor::InputRefused => answer(422, ENVELOPE, None),
         Vendor::Failed => answer(500, ENVELOPE, None),
         Vendor::Garbage => answer(200, "<html>", None),
+        Vendor::Odd => answer(201, ODD, None),
+        Vendor::Blocked => answer(403, "<html>", None),
+        Vendor::EnvelopeIn200 => answer(200, ENVELOPE, None),
+        Vendor::Later => answer(503, "", Some("Wed, 21 Oct 2015 07:28:00 GMT")),
     }
 }
 
@@ -76,7 +110,12 @@ pub fn to_poll(vendor: Vendor) -> VendorReply {
         Vendor::ModelRefused => answer(404, ENVELOPE, None),
         Vendor::KeyRefused => answer(401, ENVELOPE, None),
         Vendor::Throttled => answer(429, "", Some("3")),
-        Vendor::Failed | Vendor::Garbage => answer(500, ENVELOPE, None),
+        Vendor::Failed => answer(500, ENVELOPE, None),
+        Vendor::Garbage => answer(200, "<html>", None),
+        Vendor::Odd => answer(200, ODD, None),
+        Vendor::Blocked => answer(403, "<html>", None),
+        Vendor::EnvelopeIn200 => answer(200, ENVELOPE, None),
+        Vendor::Later => too_large(),
         Vendor::LostAfterwards | Vendor::NeverArrived => VendorReply::TimedOut,
     }
 }

@@ -103,6 +103,7 @@ pub fn limits() -> DispatcherLimits {
         max_wait_millis: 60_000,
         pools: BTreeMap::new(),
         key_fingerprint: "key".into(),
+        other_key_fingerprint: Some("other".into()),
         outputs: OutputRule::for_upstream("https://vendor.example/v1"),
     }
 }

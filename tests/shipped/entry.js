@@ -1,4 +1,4 @@
-// The entry of the second build, which has the feature `test-exports`: the shipped Worker, and two routes for tests.
+// The entry of the second build, which has the feature `test-exports`: the shipped Worker, and routes for tests.
 import module from "./core.wasm";
 import * as core from "valetkey-core";
 import { createWorker } from "../../src/cloudflare/worker.js";
@@ -13,6 +13,7 @@ export default {
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === "/test/panic") return Response.json(core.panicAt(searchParams.get("at")));
     if (pathname === "/test/signatures") return new Response(core.verifySignatures(await request.text()));
+    if (pathname === "/test/memory") return Response.json(core.memoryBytes());
     return worker.handlers.fetch(request, env, context);
   },
 };

@@ -36,7 +36,8 @@ function unescape(text) {
 }
 
 function views(content) {
-  // Latin-1 turns each byte into a character, so that pictures are searched like text. Without NULs, so is UTF-16.
+  // Decode as Latin-1, one character for each byte, so that pictures are searched like text. Remove NULs, so that UTF-16 is
+  // searched too.
   const plain = (Buffer.isBuffer(content) ? content.toString("latin1") : content).replaceAll("\0", "");
   const base64 = plain.replaceAll("+", "-").replaceAll("/", "_").replace(/\s+/g, "");
   return { plain, unescaped: unescape(plain), lower: plain.toLowerCase(), base64 };

@@ -1,5 +1,6 @@
 // The client that an app uses. Each method calls one route of the API, except `run`, `wait` and `events`, which combine
 // routes.
+import { check, checkFunction, checkNumber, checkObject, checkType, jsonOf, segment } from "./arguments.ts";
 import { randomId } from "./dpop.ts";
 import { failureOf, ValetkeyError } from "./errors.ts";
 import { hasEnded, watch } from "./events.ts";
@@ -93,14 +94,19 @@ export function valetkey(options: Options): Client {
   const connection = transport(options);
   const { call, send } = connection;
   const read = <T>(path: string, options?: CallOptions): Promise<T> => send("GET", path, options);
-  const post = <T>(path: string, body: unknown, { headers, ...more }: Partial<Call> = {}): Promise<T> =>
-    call({ method: "POST", path, body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers }, ...more });
+  const post = async <T>(path: string, body: object, { headers, ...more }: Partial<Call> = {}): Promise<T> =>
+    call({ method: "POST", path, body: jsonOf(body), headers: { "content-type": "application/json", ...headers }, ...more });
 
-  const get = (jobId: string, options?: CallOptions): Promise<schema.Prediction> => read(predictionPath(jobId), options);
+  const get = async (jobId: string, options?: CallOptions): Promise<schema.Prediction> => read(predictionPath(jobId), options);
 
   async function create(model: string, input: Input, options: CreateOptions = {}): Promise<schema.Prediction> {
-    const { idempotencyKey = randomId(), imageCount, waitSecs, signal } = options;
-    const waits = Math.min(LONGEST_WAIT_SECS, waitSecs ?? 0);
+    const path = `/v1/${modelPath(model)}/predictions`;
+    checkObject("input", input);
+    checkObject("options", options);
+    const { idempotencyKey = randomId(), imageCount, waitSecs = 0, signal } = options;
+    checkNumber("waitSecs", waitSecs, 0);
+    // The API reads whole seconds.
+    const waits = Math.ceil(Math.min(LONGEST_WAIT_SECS, waitSecs));
     const more = {
       headers: { "idempotency-key": idempotencyKey, prefer: waits > 0 ? `wait=${waits}` : undefined },
       signal,
@@ -108,7 +114,7 @@ export function valetkey(options: Options): Client {
     };
     return keyed(idempotencyKey, async () => {
       try {
-        return await post(`/v1/${modelPath(model)}/predictions`, { input, image_count: imageCount }, more);
+        return await post(path, { input, image_count: imageCount }, more);
       } catch (error) {
         // An error that names a job id, such as a 502 or 504: the prediction exists and may continue, so return its
         // state. If it has failed, throw the original error, which has the HTTP status and the request id.
@@ -121,20 +127,24 @@ export function valetkey(options: Options): Client {
     });
   }
 
-  async function wait(jobId: string, { onUpdate, signal }: WaitOptions = {}): Promise<schema.Prediction> {
-    for await (const prediction of events(jobId, { signal })) {
+  async function wait(jobId: string, options?: WaitOptions): Promise<schema.Prediction> {
+    const { onUpdate } = options ?? {};
+    checkFunction("onUpdate", onUpdate);
+    for await (const prediction of events(jobId, options)) {
       onUpdate?.(prediction);
       if (hasEnded(prediction)) return prediction;
     }
     throw new ValetkeyError("unreadable_answer", NO_ANSWER, { jobId });
   }
 
-  function events(jobId: string, options: CallOptions = {}): AsyncGenerator<schema.Prediction, void, undefined> {
-    return watch(connection, predictionPath(jobId), options);
+  async function* events(jobId: string, options?: CallOptions): AsyncGenerator<schema.Prediction, void, undefined> {
+    yield* watch(connection, predictionPath(jobId), options?.signal);
   }
 
   return {
     async run(model, input, options = {}) {
+      checkObject("options", options);
+      checkFunction("onUpdate", options.onUpdate);
       const { idempotencyKey = randomId(), onUpdate } = options;
       const created = await create(model, input, { ...options, idempotencyKey });
       onUpdate?.(created);
@@ -146,18 +156,30 @@ export function valetkey(options: Options): Client {
     get,
     wait,
     events,
-    cancel: (jobId, options) => send("POST", `${predictionPath(jobId)}/cancel`, options),
-    delete: (jobId, options) => send("DELETE", predictionPath(jobId), options),
-    list: ({ limit, cursor, status, signal } = {}) => read(`/v1/predictions${query({ limit, cursor, status })}`, { signal }),
-    batch: (items, { idempotencyKey = randomId(), signal } = {}) => {
-      const predictions = items.map(({ imageCount, ...item }) => ({ ...item, image_count: imageCount }));
+    cancel: async (jobId, options) => send("POST", `${predictionPath(jobId)}/cancel`, options),
+    delete: async (jobId, options) => send("DELETE", predictionPath(jobId), options),
+    list: async (options) => read(`/v1/predictions${query(options, "limit", "cursor", "status")}`, options),
+    async batch(items, options = {}) {
+      checkObject("options", options);
+      check(Array.isArray(items), "items", "an array", items);
+      const { idempotencyKey = randomId(), signal } = options;
+      const predictions = items.map((item, index) => {
+        checkObject(`items[${index}]`, item);
+        const { imageCount, ...more } = item;
+        return { ...more, image_count: imageCount };
+      });
       const more = { headers: { "idempotency-key": idempotencyKey }, signal, timeoutMs: CREATE_TIMEOUT_MS };
       return keyed(idempotencyKey, () => post("/v1/predictions/batch", { predictions }, more));
     },
-    getBatch: (batchId, options) => read(`/v1/predictions/batch/${encodeURIComponent(batchId)}`, options),
+    getBatch: async (batchId, options) => read(`/v1/predictions/batch/${segment("batchId", batchId)}`, options),
     models: (options) => read("/v1/models", options),
     model: async (model, options) => read(`/v1/models/${modelPath(model)}`, options),
-    estimate: (model, input, { imageCount, signal } = {}) => post("/v1/estimate", { model, input, image_count: imageCount }, { signal }),
+    async estimate(model, input, options = {}) {
+      checkObject("input", input);
+      checkObject("options", options);
+      const { imageCount, signal } = options;
+      return post("/v1/estimate", { model, input, image_count: imageCount }, { signal });
+    },
     files: files(connection),
     account: (options) => read("/v1/account", options),
     usage: (options) => read("/v1/account/usage", options),
@@ -173,7 +195,9 @@ export function valetkey(options: Options): Client {
 async function keyed<T>(idempotencyKey: string, work: () => Promise<T>, jobId?: string): Promise<T> {
   try {
     // `fetch` rejects a header value like this with a TypeError, which would be reported as a network failure.
-    if (!/^[ -~]{1,255}$/.test(idempotencyKey)) throw new ValetkeyError("invalid_idempotency_key", "An idempotency key is 1 to 255 printable characters.");
+    if (typeof idempotencyKey !== "string" || !/^[ -~]{1,255}$/.test(idempotencyKey)) {
+      throw new ValetkeyError("invalid_idempotency_key", "An idempotency key is a string of 1 to 255 printable ASCII characters.");
+    }
     return await work();
   } catch (error) {
     if (!(error instanceof ValetkeyError)) throw error;
@@ -183,7 +207,7 @@ async function keyed<T>(idempotencyKey: string, work: () => Promise<T>, jobId?: 
 }
 
 function predictionPath(jobId: string): string {
-  return `/v1/predictions/${encodeURIComponent(jobId)}`;
+  return `/v1/predictions/${segment("jobId", jobId)}`;
 }
 
 /**
@@ -191,6 +215,7 @@ function predictionPath(jobId: string): string {
  * route.
  */
 function modelPath(model: string): string {
+  checkType("model", "string", model);
   if (/^(?!\.+\/)[\w.-]+\/(?!\.+$)[\w.-]+$/.test(model)) return model;
   throw new ValetkeyError("model_not_allowed", "A model's name is `owner/model`.");
 }

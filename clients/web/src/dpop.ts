@@ -1,6 +1,8 @@
 // Proofs of possession (DPoP, RFC 9449). A token that is bound to this key is useless to a thief who does not have the
 // key.
 
+import { check, checkNumber, checkObject, checkType, invalid } from "./arguments.ts";
+
 const DATABASE = "valetkey";
 const STORE = "keys";
 
@@ -34,6 +36,7 @@ export interface ProofKey {
  * React Native.
  */
 export async function proofKey(name = "default"): Promise<ProofKey> {
+  checkType("name", "string", name);
   const { subtle } = globalThis.crypto ?? {};
   if (subtle === undefined) throw new Error("Proofs need WebCrypto: use https.");
   const keys = await storedKeys(name);
@@ -45,9 +48,14 @@ export async function proofKey(name = "default"): Promise<ProofKey> {
   const part = (value: object): string => base64url(bytes(JSON.stringify(value)));
   return {
     thumbprint,
-    async prove({ method, url, token, nowSecs }) {
+    async prove(proof) {
+      checkObject("proof", proof);
+      const { method, url, token, nowSecs } = proof;
+      checkType("method", "string", method);
+      checkType("token", "string", token ?? "");
+      checkNumber("nowSecs", nowSecs, 0);
       const ath = token === undefined ? undefined : await hash(token);
-      const htu = new URL(url.replace(/[?#].*/, ""), globalThis.location?.href).href;
+      const htu = urlOf(url);
       // The API accepts an `iat` from 300 s in the past to 60 s in the future. The middle of that range tolerates a
       // local clock that is up to 180 s wrong in either direction.
       const claims = { jti: randomId(), htm: method, htu, iat: nowSecs - 120, ath };
@@ -59,6 +67,21 @@ export async function proofKey(name = "default"): Promise<ProofKey> {
       if (globalThis.indexedDB !== undefined) await inStore("readwrite", (store) => store.delete(name));
     },
   };
+}
+
+/** Throws unless `key` is a `ProofKey`, a promise of one, or absent. */
+export function checkKey(key: (Partial<ProofKey> & Partial<Promise<ProofKey>>) | undefined): void {
+  check(key == null || typeof (key.prove ?? key.then) === "function", "dpop", "a key from proofKey()", key);
+}
+
+/** Returns the URL without its query and fragment (RFC 9449, section 4.2). */
+function urlOf(url: string): string {
+  checkType("url", "string", url);
+  try {
+    return new URL(url.replace(/[?#].*/, ""), globalThis.location?.href).href;
+  } catch {
+    throw invalid("url", "a URL", url);
+  }
 }
 
 async function storedKeys(name: string): Promise<CryptoKeyPair> {

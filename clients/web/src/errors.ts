@@ -69,7 +69,7 @@ const ADVICE: Record<Exclude<Code, GiveUpCode>, Advice> = {
   timed_out: "ask_user",
 };
 
-/** What else is known about an error. A member is absent if its value is unknown. */
+/** Further details of an error. A member is absent if its value is unknown. */
 export interface ErrorDetails {
   /** HTTP status of the response. */
   status?: number | undefined;

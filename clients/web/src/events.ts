@@ -3,7 +3,7 @@ import { ValetkeyError } from "./errors.ts";
 import { backoffMs, mayRepeat, reasonOf, sleep } from "./retry.ts";
 import type { Prediction } from "./schema.ts";
 import { eventParser } from "./sse.ts";
-import { type CallOptions, explain, NO_ANSWER, type Transport } from "./transport.ts";
+import { explain, NO_ANSWER, type Transport } from "./transport.ts";
 
 /** The API sends a heartbeat comment every 15 s. A stream that is silent for more than two heartbeats is dead. */
 const SILENCE_MS = 35_000;
@@ -30,8 +30,8 @@ const SHARE_MS = 1_500;
 const LOOKS_BEFORE_STREAM = 8;
 
 /** Returns true if the prediction is in a final state: succeeded, failed or canceled. */
-export function hasEnded({ status }: Prediction): boolean {
-  return /^(succeeded|failed|canceled)$/.test(status);
+export function hasEnded(prediction: Prediction): boolean {
+  return /^(succeeded|failed|canceled)$/.test(prediction?.status);
 }
 
 /**
@@ -39,7 +39,7 @@ export function hasEnded({ status }: Prediction): boolean {
  * stopped (`Last-Event-ID`), with a new token if necessary. Throws if the API refuses, or after three minutes of
  * failures.
  */
-export async function* watch(transport: Transport, path: string, { signal }: CallOptions): AsyncGenerator<Prediction, void, undefined> {
+export async function* watch(transport: Transport, path: string, signal: AbortSignal | undefined): AsyncGenerator<Prediction, void, undefined> {
   const place = {};
   try {
     yield* follow(transport, path, signal, place);

@@ -1,9 +1,10 @@
 // `valetkey/exchange`: exchanges an identity provider's token, or a guest's Turnstile token, for a short-lived access
 // token of Valetkey (OAuth 2.0 Token Exchange, RFC 8693).
-import type { ProofKey } from "./dpop.ts";
+import { check, checkFunction, checkObject, checkType } from "./arguments.ts";
+import { checkKey, type ProofKey } from "./dpop.ts";
 import { detailsOf, ValetkeyError } from "./errors.ts";
 import { checkedBase, FETCH_RULES, type Fetch } from "./transport.ts";
-import type { GetToken, TokenRequest } from "./token.ts";
+import { checkedToken, type GetToken, noToken, type TokenRequest } from "./token.ts";
 
 const GRANT = "urn:ietf:params:oauth:grant-type:token-exchange";
 const TYPES = { jwt: "urn:ietf:params:oauth:token-type:jwt", turnstile: "urn:valetkey:token-type:turnstile" };
@@ -29,27 +30,42 @@ export interface Exchange {
 
 /**
  * Returns a `getToken` that exchanges tokens. Temporary failures have the code `network`, `unreadable_answer` or
- * `limiter_unavailable`; all others have `no_token`.
+ * `limiter_unavailable`; all others have `no_token`. Throws if a member of `exchange` cannot be used.
  */
 export function tokenExchange(exchange: Exchange): GetToken {
+  checkObject("exchange", exchange);
+  const { subjectToken, type = "jwt", scope, dpop, appCheck } = exchange;
   const base = checkedBase(exchange.baseUrl);
+  checkType("subjectToken", "function", subjectToken);
+  check(Object.hasOwn(TYPES, type), "type", "jwt or turnstile", type);
+  checkType("scope", "string", scope ?? "");
+  checkKey(dpop);
+  checkFunction("appCheck", appCheck);
+  checkFunction("fetch", exchange.fetch);
   const fetcher: Fetch = exchange.fetch ?? ((url, init) => fetch(url, init));
-  return async (request) => {
+
+  async function ask(request: TokenRequest): Promise<Response> {
     const url = `${base}/auth/token`;
-    const [subjectToken, key, appCheck] = await Promise.all([exchange.subjectToken(request), exchange.dpop, exchange.appCheck?.()]);
-    const form = new URLSearchParams({ grant_type: GRANT, subject_token: subjectToken, subject_token_type: TYPES[exchange.type ?? "jwt"] });
-    if (exchange.scope !== undefined) form.append("scope", exchange.scope);
-    const answer = await fetcher(url, {
+    const [token, key, attestation] = await Promise.all([subjectToken(request), dpop, appCheck?.()]);
+    const form = new URLSearchParams({ grant_type: GRANT, subject_token: checkedToken(token), subject_token_type: TYPES[type] });
+    if (scope !== undefined) form.append("scope", scope);
+    return fetcher(url, {
       ...FETCH_RULES,
       method: "POST",
       headers: {
         "content-type": "application/x-www-form-urlencoded",
         ...(key && { dpop: await key.prove({ method: "POST", url, nowSecs: Math.floor(Date.now() / 1000) }) }),
-        ...(appCheck && { "x-firebase-appcheck": appCheck }),
+        ...(attestation && { "x-firebase-appcheck": checkedToken(attestation) }),
       },
       body: form.toString(),
     });
-    const body: { access_token?: string; error?: string; error_description?: string } = await answer.json().catch(() => ({}));
+  }
+
+  return async (request) => {
+    const answer = await ask(request).catch((cause: unknown) => {
+      throw noToken(cause);
+    });
+    const body: { access_token?: string; error?: string; error_description?: string } = (await answer.json().catch(() => {})) ?? {};
     if (answer.ok && body.access_token) return body.access_token;
     const passes = answer.status === 429 || answer.status >= 500;
     const message = body.error_description ?? body.error ?? `HTTP ${answer.status}`;

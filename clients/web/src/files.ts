@@ -1,5 +1,6 @@
 // Files, and uploads with progress. `fetch` does not report upload progress, so an upload with `onProgress` uses
 // XMLHttpRequest where the platform has it.
+import { check, checkFunction, checkObject, segment } from "./arguments.ts";
 import type { FileList, File as StoredFile } from "./schema.ts";
 import type { CallOptions, Fetch, Transport } from "./transport.ts";
 
@@ -42,9 +43,16 @@ export interface Files {
 }
 
 export function files({ call, send }: Transport): Files {
-  const path = (fileId: string): string => `/v1/files/${encodeURIComponent(fileId)}`;
+  const path = (fileId: string): string => `/v1/files/${segment("fileId", fileId)}`;
   return {
-    async upload(file, { contentType = file.type.split(";")[0], onProgress, signal } = {}) {
+    async upload(file, options = {}) {
+      // Not `instanceof`: React Native and polyfills have blobs of their own.
+      check(typeof file?.size === "number" && typeof file.type === "string", "file", "a Blob", file);
+      checkObject("options", options);
+      const { contentType = file.type.split(";")[0], onProgress, signal } = options;
+      checkFunction("onProgress", onProgress);
+      // `fetch` rejects such a header with a TypeError, which would be reported as a network failure.
+      check(/^[ -~]*$/.test(`${contentType}`), "contentType", "a media type", contentType);
       const canReport = onProgress !== undefined && typeof XMLHttpRequest !== "undefined";
       const stored = await call<StoredFile>({
         method: "POST",
@@ -59,16 +67,20 @@ export function files({ call, send }: Transport): Files {
       if (!canReport) onProgress?.(file.size, file.size);
       return stored;
     },
-    list: ({ limit, cursor, signal } = {}) => send("GET", `/v1/files${query({ limit, cursor })}`, { signal }),
-    get: (fileId, options) => send("GET", path(fileId), options),
-    delete: (fileId, options) => send("DELETE", path(fileId), options),
+    list: async (options) => send("GET", `/v1/files${query(options, "limit", "cursor")}`, options),
+    get: async (fileId, options) => send("GET", path(fileId), options),
+    delete: async (fileId, options) => send("DELETE", path(fileId), options),
   };
 }
 
-/** Returns the members as `?a=b`, without the undefined ones. Returns an empty string if none is set. */
-export function query(members: Record<string, string | number | undefined>): string {
+/** Returns the named options as `?a=b`, without the undefined ones. Returns an empty string if none is set. */
+export function query<Name extends string>(options: Partial<Record<Name, string | number | undefined>> | undefined, ...names: Name[]): string {
   const set = new URLSearchParams();
-  for (const [name, value] of Object.entries(members)) if (value !== undefined) set.append(name, `${value}`);
+  for (const name of names) {
+    const value = options?.[name];
+    check(/^(string|number|undefined)$/.test(typeof value), name, "a string or a number", value);
+    if (value !== undefined) set.append(name, `${value}`);
+  }
   return `${set}` && `?${set}`;
 }
 

@@ -1,5 +1,6 @@
 // `valetkey/react`: a hook that runs one prediction at a time in a component.
 import { useCallback, useEffect, useRef, useState } from "react";
+import { check } from "./arguments.ts";
 import type { Client, CreateOptions, Input } from "./client.ts";
 import type { ValetkeyError } from "./errors.ts";
 import type { Prediction } from "./schema.ts";
@@ -96,6 +97,7 @@ export function usePrediction(client: Client): UsePrediction {
       else now.controller.abort();
     };
     try {
+      check(typeof client?.run === "function", "client", "the result of valetkey()", client);
       const prediction = await client.run(model, input, { ...options, signal, onUpdate });
       if (running.current === now) setState({ ...IDLE, client, prediction });
       return prediction;

@@ -1,7 +1,7 @@
 // Made from docs/openapi.json by `make client-types`. Do not edit.
 
 /**
- * What a program goes by. `method_not_allowed` is that of a known path with another method.
+ * The error code, by which a program decides what to do. `method_not_allowed` means a known path with another method.
  */
 export type ErrorCode =
   | "invalid_json"
@@ -31,21 +31,21 @@ export type ErrorCode =
   | "upstream_unavailable"
   | "upstream_timeout";
 /**
- * `queued`, then `processing`, then one of the three ends.
+ * `queued`, then `processing`, then one of the three terminal states.
  */
 export type PredictionStatus = "queued" | "processing" | "succeeded" | "failed" | "canceled";
 /**
- * Why a prediction failed. `outcome_unknown`: the vendor may have made it.
+ * The reason why a prediction failed. `outcome_unknown`: the vendor may have accepted the create or not.
  */
 export type PredictionErrorCode =
   "outcome_unknown" | "queue_timeout" | "upstream_failed" | "upstream_rejected" | "upstream_lost" | "timed_out";
 
 /**
- * One prediction, as far as it has come.
+ * A prediction in its current state.
  */
 export interface Prediction {
   /**
-   * The prediction's id.
+   * The id of the prediction.
    */
   job_id: string;
   status: PredictionStatus;
@@ -54,75 +54,75 @@ export interface Prediction {
    */
   model: string;
   /**
-   * When it was created.
+   * Time of the create.
    */
   created_at: string;
   /**
-   * When it ended, or null.
+   * Time of the end, or null before it.
    */
   completed_at: string | null;
   /**
-   * The results: https URLs, empty until it succeeded.
+   * URLs (https) of the results. Empty until the prediction has succeeded.
    */
   output: string[];
   /**
-   * Why it failed, or null.
+   * The reason of the failure, or null.
    */
   error: null | {
     code: PredictionErrorCode;
     /**
-     * For people.
+     * Text for people.
      */
     message: string;
   };
   /**
-   * What it cost: a decimal number, or null while that is open.
+   * The cost: a decimal number, or null while it is not known.
    */
   credits_used: string | null;
   /**
-   * What the vendor measured.
+   * Measurements of the vendor.
    */
   metrics: {
     /**
-     * Seconds, or null.
+     * The run time in seconds, or null.
      */
     predict_time: number | null;
   };
   /**
-   * Only while it is queued.
+   * Present only while the prediction is queued.
    */
   queue?: {
     /**
-     * Its place, from 1.
+     * The queue position. 1 starts next.
      */
     position: number;
     /**
-     * An estimate of the wait.
+     * The estimated wait.
      */
     eta_seconds: number;
   };
   /**
-   * Only while the vendor has not confirmed the end yet.
+   * Present from a cancel until the vendor confirms it.
    */
   cancel_requested?: true;
   /**
-   * Where it is read and ended.
+   * The URLs of the prediction.
    */
   urls: {
     /**
-     * `GET`: the prediction.
+     * `GET` returns the prediction.
      */
     get: string;
     /**
-     * `POST`: asks for an end.
+     * `POST` cancels the prediction.
      */
     cancel: string;
     /**
-     * `GET`: its changes as server-sent events.
+     * `GET` returns each change as a server-sent event.
      */
     events: string;
     /**
-     * `GET`: the vendor's own stream.
+     * `GET` returns the vendor's own stream.
      */
     stream: string;
   };
@@ -136,12 +136,12 @@ export interface PredictionList {
    */
   data: Prediction[];
   /**
-   * `cursor` of the next page, or null where this is the last.
+   * `cursor` of the next page, or null on the last page.
    */
   next_cursor: string | null;
 }
 /**
- * What to create, and with which model.
+ * A prediction to create, with its model.
  */
 export interface NamedCreateRequest {
   /**
@@ -149,17 +149,17 @@ export interface NamedCreateRequest {
    */
   model: string;
   /**
-   * By the model's rules: `GET /v1/models/{owner}/{model}`.
+   * The model's inputs. `GET /v1/models/{owner}/{model}` has their rules.
    */
   input: {
     [k: string]: unknown;
   };
   /**
-   * Images, up to what the model allows; multiplies the price.
+   * Number of images, up to the model's limit. The price is multiplied by it.
    */
   image_count?: number;
   /**
-   * The model's owner, again. Never needed.
+   * Optional: the model's owner.
    */
   provider?: string;
 }
@@ -168,20 +168,20 @@ export interface NamedCreateRequest {
  */
 export interface Batch {
   /**
-   * The batch's id.
+   * The id of the batch.
    */
   batch_id: string;
   /**
-   * `processing` until all have ended; `partial` where some succeeded.
+   * `processing` until all predictions have ended; then `succeeded` if all succeeded, `failed` if all failed, else `partial`.
    */
   status: "processing" | "succeeded" | "failed" | "partial";
   /**
-   * In the order of the request.
+   * The predictions, in the order of the request.
    */
   predictions: Prediction[];
 }
 /**
- * What one input of a model may be.
+ * The rule for one input of a model.
  */
 export interface InputRule {
   /**
@@ -189,36 +189,36 @@ export interface InputRule {
    */
   type: "string" | "integer" | "number" | "boolean" | "array";
   /**
-   * Whether it must be there; false where this is absent.
+   * True if the input must be present. False by default.
    */
   required?: boolean;
   /**
-   * What is sent where it is absent.
+   * The value that is sent if the input is absent.
    */
   default?: unknown;
   /**
-   * The only values.
+   * The allowed values.
    */
   enum?: unknown[];
   /**
-   * The least number.
+   * The smallest allowed number.
    */
   min?: number;
   /**
-   * The greatest number.
+   * The largest allowed number.
    */
   max?: number;
   /**
-   * The most characters.
+   * The maximum number of characters. If absent: 4,000 for what a client sends.
    */
   max_length?: number;
   items?: InputRule;
   /**
-   * The most elements.
+   * The maximum number of elements. If absent: 16 for what a client sends.
    */
   max_items?: number;
   /**
-   * `https-url`, or `file`: the id of a file of yours.
+   * `https-url`, or `file`: the id of one of your files.
    */
   format?: "https-url" | "file";
 }
@@ -227,15 +227,15 @@ export interface InputRule {
  */
 export interface Model {
   /**
-   * Its name: `owner/model`.
+   * The name of the model: `owner/model`.
    */
   id: string;
   /**
-   * The most that one image costs. A decimal number.
+   * The maximum price of one image: a decimal number.
    */
   credits: string;
   /**
-   * The rule of each input, by name.
+   * The rules of the inputs, by name.
    */
   input: {
     [k: string]: InputRule;
@@ -251,32 +251,32 @@ export interface ModelList {
   data: Model[];
 }
 /**
- * A price.
+ * An estimated price.
  */
 export interface Estimate {
   /**
-   * The most that it costs. A decimal number.
+   * The maximum cost: a decimal number.
    */
   credits: string;
 }
 /**
- * What is known of a file; never its bytes.
+ * The metadata of a file, never its bytes.
  */
 export interface File {
   /**
-   * The file's id, for inputs of the format `file`.
+   * The id of the file, for inputs with the format `file`.
    */
   file_id: string;
   /**
-   * Its media type.
+   * The media type.
    */
   content_type: "image/png" | "image/jpeg" | "image/webp" | "image/gif" | "video/mp4" | "video/webm" | "audio/wav";
   /**
-   * Its size.
+   * The size.
    */
   bytes: number;
   /**
-   * When it was uploaded.
+   * Time of the upload.
    */
   created_at: string;
 }
@@ -289,12 +289,12 @@ export interface FileList {
    */
   data: File[];
   /**
-   * `cursor` of the next page, or null where this is the last.
+   * `cursor` of the next page, or null on the last page.
    */
   next_cursor: string | null;
 }
 /**
- * The use of one day.
+ * The usage of one day.
  */
 export interface UsageDay {
   /**
@@ -302,29 +302,29 @@ export interface UsageDay {
    */
   day: string;
   /**
-   * Spent by predictions that ended. A decimal number.
+   * Credits spent by predictions that have ended: a decimal number.
    */
   credits_spent: string;
   /**
-   * Held for predictions that have not ended. A decimal number.
+   * Credits reserved for predictions that have not ended: a decimal number.
    */
   credits_reserved: string;
   /**
-   * How many were created.
+   * Number of predictions created.
    */
   predictions: number;
 }
 /**
- * Your use, day by day.
+ * Your usage, day by day.
  */
 export interface Usage {
   /**
-   * Days with any use, of the last 30.
+   * The days with any usage, of the last 30.
    */
   data: UsageDay[];
 }
 /**
- * Your plan, limits and use.
+ * Your plan, limits and usage.
  */
 export interface Account {
   /**
@@ -332,7 +332,7 @@ export interface Account {
    */
   plan: string;
   /**
-   * What the plan allows.
+   * The limits of the plan.
    */
   limits: {
     /**
@@ -344,20 +344,20 @@ export interface Account {
      */
     predictions_per_minute: number;
     /**
-     * Predictions at a time.
+     * Predictions that may run at the same time.
      */
     concurrent_predictions: number;
     /**
-     * Credits of a UTC day. A decimal number.
+     * Credits for each UTC day: a decimal number.
      */
     daily_credits: string;
     /**
-     * Predictions that may wait.
+     * Predictions that may wait in the queue.
      */
     max_waiting: number;
   };
   /**
-   * Today's use.
+   * The usage of today.
    */
   usage: {
     /**
@@ -365,45 +365,45 @@ export interface Account {
      */
     day: string;
     /**
-     * Spent by predictions that ended. A decimal number.
+     * Credits spent by predictions that have ended: a decimal number.
      */
     credits_spent: string;
     /**
-     * Held for predictions that have not ended. A decimal number.
+     * Credits reserved for predictions that have not ended: a decimal number.
      */
     credits_reserved: string;
     /**
-     * How many were created.
+     * Number of predictions created.
      */
     predictions: number;
     /**
-     * Predictions that run.
+     * Number of running predictions.
      */
     running: number;
     /**
-     * Predictions that wait.
+     * Number of waiting predictions.
      */
     waiting: number;
   };
   /**
-   * What is left of today's credits. A decimal number.
+   * Credits that are left today: a decimal number.
    */
   credits_balance: string;
 }
 /**
- * A limit of any minute, and what is left of it.
+ * A limit per minute, and what is left of it.
  */
 export interface MinuteLimit {
   /**
-   * In any minute.
+   * The limit in any minute.
    */
   limit: number;
   /**
-   * Would pass now.
+   * Requests or creates that would be admitted now.
    */
   remaining: number;
   /**
-   * Unix second when all of it is back.
+   * Unix second at which the whole limit is available again.
    */
   reset: number;
 }
@@ -414,37 +414,37 @@ export interface RateLimits {
   requests_per_minute: MinuteLimit;
   predictions_per_minute: MinuteLimit;
   /**
-   * Predictions at a time.
+   * Predictions that run at the same time.
    */
   concurrent_predictions: {
     /**
-     * At a time.
+     * The maximum number of running predictions.
      */
     limit: number;
     /**
-     * Predictions that run.
+     * Number of running predictions.
      */
     running: number;
     /**
-     * Predictions that wait.
+     * Number of waiting predictions.
      */
     waiting: number;
   };
 }
 /**
- * Today's credits.
+ * Your credits of today.
  */
 export interface Balance {
   /**
-   * What is left of today's credits. A decimal number.
+   * Credits that are left today: a decimal number.
    */
   credits_balance: string;
   /**
-   * Credits of a UTC day. A decimal number.
+   * Credits for each UTC day: a decimal number.
    */
   daily_credits: string;
   /**
-   * When the next day begins.
+   * Start of the next UTC day.
    */
   resets_at: string;
 }

@@ -1,5 +1,6 @@
 // Sends one API request: adds the token and the proof, applies the time limit, retries, and converts errors.
-import type { ProofKey } from "./dpop.ts";
+import { check, checkFunction, checkNumber, checkObject, checkType } from "./arguments.ts";
+import { checkKey, type ProofKey } from "./dpop.ts";
 import { errorOf, ValetkeyError } from "./errors.ts";
 import { backoffMs, type Deadline, deadline, mayRepeat, reasonOf, sleep } from "./retry.ts";
 import { checkedToken, type GetToken, noToken, tokenSource } from "./token.ts";
@@ -91,21 +92,28 @@ export interface Transport {
   lookers: Set<object>;
 }
 
-/** Creates the transport that all methods of one client share. Throws if `baseUrl` is not safe. */
+/** Creates the transport that all methods of one client share. Throws if an option cannot be used. */
 export function transport(options: Options): Transport {
-  const { maxTries = DEFAULT_TRIES, longestWaitSecs = DEFAULT_LONGEST_WAIT_SECS } = options;
+  checkObject("options", options);
+  const { maxTries = DEFAULT_TRIES, longestWaitSecs = DEFAULT_LONGEST_WAIT_SECS, dpop, getToken, appCheck } = options;
   const base = checkedBase(options.baseUrl);
+  checkNumber("maxTries", maxTries, 1);
+  checkNumber("longestWaitSecs", longestWaitSecs, 0);
+  checkType("getToken", "function", getToken);
+  checkFunction("appCheck", appCheck);
+  checkFunction("fetch", options.fetch);
+  checkKey(dpop);
   const fetcher: Fetch = options.fetch ?? ((url, init) => fetch(url, init));
-  const thumbprint = async (): Promise<string | undefined> => (await options.dpop)?.thumbprint;
-  const tokens = tokenSource(options.getToken, thumbprint);
+  const thumbprint = async (): Promise<string | undefined> => (await dpop)?.thumbprint;
+  const tokens = tokenSource(getToken, thumbprint);
 
   async function authorization(method: string, url: string, token: string): Promise<Record<string, string>> {
     try {
-      const [key, appCheck] = await Promise.all([options.dpop, options.appCheck?.()]);
+      const [key, attestation] = await Promise.all([dpop, appCheck?.()]);
       return {
         authorization: `${key ? "DPoP" : "Bearer"} ${token}`,
         ...(key && { dpop: await key.prove({ method, url, token, nowSecs: tokens.nowSecs() }) }),
-        ...(appCheck && { "x-firebase-appcheck": checkedToken(appCheck) }),
+        ...(attestation && { "x-firebase-appcheck": checkedToken(attestation) }),
       };
     } catch (cause) {
       throw noToken(cause);
@@ -114,6 +122,7 @@ export function transport(options: Options): Transport {
 
   async function open(call: Call): Promise<Opened> {
     const { method, path, signal } = call;
+    check(signal == null || typeof signal.addEventListener === "function", "signal", "an AbortSignal", signal);
     const limit = deadline(call.timeoutMs ?? DEFAULT_TIMEOUT_MS, signal);
     const url = base + path;
     try {
@@ -192,12 +201,14 @@ export function explain(thrown: unknown, limit: Deadline, signal: AbortSignal | 
 }
 
 /**
- * Returns `baseUrl` without trailing slashes. Throws unless it is empty, https, or http to this machine: without TLS,
- * anyone on the network could read the token. (An Android emulator reaches its host machine as 10.0.2.2.)
+ * Returns `baseUrl` without trailing slashes. Throws unless it is empty or an origin, https or on this machine: without
+ * TLS, anyone on the network could read the token. (An Android emulator reaches its host machine as 10.0.2.2.) Valetkey's
+ * routes have no prefix, so a path is always a mistake, such as the `/v1` of the vendor's base URL.
  */
 export function checkedBase(baseUrl: string): string {
+  checkType("baseUrl", "string", baseUrl);
   const base = baseUrl.replace(/\/+$/, "");
-  const isSafe = /^(https:\/\/[^/?#@]+(\/[^?#]*)?|http:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1]|10\.0\.2\.2)(:\d+)?)?$/i.test(base);
-  if (!isSafe) throw new TypeError("baseUrl must be an https URL, or http on this machine");
+  const isSafe = /^((https:\/\/([^\s/?#@:[\]\\]+|\[[\da-f:.]+])|http:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1]|10\.0\.2\.2))(:\d{1,5})?)?$/i.test(base);
+  check(isSafe, "baseUrl", "an https URL without a path, or http on this machine", baseUrl, true);
   return base;
 }

@@ -1,6 +1,7 @@
 // The client's requests, and how it handles each kind of response.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { tokenExchange } from "../src/exchange.ts";
 import { valetkey, ValetkeyError } from "../src/index.ts";
 import { answer, JOB, MODEL, offline, prediction, refusal, scripted, status, streamed } from "./script.mjs";
 
@@ -337,12 +338,18 @@ test("model names and ids cannot lead to other routes", async () => {
   assert.equal(requests[0].path, "/v1/predictions/..%2F..%2Fauth%2Ftoken%3Fx");
 });
 
-test("baseUrl must be https, or http on this machine", () => {
+test("baseUrl must be https, or http on this machine, without a path", () => {
   const getToken = () => "t";
-  for (const baseUrl of ["http://example.com", "http://localhost.example.com", "ftp://localhost", "//example.com", "https://", "https://user@example.com", "javascript:1", "https://a/?b"]) {
-    assert.throws(() => valetkey({ baseUrl, getToken }), TypeError, baseUrl);
+  const unsafe = ["http://example.com", "http://localhost.example.com", "ftp://localhost", "//example.com", "https://", "https://user@example.com", "javascript:1"];
+  const withPath = ["https://a/?b", "https://a/#b", "https://example.com/v1", "https://example.com/api/", "http://127.0.0.1:8787/v1", "http://localhost/api", "/v1"];
+  const noUrl = ["https://a b", "https://a:b", "https://a:123456", "https://[x]", "https://a\\b", " https://a", "\nhttps://a", "https://a\n"];
+  for (const baseUrl of [...unsafe, ...withPath, ...noUrl]) {
+    const refusal = (error) => error instanceof ValetkeyError && error.code === "invalid_parameter" && error.param === "baseUrl" && error.message.includes(baseUrl);
+    assert.throws(() => valetkey({ baseUrl, getToken }), refusal, baseUrl);
+    assert.throws(() => tokenExchange({ baseUrl, subjectToken: getToken }), refusal, baseUrl);
   }
-  for (const baseUrl of ["https://example.com", "https://example.com:8443/api/", "http://localhost:8787", "http://127.0.0.1:1/", "http://[::1]:8787", "http://10.0.2.2:8787", ""]) {
+  const allowed = ["https://example.com", "https://example.com:8443/", "https://[2001:db8::1]:8443", "https://b\u00fccher.example"];
+  for (const baseUrl of [...allowed, "http://localhost:8787", "http://127.0.0.1:1/", "http://[::1]:8787", "http://10.0.2.2:8787", ""]) {
     valetkey({ baseUrl, getToken });
   }
 });

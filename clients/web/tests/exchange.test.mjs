@@ -48,3 +48,15 @@ test("temporary failures and refusals have different codes", async () => {
   ];
   for (const [refusal, wanted] of refusals) await assert.rejects(exchanged(refusal), wanted);
 });
+
+test("a failure without a response has a code, and a credential that no header may hold is sent nowhere", async () => {
+  const offline = async () => {
+    throw new TypeError("fetch failed");
+  };
+  await assert.rejects(exchanged(undefined, { fetch: offline }), { name: "ValetkeyError", code: "network", advice: "repeat" });
+  for (const options of [{ appCheck: () => "secret\nline" }, { subjectToken: () => undefined }, { subjectToken: () => "secret line" }]) {
+    const failing = exchanged(good(), { ...options, fetch: () => assert.fail("a request was sent") });
+    await assert.rejects(failing, (error) => error.code === "no_token" && !`${error.message} ${error.cause}`.includes("secret"));
+  }
+  await assert.rejects(exchanged(answer(200, null)), { code: "unreadable_answer" });
+});

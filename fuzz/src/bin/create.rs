@@ -1,6 +1,7 @@
 //! Input: the body of a create, a named create and a batch.
 //!
-//! - An accepted create has only inputs that have a rule, with the values that the client sent or the defaults.
+//! - An accepted create has only inputs that have a rule, with the values that the client sent, in any
+//!   spelling of its numbers, or the defaults.
 //! - It has the price of the policy, and is accepted again with the same meaning.
 //! - A rejection contains only plain characters of the input.
 
@@ -12,11 +13,12 @@ use serde_json::{Map, Value, json};
 use valetkey::constants::{BATCH_MAX, BATCH_MAX_DEPTH, BODY_MAX_DEPTH};
 use valetkey::messages::JobSpec;
 use valetkey::parse::json::parse_strict_object;
+use valetkey::parse::number::{is_same, parse_whole};
 use valetkey::policy::{CheckedCreate, Policy, check_batch, check_create, check_named_create, parse_policy};
 use valetkey::types::ids::{FileId, JobId};
 use valetkey::types::model::ModelId;
 use valetkey::vendor::request;
-use valetkey::wire::rejection::Rejection;
+use valetkey::wire::rejection::{Code, Rejection};
 use valetkey_fuzz::json;
 use valetkey_fuzz::settings::{grant, policy};
 
@@ -77,10 +79,13 @@ fn check_order(body: &Map<String, Value>, spec: &CheckedCreate) {
     assert!(input.keys().all(|name| spec.input.contains_key(name)), "an input is missing");
     for (name, value) in &spec.input {
         let rule = rules.input.get(name).unwrap_or_else(|| panic!("{name} has no rule"));
-        assert!(rule.accepts(value) && (input.get(name).or(rule.default.as_ref()) == Some(value)), "{name}: {value}");
+        let sent = input.get(name).or(rule.default.as_ref()).unwrap_or_else(|| panic!("{name} is made up"));
+        assert!(is_same(sent, value), "{name}: {sent} becomes {value}");
+        // A default of POLICY need not obey the rules for clients.
+        assert!(!input.contains_key(name) || rule.check(value.clone()).as_ref() == Ok(value), "{name}: {value}");
     }
     assert!(rules.input.iter().all(|(name, rule)| !rule.required || spec.input.contains_key(name)));
-    assert_eq!(body.get("image_count").map_or(Some(1), Value::as_u64), Some(spec.image_count.into()));
+    assert_eq!(body.get("image_count").map_or(Some(1), parse_whole::<u32>), Some(spec.image_count));
     assert!((1..=rules.max_image_count).contains(&spec.image_count));
     assert_eq!(spec.credits.micros(), rules.credits.micros() * i64::from(spec.image_count));
     assert_eq!(spec.max_seconds, rules.max_seconds);
@@ -120,4 +125,6 @@ fn check_rejection(rejection: &Rejection) {
     if let Some(param) = &rejection.param {
         assert!(!param.is_empty() && param.len() <= 100 && param.bytes().all(is_plain), "{param:?}");
     }
+    let violation = rejection.violation.as_ref();
+    assert_eq!(violation.is_some(), rejection.code == Code::InvalidParameter, "{rejection:?}");
 }

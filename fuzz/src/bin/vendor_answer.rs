@@ -21,11 +21,14 @@ use valetkey::types::model::ModelId;
 use valetkey::types::prediction::{PredictionRecord, Status};
 use valetkey::types::secret::VendorKey;
 use valetkey::types::time::{UnixMillis, UtcDay};
+use valetkey::vendor::body::VendorBody;
+use valetkey::vendor::cost::Cost;
 use valetkey::vendor::key_scan::KeyScan;
-use valetkey::vendor::models::read_models;
 use valetkey::vendor::output::OutputRule;
+use valetkey::vendor::progress::{Progress, loggable_word};
 use valetkey::vendor::reply::{
-    Progress, VendorPrediction, VendorReply, VendorResponse, is_error_envelope, read_file_id, read_prediction,
+    VendorPrediction, VendorReply, VendorResponse, has_id_conflict, is_error_envelope, read_file_id, read_models,
+    read_prediction,
 };
 use valetkey::vendor::request;
 use valetkey::vendor::verdict::{CreateVerdict, PollVerdict, read_create_reply, read_poll_reply};
@@ -63,26 +66,26 @@ fn check(data: &[u8]) {
         retry_after: retry_after.map(str::to_owned),
         rate_limit_remaining: None,
         rate_limit_reset: None,
-        body: Some(body.to_vec()),
+        body: VendorBody::read(&body),
     };
     check_verdicts(&response);
-    let _ = is_error_envelope(&body);
-    if let Some(id) = read_file_id(&body) {
+    if let Some(id) = read_file_id(&response.body) {
+        assert!(!has_id_conflict(&response.body));
         check_id(&id, &request::delete_file(VENDOR, &id).url, "files");
     }
-    if let Some(models) = read_models(&body) {
+    if let Some(models) = read_models(&VendorReply::Response(response.clone())) {
         assert!((1..=MODEL_LIST_MAX).contains(&models.len()));
         assert!(models.iter().all(|model| ModelId::parse(model.as_str()).as_ref() == Some(model)));
     }
-    if let Some(prediction) = read_prediction(&body) {
+    if let Some(prediction) = read_prediction(&response.body) {
         check_prediction(&prediction);
     }
 }
 
 fn check_verdicts(response: &VendorResponse) {
-    let read = read_prediction(response.body.as_deref().unwrap());
+    let read = read_prediction(&response.body);
     let is_wait = |wait_millis: i64| (1..=RETRY_AFTER_MAX_SECS * 1_000).contains(&wait_millis);
-    match read_create_reply(&VendorReply::Response(response.clone())) {
+    match read_create_reply(&VendorReply::Response(response.clone()), UnixMillis(1_792_567_670_000)) {
         CreateVerdict::Accepted { vendor_id, prediction } => {
             assert!((200..300).contains(&response.status));
             assert_eq!((Some(&vendor_id), Some(&prediction)), (prediction.id.as_ref(), read.as_ref()));
@@ -91,15 +94,19 @@ fn check_verdicts(response: &VendorResponse) {
         CreateVerdict::Redirected => assert!((300..400).contains(&response.status)),
         CreateVerdict::OutcomeUnknown(_) => assert!(!(300..500).contains(&response.status)),
         CreateVerdict::VendorFailed => assert!((500..600).contains(&response.status)),
+        CreateVerdict::OtherRefusal if (200..300).contains(&response.status) => {
+            assert!(is_error_envelope(&response.body) && read.is_none_or(|read| read.id.is_none()));
+        }
         CreateVerdict::KeyRefused
         | CreateVerdict::ModelRefused
+        | CreateVerdict::Blocked
         | CreateVerdict::InputRefused
         | CreateVerdict::OtherRefusal => assert!((400..500).contains(&response.status)),
     }
-    match read_poll_reply(&VendorReply::Response(response.clone())) {
-        PollVerdict::Found(prediction) => assert_eq!(Some(prediction), read),
+    match read_poll_reply(&VendorReply::Response(response.clone()), UnixMillis(1_792_567_670_000)) {
+        PollVerdict::Found(prediction) => assert_eq!(Some(prediction), read_prediction(&response.body)),
         PollVerdict::Throttled { wait_millis } => assert!(is_wait(wait_millis), "{wait_millis}"),
-        PollVerdict::NotFound | PollVerdict::VendorFailed => {}
+        PollVerdict::NotFound | PollVerdict::KeyRefused | PollVerdict::NothingSaid | PollVerdict::VendorFailed => {}
     }
 }
 
@@ -120,7 +127,9 @@ fn check_prediction(prediction: &VendorPrediction) {
         assert_eq!(cancel, format!("{}/cancel", request::status(VENDOR, id).url));
     }
     assert!(prediction.predict_time.is_none_or(|seconds| seconds.is_finite() && seconds >= 0.0));
-    assert!(prediction.credits_used.is_none_or(|credits| MicroCredits::from_micros(credits.micros()) == Some(credits)));
+    if let Some(word) = &prediction.unknown_status {
+        assert!(prediction.progress == Progress::Running && loggable_word(word).len() <= 16, "{word:?}");
+    }
     check_is_read_again(prediction);
 
     let output = OutputRule::for_upstream(VENDOR).with_key_scan(SCAN.clone()).keep(prediction.output.clone());
@@ -146,14 +155,20 @@ fn check_is_read_again(prediction: &VendorPrediction) {
         Progress::Failed => "failed",
         Progress::Canceled => "canceled",
     };
-    let credits = prediction.credits_used.map(|credits| credits.to_string());
+    let credits = match prediction.cost {
+        Cost::Absent => None,
+        Cost::Known(credits) => Some(credits.to_string()),
+        Cost::Unreadable => Some("much".to_owned()),
+    };
     let metrics = json!({"predict_time": prediction.predict_time});
     let rest = json!({"job_id": prediction.id, "status": status, "output": prediction.output, "credits_used": credits,
         "metrics": metrics});
     let flux = json!({"id": prediction.id, "status": status, "output_data": {"urls": prediction.output},
         "credits_used": credits, "metrics": metrics});
+    let known = VendorPrediction { unknown_status: None, ..prediction.clone() };
     for shape in [rest, flux] {
-        assert_eq!(read_prediction(shape.to_string().as_bytes()).as_ref(), Some(prediction), "{shape}");
+        let read = read_prediction(&VendorBody::read(shape.to_string().as_bytes()));
+        assert_eq!(read.as_ref(), Some(&known), "{shape}");
     }
 }
 
@@ -169,7 +184,10 @@ fn record(prediction: &VendorPrediction, output: Vec<String>) -> PredictionRecor
         output,
         failure: None,
         credits_reserved: MicroCredits::ZERO,
-        credits_used: prediction.credits_used,
+        credits_used: match prediction.cost {
+            Cost::Known(credits) => Some(credits),
+            Cost::Absent | Cost::Unreadable => None,
+        },
         predict_time: prediction.predict_time,
         cancel_requested: false,
         queue: None,

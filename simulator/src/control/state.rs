@@ -11,7 +11,8 @@ use crate::clock::now_ms;
 use crate::prediction::Prediction;
 use crate::response::json_response;
 
-/// Returns every count, and the status of every prediction.
+/// Returns the counts of requests, running predictions, connections and streams, the accounts, and the status of every
+/// prediction.
 pub async fn read(State(app): State<Arc<App>>) -> Response {
     let now_ms = now_ms();
     let ((connections, max_connections), (streams, max_streams)) = (app.connections.read(), app.streams.read());

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::content_coding::ContentCoding;
+use super::oddity::Oddity;
 use super::raw_response::RawResponse;
 use super::script::Script;
 use super::template::{Encoding, expand};
@@ -32,6 +33,7 @@ pub struct Fault {
     invalid_json: bool,
     huge_body: Option<HugeBody>,
     merge: Option<Map<String, Value>>,
+    odd: Option<Oddity>,
 
     close_before: bool,
     close_after: bool,
@@ -129,7 +131,9 @@ impl Fault {
             return Err("a header contains a line break".to_owned());
         }
         if count(&self.bodies()) > 1 {
-            return Err("body, redirect, echo_authorization, invalid_json, huge_body, merge exclude each other".into());
+            return Err(
+                "body, redirect, echo_authorization, invalid_json, huge_body, merge, odd exclude each other".into()
+            );
         }
         if count(&self.deliveries()) > 1 {
             return Err("close_before, close_after, close_mid_body, hang_after, drip exclude each other".to_owned());
@@ -146,7 +150,7 @@ impl Fault {
         Ok(())
     }
 
-    fn bodies(&self) -> [bool; 6] {
+    fn bodies(&self) -> [bool; 7] {
         [
             self.body.is_some(),
             self.redirect.is_some(),
@@ -154,6 +158,7 @@ impl Fault {
             self.invalid_json,
             self.huge_body.is_some(),
             self.merge.is_some(),
+            self.odd.is_some(),
         ]
     }
 
@@ -171,6 +176,7 @@ impl Fault {
     pub fn changes_response(&self) -> bool {
         self.replaces_response()
             || self.merge.is_some()
+            || self.odd.is_some()
             || !self.headers.is_empty()
             || self.content_type.is_some()
             || self.compress.is_some()
@@ -180,7 +186,7 @@ impl Fault {
     /// Returns whether the fault makes up the response, so that the real one is not needed.
     fn replaces_response(&self) -> bool {
         let made_up = self.bodies().contains(&true) || self.status.is_some();
-        made_up && self.merge.is_none()
+        made_up && self.merge.is_none() && self.odd.is_none_or(Oddity::replaces_response)
     }
 
     /// Returns whether the real handler has to run.
@@ -194,9 +200,10 @@ impl Fault {
         if self.close_before || self.close_after {
             return Script::default();
         }
-        let mut response = match real {
-            Some(real) if !self.replaces_response() => real.merged(self.merge.as_ref()),
-            _ => self.made_up(authorization),
+        let mut response = match (self.odd, real) {
+            (Some(odd), real) => odd.apply(real.filter(|_| !self.replaces_response())),
+            (None, Some(real)) if !self.replaces_response() => real.merged(self.merge.as_ref()),
+            (None, _) => self.made_up(authorization),
         };
         if let Some(status) = self.status {
             response.status = status;

@@ -2,6 +2,7 @@
 
 mod content_coding;
 mod fault;
+mod oddity;
 mod raw_response;
 mod rules;
 mod script;

@@ -1,4 +1,4 @@
-//! What to draw, and its encoding as a PNG.
+//! The description of a picture, and its encoding as a PNG.
 
 use super::landscape::Landscape;
 use crate::catalog::Kind;

@@ -47,8 +47,8 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     finish(&app, response)
 }
 
-/// Counts a request. Returns the limit and the account's window, `Err` for a refused request; `None` while the limit is
-/// off.
+/// Counts a request against the rate limit. Returns `None` if there is no limit; else the limit, and the account's
+/// window as `Ok` for an admitted request or as `Err` for a refused one.
 fn count_request(app: &App, account: &str) -> Option<(u64, Result<WindowStatus, WindowStatus>)> {
     let mut world = app.world();
     let limit = world.settings.requests_per_minute?;

@@ -63,6 +63,9 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   "input.input_image": "The uploaded picture no longer exists. Press Create to upload it again.",
 };
 
+/** The end of a message that already asks for another try, with its vague time if it has one. */
+const TRY_AGAIN = /(try again)( in a moment)?\.$/i;
+
 /** Codes that have a message, for the tests. */
 export const KNOWN_CODES = Object.keys(SENTENCES) as (Code | PageCode)[];
 
@@ -73,7 +76,9 @@ export const KNOWN_CODES = Object.keys(SENTENCES) as (Code | PageCode)[];
 export function problemText({ code, param, retryAfterSecs }: Problem): string {
   const parameter = code === "invalid_parameter" ? own(PARAMETERS, param ?? "") : undefined;
   const sentence = parameter ?? own(SENTENCES, code) ?? "Something went wrong, and this page does not know the reason.";
-  return retryAfterSecs === undefined ? sentence : `${sentence} Try again ${inTime(retryAfterSecs)}.`;
+  if (retryAfterSecs === undefined) return sentence;
+  const when = inTime(retryAfterSecs);
+  return TRY_AGAIN.test(sentence) ? sentence.replace(TRY_AGAIN, `$1 ${when}.`) : `${sentence} Try again ${when}.`;
 }
 
 /** Returns an own member of the table. Inherited names such as `constructor` have no message. */

@@ -1,10 +1,10 @@
-// What this browser stores across visits: a random user name, and the prompts of recent pictures. Tokens are never
-// stored.
+// The data that this browser stores across visits: a random user name, and the inputs of recent pictures. Tokens are
+// never stored.
 
 const SUBJECT_KEY = "valetkey-demo-subject";
 const SUBJECT = /^demo-[0-9a-f]{16}$/;
 const ORDERS_KEY = "valetkey-demo-orders";
-/** Orders to keep. A prompt has at most 4,000 characters, and browsers store about 5 MB for an origin. */
+/** Number of inputs to keep. A prompt has at most 4,000 characters, and browsers store about 5 MB for an origin. */
 const MAX_ORDERS = 100;
 
 /** The input of a picture. It is stored here because the API does not return a prediction's input. */

@@ -2,37 +2,37 @@
 
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::ledger_client::{ask_ledger, tell_ledger, unexpected};
+use crate::cloudflare::http::lost;
 use crate::cloudflare::http::outcome::{Counted, RouteError};
-use crate::cloudflare::http::response;
-use crate::cloudflare::objects::client;
-use crate::cloudflare::runtime::platform::{self, PlatformError};
+use crate::cloudflare::runtime::platform;
 use crate::constants::ACK_TIMEOUT_MILLIS;
 use crate::messages::{
-    CreateRequest, Deadline, FileUse, IdempotencyKey, JobSpec, JtiCaps, LedgerCall, LedgerRefusal, LedgerReply,
-    LedgerRequest, PlanLimits,
+    CreateRequest, Deadline, FileUse, IdempotencyKey, JobSpec, JtiCaps, LedgerRefusal, LedgerReply, LedgerRequest,
+    PlanLimits,
 };
 use crate::policy::{CheckedCreate, Plan};
 use crate::token::Grant;
 use crate::types::ids::{BatchId, JobId};
 use crate::types::prediction::PredictionRecord;
 use crate::wire::rejection::{Code, Rejection};
+use crate::wire::violation::{Rule, Violation};
 
 /// Predictions that the Ledger has admitted, or found by their idempotency key.
 pub struct Admitted {
-    /// Their rows, in the order of the request.
+    /// The rows of the predictions, in the order of the request.
     pub records: Vec<PredictionRecord>,
-    /// Whether the Dispatcher is sending one to the vendor, so that its outcome can be awaited.
+    /// Whether the Dispatcher is submitting a prediction to the vendor, so that the edge can wait for the outcome.
     pub is_submitting: bool,
-    /// The batch, if it is one.
+    /// The id of the batch, if the request was for one.
     pub batch_id: Option<BatchId>,
-    /// Whether the idempotency key was known.
+    /// Whether this is a replay: the idempotency key was used before.
     pub is_replayed: bool,
 }
 
-/// Has the caller's Ledger admit predictions, all or none.
+/// Asks the caller's Ledger to admit predictions, all or none.
 ///
 /// # Errors
-/// The Ledger's refusal. Without an acknowledgement in time 503: then the predictions are withdrawn.
+/// The Ledger's refusal. 503 without an acknowledgement in time: then the predictions are withdrawn.
 pub async fn admit(
     context: &RequestContext<'_>,
     caller: &AuthenticatedCaller,
@@ -44,8 +44,9 @@ pub async fn admit(
     let request = create_request(context, &caller.grant, checked, batch_id, key)?;
     let job_ids: Vec<JobId> = request.specs.iter().map(|spec| spec.job_id.clone()).collect();
     let files = request.files.clone();
-    // If the instance ends meanwhile, JavaScript does what `withdraw_later` would.
-    let _ = leave_withdrawal(context, &caller.grant, &job_ids);
+    let requests_per_minute = context.deployment.config.policy.limits_for(&caller.grant)?.requests_per_minute;
+    // If the wasm instance ends meanwhile, worker.js sends the message that `withdraw_later` would send.
+    let _ = lost::in_admission(context, caller, requests_per_minute, &job_ids);
     let counted = match ask_ledger(context, caller, LedgerRequest::Create(Box::new(request))).await {
         Ok(counted) => counted,
         Err(error) => {
@@ -67,13 +68,13 @@ pub async fn admit(
     }
 }
 
-/// Refuses a file that is not the caller's like any other invalid input.
+/// Returns the refusal of a file id that is not the caller's: the same as for any other invalid input.
 fn unknown_file(used: Option<&FileUse>, is_batch: bool) -> Rejection {
     let param = used.map_or_else(String::new, |used| {
         let prediction = if is_batch { format!("predictions[{}].", used.spec) } else { String::new() };
         format!("{prediction}input{}", used.pointer.replace('/', "."))
     });
-    Rejection::parameter(Code::InvalidParameter, "file", param)
+    Rejection::parameter(Code::InvalidParameter, "file", param).because(Violation::new(Rule::Format, "file"))
 }
 
 fn create_request(
@@ -105,9 +106,10 @@ fn create_request(
     })
 }
 
-/// Returns the jobs in the order of the request, with ids that sort in this order, and the files in their inputs.
+/// Returns the job specs in the order of the request, and the files that their inputs use. The ids of the jobs sort in
+/// the same order.
 fn job_specs(context: &RequestContext<'_>, checked: Vec<CheckedCreate>) -> (Vec<JobSpec>, Vec<FileUse>) {
-    // Ids of the same millisecond are random: sorted, so that lists keep the order of a batch.
+    // Ids of the same millisecond differ only in random bytes. Sort them, so that lists keep the order of a batch.
     let mut job_ids: Vec<JobId> = checked.iter().map(|_| JobId::new(context.now, platform::random())).collect();
     job_ids.sort();
     let mut files = Vec::new();
@@ -138,18 +140,11 @@ fn plan_limits(plan: &Plan) -> PlanLimits {
     }
 }
 
-/// Withdraws a create that the Ledger did not acknowledge: it may have admitted it all the same, or may still. Best effort;
-/// the message's deadline and the Ledger's alarm do the rest.
+/// Withdraws a create that the Ledger did not acknowledge. The Ledger may have admitted it, or may still admit it. This
+/// is best effort: without it, the message's deadline and the Ledger's alarm have the same effect.
 fn withdraw_later(context: &RequestContext<'_>, grant: &Grant, job_ids: Vec<JobId>) {
     let (env, user) = (context.env.clone(), grant.user.clone());
     context.execution.wait_until(async move {
         let _ = tell_ledger(&env, &user, LedgerRequest::Withdraw { job_ids }).await;
     });
-}
-
-fn leave_withdrawal(context: &RequestContext<'_>, grant: &Grant, job_ids: &[JobId]) -> Result<(), PlatformError> {
-    let call = LedgerCall { caller: None, request: LedgerRequest::Withdraw { job_ids: job_ids.to_vec() } };
-    let message = client::encode_message(&call, false)?;
-    response::leave_fallback_with(context, &client::ledgers(context.env)?, grant.user.as_str(), &message);
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Authenticates a caller: the token of a request, its proof of possession, and the app's attestation beside it.
+//! Authenticates the caller of a request: verifies the token, its proof of possession, and the app's attestation.
 
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::key_sets;
@@ -9,14 +9,15 @@ use crate::token::{self, BadProof, Possession, Proof, ProofTarget, Purpose, Refu
 use crate::wire::headers::{self, Credentials};
 use crate::wire::rejection::{Challenge, Code, Rejection};
 
-/// Authenticates the caller of a request. A token that this isolate has verified before is not verified again; its times
-/// and its proof are.
+/// Authenticates the caller of a request. A token in this isolate's cache is not verified again, but its times and its
+/// proof are checked.
 ///
-/// 1. the `Authorization` header 401
-/// 2. the token: form, issuer, signature, claims 401; 503 if its issuer's keys could not be fetched
-/// 3. the proof of possession 401. Never before the token: its key is the sender's own choice, so without a good token
-///    anybody could make the Worker read any key
-/// 4. the app's attestation 401, 503, where an issuer of attestations is configured and the token is not our own
+/// 1. Read the `Authorization` header: 401.
+/// 2. Verify the token's form, issuer, signature and claims: 401; 503 if its issuer's keys could not be fetched.
+/// 3. Verify the proof of possession: 401. Never before the token: a proof brings its own key, so without a valid token
+///    anyone could make the Worker parse any key.
+/// 4. Check the app's attestation, if an issuer of attestations is configured and Valetkey did not issue the token:
+///    401, 503.
 pub async fn authenticate(context: &RequestContext<'_>) -> Result<AuthenticatedCaller, Rejection> {
     // 1
     let (text, is_bound) = read_credentials(context)?;
@@ -53,7 +54,8 @@ fn read_credentials<'a>(context: &RequestContext<'a>) -> Result<(&'a str, bool),
     let refuse = |code, reason| Err(Rejection::new(code, reason).challenge(context.challenge()));
     match headers::parse_authorization(context.head.authorization.as_deref()) {
         Credentials::Bearer(text) => Ok((text, false)),
-        // A proof names the URL that it is for: without PUBLIC_URL none could be valid.
+        // A proof names the URL of its request, which is compared with PUBLIC_URL. Without PUBLIC_URL no proof can be
+        // valid.
         Credentials::Bound(_) if context.deployment.config.public_url.is_none() => {
             refuse(Code::InvalidToken, "authorization_scheme")
         }
@@ -63,7 +65,7 @@ fn read_credentials<'a>(context: &RequestContext<'a>) -> Result<(&'a str, bool),
     }
 }
 
-/// Verifies a token with its issuer's keys, without the cache and without its possession.
+/// Verifies a token with its issuer's keys. Neither uses the token cache nor checks the proof of possession.
 pub async fn verify_signed(context: &RequestContext<'_>, text: &str, purpose: Purpose) -> Result<SignedToken, Refusal> {
     let issuers = &context.deployment.config.issuers;
     if let Some((keys, kid)) = token::find_remote_keys(text, issuers, purpose) {
@@ -72,7 +74,7 @@ pub async fn verify_signed(context: &RequestContext<'_>, text: &str, purpose: Pu
     token::verify_signed(text, issuers, purpose, context.now.seconds())
 }
 
-/// Verifies a token whose possession needs no proof of this request, or is waived.
+/// Verifies a token on a route that reads no `DPoP` header.
 pub async fn verify(
     context: &RequestContext<'_>,
     text: &str,
@@ -82,43 +84,43 @@ pub async fn verify(
     verify_signed(context, text, purpose).await?.verify_possession(possession)
 }
 
-/// Reads the proof of possession of this request. It must name `PUBLIC_URL`: what a request says of its own host is the
-/// sender's word.
+/// Verifies the proof of possession of this request. It must name `PUBLIC_URL`, not the host in the request, which the
+/// sender chooses.
 pub fn read_proof(context: &RequestContext<'_>) -> Result<Proof, BadProof> {
     let origin = context.deployment.config.public_url.as_deref().ok_or(BadProof::Url)?;
     let target = ProofTarget { method: &context.head.method, origin, path: context.url.path };
     Proof::verify(context.head.proof.as_deref(), target, context.now.seconds())
 }
 
-/// Returns the one use of a proof, which the caller's Ledger accepts once.
+/// Returns the message that marks a proof as used. The caller's Ledger accepts each proof once.
 pub fn proof_use(context: &RequestContext<'_>, proof: &Proof) -> ProofUse {
     ProofUse { id: proof.id().to_owned(), request: context.request_id.clone(), expires_at: proof.expires_at() }
 }
 
-/// What is wrong with an attestation: a word for the log.
+/// Why an attestation is refused: a word for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", prefix = "attestation_", const_into_str)]
 pub enum BadAttestation {
-    /// The request has none.
+    /// The request has no attestation.
     Missing,
-    /// It has expired.
+    /// The attestation has expired.
     Expired,
-    /// It is invalid in any other way.
+    /// The attestation is invalid in any other way.
     Refused,
-    /// The keys of its issuer could not be fetched.
+    /// The keys of the attestation's issuer could not be fetched.
     #[strum(serialize = "keys_unavailable")]
     Unavailable,
 }
 
 impl BadAttestation {
-    /// The word in the log.
+    /// Returns the word for the log.
     pub const fn as_str(self) -> &'static str {
         self.into_str()
     }
 }
 
-/// Checks the app's attestation, where an issuer of attestations is configured. An attestation is the same on every
-/// phone: it says that the app is genuine and not who uses it, so it is never enough alone.
+/// Checks the app's attestation, if an issuer of attestations is configured. An attestation never replaces a token: it
+/// is the same on every phone, and says that the app is genuine, not who uses it.
 pub async fn check_attestation(context: &RequestContext<'_>) -> Result<(), BadAttestation> {
     let issuers = &context.deployment.config.issuers;
     if !issuers.iter().any(|issuer| issuer.is_accepted_for(Purpose::Attest)) {
@@ -141,12 +143,12 @@ pub async fn check_attestation(context: &RequestContext<'_>) -> Result<(), BadAt
     }
 }
 
-/// Returns the response to a refused token: the same bytes for every reason, but for the two whose token may be good.
+/// Returns the refusal of a token: the same response for every reason, except for two in which the token may be valid.
 pub fn refused(challenge: Challenge, refusal: Refusal) -> Rejection {
     match refusal {
-        // The caller should come back with the same token, not sign in again.
+        // 503, so that the client retries with the same token instead of signing in again.
         Refusal::KeysUnavailable => keys_unavailable(),
-        // The proof is of another request or another token: this token may be good with a proof of its own.
+        // The proof belongs to another request or token. This token may be valid with a proof of its own.
         Refusal::ProofOfAnotherToken => {
             Rejection::new(Code::InvalidToken, refusal.as_str()).challenge(Challenge::NewProof)
         }

@@ -4,42 +4,76 @@ use serde_json::{Map, Value};
 
 use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::runtime::platform;
+use crate::constants::{
+    BATCH_BODY_MAX_BYTES, BATCH_MAX_DEPTH, BODY_MAX_DEPTH, CREATE_BODY_MAX_BYTES, OTHER_BODY_MAX_BYTES,
+};
 use crate::parse::digits::parse_digits;
-use crate::parse::json::parse_strict_object;
+use crate::policy::BodyBounds;
 use crate::types::ids::hex_digest;
+use crate::types::time::UnixMillis;
 use crate::wire::headers::is_json_media_type;
 use crate::wire::rejection::{Code, Rejection};
 
-/// A JSON object, and the hash of path and body that tells one request from another (contract 2).
+/// What a JSON body is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyKind {
+    /// A create: 256 KiB.
+    Create,
+    /// A batch: 1 MiB.
+    Batch,
+    /// An estimate: a create of 16 KiB.
+    Estimate,
+    /// Anything else: 16 KiB.
+    Other,
+}
+
+impl BodyKind {
+    const fn max_bytes(self) -> usize {
+        match self {
+            Self::Create => CREATE_BODY_MAX_BYTES,
+            Self::Batch => BATCH_BODY_MAX_BYTES,
+            Self::Estimate | Self::Other => OTHER_BODY_MAX_BYTES,
+        }
+    }
+}
+
+/// A JSON object, and the hash of path and body.
 pub struct JsonBody {
-    /// Its members.
+    /// The members of the object.
     pub members: Map<String, Value>,
     /// SHA-256 of path and body, in hexadecimal.
     pub hash: String,
+    /// When the whole body had arrived. A client on a slow line sends for minutes, and deadlines count from here.
+    pub read_at: UnixMillis,
 }
 
-/// Reads a JSON object of at most `max_bytes` and `max_depth`.
+/// Reads a JSON object within the limits of its kind.
 ///
 /// # Errors
-/// 415 for another media type or a content encoding; 413 beyond `max_bytes`; 400 for anything but one JSON object.
-pub async fn read_json(
-    context: &RequestContext<'_>,
-    max_bytes: usize,
-    max_depth: usize,
-) -> Result<JsonBody, Rejection> {
+/// 415 for another media type or a content encoding; 413 for too many bytes; 400 for anything but one JSON object.
+pub async fn read_json(context: &RequestContext<'_>, kind: BodyKind) -> Result<JsonBody, Rejection> {
     let is_json = context.head.content_type.as_deref().is_some_and(is_json_media_type);
     if !is_json || is_encoded(context) {
         return Err(Rejection::new(Code::UnsupportedMediaType, "media_type"));
     }
     let too_large = || Rejection::new(Code::BodyTooLarge, "body");
     let announced = context.head.content_length.as_deref().and_then(parse_digits::<u64>);
-    if announced.is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > max_bytes)) {
+    if announced.is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > kind.max_bytes())) {
         return Err(too_large());
     }
-    let bytes = platform::read_body(context.request, max_bytes).await;
+    let bytes = platform::read_body(context.request, kind.max_bytes()).await;
     let bytes = bytes.map_err(|_| Rejection::new(Code::InvalidJson, "body_unreadable"))?.ok_or_else(too_large)?;
-    let members = parse_strict_object(&bytes, max_depth).map_err(|_| Rejection::new(Code::InvalidJson, "json"))?;
-    Ok(JsonBody { members, hash: hex_digest(&[context.url.path.as_bytes(), b"\0", &bytes]) })
+    let bounds = BodyBounds::new(&context.deployment.config.policy);
+    let members = match kind {
+        BodyKind::Create | BodyKind::Estimate => bounds.parse_create(&bytes, BODY_MAX_DEPTH),
+        BodyKind::Batch => bounds.parse_batch(&bytes, BATCH_MAX_DEPTH),
+        BodyKind::Other => bounds.parse_other(&bytes, BODY_MAX_DEPTH),
+    };
+    Ok(JsonBody {
+        members: members.map_err(Rejection::bad_json)?,
+        hash: hex_digest(&[context.url.path.as_bytes(), b"\0", &bytes]),
+        read_at: platform::now(),
+    })
 }
 
 /// Returns whether the body has a content encoding, which no route accepts.

@@ -1,10 +1,12 @@
-//! A request and its deployment, as every step reads them. Nothing is written into it: a step returns what it learns.
+//! A request and its deployment, for every step after the common checks. Read-only: a step returns its result instead
+//! of storing it here.
 
 use std::rc::Rc;
 
 use worker::{Context, Env};
 
 use crate::cloudflare::runtime::deployment::Deployment;
+use crate::constants::ISSUER_LEEWAY_MAX_SECS;
 use crate::messages::ProofUse;
 use crate::token::Grant;
 use crate::types::ids::RequestId;
@@ -17,7 +19,7 @@ use crate::wire::rejection::{Challenge, Code, Rejection};
 pub struct RequestContext<'a> {
     /// The platform's bindings.
     pub env: &'a Env,
-    /// `ctx` of the platform's handler, for work that goes on after the response.
+    /// `ctx` of the platform's handler, for work that continues after the response.
     pub execution: &'a Context,
     /// The parsed settings.
     pub deployment: &'a Rc<Deployment>,
@@ -25,20 +27,27 @@ pub struct RequestContext<'a> {
     pub request: &'a web_sys::Request,
     /// Method, URL and the headers that the core reads.
     pub head: &'a RequestHead,
-    /// The parts of its URL.
+    /// The parts of the request's URL.
     pub url: UrlParts<'a>,
-    /// When it arrived.
+    /// Time at which the request arrived; once its body is read, the time at which it was complete ([`Self::at`]).
     pub now: UnixMillis,
-    /// Where links in the response point: `PUBLIC_URL`, else the request's origin.
+    /// Base of the links in the response: `PUBLIC_URL`, else the request's origin.
     pub base_url: &'a str,
     /// `X-Request-Id` of the response.
     pub request_id: &'a RequestId,
-    /// Whether a page may read the response, for its CORS headers.
+    /// The verdict on the request's `Origin`, for the CORS headers of the response.
     pub origin: OriginCheck<'a>,
 }
 
 impl RequestContext<'_> {
-    /// Returns what a caller without credentials is asked for: proofs of possession need `PUBLIC_URL`.
+    /// Returns the same request at a later time. For what follows after a body was read: a client on a slow line sends
+    /// for minutes, and deadlines, ids and the expiry of tokens count from the end of that.
+    pub fn at(&self, now: UnixMillis) -> Self {
+        Self { now, ..*self }
+    }
+
+    /// Returns the `WWW-Authenticate` challenge for a caller without credentials. It offers proofs of possession only
+    /// if `PUBLIC_URL` is set, which they need.
     pub fn challenge(&self) -> Challenge {
         match self.deployment.config.public_url {
             Some(_) => Challenge::BearerOrProof,
@@ -46,20 +55,20 @@ impl RequestContext<'_> {
         }
     }
 
-    /// Returns whether the response has no body.
+    /// Returns whether this is a `HEAD` request, whose response has no body.
     pub fn is_head(&self) -> bool {
         self.head.method == "HEAD"
     }
 }
 
-/// The caller of a request whose token and proof are good. Its Ledger still checks whether the token is revoked and the
-/// proof new.
+/// The caller of a request with a valid token and proof. The caller's Ledger still checks that the token is not revoked
+/// and that the proof is new.
 pub struct AuthenticatedCaller {
-    /// What the token grants.
+    /// The rights that the token grants.
     pub grant: Grant,
     /// The proof of possession, which the caller's Ledger accepts once.
     pub proof: Option<ProofUse>,
-    /// What the caller is asked for if it is refused after all.
+    /// The `WWW-Authenticate` challenge if a later step refuses the token.
     pub challenge: Challenge,
 }
 
@@ -67,5 +76,15 @@ impl AuthenticatedCaller {
     /// Returns a 401 or 403 with the caller's challenge.
     pub fn reject(&self, code: Code, reason: &'static str) -> Rejection {
         Rejection::new(code, reason).challenge(self.challenge)
+    }
+
+    /// Checks that the token has not expired while the body arrived. Otherwise a stolen token could be used for as long
+    /// as a request with a slow body can be kept open. The Ledger refuses a proof of possession that is too old.
+    ///
+    /// # Errors
+    /// 401 if the token has expired, whatever the leeway of its issuer.
+    pub fn check_not_expired(&self, now: UnixMillis) -> Result<(), Rejection> {
+        let is_expired = now.seconds().0 >= self.grant.expires_at.0.saturating_add(ISSUER_LEEWAY_MAX_SECS);
+        if is_expired { Err(self.reject(Code::InvalidToken, "expired_while_sending")) } else { Ok(()) }
     }
 }

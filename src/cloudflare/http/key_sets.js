@@ -1,16 +1,16 @@
-// What Rust needs of the platform for key sets at a URL.
+// Fetches identity providers' key sets, and caches them in the data center. key_sets.rs calls this.
 
 import { fetchBytes, readBody } from "../runtime/platform.js";
 
-/** Under this name a copy says when it was fresh. */
+/** The header of a cached key set that holds the time of its fetch. */
 const FRESH_AT = "fresh-at";
 
-/** The Cache API, where there is one: not in every deployment. */
+/** Returns the platform's default cache, or `undefined`: not every deployment has one. */
 function sharedCache() {
   return globalThis.caches?.default;
 }
 
-/** [bytes, freshAtMs as text] of the copy that this data center keeps; `undefined` if there is none. Never rejects. */
+/** Returns this data center's copy as [bytes, freshAtMs as text], or `undefined` if there is none. Never rejects. */
 export async function keptKeySet(url, maxBytes) {
   try {
     const copy = await sharedCache()?.match(url);
@@ -20,17 +20,20 @@ export async function keptKeySet(url, maxBytes) {
   }
 }
 
-/** Keeps a copy for the other isolates of this data center. Resolves when it is kept, or could not be. */
+/** Caches a key set for the other isolates of this data center. Never rejects. */
 export async function keepKeySet(url, bytes, freshAtMs, seconds) {
   const headers = { "Content-Type": "application/json", "Cache-Control": `max-age=${seconds}`, [FRESH_AT]: freshAtMs };
   try {
     await sharedCache()?.put(url, new Response(bytes, { headers }));
   } catch {
-    // A copy less.
+    // Without a copy, other isolates fetch the key set themselves.
   }
 }
 
-/** The bytes of a provider's key set; `undefined` where it does not send any, in time and in size. */
+/**
+ * Fetches an identity provider's key set. Returns its bytes, or `undefined` if it is too large or does not arrive in
+ * time.
+ */
 export function fetchKeySet(url, userAgent, timeoutMs, maxBytes) {
   return fetchBytes(url, { headers: { Accept: "application/json", "User-Agent": userAgent } }, timeoutMs, maxBytes);
 }

@@ -1,4 +1,5 @@
-//! Gets the keys that issuers publish at a URL: from the copy of this data center, else from the provider.
+//! Fetches the key sets that issuers publish at a `jwks_url`: from the cache of this data center, else from the
+//! identity provider (protocol 8).
 
 use std::sync::Arc;
 
@@ -29,19 +30,20 @@ mod js {
     }
 }
 
-/// Fetches the keys of a token's issuer before the token is verified, unless they are fresh. Returns after the time limit in any
-/// case: verification then finds that the keys are missing.
+/// Fetches the keys of a token's issuer before the token is verified, unless those in memory are fresh. Returns after
+/// [`KEY_SET_FETCH_MILLIS`] at the latest. Verification then finds that the keys are missing.
 pub async fn ensure_fresh(context: &RequestContext<'_>, keys: &Arc<RemoteKeys>, kid: Option<String>) {
     let give_up = context.now.plus_millis(KEY_SET_FETCH_MILLIS);
     loop {
         let now = platform::now();
         match keys.decide_fetch(kid.as_deref(), now) {
-            // Apart from this request, whose client may leave: others wait for these keys as well.
+            // Under `wait_until`: this request's client may disconnect while other requests wait for the same keys.
             FetchDecision::Fetch => {
                 keys.start_fetch(now);
                 context.execution.wait_until(load(Arc::clone(keys), kid.clone(), now));
             }
-            // Another request's promise is not ours to wait for: the platform ends it with its request.
+            // Poll, and never await another request's promise: the platform ends a promise with the request that made
+            // it.
             FetchDecision::Wait if now < give_up => platform::sleep(KEY_SET_POLL_MILLIS).await,
             FetchDecision::Wait | FetchDecision::Proceed => return,
         }

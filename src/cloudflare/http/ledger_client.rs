@@ -1,4 +1,5 @@
-//! Asks the caller's Ledger and the Dispatcher on behalf of a request, and maps their refusals to the wire.
+//! Sends messages to the caller's Ledger and to the Dispatcher for a request, and maps their refusals to error
+//! responses.
 
 use worker::Env;
 
@@ -6,18 +7,19 @@ use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::outcome::{Counted, RouteError};
 use crate::cloudflare::objects::client::{self, ask_dispatcher};
 use crate::cloudflare::runtime::platform::PlatformError;
-use crate::constants::ACK_TIMEOUT_MILLIS;
+use crate::constants::{ACK_TIMEOUT_MILLIS, MILLIS_PER_SECOND, THROTTLE_DEFAULT_MILLIS};
 use crate::messages::{
     Caller, DispatcherReply, DispatcherRequest, LedgerCall, LedgerEnvelope, LedgerRefusal, LedgerReply, LedgerRequest,
     ProofUse,
 };
-use crate::parse::digits::parse_digits;
 use crate::token::Grant;
 use crate::types::ids::{JobId, UserKey};
-use crate::vendor::reply::VendorReply;
+use crate::types::time::UnixMillis;
+use crate::vendor::reply::{VendorReply, is_error_envelope};
+use crate::vendor::retry_after::retry_after_secs;
 use crate::wire::rejection::{Challenge, Code, Rejection};
 
-/// Asks the caller's Ledger, which counts the request. Fails closed: no reply in 2 s is 503.
+/// Sends a request to the caller's Ledger, which counts it. Fails closed: 503 without a reply in 2 s.
 pub async fn ask_ledger(
     context: &RequestContext<'_>,
     caller: &AuthenticatedCaller,
@@ -37,8 +39,8 @@ pub async fn ask_ledger(
     }
 }
 
-/// Uses up the proof of a request that needs nothing else of the Ledger. Only such a request is counted: a proof costs a
-/// row.
+/// Marks the proof of possession as used, on a route that needs nothing else from the Ledger. On these routes only
+/// requests with a proof are counted, because each proof costs a row.
 pub async fn use_proof(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> Result<(), Rejection> {
     let Some(proof) = caller.proof.clone() else { return Ok(()) };
     let plan = context.deployment.config.policy.limits_for(&caller.grant)?;
@@ -46,8 +48,8 @@ pub async fn use_proof(context: &RequestContext<'_>, caller: &AuthenticatedCalle
     accept(reply).map(|_| ()).map_err(|rejection| with_challenge(rejection, caller.challenge))
 }
 
-/// Asks the Ledger whether a token is revoked. Counts the request against `requests_per_minute`, if given, and uses up
-/// the proof, if there is one.
+/// Asks the Ledger whether a token is revoked. Also counts the request against `requests_per_minute` and marks the
+/// proof as used, if these are given.
 pub async fn check(
     env: &Env,
     grant: &Grant,
@@ -58,13 +60,14 @@ pub async fn check(
     Ok(send(env, &grant.user, &LedgerCall { caller: Some(sender), request: LedgerRequest::Check }).await?.reply)
 }
 
-/// Asks the caller's Ledger for a request that was counted before. Revocation is checked again.
+/// Sends a message to the caller's Ledger for a request that was counted before. The Ledger checks revocation again.
 pub async fn ask_ledger_again(env: &Env, grant: &Grant, request: LedgerRequest) -> Result<LedgerReply, Rejection> {
     let call = LedgerCall { caller: Some(uncounted(grant)), request };
     accept(send(env, &grant.user, &call).await?.reply)
 }
 
-/// Tells a Ledger what must reach it even if the caller's token is revoked meanwhile.
+/// Sends a message to a Ledger in the name of no caller, so that it is handled even if the caller's token has been
+/// revoked meanwhile.
 pub async fn tell_ledger(env: &Env, user: &UserKey, request: LedgerRequest) -> Result<LedgerReply, Rejection> {
     accept(send(env, user, &LedgerCall { caller: None, request }).await?.reply)
 }
@@ -80,14 +83,14 @@ async fn send(env: &Env, user: &UserKey, call: &LedgerCall) -> Result<LedgerEnve
 
 fn accept(reply: LedgerReply) -> Result<LedgerReply, Rejection> {
     match reply {
-        // The handler of the create knows which parameter that file is.
+        // The handler of the create maps this refusal, because it knows which parameter names the file.
         LedgerReply::Refused(LedgerRefusal::UnknownFile { .. }) => Ok(reply),
         LedgerReply::Refused(refusal) => Err(rejection_of(refusal)),
         reply => Ok(reply),
     }
 }
 
-/// Sets the caller's challenge, unless the refusal has one of its own.
+/// Sets the caller's challenge, unless the refusal has its own.
 fn with_challenge(rejection: Rejection, challenge: Challenge) -> Rejection {
     match rejection.challenge {
         Challenge::Bearer => rejection.challenge(challenge),
@@ -95,7 +98,7 @@ fn with_challenge(rejection: Rejection, challenge: Challenge) -> Rejection {
     }
 }
 
-/// Returns the refusal for a reply that does not fit its request.
+/// Returns the refusal for an object's reply that does not fit its request.
 pub fn unexpected() -> Rejection {
     limiter_unavailable("ledger_reply")
 }
@@ -105,7 +108,7 @@ pub fn limiter_unavailable(reason: &'static str) -> Rejection {
     Rejection::new(Code::LimiterUnavailable, reason).retry_after(1)
 }
 
-/// What the Dispatcher permits the edge to do itself.
+/// The Dispatcher's permission for one vendor request that the edge sends itself.
 pub struct Permit {
     /// The vendor's id of the prediction whose stream is opened.
     pub vendor_id: Option<String>,
@@ -122,14 +125,15 @@ pub async fn ask_permit(context: &RequestContext<'_>, job_id: Option<JobId>) -> 
         Ok(DispatcherReply::Wait { retry_after_secs }) => {
             Err(Rejection::new(Code::UpstreamUnavailable, "vendor_requests").retry_after(retry_after_secs))
         }
-        // The prediction has ended meanwhile, or is not running yet.
+        // The prediction has ended, or is not running yet.
         Ok(DispatcherReply::Jobs(_)) => Err(Rejection::new(Code::NotFound, "stream")),
         Ok(_) | Err(_) => Err(limiter_unavailable("dispatcher_unavailable")),
     }
 }
 
-/// Maps the vendor's reply to a request of the edge's own, which was no success, to the wire.
-pub fn vendor_refusal(answer: &VendorReply) -> Rejection {
+/// Maps the vendor's reply to a request of the edge's own, which was no success, to the wire. A 2xx is a refusal if it
+/// has the vendor's error envelope.
+pub fn vendor_refusal(answer: &VendorReply, now: UnixMillis) -> Rejection {
     let VendorReply::Response(response) = answer else {
         return match answer {
             VendorReply::TimedOut => Rejection::new(Code::UpstreamTimeout, "vendor_silent"),
@@ -138,15 +142,19 @@ pub fn vendor_refusal(answer: &VendorReply) -> Rejection {
     };
     match response.status {
         429 | 503 => {
-            let secs = response.retry_after.as_deref().and_then(|text| parse_digits(text.trim())).unwrap_or(5_u32);
-            Rejection::new(Code::UpstreamUnavailable, "vendor_throttled").retry_after(secs.clamp(1, 3_600))
+            let secs = response.retry_after.as_deref().and_then(|text| retry_after_secs(text, now));
+            let secs = secs.unwrap_or_else(|| THROTTLE_DEFAULT_MILLIS.div_euclid(MILLIS_PER_SECOND));
+            let rejection = Rejection::new(Code::UpstreamUnavailable, "vendor_throttled");
+            rejection.retry_after(u32::try_from(secs).unwrap_or(u32::MAX))
         }
         300..=499 => Rejection::new(Code::UpstreamRejected, "vendor_refused"),
+        200..=299 if is_error_envelope(&response.body) => Rejection::new(Code::UpstreamRejected, "vendor_refused"),
+        200..=299 => Rejection::new(Code::UpstreamError, "vendor_unreadable"),
         _ => Rejection::new(Code::UpstreamError, "vendor_failed"),
     }
 }
 
-/// Maps a Ledger's refusal to the wire.
+/// Maps a Ledger's refusal to an error response.
 fn rejection_of(refusal: LedgerRefusal) -> Rejection {
     let wait = |code, reason, secs| Rejection::new(code, reason).retry_after(secs);
     match refusal {

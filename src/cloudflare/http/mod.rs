@@ -1,6 +1,7 @@
 //! The edge: stateless request handling.
 //!
-//! [`pipeline`] takes a request through the numbered checks, [`authentication`] says who calls, [`routes`] answer.
+//! [`pipeline`] runs the numbered checks of a request, [`authentication`] identifies the caller, and [`routes`] has the
+//! handlers.
 
 pub mod admission;
 pub mod authentication;
@@ -8,6 +9,7 @@ pub mod body;
 pub mod context;
 pub mod key_sets;
 pub mod ledger_client;
+pub mod lost;
 pub mod outcome;
 pub mod pipeline;
 pub mod query;

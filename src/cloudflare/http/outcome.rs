@@ -1,4 +1,4 @@
-//! What a route's handler returns to the pipeline.
+//! The results that a route's handler returns to the pipeline.
 
 use crate::cloudflare::http::response::Response;
 use crate::messages::Rate;
@@ -6,15 +6,15 @@ use crate::oauth::OAuthRefusal;
 use crate::types::ids::RequestId;
 use crate::wire::rejection::Rejection;
 
-/// A response to write, or a stream that is open already.
+/// A response that the pipeline still has to write, or one that its handler has written.
 pub enum Reply {
-    /// To be written.
+    /// The pipeline writes it.
     Complete(Response),
-    /// Written by its handler.
+    /// The handler has written it: a stream or an asset.
     Open(web_sys::Response),
 }
 
-/// A value from the caller's Ledger, with the caller's requests of this minute, which the response must show.
+/// A value from the caller's Ledger, with the caller's rate-limit numbers for the response.
 pub struct Counted<T> {
     /// The value.
     pub value: T,
@@ -23,18 +23,18 @@ pub struct Counted<T> {
 }
 
 impl<T> Counted<T> {
-    /// Completes the response of a request that was counted.
+    /// Adds the rate-limit numbers to a response.
     pub fn complete(&self, response: Response) -> RouteResult {
         Ok(Reply::Complete(Response { rate: self.rate, ..response }))
     }
 
-    /// Refuses a request that was counted.
+    /// Adds the rate-limit numbers to a refusal.
     pub fn reject(&self, rejection: Rejection) -> RouteError {
         RouteError { rejection, rate: self.rate }
     }
 }
 
-/// A refused request, with the caller's requests of this minute if it was counted.
+/// A refusal, with the caller's rate-limit numbers if the Ledger counted the request.
 pub struct RouteError {
     /// The refusal.
     pub rejection: Rejection,
@@ -48,33 +48,33 @@ impl From<Rejection> for RouteError {
     }
 }
 
-/// What a handler returns.
+/// The result of a route's handler.
 pub type RouteResult = Result<Reply, RouteError>;
 
-/// A handled request: its reply, and what the log line says of it.
+/// A handled request: its response, and the facts for its log line.
 pub struct Handled {
-    /// What the client gets.
+    /// The response to the client.
     pub reply: Reply,
-    /// The error code that the client is told, and its cause, which only the log holds.
+    /// The error code in the response, and its cause, which only the log shows.
     pub refused: Option<(&'static str, &'static str)>,
-    /// The caller's log pseudonym, once known.
+    /// The caller's log pseudonym, if the caller is known.
     pub subject: Option<String>,
 }
 
 impl Handled {
-    /// A response that refuses nothing.
+    /// Returns a handled request without a refusal in its log line.
     pub const fn complete(response: Response) -> Self {
         Self { reply: Reply::Complete(response), refused: None, subject: None }
     }
 
-    /// A refusal in the API's error format (contract 3).
+    /// Returns a refusal in the API's error format (contract 3).
     pub fn refused(error: RouteError, request_id: &RequestId) -> Self {
         let RouteError { rejection, rate } = error;
         let response = Response { rate, ..Response::rejection(&rejection, request_id) };
         Self { refused: Some((rejection.code.wire().code, rejection.reason)), ..Self::complete(response) }
     }
 
-    /// A refusal of the token endpoint (RFC 6749 section 5.2).
+    /// Returns a refusal of the token endpoint (RFC 6749 section 5.2).
     pub fn oauth_refused(refusal: &OAuthRefusal) -> Self {
         let wire = refusal.error.wire();
         let response =
@@ -82,7 +82,7 @@ impl Handled {
         Self { refused: Some((wire.error, refusal.reason)), ..Self::complete(response) }
     }
 
-    /// The same, of a caller with this log pseudonym.
+    /// Adds the caller's log pseudonym.
     pub fn of(self, pseudonym: &str) -> Self {
         Self { subject: Some(pseudonym.to_owned()), ..self }
     }

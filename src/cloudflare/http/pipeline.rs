@@ -1,4 +1,4 @@
-//! The steps of every request, in the order of contract 1. The first that fails answers.
+//! The steps of every request, in the order of contract 1. The first step that fails makes the response.
 
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -8,6 +8,7 @@ use worker::{Context, Env};
 
 use crate::cloudflare::http::authentication;
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
+use crate::cloudflare::http::lost;
 use crate::cloudflare::http::outcome::{Handled, Reply, RouteError, RouteResult};
 use crate::cloudflare::http::response::{self, Response};
 use crate::cloudflare::http::routes::{admin, assets, create, events, files, reads, token_endpoint, vendor_stream};
@@ -39,14 +40,14 @@ struct Incoming<'a> {
     request_id: &'a RequestId,
 }
 
-/// A response as the platform takes it, and what the log line says of it.
+/// A response of the platform, and the facts for its log line.
 struct Written {
     response: web_sys::Response,
     refused: Option<(&'static str, &'static str)>,
     subject: Option<String>,
 }
 
-/// Answers a request and writes its log line. Fails only if no response can be made at all.
+/// Responds to a request and writes its log line. Fails only if no response can be made at all.
 pub async fn handle(
     request: web_sys::Request,
     env: Env,
@@ -83,19 +84,17 @@ pub async fn handle(
     Ok(written.response)
 }
 
-/// Takes a request through the steps that all routes share:
+/// Runs the steps that all routes share, then [`dispatch`]:
 ///
-/// 1. the configuration 503
-/// 2. the route and its method 404, 405
-/// 3. the origin 403
-/// 4. a preflight 204
-///
-/// and on to [`dispatch`].
+/// 1. Parse the configuration: 503.
+/// 2. Find the route and its method: 404, 405.
+/// 3. Check the origin: 403.
+/// 4. Respond to a preflight: 204.
 async fn answer(incoming: &Incoming<'_>, route: Result<Route, NoRoute>) -> Result<Written, PlatformError> {
     // 1
     let deployment = match deployment_for(incoming) {
         Ok(deployment) => deployment,
-        // Without CORS headers, whatever the origin: which origins are allowed is not known.
+        // No CORS headers: with wrong settings, the allowed origins are not known.
         Err(problems) => return write(incoming, misconfigured(incoming, &route, &problems), OriginCheck::None, None),
     };
     let config = &deployment.config;
@@ -147,7 +146,8 @@ fn deployment_for(incoming: &Incoming<'_>) -> Result<Rc<Deployment>, Rc<Vec<Prob
     }
 }
 
-/// A deployment with wrong settings still answers its probes; `/readyz` names the settings.
+/// Returns the response of a deployment with wrong settings: 503, but the health checks still work. `/readyz` names the
+/// settings.
 fn misconfigured(incoming: &Incoming<'_>, route: &Result<Route, NoRoute>, problems: &[Problem]) -> Handled {
     let probe = match route {
         Ok(Route::Public(route)) => probe(route, Some(problems)),
@@ -168,13 +168,13 @@ fn check_request_origin<'a>(incoming: &Incoming<'a>, config: &Config) -> OriginC
     let origin = incoming.head.origin.as_deref();
     let is_loopback = is_loopback_host(incoming.url.host);
     match check_origin(origin, allowed, config.public_url.as_deref(), incoming.url.origin, is_loopback) {
-        // Only the Worker's own page calls the operator's API, and needs no CORS for it.
+        // Only the Worker's own page may call the operator's API. It has the same origin, so it needs no CORS headers.
         OriginCheck::Allowed(_) if is_admin => OriginCheck::None,
         check => check,
     }
 }
 
-/// Steps 2 to 4. `Break` is the response of the step that ends the request.
+/// Runs steps 2 to 4. `Break` holds the response of the step that ends the request.
 fn check_route(
     incoming: &Incoming<'_>,
     route: Result<Route, NoRoute>,
@@ -205,10 +205,12 @@ fn check_route(
     }
 }
 
-/// Hands a request to its route.
+/// Calls the handler of the route.
 async fn dispatch(context: &RequestContext<'_>, route: &Route) -> Result<Handled, PlatformError> {
-    if !matches!(route, Route::Public(_)) {
-        response::leave_fallback(context);
+    match route {
+        Route::Public(_) => {}
+        Route::TokenEndpoint(_) => lost::in_token_endpoint(context),
+        Route::Admin(_) | Route::User(_) => lost::before_effects(context),
     }
     Ok(match route {
         Route::Public(route) => return public(context, route).await,
@@ -219,7 +221,7 @@ async fn dispatch(context: &RequestContext<'_>, route: &Route) -> Result<Handled
     })
 }
 
-/// Answers a route that needs no token.
+/// Handles a route that needs no token.
 async fn public(context: &RequestContext<'_>, route: &PublicRoute) -> Result<Handled, PlatformError> {
     let open = |response| Handled { reply: Reply::Open(response), refused: None, subject: None };
     let response = match route {
@@ -233,18 +235,18 @@ async fn public(context: &RequestContext<'_>, route: &PublicRoute) -> Result<Han
     Ok(response.map_or_else(not_found, Handled::complete))
 }
 
-/// The vendor's webhook. A valid capability brings the next poll forward, whatever the body says; with any other the
-/// response is 404, and no object is called.
+/// Handles the vendor's webhook. A valid capability brings the prediction's next poll forward. An invalid one gets 404,
+/// and no object is called. The body is never read.
 async fn webhook_called(context: &RequestContext<'_>, capability: &str) -> Option<Response> {
     let config = &context.deployment.config;
     let keys = std::iter::once(&config.vendor_key).chain(&config.vendor_key_next);
     let job_id = webhook::check_capability(capability, keys)?;
-    // Only a hint: without it the Dispatcher polls when it would have anyway.
+    // A failure does no harm: the Dispatcher then polls at the time that was due anyway.
     let _ = ask_dispatcher(context.env, &DispatcherRequest::Webhook { job_id }, ACK_TIMEOUT_MILLIS).await;
     Some(Response::empty(204))
 }
 
-/// The public keys of own tokens, and the metadata of the token endpoint (RFC 8414).
+/// Returns the public keys of Valetkey's own tokens, or the metadata of the token endpoint (RFC 8414).
 fn published(route: &PublicRoute, deployment: &Deployment) -> Option<Response> {
     let config = &deployment.config;
     let (keys, public_url) = (config.signing_keys.as_ref()?, config.public_url.as_ref()?);
@@ -265,11 +267,11 @@ fn probe(route: &PublicRoute, problems: Option<&[Problem]>) -> Option<Response> 
     Some(Response::json(status, &body))
 }
 
-/// Authenticates the caller of a user's route (5), checks the token's scope (6), and answers:
+/// Handles a route that needs a user's token:
 ///
-/// 5. the token 401, 503
-/// 6. its scope 403
-/// 7. the route's own steps
+/// 5. Authenticate the caller: 401, 503.
+/// 6. Check the token's scope: 403.
+/// 7. Run the route's own steps.
 async fn user(context: &RequestContext<'_>, route: &UserRoute) -> Handled {
     // 5
     let caller = match authentication::authenticate(context).await {
@@ -315,7 +317,7 @@ async fn user_route(context: &RequestContext<'_>, caller: &AuthenticatedCaller, 
     }
 }
 
-/// Reads a body that a route does not use: it is bounded all the same (contract 1).
+/// Reads and discards the body of a route that uses none. Its size is limited all the same (contract 1).
 async fn discard_body(context: &RequestContext<'_>) -> Result<(), RouteError> {
     match platform::read_body(context.request, OTHER_BODY_MAX_BYTES).await {
         Ok(Some(_)) => Ok(()),

@@ -27,34 +27,34 @@ pub struct Response {
     pub retry_after_secs: Option<u32>,
     /// `Allow`.
     pub allow: Option<&'static str>,
-    /// `Cache-Control`; `no-store` unless it says otherwise.
+    /// `Cache-Control`, by default `no-store`.
     pub cache_control: &'static str,
     /// `WWW-Authenticate`.
     pub challenge: Option<&'static str>,
-    /// Whether it answers a preflight.
+    /// Whether this is the response to a preflight.
     pub is_preflight: bool,
-    /// `X-RateLimit-*`, of what passed the Ledger.
+    /// `X-RateLimit-*`, if the caller's Ledger counted the request.
     pub rate: Option<Rate>,
     /// `Idempotency-Replayed`.
     pub is_replayed: bool,
     /// `Preference-Applied: wait`, seconds.
     pub waited_secs: Option<u32>,
-    /// The prediction that a create has made: for what is sent instead, if this cannot be.
+    /// The prediction that a create has made. If this response contains the vendor key, the 502 in its place names it.
     pub created: Option<JobId>,
 }
 
 impl Response {
-    /// A JSON answer.
+    /// Returns a JSON response.
     pub fn json(status: u16, body: &Value) -> Self {
         Self::json_text(status, body.to_string())
     }
 
-    /// A JSON answer whose text is made already.
+    /// Returns a JSON response with this text.
     pub fn json_text(status: u16, body: String) -> Self {
         Self { body: Some(body), ..Self::empty(status) }
     }
 
-    /// An answer without a body.
+    /// Returns a response without a body.
     pub const fn empty(status: u16) -> Self {
         Self {
             status,
@@ -72,7 +72,7 @@ impl Response {
         }
     }
 
-    /// A refusal (contract 3).
+    /// Returns an error response (contract 3).
     pub fn rejection(rejection: &Rejection, request_id: &RequestId) -> Self {
         Self {
             body: Some(rejection.body(request_id)),
@@ -85,14 +85,14 @@ impl Response {
     }
 }
 
-/// A response in parts, as the platform takes them.
+/// The parts from which the platform makes a response.
 struct Parts {
     status: u16,
     header_lines: String,
     body: Option<String>,
 }
 
-/// Writes a response. One that holds the vendor's key is not sent: the client gets a 502, and the log an alert.
+/// Writes a response. If it contains the vendor key, it is not sent: the client gets a 502, and an alert is logged.
 pub fn write(
     response: &Response,
     request_id: &RequestId,
@@ -117,44 +117,52 @@ fn render(
     }
     log::alert("vendor_key_in_answer");
     let safe = instead_of(response, request_id);
-    // The page that asked may read the 502, unless its own origin contains the key.
+    // The caller's page may read the 502, unless its own origin contains the key.
     let header_lines = Some(headers_of(&safe, request_id, origin)).filter(|lines| !leaks(lines));
     let header_lines = header_lines.unwrap_or_else(|| headers_of(&safe, request_id, OriginCheck::None));
     Parts { status: safe.status, header_lines, body: safe.body }
 }
 
-/// Leaves what JavaScript answers if the instance ends before this request is answered: 503, not admitted.
-pub fn leave_fallback(context: &RequestContext<'_>) {
-    let rejection = Rejection::new(Code::LimiterUnavailable, "instance_ended").retry_after(1);
-    driver::if_lost(&fallback(context, &rejection));
+/// Leaves the response that worker.js sends if the wasm instance ends before this request has one.
+pub fn leave_fallback(context: &RequestContext<'_>, response: Response) {
+    driver::if_lost(render_fallback(context, response));
 }
 
-/// The same while the caller's Ledger admits a create: it may have, so `message` withdraws it.
-pub fn leave_fallback_with(context: &RequestContext<'_>, namespace: &JsValue, name: &str, message: &str) {
-    let rejection = Rejection::new(Code::LimiterUnavailable, "instance_ended").retry_after(1);
-    let fallback = fallback(context, &rejection);
-    fallback.push(namespace);
-    fallback.push(&name.into());
-    fallback.push(&message.into());
-    driver::if_lost(&fallback);
+/// Leaves two responses while the caller's Ledger admits a create, which it may have done when the instance ends. worker.js
+/// sends `message`, which withdraws the create, to the Ledger `name`, and then `withdrawn`, or `continued` if the Ledger
+/// replies that the create goes on.
+pub fn leave_withdrawal(
+    context: &RequestContext<'_>,
+    (withdrawn, continued): (Response, Response),
+    (namespace, name, message): (JsValue, &str, String),
+) {
+    let (withdrawn, continued) = (render_fallback(context, withdrawn), render_fallback(context, continued));
+    let name = name.to_owned();
+    driver::if_lost(move || {
+        let parts = withdrawn();
+        parts.push(&Array::of4(&namespace, &name.into(), &message.into(), &continued()));
+        parts
+    });
 }
 
-/// The same once a create was admitted: 504 with `details.job_id`, so that the client follows it and nobody pays twice.
-pub fn leave_fallback_for(context: &RequestContext<'_>, job_id: &JobId) {
-    let rejection = Rejection::new(Code::UpstreamTimeout, "instance_ended").with_job(job_id.clone());
-    driver::if_lost(&fallback(context, &rejection));
+/// Returns a function that renders a response as `[status, header lines, body]`. The response holds ids and fixed texts;
+/// only the origin of the page could contain the vendor key.
+fn render_fallback(context: &RequestContext<'_>, response: Response) -> impl FnOnce() -> Array + 'static {
+    let (request_id, is_head) = (context.request_id.clone(), context.is_head());
+    let origin = match context.origin {
+        OriginCheck::Allowed(origin) if !context.deployment.key_scan.finds_in(origin) => Some(origin.to_owned()),
+        _ => None,
+    };
+    move || {
+        let origin = origin.as_deref().map_or(OriginCheck::None, OriginCheck::Allowed);
+        let header_lines = headers_of(&response, &request_id, origin);
+        let body = response.body.filter(|_| !is_head).map_or(JsValue::NULL, JsValue::from);
+        Array::of3(&JsValue::from(response.status), &header_lines.into(), &body)
+    }
 }
 
-fn fallback(context: &RequestContext<'_>, rejection: &Rejection) -> Array {
-    let response = Response::rejection(rejection, context.request_id);
-    let Parts { status, header_lines, body } =
-        render(&response, context.request_id, context.origin, Some(context.deployment));
-    let body = body.filter(|_| !context.is_head()).map_or(JsValue::NULL, JsValue::from);
-    Array::of3(&JsValue::from(status), &header_lines.into(), &body)
-}
-
-/// Returns the 502 in place of a response. It keeps what no vendor can have written: the id of the prediction that exists
-/// (contract 2), and the caller's requests of this minute.
+/// Returns the 502 in place of a response that contains the vendor key. It keeps only what cannot come from the vendor:
+/// the id of the prediction that exists (contract 2), and the caller's rate-limit numbers.
 fn instead_of(answer: &Response, request_id: &RequestId) -> Response {
     let rejection = Rejection::new(Code::UpstreamError, "vendor_key_in_answer");
     let rejection = Rejection { job_id: answer.created.clone(), ..rejection };
@@ -208,22 +216,23 @@ fn headers_of(answer: &Response, request_id: &RequestId, origin: OriginCheck<'_>
     lines
 }
 
-/// The headers of an open event stream. A page that opens it as a document can do nothing with it.
+/// Returns the headers of an event stream. `sandbox` stops the stream from doing anything if a page opens it as a
+/// document.
 pub fn stream_lines(rate: Option<Rate>, request_id: &RequestId, origin: OriginCheck<'_>) -> String {
     let lines = headers_of(&Response { rate, ..Response::empty(200) }, request_id, origin);
     format!("{lines}\nContent-Type: text/event-stream\nContent-Security-Policy: sandbox")
 }
 
-/// The headers of a document that anybody may read.
+/// Returns the headers of a public document.
 pub fn document_lines(request_id: &RequestId, origin: OriginCheck<'_>) -> String {
     let answer = Response { cache_control: PUBLIC_CACHE, ..Response::empty(200) };
     format!("{}\nContent-Type: application/json", headers_of(&answer, request_id, origin))
 }
 
-/// `Cache-Control` of what anybody may read.
+/// `Cache-Control` of public documents.
 pub const PUBLIC_CACHE: &str = "public, max-age=300";
 
-/// What every answer carries.
+/// Returns the headers of every response.
 pub fn common_lines(request_id: &RequestId, cache_control: &str) -> String {
     format!(
         "X-Request-Id: {request_id}\nVary: Origin\nX-Content-Type-Options: nosniff\nReferrer-Policy: no-referrer\n\

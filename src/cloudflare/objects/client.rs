@@ -72,8 +72,8 @@ pub async fn revoked_by(env: &Env, now: UnixMillis) -> Result<Option<UnixSeconds
     }
 }
 
-/// Asks the Dispatcher for that time now: for a token exchange, whose result would outlive the revocation. Fails if the
-/// Dispatcher does not reply.
+/// Asks the Dispatcher for the revoked-before time now: for a token exchange, whose new token would outlive the
+/// revocation. Fails if the Dispatcher does not reply.
 pub async fn revoked_by_now(env: &Env, now: UnixMillis) -> Result<Option<UnixSeconds>, PlatformError> {
     update_revoked(|copy| copy.start(now));
     let reply = ask_dispatcher(env, &DispatcherRequest::Revoked, DISPATCHER_ACK_TIMEOUT_MILLIS).await;
@@ -97,8 +97,8 @@ pub async fn ask_ledger(env: &Env, user: &UserKey, call: &LedgerCall) -> Result<
     call_object(&ledgers(env)?, user.as_str(), &message, ACK_TIMEOUT_MILLIS).await
 }
 
-/// Returns a message's text. One that holds content, which is what users wrote or got, starts with a space:
-/// object_channel.js keeps it out of URLs, which the platform may log.
+/// Returns the text of a message. It starts with a space if the message holds content, which is what users wrote or
+/// got: object_channel.js keeps such a message out of URLs, which the platform may log.
 pub fn encode_message<T: Serialize>(message: &T, holds_content: bool) -> Result<String, PlatformError> {
     let text = serde_json::to_string(message).map_err(|_| PlatformError)?;
     Ok(if holds_content { format!(" {text}") } else { text })
@@ -115,7 +115,7 @@ pub async fn ask_dispatcher(
     call_object(&namespace, DISPATCHER_NAME, &message, timeout_millis).await
 }
 
-/// Makes the Dispatcher do what is due. Its reply does not matter.
+/// Makes the Dispatcher look for due work. Its reply does not matter.
 pub async fn tick_dispatcher(env: &Env) {
     let _ = ask_dispatcher(env, &DispatcherRequest::Tick, ACK_TIMEOUT_MILLIS).await;
 }

@@ -39,15 +39,15 @@ where
     })
 }
 
-/// Runs `work` as far as it goes in this turn: its text where it awaits nothing, which spares a promise on both sides of
-/// the border; else a promise that goes on with it.
+/// Runs `work` until it waits or ends. Returns its text if it awaits nothing, which saves a promise in wasm and in
+/// JavaScript; else a promise that continues `work`.
 fn at_once_or_promised(work: impl Future<Output = Result<String, PlatformError>> + 'static) -> JsValue {
     let failed = |PlatformError| JsValue::from_str("failed");
     let mut work: Pin<Box<dyn Future<Output = Result<String, PlatformError>>>> = Box::pin(work);
     match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(text)) => JsValue::from_str(&text),
         Poll::Ready(Err(error)) => js_sys::Promise::reject(&failed(error)).into(),
-        // It is polled again there, with a waker.
+        // wasm-bindgen's executor polls the future again, with a waker.
         Poll::Pending => wasm_bindgen_futures::future_to_promise(async move {
             work.await.map(|text| JsValue::from_str(&text)).map_err(failed)
         })

@@ -1,17 +1,45 @@
-// Who must hear that the core's instance has ended. A module of its own, since both sides of the core use it: worker.js
-// and instance.js, which call it, and platform.js, which it calls.
+// Callbacks for the end of the core's wasm instance. They are registered on both sides of the core: by instance.js, which
+// calls the core, and by platform.js, which the core calls. So this module imports neither.
 
-const waiting = new Set();
+/** Weak references to every watch that has not been forgotten. */
+const watches = new Set();
 
-/** Calls `callback` once when the instance ends; returns a function that takes this back. */
-export function afterDeath(callback) {
-  waiting.add(callback);
-  return () => waiting.delete(callback);
-}
+/** Drops the reference to a watch that was collected. */
+const collected = new FinalizationRegistry((reference) => watches.delete(reference));
 
-/** Calls and drops every callback. */
-export function announceDeath() {
-  const callbacks = [...waiting];
-  waiting.clear();
-  for (const callback of callbacks) callback();
+/**
+ * Calls `callback` when the instance ends, unless it is forgotten before.
+ *
+ * The registry holds a watch weakly: whoever waits must hold it. If a client leaves, the platform drops its request and
+ * settles none of its promises. A strong reference here would keep that request, and its future in the core, in memory as
+ * long as the isolate lives; an attacker who hangs up again and again would fill it.
+ */
+export class DeathWatch {
+  #callback;
+  #reference;
+
+  constructor(callback) {
+    this.#callback = callback;
+    this.#reference = new WeakRef(this);
+    watches.add(this.#reference);
+    collected.register(this, this.#reference, this.#reference);
+  }
+
+  /** Takes the callback back. */
+  forget() {
+    watches.delete(this.#reference);
+    collected.unregister(this.#reference);
+  }
+
+  /** Calls the callbacks of all watches once. */
+  static announce() {
+    const references = [...watches];
+    watches.clear();
+    for (const reference of references) reference.deref()?.#callback();
+  }
+
+  /** The number of watches, for tests. */
+  static get size() {
+    return watches.size;
+  }
 }

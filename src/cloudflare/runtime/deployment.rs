@@ -11,7 +11,7 @@ use crate::token::TokenCache;
 use crate::types::secret::VendorKey;
 use crate::vendor::key_scan::KeyScan;
 
-/// The settings, and what is computed from them once.
+/// The settings, and the key scan that is built from them once.
 pub struct Deployment {
     /// The settings.
     pub config: Config,

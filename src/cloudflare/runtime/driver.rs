@@ -1,11 +1,13 @@
-//! Requests of the edge, driven by JavaScript: it awaits what the core waits for, and resumes the core with the result.
+//! Runs the futures of edge requests, driven by JavaScript: when a future waits for a promise, worker.js awaits the
+//! promise and resumes the future with the result.
 //!
-//! A wait costs one crossing out and one back, instead of closures and promises of wasm-bindgen on both sides; a request
-//! that waits for nothing is answered in the call that begins it. And a request leaves no callback in JavaScript that
-//! could outlive the instance: when that ends, JavaScript answers in its place (worker.js), with what [`if_lost`] left.
+//! - A wait costs one call from wasm to JavaScript and one back, instead of closures and promises of wasm-bindgen on
+//!   both sides. A request that waits for nothing gets its response in the call that begins it.
+//! - A request leaves no callback in JavaScript that could outlive the wasm instance. When the instance ends, worker.js
+//!   sends the response that [`if_lost`] left.
 //!
-//! Invariant: while a future is driven it awaits one promise at a time, through [`wait`]. At any other wait (inside the
-//! `worker` crate) it is handed over to wasm-bindgen's executor for good.
+//! Invariant: while a future is driven it awaits one promise at a time, through [`wait`]. If it waits for anything else
+//! (inside the `worker` crate), it moves to wasm-bindgen's executor and stays there.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -16,15 +18,18 @@ use js_sys::{Array, Function, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
+/// Renders what [`if_lost`] left, if the request waits.
+type Fallback = Box<dyn FnOnce() -> Array>;
+
 type Work = Pin<Box<dyn Future<Output = Result<web_sys::Response, JsValue>>>>;
 
-/// What a driven future and its driver tell each other during a poll.
+/// State that a driven future and its driver share during a poll.
 enum Mailbox {
     /// No future is driven at this moment.
     Closed,
-    /// A future is driven, and may wait for a promise.
+    /// A future is driven. It may wait for a promise.
     Open,
-    /// It waits for this promise.
+    /// The future waits for this promise.
     Waiting(Promise),
     /// The promise has settled.
     Settled(Result<JsValue, JsValue>),
@@ -33,13 +38,13 @@ enum Mailbox {
 thread_local! {
     static MAILBOX: RefCell<Mailbox> = const { RefCell::new(Mailbox::Closed) };
     /// Set by [`if_lost`] during a poll, and taken by the driver after it.
-    static FALLBACK: Cell<Option<JsValue>> = const { Cell::new(None) };
-    /// `end` of instance.js.
+    static FALLBACK: Cell<Option<Fallback>> = const { Cell::new(None) };
+    /// The function `end` of instance.js.
     static ON_ABORT: RefCell<Option<Function>> = const { RefCell::new(None) };
 }
 
-/// Readies a new instance: `on_abort` is called at its end. It replaces the `worker` crate's hook, which would reset the
-/// instance in the middle of the next call.
+/// Prepares a new wasm instance: installs an abort hook that calls `on_abort` when the instance ends. It replaces the
+/// hook of the `worker` crate, which would reset the instance in the middle of the next call.
 #[wasm_bindgen]
 pub fn start(on_abort: Function) {
     ON_ABORT.set(Some(on_abort));
@@ -60,17 +65,20 @@ pub struct DrivenRequest {
 
 #[wasm_bindgen]
 impl DrivenRequest {
-    /// Goes on with the request after its promise was fulfilled with `value`, or rejected with it. Returns what
-    /// [`drive`] does.
+    /// Resumes the request after its promise was fulfilled with `value`, or rejected with it. Returns the same as
+    /// [`drive`].
     pub fn resume(self, is_fulfilled: bool, value: JsValue) -> JsValue {
         MAILBOX.set(Mailbox::Settled(if is_fulfilled { Ok(value) } else { Err(value) }));
         drive(self.work)
     }
 }
 
-/// Runs a request as far as it goes without waiting. Returns a `Response`; a step
-/// `[promise, fallback, DrivenRequest]`, where `fallback` is what [`if_lost`] left since the last step, or `undefined`;
-/// or a promise of a `Response`, where the future waits for something else.
+/// Runs a request until it waits or ends. Returns one of:
+///
+/// - a `Response`
+/// - a step `[promise, fallback, DrivenRequest]`, where `fallback` is what [`if_lost`] left since the last step, or
+///   `undefined`
+/// - a promise of a `Response`, if the request failed or waits for anything but [`wait`]
 pub fn drive(mut work: Work) -> JsValue {
     MAILBOX.with_borrow_mut(|mailbox| {
         if matches!(mailbox, Mailbox::Closed) {
@@ -79,28 +87,32 @@ pub fn drive(mut work: Work) -> JsValue {
     });
     let polled = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     let mailbox = MAILBOX.replace(Mailbox::Closed);
-    let fallback = FALLBACK.take().unwrap_or(JsValue::UNDEFINED);
+    let fallback = FALLBACK.take();
     match (polled, mailbox) {
         (Poll::Ready(Ok(response)), _) => response.into(),
         (Poll::Ready(Err(error)), _) => Promise::reject(&error).into(),
         (Poll::Pending, Mailbox::Waiting(promise)) => {
+            let fallback = fallback.map_or(JsValue::UNDEFINED, |render| render().into());
             Array::of3(&promise, &fallback, &DrivenRequest { work }.into()).into()
         }
-        // It is polled again there, with a waker.
+        // wasm-bindgen's executor polls the future again, with a waker.
         (Poll::Pending, _) => {
             wasm_bindgen_futures::future_to_promise(async move { work.await.map(JsValue::from) }).into()
         }
     }
 }
 
-/// Leaves what to answer if the instance ends before the request is answered: `[status, header lines, body]`, and
-/// optionally `[…, namespace, name, message]`: a message to an object that takes back what may have been done. The last
-/// one counts.
-pub fn if_lost(fallback: &Array) {
-    FALLBACK.set(Some(fallback.into()));
+/// Leaves the fallback that worker.js sends if the wasm instance ends before the request has its response:
+/// `[status, header lines, body]`, and optionally `[…, namespace, name, message]`, a message to an object that undoes
+/// what the request may have done. A later call replaces the fallback. It is rendered only if the request waits.
+pub fn if_lost(render: impl FnOnce() -> Array + 'static) {
+    // Outside of a drive the next one would take it, for another request.
+    if MAILBOX.with_borrow(|mailbox| matches!(mailbox, Mailbox::Open)) {
+        FALLBACK.set(Some(Box::new(render)));
+    }
 }
 
-/// Waits for a promise: in a driven request through JavaScript, else through wasm-bindgen's executor.
+/// Awaits a promise: through worker.js in a driven request, else through wasm-bindgen's executor.
 pub async fn wait(promise: Promise) -> Result<JsValue, JsValue> {
     let mut posted = Some(promise);
     let settled = std::future::poll_fn(|_| {
@@ -122,7 +134,7 @@ pub async fn wait(promise: Promise) -> Result<JsValue, JsValue> {
     match (settled, posted) {
         (Some(settled), _) => settled,
         (None, Some(promise)) => JsFuture::from(promise).await,
-        // Only if a driven future were polled outside of its driver.
+        // Happens only if a driven future is polled outside of its driver.
         (None, None) => Err(JsValue::UNDEFINED),
     }
 }

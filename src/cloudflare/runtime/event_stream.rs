@@ -21,20 +21,20 @@ mod js {
     }
 }
 
-/// The writer of an open response.
+/// The writer of a response whose body is not complete yet.
 pub struct OpenStream {
     writer: JsValue,
 }
 
 impl OpenStream {
-    /// Opens a response; returns it with its writer.
+    /// Opens a response, and returns it with its writer.
     pub fn open(header_lines: &str) -> Result<(web_sys::Response, Self), PlatformError> {
         let parts = js::open_stream(header_lines)?;
         let response = parts.get(0).dyn_into::<web_sys::Response>().map_err(|_| PlatformError)?;
         Ok((response, Self { writer: parts.get(1) }))
     }
 
-    /// Writes a text. Fails if the client has left, or has not read for a heartbeat's time.
+    /// Writes a text. Fails if the client has disconnected, or has read nothing for [`EVENT_HEARTBEAT_MILLIS`].
     pub async fn write(&self, text: &str) -> Result<(), PlatformError> {
         let timeout = i32::try_from(EVENT_HEARTBEAT_MILLIS).unwrap_or(i32::MAX);
         wait(js::write_stream(&self.writer, text, timeout)).await?;

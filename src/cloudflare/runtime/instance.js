@@ -1,8 +1,9 @@
-// The life of the core's WebAssembly instance: it notices its end, ends every wait with it, and starts the next one.
-import { afterDeath, announceDeath } from "./death.js";
+// The life cycle of the core's wasm instance: detects that an instance has ended, rejects every promise that waits for
+// it, and starts the next instance.
+import { DeathWatch } from "./death.js";
 import { alert } from "./last_resort.js";
 
-/** The end of an instance, for whoever waited for something in it. */
+/** The error of a wait whose wasm instance has ended. */
 class InstanceEnded extends Error {
   constructor() {
     super("the instance of the core has ended");
@@ -15,27 +16,28 @@ export function createInstance(core, module) {
   let generation = 0;
 
   /**
-   * The core has trapped. wasm-bindgen's abort hook calls this (`core.start`), and `call` does for every exception that
-   * leaves the core synchronously, a stack overflow among them. The `worker` crate's own hook, which resets the instance
-   * in the middle of whatever calls it next, is replaced.
+   * Marks the instance as ended, and calls the callbacks of death.js. Called by wasm-bindgen's abort hook
+   * (`core.start`), and by `call` for every exception that leaves the core synchronously, a stack overflow among them.
+   * `core.start` replaces the hook of the `worker` crate, which would reset the instance in the middle of the next
+   * call.
    */
   function end() {
     if (!isAlive) return;
     isAlive = false;
     alert("instance_ended");
-    announceDeath();
+    DeathWatch.announce();
   }
 
   core.initSync({ module });
   core.start(end);
 
   return {
-    /** Which instance this is, counted from 0. */
+    /** The number of the current instance, counted from 0. */
     get generation() {
       return generation;
     },
 
-    /** Starts a new instance where the last one has ended. Only at the top of a handler. */
+    /** Starts a new instance if the last one has ended. Call it only at the top of a handler. */
     renew() {
       if (isAlive) return;
       core.__wbg_reset_state();
@@ -44,7 +46,7 @@ export function createInstance(core, module) {
       generation += 1;
     },
 
-    /** Calls into the core. An exception is its end. */
+    /** Calls into the core. An exception ends the instance. */
     call(enter) {
       try {
         return enter();
@@ -60,14 +62,18 @@ export function createInstance(core, module) {
     },
 
     /**
-     * Settles as `promise` does, and rejects when the instance ends. Each waiter has a promise of its own, made in its
-     * own request: workerd refuses one that several requests share, once the request that made it has ended.
+     * Settles like `promise`, or rejects when the instance ends. Each waiter gets a promise of its own, made in its own
+     * request: workerd refuses a promise that several requests share once the request that made it has ended.
      */
     guard(promise) {
       if (!isAlive) return Promise.reject(new InstanceEnded());
       return new Promise((resolve, reject) => {
-        const forget = afterDeath(() => reject(new InstanceEnded()));
-        Promise.resolve(promise).then(resolve, reject).finally(forget);
+        const watch = new DeathWatch(() => reject(new InstanceEnded()));
+        const settle = (end) => (value) => {
+          watch.forget();
+          end(value);
+        };
+        promise.then(settle(resolve), settle(reject));
       });
     },
   };

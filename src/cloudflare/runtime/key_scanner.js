@@ -1,6 +1,6 @@
-// Finds the vendor's key in a stream of bytes, whatever the borders of its chunks, before any byte of it has gone on.
-// Looks at the bytes as they are, with JSON's escapes undone, and with percent-encoding undone in either. The same search
-// as src/upstream/key_scan.rs, which says how and why. Used by platform.js and by its own tests.
+// Finds the vendor key in a stream of bytes, across the borders of its chunks, and before any byte of the key is passed
+// on. Searches the bytes as they are and with JSON's escapes decoded, and both also with percent-encoding decoded.
+// src/vendor/key_scan.rs has the same search and explains it. Used by vendor_http.js and by its own tests.
 
 const GRAM = 8;
 
@@ -11,7 +11,7 @@ const FOLDS = {
 };
 const foldAll = (text) => FOLDS.base64(FOLDS.hex(text));
 
-/** How many characters around `place` of `text` are those around `at` of `form`. */
+/** Returns the length of the longest run around `place` in `text` that equals the run around `at` in `form`. */
 function runLength(text, place, form, at) {
   let left = 0;
   while (left < Math.min(place, at) && text[place - left - 1] === form[at - left - 1]) left += 1;
@@ -20,7 +20,10 @@ function runLength(text, place, form, at) {
   return left + right;
 }
 
-/** Where the grams of all forms are, and how far apart a text is looked at: every long enough run covers such a place. */
+/**
+ * Returns the index of the scan: the positions of each gram in the forms, and the distance between two positions of a
+ * text that are compared. Every run that counts as a leak contains such a position.
+ */
 function indexOf(forms) {
   const grams = new Map();
   for (const form of forms) {
@@ -47,10 +50,13 @@ function holdsRun(text, { grams, step }) {
   return false;
 }
 
-/** How many characters at the end of `text` the next chunk might make a run of `form` with. */
+/**
+ * Returns the number of characters at the end of `text` that may be the start of a run of `form`, which the next chunk
+ * continues.
+ */
 function heldBack(text, form) {
   const end = form.fold(text.slice(1 - form.least));
-  // Most chunks end with a line.
+  // A fast path: most chunks end with a line break, which no form contains.
   if (!form.text.includes(end.slice(-1))) return 0;
   for (let length = end.length; length > 0; length -= 1) {
     if (form.text.includes(end.slice(end.length - length))) return length;
@@ -58,12 +64,15 @@ function heldBack(text, form) {
   return 0;
 }
 
-// A view is what a text reads as: its characters, and where in the bytes each of them starts. `end` is where a character
-// starts that is not complete yet: nothing behind it can be read.
+// A view is one reading of a text: its characters, and `starts`, the position in the bytes at which each of them
+// starts. `end` is the start of a character that is not complete yet. Nothing after it can be read.
 const raw = (text) => ({ text, starts: undefined, end: text.length });
 const startOf = (view, at) => (at >= view.text.length ? view.end : (view.starts?.[at] ?? at));
 
-/** A view in which what `escape` matches is one character, and what `partial` matches at the end has to wait. */
+/**
+ * Returns the view in which each match of `escape` is one character. An incomplete escape at the end, which `partial`
+ * finds, is left for the next chunk.
+ */
 function decoded(view, escape, partial, character) {
   let text = "";
   const starts = [];
@@ -78,13 +87,13 @@ function decoded(view, escape, partial, character) {
     starts.push(startOf(view, match.index));
     behind = match.index + match[0].length;
   }
-  // From the last complete escape on, so that no part of that one is taken for a start.
+  // Search only after the last complete escape, so that no part of it counts as the start of another one.
   const end = partial(view.text, behind);
   take(behind, end);
   return { text, starts, end: startOf(view, end) };
 }
 
-// No key has a character above a byte, and lower case has to be as long as upper case.
+// Characters above U+00FF become spaces: no key contains them, and lower case must be as long as upper case.
 const characterOf = (digits) => (parseInt(digits, 16) < 256 ? String.fromCharCode(parseInt(digits, 16)) : " ");
 const JSON_ESCAPE = /\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))/g;
 const PERCENT_ESCAPE = /%([0-9a-fA-F]{2})/g;
@@ -96,7 +105,10 @@ const unescaped = (view) =>
   decoded(view, JSON_ESCAPE, startOfPartial(/\\(?:u[0-9a-fA-F]{0,3})?$/), ([, code, plain]) => (code === undefined ? (plain === "/" ? "/" : " ") : characterOf(code)));
 const unpercent = (view) => decoded(view, PERCENT_ESCAPE, startOfPartial(/%[0-9a-fA-F]?$/), ([, code]) => characterOf(code));
 
-/** What `text` reads as in each way; a way that would change nothing is left out. The last one has the longest escapes. */
+/**
+ * Returns every view of `text`: as it is, and decoded. A decoding that would change nothing is left out. The last view
+ * has the longest escapes.
+ */
 function viewsOf(text) {
   const views = [raw(text)];
   if (text.includes("%")) views.push(unpercent(views[0]));
@@ -108,10 +120,13 @@ function viewsOf(text) {
   return views;
 }
 
-/** The last place up to `at` at which a character of every view starts: only a text that is cut there reads the same. */
+/**
+ * Returns the last position up to `at` at which a character starts in every view. Only a text that is cut there still
+ * has the same views.
+ */
 function between(views, at) {
-  // An escape of percent signs is one in the text as well as in what JSON makes of it: the borders of the last view are
-  // borders of all.
+  // A percent-encoding in the text is also one after JSON is decoded. So where a character of the last view starts, one
+  // of every view starts.
   const { starts, end } = views.at(-1);
   if (starts === undefined || at >= end) return Math.min(at, end);
   let [low, high] = [0, starts.length];
@@ -124,8 +139,9 @@ function between(views, at) {
 }
 
 /**
- * `push(bytes)` gives the bytes that may go on now, `end()` those that were held back; both give `undefined` once the
- * key was found, and then nothing may go on. `forms` is what `KeyScan::forms` says.
+ * Returns a scanner for the `forms` that `KeyScan::forms` returns. `push(bytes)` returns the bytes that may be passed
+ * on now, `end()` those that were held back. Both return `undefined` once the key is found. Then nothing more may be
+ * passed on.
  */
 export function keyScanner(forms) {
   const wanted = forms.map(([text, least, alphabet]) => ({ text, least, fold: FOLDS[alphabet] }));

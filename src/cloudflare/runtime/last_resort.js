@@ -1,13 +1,19 @@
-// The response where the core made none: its instance ended before it left one, or the platform refused what it made.
+// The response to a request for which the core has none: its wasm instance ended before it left a fallback, or the
+// platform refused the response that it made.
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
-/** Logs a fixed word that an operator must see. Never an error, whose text may hold anything. */
-export function alert(word, members = {}) {
-  console.error(JSON.stringify({ time: new Date().toISOString(), level: "error", event: "alert", alert: word, ...members }));
+/** Logs a line of level `error`. Its members are ids and fixed words: the text of an error may contain secrets. */
+export function logError(members) {
+  console.error(JSON.stringify({ time: new Date().toISOString(), level: "error", ...members }));
 }
 
-/** A new request id: `req_` and a ULID, as src/types/ids.rs makes it. */
+/** Logs an alert: a fixed word that an operator must see. */
+export function alert(word, members = {}) {
+  logError({ event: "alert", alert: word, ...members });
+}
+
+/** Returns a new request id: `req_` and a ULID, as in src/types/ids.rs. */
 function newRequestId() {
   const time = Date.now();
   const digits = Array.from({ length: 10 }, (_, place) => ALPHABET[Math.floor(time / 32 ** (9 - place)) % 32]);
@@ -16,9 +22,9 @@ function newRequestId() {
 }
 
 /**
- * 503 `limiter_unavailable` (contract 3): not admitted as far as anybody knows, so fail closed; try again. It says
- * nothing of the vendor or of the settings, as the other codes of 503 do. Without CORS headers: the list of allowed
- * origins went with the instance.
+ * Returns 503 `limiter_unavailable` (contract 3): the request is not known to be admitted, so it fails closed and the
+ * client may retry. Unlike the other codes of 503, this one says nothing about the vendor or the settings. There are no
+ * CORS headers, because the list of allowed origins was lost with the instance.
  */
 export function lastResort() {
   const id = newRequestId();

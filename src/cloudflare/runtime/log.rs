@@ -1,4 +1,5 @@
-//! The log: one JSON line for each request, and alerts. The members are a closed list without token, prompt, key and path.
+//! The log: one JSON line for each request, and alerts. The members of a line are a closed list. None of them holds a
+//! token, a prompt, a key or a path.
 
 use serde::Serialize;
 
@@ -6,9 +7,9 @@ use crate::cloudflare::runtime::platform;
 use crate::types::ids::RequestId;
 use crate::types::time::UnixMillis;
 
-/// A request that has been answered.
+/// A request that has its response.
 pub struct RequestLine<'a> {
-    /// When it arrived.
+    /// Time at which the request arrived.
     pub started: UnixMillis,
     /// `X-Request-Id` of the response.
     pub request_id: &'a RequestId,
@@ -43,7 +44,7 @@ struct Line<'a> {
     subject: Option<&'a str>,
 }
 
-/// Writes the line of a request.
+/// Writes the log line of a request.
 pub fn request(line: &RequestLine<'_>) {
     let now = platform::now();
     let text = serde_json::to_string(&Line {
@@ -63,15 +64,26 @@ pub fn request(line: &RequestLine<'_>) {
 }
 
 #[derive(Serialize)]
-struct Alert {
+struct Alert<'a> {
     time: String,
     level: &'static str,
     event: &'static str,
     alert: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    word: Option<&'a str>,
 }
 
 /// Writes an alert: a fixed word that an operator must see (docs/deploy.md lists them).
 pub fn alert(alert: &'static str) {
-    let line = Alert { time: platform::now().to_rfc3339(), level: "error", event: "alert", alert };
+    write_alert(alert, None);
+}
+
+/// Writes an alert with a word of the vendor. The caller has cut it down to a few letters.
+pub fn alert_about(alert: &'static str, word: &str) {
+    write_alert(alert, Some(word));
+}
+
+fn write_alert(alert: &'static str, word: Option<&str>) {
+    let line = Alert { time: platform::now().to_rfc3339(), level: "error", event: "alert", alert, word };
     worker::console_error!("{}", serde_json::to_string(&line).unwrap_or_default());
 }

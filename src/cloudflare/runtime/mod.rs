@@ -1,4 +1,4 @@
-//! What the platform offers, with Rust's types on this side.
+//! Rust types for the platform's APIs: settings, requests that JavaScript drives, HTTP, streams, SQLite and the log.
 
 pub mod deployment;
 pub mod driver;

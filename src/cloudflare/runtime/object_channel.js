@@ -1,7 +1,7 @@
-// How a message reaches a Durable Object, and how its reply comes back: both ends of the channel.
+// The channel between the Worker and its Durable Objects: encodes and decodes messages and replies.
 //
-// A message and a reply are texts. A short one travels without a body, since a body makes a stream on both sides of the
-// channel and costs a fifth of a read: a message in the URL, a reply in a header.
+// Messages and replies are text. A short message travels in the URL and a short reply in a header, because a body makes
+// a stream on both sides of the channel, which costs a fifth of a read.
 
 /** The longest message in a URL, characters before percent-encoding. */
 const IN_URL_MAX = 1_500;
@@ -14,10 +14,10 @@ const HEADER = "reply";
 const HEADER_SAFE = /^[\x20-\x7e]*$/;
 
 /**
- * The arguments of `stub.fetch` for a message.
+ * Returns the arguments of `stub.fetch` for a message.
  *
- * A message that starts with a space holds what a user wrote (`message()` in objects/client.rs): it always travels in the
- * body, because the platform may log a URL.
+ * A message that starts with a space holds what a user wrote (`encode_message` in objects/client.rs). It always travels
+ * in the body, because the platform may log a URL.
  */
 export function encodeRequest(message) {
   return message.length <= IN_URL_MAX && !message.startsWith(" ")
@@ -25,19 +25,19 @@ export function encodeRequest(message) {
     : [ADDRESS, { method: "POST", body: message }];
 }
 
-/** The message in a request: a text, or a promise of one. */
+/** Returns the message in a request: a text, or a promise of one. */
 export function decodeRequest(request) {
   if (request.method !== "GET") return request.text();
   return decodeURIComponent(request.url.slice(ADDRESS.length + 1));
 }
 
-/** The response for a reply. */
+/** Returns the response that carries a reply. */
 export function encodeReply(reply) {
   const fits = reply.length <= IN_HEADER_MAX && HEADER_SAFE.test(reply);
   return fits ? new Response(null, { headers: { [HEADER]: reply } }) : new Response(reply);
 }
 
-/** The reply in a response: a text, or a promise of one. */
+/** Returns the reply in a response: a text, or a promise of one. */
 export function decodeReply(response) {
   return response.headers.get(HEADER) ?? response.text();
 }
@@ -45,20 +45,30 @@ export function decodeReply(response) {
 const TIMED_OUT = new Error("no reply in time");
 
 /**
- * Sends a message to a Durable Object and resolves to its reply; rejects after `timeoutMs`, although the object goes on.
+ * Sends a message to a Durable Object and resolves to its reply. Rejects after `timeoutMs`, although the object may
+ * still handle the message.
  *
- * Every message names what it is about and may arrive twice. So one that failed with a retryable error is sent once
- * more, to a new stub, as the platform asks for (developers.cloudflare.com/durable-objects/best-practices/error-handling);
- * never to an object that is overloaded.
+ * A message that failed with a retryable error is sent once more, to a new stub, as the platform recommends
+ * (developers.cloudflare.com/durable-objects/best-practices/error-handling), but never to an overloaded object.
+ * Messages are idempotent, so one may arrive twice (protocol 2).
  */
 export function callObject(namespace, name, message, timeoutMs) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(reject, timeoutMs, TIMED_OUT);
-    const send = async () => decodeReply(await namespace.getByName(name).fetch(...encodeRequest(message)));
-    const mayRetry = (error) => error?.retryable === true && error.overloaded !== true;
-    send()
-      .catch((error) => (mayRetry(error) ? send() : Promise.reject(error)))
-      .then(resolve, reject)
-      .finally(() => clearTimeout(timer));
+    const settle = (end) => (value) => {
+      clearTimeout(timer);
+      end(value);
+    };
+    const fail = settle(reject);
+    const read = (response) => {
+      const reply = decodeReply(response);
+      if (typeof reply === "string") settle(resolve)(reply);
+      else reply.then(settle(resolve), fail);
+    };
+    const send = () => namespace.getByName(name).fetch(...encodeRequest(message));
+    send().then(read, (error) => {
+      if (error?.retryable === true && error.overloaded !== true) send().then(read, fail);
+      else fail(error);
+    });
   });
 }

@@ -1,11 +1,12 @@
-// What would take ten crossings between wasm and JavaScript each, done in one (docs/decisions/0002-one-javascript-module.md).
-// Nothing here decides anything: no policy, no limits, no parsing of what a client or the vendor sent.
+// Calls of the platform's APIs, bundled so that wasm needs one call to JavaScript instead of about ten
+// (docs/decisions/0002-one-javascript-module.md). Nothing here decides anything: no policy, no limits, no parsing of
+// what a client or the vendor sent.
 
-import { afterDeath } from "./death.js";
+import { DeathWatch } from "./death.js";
 
 const ABSENT = "\0";
 
-/** The head of a request as lines: method, URL, then the headers that the core reads. */
+/** Returns the head of a request as lines: method, URL, then the headers that the core reads. */
 export function requestHead(request) {
   const { headers } = request;
   const header = (name) => headers.get(name) ?? ABSENT;
@@ -26,7 +27,9 @@ export function requestHead(request) {
   ].join("\n");
 }
 
-/** A response from a status, "name: value" lines and a text; `undefined` is no body. */
+/**
+ * Returns a response with this status, these "name: value" lines as headers, and this body. `undefined` means no body.
+ */
 export function respond(status, headerLines, body) {
   const headers = headerLines.split("\n").map((line) => {
     const colon = line.indexOf(":");
@@ -35,12 +38,12 @@ export function respond(status, headerLines, body) {
   return new Response(body, { status, headers });
 }
 
-/** The same for a body that is a stream of ours or of an asset. */
+/** Returns a response with the status and the body of `source`, and these header lines instead of its headers. */
 export function respondWithBodyOf(source, headerLines) {
   return new Response(source.body, respond(source.status, headerLines, undefined));
 }
 
-/** At most `limit` bytes of a body; `undefined` if there are more. The rest is not read. */
+/** Reads a body of at most `limit` bytes. Returns `undefined` if it is longer; the rest is not read. */
 export async function readBody(source, limit) {
   if (source.body === null) return new Uint8Array(0);
   const reader = source.body.getReader();
@@ -51,7 +54,7 @@ export async function readBody(source, limit) {
     if (done) break;
     length += value.byteLength;
     if (length > limit) {
-      // Not awaited: a sender that never ends must not hold us.
+      // Not awaited, so that a sender that never stops cannot block the request.
       reader.cancel().catch(() => {});
       return undefined;
     }
@@ -67,8 +70,9 @@ export async function readBody(source, limit) {
 }
 
 /**
- * The bytes of a 200 to a request, up to `maxBytes`; `undefined` where none comes in time. Never follows a redirect, which
- * would carry what was sent elsewhere; never rejects: an error may hold the URL.
+ * Sends a request. Returns the body of a 200 response of at most `maxBytes`, and `undefined` for any other response or
+ * if none arrives in time. Never follows a redirect, which would send the request's content to another host. Never
+ * rejects, because an error may contain the URL.
  */
 export async function fetchBytes(url, init, timeoutMs, maxBytes) {
   const abort = new AbortController();
@@ -85,18 +89,18 @@ export async function fetchBytes(url, init, timeoutMs, maxBytes) {
   }
 }
 
-/** Sends a form; resolves as `fetchBytes` does. */
+/** Sends a form. Resolves like `fetchBytes`. */
 export function postForm(url, form, userAgent, timeoutMs, maxBytes) {
   const headers = { Accept: "application/json", "User-Agent": userAgent, "Content-Type": "application/x-www-form-urlencoded" };
   return fetchBytes(url, { method: "POST", headers, body: form }, timeoutMs, maxBytes);
 }
 
-/** Every text binding, as JSON. */
+/** Returns every text binding, as JSON. */
 export function textBindings(env) {
   return JSON.stringify(Object.fromEntries(Object.entries(env).filter(([, value]) => typeof value === "string")));
 }
 
-/** A response whose body is written later, and its writer. */
+/** Returns a response whose body is written later, and its writer. */
 export function openStream(headerLines) {
   const { readable, writable } = new IdentityTransformStream();
   const writer = writable.getWriter();
@@ -106,14 +110,14 @@ export function openStream(headerLines) {
 
 const encoder = new TextEncoder();
 
-/** Writes a text; rejects when the client has gone, or has not read for `timeoutMs`. */
+/** Writes a text. Rejects if the client has disconnected, or has read nothing for `timeoutMs`. */
 export async function writeStream(writer, text, timeoutMs) {
   await inTime(writer.write(encoder.encode(text)), timeoutMs);
 }
 
-/** Ends a stream, whether anybody still reads it or not. */
+/** Closes a stream, even if the client has disconnected. */
 export function closeStream(writer) {
-  writer.close().catch(() => {});
+  ignoreErrors(() => writer.close());
 }
 
 export function sleep(ms) {
@@ -123,18 +127,18 @@ export function sleep(ms) {
 }
 
 /**
- * Calls `stop` if the core's instance ends before `ended` settles. In the context of the request that called this, as
- * workerd demands for what belongs to it: the promise is the request's own, whoever resolves it.
+ * Calls `stop` if the core's wasm instance ends before `ended` settles. workerd lets only the request that owns a
+ * stream stop it, so `stop` runs as a reaction of a promise that this request made, no matter which request resolves
+ * it.
  */
 export function stopAfterDeath(ended, stop) {
-  let forget;
-  new Promise((resolve) => {
-    forget = afterDeath(resolve);
-  }).then(stop);
-  ended.catch(() => {}).finally(forget);
+  const { promise, resolve } = Promise.withResolvers();
+  promise.then(stop);
+  const watch = new DeathWatch(resolve);
+  ended.catch(() => {}).finally(() => watch.forget());
 }
 
-/** Settles as `promise` does, or rejects after `ms`. */
+/** Settles like `promise`, or rejects after `ms`. */
 export async function inTime(promise, ms) {
   let timer;
   const late = new Promise((_, reject) => {
@@ -147,7 +151,7 @@ export async function inTime(promise, ms) {
   }
 }
 
-/** Runs a statement; parameters and rows are JSON arrays. */
+/** Runs a statement. Parameters and rows are JSON arrays. */
 export function sqlRows(sql, statement, parameters) {
   return JSON.stringify(sql.exec(statement, ...JSON.parse(parameters)).toArray());
 }
@@ -159,7 +163,19 @@ export function sqlTransaction(storage, statements) {
   });
 }
 
-/** Arms the object's alarm. Not awaited: the write is part of this turn, and the output gate holds answers for it. */
+/**
+ * Arms the object's alarm. Not awaited: the write belongs to this turn, and the output gate holds back responses until
+ * it is durable.
+ */
 export function setAlarm(storage, atMs) {
-  storage.setAlarm(atMs).catch(() => {});
+  ignoreErrors(() => storage.setAlarm(atMs));
+}
+
+/** Calls `call` and drops its error: an exception that reached the core from here would end its instance. */
+async function ignoreErrors(call) {
+  try {
+    await call();
+  } catch {
+    // A lost alarm is armed again (objects/alarm.rs); a stream that cannot be closed has ended.
+  }
 }

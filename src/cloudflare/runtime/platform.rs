@@ -1,4 +1,4 @@
-//! The bindings of platform.js, with Rust's types on this side.
+//! Rust bindings of platform.js.
 
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
@@ -12,7 +12,8 @@ mod js {
     use js_sys::Promise;
     use wasm_bindgen::prelude::*;
 
-    // The path as wasm-bindgen's output sees it (scripts/build.sh): worker.js and the core share the module.
+    // The path is relative to wasm-bindgen's output (scripts/build.sh), so that worker.js and the core share one
+    // module.
     #[wasm_bindgen(raw_module = "../../src/cloudflare/runtime/platform.js")]
     extern "C" {
         #[wasm_bindgen(js_name = requestHead)]
@@ -34,7 +35,7 @@ mod js {
     }
 }
 
-/// A call of the platform failed. The cause is not kept: its text may hold secrets.
+/// A failed call of the platform. The cause is not kept, because its text may contain secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlatformError;
 
@@ -44,9 +45,9 @@ impl From<JsValue> for PlatformError {
     }
 }
 
-/// Returns the time: milliseconds since the Unix epoch.
+/// Returns the present time, in milliseconds since the Unix epoch.
 pub fn now() -> UnixMillis {
-    // Whole milliseconds below 2^53 by the definition of Date.now.
+    // `Date.now` returns whole milliseconds, below 2^53.
     #[allow(clippy::as_conversions, clippy::cast_possible_truncation, reason = "an integer within i64")]
     UnixMillis(js_sys::Date::now() as i64)
 }
@@ -54,13 +55,13 @@ pub fn now() -> UnixMillis {
 /// Returns ten random bytes for an id.
 pub fn random() -> [u8; 10] {
     let mut bytes = [0; 10];
-    // The platform's crypto.getRandomValues does not fail. If it did, the id's time would still make it unique, or its
-    // primary key would refuse it.
+    // The platform's crypto.getRandomValues does not fail. If it did, the id's time would still make the id unique, or
+    // the primary key would refuse the duplicate.
     let _ = getrandom::fill(&mut bytes);
     bytes
 }
 
-/// Reads method, URL and headers of a request in one crossing.
+/// Reads method, URL and headers of a request with one call to JavaScript.
 pub fn request_head(request: &web_sys::Request) -> RequestHead {
     let text = js::request_head(request);
     let mut lines = text.split('\n');
@@ -84,12 +85,12 @@ pub fn request_head(request: &web_sys::Request) -> RequestHead {
     }
 }
 
-/// Makes a response in one crossing. `header_lines` are `name: value`, separated by newlines.
+/// Makes a response with one call to JavaScript. `header_lines` are `name: value`, separated by newlines.
 pub fn respond(status: u16, header_lines: &str, body: Option<&str>) -> Result<web_sys::Response, PlatformError> {
     Ok(js::respond(status, header_lines, body)?)
 }
 
-/// Makes a response with the status and body of `source`, and none of its headers.
+/// Makes a response with the status and the body of `source`, and `header_lines` instead of its headers.
 pub fn respond_with_body_of(
     source: &web_sys::Response,
     header_lines: &str,
@@ -97,13 +98,14 @@ pub fn respond_with_body_of(
     Ok(js::respond_with_body_of(source, header_lines)?)
 }
 
-/// Reads at most `limit` bytes of a request's body; `None` if there are more.
+/// Reads a request's body of at most `limit` bytes. Returns `None` if it is longer.
 pub async fn read_body(request: &web_sys::Request, limit: usize) -> Result<Option<Vec<u8>>, PlatformError> {
     let bytes = wait(js::read_body(request.as_ref(), u32::try_from(limit).unwrap_or(u32::MAX))).await?;
     Ok((!bytes.is_undefined()).then(|| Uint8Array::new(&bytes).to_vec()))
 }
 
-/// Posts a form and returns the body of a 200 of at most `max_bytes`; `None` for any other response. Follows no redirect.
+/// Posts a form. Returns the body of a 200 response of at most `max_bytes`, and `None` for any other response. Follows
+/// no redirect.
 pub async fn post_form(url: &str, form: &str, timeout_millis: u32, max_bytes: u32) -> Option<Vec<u8>> {
     let bytes = wait(js::post_form(url, form, USER_AGENT, timeout_millis, max_bytes)).await.ok()?;
     bytes.dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec())
@@ -115,7 +117,7 @@ pub fn text_bindings(env: &worker::Env) -> std::collections::BTreeMap<String, St
     serde_json::from_str(&js::text_bindings(env)).unwrap_or_default()
 }
 
-/// Returns a binding that is not text.
+/// Returns a binding that is not text, such as a namespace of Durable Objects.
 pub fn binding(env: &worker::Env, name: &str) -> Result<JsValue, PlatformError> {
     let env: &JsValue = env.as_ref();
     Ok(js_sys::Reflect::get(env, &JsValue::from_str(name))?)

@@ -1,4 +1,4 @@
-//! The SQLite storage of an object, and its alarm.
+//! The SQLite storage of a Durable Object, and its alarm.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -21,7 +21,7 @@ mod js {
     }
 }
 
-/// An object's SQLite.
+/// The SQLite storage of a Durable Object.
 #[derive(Clone, Debug)]
 pub struct Sql {
     storage: JsValue,
@@ -29,7 +29,7 @@ pub struct Sql {
 }
 
 impl Sql {
-    /// Opens the storage of an object.
+    /// Opens the storage of a Durable Object.
     pub fn new(state: &worker::State) -> Result<Self, PlatformError> {
         let storage: JsValue = state.storage().as_raw().into();
         let sql = js_sys::Reflect::get(&storage, &JsValue::from_str("sql"))?;
@@ -52,7 +52,7 @@ impl Sql {
         Ok(js::sql_transaction(&self.storage, &statements)?)
     }
 
-    /// Arms the object's alarm for `at`. Replaces an alarm that is armed.
+    /// Arms the object's alarm for `at`. Replaces an armed alarm.
     pub fn set_alarm(&self, at: UnixMillis) {
         // Milliseconds are far below 2^53.
         #[allow(clippy::as_conversions, clippy::cast_precision_loss, reason = "exact below 2^53")]
@@ -65,7 +65,7 @@ impl Sql {
 pub struct Statement(Vec<Value>);
 
 impl Statement {
-    /// `sql` with its parameters in order.
+    /// Returns the statement `sql` with its parameters in order.
     pub fn new(sql: &str, parameters: impl IntoIterator<Item = Value>) -> Self {
         Self(std::iter::once(Value::from(sql)).chain(parameters).collect())
     }

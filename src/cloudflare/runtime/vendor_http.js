@@ -1,13 +1,17 @@
-// Requests to the vendor. None follows a redirect, which would carry the key elsewhere, and none rejects with an error, which
-// may hold the URL.
+// Sends requests to the vendor. None of them follows a redirect, which would send the vendor key to another host. None
+// rejects with an error, whose text may contain the URL.
 import { keyScanner } from "./key_scanner.js";
-import { inTime, readBody, respond, stopAfterDeath } from "./platform.js";
+import { readVendorBody } from "./vendor_bodies.js";
+import { inTime, respond, stopAfterDeath } from "./platform.js";
 
 /**
- * One request to the vendor. Never follows a redirect. Resolves to [status, retryAfter, remaining, reset, bytes],
- * where bytes are undefined above `maxBytes`; or to "timed_out" or "broken". Never rejects: an error may hold the URL.
+ * One request to the vendor. Never follows a redirect. Resolves to [status, retryAfter, remaining, reset, chunks], where the
+ * chunks are undefined if there are more than `maxBytes` or no room beside other bodies (`smallBytes`, `allBytes`); or to "timed_out" or
+ * "broken". Never rejects: an error may hold the URL.
  */
-export async function fetchVendor(method, url, authorization, userAgent, body, firstByteMs, totalMs, maxBytes) {
+export async function fetchVendor(
+  method, url, authorization, userAgent, body, firstByteMs, totalMs, maxBytes, smallBytes, allBytes,
+) {
   const abort = new AbortController();
   let timedOut = false;
   const stop = () => {
@@ -21,9 +25,7 @@ export async function fetchVendor(method, url, authorization, userAgent, body, f
   try {
     const response = await fetch(url, { method, headers, body, redirect: "manual", signal: abort.signal });
     clearTimeout(firstByte);
-    const bytes = await readBody(response, maxBytes);
-    const header = (name) => response.headers.get(name) ?? undefined;
-    return [response.status, header("retry-after"), header("x-ratelimit-remaining"), header("x-ratelimit-reset"), bytes];
+    return reply(response, await readVendorBody(response, { maxBytes, smallBytes, allBytes, totalMs, signal: abort.signal }));
   } catch {
     return timedOut ? "timed_out" : "broken";
   } finally {
@@ -35,17 +37,18 @@ export async function fetchVendor(method, url, authorization, userAgent, body, f
 /**
  * Hands a client's body through to the vendor, untouched and of exactly `length` bytes. Resolves as `fetchVendor` does.
  */
-export async function uploadToVendor(request, length, url, authorization, userAgent, contentType, totalMs, maxBytes) {
+export async function uploadToVendor(
+  request, length, url, authorization, userAgent, contentType, totalMs, maxBytes, smallBytes, allBytes,
+) {
   const abort = new AbortController();
   const total = setTimeout(() => abort.abort(), totalMs);
   const headers = { Authorization: authorization, Accept: "application/json", "User-Agent": userAgent, "Content-Type": contentType };
   try {
     const exact = new FixedLengthStream(length);
-    // A body that is shorter or longer breaks the request; that is told by the fetch.
+    // A shorter or longer body breaks the stream. Then the fetch fails, and its error is handled below.
     request.body.pipeTo(exact.writable).catch(() => {});
     const response = await fetch(url, { method: "POST", headers, body: exact.readable, redirect: "manual", signal: abort.signal });
-    const bytes = await readBody(response, maxBytes);
-    return [response.status, response.headers.get("retry-after") ?? undefined, undefined, undefined, bytes];
+    return reply(response, await readVendorBody(response, { maxBytes, smallBytes, allBytes, totalMs, signal: abort.signal }));
   } catch {
     return abort.signal.aborted ? "timed_out" : "broken";
   } finally {
@@ -53,9 +56,14 @@ export async function uploadToVendor(request, length, url, authorization, userAg
   }
 }
 
+function reply(response, chunks) {
+  const header = (name) => response.headers.get(name) ?? undefined;
+  return [response.status, header("retry-after"), header("x-ratelimit-remaining"), header("x-ratelimit-reset"), chunks];
+}
+
 /**
- * Whether a body with this `Content-Encoding` is what its bytes say. The platform decodes gzip and br; a deflate or zstd
- * body would pass the key scan compressed, and the client's browser would decode it.
+ * Whether a body with this `Content-Encoding` is plain. The platform decodes gzip and br. A deflate or zstd body would pass
+ * the key scan compressed, and the client's browser would decode it.
  */
 function isPlain(contentEncoding) {
   const codings = (contentEncoding ?? "").split(",").map((coding) => coding.trim().toLowerCase());
@@ -63,9 +71,9 @@ function isPlain(contentEncoding) {
 }
 
 /**
- * Opens the vendor's own stream and relays it, scanned for the key. Resolves to "timed_out", "broken", [status] of a
- * refusal, or [200, response, done, stop]: `done` resolves to "ended" or "leaked", `stop()` ends it. A stream in a
- * content coding is "broken", whichever it is: plain bytes were asked for.
+ * Opens the vendor's own stream and relays it, scanned for the key. Resolves to "timed_out", to "broken", to [status]
+ * if the vendor refused, or to [200, response, done, stop]: `done` resolves to "ended" or "leaked", and `stop()` ends
+ * the stream. A stream in any content coding is "broken": plain bytes were requested.
  */
 export async function relayStream(url, authorization, userAgent, forms, firstByteMs, silenceMs, headerLines) {
   const abort = new AbortController();
@@ -90,17 +98,17 @@ export async function relayStream(url, authorization, userAgent, forms, firstByt
   const { readable, writable } = new IdentityTransformStream();
   const done = pump(upstream.body.getReader(), writable.getWriter(), keyScanner(JSON.parse(forms)), silenceMs);
   const stop = () => abort.abort();
-  // Nobody would check any more whether the token is revoked.
+  // Without the core, no code would check whether the token is revoked.
   stopAfterDeath(done, stop);
   return [200, respond(200, headerLines, readable), done, stop];
 }
 
-/** What `done` of a relayed stream resolves to, or `undefined` after `ms`. */
+/** Waits for `done` of a relayed stream, for `ms` at most. Resolves to its result, or to `undefined`. */
 export function endedWithin(done, ms) {
   return inTime(done, ms).catch(() => undefined);
 }
 
-/** Chunk by chunk, until either side ends, is silent for too long, or the key appears. */
+/** Relays a stream chunk by chunk, until either side ends or is silent for too long, or until the key appears. */
 async function pump(reader, writer, scanner, silenceMs) {
   let leaked = false;
   try {
@@ -113,7 +121,8 @@ async function pump(reader, writer, scanner, silenceMs) {
       if (done) break;
     }
   } catch {
-    // The client has left, the vendor broke off or fell silent: the end is the same.
+    // The client disconnected, or the vendor's stream broke or was silent for too long. The stream is closed in each
+    // case.
   }
   reader.cancel().catch(() => {});
   if (leaked) writer.abort(new Error("cut")).catch(() => {});

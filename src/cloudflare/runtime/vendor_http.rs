@@ -1,4 +1,5 @@
-//! Requests to the vendor, with the key and within limits of time and size. The bindings of vendor_http.js.
+//! Sends requests to the vendor, with the vendor key and within limits of time and size. Rust bindings of
+//! vendor_http.js.
 
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -6,9 +7,11 @@ use wasm_bindgen::prelude::*;
 use crate::cloudflare::runtime::driver::wait;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::constants::{
-    FILE_UPLOAD_MILLIS, STREAM_SILENCE_MILLIS, VENDOR_BODY_MAX_BYTES, VENDOR_FIRST_BYTE_MILLIS, VENDOR_TOTAL_MILLIS,
+    FILE_UPLOAD_MILLIS, STREAM_SILENCE_MILLIS, VENDOR_BODIES_MAX_BYTES, VENDOR_BODY_CHUNK_BYTES, VENDOR_BODY_MAX_BYTES,
+    VENDOR_FIRST_BYTE_MILLIS, VENDOR_TOTAL_MILLIS,
 };
 use crate::types::secret::VendorKey;
+use crate::vendor::body::{BodyReader, VendorBody};
 use crate::vendor::reply::{VendorReply, VendorResponse};
 use crate::vendor::request::{USER_AGENT, VendorRequest};
 
@@ -29,6 +32,8 @@ mod js {
             first_byte: u32,
             total: u32,
             max_bytes: u32,
+            small_bytes: u32,
+            all_bytes: u32,
         ) -> Promise;
         #[wasm_bindgen(js_name = uploadToVendor)]
         #[allow(clippy::too_many_arguments, reason = "one crossing instead of an object built member by member")]
@@ -41,6 +46,8 @@ mod js {
             content_type: &str,
             total: u32,
             max_bytes: u32,
+            small_bytes: u32,
+            all_bytes: u32,
         ) -> Promise;
         #[wasm_bindgen(js_name = relayStream)]
         pub fn relay_stream(
@@ -57,10 +64,10 @@ mod js {
     }
 }
 
-/// Sends a request to the vendor with `key`, and reads the reply within the limits of time and size.
-pub async fn fetch_vendor(request: &VendorRequest, key: &VendorKey) -> VendorReply {
+/// Sends a request to the vendor with `key`, and reads the reply within the limits of time and size: `max_bytes` of its
+/// body.
+pub async fn fetch_vendor(request: &VendorRequest, key: &VendorKey, max_bytes: usize) -> VendorReply {
     let authorization = format!("Bearer {}", key.expose());
-    let limit = u32::try_from(VENDOR_BODY_MAX_BYTES).unwrap_or(u32::MAX);
     let reply = wait(js::fetch_vendor(
         request.method,
         &request.url,
@@ -69,13 +76,15 @@ pub async fn fetch_vendor(request: &VendorRequest, key: &VendorKey) -> VendorRep
         request.body.as_deref(),
         VENDOR_FIRST_BYTE_MILLIS,
         VENDOR_TOTAL_MILLIS,
-        limit,
+        to_u32(max_bytes),
+        to_u32(VENDOR_BODY_MAX_BYTES),
+        to_u32(VENDOR_BODIES_MAX_BYTES),
     ))
     .await;
     reply.map_or(VendorReply::Broken, |reply| read_reply(&reply))
 }
 
-/// Passes a client's body of `length` bytes on to the vendor, and reads the reply.
+/// Streams a client's body of `length` bytes to the vendor, and reads the reply.
 pub async fn upload_to_vendor(
     body_of: &web_sys::Request,
     length: u64,
@@ -84,13 +93,22 @@ pub async fn upload_to_vendor(
     key: &VendorKey,
 ) -> VendorReply {
     let authorization = format!("Bearer {}", key.expose());
-    let limit = u32::try_from(VENDOR_BODY_MAX_BYTES).unwrap_or(u32::MAX);
     // At most 90 million.
     #[allow(clippy::as_conversions, clippy::cast_precision_loss, reason = "exact below 2^53")]
     let length = length as f64;
-    let (url, total) = (&request.url, FILE_UPLOAD_MILLIS);
-    let reply =
-        wait(js::upload_to_vendor(body_of, length, url, &authorization, USER_AGENT, content_type, total, limit)).await;
+    let reply = wait(js::upload_to_vendor(
+        body_of,
+        length,
+        &request.url,
+        &authorization,
+        USER_AGENT,
+        content_type,
+        FILE_UPLOAD_MILLIS,
+        to_u32(VENDOR_BODY_MAX_BYTES),
+        to_u32(VENDOR_BODY_MAX_BYTES),
+        to_u32(VENDOR_BODIES_MAX_BYTES),
+    ))
+    .await;
     reply.map_or(VendorReply::Broken, |reply| read_reply(&reply))
 }
 
@@ -103,11 +121,11 @@ pub struct Relay {
 
 /// The state of a relayed stream.
 pub enum RelayEnd {
-    /// It is open.
+    /// The stream is open.
     Running,
-    /// It has ended.
+    /// The stream has ended.
     Ended,
-    /// It was cut off, because it contained the vendor key.
+    /// The stream was cut off, because it contained the vendor key.
     Leaked,
 }
 
@@ -117,7 +135,7 @@ impl Relay {
         self.response.clone().dyn_into().map_err(|_| PlatformError)
     }
 
-    /// Waits until it has ended, for `millis` at most.
+    /// Waits for the end of the stream, for `millis` at most.
     pub async fn ended_within(&self, millis: i32) -> RelayEnd {
         match wait(js::ended_within(&self.done, millis)).await {
             Ok(end) if end.is_undefined() => RelayEnd::Running,
@@ -126,13 +144,16 @@ impl Relay {
         }
     }
 
-    /// Stops it.
+    /// Stops the stream.
     pub fn stop(&self) {
         let _ = self.stop.call0(&JsValue::NULL);
     }
 }
 
-/// Opens the vendor's stream. Any status but 200 is a reply without a body.
+/// Opens the vendor's stream.
+///
+/// # Errors
+/// The vendor's reply, without a body, if its status is not 200 or there is no response.
 pub async fn relay_stream(
     request: &VendorRequest,
     key: &VendorKey,
@@ -159,12 +180,37 @@ fn read_reply(reply: &JsValue) -> VendorReply {
     let Some(parts) = reply.dyn_ref::<Array>() else { return VendorReply::Broken };
     #[allow(clippy::as_conversions, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "100 to 599")]
     let status = parts.get(0).as_f64().unwrap_or_default() as u16;
-    let body = parts.get(4);
     VendorReply::Response(VendorResponse {
         status,
         retry_after: parts.get(1).as_string(),
         rate_limit_remaining: parts.get(2).as_string(),
         rate_limit_reset: parts.get(3).as_string(),
-        body: (!body.is_undefined()).then(|| Uint8Array::new(&body).to_vec()),
+        body: read_body(&parts.get(4)),
     })
+}
+
+/// Reads a body from its chunks, or from their absence if it was too large. Each piece is copied and read before the
+/// next one: wasm memory never shrinks, so it must never hold a whole body.
+fn read_body(chunks: &JsValue) -> VendorBody {
+    let Some(chunks) = chunks.dyn_ref::<Array>() else { return VendorBody::TooLarge };
+    let mut reader = BodyReader::default();
+    let mut piece = vec![0; VENDOR_BODY_CHUNK_BYTES];
+    for chunk in chunks.iter().filter_map(|chunk| chunk.dyn_into::<Uint8Array>().ok()) {
+        let mut at = 0;
+        while at < chunk.length() {
+            let end = at.saturating_add(to_u32(VENDOR_BODY_CHUNK_BYTES)).min(chunk.length());
+            let part = chunk.subarray(at, end);
+            let length = usize::try_from(part.length()).unwrap_or_default();
+            if let Some(bytes) = piece.get_mut(..length) {
+                part.copy_to(bytes);
+                reader.push(bytes);
+            }
+            at = end;
+        }
+    }
+    reader.finish()
+}
+
+fn to_u32(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }

@@ -1,6 +1,6 @@
 //! Parts of the API that a deployment may switch off.
 
-/// A part of the API that exists only with some settings. If it is off, its paths answer 404 with every method.
+/// A part of the API that exists only with some settings. If it is off, its paths respond with 404 to every method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feature {
     /// The demo page: on with `DEMO`.

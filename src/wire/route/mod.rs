@@ -1,4 +1,4 @@
-//! From method and path to the route of a request (contract 1).
+//! Finds the route of a request by its method and path (contract 1).
 //!
 //! - `routes`: every route, grouped by how it authenticates its caller
 //! - `table`: which paths exist, and their routes by method

@@ -1,4 +1,4 @@
-//! From the method and path of a request to its route (contract 1).
+//! Finds the route of a request by its method and path (contract 1).
 
 use crate::wire::route::routes::Route;
 use crate::wire::route::table::find_resource;

@@ -80,7 +80,7 @@ pub enum UserRoute {
     /// `GET /v1/predictions/{id}/stream`.
     #[strum(serialize = "predictions.stream")]
     Stream(JobId),
-    /// `POST /v1/predictions/{id}/cancel` and its alias.
+    /// `POST /v1/predictions/{id}/cancel`, or its alias `POST /v1/cancel/{id}`.
     #[strum(serialize = "predictions.cancel")]
     Cancel(JobId),
     /// `DELETE /v1/predictions/{id}`.

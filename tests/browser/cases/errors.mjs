@@ -1,4 +1,4 @@
-// What the page tells a user when something goes wrong.
+// The error messages that the page shows to a user.
 import assert from "node:assert/strict";
 import { beginLong, onDemo } from "../page.mjs";
 

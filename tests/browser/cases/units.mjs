@@ -77,8 +77,9 @@ function memory(items = new Map()) {
 
 export default [
   ["every code has a sentence", () => {
-    const wire = [...sourceText("src/wire/rejection.rs").matchAll(/wire\(\d{3}, [^,]+, "([a-z_]+)"/g)].map(([, code]) => code);
-    const failures = [...sourceText("src/types/prediction.rs").matchAll(/Self::\w+ => "([a-z]+_[a-z]+)"/g)].map(([, code]) => code);
+    // tests/core/openapi.rs holds these lists to the code.
+    const { ErrorCode, PredictionErrorCode } = JSON.parse(sourceText("docs/openapi.json")).components.schemas;
+    const [wire, failures] = [ErrorCode.enum, PredictionErrorCode.enum];
     assert.ok(wire.length >= 21 && failures.length >= 6, `read ${wire.length} and ${failures.length} codes`);
     assert.deepEqual([...wire, ...failures].filter((code) => !KNOWN_CODES.includes(code)), []);
     for (const code of KNOWN_CODES) assert.match(problemText({ code }), /^[A-Z].*\.$/);
@@ -93,6 +94,14 @@ export default [
     assert.deepEqual([0, 99, 180, 36_000].map(inTime), ["in 1 second", "in 99 seconds", "in about 3 minutes", "in about 10 hours"]);
     assert.deepEqual([0.2, 7.1, 15, 16, 38, 99.9, 100, 3_600].map(about), ["1 s", "8 s", "15 s", "20 s", "40 s", "100 s", "2 min", "60 min"].map((time) => `about ${time}`));
     assert.deepEqual([clock(7_400), clock(750_000), clock(-5)], ["0:07", "12:30", "0:00"]);
+  }],
+  ["a message that ends in `try again` says when, and says it once", () => {
+    const later = (code) => problemText({ code, retryAfterSecs: 40 });
+    assert.equal(later("network"), "The service cannot be reached. Check your connection and try again in 40 seconds.");
+    assert.equal(later("timeout"), "The service took too long to answer. Try again in 40 seconds.");
+    assert.equal(later("no_token"), "The app’s own server did not hand out a session token. Try again in 40 seconds.");
+    assert.equal(later("queue_full"), "The queue is full. Try again in 40 seconds.");
+    for (const code of KNOWN_CODES) assert.match(later(code), /^(?!.*try again.*try again).*try again in 40 seconds\.$/i, code);
   }],
   ["problems of the network, the service and the app's backend are told apart", () => {
     const network = new ValetkeyError("network", "-");

@@ -21,6 +21,9 @@ public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertibl
     /// The prediction that `run` waited for was canceled.
     public static let canceled = Code(rawValue: "canceled")
 
+    // Codes of the API that this client uses itself.
+    static let invalidParameter = Code(rawValue: "invalid_parameter")
+
     /// What the program should do about the error. docs/clients.md has the table.
     var advice: ValetkeyError.Advice { Self.advices[rawValue] ?? .giveUp }
 

@@ -1,4 +1,7 @@
 import Foundation
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
 
 /// The layer between `Valetkey` and `URLSession`: adds the token, limits the time, retries, and maps failures to
 /// errors.
@@ -9,10 +12,14 @@ final class Connection: Sendable {
         var path: String
         var headers: [String: String] = [:]
         var body: Data?
+        /// A file to send as the body. It is not read into memory.
+        var file: URL?
         /// The longest time without a byte, in seconds.
         var timeout: TimeInterval = 20
         /// Whether sending it twice is harmless.
         var isRepeatable = true
+        /// Called with the bytes sent and the total.
+        var onProgress: (@Sendable (Int64, Int64) -> Void)?
     }
 
     /// 4 MiB. A prediction is a few kilobytes, and a list of 100 predictions is smaller than this limit.
@@ -22,7 +29,10 @@ final class Connection: Sendable {
     /// the API may wait for the vendor.
     private static let inProgress: TimeInterval = 60
 
-    let session: URLSession
+    /// The turns of all event streams that poll.
+    let polls = PollTurns()
+    private let session: URLSession
+    private let exchanges = Exchanges()
     private let base: String
     private let tokens: TokenStore
     private let attestations: TokenStore?
@@ -31,20 +41,11 @@ final class Connection: Sendable {
         baseURL: URL, configuration: URLSessionConfiguration, appCheck: (@Sendable () async throws -> String)?,
         tokenProvider: @escaping TokenProvider
     ) throws {
-        guard let scheme = baseURL.scheme?.lowercased(), let host = baseURL.host else { throw URLError(.badURL) }
-        // Plain http would expose the token on the network, so only this machine may use it.
-        guard scheme == "https" || (scheme == "http" && ["localhost", "127.0.0.1", "::1"].contains(host)),
-            baseURL.user == nil, baseURL.query == nil, baseURL.fragment == nil
-        else {
-            throw URLError(.appTransportSecurityRequiresSecureConnection)
-        }
-        // A background session has no async calls. The copy leaves the caller's own object unchanged.
+        base = try checkedBase(baseURL)
+        // A background session has no calls that wait. The copy leaves the caller's own object unchanged.
         guard configuration.identifier == nil, let configuration = configuration.copy() as? URLSessionConfiguration else {
-            throw URLError(.unsupportedURL)
+            throw ValetkeyError.invalid("configuration", "one whose calls can be awaited", "that of a background session")
         }
-        var base = baseURL.absoluteString
-        while base.hasSuffix("/") { base.removeLast() }
-        self.base = base
         tokens = TokenStore(tokenProvider)
         if let appCheck {
             // App Check's SDK keeps its own tokens.
@@ -55,7 +56,7 @@ final class Connection: Sendable {
         configuration.httpCookieStorage = nil
         configuration.urlCache = nil
         configuration.requestCachePolicy = .reloadIgnoringLocalCacheData
-        session = URLSession(configuration: configuration, delegate: RedirectRefusal(), delegateQueue: nil)
+        session = URLSession(configuration: configuration, delegate: exchanges, delegateQueue: nil)
     }
 
     deinit {
@@ -64,7 +65,10 @@ final class Connection: Sendable {
 
     /// Sends a request and returns the decoded response.
     func send<Answer: Decodable>(_ call: Call, as type: Answer.Type) async throws -> Answer {
-        let data = try await send(call)
+        try Self.decode(type, from: try await send(call))
+    }
+
+    static func decode<Answer: Decodable>(_ type: Answer.Type, from data: Data) throws -> Answer {
         do {
             return try JSONDecoder().decode(type, from: data)
         } catch {
@@ -73,61 +77,69 @@ final class Connection: Sendable {
     }
 
     /// Sends a request and retries it where that may help. Throws a `ValetkeyError`, or `CancellationError`.
+    @discardableResult
     func send(_ call: Call) async throws -> Data {
-        try await repeating(isRepeatable: call.isRepeatable) {
-            let (bytes, _) = try await self.open(call)
-            return try await Self.mappingErrors { try await Self.read(bytes) }
-        }
-    }
-
-    func repeating<T>(isRepeatable: Bool, _ attempt: () async throws -> T) async throws -> T {
-        let startedAt = Date()
+        let startedAt = Uptime.now
         var tries = 1
         while true {
             do {
-                return try await attempt()
-            } catch let error as ValetkeyError where error.mayRepeat(isRepeatable: isRepeatable) {
+                return try await attempt(call)
+            } catch let error as ValetkeyError {
                 // While the first create with a key is in flight, the API refuses the second with `Retry-After: 1`.
-                // Those refusals are limited by time and not by number.
-                let isLast = error.code.rawValue == "idempotency_in_progress" ? Date().timeIntervalSince(startedAt) > Self.inProgress : tries >= Self.maxTries
-                if isLast { throw error }
-                try await Self.sleep(Self.backoff(tries: min(tries, Self.maxTries), retryAfter: error.retryAfter))
-                tries += 1
+                // Those refusals do not count as tries: their time is limited instead.
+                let isInProgress = error.code.rawValue == "idempotency_in_progress"
+                let isLast = isInProgress ? Uptime.now - startedAt > Self.inProgress : tries >= Self.maxTries
+                guard !isLast, error.mayRepeat(isRepeatable: call.isRepeatable) else { throw error }
+                try await Self.sleep(Self.backoff(tries: tries, retryAfter: error.retryAfter))
+                if !isInProgress { tries += 1 }
             }
         }
+    }
+
+    /// Deletes something. That it is missing is no error: after a lost response this client, or URLSession without a word,
+    /// sends the request again, and then it is already deleted.
+    func delete(_ path: String) async throws {
+        do {
+            try await send(.init(method: "DELETE", path: path))
+        } catch let error as ValetkeyError where error.code.rawValue == "not_found" {}
+    }
+
+    /// Sends a request without retries and returns the body of a successful response.
+    func attempt(_ call: Call) async throws -> Data {
+        let response = try await open(call)
+        return try await Self.mappingErrors { try await Self.body(of: response) }
     }
 
     /// Sends a request once, and a second time with a new token if the API refuses the first token. Returns a
     /// successful response whose body is not read yet.
-    func open(_ call: Call) async throws -> (URLSession.AsyncBytes, HTTPURLResponse) {
-        try await authorized(call) { request in
-            let (bytes, response) = try await self.session.bytes(for: request)
-            guard let answer = response as? HTTPURLResponse else { throw ValetkeyError(.unreadableAnswer, "The response is not HTTP.") }
-            guard (200..<300).contains(answer.statusCode) else {
-                throw ValetkeyError(answer: answer, body: (try? await Self.read(bytes)) ?? Data())
-            }
-            return (bytes, answer)
-        }
-    }
-
-    /// Calls `send` with the authorized request, and a second time with a new token if the API refuses the first token.
-    func authorized<T>(_ call: Call, _ send: (URLRequest) async throws -> T) async throws -> T {
+    func open(_ call: Call) async throws -> Response {
         let token = try await tokens.token()
         do {
-            let request = try await self.request(for: call, token: token)
-            return try await Self.mappingErrors { try await send(request) }
+            return try await open(call, token: token)
         } catch let error as ValetkeyError where error.status == 401 {
             // The token was revoked, or expired earlier than expected.
             await tokens.refuse(token)
-            let fresh = try await tokens.token()
-            let request = try await self.request(for: call, token: fresh)
-            return try await Self.mappingErrors { try await send(request) }
+            return try await open(call, token: try await tokens.token())
+        }
+    }
+
+    private func open(_ call: Call, token: String) async throws -> Response {
+        let request = try await self.request(for: call, token: token)
+        return try await Self.mappingErrors {
+            let task = call.file.map { session.uploadTask(with: request, fromFile: $0) } ?? session.dataTask(with: request)
+            let response = try await exchanges.start(task, onProgress: call.onProgress)
+            guard (200..<300).contains(response.head.statusCode) else {
+                throw ValetkeyError(answer: response.head, body: (try? await Self.body(of: response)) ?? Data())
+            }
+            return response
         }
     }
 
     private func request(for call: Call, token: String) async throws -> URLRequest {
-        guard let url = URL(string: base + call.path) else { throw ValetkeyError(Code(rawValue: "invalid_parameter"), "The address is not a URL.") }
-        var request = URLRequest(url: url, timeoutInterval: call.timeout)
+        guard let url = URL(string: base + call.path) else { throw ValetkeyError(.invalidParameter, "The address is not a URL.") }
+        var request = URLRequest(url: url)
+        // Not as an argument above: Foundation for Linux ignores it there.
+        request.timeoutInterval = call.timeout
         request.httpMethod = call.method
         request.httpBody = call.body
         request.httpShouldHandleCookies = false
@@ -165,23 +177,13 @@ final class Connection: Sendable {
         try await Task.sleep(nanoseconds: UInt64(seconds * 1_000_000_000))
     }
 
-    private static func read(_ bytes: URLSession.AsyncBytes) async throws -> Data {
-        defer { bytes.task.cancel() }
+    private static func body(of response: Response) async throws -> Data {
         var data = Data()
-        for try await byte in bytes {
-            guard data.count < maxAnswerBytes else { throw EventParser.TooLong() }
-            data.append(byte)
+        try await response.read { piece in
+            guard data.count + piece.count <= maxAnswerBytes else { throw EventParser.TooLong() }
+            data.append(piece)
+            return true
         }
         return data
-    }
-}
-
-/// Refuses redirects. The API never redirects, so a redirect comes from another server, which must not get the token.
-private final class RedirectRefusal: NSObject, URLSessionTaskDelegate {
-    func urlSession(
-        _ session: URLSession, task: URLSessionTask, willPerformHTTPRedirection response: HTTPURLResponse, newRequest request: URLRequest,
-        completionHandler: @escaping (URLRequest?) -> Void
-    ) {
-        completionHandler(nil)
     }
 }

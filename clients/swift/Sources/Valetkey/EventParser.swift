@@ -25,13 +25,16 @@ struct EventParser {
         }
         pending += line.utf8.count
         guard pending <= Self.maxPending else { throw TooLong() }
-        let name = line.prefix { $0 != ":" }
-        var value = line.dropFirst(name.count + 1)
-        if value.first == " " { value = value.dropFirst() }
-        switch name {
-        case "data": data.append(String(value))
-        case "event": type = String(value)
-        case "id" where !value.contains("\0"): id = String(value)
+        // By bytes: as `Character`s, a colon or blank and a combining mark behind it are one.
+        let bytes = line.utf8
+        let colon = bytes.firstIndex(of: UInt8(ascii: ":")) ?? bytes.endIndex
+        var rest = bytes[colon...].dropFirst()
+        if rest.first == UInt8(ascii: " ") { rest = rest.dropFirst() }
+        let value = String(decoding: rest, as: UTF8.self)
+        switch String(decoding: bytes[..<colon], as: UTF8.self) {
+        case "data": data.append(value)
+        case "event": type = value
+        case "id" where !value.utf8.contains(0): id = value
         default: break
         }
         return nil

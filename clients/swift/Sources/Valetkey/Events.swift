@@ -1,4 +1,7 @@
 import Foundation
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
 
 /// The states of a prediction. Reads its event stream, or polls where no stream is available.
 struct Events: Sendable {
@@ -7,9 +10,13 @@ struct Events: Sendable {
     /// How long failures may last before the stream throws, in seconds: enough for an elevator, a tunnel or a change of
     /// networks. Time that the app was suspended does not count.
     private static let patience: TimeInterval = 180
-    /// The longest time for one attempt and the pause before it, in seconds. Any time beyond it was a suspension of the
-    /// app.
-    private static let longestTry: TimeInterval = 110
+    /// The most that one failure adds to that time, in seconds. A longer gap between two failures means that the app was
+    /// suspended.
+    private static let longestGap: TimeInterval = 60
+    /// The longest pause between two rounds without a failure, in seconds.
+    private static let longestPause: TimeInterval = 5
+    /// After a 429, polls this many times before it requests a stream again.
+    private static let pollsBeforeStream = 8
 
     let connection: Connection
     let path: String
@@ -29,80 +36,106 @@ struct Events: Sendable {
         }
     }
 
-    private func follow(_ deliver: (Prediction) -> Void) async throws {
+    /// What one call of `follow` has seen.
+    private struct Progress {
         var lastID = ""
         var seen: Prediction?
-        var canStream = true
-        var failingFor: TimeInterval = 0
-        var failedAt = Date()
         var failures = 0
-        var rounds = 0
-        // Delivers a state if it is new. Returns whether it is the last one.
-        func take(_ prediction: Prediction) -> Bool {
+        var failingFor: TimeInterval = 0
+        private var failedAt: TimeInterval = 0
+
+        /// Delivers a state if it is new. Returns whether it is the last one.
+        mutating func take(_ prediction: Prediction, _ deliver: (Prediction) -> Void) -> Bool {
+            failures = 0
             if prediction != seen { deliver(prediction) }
             seen = prediction
             return prediction.hasEnded
         }
-        while true {
-            var delay = min(5, pow(1.3, Double(rounds)))
-            rounds += 1
+
+        mutating func fail(at now: TimeInterval) {
+            failingFor = failures == 0 ? 0 : failingFor + min(now - failedAt, Events.longestGap)
+            failedAt = now
+            failures += 1
+        }
+    }
+
+    private func follow(_ deliver: (Prediction) -> Void) async throws {
+        var progress = Progress()
+        var streamsFrom = 0
+        for round in 0... {
+            var delay = min(Self.longestPause, pow(1.3, Double(round)))
             do {
-                if canStream {
-                    var headers = ["Accept": "text/event-stream"]
-                    if !lastID.isEmpty { headers["Last-Event-ID"] = lastID }
-                    let (bytes, answer) = try await connection.open(.init(path: path + "/events", headers: headers, timeout: Self.silence))
-                    guard answer.value(forHTTPHeaderField: "Content-Type")?.lowercased().hasPrefix("text/event-stream") == true else {
-                        bytes.task.cancel()
-                        throw ValetkeyError(.unreadableAnswer, "The response is not an event stream.")
-                    }
-                    let hasEnded = try await Connection.mappingErrors {
-                        try await read(bytes) { event in
-                            guard let event else {
-                                failures = 0
-                                return false
-                            }
-                            guard event.type == "status" else { return false }
-                            guard let prediction = try? JSONDecoder().decode(Prediction.self, from: Data(event.data.utf8)) else {
-                                throw ValetkeyError(.unreadableAnswer, "The response is not from Valetkey.")
-                            }
-                            // Only after decoding: an event that cannot be decoded is no sign of life, and is requested
-                            // again.
-                            (lastID, failures) = (event.id, 0)
-                            return take(prediction)
-                        }
-                    }
-                    if hasEnded { return }
-                } else {
-                    let prediction = try await connection.send(.init(path: path), as: Prediction.self)
-                    failures = 0
-                    if take(prediction) { return }
-                }
-                // A stream ends after five minutes, or when its token expires. The next round of the loop resumes it.
+                let hasEnded = try await (round < streamsFrom ? poll(&progress, deliver) : read(&progress, deliver))
+                if hasEnded { return }
+                // A stream ends after five minutes, or when its token expires. The next round resumes it.
             } catch let error as ValetkeyError where error.mayRepeat(isRepeatable: true) {
-                failingFor = failures == 0 ? 0 : failingFor + min(max(0, Date().timeIntervalSince(failedAt)), Self.longestTry)
-                failedAt = Date()
-                if failingFor > Self.patience { throw error }
-                failures += 1
-                // 429: four streams are open already. Time-out: something on the way buffers streams. Poll instead.
-                if error.status == 429 || error.code == .timeout { canStream = false }
-                delay = Connection.backoff(tries: failures, retryAfter: error.retryAfter)
+                progress.fail(at: Uptime.now)
+                if progress.failingFor >= Self.patience { throw error }
+                // 429: four streams are open, or a rate limit is reached. Poll for a while. Time-out: something on the
+                // way holds streams back. Poll from now on.
+                if error.status == 429 { streamsFrom = max(streamsFrom, round + 1 + Self.pollsBeforeStream) }
+                if error.code == .timeout { streamsFrom = .max }
+                delay = Connection.backoff(tries: progress.failures, retryAfter: error.retryAfter)
             }
             try await Connection.sleep(delay)
         }
     }
 
-    /// Passes each event to `take`, and `nil` for each comment as a sign of life. Returns true once `take` reports the
-    /// last state, or false at the stream's end.
-    private func read(_ bytes: URLSession.AsyncBytes, _ take: (EventParser.Event?) throws -> Bool) async throws -> Bool {
-        defer { bytes.task.cancel() }
+    /// Polls once, when it is this prediction's turn. Returns whether the prediction has ended.
+    private func poll(_ progress: inout Progress, _ deliver: (Prediction) -> Void) async throws -> Bool {
+        try await Connection.sleep(connection.polls.reserve(now: Uptime.now))
+        // One attempt: `follow` retries, so that retries take turns too.
+        let data = try await connection.attempt(.init(path: path))
+        return progress.take(try Connection.decode(Prediction.self, from: data), deliver)
+    }
+
+    /// Reads the event stream until it closes. Returns whether the prediction has ended.
+    private func read(_ progress: inout Progress, _ deliver: (Prediction) -> Void) async throws -> Bool {
+        var headers = ["Accept": "text/event-stream"]
+        if !progress.lastID.isEmpty { headers["Last-Event-ID"] = progress.lastID }
+        let response = try await connection.open(Connection.Call(path: path + "/events", headers: headers, timeout: Self.silence))
+        guard response.head.value(forHTTPHeaderField: "Content-Type")?.lowercased().hasPrefix("text/event-stream") == true else {
+            throw ValetkeyError(.unreadableAnswer, "The response is not an event stream.")
+        }
         var lines = LineSplitter()
         var parser = EventParser()
-        for try await byte in bytes {
-            guard let line = try lines.take(byte) else { continue }
-            let event = try parser.take(line: line)
-            guard event != nil || line.hasPrefix(":") else { continue }
-            if try take(event) { return true }
+        var hasEnded = false
+        try await Connection.mappingErrors {
+            try await response.read { piece in
+                for byte in piece {
+                    guard let line = try lines.take(byte) else { continue }
+                    // A comment is a sign of life.
+                    if line.hasPrefix(":") { progress.failures = 0 }
+                    guard let event = try parser.take(line: line), event.type == "status" else { continue }
+                    let prediction = try Connection.decode(Prediction.self, from: Data(event.data.utf8))
+                    // Only after decoding: an event that cannot be decoded is requested again.
+                    progress.lastID = event.id
+                    hasEnded = progress.take(prediction, deliver)
+                    if hasEnded { return false }
+                }
+                return true
+            }
         }
-        return false
+        return hasEnded
+    }
+}
+
+/// The turns of all predictions that one client polls: at most 40 polls a minute, which leaves room within a limit of 60
+/// requests a minute.
+final class PollTurns: @unchecked Sendable {
+    /// Seconds from one poll to the next.
+    static let interval: TimeInterval = 1.5
+
+    private let lock = NSLock()
+    /// On the clock of `Uptime`. `lock` protects it.
+    private var nextAt: TimeInterval = 0
+
+    /// Takes the next free turn. Returns how long it is until then, in seconds.
+    func reserve(now: TimeInterval) -> TimeInterval {
+        lock.lock()
+        defer { lock.unlock() }
+        let turn = max(now, nextAt)
+        nextAt = turn + Self.interval
+        return turn - now
     }
 }

@@ -18,6 +18,16 @@ public struct Prediction: Codable, Sendable, Equatable, Identifiable {
         public let message: String
     }
 
+    /// What the vendor measured.
+    public struct Metrics: Codable, Sendable, Equatable {
+        /// Seconds; nil while it is not known.
+        public let predictTime: Double?
+
+        enum CodingKeys: String, CodingKey {
+            case predictTime = "predict_time"
+        }
+    }
+
     public struct Queue: Codable, Sendable, Equatable {
         /// Starts at 1.
         public let position: Int
@@ -41,6 +51,7 @@ public struct Prediction: Codable, Sendable, Equatable, Identifiable {
     public let error: Failure?
     /// The cost, as a decimal number; nil while it is not known.
     public let creditsUsed: String?
+    public let metrics: Metrics?
     /// Set only while it is queued.
     public let queue: Queue?
     /// True from a cancel until the vendor confirms it.
@@ -62,22 +73,7 @@ public struct Prediction: Codable, Sendable, Equatable, Identifiable {
         case completedAt = "completed_at"
         case output, error
         case creditsUsed = "credits_used"
-        case queue
+        case metrics, queue
         case cancelRequested = "cancel_requested"
-    }
-}
-
-/// An uploaded file. `fileID` is the value of an input whose rule has `"format":"file"`.
-public struct StoredFile: Codable, Sendable, Equatable {
-    public let fileID: String
-    public let contentType: String
-    public let bytes: Int
-    public let createdAt: String
-
-    enum CodingKeys: String, CodingKey {
-        case fileID = "file_id"
-        case contentType = "content_type"
-        case bytes
-        case createdAt = "created_at"
     }
 }

@@ -1,4 +1,7 @@
 import Foundation
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
 
 /// Returns a JWT for the signed-in user. If `forceRefresh` is true, the API refused the last one: do not return a
 /// cached token.
@@ -42,7 +45,7 @@ actor TokenStore {
     /// the other callers.
     func token() async throws -> String {
         try Task.checkCancellation()
-        if let held, Self.uptime < held.renewAt { return held.token }
+        if let held, Uptime.now < held.renewAt { return held.token }
         let id = UUID()
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<String, Error>) in
@@ -80,7 +83,7 @@ actor TokenStore {
     }
 
     private func request(_ number: Int) async {
-        let askedAt = Self.uptime
+        let askedAt = Uptime.now
         let outcome = await Self.outcome(of: provider, forceRefresh: forceRefresh)
         let isAwaited = pending == number
         if isAwaited {
@@ -152,9 +155,6 @@ actor TokenStore {
         }
         return false
     }
-
-    /// Seconds on a monotonic clock that continues while the device sleeps.
-    private static var uptime: TimeInterval { TimeInterval(clock_gettime_nsec_np(CLOCK_MONOTONIC_RAW)) / 1_000_000_000 }
 
     /// Returns the remaining lifetime of a JWT by its own times, in seconds, or nil if it cannot be read. Verifies
     /// nothing: the API does.

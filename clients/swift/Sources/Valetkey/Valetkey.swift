@@ -1,4 +1,7 @@
 import Foundation
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
 
 /// A client of Valetkey. It keeps the token in memory, so create one and share it.
 ///
@@ -8,14 +11,10 @@ public final class Valetkey: Sendable {
     /// Time-out of a create, in seconds. The API waits up to 45 s for the vendor before it responds.
     private static let createTimeout: TimeInterval = 55
 
-    /// Time-out of an upload without progress, in seconds. After the file's last byte, the API still passes the file to
-    /// the vendor.
-    private static let uploadTimeout: TimeInterval = 120
-
-    private let connection: Connection
+    let connection: Connection
 
     /// - Parameters:
-    ///   - baseURL: https, or http on this machine. Anything else throws a `URLError`.
+    ///   - baseURL: https, or http on this machine. Anything else throws a `ValetkeyError` (`invalid_parameter`).
     ///   - appCheck: returns the Firebase App Check token, if the deployment requires one with each request. Its errors
     ///     are handled like the token provider's.
     ///   - tokenProvider: returns a JWT for the signed-in user, from the app's own backend.
@@ -58,17 +57,9 @@ public final class Valetkey: Sendable {
     public func create(
         _ model: String, input: some Encodable & Sendable, idempotencyKey: String = UUID().uuidString, imageCount: Int? = nil
     ) async throws -> Prediction {
-        // A line break would inject a header.
-        guard (1...255).contains(idempotencyKey.utf8.count), idempotencyKey.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) else {
-            throw ValetkeyError(Code(rawValue: "invalid_idempotency_key"), "An idempotency key must be 1 to 255 printable ASCII characters.")
-        }
-        let body: Data
-        do {
-            body = try JSONEncoder().encode(CreateRequest(input: input, imageCount: imageCount))
-        } catch {
-            throw ValetkeyError(Code(rawValue: "invalid_parameter"), "The input cannot be encoded as JSON: \(error.localizedDescription)")
-        }
-        let path = "/v1/\(try Self.path(of: model))/predictions"
+        try checkKey(idempotencyKey)
+        let path = "/v1/\(try modelPath(model))/predictions"
+        let body = try CreateRequest(model: nil, input: input, imageCount: imageCount).json()
         let headers = ["Content-Type": "application/json", "Idempotency-Key": idempotencyKey]
         let call = Connection.Call(method: "POST", path: path, headers: headers, body: body, timeout: Self.createTimeout)
         do {
@@ -96,7 +87,7 @@ public final class Valetkey: Sendable {
 
     /// Returns the prediction as it is now.
     public func get(_ jobID: String) async throws -> Prediction {
-        try await connection.send(.init(path: Self.path(ofPrediction: jobID)), as: Prediction.self)
+        try await connection.send(.init(path: try predictionPath(jobID)), as: Prediction.self)
     }
 
     /// Waits until the prediction ends and returns it, whether it succeeded, failed or was canceled.
@@ -114,72 +105,54 @@ public final class Valetkey: Sendable {
 
     /// Returns the prediction's current state, then each change until it ends. Resumes lost connections.
     public func events(_ jobID: String) -> AsyncThrowingStream<Prediction, Error> {
-        Events(connection: connection, path: Self.path(ofPrediction: jobID)).stream()
+        do {
+            return Events(connection: connection, path: try predictionPath(jobID)).stream()
+        } catch {
+            return AsyncThrowingStream { $0.finish(throwing: error) }
+        }
     }
 
     /// Requests cancellation and returns at once. `cancelRequested` is true until the vendor confirms.
     @discardableResult
     public func cancel(_ jobID: String) async throws -> Prediction {
-        try await connection.send(.init(method: "POST", path: Self.path(ofPrediction: jobID) + "/cancel"), as: Prediction.self)
+        try await connection.send(.init(method: "POST", path: try predictionPath(jobID) + "/cancel"), as: Prediction.self)
     }
 
-    /// Uploads a file of at most 90,000,000 bytes without reading it into memory. An upload has no idempotency key, so
-    /// the client does not repeat it if the response is lost.
+    /// Deletes a prediction that has ended. A missing prediction is no error, as in `deleteFile`. One that is running
+    /// throws `not_ended`: cancel it first.
+    public func delete(_ jobID: String) async throws {
+        try await connection.delete(try predictionPath(jobID))
+    }
+
+    /// Lists the user's predictions, newest first. A page has 25, or `limit`, which is at most 100.
     ///
-    /// - Parameter contentType: image/png, jpeg, webp or gif, video/mp4 or webm, audio/wav.
-    public func upload(_ file: URL, contentType: String, onProgress: @escaping @Sendable (Double) -> Void = { _ in }) async throws -> StoredFile {
-        guard file.isFileURL, (try? file.checkResourceIsReachable()) == true else {
-            throw ValetkeyError(Code(rawValue: "invalid_parameter"), "The file does not exist.")
-        }
-        let call = Connection.Call(method: "POST", path: "/v1/files", headers: ["Content-Type": contentType], timeout: Self.uploadTimeout, isRepeatable: false)
-        return try await connection.repeating(isRepeatable: false) {
-            try await connection.authorized(call) { request in
-                let (data, response) = try await connection.session.upload(for: request, fromFile: file, delegate: UploadProgress(onProgress))
-                guard let answer = response as? HTTPURLResponse else { throw ValetkeyError(.unreadableAnswer, "The response is not HTTP.") }
-                guard answer.statusCode == 201 else { throw ValetkeyError(answer: answer, body: data) }
-                guard let stored = try? JSONDecoder().decode(StoredFile.self, from: data) else {
-                    throw ValetkeyError(.unreadableAnswer, "The response is not from Valetkey.")
-                }
-                return stored
-            }
-        }
+    /// - Parameter cursor: `nextCursor` of the previous page.
+    public func list(status: Prediction.Status? = nil, limit: Int? = nil, cursor: String? = nil) async throws -> Page<Prediction> {
+        if status == .unknown { throw ValetkeyError.invalid("status", "a status of the API", "unknown") }
+        let after = try cursor.map { try checkedID("cursor", $0) }
+        let path = withQuery("/v1/predictions", [("limit", limit.map(String.init)), ("cursor", after), ("status", status?.rawValue)])
+        return try await connection.send(.init(path: path), as: Page<Prediction>.self)
     }
 
-    private static let nameCharacters = CharacterSet(charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
-
-    /// Returns `owner/model` as a path. A name of dots only would lead to another route.
-    static func path(of model: String) throws -> String {
-        let names = model.split(separator: "/", omittingEmptySubsequences: false)
-        let isModel = names.count == 2 && names.allSatisfy { name in
-            !name.isEmpty && name.unicodeScalars.allSatisfy(nameCharacters.contains) && !name.allSatisfy { $0 == "." }
-        }
-        guard isModel else { throw ValetkeyError(Code(rawValue: "model_not_allowed"), "A model must have the form `owner/model`.") }
-        return model
+    /// Returns the most that a prediction would cost, as a decimal number, without creating it.
+    public func estimate(_ model: String, input: some Encodable & Sendable, imageCount: Int? = nil) async throws -> String {
+        let body = try CreateRequest(model: try modelPath(model), input: input, imageCount: imageCount).json()
+        let call = Connection.Call(method: "POST", path: "/v1/estimate", headers: ["Content-Type": "application/json"], body: body)
+        return try await connection.send(call, as: Estimate.self).credits
     }
 
-    static func path(ofPrediction jobID: String) -> String {
-        "/v1/predictions/" + (jobID.addingPercentEncoding(withAllowedCharacters: nameCharacters) ?? "")
-    }
-}
-
-private struct CreateRequest<Input: Encodable>: Encodable {
-    let input: Input
-    let imageCount: Int?
-
-    enum CodingKeys: String, CodingKey {
-        case input
-        case imageCount = "image_count"
-    }
-}
-
-private final class UploadProgress: NSObject, URLSessionTaskDelegate {
-    private let report: @Sendable (Double) -> Void
-
-    init(_ report: @escaping @Sendable (Double) -> Void) {
-        self.report = report
+    /// Lists the models of the user's plan, with their prices and input rules.
+    public func models() async throws -> [Model] {
+        try await connection.send(.init(path: "/v1/models"), as: ModelList.self).data
     }
 
-    func urlSession(_ session: URLSession, task: URLSessionTask, didSendBodyData: Int64, totalBytesSent: Int64, totalBytesExpectedToSend: Int64) {
-        report(Double(totalBytesSent) / Double(max(totalBytesExpectedToSend, 1)))
+    /// Returns one model, with its price and input rules.
+    public func model(_ model: String) async throws -> Model {
+        try await connection.send(.init(path: "/v1/models/\(try modelPath(model))"), as: Model.self)
+    }
+
+    /// Returns the user's plan, limits and usage.
+    public func account() async throws -> Account {
+        try await connection.send(.init(path: "/v1/account"), as: Account.self)
     }
 }

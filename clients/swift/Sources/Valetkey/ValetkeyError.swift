@@ -1,4 +1,7 @@
 import Foundation
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
 
 /// Any failure of a call, except cancellation, which throws `CancellationError`.
 public struct ValetkeyError: Error, Sendable, LocalizedError {

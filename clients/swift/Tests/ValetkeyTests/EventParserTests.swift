@@ -20,6 +20,10 @@ final class EventParserTests: XCTestCase {
         XCTAssertEqual(try events("data: x\n"), [])
     }
 
+    func testACombiningMarkDoesNotHideTheColonOrTheBlankBeforeIt() throws {
+        XCTAssertEqual(try events("data:\u{301}x\ndata: \u{301}y\n\n").map(\.data), ["\u{301}x\n\u{301}y"])
+    }
+
     func testAnEndlessLineThrows() {
         XCTAssertThrowsError(try events(String(repeating: "x", count: 2 << 20)))
     }

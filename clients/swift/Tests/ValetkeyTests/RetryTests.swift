@@ -37,17 +37,18 @@ final class RetryTests: XCTestCase {
         XCTAssertEqual(error.advice, .askUser)
     }
 
-    func testModelAndPredictionNamesCannotChangeTheRoute() {
-        for model in ["../auth/token", "a/..", "a", "a/b/c", "a/b?x=1", ""] {
-            XCTAssertThrowsError(try Valetkey.path(of: model), model)
-        }
-        XCTAssertEqual(Valetkey.path(ofPrediction: "../x"), "/v1/predictions/..%2Fx")
+    func testPollsOfOneClientTakeTurns() {
+        let turns = PollTurns()
+        let waits = (0..<40).map { _ in turns.reserve(now: 100) }
+        XCTAssertEqual(waits, (0..<40).map { Double($0) * 1.5 })
+        // One that comes when nobody has polled for a while polls at once.
+        XCTAssertEqual(turns.reserve(now: 1_000), 0)
+        XCTAssertEqual(turns.reserve(now: 1_001), 0.5)
     }
 
-    func testBaseURLIsHTTPSOrOnThisMachine() throws {
-        for url in ["http://example.com", "https://user@example.com", "https://example.com/?a", "https://example.com/#a"] {
-            XCTAssertThrowsError(try Valetkey(baseURL: XCTUnwrap(URL(string: url))) { _ in "t" }, url)
-        }
-        _ = try Valetkey(baseURL: XCTUnwrap(URL(string: "http://127.0.0.1:8787"))) { _ in "t" }
+    func testUptimeOnlyGrows() async throws {
+        let before = Uptime.now
+        try await Connection.sleep(0.05)
+        XCTAssert((0.05..<30).contains(Uptime.now - before))
     }
 }

@@ -3,33 +3,37 @@
 use serde_json::{Map, Value};
 
 use crate::cloudflare::http::authentication;
-use crate::cloudflare::http::body::read_json;
+use crate::cloudflare::http::body::{BodyKind, read_json};
 use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::http::ledger_client::{check, limiter_unavailable, tell_ledger};
 use crate::cloudflare::http::outcome::Handled;
 use crate::cloudflare::http::response::Response;
 use crate::cloudflare::objects::client::{ask_dispatcher, known_revoked_by, remember_revoked, revoked_by_now};
-use crate::constants::{
-    ACK_TIMEOUT_MILLIS, BODY_MAX_DEPTH, ISSUER_LEEWAY_MAX_SECS, OPERATOR_REQUESTS_PER_MINUTE, OTHER_BODY_MAX_BYTES,
-    TOKEN_ID_MAX_CHARS,
-};
+use crate::constants::{ACK_TIMEOUT_MILLIS, ISSUER_LEEWAY_MAX_SECS, OPERATOR_REQUESTS_PER_MINUTE, TOKEN_ID_MAX_CHARS};
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply, LedgerRequest, Revocation};
+use crate::parse::number::parse_whole;
 use crate::token::{AdminRight, GUEST_ISSUER, Issuer, Possession, Purpose, VerifiedToken, is_plain_text};
 use crate::types::ids::UserKey;
 use crate::types::time::UnixSeconds;
 use crate::wire::headers::{self, Credentials};
 use crate::wire::rejection::{Code, Rejection};
+use crate::wire::violation::{Rule, Violation};
 
 /// `POST /admin/api/revocations`:
 ///
-/// 1. the operator's token 401, 503
-/// 2. the right to write 403. Before any object is called: a token of an issuer of operators is no operator's yet
-/// 3. the operator's Ledger: revoked 401, requests of the minute 429, 503; then the Dispatcher: revoked 401, 503
-/// 4. the body 415, 413, 400
-/// 5. the Ledger or the Dispatcher that keeps the revocation 503
+/// 1. Verify the operator's token: 401, 503.
+/// 2. Check the operator's right to write: 403. Before any object is called, because anybody may have a token of an
+///    issuer of operators.
+/// 3. Ask the operator's Ledger: 401 if the token is revoked, 429 for the requests of the minute, 503. Then ask the
+///    Dispatcher: 401 if the token is revoked, 503.
+/// 4. Read the body: 415, 413, 400.
+/// 5. Tell the user's Ledger or the Dispatcher: 503.
 ///
-/// The body is `{"issuer":"…","subject":"…"}` (every token of that user issued until now), the same with `"jti":"…"` (that
-/// one token), or `{"issued_by":1768473000}` (every token of every user issued until then, in Unix seconds).
+/// The body is one of these:
+///
+/// - `{"issuer":"…","subject":"…"}`: revokes every token of that user issued until now
+/// - the same with `"jti":"…"`: revokes that one token
+/// - `{"issued_by":1768473000}`: revokes every token of every user issued until that time, in Unix seconds
 pub async fn revoke(context: &RequestContext<'_>) -> Handled {
     // 1
     let operator = match verify_operator_token(context).await {
@@ -50,8 +54,8 @@ async fn revoke_as(context: &RequestContext<'_>, operator: &VerifiedToken) -> Re
     // 3
     check_not_revoked(context, operator).await?;
     // 4
-    let body = read_json(context, OTHER_BODY_MAX_BYTES, BODY_MAX_DEPTH).await?;
-    let target = Target::parse(context, &body.members)?;
+    let body = read_json(context, BodyKind::Other).await?;
+    let target = Target::parse(&context.at(body.read_at), &body.members)?;
     // 5
     let is_done = match target {
         Target::User(user, revocation) => {
@@ -70,7 +74,7 @@ async fn revoke_as(context: &RequestContext<'_>, operator: &VerifiedToken) -> Re
     if is_done { Ok(()) } else { Err(limiter_unavailable("revocation")) }
 }
 
-/// Whose tokens are revoked.
+/// The tokens to revoke.
 enum Target {
     User(UserKey, Revocation),
     Everybody(UnixSeconds),
@@ -86,29 +90,41 @@ impl Target {
         }
         let text = |name: &str| match body.get(name) {
             None => Ok(None),
-            // The rule for `sub` and `jti` in a token: no token has anything else.
+            // The rule for `sub` and `jti` in a token. Any other text could match no token.
             Some(Value::String(text)) if is_plain_text(text, TOKEN_ID_MAX_CHARS) => Ok(Some(text)),
-            Some(_) => Err(wrong(name)),
+            Some(Value::String(_)) => Err(wrong(name).because(Violation::plain(Rule::Format))),
+            Some(_) => Err(wrong(name).because(Violation::new(Rule::Type, "string"))),
         };
+        let missing = |name: &str| wrong(name).because(Violation::plain(Rule::Required));
         if let Some(time) = body.get("issued_by") {
-            // A time in the future would refuse tokens that are not issued yet, and with them every user.
+            // A time in the future would also refuse tokens that are not issued yet: until then no user could get in.
             let latest = now.0.saturating_add(ISSUER_LEEWAY_MAX_SECS);
-            let time = time.as_i64().filter(|time| (0..=latest).contains(time) && body.len() == 1);
-            return time.map(|time| Self::Everybody(UnixSeconds(time))).ok_or_else(|| wrong("issued_by"));
+            let violation = match parse_whole::<i64>(time) {
+                None => Violation::new(Rule::Type, "integer"),
+                Some(..0) => Violation::new(Rule::Min, 0),
+                Some(time) if time > latest => Violation::new(Rule::Max, latest),
+                Some(time) if body.len() == 1 => return Ok(Self::Everybody(UnixSeconds(time))),
+                // Beside it there is a user, whom it would not be about.
+                Some(_) => return Err(wrong("issued_by")),
+            };
+            return Err(wrong("issued_by").because(violation));
         }
-        // Not by that rule: it has to be a configured name, which may be longer.
+        // A configured name may be longer than a claim.
         let issuer = body.get("issuer").and_then(Value::as_str);
         let (subject, jti) = (text("subject")?, text("jti")?);
-        // A misspelled issuer would revoke nothing, and nobody would notice. Users belong to the issuer of their first token,
-        // never to this deployment.
+        // Only known issuers: a misspelled one would revoke nothing, without an error. Users belong to the issuer of
+        // their first token, never to this deployment.
         let has_users = |issuer: &&Issuer| {
             !issuer.is_own()
                 && [Purpose::Access, Purpose::Exchange, Purpose::Admin].iter().any(|use_| issuer.is_accepted_for(*use_))
         };
         let mut names = context.deployment.config.issuers.iter().filter(has_users).map(Issuer::name);
         let mut is_known = |name: &str| name == GUEST_ISSUER || names.any(|known| known == name);
-        let issuer = issuer.filter(|name| is_known(name)).ok_or_else(|| wrong("issuer"))?;
-        let user = UserKey::new(issuer, subject.ok_or_else(|| wrong("subject"))?);
+        let issuer = issuer.ok_or_else(|| missing("issuer"))?;
+        if !is_known(issuer) {
+            return Err(wrong("issuer").because(Violation::plain(Rule::Enum)));
+        }
+        let user = UserKey::new(issuer, subject.ok_or_else(|| missing("subject"))?);
         Ok(match jti {
             Some(jti) => Self::User(user, Revocation::Token { jti: jti.clone(), expires_at: context.now }),
             None => Self::User(user, Revocation::Subject { issued_by: now }),
@@ -116,7 +132,7 @@ impl Target {
     }
 }
 
-/// Verifies the operator's token: of an issuer whose tokens may operate, without a proof of possession.
+/// Verifies the operator's token. Its issuer must have `use: admin`, and it comes without a proof of possession.
 async fn verify_operator_token(context: &RequestContext<'_>) -> Result<VerifiedToken, Rejection> {
     let text = match headers::parse_authorization(context.head.authorization.as_deref()) {
         Credentials::Bearer(text) => text,
@@ -128,11 +144,12 @@ async fn verify_operator_token(context: &RequestContext<'_>) -> Result<VerifiedT
     verified.map_err(|refusal| authentication::refused(context.challenge(), refusal))
 }
 
-/// Checks that an operator's token is not revoked: like a user's, and against the Dispatcher's answer of this moment. 429 if
-/// the operator has no request of the minute left, 503 if the Dispatcher or the Ledger does not reply.
+/// Checks that an operator's token is not revoked: in the Ledger, like a user's token, and against the revoked-before
+/// time that the Dispatcher has now. 429 if the operator has no request of the minute left, 503 if the Dispatcher or the
+/// Ledger does not reply.
 ///
-/// The Dispatcher comes last. What this isolate or the Ledger knows to be revoked is refused without it and uncounted, and
-/// everything else is counted before it.
+/// The Dispatcher is asked last: a token that this isolate or the Ledger knows as revoked is refused uncounted and
+/// without it, and every other request is counted before.
 async fn check_not_revoked(context: &RequestContext<'_>, verified: &VerifiedToken) -> Result<(), Rejection> {
     let revoked = || Rejection::new(Code::InvalidToken, "revoked");
     let issued_at = Some(verified.grant.issued_at);

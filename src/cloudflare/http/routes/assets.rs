@@ -47,8 +47,8 @@ fn content_type(asset: &str) -> &'static str {
     }
 }
 
-/// Returns the policy of the demo page: it may load pictures over https, show one that the user picked (`blob:`), and call
-/// this API and the app's own origins, where its backend is.
+/// Returns the `Content-Security-Policy` of the demo page. The page may load pictures over https, show a picture that
+/// the user picked (`blob:`), and call this API and the allowed origins, where the app's backend is.
 fn content_security_policy(deployment: &Deployment) -> String {
     let config = &deployment.config;
     let backends = config.allowed_origins.join(" ");

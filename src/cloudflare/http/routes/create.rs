@@ -3,17 +3,15 @@
 use serde_json::json;
 
 use crate::cloudflare::http::admission::{Admitted, admit};
-use crate::cloudflare::http::body::read_json;
+use crate::cloudflare::http::body::{BodyKind, read_json};
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::ledger_client::{ask_ledger_again, unexpected, use_proof};
+use crate::cloudflare::http::lost;
 use crate::cloudflare::http::outcome::{Counted, Reply, RouteResult};
-use crate::cloudflare::http::response::{self, Response};
+use crate::cloudflare::http::response::Response;
 use crate::cloudflare::objects::client::ask_dispatcher;
 use crate::cloudflare::runtime::platform;
-use crate::constants::{
-    BATCH_BODY_MAX_BYTES, BATCH_MAX_DEPTH, BODY_MAX_DEPTH, CREATE_BODY_MAX_BYTES, EVENT_POLL_MILLIS, MILLIS_PER_SECOND,
-    OTHER_BODY_MAX_BYTES, OUTCOME_WAIT_MILLIS,
-};
+use crate::constants::{EVENT_POLL_MILLIS, MILLIS_PER_SECOND, OUTCOME_WAIT_MILLIS};
 use crate::ledger::batch_status;
 use crate::messages::{CreateOutcome, DispatcherReply, DispatcherRequest, IdempotencyKey, LedgerReply, LedgerRequest};
 use crate::policy;
@@ -25,28 +23,30 @@ use crate::wire::rejection::{Code, Rejection};
 
 /// Creates a prediction:
 ///
-/// 7. media type, size and form of the body 415, 413, 400
-/// 8. the model 403, its inputs 400
-/// 9. admission by the Ledger 401, 409, 422, 429, 402, 503
-/// 10. the vendor's outcome 201, 202, 400, 502, 504
+/// 7. Read the body: its media type, size and form: 415, 413, 400. 401 if the token expired meanwhile.
+/// 8. Check the model: 403. Check its inputs: 400.
+/// 9. Let the Ledger admit it: 401, 409, 422, 429, 402, 503.
+/// 10. Wait for the vendor's outcome: 201, 202, 400, 502, 504.
 pub async fn create(context: &RequestContext<'_>, caller: &AuthenticatedCaller, model: &ModelId) -> RouteResult {
     // 7
-    let body = read_json(context, CREATE_BODY_MAX_BYTES, BODY_MAX_DEPTH).await?;
-    let key = idempotency_key(context, body.hash)?;
+    let body = read_json(context, BodyKind::Create).await?;
+    let context = &context.at(body.read_at);
+    caller.check_not_expired(context.now)?;
+    let key = idempotency_key(context, body.hash, || policy::request_hash_of_create(model, &body.members))?;
     // 8
     let checked = policy::check_create(&context.deployment.config.policy, &caller.grant, model, body.members)?;
     // 9
     let admitted = admit(context, caller, vec![checked], None, key).await?;
     let Admitted { is_submitting, is_replayed, .. } = admitted.value;
     let Some(record) = admitted.value.records.first().cloned() else { return Err(admitted.reject(unexpected())) };
-    response::leave_fallback_for(context, &record.job_id);
+    lost::after_admission(context, &admitted, &record.job_id);
     // 10
     let (status, record) = if is_submitting {
         let outcome = await_outcome(context, &record.job_id).await;
         let status = status_of(outcome, &record.job_id).map_err(|rejection| admitted.reject(rejection))?;
         (status, reread(context, caller, record).await)
     } else if is_replayed && record.status != Status::Queued {
-        // A replay of one that is running or has ended gets the status of the first response.
+        // The replay of a prediction that is running or has ended gets the status of the first response.
         (201, record)
     } else {
         (202, record)
@@ -67,11 +67,13 @@ pub async fn create(context: &RequestContext<'_>, caller: &AuthenticatedCaller, 
     })
 }
 
-/// Creates a batch: steps 7 to 9 for all of its predictions together. Each one's outcome is read from the batch.
+/// Creates a batch: runs steps 7 to 9 for all of its predictions together. Clients read the outcomes from the batch.
 pub async fn create_batch(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> RouteResult {
     // 7
-    let body = read_json(context, BATCH_BODY_MAX_BYTES, BATCH_MAX_DEPTH).await?;
-    let key = idempotency_key(context, body.hash)?;
+    let body = read_json(context, BodyKind::Batch).await?;
+    let context = &context.at(body.read_at);
+    caller.check_not_expired(context.now)?;
+    let key = idempotency_key(context, body.hash, || policy::request_hash_of_batch(&body.members))?;
     // 8
     let checked = policy::check_batch(&context.deployment.config.policy, &caller.grant, body.members)?;
     // 9
@@ -91,18 +93,25 @@ pub fn render_batch(batch_id: &BatchId, records: &[PredictionRecord], base_url: 
     format!(r#"{{"batch_id":"{batch_id}","status":"{status}","predictions":[{}]}}"#, predictions.join(","))
 }
 
-/// Estimates a prediction: steps 7 and 8 alone. No object is called, but the Ledger for a proof of possession.
+/// Estimates a prediction: runs only steps 7 and 8. Calls no object, except the Ledger for a proof of possession.
 pub async fn estimate(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> RouteResult {
-    let body = read_json(context, OTHER_BODY_MAX_BYTES, BODY_MAX_DEPTH).await?;
+    let body = read_json(context, BodyKind::Estimate).await?;
+    caller.check_not_expired(body.read_at)?;
     let checked = policy::check_named_create(&context.deployment.config.policy, &caller.grant, body.members)?;
     use_proof(context, caller).await?;
     Ok(Reply::Complete(Response::json(200, &json!({"credits": checked.credits.to_string()}))))
 }
 
-fn idempotency_key(context: &RequestContext<'_>, hash: String) -> Result<Option<IdempotencyKey>, Rejection> {
+fn idempotency_key(
+    context: &RequestContext<'_>,
+    hash: String,
+    request_hash: impl FnOnce() -> String,
+) -> Result<Option<IdempotencyKey>, Rejection> {
     match &context.head.idempotency_key {
         None => Ok(None),
-        Some(key) if is_idempotency_key(key) => Ok(Some(IdempotencyKey { value: key.clone(), hash })),
+        Some(key) if is_idempotency_key(key) => {
+            Ok(Some(IdempotencyKey { value: key.clone(), hash, request_hash: Some(request_hash()) }))
+        }
         Some(_) => Err(Rejection::new(Code::InvalidIdempotencyKey, "idempotency_key")),
     }
 }
@@ -112,7 +121,7 @@ async fn await_outcome(context: &RequestContext<'_>, job_id: &JobId) -> CreateOu
     let request = DispatcherRequest::Outcome { job_id: job_id.clone() };
     match ask_dispatcher(context.env, &request, OUTCOME_WAIT_MILLIS).await {
         Ok(DispatcherReply::Outcome(outcome)) => outcome,
-        // Nothing is lost: the Dispatcher goes on, and the client follows the prediction.
+        // Nothing is lost: the Dispatcher continues, and the client polls the prediction.
         Ok(_) | Err(_) => CreateOutcome::Pending,
     }
 }
@@ -133,7 +142,7 @@ fn status_of(outcome: CreateOutcome, job_id: &JobId) -> Result<u16, Rejection> {
     }
 }
 
-/// Reads a prediction from its Ledger; the record as it was, if the Ledger does not reply.
+/// Reads a prediction again from its Ledger. Returns `before` if the Ledger does not reply.
 async fn reread(
     context: &RequestContext<'_>,
     caller: &AuthenticatedCaller,
@@ -146,15 +155,16 @@ async fn reread(
     }
 }
 
-/// Returns N of `Prefer: wait=N`. A replay is answered even if the caller's minute is full, but then it does not wait.
+/// Returns N of `Prefer: wait=N`. A replay gets its response even if the caller has no requests left in this minute,
+/// but then without waiting.
 fn wait_secs(context: &RequestContext<'_>, admitted: &Counted<Admitted>) -> Option<u32> {
     let is_full = admitted.rate.is_some_and(|rate| rate.remaining == 0);
     let may_wait = !(admitted.value.is_replayed && is_full);
     context.head.prefer.as_deref().and_then(parse_preferred_wait_secs).filter(|_| may_wait)
 }
 
-/// Waits for the end of a prediction, for `secs` at most. The edge waits and polls the Ledger, because an object that is
-/// kept awake is billed by the second (protocol 1).
+/// Waits for the end of a prediction, for `secs` at most. The edge polls the Ledger, because an object that is kept
+/// awake is billed by the second (protocol 1).
 async fn wait_for_end(
     context: &RequestContext<'_>,
     caller: &AuthenticatedCaller,

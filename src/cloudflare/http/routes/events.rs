@@ -1,5 +1,6 @@
-//! `GET /v1/predictions/{id}/events`: server-sent events. The edge holds the stream and polls the Ledger every few seconds
-//! (protocol 1). Each poll checks revocation again and renews the stream's lease, one of four for a user.
+//! `GET /v1/predictions/{id}/events`: server-sent events. The edge holds the stream and polls the Ledger every few
+//! seconds (protocol 1). Each poll checks revocation again and renews the stream's lease. A user has at most four
+//! leases.
 
 use std::rc::Rc;
 
@@ -25,7 +26,7 @@ use crate::types::prediction::{PredictionRecord, QueuePosition};
 use crate::types::time::UnixMillis;
 use crate::wire::rejection::Code;
 
-/// Opens the stream, after step 9: the Ledger 401, 404, 429, 503.
+/// Opens the stream after step 9, the Ledger: 401, 404, 429, 503.
 pub async fn open(context: &RequestContext<'_>, caller: &AuthenticatedCaller, job_id: &JobId) -> RouteResult {
     let stream = StreamId { id: context.request_id.clone(), vendor: None };
     let watch = LedgerRequest::Watch { job_id: job_id.clone(), stream: stream.clone() };
@@ -60,7 +61,7 @@ pub async fn open(context: &RequestContext<'_>, caller: &AuthenticatedCaller, jo
     Ok(Reply::Open(response))
 }
 
-/// Returns what the client has seen already, by its `Last-Event-ID`.
+/// Returns the sequence number and queue position that the client has already seen, by its `Last-Event-ID`.
 fn last_seen(last_event_id: Option<&str>, record: &PredictionRecord) -> Option<(u64, Option<QueuePosition>)> {
     let seen = parse_digits::<u64>(last_event_id?)?;
     (seen >= record.sequence).then_some((record.sequence, record.queue))
@@ -80,8 +81,8 @@ struct Events {
 }
 
 impl Events {
-    /// Writes events until the prediction ends, after five minutes, until the token expires or is revoked, or until the client
-    /// leaves.
+    /// Writes events until the prediction ends, the token expires or is revoked, the client disconnects, or five
+    /// minutes have passed.
     async fn run(&mut self, mut record: PredictionRecord) {
         let ends_at = self.opened_at.plus_millis(EVENT_STREAM_MAX_MILLIS).min(self.grant.expires_at.millis());
         loop {
@@ -99,14 +100,15 @@ impl Events {
                 Err(rejection) if rejection.code == Code::LimiterUnavailable => {}
                 Ok(_) | Err(_) => return,
             }
-            // The poll took time: nothing is written after the token expired.
+            // The token may have expired during the poll. Nothing is written after that.
             if platform::now() >= ends_at {
                 return;
             }
         }
     }
 
-    /// Writes an event if the record is new; else a heartbeat comment, if one is due. A write fails if the client has left.
+    /// Writes an event if the record has changed, else a heartbeat comment if one is due. Fails if the client has
+    /// disconnected, or if the event would contain the vendor key.
     async fn show(&mut self, record: &PredictionRecord) -> Result<(), PlatformError> {
         let present = (record.sequence, record.queue);
         let now = platform::now();

@@ -1,4 +1,4 @@
-//! `/v1/files`: a body goes from the client through the edge to the vendor, untouched; its record stays in the Ledger.
+//! `/v1/files`: the edge streams an uploaded file to the vendor, unchanged. The Ledger keeps its record.
 
 use serde_json::{Value, json};
 
@@ -7,50 +7,62 @@ use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::ledger_client::{
     ask_ledger, ask_ledger_again, ask_permit, tell_ledger, unexpected, vendor_refusal,
 };
+use crate::cloudflare::http::lost;
 use crate::cloudflare::http::outcome::{Counted, RouteError, RouteResult};
-use crate::cloudflare::http::query::{list_limit, list_parameters};
+use crate::cloudflare::http::query::{bad_list_parameter, list_limit, list_parameters};
 use crate::cloudflare::http::response::Response;
+use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform;
 use crate::cloudflare::runtime::vendor_http;
-use crate::constants::FILE_MAX_BYTES;
+use crate::constants::{FILE_MAX_BYTES, VENDOR_BODY_MAX_BYTES};
 use crate::messages::{LedgerReply, LedgerRequest};
 use crate::parse::digits::parse_digits;
 use crate::types::file::{FileRecord, parse_file_type};
 use crate::types::ids::FileId;
-use crate::vendor::reply::{VendorReply, read_file_id};
+use crate::types::time::UnixMillis;
+use crate::vendor::reply::{VendorReply, has_id_conflict, read_file_id};
 use crate::vendor::request;
 use crate::wire::rejection::{Code, Rejection};
+use crate::wire::violation::{Rule, Violation};
 
-/// Steps 7 to 11: 7 media type, length 415, 400, 413 · 9 Ledger 401, 429, 503 · 10 Dispatcher 503 · 11 the vendor 502, 503,
-/// 504 · 12 the record, without which the file is nobody's and goes again.
+/// Uploads a file:
+///
+/// 7. Check media type and length: 415, 400, 413.
+/// 9. Ask the Ledger: 401, 429, 503.
+/// 10. Get a permit of the Dispatcher: 503.
+/// 11. Stream the file to the vendor: 502, 503, 504.
+/// 12. Store the record in the Ledger: 503. Without a record the file belongs to no user, so it is deleted again.
 pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> RouteResult {
     // 7
     let media_type = context.head.content_type.as_deref().filter(|_| !is_encoded(context)).and_then(parse_file_type);
-    let content_type = media_type.ok_or_else(|| Rejection::new(Code::UnsupportedMediaType, "media_type"))?;
+    let content_type = media_type.ok_or_else(|| Rejection::bad_file_type("media_type"))?;
     let bytes = content_length(context)?;
     // 9
     let counted = ask_ledger(context, caller, LedgerRequest::Check).await?;
     // 10
     ask_permit(context, None).await.map_err(|rejection| counted.reject(rejection))?;
     // 11
+    lost::while_sending(context, &counted);
     let (base, key) = (context.deployment.config.upstream_url.as_str(), context.deployment.key(None));
     let reply = vendor_http::upload_to_vendor(context.request, bytes, content_type, &request::upload(base), key).await;
-    let vendor_id = uploaded(&reply).map_err(|rejection| counted.reject(rejection))?;
+    let vendor_id = uploaded(&reply, platform::now()).map_err(|rejection| counted.reject(rejection))?;
     // 12
+    let now = platform::now();
     let file = FileRecord {
-        file_id: FileId::new(context.now, platform::random()),
+        file_id: FileId::new(now, platform::random()),
         vendor_id,
         content_type: content_type.to_owned(),
         bytes,
-        created_at: context.now,
+        // The upload may have taken minutes.
+        created_at: now,
     };
     if let Err(rejection) =
         tell_ledger(context.env, &caller.grant.user, LedgerRequest::PutFile { file: file.clone() }).await
     {
-        // It may have written it all the same.
+        // The Ledger may have stored the record although it did not reply.
         let _ = tell_ledger(context.env, &caller.grant.user, LedgerRequest::DeleteFile { file_id: file.file_id }).await;
         if ask_permit(context, None).await.is_ok() {
-            vendor_http::fetch_vendor(&request::delete_file(base, &file.vendor_id), key).await;
+            vendor_http::fetch_vendor(&request::delete_file(base, &file.vendor_id), key, VENDOR_BODY_MAX_BYTES).await;
         }
         return Err(counted.reject(rejection));
     }
@@ -59,29 +71,43 @@ pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) 
 }
 
 fn content_length(context: &RequestContext<'_>) -> Result<u64, Rejection> {
-    let length = context.head.content_length.as_deref().and_then(parse_digits::<u64>);
-    match length {
-        Some(length) if length > FILE_MAX_BYTES => Err(Rejection::new(Code::BodyTooLarge, "file")),
-        Some(length) if length > 0 => Ok(length),
-        _ => Err(Rejection::parameter(Code::InvalidParameter, "content_length", "content_length")),
+    let refuse = |violation| {
+        Err(Rejection::parameter(Code::InvalidParameter, "content_length", "content_length").because(violation))
+    };
+    match context.head.content_length.as_deref().map(parse_digits::<u64>) {
+        None => refuse(Violation::plain(Rule::Required)),
+        Some(None) => refuse(Violation::new(Rule::Type, "integer")),
+        Some(Some(0)) => refuse(Violation::new(Rule::Min, 1)),
+        Some(Some(length)) if length > FILE_MAX_BYTES => Err(Rejection::new(Code::BodyTooLarge, "file")),
+        Some(Some(length)) => Ok(length),
     }
 }
 
 /// The vendor's id of an uploaded file.
-fn uploaded(reply: &VendorReply) -> Result<String, Rejection> {
+fn uploaded(reply: &VendorReply, now: UnixMillis) -> Result<String, Rejection> {
+    report_oddities(reply);
     match reply {
         VendorReply::Response(response) if (200..=299).contains(&response.status) => {
-            let id = response.body.as_deref().and_then(read_file_id);
-            id.ok_or_else(|| Rejection::new(Code::UpstreamError, "vendor_unreadable"))
+            read_file_id(&response.body).ok_or_else(|| vendor_refusal(reply, now))
         }
-        other => Err(vendor_refusal(other)),
+        VendorReply::Response(_) | VendorReply::TimedOut | VendorReply::Broken => Err(vendor_refusal(reply, now)),
+    }
+}
+
+/// Tells the operator of a reply that is odd. Uploads are few, so each is told.
+fn report_oddities(reply: &VendorReply) {
+    if reply.is_too_large() {
+        log::alert("vendor_answer_too_large");
+    }
+    if matches!(reply, VendorReply::Response(response) if has_id_conflict(&response.body)) {
+        log::alert("vendor_ids_conflict");
     }
 }
 
 /// `GET /v1/files?limit=&cursor=`.
 pub async fn list(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> RouteResult {
     let [limit, cursor] = list_parameters(context.url.query, ["limit", "cursor"])?;
-    let bad = || Rejection::parameter(Code::InvalidParameter, "list_parameter", "cursor");
+    let bad = || bad_list_parameter("cursor", Violation::plain(Rule::Format));
     let before = cursor.map(|cursor| FileId::parse(&cursor).ok_or_else(bad)).transpose()?;
     let request = LedgerRequest::ListFiles { limit: list_limit(limit)?, before };
     let counted = ask_ledger(context, caller, request).await?;
@@ -93,7 +119,7 @@ pub async fn list(context: &RequestContext<'_>, caller: &AuthenticatedCaller) ->
     counted.complete(Response::json(200, &json!({"data": data, "next_cursor": next})))
 }
 
-/// `GET /v1/files/{id}`: what is known of it, never its bytes.
+/// `GET /v1/files/{id}`: the file's record, never its bytes.
 pub async fn get(context: &RequestContext<'_>, caller: &AuthenticatedCaller, file_id: &FileId) -> RouteResult {
     let file = find(context, caller, file_id).await?;
     file.complete(Response::json(200, &file.value.render()))
@@ -116,17 +142,18 @@ async fn find(
     }
 }
 
-/// `DELETE /v1/files/{id}`: at the vendor first, so that a failure leaves something that can be tried again.
+/// `DELETE /v1/files/{id}`: deletes the file at the vendor first. If that fails, the record remains, and the client can
+/// retry.
 pub async fn delete(context: &RequestContext<'_>, caller: &AuthenticatedCaller, file_id: &FileId) -> RouteResult {
     let file = find(context, caller, file_id).await?;
     let reject = |rejection| file.reject(rejection);
     ask_permit(context, None).await.map_err(reject)?;
     let request = request::delete_file(context.deployment.config.upstream_url.as_str(), &file.value.vendor_id);
-    let reply = vendor_http::fetch_vendor(&request, context.deployment.key(None)).await;
+    let reply = vendor_http::fetch_vendor(&request, context.deployment.key(None), VENDOR_BODY_MAX_BYTES).await;
     let is_gone = |status: u16| (200..=299).contains(&status) || matches!(status, 404 | 410);
     match &reply {
         VendorReply::Response(response) if is_gone(response.status) => {}
-        other => return Err(file.reject(vendor_refusal(other))),
+        other => return Err(file.reject(vendor_refusal(other, platform::now()))),
     }
     let request = LedgerRequest::DeleteFile { file_id: file_id.clone() };
     ask_ledger_again(context.env, &caller.grant, request).await.map_err(reject)?;

@@ -1,4 +1,4 @@
-//! One file for each group of routes.
+//! The handlers of the routes, one file for each group.
 
 pub mod admin;
 pub mod assets;

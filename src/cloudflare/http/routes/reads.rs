@@ -1,4 +1,4 @@
-//! Everything but the create: predictions, models, the account.
+//! Reads, cancels and deletes predictions; reads models and the account.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::ledger_client::{ask_ledger, unexpected, use_proof};
 use crate::cloudflare::http::outcome::{Reply, RouteResult};
-use crate::cloudflare::http::query::{list_limit, list_parameters};
+use crate::cloudflare::http::query::{bad_list_parameter, list_limit, list_parameters};
 use crate::cloudflare::http::response::Response;
 use crate::cloudflare::http::routes::create::render_batch;
 use crate::cloudflare::objects::client::ask_dispatcher;
@@ -21,8 +21,9 @@ use crate::types::prediction::Status;
 use crate::types::time::{UnixMillis, UtcDay};
 use crate::wire::rejection::{Code, Rejection};
 use crate::wire::route::AccountView;
+use crate::wire::violation::{Rule, Violation};
 
-/// `GET /v1/predictions/{id}`: from the Ledger's row, never a vendor request.
+/// `GET /v1/predictions/{id}`: reads the Ledger's row. Never causes a vendor request.
 pub async fn get(context: &RequestContext<'_>, caller: &AuthenticatedCaller, job_id: &JobId) -> RouteResult {
     one(context, caller, LedgerRequest::Get { job_id: job_id.clone() }).await
 }
@@ -65,7 +66,7 @@ pub async fn list(context: &RequestContext<'_>, caller: &AuthenticatedCaller) ->
     let LedgerReply::Page { records, has_more } = &counted.value else {
         return Err(counted.reject(unexpected()));
     };
-    // The cursor is the last id of the page: it says nothing that the page does not.
+    // The cursor is the last id of the page, so it reveals nothing that the page does not show.
     let next = json!(records.last().filter(|_| *has_more).map(|record| record.job_id.as_str()));
     let data: Vec<String> = records.iter().map(|record| record.render(context.base_url)).collect();
     counted.complete(Response::json_text(200, format!("{{\"data\":[{}],\"next_cursor\":{next}}}", data.join(","))))
@@ -73,17 +74,19 @@ pub async fn list(context: &RequestContext<'_>, caller: &AuthenticatedCaller) ->
 
 fn list_request(query: &str) -> Result<LedgerRequest, Rejection> {
     let [limit, before, status] = list_parameters(query, ["limit", "cursor", "status"])?;
-    let bad = |name: &str| Rejection::parameter(Code::InvalidParameter, "list_parameter", name);
+    let bad_cursor = || bad_list_parameter("cursor", Violation::plain(Rule::Format));
+    let statuses: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
+    let bad_status = |_| bad_list_parameter("status", Violation::new(Rule::Enum, statuses));
     Ok(LedgerRequest::List {
         limit: list_limit(limit)?,
-        before: before.map(|cursor| JobId::parse(&cursor).ok_or_else(|| bad("cursor"))).transpose()?,
-        status: status.map(|word| word.parse::<Status>().map_err(|_| bad("status"))).transpose()?,
+        before: before.map(|cursor| JobId::parse(&cursor).ok_or_else(bad_cursor)).transpose()?,
+        status: status.map(|word| word.parse::<Status>().map_err(bad_status)).transpose()?,
     })
 }
 
 const MODELS_CACHE: &str = "private, max-age=60";
 
-/// `GET /v1/models`: the plan's, without those that the vendor does not list.
+/// `GET /v1/models`: the plan's models, without those that are not in the vendor's list.
 pub async fn models(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> RouteResult {
     use_proof(context, caller).await?;
     let data = available_models(context, caller).await;
@@ -102,7 +105,7 @@ pub async fn model(context: &RequestContext<'_>, caller: &AuthenticatedCaller, m
 
 async fn available_models(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> Vec<(ModelId, Value)> {
     let mut models = context.deployment.config.policy.models_for(&caller.grant);
-    // A list that was never read, or cannot be had, hides nothing.
+    // If the vendor's list was never read or cannot be fetched, no model is hidden.
     if let Some(listed) = listed_models(context).await {
         models.retain(|(id, _)| listed.contains(id));
     }
@@ -110,17 +113,18 @@ async fn available_models(context: &RequestContext<'_>, caller: &AuthenticatedCa
 }
 
 thread_local! {
-    /// The vendor's list, and when the Dispatcher is asked for it again.
+    /// The time from which the Dispatcher is asked again, and the vendor's model list.
     static LISTED: RefCell<(UnixMillis, Option<Rc<[ModelId]>>)> = const { RefCell::new((UnixMillis(0), None)) };
 }
 
-/// The vendor's list: from memory for a minute (protocol 4), and for a second where there is none yet.
+/// Returns the vendor's model list: from memory for a minute (protocol 4), else from the Dispatcher. Asks the
+/// Dispatcher again after a second if it has no list.
 async fn listed_models(context: &RequestContext<'_>) -> Option<Rc<[ModelId]>> {
     let (again_at, known) = LISTED.with_borrow(Clone::clone);
     if context.now < again_at {
         return known;
     }
-    // Before the question: others are not to ask as well while the answer is on its way.
+    // Set before the Dispatcher is asked, so that other requests do not ask it at the same time.
     LISTED.set((context.now.plus_millis(MILLIS_PER_SECOND), known.clone()));
     match ask_dispatcher(context.env, &DispatcherRequest::Models, ACK_TIMEOUT_MILLIS).await {
         Ok(DispatcherReply::Models(Some(listed))) => {
@@ -132,7 +136,7 @@ async fn listed_models(context: &RequestContext<'_>) -> Option<Rc<[ModelId]>> {
     }
 }
 
-/// `GET /v1/account` and its views: the caller's own.
+/// `GET /v1/account` and its views: the caller's own limits and usage.
 pub async fn account(context: &RequestContext<'_>, caller: &AuthenticatedCaller, view: AccountView) -> RouteResult {
     let plan = context.deployment.config.policy.limits_for(&caller.grant)?;
     let request = LedgerRequest::Account { predictions_per_minute: plan.predictions_per_minute };

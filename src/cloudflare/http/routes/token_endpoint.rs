@@ -1,4 +1,4 @@
-//! `/auth/token` and `/auth/revoke`: exchanges for tokens of our own, and giving a token up.
+//! `/auth/token` and `/auth/revoke`: issues Valetkey's own tokens in exchange for others, and revokes tokens.
 
 use serde_json::json;
 
@@ -28,21 +28,22 @@ const UNAVAILABLE: OAuthRefusal = OAuthRefusal::new(OAuthError::Unavailable, "li
 
 /// `POST /auth/token` (RFC 8693):
 ///
-/// 1. the form 413, 415, 400
-/// 2. the subject: a provider's token with the app's attestation 400, 503
-/// 3. the proof of possession, if there is one 400
-/// 4. the token that is requested 400
-/// 5. the user's Ledger: revoked 400, requests of the minute 429, proof used before 400; then the Dispatcher: revoked 400,
-///    503
+/// 1. Read the form: 413, 415, 400.
+/// 2. Verify the subject, an identity provider's token with the app's attestation: 400, 503.
+/// 3. Verify the proof of possession, if there is one: 400.
+/// 4. Check the requested token: 400.
+/// 5. Ask the user's Ledger: 400 if the subject is revoked or the proof was used before, 429 for the requests of the
+///    minute. Then ask the Dispatcher: 400 if the subject is revoked, 503.
 ///
-/// A guest has no provider's token: steps 3 and 4 come before step 2 asks Turnstile, whose token is valid once. No token is
-/// returned before every step has passed.
+/// A guest has a Turnstile token instead, which is valid once. So steps 3 and 4 come before step 2, and a request that
+/// they refuse does not use it up. No token is returned before every step has passed.
 pub async fn issue(context: &RequestContext<'_>) -> Handled {
     // 1
     let request = match read_token_request(context).await {
         Ok(request) => request,
         Err(refusal) => return Handled::oauth_refused(&refusal),
     };
+    let context = &context.at(platform::now());
     match &request.subject {
         SubjectToken::Turnstile(text) => respond(issue_to_guest(context, text.expose(), &request.restrictions).await),
         SubjectToken::Jwt(text) => {
@@ -77,7 +78,7 @@ async fn read_token_request(context: &RequestContext<'_>) -> Result<TokenRequest
     TokenRequest::parse(&read_form(context).await?, public_url)
 }
 
-/// Verifies a provider's token (2), and then the proof beside it (3).
+/// Verifies an identity provider's token (step 2), then the proof of possession (step 3).
 async fn authenticate_subject(
     context: &RequestContext<'_>,
     text: &str,
@@ -154,14 +155,15 @@ async fn admit(
         }
         _ => return Err(UNAVAILABLE),
     }
-    // Asked now, not from memory: a new token would not be among those that were revoked with the old one. And after the
-    // Ledger has counted the request: the one Dispatcher serves everybody, and must not be asked for free.
+    // Asks the Dispatcher now instead of using the cached time: a revocation of the old token would not apply to the
+    // new one, which is issued later. After the Ledger has counted the request, because the one Dispatcher serves
+    // everybody and must not be asked for free.
     let revoked_by = revoked_by_now(context.env, context.now).await.map_err(|PlatformError| UNAVAILABLE)?;
     if revoked_by >= issued_at { revoked } else { Ok(()) }
 }
 
-/// Issues a token to a guest: a visitor of one of our pages whom Turnstile takes for human. The Turnstile token is valid once,
-/// so a proof beside it needs no memory of its own.
+/// Issues a token to a guest: a visitor of the app's page whom Turnstile considers human. The Turnstile token is valid
+/// once, so a proof that comes with it is not marked as used.
 async fn issue_to_guest(
     context: &RequestContext<'_>,
     text: &str,
@@ -188,11 +190,11 @@ async fn issue_to_guest(
     Ok(issued)
 }
 
-/// `POST /auth/revoke` (RFC 7009): the holder of a token gives it up. A token that is refused anyway counts as revoked: 200.
+/// `POST /auth/revoke` (RFC 7009): revokes a token for its holder. 200 also for a token that is invalid anyway.
 ///
-/// 1. the form 413, 415, 400
-/// 2. the token: 400 for a good one without a `jti`
-/// 3. the user's Ledger 503
+/// 1. Read the form: 413, 415, 400.
+/// 2. Verify the token: 503 if its issuer's keys could not be fetched, 400 if it is valid but has no `jti`.
+/// 3. Tell the user's Ledger: 503.
 pub async fn revoke(context: &RequestContext<'_>) -> Handled {
     // 1, 2
     let verified = match read_revoked_token(context).await {
@@ -208,14 +210,15 @@ pub async fn revoke(context: &RequestContext<'_>) -> Handled {
     handled.of(verified.grant.user.log_pseudonym())
 }
 
-/// Returns the token to revoke; `None` if it is not good.
+/// Returns the token to revoke, or `None` if it is not valid.
 async fn read_revoked_token(context: &RequestContext<'_>) -> Result<Option<VerifiedToken>, OAuthRefusal> {
     let form = read_form(context).await?;
+    let context = &context.at(platform::now());
     let text = parse_revocation(&form)?;
-    // A proof of possession is waived: whoever finds a token may revoke it.
+    // No proof of possession is needed: anyone who finds a token may revoke it.
     let mut verified = authentication::verify(context, text, Purpose::Access, Possession::Waived).await;
     if matches!(verified, Err(Refusal::WrongUse)) {
-        // The user's Ledger is asked at each exchange, so a token for exchanges can be revoked too.
+        // Each exchange checks revocation in the user's Ledger, so a token for exchanges can be revoked too.
         verified = authentication::verify(context, text, Purpose::Exchange, Possession::Waived).await;
     }
     match verified {

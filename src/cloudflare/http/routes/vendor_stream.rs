@@ -1,5 +1,5 @@
-//! `GET /v1/predictions/{id}/stream`: the vendor's own stream, for the owner alone. It goes from the vendor through the edge
-//! to the client, never through an object, and only with a permit of the Dispatcher (protocol 4).
+//! `GET /v1/predictions/{id}/stream`: relays the vendor's own stream to the prediction's owner. The stream passes
+//! through the edge, never through an object, and needs a permit of the Dispatcher (protocol 4).
 
 use worker::Env;
 
@@ -22,9 +22,9 @@ use crate::wire::rejection::{Code, Rejection};
 
 /// Opens the vendor's stream:
 ///
-/// 9. the Ledger 401, 404, 429, 503
-/// 10. a permit of the Dispatcher 404, 503
-/// 11. the vendor 502, 503, 504
+/// 9. Ask the Ledger: 401, 404, 429, 503.
+/// 10. Get a permit of the Dispatcher: 404, 503.
+/// 11. Open the stream at the vendor: 502, 503, 504.
 pub async fn open(context: &RequestContext<'_>, caller: &AuthenticatedCaller, job_id: &JobId) -> RouteResult {
     // 9
     let stream = StreamId { id: context.request_id.clone(), vendor: Some(job_id.clone()) };
@@ -66,7 +66,7 @@ fn no_stream() -> Rejection {
     Rejection::new(Code::NotFound, "stream")
 }
 
-/// Answers HEAD. The vendor's stream is not opened: the platform would read it to its end, for nobody.
+/// Responds to HEAD. The vendor's stream is not opened, because the platform would read it to its end and discard it.
 async fn head(
     context: &RequestContext<'_>,
     caller: &AuthenticatedCaller,
@@ -98,7 +98,8 @@ async fn watch_relay(env: &Env, grant: &Grant, relay: &Relay, watch: &LedgerRequ
     }
 }
 
-/// Returns whether a refused poll ends the stream: anything but a Ledger that did not reply in time.
+/// Returns whether a refused poll ends the stream. Any refusal does, except that of a Ledger that did not reply in
+/// time.
 fn ends(rejection: &Rejection) -> bool {
     rejection.code != Code::LimiterUnavailable
 }
@@ -113,10 +114,13 @@ async fn open_relay(
     let lines = stream_lines(rate, context.request_id, context.origin);
     let forms = context.deployment.key_scan.forms().to_string();
     let key = context.deployment.key(permit.vendor_key_fingerprint.as_deref());
-    vendor_http::relay_stream(&request, key, &forms, &lines).await.map_err(|reply| vendor_refusal(&reply))
+    vendor_http::relay_stream(&request, key, &forms, &lines)
+        .await
+        .map_err(|reply| vendor_refusal(&reply, platform::now()))
 }
 
-/// Ends the stream's lease: at once if it is `unopened`, because the vendor was not asked for it.
+/// Ends the stream's lease. If it is `unopened`, no vendor request was made, and the prediction may be streamed again
+/// at once.
 async fn unwatch(context: &RequestContext<'_>, caller: &AuthenticatedCaller, stream: StreamId, unopened: bool) {
     let _ = tell_ledger(context.env, &caller.grant.user, LedgerRequest::Unwatch { stream, unopened }).await;
 }

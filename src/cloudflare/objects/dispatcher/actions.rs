@@ -8,13 +8,12 @@ use crate::cloudflare::objects::client::{self, ledgers};
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::vendor_http;
-use crate::constants::DELIVERY_MAX_MILLIS;
+use crate::constants::{DELIVERY_MAX_MILLIS, VENDOR_BODY_MAX_BYTES, VENDOR_POLL_BODY_MAX_BYTES};
 use crate::dispatcher::{Action, Delivery, JobState};
 use crate::messages::{CreateOutcome, JobSpec, LedgerCall, LedgerEnvelope, LedgerReply, LedgerRequest};
 use crate::types::ids::JobId;
-use crate::vendor::models::read_models;
-use crate::vendor::webhook;
-use crate::vendor::{reply::VendorReply, request};
+use crate::vendor::reply::{VendorReply, read_models};
+use crate::vendor::{request, webhook};
 
 impl DispatcherActor {
     /// Starts an action whose turn is stored.
@@ -31,38 +30,38 @@ impl DispatcherActor {
         match action {
             Action::Submit { spec } => self.submit(&spec).await,
             Action::Poll { job_id, vendor_id, vendor_key_fingerprint } => {
-                let reply =
-                    self.send(|base| request::status(base, &vendor_id), vendor_key_fingerprint.as_deref()).await?;
+                let make = |base: &str| request::status(base, &vendor_id);
+                let reply = self.send(make, vendor_key_fingerprint.as_deref(), VENDOR_POLL_BODY_MAX_BYTES).await?;
                 self.turn(|machine, now| machine.finish_poll(&job_id, &reply, now))
             }
             Action::Cancel { job_id, vendor_id, vendor_key_fingerprint } => {
-                let reply =
-                    self.send(|base| request::cancel(base, &vendor_id), vendor_key_fingerprint.as_deref()).await?;
+                let make = |base: &str| request::cancel(base, &vendor_id);
+                let reply = self.send(make, vendor_key_fingerprint.as_deref(), VENDOR_BODY_MAX_BYTES).await?;
                 self.turn(|machine, now| machine.finish_cancel(&job_id, &reply, now))
             }
             Action::Deliver(delivery) => self.deliver(&delivery).await,
             Action::FetchModels => {
-                let models = match self.send(request::models, None).await? {
-                    VendorReply::Response(response) if response.status == 200 => {
-                        response.body.as_deref().and_then(read_models)
-                    }
-                    _ => None,
-                };
+                let reply = self.send(request::models, None, VENDOR_BODY_MAX_BYTES).await?;
+                if reply.is_too_large() {
+                    log::alert("vendor_answer_too_large");
+                }
+                let models = read_models(&reply);
                 self.turn(|machine, now| machine.finish_models(models, now))
             }
         }
     }
 
     /// Sends a vendor request, with the vendor key of this fingerprint while a secret holds it, else with the current
-    /// one.
+    /// one. Reads at most `max_bytes` of the response's body.
     async fn send(
         &self,
         make: impl FnOnce(&str) -> request::VendorRequest,
         vendor_key_fingerprint: Option<&str>,
+        max_bytes: usize,
     ) -> ActorResult<VendorReply> {
         let deployment = self.deployment()?;
         let request = make(deployment.config.upstream_url.as_str());
-        Ok(vendor_http::fetch_vendor(&request, deployment.key(vendor_key_fingerprint)).await)
+        Ok(vendor_http::fetch_vendor(&request, deployment.key(vendor_key_fingerprint), max_bytes).await)
     }
 
     /// Sends a create, and keeps its outcome for the edge.
@@ -72,7 +71,8 @@ impl DispatcherActor {
             let capability = webhook::capability(&spec.job_id, &deployment.config.vendor_key);
             format!("{public_url}/hooks/{capability}")
         });
-        let reply = self.send(|base| request::create(base, spec, webhook.as_deref()), None).await?;
+        let make = |base: &str| request::create(base, spec, webhook.as_deref());
+        let reply = self.send(make, None, VENDOR_BODY_MAX_BYTES).await?;
         let outcome = self.turn(|machine, now| machine.finish_submit(&spec.job_id, &reply, now))?;
         self.outcomes.keep(&spec.job_id, outcome);
         Ok(())

@@ -15,6 +15,7 @@ use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::cloudflare::runtime::sql::Sql;
 use crate::constants::TOMBSTONE_MILLIS;
 use crate::dispatcher::{Dispatcher as Machine, DispatcherLimits};
+use crate::types::secret::VendorKey;
 use crate::types::time::UnixMillis;
 use crate::vendor::output::OutputRule;
 
@@ -81,6 +82,9 @@ impl DispatcherActor {
         for alert in changes.alerts {
             log::alert(alert);
         }
+        if let Some(word) = changes.unknown_status {
+            log::alert_about("unknown_vendor_status", &word);
+        }
         for action in actions {
             self.start(action);
         }
@@ -95,6 +99,7 @@ impl DispatcherActor {
         let deployment = self.deployment()?;
         let limits = DispatcherLimits {
             key_fingerprint: deployment.config.vendor_key.fingerprint(),
+            other_key_fingerprint: deployment.config.vendor_key_next.as_ref().map(VendorKey::fingerprint),
             outputs: OutputRule::for_upstream(deployment.config.upstream_url.as_str())
                 .with_key_scan(deployment.key_scan.clone()),
             ..DispatcherLimits::new(&deployment.config.policy)

@@ -20,7 +20,7 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    /// Keeps an outcome, in the place of the oldest if there are too many.
+    /// Keeps an outcome. Drops the oldest one if there are too many.
     pub fn keep(&self, job_id: &JobId, outcome: CreateOutcome) {
         let mut known = self.known.borrow_mut();
         while known.len() >= OUTCOMES_KEPT {

@@ -1,4 +1,5 @@
-//! A request to the Dispatcher: one turn of the machine, or two for an enqueue. Only `Outcome` awaits anything.
+//! Handles a request to the Dispatcher, in one turn of the machine; an enqueue takes two. Only `Outcome` awaits
+//! anything.
 
 use std::rc::Rc;
 
@@ -10,7 +11,7 @@ use crate::types::ids::{JobId, UserKey};
 use crate::types::time::UnixSeconds;
 
 impl DispatcherActor {
-    /// Answers a message.
+    /// Handles a message.
     pub(super) async fn answer(self: &Rc<Self>, request: DispatcherRequest) -> ActorResult<DispatcherReply> {
         match request {
             DispatcherRequest::Enqueue { user, specs, share, deadline, issued_at } => {

@@ -23,7 +23,7 @@ pub struct LedgerActor {
     pub(super) env: Env,
     store: ActorResult<LedgerStore>,
     pub(super) alarm: Alarm,
-    /// Whether this actor has looked for what its predecessor left undone.
+    /// Whether this actor has checked for work that its predecessor left unfinished.
     pub(super) has_caught_up: Cell<bool>,
     /// When the Dispatcher was last sent a tick.
     pub(super) ticked_at: Cell<UnixMillis>,
@@ -38,7 +38,7 @@ pub struct LedgerActor {
     pub(super) queue_positions: RefCell<(UnixMillis, BTreeMap<JobId, QueuePosition>)>,
 }
 
-/// The user's revoked tokens, as the marks say.
+/// The user's revoked tokens, as read from the marks.
 pub struct Revocations {
     /// The revoked-before time: all tokens issued up to it are revoked.
     pub(super) revoked_before: Option<UnixSeconds>,
@@ -89,7 +89,7 @@ impl LedgerActor {
         if is_new { self.arm(now.plus_millis(RETENTION_MILLIS)) } else { Ok(()) }
     }
 
-    /// Evicts what was read from rows, after the platform deleted every row.
+    /// Evicts the data that was read from rows, after the platform deleted every row.
     pub(super) fn evict_rows(&self) {
         *self.minute.borrow_mut() = None;
         *self.revocations.borrow_mut() = None;

@@ -23,7 +23,7 @@ impl LedgerActor {
         if !record.status.is_terminal() {
             let request = DispatcherRequest::Cancel { job_id: job_id.clone() };
             match ask_dispatcher(&self.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await {
-                // Without an update the prediction ended long ago, and the row says how.
+                // No update means that the prediction ended long ago. The Ledger's row has its end.
                 Ok(DispatcherReply::Jobs(updates)) => self.apply_updates(&updates, now)?,
                 Ok(_) | Err(_) => return Ok(LedgerReply::Refused(LedgerRefusal::Unavailable)),
             }

@@ -23,8 +23,11 @@ use crate::types::time::{UnixMillis, UnixSeconds};
 impl LedgerActor {
     /// Admits predictions, all or none, and hands them over to the Dispatcher.
     ///
-    /// 1. Answer a message that arrived before with what it created. `Unavailable` (503) if that is being withdrawn.
-    /// 2. Replay a known idempotency key: `InProgress` (409), `KeyMismatch` (422), `NotFound` (404).
+    /// 1. Reply to a repeated message with the predictions that it created. `Unavailable` (503) if they are being
+    ///    withdrawn.
+    /// 2. Replay a known idempotency key: `InProgress` (409), `KeyMismatch` (422), `NotFound` (404). A reply of steps 1
+    ///    and 2 is a read, so that the token must not be revoked with those of all users: `Revoked` (401),
+    ///    `Unavailable` (503).
     /// 3. Count the request in the minute: `RateLimited` (429).
     /// 4. Replace file ids by the vendor's: `UnknownFile` (400).
     /// 5. Admit, in one transaction: `Unavailable` (503) after the deadline, `RateLimited` (429) for creates of the
@@ -44,13 +47,15 @@ impl LedgerActor {
         let batch_id = request.batch_id.clone();
         // 1. The same message again.
         if let Some(reply) = self.answer_repeated_message(&job_ids, batch_id.as_ref(), now)? {
-            return Ok(reply);
+            let refusal = self.check_revoked_for_all(caller, now).await;
+            return Ok(refusal.map_or(reply, LedgerReply::Refused));
         }
         // 2. The idempotency key.
         if let Some(reply) = self.replay(&request, now).await? {
             // A replay is counted, but never refused: its client must find out what it has created.
             self.count_request(limit, now)?;
-            return Ok(reply);
+            let refusal = self.check_revoked_for_all(caller, now).await;
+            return Ok(refusal.map_or(reply, LedgerReply::Refused));
         }
         // 3. The minute.
         if let Some(refusal) = self.count_request(limit, now)? {
@@ -100,7 +105,7 @@ impl LedgerActor {
         let known: Option<IdempotencyRecord> = store.mark(&marks::idempotency_key(&key.value), now)?;
         let Some(known) = known else { return Ok(None) };
         let records = store.predictions(&known.job_ids)?;
-        Ok(Some(match decide_replay(&known, &key.hash, records) {
+        Ok(Some(match decide_replay(&known, key, records) {
             Replay::Current(records) => {
                 created(self.add_queue_positions(records, now).await?, &[], known.batch_id, true)
             }
@@ -202,8 +207,12 @@ impl LedgerActor {
 /// Returns the marks of a create: its idempotency key and its batch.
 fn build_marks(request: &CreateRequest, job_ids: &[JobId], now: UnixMillis) -> Vec<Write<'static>> {
     let key = request.idempotency_key.as_ref().map(|key| {
-        let record =
-            IdempotencyRecord { hash: key.hash.clone(), job_ids: job_ids.to_vec(), batch_id: request.batch_id.clone() };
+        let record = IdempotencyRecord {
+            hash: key.hash.clone(),
+            request_hash: key.request_hash.clone(),
+            job_ids: job_ids.to_vec(),
+            batch_id: request.batch_id.clone(),
+        };
         Write::Mark(marks::idempotency_key(&key.value), json!(record), now.plus_millis(IDEMPOTENCY_MILLIS))
     });
     let batch = request.batch_id.as_ref().map(|batch_id| {

@@ -1,4 +1,4 @@
-//! What a Ledger does on its own or when the Dispatcher reports: job updates, catching up, the alarm.
+//! The work of a Ledger that no user requests: job updates of the Dispatcher, recovery after a restart, the alarm.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -107,10 +107,10 @@ impl LedgerActor {
         Ok(())
     }
 
-    /// Asks the Dispatcher for the state of a silent prediction. If the Dispatcher does not know it:
+    /// Asks the Dispatcher for the state of a silent prediction. If the Dispatcher does not know the prediction:
     ///
-    /// - One that was never acknowledged was never handed over, and its message has expired by now. It is withdrawn.
-    /// - One that was acknowledged has ended in a way that nobody can tell.
+    /// - If it was never acknowledged, it was never handed over, and its message has expired by now. It is withdrawn.
+    /// - If it was acknowledged, it has ended with an unknown outcome.
     async fn check_state(&self, job_id: &JobId) -> ActorResult<()> {
         let request = DispatcherRequest::State { job_id: job_id.clone() };
         let reply = ask_dispatcher(&self.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await?;

@@ -8,10 +8,10 @@ pub const MINUTE: &str = "minute";
 /// The user's revoked-before time.
 pub const REVOKED: &str = "revoked";
 
-/// What the marks of revoked tokens start with.
+/// Prefix of the names of revoked tokens' marks.
 pub const REVOKED_TOKENS: &str = "revoked:";
 
-/// What the marks of used proofs of possession start with.
+/// Prefix of the names of used proofs' marks.
 pub const PROOFS: &str = "proof:";
 
 /// Returns the name of a revoked token's mark.

@@ -12,7 +12,7 @@ use crate::types::ids::RequestId;
 use crate::types::time::UnixMillis;
 
 impl LedgerActor {
-    /// Uses the caller's proof, if there is one. Returns the refusal:
+    /// Marks the caller's proof of possession as used, if there is one. Returns the refusal:
     ///
     /// - `RateLimited` if no request of the minute is left: a flood of requests writes no rows. A request that
     ///   `may_be_replay` is not refused for that, since a replay must find the predictions of its create.
@@ -35,10 +35,10 @@ impl LedgerActor {
         Ok(if self.use_proof(proof, now)? { None } else { Some(LedgerRefusal::ProofUsed) })
     }
 
-    /// Uses a proof. Returns whether it is new, or was used by this same request, whose message came twice. The mark of
-    /// a new proof is a durable write, so that no restart makes the proof new again.
+    /// Marks a proof as used. Returns whether it is new, or was used by this same request, whose message arrived twice.
+    /// The mark of a new proof is a durable write, so that no restart makes the proof new again.
     fn use_proof(&self, proof: &ProofUse, now: UnixMillis) -> ActorResult<bool> {
-        // The mark is kept until then. Later nobody could tell whether the proof was used.
+        // The mark is deleted then. From then on the Ledger cannot know whether the proof was used.
         let expires_at = proof.expires_at.millis().plus_millis(CLOCK_TOLERANCE_MILLIS);
         if now >= expires_at {
             return Ok(false);

@@ -32,7 +32,7 @@ impl LedgerActor {
     }
 
     async fn fetch_queue_positions(&self, now: UnixMillis) -> ActorResult<()> {
-        // Before the await, so that requests in flight meanwhile do not ask too.
+        // Set before the await, so that concurrent requests do not ask too.
         self.queue_positions.borrow_mut().0 = now;
         let waiting = self.store()?.page(PAGE_SIZE_MAX, None, Some(Status::Queued))?;
         let job_ids = waiting.into_iter().map(|record| record.job_id).collect();

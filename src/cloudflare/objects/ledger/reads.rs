@@ -1,4 +1,4 @@
-//! What a user reads: predictions, batches, files, usage.
+//! Reads by the user: predictions, batches, files, usage.
 
 use std::rc::Rc;
 

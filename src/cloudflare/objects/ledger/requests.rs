@@ -1,4 +1,4 @@
-//! A request to a Ledger: authorized, counted, handled.
+//! Handles a request to a Ledger: authorizes it, counts it, and replies.
 
 use std::rc::Rc;
 
@@ -10,12 +10,12 @@ use crate::messages::{Caller, LedgerCall, LedgerEnvelope, LedgerRefusal, LedgerR
 use crate::types::time::UnixMillis;
 
 impl LedgerActor {
-    /// Answers a message. The reply comes with the caller's rate-limit numbers.
+    /// Handles a message. The reply comes with the caller's rate-limit numbers.
     pub(super) async fn answer(self: &Rc<Self>, call: LedgerCall) -> ActorResult<LedgerEnvelope> {
         let now = platform::now();
         let limit = request_limit(call.caller.as_ref());
         let reply = self.authorize_and_handle(call, now).await?;
-        // The response to a revoked token or a used proof is the one to any bad token: it has no rate-limit headers.
+        // A revoked token or a used proof gets the same response as any invalid token: without rate-limit headers.
         let is_unauthorized = matches!(reply, LedgerReply::Refused(LedgerRefusal::Revoked | LedgerRefusal::ProofUsed));
         let limit = limit.filter(|_| !is_unauthorized);
         Ok(LedgerEnvelope { rate: limit.map(|limit| self.requests_left(limit, now)).transpose()?, reply })
@@ -23,12 +23,13 @@ impl LedgerActor {
 
     /// Authorizes, counts and handles a request. A message without a caller skips steps 2, 3, 4 and 6.
     ///
-    /// 1. Arm an alarm that was lost. Refuses nothing.
-    /// 2. Check that the token is not known to be revoked: `Revoked` (401). Before the request is counted, so that a
-    ///    revoked token does not use up its owner's requests, and without asking the Dispatcher.
-    /// 3. Use the proof of possession: `RateLimited` (429), `ProofUsed` (401).
-    /// 4. Check that the tokens of all users are not revoked, asking the Dispatcher if its last answer is too old:
-    ///    `Revoked` (401), `Unavailable` (503).
+    /// 1. Arm the alarm again if it was lost. Never refuses.
+    /// 2. Check that the token is not known as revoked: `Revoked` (401). Before the request is counted, so that a revoked
+    ///    token does not use up its owner's requests, and without the Dispatcher.
+    /// 3. Mark the proof of possession as used: `RateLimited` (429), `ProofUsed` (401).
+    /// 4. Check that the tokens of all users are not revoked, asking the Dispatcher if its last reply is too old:
+    ///    `Revoked` (401), `Unavailable` (503). Of a create the Dispatcher checks the token itself, so that only its
+    ///    replay needs this step.
     /// 5. A create has [steps of its own](LedgerActor::create), because it looks for its idempotency key before it is
     ///    counted.
     /// 6. Count the request in the minute: `RateLimited` (429).
@@ -47,16 +48,16 @@ impl LedgerActor {
             if let Some(refusal) = self.use_proof_of(caller, is_replayable(&request), now)? {
                 return Ok(LedgerReply::Refused(refusal));
             }
-            // 4. Revocation of all users' tokens.
-            if let Some(refusal) = self.check_revoked_for_all(caller, now).await {
-                return Ok(LedgerReply::Refused(refusal));
-            }
         }
-        // 5. A create.
+        // 4 of a create's replay, and 5.
         let request = match request {
             LedgerRequest::Create(request) => return self.create(*request, caller.as_ref(), now).await,
             request => request,
         };
+        // 4. Revocation of all users' tokens.
+        if let Some(refusal) = self.check_revoked_for_all(caller.as_ref(), now).await {
+            return Ok(LedgerReply::Refused(refusal));
+        }
         // 6. The minute.
         if let Some(refusal) = self.count_request(limit, now)? {
             return Ok(LedgerReply::Refused(refusal));
@@ -84,7 +85,7 @@ impl LedgerActor {
             LedgerRequest::DeleteFile { file_id } => {
                 self.store()?.store(&[Write::DeleteFile(&file_id)]).map(|()| LedgerReply::Done)
             }
-            LedgerRequest::Withdraw { job_ids } => self.withdraw_soon(&job_ids, now).map(|()| LedgerReply::Done),
+            LedgerRequest::Withdraw { job_ids } => self.withdraw_and_report(&job_ids, now).await,
             LedgerRequest::JobUpdates { updates } => self.apply_updates(&updates, now).map(|()| LedgerReply::Done),
             LedgerRequest::Revoke(revocation) => self.revoke(revocation, now).await,
             // A check is complete once the request is authorized and counted. A create never comes here.

@@ -23,7 +23,12 @@ impl LedgerActor {
 
     /// Returns the refusal of a caller whose token is revoked with those of all users: `Revoked`, or `Unavailable` if
     /// this isolate has never learned what is revoked. Asks the Dispatcher if its last answer is too old.
-    pub(super) async fn check_revoked_for_all(&self, caller: &Caller, now: UnixMillis) -> Option<LedgerRefusal> {
+    pub(super) async fn check_revoked_for_all(
+        &self,
+        caller: Option<&Caller>,
+        now: UnixMillis,
+    ) -> Option<LedgerRefusal> {
+        let caller = caller?;
         match revoked_by(&self.env, now).await {
             Ok(revoked_before) => is_revoked(caller, revoked_before).then_some(LedgerRefusal::Revoked),
             Err(PlatformError) => Some(LedgerRefusal::Unavailable),
@@ -59,8 +64,8 @@ impl LedgerActor {
         Ok(match revocation {
             Revocation::Subject { issued_by } => {
                 let before: Option<UnixSeconds> = self.store()?.mark(marks::REVOKED, now)?;
-                // Up to the time of this write, because tokens that were issued while the message was in flight are
-                // meant as well.
+                // Revoke up to the time of this write, to include tokens that were issued while the message was in
+                // flight.
                 let issued_by = before.map_or(*issued_by, |before| before.max(*issued_by)).max(now.seconds());
                 let longest = UnixSeconds(ISSUER_OTHER_LIFETIME_MAX_SECS).millis().0.saturating_mul(2);
                 let expires_at = issued_by.millis().max(now).plus_millis(longest);

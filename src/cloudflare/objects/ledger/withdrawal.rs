@@ -1,4 +1,4 @@
-//! Withdrawal: taking back a create that was answered 503 (protocol 1), and undoing one that was refused.
+//! Withdrawal: takes back a create whose client got 503 (protocol 1), and undoes a create that was refused.
 
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{DISPATCHER_ACK_TIMEOUT_MILLIS, WITHDRAW_RETRY_MILLIS, WITHDRAWN_MILLIS};
 use crate::ledger::{JtiUsage, undo_admission};
-use crate::messages::{DayUsage, DispatcherReply, DispatcherRequest};
+use crate::messages::{DayUsage, DispatcherReply, DispatcherRequest, LedgerReply};
 use crate::types::ids::JobId;
 use crate::types::prediction::{PredictionRecord, Status};
 use crate::types::time::UnixMillis;
@@ -29,19 +29,44 @@ impl LedgerActor {
         Ok(false)
     }
 
-    /// Withdraws a create that was answered 503: now, and by the alarm until the Dispatcher replies. If the create has
-    /// not arrived, marks refuse it when it does.
+    /// Withdraws a create for the edge, and reports what became of it: `Done`, or the predictions that go on because one of
+    /// them was sent after all.
+    pub(super) async fn withdraw_and_report(&self, job_ids: &[JobId], now: UnixMillis) -> ActorResult<LedgerReply> {
+        if self.mark_withdrawn(job_ids, now)? {
+            // If the Dispatcher does not reply, the alarm repeats it.
+            let _ = self.withdraw(job_ids).await;
+        }
+        let mut records = self.store()?.predictions(job_ids)?;
+        records.retain(|record| !record.withdrawing);
+        Ok(if records.is_empty() {
+            LedgerReply::Done
+        } else {
+            LedgerReply::Created { records, is_submitting: false, batch_id: None, is_replayed: true }
+        })
+    }
+
+    /// Withdraws a create whose client got 503: now, and by the alarm until the Dispatcher replies.
     pub(super) fn withdraw_soon(self: &Rc<Self>, job_ids: &[JobId], now: UnixMillis) -> ActorResult<()> {
+        if self.mark_withdrawn(job_ids, now)? {
+            self.start_withdrawal(job_ids.to_vec());
+        }
+        Ok(())
+    }
+
+    /// Marks the predictions of a create as withdrawn, and arms the alarm. If the create has not arrived yet, marks refuse it
+    /// when it arrives. Returns whether the Dispatcher has to be asked: nothing of the create was sent yet.
+    fn mark_withdrawn(&self, job_ids: &[JobId], now: UnixMillis) -> ActorResult<bool> {
         let store = self.store()?;
         let mut records = store.predictions(job_ids)?;
         if records.is_empty() {
             let expires_at = now.plus_millis(WITHDRAWN_MILLIS);
             let mark = |job_id| Write::Mark(marks::withdrawn(job_id), json!(1), expires_at);
             store.store(&job_ids.iter().map(mark).collect::<Vec<_>>())?;
-            return self.arm(expires_at);
+            self.arm(expires_at)?;
+            return Ok(false);
         }
         if !is_unsent(&records, job_ids) {
-            return Ok(());
+            return Ok(false);
         }
         for record in &mut records {
             record.withdrawing = true;
@@ -49,8 +74,7 @@ impl LedgerActor {
         }
         store.store(&records.iter().map(Write::Prediction).collect::<Vec<_>>())?;
         self.arm(now.plus_millis(WITHDRAW_RETRY_MILLIS))?;
-        self.start_withdrawal(job_ids.to_vec());
-        Ok(())
+        Ok(true)
     }
 
     /// Starts a withdrawal that no request awaits. The alarm repeats one that fails.
@@ -79,8 +103,8 @@ impl LedgerActor {
         store.store(&records.iter().map(Write::Prediction).collect::<Vec<_>>())
     }
 
-    /// Undoes an admission, as if the create had never been: deletes its predictions and its idempotency key, and gives
-    /// back credits, caps and creates of the minute. Predictions that have ended stay.
+    /// Undoes an admission, as if the create had never existed: deletes its predictions and its idempotency key, and
+    /// gives back credits, caps and creates of the minute. Predictions that have ended stay.
     pub(super) fn undo(&self, job_ids: &[JobId], now: UnixMillis) -> ActorResult<()> {
         let store = self.store()?;
         let records = store.predictions(job_ids)?;

@@ -39,6 +39,13 @@ internal class HttpHead(val status: Int, private val headers: Map<String, String
     fun header(name: String): String? = headers[name.lowercase()]
 }
 
+private const val IDLE_THREAD_SECS = 10L
+
+/** One thread for each request in flight. They are daemons and do not keep the process alive. */
+internal val THREADS = ThreadPoolExecutor(0, Int.MAX_VALUE, IDLE_THREAD_SECS, TimeUnit.SECONDS, SynchronousQueue()) { work ->
+    Thread(work, "valetkey").apply { isDaemon = true }
+}
+
 /** A point in time on the monotonic clock, [ms] milliseconds from now. */
 internal class Deadline(ms: Long) {
     private val endNanos = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(ms)
@@ -60,6 +67,8 @@ internal class Deadline(ms: Long) {
  */
 internal class HttpExchange(private val request: HttpRequest) : Closeable {
     private sealed class Piece {
+        /** How many bytes of the request's file are sent. */
+        class Sent(val bytes: Long) : Piece()
         class Head(val head: HttpHead) : Piece()
         class Bytes(val bytes: ByteArray) : Piece()
         class Failed(val cause: Exception) : Piece()
@@ -82,9 +91,15 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
         work = THREADS.submit(::exchange)
     }
 
-    /** Waits for the status and the headers of the response. */
+    /** Waits for the status and the headers of the response. Calls [onSent] while the request's file is being sent. */
     @Throws(IOException::class, InterruptedException::class)
-    fun head(deadline: Deadline): HttpHead = (take(deadline) as Piece.Head).head
+    fun head(deadline: Deadline, onSent: (Long) -> Unit): HttpHead {
+        while (true) {
+            val piece = take(deadline)
+            if (piece !is Piece.Sent) return (piece as Piece.Head).head
+            onSent(piece.bytes)
+        }
+    }
 
     /** Waits for the next bytes of the body and returns them, or null at its end. */
     @Throws(IOException::class, InterruptedException::class)
@@ -129,23 +144,22 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
             // Closed: no caller waits for the result.
         } catch (refused: HttpRetryException) {
             // The JVM throws this for a 401 if the request's body was streamed. It discards the response's body.
-            pieces.offer(Piece.Head(HttpHead(refused.responseCode(), emptyMap())))
-            pieces.offer(Piece.End)
+            end(Piece.Head(HttpHead(refused.responseCode(), emptyMap())), Piece.End)
         } catch (failure: IOException) {
-            fail(failure)
+            end(Piece.Failed(failure))
         } catch (failure: Throwable) {
             // Android's HTTP stack is known to throw other types than IOException for a malformed response. The caller
             // needs a result in any case.
-            fail(IOException(failure))
+            end(Piece.Failed(IOException(failure)))
         } finally {
             if (isClosed) connection?.let(::disconnect)
         }
     }
 
-    /** Queues [failure] behind the pieces already received, as soon as there is room. */
-    private fun fail(failure: IOException) {
+    /** Queues [last] behind the pieces that the caller has not taken yet, as soon as there is room. */
+    private fun end(vararg last: Piece) {
         try {
-            pieces.put(Piece.Failed(failure))
+            last.forEach(pieces::put)
         } catch (_: InterruptedException) {
             // Closed: no caller waits for the result.
         }
@@ -188,11 +202,15 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
 
     private fun copy(from: InputStream, to: OutputStream) {
         val buffer = ByteArray(BUFFER_BYTES)
+        var sent = 0L
         while (true) {
             val read = from.read(buffer)
             if (read < 0) return
             if (isClosed) throw IOException("closed")
             to.write(buffer, 0, read)
+            sent += read
+            // Dropped if the caller is slow: a later one says more, and the upload must not wait.
+            pieces.offer(Piece.Sent(sent))
         }
     }
 
@@ -225,11 +243,5 @@ internal class HttpExchange(private val request: HttpRequest) : Closeable {
 
         /** How many pieces, of up to [BUFFER_BYTES] each, are read ahead of the caller. */
         const val MAX_PIECES_AHEAD = 16
-        const val IDLE_THREAD_SECS = 10L
-
-        /** One thread for each request in flight. They are daemons and do not keep the process alive. */
-        val THREADS = ThreadPoolExecutor(0, Int.MAX_VALUE, IDLE_THREAD_SECS, TimeUnit.SECONDS, SynchronousQueue()) { work ->
-            Thread(work, "valetkey").apply { isDaemon = true }
-        }
     }
 }

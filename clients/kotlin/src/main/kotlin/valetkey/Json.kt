@@ -1,10 +1,7 @@
 package valetkey
 
-import java.math.BigDecimal
-import java.math.BigInteger
-
-/** Valetkey's responses never nest this deep. The limit prevents a stack overflow. */
-private const val MAX_DEPTH = 32
+/** Valetkey's responses and a model's input never nest this deep. The limit prevents a stack overflow. */
+internal const val MAX_DEPTH = 32
 
 /** Text that is not JSON (RFC 8259). */
 internal class JsonException(message: String, at: Int) : Exception("$message at character $at")
@@ -14,12 +11,6 @@ internal class JsonException(message: String, at: Int) : Exception("$message at 
  * members.
  */
 internal fun parseJson(text: String): Any? = JsonReader(text).document()
-
-/**
- * Returns the JSON of a `Map` with string keys. Values are maps, `Iterable`, `Array`, strings, numbers, booleans and
- * null.
- */
-internal fun writeJson(value: Any?): String = StringBuilder().also { write(it, value, 0) }.toString()
 
 private class JsonReader(private val text: String) {
     private var at = 0
@@ -144,50 +135,3 @@ private class JsonReader(private val text: String) {
 
 private const val HEX_DIGITS = "0123456789abcdef"
 private val NUMBER = Regex("-?(?:0|[1-9][0-9]*)((?:\\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)")
-
-private fun write(out: StringBuilder, value: Any?, depth: Int) {
-    require(depth <= MAX_DEPTH) { "nested too deeply" }
-    when (value) {
-        null -> out.append("null")
-        is Boolean -> out.append(value)
-        is CharSequence -> writeText(out, value)
-        is Byte, is Short, is Int, is Long, is BigInteger, is BigDecimal -> out.append(value)
-        is Float -> writeFraction(out, value.toDouble(), value)
-        is Double -> writeFraction(out, value, value)
-        is Map<*, *> -> writeAll(out, '{', value.entries, '}') { (name, member) ->
-            writeText(out, requireNotNull(name as? CharSequence) { "a member's name must be a string" })
-            out.append(':')
-            write(out, member, depth + 1)
-        }
-        is Iterable<*> -> writeAll(out, '[', value, ']') { write(out, it, depth + 1) }
-        is Array<*> -> writeAll(out, '[', value.asIterable(), ']') { write(out, it, depth + 1) }
-        else -> throw IllegalArgumentException("${value.javaClass.name} cannot be written as JSON")
-    }
-}
-
-private fun writeFraction(out: StringBuilder, value: Double, written: Number) {
-    require(!value.isNaN() && !value.isInfinite()) { "$value cannot be written as JSON" }
-    out.append(written)
-}
-
-private fun <T> writeAll(out: StringBuilder, first: Char, values: Iterable<T>, last: Char, writeOne: (T) -> Unit) {
-    out.append(first)
-    values.forEachIndexed { index, value ->
-        if (index > 0) out.append(',')
-        writeOne(value)
-    }
-    out.append(last)
-}
-
-private fun writeText(out: StringBuilder, text: CharSequence) {
-    out.append('"')
-    for (character in text) {
-        when {
-            character == '"' || character == '\\' -> out.append('\\').append(character)
-            // Cutting a string may leave half of a surrogate pair, which has no UTF-8 encoding. The escape is safe.
-            character < ' ' || character.isSurrogate() -> out.append("\\u").append(character.code.toString(16).padStart(4, '0'))
-            else -> out.append(character)
-        }
-    }
-    out.append('"')
-}

@@ -3,6 +3,7 @@ package valetkey
 import java.io.Closeable
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.TimeUnit
+import kotlin.math.max
 import kotlin.math.min
 import kotlin.math.pow
 import kotlin.random.Random
@@ -15,9 +16,20 @@ private const val SILENCE_MS = 35_000L
  * networks. Time that the device slept does not count.
  */
 private const val PATIENCE_MS = 180_000L
-private const val FIRST_LOOK_MS = 1_000.0
-private const val LOOK_GROWTH = 1.3
-private const val MAX_LOOK_MS = 5_000.0
+
+/** The delays between polls: the first, the growth, and the longest. */
+private const val FIRST_POLL_MS = 1_000.0
+private const val POLL_GROWTH = 1.3
+private const val MAX_POLL_MS = 5_000.0
+
+/**
+ * The delay between polls is at least this long for each prediction that is polled. All of them together make at most 40
+ * polls a minute, which leaves room within a limit of 60 requests a minute.
+ */
+private const val SHARE_MS = 1_500.0
+
+/** After a 429, poll this many times before requesting a stream again. */
+private const val POLLS_BEFORE_STREAM = 8
 private const val TOO_MANY = 429
 
 /**
@@ -30,10 +42,12 @@ public class PredictionEvents internal constructor(
     private val transport: Transport,
     private val path: String,
     private val patienceMs: Long = PATIENCE_MS,
+    /** Waits until the latch opens, for so many milliseconds at most. */
+    private val waiting: (CountDownLatch, Long) -> Unit = { closed, ms -> closed.await(ms, TimeUnit.MILLISECONDS) },
 ) : Closeable {
     private class Stream(val answer: OpenAnswer) {
         val parser = SseParser()
-        val waiting = ArrayDeque<ServerEvent>()
+        val unread = ArrayDeque<ServerEvent>()
     }
 
     private val closed = CountDownLatch(1)
@@ -43,9 +57,14 @@ public class PredictionEvents internal constructor(
     private var stream: Stream? = null
     private var lastId: String? = null
     private var last: Prediction? = null
-    private var canStream = true
-    private var patience = Deadline(patienceMs)
+
+    /** The first round that requests a stream. Each round opens a stream once, or polls once. */
+    private var streamsFrom = 0
     private var rounds = 0
+
+    /** When the next round may begin. */
+    private var nextRound = Deadline(0)
+    private var patience = Deadline(patienceMs)
     private var failures = 0
 
     /**
@@ -59,8 +78,13 @@ public class PredictionEvents internal constructor(
         // Time that the caller spent since the last call does not count as a failure of the API.
         failures = 0
         while (last?.hasEnded != true && !isClosed) {
+            // No pause within a round, which goes on with the stream's next event.
+            if (stream == null) pause(nextRound.leftMs)
+            if (isClosed) break
             try {
-                val prediction = if (canStream) streamed() else looked()
+                val polls = rounds < streamsFrom
+                val pollers = transport.notePolling(this, polls)
+                val prediction = if (polls) polled(pollers) else streamed(pollers)
                 if (prediction == null || prediction == last) continue
                 last = prediction
                 if (prediction.hasEnded) close()
@@ -69,32 +93,33 @@ public class PredictionEvents internal constructor(
                 if (!isClosed) recover(error)
             }
         }
+        transport.notePolling(this, false)
         return null
     }
 
     /** Stops reading. A [next] that waits for the API on another thread returns null. */
     override fun close() {
         closed.countDown()
+        transport.notePolling(this, false)
         exchange?.close()
     }
 
     private val isClosed: Boolean get() = closed.count == 0L
 
     /** Returns the stream's next state, or null at its end: after five minutes, or when the token expires. */
-    private fun streamed(): Prediction? {
+    private fun streamed(pollers: Int): Prediction? {
         val stream = stream ?: open().also { stream = it }
         while (true) {
-            val event = stream.waiting.removeFirstOrNull()
+            val event = stream.unread.removeFirstOrNull()
             if (event == null) {
                 val piece = stream.answer.read(Deadline(SILENCE_MS))
                 if (piece == null) {
                     letGo()
-                    pause(lookMs())
-                    rounds += 1
+                    endRound(pollMs(pollers))
                     return null
                 }
                 val comments = stream.parser.comments
-                stream.waiting.addAll(explained { stream.parser.push(piece) })
+                stream.unread.addAll(explained { stream.parser.push(piece) })
                 if (stream.parser.comments > comments) failures = 0
             } else if (event.type == "status") {
                 val prediction = explained { predictionOf(parseJson(event.data)) }
@@ -116,22 +141,33 @@ public class PredictionEvents internal constructor(
         throw ValetkeyException(Code.UNREADABLE_ANSWER, "The response is not an event stream.", answer.head.status)
     }
 
-    private fun looked(): Prediction {
-        if (rounds > 0) pause(lookMs())
-        rounds += 1
-        return explained { predictionOf(transport.once(Call("GET", path), ::watch)) }.also { failures = 0 }
+    private fun polled(pollers: Int): Prediction {
+        val prediction = explained { predictionOf(transport.once(Call("GET", path), ::watch)) }
+        failures = 0
+        endRound(pollMs(pollers))
+        return prediction
     }
 
-    private fun lookMs(): Long = min(MAX_LOOK_MS, FIRST_LOOK_MS * LOOK_GROWTH.pow(rounds)).toLong()
+    private fun pollMs(pollers: Int): Long = max(min(MAX_POLL_MS, FIRST_POLL_MS * POLL_GROWTH.pow(rounds)), SHARE_MS * pollers).toLong()
+
+    private fun endRound(delayMs: Long) {
+        rounds += 1
+        nextRound = Deadline(delayMs)
+    }
 
     private fun recover(error: ValetkeyException) {
         letGo()
         if (failures == 0) patience = Deadline(patienceMs)
-        if (!transport.mayRepeat(error, isRepeatable = true) || patience.leftMs <= 0) throw error
+        if (!transport.mayRepeat(error, isRepeatable = true) || patience.leftMs <= 0) {
+            transport.notePolling(this, false)
+            throw error
+        }
         failures += 1
-        // 429: four streams are open already. Time-out: something on the way buffers streams. Poll instead.
-        if (error.status == TOO_MANY || error.code == Code.TIMEOUT) canStream = false
-        pause(backoffMs(failures, Random.nextDouble(), error.retryAfterSecs))
+        // 429: four streams are open already, or a rate limit is reached. Poll for a while. Time-out: something on the
+        // way, such as a proxy, holds the stream back. Poll from now on.
+        if (error.status == TOO_MANY) streamsFrom = max(streamsFrom, rounds + POLLS_BEFORE_STREAM)
+        if (error.code == Code.TIMEOUT) streamsFrom = Int.MAX_VALUE
+        endRound(backoffMs(failures, Random.nextDouble(), error.retryAfterSecs))
     }
 
     private fun watch(opened: Closeable) {
@@ -148,6 +184,6 @@ public class PredictionEvents internal constructor(
 
     /** Waits for [ms] milliseconds, or until [close]. */
     private fun pause(ms: Long) {
-        closed.await(ms, TimeUnit.MILLISECONDS)
+        if (ms > 0) waiting(closed, ms)
     }
 }

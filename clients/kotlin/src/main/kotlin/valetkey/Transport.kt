@@ -6,7 +6,8 @@ import java.io.IOException
 import java.net.SocketTimeoutException
 import java.nio.ByteBuffer
 import java.nio.charset.CharacterCodingException
-import kotlin.math.min
+import java.util.Collections
+import java.util.WeakHashMap
 import kotlin.random.Random
 
 internal const val DEFAULT_TIMEOUT_MS = 20_000L
@@ -35,6 +36,8 @@ internal class Call(
     val silenceMs: Long = timeoutMs,
     /** Whether sending it twice is harmless. */
     val isRepeatable: Boolean = true,
+    /** Called on the calling thread with the number of bytes of the file that were sent. */
+    val onSent: (Long) -> Unit = {},
 )
 
 /** A successful response whose body is not read yet. */
@@ -51,22 +54,32 @@ internal class Transport(baseUrl: String, private val options: Options, provider
     private val base = checkedBase(baseUrl)
     private val tokens = TokenSource(provider)
 
+    /** The events that are polling. Weak, so that events that an app forgot to close do not slow the others down. */
+    private val pollers = Collections.newSetFromMap(WeakHashMap<Any, Boolean>())
+
+    /** Notes whether [events] is polling. Returns how many are. */
+    fun notePolling(events: Any, isPolling: Boolean): Int = synchronized(pollers) {
+        if (isPolling) pollers.add(events) else pollers.remove(events)
+        pollers.size
+    }
+
     /** Sends a request, retries it where that helps, and returns the parsed response. */
     fun call(call: Call): Any? {
         val inProgress = Deadline(IN_PROGRESS_MS)
-        var tries = 0
+        var tries = 1
         while (true) {
-            tries += 1
             val error = try {
                 return once(call)
             } catch (error: ValetkeyException) {
                 error
             }
             // While the first create with a key is in flight, the API refuses the second with `Retry-After: 1`. Those
-            // refusals are limited by time and not by number.
-            val isLast = if (error.code == Code.IDEMPOTENCY_IN_PROGRESS) inProgress.leftMs <= 0 else tries >= options.maxTries
+            // refusals are limited by time, and do not count as tries.
+            val isSecond = error.code == Code.IDEMPOTENCY_IN_PROGRESS
+            val isLast = if (isSecond) inProgress.leftMs <= 0 else tries >= options.maxTries
             if (isLast || !mayRepeat(error, call.isRepeatable)) throw error
-            Thread.sleep(backoffMs(min(tries, options.maxTries), Random.nextDouble(), error.retryAfterSecs))
+            Thread.sleep(backoffMs(tries, Random.nextDouble(), error.retryAfterSecs))
+            if (!isSecond) tries += 1
         }
     }
 
@@ -86,7 +99,7 @@ internal class Transport(baseUrl: String, private val options: Options, provider
             val exchange = HttpExchange(HttpRequest(call.method, base + call.path, headers, call.body, call.silenceMs.toInt()))
             watch(exchange)
             val error = closedUnlessKept(exchange) {
-                val head = exchange.head(deadline)
+                val head = exchange.head(deadline, call.onSent)
                 if (head.isSuccess) return OpenAnswer(exchange, head)
                 errorOf(head, readError(exchange, deadline))
             }
@@ -168,18 +181,3 @@ internal inline fun <T> explained(use: () -> T): T = try {
 }
 
 internal fun unreadable(cause: Exception) = ValetkeyException(Code.UNREADABLE_ANSWER, "The response is not from Valetkey.", cause = cause)
-
-private val SECURE = Regex("https://[^/?#@\\s]+(/[^?#\\s]*)?", RegexOption.IGNORE_CASE)
-
-/** Plain http to this machine. 10.0.2.2 is the address of an Android emulator's host. */
-private val THIS_MACHINE = Regex("http://(localhost|127\\.[0-9]+\\.[0-9]+\\.[0-9]+|\\[::1]|10\\.0\\.2\\.2)(:[0-9]+)?", RegexOption.IGNORE_CASE)
-
-/**
- * Returns [baseUrl] without trailing slashes. Requires https, except on this machine: plain http would expose the token
- * on the network.
- */
-internal fun checkedBase(baseUrl: String): String {
-    val base = baseUrl.trimEnd('/')
-    require(SECURE.matches(base) || THIS_MACHINE.matches(base)) { "baseUrl must be an https URL, or http on this machine" }
-    return base
-}

@@ -2,17 +2,17 @@ package valetkey
 
 import java.io.File
 import java.security.SecureRandom
+import kotlin.math.min
 
 /** Time-out of a create. The Worker waits up to 45 s for the vendor before it responds. */
 private const val CREATE_TIMEOUT_MS = 55_000L
 
 /** Time-out of an upload: 90 MB over a slow connection. */
 private const val UPLOAD_TIMEOUT_MS = 900_000L
-private const val MAX_UPLOAD_BYTES = 90_000_000L
 private const val KEY_BYTES = 16
 
-/** Settings that rarely need to differ from their defaults. */
-public class Options @JvmOverloads constructor(
+/** Settings that rarely need to differ from their defaults. Throws a [ValetkeyException] for one that cannot be used. */
+public class Options @JvmOverloads @Throws(ValetkeyException::class) constructor(
     /** The maximum number of attempts per request, including the first. */
     public val maxTries: Int = 4,
     /**
@@ -22,24 +22,30 @@ public class Options @JvmOverloads constructor(
     public val longestWaitSecs: Long = 70,
     /** Provides the Firebase App Check token, if the deployment requires one. Called for each request. */
     public val appCheck: TokenProvider? = null,
-)
+) {
+    init {
+        checkNumber("maxTries", maxTries.toLong(), 1)
+        checkNumber("longestWaitSecs", longestWaitSecs, 0)
+    }
+}
 
 /**
  * A client of Valetkey. It keeps the token in memory, so create one and share it: every method may be called from any
  * thread.
  *
- * Methods block, so call them off the main thread. An interrupt stops the waiting at once; the prediction continues.
- * Call [cancel] to stop the prediction. Methods throw [ValetkeyException], `InterruptedException`, and
- * `IllegalArgumentException` for arguments that cannot be sent.
+ * Methods block, so call them off the main thread; [CoroutineValetkey] has the same methods for coroutines. An interrupt
+ * stops the waiting at once; the prediction continues. Call [cancel] to stop the prediction. Methods throw
+ * [ValetkeyException], also for an argument that cannot be sent, and `InterruptedException`.
  */
-public class Valetkey(
-    /** The address of the deployment, such as `https://valetkey.example.workers.dev`. */
+public class Valetkey @Throws(ValetkeyException::class) constructor(
+    /** The address of the deployment without a path, such as `https://valetkey.example.workers.dev`. */
     baseUrl: String,
     options: Options,
     tokenProvider: TokenProvider,
 ) {
     private val transport = Transport(baseUrl, options, tokenProvider)
 
+    @Throws(ValetkeyException::class)
     public constructor(baseUrl: String, tokenProvider: TokenProvider) : this(baseUrl, Options(), tokenProvider)
 
     /**
@@ -65,7 +71,8 @@ public class Valetkey(
      * Creates a prediction and returns it, queued or processing.
      *
      * @param model `owner/model`
-     * @param input the model's input, which has to meet the model's rules
+     * @param input the model's input, which has to meet the model's rules. Its values are maps, lists, strings, numbers,
+     *   booleans and null
      * @param idempotencyKey makes it safe to repeat the create: for 24 hours, the same key returns the same prediction.
      *   If the app may be killed during the call, store the key before the call.
      * @param imageCount the number of images, by which the price is multiplied
@@ -78,8 +85,8 @@ public class Valetkey(
         idempotencyKey: String = newIdempotencyKey(),
         imageCount: Int? = null,
     ): Prediction {
-        require(KEY.matches(idempotencyKey)) { "an idempotency key must be 1 to 255 printable ASCII characters" }
-        val body = if (imageCount == null) mapOf("input" to input) else mapOf("input" to input, "image_count" to imageCount)
+        checkKey(idempotencyKey)
+        val body = listOfNotNull("input" to input, imageCount?.let { "image_count" to it }).toMap()
         val headers = mapOf("Content-Type" to "application/json", "Idempotency-Key" to idempotencyKey)
         val call = Call("POST", "/v1/${modelPath(model)}/predictions", headers, Body.Text(writeJson(body)), CREATE_TIMEOUT_MS)
         return keyed(idempotencyKey) {
@@ -96,9 +103,34 @@ public class Valetkey(
         }
     }
 
+    /** Returns the most that a prediction would cost, in credits, without creating it. [create] describes the arguments. */
+    @JvmOverloads
+    @Throws(ValetkeyException::class, InterruptedException::class)
+    public fun estimate(model: String, input: Map<String, Any?>, imageCount: Int? = null): String {
+        val body = listOfNotNull("model" to modelPath(model), "input" to input, imageCount?.let { "image_count" to it }).toMap()
+        val call = Call("POST", "/v1/estimate", mapOf("Content-Type" to "application/json"), Body.Text(writeJson(body)))
+        return explained { creditsOf(transport.call(call)) }
+    }
+
     /** Returns the prediction as it is now. */
     @Throws(ValetkeyException::class, InterruptedException::class)
     public fun get(jobId: String): Prediction = explained { predictionOf(transport.call(Call("GET", predictionPath(jobId)))) }
+
+    /**
+     * Returns a page of the user's predictions, newest first.
+     *
+     * @param limit at most 100; by default 25
+     * @param cursor the `nextCursor` of the page before
+     * @param status only predictions with this status
+     */
+    @JvmOverloads
+    @Throws(ValetkeyException::class, InterruptedException::class)
+    public fun list(limit: Int? = null, cursor: String? = null, status: PredictionStatus? = null): Page<Prediction> {
+        if (status == PredictionStatus.UNKNOWN) throw invalid("status", "a status of the API", "$status")
+        val after = cursor?.let { checkedId("cursor", it) }
+        val path = withQuery("/v1/predictions", "limit" to limit, "cursor" to after, "status" to status?.wire)
+        return explained { pageOf(transport.call(Call("GET", path)), ::predictionOf) }
+    }
 
     /** Waits until the prediction ends and returns it, whether it succeeded, failed or was canceled. */
     @JvmOverloads
@@ -117,6 +149,7 @@ public class Valetkey(
      * Returns the prediction's current state, then each change until it ends. Resumes lost connections. Sends nothing
      * before the first `next`.
      */
+    @Throws(ValetkeyException::class)
     public fun events(jobId: String): PredictionEvents = PredictionEvents(transport, predictionPath(jobId))
 
     /**
@@ -128,38 +161,68 @@ public class Valetkey(
         explained { predictionOf(transport.call(Call("POST", "${predictionPath(jobId)}/cancel"))) }
 
     /**
+     * Deletes a prediction that has ended. A missing prediction is not an error, as in [deleteFile]. One that is running
+     * throws `NOT_ENDED`: cancel it first.
+     */
+    @Throws(ValetkeyException::class, InterruptedException::class)
+    public fun delete(jobId: String): Unit = delete(Call("DELETE", predictionPath(jobId)))
+
+    /**
      * Uploads a file of at most 90,000,000 bytes, streamed from disk. An upload has no idempotency key, so the client
      * does not repeat it if the connection is lost midway. Check [files] before you repeat it, whatever the error's
      * advice.
      *
      * @param contentType image/png, jpeg, webp or gif, video/mp4 or webm, audio/wav
+     * @param onProgress called with the bytes that were sent and the file's size, on the calling thread, and once more
+     *   with the whole size at the end. If the API refuses the token, the file is sent again from its first byte
      */
+    @JvmOverloads
     @Throws(ValetkeyException::class, InterruptedException::class)
-    public fun upload(file: File, contentType: String): StoredFile {
-        require(MEDIA_TYPE.matches(contentType)) { "not a media type: $contentType" }
-        require(file.canRead() && file.length() in 1..MAX_UPLOAD_BYTES) { "not a readable file of 1 to $MAX_UPLOAD_BYTES bytes" }
-        val headers = mapOf("Content-Type" to contentType)
-        val call = Call("POST", "/v1/files", headers, Body.FromFile(file), UPLOAD_TIMEOUT_MS, isRepeatable = false)
-        return explained { storedFileOf(transport.call(call)) }
+    public fun upload(file: File, contentType: String, onProgress: (sent: Long, total: Long) -> Unit = { _, _ -> }): StoredFile {
+        val headers = mapOf("Content-Type" to mediaType(contentType))
+        checkFile(file)
+        val total = file.length()
+        val onSent = { sent: Long -> onProgress(min(sent, total), total) }
+        val call = Call("POST", "/v1/files", headers, Body.FromFile(file), UPLOAD_TIMEOUT_MS, isRepeatable = false, onSent = onSent)
+        val stored = explained { storedFileOf(transport.call(call)) }
+        onProgress(total, total)
+        return stored
     }
 
-    /** Returns the user's own files, newest first, at most 25. */
+    /** Returns a page of the user's files, newest first. [list] describes the arguments. */
+    @JvmOverloads
     @Throws(ValetkeyException::class, InterruptedException::class)
-    public fun files(): List<StoredFile> = explained { storedFilesOf(transport.call(Call("GET", "/v1/files"))) }
+    public fun files(limit: Int? = null, cursor: String? = null): Page<StoredFile> {
+        val path = withQuery("/v1/files", "limit" to limit, "cursor" to cursor?.let { checkedId("cursor", it) })
+        return explained { pageOf(transport.call(Call("GET", path)), ::storedFileOf) }
+    }
+
+    /** Returns what is known about a file. */
+    @Throws(ValetkeyException::class, InterruptedException::class)
+    public fun file(fileId: String): StoredFile = explained { storedFileOf(transport.call(Call("GET", filePath(fileId)))) }
 
     /**
      * Deletes a file. A missing file is not an error: after a lost response, this client or (silently) the JVM sends
      * the request again, and then the file is already deleted.
      */
     @Throws(ValetkeyException::class, InterruptedException::class)
-    public fun deleteFile(fileId: String) {
-        require(FILE_ID.matches(fileId)) { "not a file ID" }
+    public fun deleteFile(fileId: String): Unit = delete(Call("DELETE", filePath(fileId)))
+
+    private fun delete(call: Call) {
         try {
-            transport.call(Call("DELETE", "/v1/files/$fileId"))
+            transport.call(call)
         } catch (error: ValetkeyException) {
             if (error.code != Code.NOT_FOUND) throw error
         }
     }
+
+    /** Returns the models of the user's plan, with their prices and input rules. */
+    @Throws(ValetkeyException::class, InterruptedException::class)
+    public fun models(): List<Model> = explained { modelsOf(transport.call(Call("GET", "/v1/models"))) }
+
+    /** Returns one model, with its price and input rules. */
+    @Throws(ValetkeyException::class, InterruptedException::class)
+    public fun model(model: String): Model = explained { modelOf(transport.call(Call("GET", "/v1/models/${modelPath(model)}"))) }
 
     /** Returns the user's plan and usage. */
     @Throws(ValetkeyException::class, InterruptedException::class)
@@ -181,27 +244,8 @@ public class Valetkey(
  * Adds the key to each error of [work]: the caller needs it to repeat safely, even if the create succeeded and a later
  * step failed.
  */
-private inline fun <T> keyed(idempotencyKey: String, jobId: String? = null, work: () -> T): T = try {
+internal inline fun <T> keyed(idempotencyKey: String, jobId: String? = null, work: () -> T): T = try {
     work()
 } catch (error: ValetkeyException) {
     throw error.with(idempotencyKey, jobId)
-}
-
-private val KEY = Regex("[\\x20-\\x7e]{1,255}")
-private val MEDIA_TYPE = Regex("[a-z]+/[a-z0-9.+-]+")
-private val FILE_ID = Regex("[A-Za-z0-9_]{1,64}")
-private val JOB_ID = Regex("[A-Za-z0-9_]{1,64}")
-private val MODEL = Regex("[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
-
-/** Matches a path segment of dots only, which would lead to another route. */
-private val DOTS = Regex("(^|/)\\.+(/|$)")
-
-private fun predictionPath(jobId: String): String {
-    require(JOB_ID.matches(jobId)) { "not a prediction ID" }
-    return "/v1/predictions/$jobId"
-}
-
-private fun modelPath(model: String): String {
-    require(MODEL.matches(model) && !DOTS.containsMatchIn(model)) { "a model must have the form \"owner/model\"" }
-    return model
 }

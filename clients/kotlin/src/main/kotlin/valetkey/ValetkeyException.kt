@@ -85,7 +85,7 @@ public enum class Code(public val wire: String, public val advice: Advice) {
     }
 }
 
-/** Any failure of a call, except `InterruptedException` and the `IllegalArgumentException` for an invalid argument. */
+/** Any failure of a call, except `InterruptedException`. */
 public class ValetkeyException @JvmOverloads constructor(
     public val code: Code,
     message: String,

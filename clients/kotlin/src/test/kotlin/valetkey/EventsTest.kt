@@ -35,6 +35,43 @@ class EventsTest {
         }
     }
 
+    private fun watching(transport: Transport, waits: MutableList<Long>) =
+        PredictionEvents(transport, "/v1/predictions/$JOB", waiting = { _, ms -> waits.add(ms) })
+
+    @Test
+    fun `after a 429 it polls for a while, and then requests a stream again`() {
+        val polled = Array(7) { answer(200, prediction("processing")) }
+        ScriptedApi(refusal(429, "rate_limited"), *polled, events(status(2, "succeeded"))).use { api ->
+            val waits = ArrayList<Long>()
+            val states = watching(Transport(api.origin, Options(), { "t" }), waits).use { events -> generateSequence { events.next() }.map { it.status.wire }.toList() }
+            assertEquals(listOf("processing", "succeeded"), states)
+            assertEquals(List(9) { if (it in 1..7) "" else "/events" }, api.received.map { it.line.substringAfter(JOB) })
+            assertEquals(8, waits.size)
+            // After the back-off: 1.5 s at least, growing to 5 s.
+            assertTrue(waits.drop(1).zipWithNext().all { (one, next) -> next > one - 50 } && waits[1] in 1_400..1_500 && waits.last() in 4_900..5_000, "$waits")
+        }
+    }
+
+    @Test
+    fun `many polled predictions share the polls of a minute, and those that ended or were closed leave their share`() {
+        ScriptedApi().use { api ->
+            val transport = Transport(api.origin, Options(), { "t" })
+            val waits = ArrayList<Long>()
+            val all = List(10) { watching(transport, waits) }
+            for (events in all) {
+                val first = api.received.size
+                api.repeat { (if (api.received.size == first + 1) refusal(429, "rate_limited") else answer(200, prediction("processing")))(this) }
+                assertEquals(PredictionStatus.PROCESSING, events.next()?.status)
+            }
+            val polls = api.received.size
+            api.repeat { answer(200, prediction(if (api.received.size > polls + 1) "succeeded" else "processing"))(this) }
+            assertEquals(PredictionStatus.SUCCEEDED, all[9].next()?.status)
+            assertTrue(waits.last() in 14_900..15_000, "$waits")
+            all.take(8).forEach { it.close() }
+            assertEquals(1, transport.notePolling(all[9], false))
+        }
+    }
+
     @Test
     fun `a stream that ended with its token resumes with a new token`() {
         ScriptedApi(events(status(1, "processing")), refusal(401, "invalid_token"), events(status(2, "canceled"))).use { api ->

@@ -34,7 +34,7 @@ class JsonTest {
         assertFailsWith<JsonException> { parseJson("[".repeat(34) + "]".repeat(34)) }
         assertFailsWith<JsonException> { parseJson("{\"a\":".repeat(1_000_000)) }
         val endless = ArrayList<Any?>().also { it.add(it) }
-        assertFailsWith<IllegalArgumentException> { writeJson(endless) }
+        assertFailsWith<ValetkeyException> { writeJson(endless) }
     }
 
     @Test
@@ -51,14 +51,20 @@ class JsonTest {
     }
 
     @Test
-    fun `half of a surrogate pair is written as an escape`() {
-        assertEquals("\"\\ud83d\"", writeJson("😀".take(1)))
+    fun `half of a surrogate pair is replaced, as UTF-8 has no bytes for it`() {
+        val half = "😀".take(1)
+        assertEquals("\"\uFFFD\"", writeJson(half))
+        assertEquals("\"\uFFFD😀\uFFFDa\"", writeJson("$half😀${"😀".drop(1)}a"))
+        assertEquals("\"\uFFFD\uFFFD\"", writeJson(half + half))
+        assertEquals("{\"\uFFFD\":1}", writeJson(mapOf(half to 1)))
+        // What looks like an escape in the text itself stays.
+        assertEquals("\"\\\\ud83d\"", writeJson("\\ud83d"))
     }
 
     @Test
     fun `refuses to write values that JSON cannot express`() {
         for (value in listOf(Double.NaN, Float.POSITIVE_INFINITY, Any(), mapOf(1 to 2))) {
-            assertFailsWith<IllegalArgumentException>("$value") { writeJson(value) }
+            assertEquals(Code.INVALID_PARAMETER, assertFailsWith<ValetkeyException>("$value") { writeJson(value) }.code)
         }
     }
 }

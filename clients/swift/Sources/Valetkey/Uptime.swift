@@ -1,0 +1,17 @@
+import Foundation
+
+/// Time on a monotonic clock that continues while the device sleeps. The clock on the wall may be set meanwhile.
+enum Uptime {
+    #if canImport(Darwin)
+    private static let clock = CLOCK_MONOTONIC_RAW
+    #else
+    private static let clock = CLOCK_BOOTTIME
+    #endif
+
+    /// Seconds since some time in the past.
+    static var now: TimeInterval {
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return TimeInterval(time.tv_sec) + TimeInterval(time.tv_nsec) / 1_000_000_000
+    }
+}

@@ -1,0 +1,137 @@
+//! The effects of the vendor's replies to creates. The table is in protocol 1.
+
+use super::job::JobState;
+use super::machine::Dispatcher;
+use crate::limit::poll_plan::next_poll_millis;
+use crate::messages::{CreateOutcome, JobEnd};
+use crate::oauth::GUEST_PLAN;
+use crate::types::credits::MicroCredits;
+use crate::types::ids::JobId;
+use crate::types::prediction::Failure;
+use crate::types::time::UnixMillis;
+use crate::vendor::reply::{VendorPrediction, VendorReply};
+use crate::vendor::verdict::{self, CreateVerdict, UnknownCause};
+
+impl Dispatcher {
+    /// Applies the vendor's reply to a create. Each arm is a row of the table in protocol 1.
+    pub fn finish_submit(&mut self, job_id: &JobId, reply: &VendorReply, now: UnixMillis) -> CreateOutcome {
+        let now = self.advance(now);
+        self.apply_reply(reply, now);
+        if !self.in_flight.submits.remove(job_id) || !self.is_submitting(job_id) {
+            return CreateOutcome::Pending;
+        }
+        match verdict::read_create_reply(reply, now) {
+            CreateVerdict::Accepted { vendor_id, prediction } => {
+                self.apply_accepted(job_id, vendor_id, prediction, now)
+            }
+            CreateVerdict::Throttled { wait_millis } => {
+                self.state.health.creates_paused_until =
+                    self.state.health.creates_paused_until.max(now.plus_millis(wait_millis));
+                self.state.health.penalize_slots(now);
+                self.return_to_queue(job_id, now)
+            }
+            CreateVerdict::KeyRefused => {
+                if self.state.health.pause_key(now) {
+                    self.changes.alerts.push("vendor_key_refused");
+                }
+                self.return_to_queue(job_id, now)
+            }
+            CreateVerdict::ModelRefused => {
+                self.record_vendor_success();
+                self.record_model_refusal(job_id, now);
+                self.reject(job_id, CreateOutcome::Rejected, now)
+            }
+            // Not the vendor's own answer, so it says nothing about the vendor or its key either.
+            CreateVerdict::Blocked => self.reject(job_id, CreateOutcome::Rejected, now),
+            CreateVerdict::InputRefused => {
+                self.record_vendor_success();
+                if let Some(job) = self.jobs.get(job_id) {
+                    self.state.health.end_model_refusals(&job.spec.model);
+                }
+                self.reject(job_id, CreateOutcome::InputRefused, now)
+            }
+            CreateVerdict::OtherRefusal => {
+                self.record_vendor_success();
+                self.reject(job_id, CreateOutcome::Rejected, now)
+            }
+            CreateVerdict::Redirected => {
+                self.changes.alerts.push("vendor_redirected");
+                self.reject(job_id, CreateOutcome::Rejected, now)
+            }
+            CreateVerdict::VendorFailed => {
+                self.record_vendor_failure(now);
+                self.reject(job_id, CreateOutcome::Failed, now)
+            }
+            CreateVerdict::OutcomeUnknown(cause) => self.apply_unknown(job_id, cause, now),
+        }
+    }
+
+    /// Applies the vendor's acceptance of a create: the job runs, unless it has ended already.
+    fn apply_accepted(
+        &mut self,
+        job_id: &JobId,
+        vendor_id: String,
+        prediction: VendorPrediction,
+        now: UnixMillis,
+    ) -> CreateOutcome {
+        self.record_vendor_success();
+        if let Some(job) = self.jobs.get(job_id) {
+            self.state.health.record_model_accepted(&job.spec.model, now);
+        }
+        let running = self.running_jobs().saturating_add(1);
+        let wait = next_poll_millis(0, false, running, self.limits.requests_per_minute);
+        self.change_job(job_id, now, |job| {
+            job.state = JobState::Running;
+            job.vendor_id = Some(vendor_id);
+            job.spec.input.clear();
+            job.poll_at = now.plus_millis(wait);
+        });
+        self.apply_prediction(job_id, prediction, now);
+        CreateOutcome::Accepted
+    }
+
+    /// Ends a job of which nobody can tell whether the vendor has it.
+    fn apply_unknown(&mut self, job_id: &JobId, cause: UnknownCause, now: UnixMillis) -> CreateOutcome {
+        self.end_as_unknown(job_id, now);
+        match cause {
+            UnknownCause::NoResponse => {
+                self.record_vendor_failure(now);
+                CreateOutcome::TimedOut
+            }
+            UnknownCause::Unreadable => {
+                self.record_vendor_failure(now);
+                CreateOutcome::Unreadable
+            }
+            // The limit is ours.
+            UnknownCause::TooLarge => CreateOutcome::Unreadable,
+        }
+    }
+
+    /// Records the vendor's refusal of a model. All guests are one caller: anyone can be many of them.
+    fn record_model_refusal(&mut self, job_id: &JobId, now: UnixMillis) {
+        let Some(job) = self.jobs.get(job_id) else { return };
+        let caller = if job.share.plan == GUEST_PLAN { GUEST_PLAN } else { job.user.as_str() };
+        self.state.health.record_model_refusal(&job.spec.model, caller, now);
+    }
+
+    /// Puts a job that the vendor did not take back at the front of the queue, or ends it if its client has canceled
+    /// it.
+    fn return_to_queue(&mut self, job_id: &JobId, now: UnixMillis) -> CreateOutcome {
+        if self.jobs.get(job_id).is_some_and(|job| job.cancel_requested) {
+            self.end_job(job_id, JobEnd::canceled_unsent(), now);
+        } else {
+            self.change_job(job_id, now, |job| {
+                job.state = JobState::Waiting;
+                job.is_returned = true;
+                job.submitted_at = None;
+            });
+        }
+        CreateOutcome::Pending
+    }
+
+    /// Ends a job whose create the vendor refused. It costs nothing.
+    fn reject(&mut self, job_id: &JobId, outcome: CreateOutcome, now: UnixMillis) -> CreateOutcome {
+        self.end_job(job_id, JobEnd::failed(Failure::UpstreamRejected, MicroCredits::ZERO), now);
+        outcome
+    }
+}

@@ -1,0 +1,69 @@
+//! Which vendor key the polls and cancels of a prediction use (protocol 6), and what a refused key does.
+
+use super::job::Job;
+use super::machine::Dispatcher;
+use crate::constants::{POLL_FIRST_MILLIS, POLL_MAX_MILLIS};
+use crate::types::ids::JobId;
+use crate::types::time::UnixMillis;
+use crate::vendor::reply::VendorReply;
+
+impl Dispatcher {
+    /// Returns the vendor's id of a job, and the fingerprint of the key for its next poll or cancel.
+    pub(super) fn vendor_id_and_next_key(&self, job_id: &JobId) -> Option<(String, String)> {
+        let job = self.jobs.get(job_id)?;
+        Some((job.vendor_id.clone()?, self.next_key(job).to_owned()))
+    }
+
+    /// Returns the key that was noted when a request was sent, else the key that it must have been sent with.
+    pub(super) fn key_of_request(&self, job_id: &JobId, noted: Option<String>) -> String {
+        let next = || self.jobs.get(job_id).map_or_else(String::new, |job| self.next_key(job).to_owned());
+        noted.unwrap_or_else(next)
+    }
+
+    /// Returns the job's own key while a secret holds it, else the current one; or the other one of the two, after that
+    /// was refused.
+    fn next_key(&self, job: &Job) -> &str {
+        let current = self.limits.key_fingerprint.as_str();
+        let second = self.limits.other_key_fingerprint.as_deref();
+        let is_second = second.is_some() && second == job.vendor_key_fingerprint.as_deref();
+        match second {
+            Some(second) if is_second != job.uses_other_key => second,
+            _ => current,
+        }
+    }
+
+    /// Returns whether `key` is the one that a job was submitted with. Of old rows that is not known.
+    pub(super) fn is_own_key(&self, job_id: &JobId, key: &str) -> bool {
+        let own = self.jobs.get(job_id).and_then(|job| job.vendor_key_fingerprint.as_deref());
+        own.is_none_or(|own| own == key)
+    }
+
+    /// Applies a reply that is about the key: 401, 402 or 403 to a poll or a cancel. It says nothing about the prediction,
+    /// which may be ready. A 401 to the key that creates use starts the pause of the key.
+    pub(super) fn apply_key_refused(&mut self, job_id: &JobId, reply: &VendorReply, key: &str, now: UnixMillis) {
+        let is_current = key == self.limits.key_fingerprint;
+        if is_current && reply.status() == Some(401) && self.state.health.pause_key(now) {
+            self.changes.alerts.push("vendor_key_refused");
+        }
+        self.alert_hourly("vendor_poll_refused", now);
+        self.try_other_key(job_id);
+    }
+
+    /// Lets the next poll or cancel of a job use the other key, if there is one.
+    pub(super) fn try_other_key(&mut self, job_id: &JobId) {
+        let has_other = self.limits.other_key_fingerprint.is_some();
+        if let Some(job) = self.jobs.get_mut(job_id) {
+            job.key_refusals = job.key_refusals.saturating_add(1);
+            job.uses_other_key = has_other && !job.uses_other_key;
+            self.changes.jobs.insert(job_id.clone());
+        }
+    }
+
+    /// Returns the shortest wait before the next poll of a job whose key was refused: it doubles each time that all keys
+    /// were tried.
+    pub(super) fn key_back_off_millis(&self, key_refusals: u32) -> i64 {
+        let keys = if self.limits.other_key_fingerprint.is_some() { 2 } else { 1 };
+        let rounds = key_refusals.div_euclid(keys).min(6);
+        POLL_FIRST_MILLIS.saturating_mul(1_i64 << rounds).min(POLL_MAX_MILLIS)
+    }
+}

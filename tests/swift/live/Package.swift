@@ -1,0 +1,13 @@
+// swift-tools-version:5.9
+import PackageDescription
+
+let package = Package(
+    name: "Live",
+    platforms: [.macOS(.v12)],
+    dependencies: [.package(path: "../../../clients/swift")],
+    targets: [
+        .executableTarget(name: "Live", dependencies: [.product(name: "Valetkey", package: "swift")]),
+        // The Swift of the pages, which tests/swift/run.mjs writes here.
+        .target(name: "Pages", dependencies: [.product(name: "Valetkey", package: "swift")]),
+    ]
+)
