@@ -268,7 +268,7 @@ pub const REVOKED_RETRY_MILLIS: i64 = 5_000;
 /// The same before its first reply, when every request is refused with `Retry-After: 1`.
 pub const REVOKED_FIRST_RETRY_MILLIS: i64 = 1_000;
 /// Wait between two looks by a request that waits for the first reply, which another request has asked for.
-pub const REVOKED_POLL_MILLIS: i32 = 25;
+pub const REVOKED_POLL_MILLIS: i32 = 50;
 /// Requests of an operator in a minute, whatever the plan of the operator's token: enough for a script that revokes users
 /// one by one.
 pub const OPERATOR_REQUESTS_PER_MINUTE: u32 = 240;

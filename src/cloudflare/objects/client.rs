@@ -35,7 +35,6 @@ pub fn ledgers(env: &Env) -> Result<JsValue, PlatformError> {
 }
 
 thread_local! {
-    /// This isolate's copy of the revoked-before time, which the Dispatcher keeps.
     static REVOKED: Cell<RevokedBefore> = const { Cell::new(RevokedBefore::UNKNOWN) };
 }
 
@@ -46,14 +45,15 @@ fn update_revoked(change: impl FnOnce(&mut RevokedBefore)) {
     REVOKED.set(copy);
 }
 
-/// Returns the revoked-before time as far as this isolate knows it: all tokens issued up to it are refused without asking
-/// the Dispatcher. It never goes back.
+/// Returns the time up to which all tokens are revoked, as far as this isolate knows: a token that it covers is refused
+/// without asking anybody. It never goes back.
 pub fn known_revoked_by() -> Option<UnixSeconds> {
     REVOKED.get().known()
 }
 
-/// Returns the revoked-before time: all tokens issued up to it are revoked. For a read, it may be 30 s old (protocol
-/// 7). While the Dispatcher does not reply, the time in its last reply is used. Fails before the first reply.
+/// Returns the time up to which all tokens are revoked, as known for a read (protocol 7): the Dispatcher is asked before
+/// the isolate's first answer and every 30 s. While it does not reply, its last answer counts. Fails before the first
+/// answer.
 pub async fn revoked_by(env: &Env, now: UnixMillis) -> Result<Option<UnixSeconds>, PlatformError> {
     let (mut at, give_up) = (now, now.plus_millis(DISPATCHER_ACK_TIMEOUT_MILLIS));
     loop {

@@ -62,8 +62,8 @@ function reply(response, chunks) {
 }
 
 /**
- * Whether a body with this `Content-Encoding` is what its bytes say. The platform decodes gzip and br; a deflate or zstd
- * body would pass the key scan compressed, and the client's browser would decode it.
+ * Whether a body with this `Content-Encoding` is plain. The platform decodes gzip and br. A deflate or zstd body would pass
+ * the key scan compressed, and the client's browser would decode it.
  */
 function isPlain(contentEncoding) {
   const codings = (contentEncoding ?? "").split(",").map((coding) => coding.trim().toLowerCase());

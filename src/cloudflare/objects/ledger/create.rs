@@ -25,7 +25,9 @@ impl LedgerActor {
     ///
     /// 1. Reply to a repeated message with the predictions that it created. `Unavailable` (503) if they are being
     ///    withdrawn.
-    /// 2. Replay a known idempotency key: `InProgress` (409), `KeyMismatch` (422), `NotFound` (404).
+    /// 2. Replay a known idempotency key: `InProgress` (409), `KeyMismatch` (422), `NotFound` (404). A reply of steps 1
+    ///    and 2 is a read, so that the token must not be revoked with those of all users: `Revoked` (401),
+    ///    `Unavailable` (503).
     /// 3. Count the request in the minute: `RateLimited` (429).
     /// 4. Replace file ids by the vendor's: `UnknownFile` (400).
     /// 5. Admit, in one transaction: `Unavailable` (503) after the deadline, `RateLimited` (429) for creates of the
@@ -45,13 +47,15 @@ impl LedgerActor {
         let batch_id = request.batch_id.clone();
         // 1. The same message again.
         if let Some(reply) = self.answer_repeated_message(&job_ids, batch_id.as_ref(), now)? {
-            return Ok(reply);
+            let refusal = self.check_revoked_for_all(caller, now).await;
+            return Ok(refusal.map_or(reply, LedgerReply::Refused));
         }
         // 2. The idempotency key.
         if let Some(reply) = self.replay(&request, now).await? {
             // A replay is counted, but never refused: its client must find out what it has created.
             self.count_request(limit, now)?;
-            return Ok(reply);
+            let refusal = self.check_revoked_for_all(caller, now).await;
+            return Ok(refusal.map_or(reply, LedgerReply::Refused));
         }
         // 3. The minute.
         if let Some(refusal) = self.count_request(limit, now)? {

@@ -24,11 +24,12 @@ impl LedgerActor {
     /// Authorizes, counts and handles a request. A message without a caller skips steps 2, 3, 4 and 6.
     ///
     /// 1. Arm the alarm again if it was lost. Never refuses.
-    /// 2. Check that the token is not known to be revoked: `Revoked` (401). Before the request is counted, so that a
-    ///    revoked token does not use up its owner's requests, and without asking the Dispatcher.
+    /// 2. Check that the token is not known as revoked: `Revoked` (401). Before the request is counted, so that a revoked
+    ///    token does not use up its owner's requests, and without the Dispatcher.
     /// 3. Mark the proof of possession as used: `RateLimited` (429), `ProofUsed` (401).
-    /// 4. Check that the token is not revoked with those of all users. Ask the Dispatcher if its last reply is too old:
-    ///    `Revoked` (401), `Unavailable` (503).
+    /// 4. Check that the tokens of all users are not revoked, asking the Dispatcher if its last reply is too old:
+    ///    `Revoked` (401), `Unavailable` (503). Of a create the Dispatcher checks the token itself, so that only its
+    ///    replay needs this step.
     /// 5. A create has [steps of its own](LedgerActor::create), because it looks for its idempotency key before it is
     ///    counted.
     /// 6. Count the request in the minute: `RateLimited` (429).
@@ -47,16 +48,16 @@ impl LedgerActor {
             if let Some(refusal) = self.use_proof_of(caller, is_replayable(&request), now)? {
                 return Ok(LedgerReply::Refused(refusal));
             }
-            // 4. Revocation of all users' tokens.
-            if let Some(refusal) = self.check_revoked_for_all(caller, now).await {
-                return Ok(LedgerReply::Refused(refusal));
-            }
         }
-        // 5. A create.
+        // 4 of a create's replay, and 5.
         let request = match request {
             LedgerRequest::Create(request) => return self.create(*request, caller.as_ref(), now).await,
             request => request,
         };
+        // 4. Revocation of all users' tokens.
+        if let Some(refusal) = self.check_revoked_for_all(caller.as_ref(), now).await {
+            return Ok(LedgerReply::Refused(refusal));
+        }
         // 6. The minute.
         if let Some(refusal) = self.count_request(limit, now)? {
             return Ok(LedgerReply::Refused(refusal));

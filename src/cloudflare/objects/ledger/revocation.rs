@@ -23,7 +23,12 @@ impl LedgerActor {
 
     /// Returns the refusal of a caller whose token is revoked with those of all users: `Revoked`, or `Unavailable` if
     /// this isolate has never learned what is revoked. Asks the Dispatcher if its last answer is too old.
-    pub(super) async fn check_revoked_for_all(&self, caller: &Caller, now: UnixMillis) -> Option<LedgerRefusal> {
+    pub(super) async fn check_revoked_for_all(
+        &self,
+        caller: Option<&Caller>,
+        now: UnixMillis,
+    ) -> Option<LedgerRefusal> {
+        let caller = caller?;
         match revoked_by(&self.env, now).await {
             Ok(revoked_before) => is_revoked(caller, revoked_before).then_some(LedgerRefusal::Revoked),
             Err(PlatformError) => Some(LedgerRefusal::Unavailable),
