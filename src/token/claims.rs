@@ -155,7 +155,8 @@ impl Claims {
         Ok(TokenTimes { issued_at, not_before: self.read_time("nbf")?, expires_at, leeway_secs: issuer.leeway_secs })
     }
 
-    /// Checks the audience, and returns the name that is ours. `aud` is a string or an array of strings (RFC 7519 section 4.1.3). For an issuer that sets
+    /// Checks the audience, and returns the name that is ours. `aud` is a string or an array of strings (RFC 7519
+    /// section 4.1.3). For an issuer that sets
     /// no `aud`, the configured claim is checked instead; if its token has an `aud` nevertheless, that must be right as
     /// well.
     fn check_audience<'a>(&'a self, issuer: &Issuer) -> Result<&'a str, Refusal> {

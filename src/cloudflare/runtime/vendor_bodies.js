@@ -1,11 +1,14 @@
 // The bodies of the vendor's responses, and the room that an isolate has for them. Each body may take its first MiB at any
 // time (`smallBytes`), which is all that a create's may have; only one body at a time may be larger. So five connections never
-// hold more than 8 MiB (`allBytes`), and one user's large answers cost no other user an answer: they wait for each other.
+// hold more than 8 MiB (`allBytes`), and one user's large responses cost no other user a response: large ones wait for each other.
 
-/** How often a body that waits for its turn looks. Requests never share a promise: the platform ends it with its request. */
-const LOOK_MS = 50;
+/**
+ * How often a body that waits for its turn polls, milliseconds. It cannot await a promise of the other body's request: the
+ * platform refuses promises that requests share.
+ */
+const POLL_MS = 50;
 
-/** The bodies that are being read: each `{ bytes, isLarge, until }`. One whose request was dropped counts until its time-out. */
+/** The bodies that are being read: each `{ bytes, isLarge, until }`. A body whose request was dropped counts until its time-out. */
 const bodies = new Set();
 
 function others(body) {
@@ -15,8 +18,8 @@ function others(body) {
 }
 
 /**
- * The chunks of a body; `undefined` if they exceed `maxBytes`, or if there is no room for them in time. Rejects as the body
- * does.
+ * Returns the chunks of a body; `undefined` if they exceed `maxBytes`, or if there is no room for them in time. Rejects if
+ * the body does.
  */
 export async function readVendorBody(response, { maxBytes, smallBytes, allBytes, totalMs, signal }) {
   if (response.body === null) return [];
@@ -41,12 +44,12 @@ export async function readVendorBody(response, { maxBytes, smallBytes, allBytes,
   }
 }
 
-/** Whether a body may grow to `bytes`. A large one waits for its turn, until its request times out. */
+/** Returns whether a body may grow to `bytes`. A large one waits for its turn, until its request times out. */
 async function takeRoom(body, bytes, smallBytes, allBytes, signal) {
   while (bytes > smallBytes && !body.isLarge) {
     if (others(body).some((other) => other.isLarge)) {
       if (signal.aborted) return false;
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     } else {
       body.isLarge = true;
     }
