@@ -26,15 +26,15 @@ pub const CREATE_BODY_MAX_BYTES: usize = 256 * 1024;
 pub const OTHER_BODY_MAX_BYTES: usize = 16 * 1024;
 /// Nesting of a request body. The deepest rule is an array in `input`; 16 leaves room and stops attacks on the stack.
 pub const BODY_MAX_DEPTH: usize = 16;
-/// JSON values of a body: 20 creates with 500 values each. `POLICY` can raise it by a larger `max_items`.
+/// JSON values in a body: enough for 20 creates with 500 values each. A large `max_items` in `POLICY` raises the limit.
 pub const BODY_MAX_VALUES: usize = 10_000;
-/// JSON values of a body beside those of an array with `POLICY`'s largest `max_items`.
+/// JSON values in a body in addition to an array with `POLICY`'s largest `max_items`.
 pub const BODY_VALUES_BESIDE_ITEMS: usize = 1_000;
-/// Characters of a text input without `max_length`, as clients may send them: a long prompt.
+/// Characters that a client may send in a text input without `max_length`: enough for a long prompt.
 pub const INPUT_TEXT_MAX_CHARS: u32 = 4_000;
-/// Items of an array input without `max_items`, as clients may send them: a handful of pictures.
+/// Items that a client may send in an array input without `max_items`: enough for a handful of pictures.
 pub const INPUT_ITEMS_MAX: u32 = 16;
-/// Fewest characters after `file_` that make a text look like the vendor's id of a file. Shorter ones are words.
+/// Fewest characters after `file_` that make a text look like a vendor file id. Shorter texts are ordinary words.
 pub const VENDOR_FILE_ID_MIN_CHARS: usize = 6;
 /// Predictions in a batch (contract 1).
 pub const BATCH_MAX: usize = 20;
@@ -91,20 +91,21 @@ pub const VENDOR_FIRST_BYTE_MILLIS: u32 = 30_000;
 pub const VENDOR_TOTAL_MILLIS: u32 = 45_000;
 /// Time-out of an upload: the vendor needs time to receive 90 MB.
 pub const FILE_UPLOAD_MILLIS: u32 = 300_000;
-/// Body of a poll's response. A prediction has a few KB, and `logs` of a long run have been seen to exceed 1 MB.
+/// Body of the response to a poll. A prediction has a few KB, but the `logs` of a long run have exceeded 1 MB.
 pub const VENDOR_POLL_BODY_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Body of every other vendor response. A model list with schemas may be large.
 pub const VENDOR_BODY_MAX_BYTES: usize = 1024 * 1024;
-/// Vendor bodies in an isolate at once: [`VENDOR_BODY_MAX_BYTES`] for each of [`VENDOR_CONNECTIONS_MAX`], and the rest
-/// of one body of [`VENDOR_POLL_BODY_MAX_BYTES`]. Other large bodies wait their turn. An isolate has 128 MB in all.
+/// All vendor bodies in an isolate at one time: [`VENDOR_BODY_MAX_BYTES`] for each of [`VENDOR_CONNECTIONS_MAX`], plus
+/// the remainder of one body of [`VENDOR_POLL_BODY_MAX_BYTES`]. Other large bodies wait their turn. An isolate has 128
+/// MB in all.
 pub const VENDOR_BODIES_MAX_BYTES: usize = 8 * 1024 * 1024;
-/// A vendor body is handed to the core in pieces of this size, so that wasm memory never holds a whole one.
+/// Size of the pieces in which a vendor body is passed to the core, so that wasm memory never holds a whole body.
 pub const VENDOR_BODY_CHUNK_BYTES: usize = 64 * 1024;
-/// A text in a vendor response that is kept: an output URL of the largest length, four bytes a character.
+/// Longest text kept from a vendor response: an output URL of maximum length at four bytes per character.
 pub const VENDOR_TEXT_MAX_BYTES: usize = 4 * OUTPUT_URL_MAX_CHARS;
-/// Outputs that are read from a response, before those that are not allowed are dropped.
+/// Outputs read from a response before the forbidden ones are dropped.
 pub const VENDOR_OUTPUTS_READ_MAX: usize = 4 * OUTPUTS_MAX;
-/// An unknown status word in the log.
+/// Length of an unknown status word in the log.
 pub const STATUS_WORD_MAX_CHARS: usize = 16;
 /// An output URL (contract 2).
 pub const OUTPUT_URL_MAX_CHARS: usize = 2_048;
@@ -153,8 +154,8 @@ pub const LOST_AFTER_MILLIS: i64 = 60_000;
 
 // ---- Back-off -------------------------------------------------------------------------------------------------------
 
-/// A model is paused for this long after two users in a row got the vendor's own 403 or 404 for it (protocol 1). As long
-/// ago the vendor must have accepted the last create of that model.
+/// Duration of a model's pause after two users in a row got the vendor's own 403 or 404 for it (protocol 1). The pause
+/// starts only if the vendor accepted no create of that model during the same time before.
 pub const MODEL_PAUSE_MILLIS: i64 = 300_000;
 /// After a create is throttled although we counted a free slot, our slot limit is one lower for this long (protocol 1).
 pub const SLOT_PENALTY_MILLIS: i64 = 60_000;
@@ -166,10 +167,10 @@ pub const PROBE_FIRST_MILLIS: i64 = 30_000;
 pub const PROBE_MAX_MILLIS: i64 = 600_000;
 /// Wait after a throttled create whose response has no usable `Retry-After`.
 pub const THROTTLE_DEFAULT_MILLIS: i64 = 5_000;
-/// Longest wait until the vendor's `X-RateLimit-Reset` that is believed: two of its windows. A reset in milliseconds, or
-/// of another clock, is further ahead.
+/// Longest accepted wait until the vendor's `X-RateLimit-Reset`: two of the vendor's windows. A reset further ahead is
+/// in milliseconds or comes from a wrong clock.
 pub const RATE_LIMIT_RESET_MAX_MILLIS: i64 = 120_000;
-/// An alert about an oddity of the vendor that may come with every response is raised once in this time.
+/// Shortest time between two alerts of one kind about an oddity that every vendor response may have.
 pub const ODDITY_ALERT_MILLIS: i64 = 3_600_000;
 /// Longest `Retry-After` of the vendor that is obeyed: an hour.
 pub const RETRY_AFTER_MAX_SECS: i64 = 3_600;
@@ -252,7 +253,8 @@ pub const TOKEN_AUDIENCES_MAX: usize = 32;
 pub const TOKEN_SUBJECT_MAX_CHARS: usize = 255;
 /// A token's own id, `jti`.
 pub const TOKEN_ID_MAX_CHARS: usize = 255;
-/// The client that a token was issued to, as Valetkey's own tokens name it. A longer name is not passed on.
+/// The `client_id` in Valetkey's own tokens: the client that the subject token was issued to. A longer name is not
+/// copied.
 pub const TOKEN_CLIENT_ID_MAX_CHARS: usize = 255;
 /// The plan claim. No plan has a longer name, so a longer one is an unknown plan.
 pub const TOKEN_PLAN_MAX_BYTES: usize = 64;
@@ -265,12 +267,12 @@ pub const TOKEN_CACHE_EVICTION_TRIES: usize = 8;
 pub const REVOKED_FRESH_MILLIS: i64 = 25_000;
 /// Wait after the Dispatcher did not reply with the revoked-before time.
 pub const REVOKED_RETRY_MILLIS: i64 = 5_000;
-/// The same before its first reply, when every request is refused with `Retry-After: 1`.
+/// The same wait before the Dispatcher's first reply, while every request is refused with `Retry-After: 1`.
 pub const REVOKED_FIRST_RETRY_MILLIS: i64 = 1_000;
-/// Wait between two looks by a request that waits for the first reply, which another request has asked for.
+/// Poll interval of a request that waits for the Dispatcher's first reply to another request.
 pub const REVOKED_POLL_MILLIS: i32 = 25;
-/// Requests of an operator in a minute, whatever the plan of the operator's token: enough for a script that revokes users
-/// one by one.
+/// Requests of an operator per minute, regardless of the token's plan: enough for a script that revokes users one by
+/// one.
 pub const OPERATOR_REQUESTS_PER_MINUTE: u32 = 240;
 
 // ---- Proofs of possession -------------------------------------------------------------------------------------------
@@ -302,7 +304,7 @@ pub const KEY_SET_FETCH_MILLIS: i64 = 2_000;
 pub const KEY_SET_POLL_MILLIS: i32 = 25;
 /// Nesting of `ISSUERS`: list, issuer, keys, jwks, keys, key, `key_ops`.
 pub const ISSUERS_MAX_DEPTH: usize = 7;
-/// An issuer's name or URL. The longest in use name a tenant and a policy.
+/// An issuer's name or URL. The longest known issuers contain a tenant and a policy.
 pub const ISSUER_NAME_MAX_BYTES: usize = 512;
 /// Audiences, claim names and header members in the settings.
 pub const SETTING_TEXT_MAX_BYTES: usize = 255;

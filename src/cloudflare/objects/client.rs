@@ -46,14 +46,15 @@ fn update_revoked(change: impl FnOnce(&mut RevokedBefore)) {
     REVOKED.set(copy);
 }
 
-/// Returns the revoked-before time as far as this isolate knows it: all tokens issued up to it are refused without asking
-/// the Dispatcher. It never goes back.
+/// Returns the revoked-before time that this isolate knows. All tokens issued up to it are refused without asking the
+/// Dispatcher. The time never goes back.
 pub fn known_revoked_by() -> Option<UnixSeconds> {
     REVOKED.get().known()
 }
 
 /// Returns the revoked-before time: all tokens issued up to it are revoked. For a read, it may be 30 s old (protocol
-/// 7). While the Dispatcher does not reply, the time in its last reply is used. Fails before the first reply.
+/// 7). While the Dispatcher does not reply, the time in its last reply is used. Fails if the Dispatcher has never
+/// replied.
 pub async fn revoked_by(env: &Env, now: UnixMillis) -> Result<Option<UnixSeconds>, PlatformError> {
     let (mut at, give_up) = (now, now.plus_millis(DISPATCHER_ACK_TIMEOUT_MILLIS));
     loop {
@@ -64,7 +65,7 @@ pub async fn revoked_by(env: &Env, now: UnixMillis) -> Result<Option<UnixSeconds
                 return asked
                     .or_else(|error| if REVOKED.get().has_heard() { Ok(known_revoked_by()) } else { Err(error) });
             }
-            // Another request's promise is not ours to wait for: the platform ends it with its request.
+            // Polls, because the platform cancels another request's promise when that request ends.
             RevokedStep::Wait if at < give_up => platform::sleep(REVOKED_POLL_MILLIS).await,
             RevokedStep::Wait | RevokedStep::Refuse => return Err(PlatformError),
         }
@@ -85,8 +86,9 @@ pub async fn revoked_by_now(env: &Env, now: UnixMillis) -> Result<Option<UnixSec
     Err(PlatformError)
 }
 
-/// Remembers that all tokens issued up to `time` are revoked: the Dispatcher has refused what this isolate would have let
-/// pass, or has acknowledged the revocation. The next request asks it for the whole truth.
+/// Remembers that all tokens issued up to `time` are revoked. The source is a refusal by the Dispatcher of a token that
+/// this isolate would have accepted, or an acknowledged revocation. The next request asks the Dispatcher for the full
+/// time.
 pub fn remember_revoked(time: UnixSeconds) {
     update_revoked(|copy| copy.remember(time));
 }

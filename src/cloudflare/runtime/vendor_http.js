@@ -5,9 +5,9 @@ import { readVendorBody } from "./vendor_bodies.js";
 import { inTime, respond, stopAfterDeath } from "./platform.js";
 
 /**
- * One request to the vendor. Never follows a redirect. Resolves to [status, retryAfter, remaining, reset, chunks], where the
- * chunks are undefined if there are more than `maxBytes` or no room beside other bodies (`smallBytes`, `allBytes`); or to "timed_out" or
- * "broken". Never rejects: an error may hold the URL.
+ * Sends one request to the vendor. Never follows a redirect. Resolves to "timed_out", "broken", or [status, retryAfter,
+ * remaining, reset, chunks]. The chunks are undefined if the body exceeds `maxBytes` or does not fit beside other
+ * bodies (`smallBytes`, `allBytes`). Never rejects, because an error may contain the URL.
  */
 export async function fetchVendor(
   method, url, authorization, userAgent, body, firstByteMs, totalMs, maxBytes, smallBytes, allBytes,
@@ -35,7 +35,7 @@ export async function fetchVendor(
 }
 
 /**
- * Hands a client's body through to the vendor, untouched and of exactly `length` bytes. Resolves as `fetchVendor` does.
+ * Streams a client's body of exactly `length` bytes to the vendor, unchanged. Resolves like `fetchVendor`.
  */
 export async function uploadToVendor(
   request, length, url, authorization, userAgent, contentType, totalMs, maxBytes, smallBytes, allBytes,
@@ -62,8 +62,8 @@ function reply(response, chunks) {
 }
 
 /**
- * Whether a body with this `Content-Encoding` is what its bytes say. The platform decodes gzip and br; a deflate or zstd
- * body would pass the key scan compressed, and the client's browser would decode it.
+ * Returns whether the bytes of a body with this `Content-Encoding` are its plain text. The platform decodes gzip and
+ * br. A deflate or zstd body would pass the key scan in compressed form, and the client's browser would decode it.
  */
 function isPlain(contentEncoding) {
   const codings = (contentEncoding ?? "").split(",").map((coding) => coding.trim().toLowerCase());
@@ -73,7 +73,7 @@ function isPlain(contentEncoding) {
 /**
  * Opens the vendor's own stream and relays it, scanned for the key. Resolves to "timed_out", to "broken", to [status]
  * if the vendor refused, or to [200, response, done, stop]: `done` resolves to "ended" or "leaked", and `stop()` ends
- * the stream. A stream in any content coding is "broken": plain bytes were requested.
+ * the stream. A stream in any content coding is "broken", because plain bytes were requested.
  */
 export async function relayStream(url, authorization, userAgent, forms, firstByteMs, silenceMs, headerLines) {
   const abort = new AbortController();

@@ -22,10 +22,10 @@ use crate::wire::violation::{Rule, Violation};
 /// `POST /admin/api/revocations`:
 ///
 /// 1. Verify the operator's token: 401, 503.
-/// 2. Check the operator's right to write: 403. Before any object is called: a token of an issuer of operators is not
-///    yet an operator's.
-/// 3. Ask the operator's Ledger: 401 if the token is revoked, 429 for the requests of the minute, 503. Then ask the
-///    Dispatcher: 401 if the token is revoked, 503.
+/// 2. Check the operator's right to write: 403. This comes before any call to an object, because a token of an
+///    operators' issuer need not belong to an operator.
+/// 3. Ask the operator's Ledger: 401 if the token is revoked, 429 if the operator has no request left in this minute,
+///    503. Then ask the Dispatcher: 401 if the token is revoked, 503.
 /// 4. Read the body: 415, 413, 400.
 /// 5. Tell the user's Ledger or the Dispatcher: 503.
 ///
@@ -104,12 +104,12 @@ impl Target {
                 Some(..0) => Violation::new(Rule::Min, 0),
                 Some(time) if time > latest => Violation::new(Rule::Max, latest),
                 Some(time) if body.len() == 1 => return Ok(Self::Everybody(UnixSeconds(time))),
-                // Beside it there is a user, whom it would not be about.
+                // With `issued_by`, all tokens up to that time are revoked, so a user in the same body is a mistake.
                 Some(_) => return Err(wrong("issued_by")),
             };
             return Err(wrong("issued_by").because(violation));
         }
-        // The issuer has to be a configured name instead, which may be longer.
+        // The limit on identifiers does not apply to an issuer: it must be a configured name, which may be longer.
         let issuer = match body.get("issuer") {
             None => None,
             Some(Value::String(name)) => Some(name),
@@ -149,11 +149,11 @@ async fn verify_operator_token(context: &RequestContext<'_>) -> Result<VerifiedT
 }
 
 /// Checks that an operator's token is not revoked: in the Ledger, like a user's token, and against the revoked-before
-/// time that the Dispatcher has now. 429 if the operator has no request of the minute left, 503 if the Dispatcher or the
-/// Ledger does not reply.
+/// time that the Dispatcher has now. Returns 429 if the operator has no request left in this minute, 503 if the
+/// Dispatcher or the Ledger does not reply.
 ///
-/// The Dispatcher comes last. What this isolate or the Ledger knows to be revoked is refused without it and uncounted,
-/// and everything else is counted before it is asked.
+/// The Dispatcher comes last. A token that this isolate or the Ledger knows to be revoked is refused without a message
+/// to the Dispatcher and without being counted. Every other request is counted before the Dispatcher is asked.
 async fn check_not_revoked(context: &RequestContext<'_>, verified: &VerifiedToken) -> Result<(), Rejection> {
     let revoked = || Rejection::new(Code::InvalidToken, "revoked");
     let issued_at = Some(verified.grant.issued_at);

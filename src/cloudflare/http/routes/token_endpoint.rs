@@ -156,8 +156,8 @@ async fn admit(
         _ => return Err(UNAVAILABLE),
     }
     // Asks the Dispatcher now instead of using the cached time: a revocation of the old token would not apply to the
-    // new one, which is issued later. Asks after the Ledger has counted the request: the Dispatcher is one for all users,
-    // and no caller may make it work without a limit.
+    // new one, which is issued later. This comes after the Ledger has counted the request: all users share one
+    // Dispatcher, and no caller may load it without a limit.
     let revoked_by = revoked_by_now(context.env, context.now).await.map_err(|PlatformError| UNAVAILABLE)?;
     if revoked_by >= issued_at { revoked } else { Ok(()) }
 }

@@ -24,22 +24,22 @@ impl LedgerActor {
     /// Authorizes, counts and handles a request. A message without a caller skips steps 2, 3, 4 and 6.
     ///
     /// 1. Arm the alarm again if it was lost. Never refuses.
-    /// 2. Check that the token is not known to be revoked: `Revoked` (401). Before the request is counted, so that a
-    ///    revoked token does not use up its owner's requests, and without asking the Dispatcher.
+    /// 2. Check that the token is not known to be revoked: `Revoked` (401). This comes before the request is counted,
+    ///    so that a revoked token does not use up its owner's requests. It does not ask the Dispatcher.
     /// 3. Mark the proof of possession as used: `RateLimited` (429), `ProofUsed` (401).
-    /// 4. Check that the token is not revoked with those of all users. Ask the Dispatcher if its last reply is too old:
-    ///    `Revoked` (401), `Unavailable` (503).
+    /// 4. Check that no revocation of all users' tokens covers the token: `Revoked` (401), `Unavailable` (503). Ask the
+    ///    Dispatcher if its last reply is too old.
     /// 5. A create has [steps of its own](LedgerActor::create), because it looks for its idempotency key before it is
     ///    counted.
     /// 6. Count the request in the minute: `RateLimited` (429).
-    /// 7. Handle the request, with the refusals of its handler.
+    /// 7. Handle the request. The handler has refusals of its own.
     async fn authorize_and_handle(self: &Rc<Self>, call: LedgerCall, now: UnixMillis) -> ActorResult<LedgerReply> {
         let LedgerCall { caller, request } = call;
         let limit = request_limit(caller.as_ref());
         // 1. A lost alarm.
         self.catch_up(now)?;
         if let Some(caller) = &caller {
-            // 2. Revocation, as far as it is known.
+            // 2. Known revocations.
             if self.is_known_revoked(caller, now)? {
                 return Ok(LedgerReply::Refused(LedgerRefusal::Revoked));
             }

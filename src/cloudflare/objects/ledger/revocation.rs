@@ -15,14 +15,14 @@ use crate::types::prediction::{PredictionRecord, Status};
 use crate::types::time::{UnixMillis, UnixSeconds};
 
 impl LedgerActor {
-    /// Returns whether the caller's token is known to be revoked, alone, with those of this user, or with those of all
-    /// users. Asks nobody: whoever holds a revoked token could otherwise make the Dispatcher work.
+    /// Returns whether the caller's token is known to be revoked, by itself, with all tokens of this user, or with
+    /// those of all users. Sends no message: otherwise the holder of a revoked token could load the Dispatcher.
     pub(super) fn is_known_revoked(&self, caller: &Caller, now: UnixMillis) -> ActorResult<bool> {
         Ok(is_revoked(caller, known_revoked_by()) || self.is_revoked_by_user(caller, now)?)
     }
 
-    /// Returns the refusal of a caller whose token is revoked with those of all users: `Revoked`, or `Unavailable` if
-    /// this isolate has never learned what is revoked. Asks the Dispatcher if its last answer is too old.
+    /// Returns `Revoked` if the caller's token is revoked with those of all users, or `Unavailable` if this isolate has
+    /// never received the revoked-before time. Asks the Dispatcher if its last reply is too old.
     pub(super) async fn check_revoked_for_all(&self, caller: &Caller, now: UnixMillis) -> Option<LedgerRefusal> {
         match revoked_by(&self.env, now).await {
             Ok(revoked_before) => is_revoked(caller, revoked_before).then_some(LedgerRefusal::Revoked),
