@@ -267,7 +267,8 @@ pub const TOKEN_CACHE_EVICTION_TRIES: usize = 8;
 pub const REVOKED_FRESH_MILLIS: i64 = 25_000;
 /// Wait after the Dispatcher did not reply with the revoked-before time.
 pub const REVOKED_RETRY_MILLIS: i64 = 5_000;
-/// The same wait before the Dispatcher's first reply, while every request is refused with `Retry-After: 1`.
+/// Wait after a missing reply while the isolate has never had one. Until then, every request is refused with
+/// `Retry-After: 1`.
 pub const REVOKED_FIRST_RETRY_MILLIS: i64 = 1_000;
 /// Poll interval of a request that waits for the Dispatcher's first reply to another request.
 pub const REVOKED_POLL_MILLIS: i32 = 25;

@@ -183,7 +183,7 @@ pub fn check_signed(kid: &str, header: &[u8], claims: &[u8]) {
     assert_eq!((verified.issuer(), verified.kid()), (issuer, if kid == "raw" { named } else { Some(kid) }));
     check_claims(&claims_value, issuer, &verified.grant);
 
-    // The same JSON in other bytes gives the same grant, and is accepted only with its own signature.
+    // Equal JSON in different bytes gives an equal grant, but is accepted only with a signature over those bytes.
     let again = sign(kid, header_value.to_string().as_bytes(), claims_value.to_string().as_bytes());
     let again_verified =
         verify(&again, &ISSUERS, Purpose::Access, Possession::None, now).expect("the token rendered again is accepted");

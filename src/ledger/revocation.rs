@@ -31,8 +31,8 @@ pub enum RevokedStep {
 /// - The time never goes back. A token that this isolate has refused stays refused.
 /// - No token is accepted before the Dispatcher's first reply. Otherwise revoked tokens could read again whenever an
 ///   isolate starts while the Dispatcher does not reply, which an attacker can wait for or cause.
-/// - After the first reply, the isolate asks at most once per [`REVOKED_FRESH_MILLIS`], whatever callers do. While the
-///   Dispatcher does not reply, its last reply counts.
+/// - After the first reply, the isolate asks every [`REVOKED_FRESH_MILLIS`], and every [`REVOKED_RETRY_MILLIS`] after a
+///   missing reply, however many requests it has. Meanwhile the Dispatcher's last reply counts.
 /// - Only one request at a time asks for the first reply, so that a flood of requests does not become a flood of
 ///   messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

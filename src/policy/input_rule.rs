@@ -14,7 +14,7 @@ use crate::wire::violation::{Rule, Violation};
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputRule {
     kind: Kind,
-    /// Whether the input must be present.
+    /// True if the input must be present.
     pub required: bool,
     /// The value that is sent if the input is missing.
     pub default: Option<Value>,

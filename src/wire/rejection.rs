@@ -190,9 +190,9 @@ pub enum Challenge {
     Bearer,
     /// A bearer token, or a token with a proof of possession.
     BearerOrProof,
-    /// Another token, with a proof.
+    /// A new token, with a proof.
     Proof,
-    /// The same token with another proof.
+    /// The same token as in the request, with a new proof.
     NewProof,
 }
 

@@ -31,7 +31,7 @@ pub struct Response {
     pub cache_control: &'static str,
     /// `WWW-Authenticate`.
     pub challenge: Option<&'static str>,
-    /// Whether this is the response to a preflight.
+    /// True if this is the response to a preflight.
     pub is_preflight: bool,
     /// `X-RateLimit-*`, if the caller's Ledger counted the request.
     pub rate: Option<Rate>,

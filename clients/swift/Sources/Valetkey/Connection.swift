@@ -16,7 +16,7 @@ final class Connection: Sendable {
         var file: URL?
         /// The longest time without a byte, in seconds.
         var timeout: TimeInterval = 20
-        /// Whether sending it twice is harmless.
+        /// True if sending the request twice is harmless.
         var isRepeatable = true
         /// Called with the bytes sent and the total.
         var onProgress: (@Sendable (Int64, Int64) -> Void)?
