@@ -18,7 +18,7 @@ pub const HS_ISSUER: &str = "https://hs.issuer.example";
 /// The issuer whose keys are public, `ec1` (ES256), `ec2` (ES384) and `ed1` (EdDSA).
 pub const PUBLIC_ISSUER: &str = "https://public.issuer.example";
 
-/// The issuer whose only key has no name: a secret that is plain text. Its own name is no URL.
+/// The issuer whose only key has no name, because its secret is plain text. The issuer's own name is not a URL.
 pub const RAW_ISSUER: &str = "raw.issuer.example";
 
 const K1: [u8; 32] = [1; 32];
@@ -162,7 +162,7 @@ pub fn check_signed(kid: &str, header: &[u8], claims: &[u8]) {
         Err(refusal) => {
             let named = serde_json::from_slice::<Value>(header).ok();
             let named = named.as_ref().and_then(|header| header.get("kid")).and_then(Value::as_str);
-            // An issuer with one unnamed key verifies with it, whichever key the header names.
+            // An issuer with one unnamed key verifies with that key, whatever `kid` the header has.
             let claims = serde_json::from_slice::<Value>(claims).ok();
             let is_foreign = kid != "raw" && claims.is_some_and(|claims| claims["iss"] == RAW_ISSUER);
             let is_real = named == Some(kid) && !is_foreign;
@@ -178,12 +178,12 @@ pub fn check_signed(kid: &str, header: &[u8], claims: &[u8]) {
         let any: crate::json::Any = serde_json::from_slice(text).unwrap();
         assert!(!any.has_duplicate_members() && any.depth() <= 8);
     }
-    // The name of an unnamed key may be anything, or missing.
+    // For an unnamed key, the `kid` may be any name, or missing.
     let named = header_value.get("kid").and_then(Value::as_str);
     assert_eq!((verified.issuer(), verified.kid()), (issuer, if kid == "raw" { named } else { Some(kid) }));
     check_claims(&claims_value, issuer, &verified.grant);
 
-    // The same JSON in other bytes gives the same grant, and is accepted only with its own signature.
+    // Equal JSON in different bytes gives an equal grant, but is accepted only with a signature over those bytes.
     let again = sign(kid, header_value.to_string().as_bytes(), claims_value.to_string().as_bytes());
     let again_verified =
         verify(&again, &ISSUERS, Purpose::Access, Possession::None, now).expect("the token rendered again is accepted");

@@ -43,7 +43,7 @@ pub fn panic_if_at(place: Place) {
     }
 }
 
-/// Returns the bytes of this instance's memory. It only grows.
+/// Returns the size of this wasm instance's memory in bytes. The memory only grows.
 #[wasm_bindgen(js_name = memoryBytes)]
 pub fn memory_bytes() -> usize {
     const PAGE_BYTES: usize = 65_536;

@@ -55,8 +55,8 @@ export function createWorker(core, module) {
 
   /**
    * Responds to a request whose wasm instance has ended: with the fallback that the core left, else with the last
-   * resort. The fallback of a create that may have been admitted has a second part: a message that withdraws the create,
-   * and the response for the case that it goes on because it was sent already.
+   * resort. If the Ledger may have admitted a create, the fallback also has a message that withdraws the create, and a
+   * response for the case that the create continues because it was already sent.
    */
   async function answerLost(fallback) {
     if (fallback === undefined) return lastResort();
@@ -70,7 +70,7 @@ export function createWorker(core, module) {
     return lost(status, headerLines, body);
   }
 
-  /** Writes the log line of a lost request, and responds to it. */
+  /** Writes the log line of a lost request and returns its response. */
   function lost(status, headerLines, body) {
     const requestId = /^X-Request-Id: (.*)$/m.exec(headerLines)?.[1];
     logError({ event: "request", request_id: requestId, status, reason: "instance_ended" });

@@ -60,6 +60,6 @@ pub struct Changes {
     pub is_state_changed: bool,
     /// Alerts to log (docs/deploy.md).
     pub alerts: Vec<&'static str>,
-    /// The letters of an unknown status word, for the alert `unknown_vendor_status`.
+    /// Letters of an unknown status word, for the alert `unknown_vendor_status`.
     pub unknown_status: Option<String>,
 }

@@ -48,7 +48,7 @@ impl Dispatcher {
     fn expire_running(&mut self, id: &JobId, now: UnixMillis) {
         let Some(job) = self.jobs.get_mut(id) else { return };
         if job.confirm_expiry(job.slot_deadline(), now) {
-            // Nobody could ask about it with a key that the vendor takes, or it was asked in vain.
+            // Since the last readable response, the vendor refused a key or another key did not find the prediction.
             let is_lost = job.key_refusals > 0;
             let failure = if is_lost { Failure::UpstreamLost } else { Failure::TimedOut };
             let end = JobEnd::failed(failure, job.spec.credits);

@@ -56,13 +56,15 @@ pub struct Health {
     /// Earliest time of a create while unknown outcomes hold every slot.
     #[serde(default)]
     pub unknown_probe_at: UnixMillis,
-    /// The caller whose create the vendor refused last with 403 or 404, by model. Deleted by any other answer.
+    /// The caller whose create the vendor last refused with its own 403 or 404, by model. Any other reply deletes the
+    /// entry.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub model_refused_to: BTreeMap<ModelId, String>,
-    /// When the vendor last accepted a create, by model. Only the last minutes are kept.
+    /// Time at which the vendor last accepted a create, by model. Entries older than [`MODEL_PAUSE_MILLIS`] are
+    /// dropped.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub model_accepted_at: BTreeMap<ModelId, UnixMillis>,
-    /// When an alert was last raised, for those that are raised once in an hour.
+    /// Time of the last alert, for alerts that are raised at most once an hour.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub alerted_at: BTreeMap<String, UnixMillis>,
 }
@@ -100,11 +102,11 @@ impl Health {
         self.key_pause = None;
     }
 
-    /// Records that the vendor refused a create of a model with its own 403 or 404, and pauses the model if that is not
-    /// about this caller alone: two callers in a row were refused, and no create was accepted in the last minutes. So one
-    /// user, whose prompts the vendor dislikes, cannot take a model from everybody.
+    /// Records that the vendor refused a create of a model with its own 403 or 404. Pauses the model if two different
+    /// callers in a row were refused and no create of the model was accepted within [`MODEL_PAUSE_MILLIS`]. This way,
+    /// one user whose prompts the vendor rejects cannot block a model for all users.
     ///
-    /// `caller` is a user, or all guests: anyone can be many guests.
+    /// `caller` is a user, or one name for all guests, because one person can be many guests.
     pub fn record_model_refusal(&mut self, model: &ModelId, caller: &str, now: UnixMillis) {
         let before = self.model_refused_to.insert(model.clone(), caller.to_owned());
         let is_alone = before.is_none_or(|before| before == caller);
@@ -122,13 +124,14 @@ impl Health {
         self.end_model_refusals(model);
     }
 
-    /// Records that the vendor gave another answer about a model than a refusal: the row of refusals has ended.
+    /// Records that the vendor's reply to a create of a model was no refusal of the model. Ends the sequence of
+    /// refusals.
     pub fn end_model_refusals(&mut self, model: &ModelId) {
         self.model_refused_to.remove(model);
     }
 
-    /// Returns whether an alert that may come with every response is due, and remembers it. A clock that stepped back
-    /// silences no alert for longer than its time.
+    /// Returns whether an alert that every response may cause is due, and if so, records its time. A clock that steps
+    /// back does not silence an alert for longer than [`ODDITY_ALERT_MILLIS`].
     pub fn may_alert(&mut self, alert: &str, now: UnixMillis) -> bool {
         let is_recent =
             self.alerted_at.get(alert).is_some_and(|at| (0..ODDITY_ALERT_MILLIS).contains(&now.millis_since(*at)));

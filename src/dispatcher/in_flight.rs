@@ -9,9 +9,9 @@ use crate::types::ids::{JobId, UserKey};
 #[derive(Clone, Debug, Default)]
 pub(super) struct InFlight {
     pub(super) submits: BTreeSet<JobId>,
-    /// Polls, with the fingerprint of the vendor key that they use.
+    /// Polls, each with the fingerprint of its vendor key.
     pub(super) polls: BTreeMap<JobId, String>,
-    /// Cancels, with the fingerprint of the vendor key that they use.
+    /// Cancels, each with the fingerprint of its vendor key.
     pub(super) cancels: BTreeMap<JobId, String>,
     pub(super) deliveries: BTreeSet<UserKey>,
     pub(super) has_model_fetch: bool,

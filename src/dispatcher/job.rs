@@ -78,10 +78,11 @@ pub struct Job {
     /// Time of the first of those polls.
     #[serde(rename = "missing_since", default, skip_serializing_if = "Option::is_none")]
     pub not_found_since: Option<UnixMillis>,
-    /// Consecutive polls and cancels that said nothing about the prediction, because the key was refused or is not its own.
+    /// Consecutive polls and cancels without information about the prediction, because the vendor refused the key, or
+    /// because a key other than the job's own did not find the prediction.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub key_refusals: u32,
-    /// True if polls and cancels use the other vendor key than its own.
+    /// True if polls and cancels use the other one of the two vendor keys.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub uses_other_key: bool,
     /// Time of the first check that found its deadline passed. A second check must confirm it (protocol 5).

@@ -23,7 +23,7 @@ pub struct DispatcherLimits {
     pub pools: BTreeMap<String, Pool>,
     /// Fingerprint of the vendor key that creates are sent with.
     pub key_fingerprint: String,
-    /// Fingerprint of the second vendor key, if a secret holds one.
+    /// Fingerprint of the second vendor key, if one is configured.
     pub other_key_fingerprint: Option<String>,
     /// The rule for output URLs.
     pub outputs: OutputRule,

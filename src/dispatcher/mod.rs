@@ -12,7 +12,7 @@
 //! | `enqueue`, `requests` | what Ledgers and the edge request |
 //! | `due`, `expiry`, `next_due` | the work that is due, and when the alarm must fire next |
 //! | `queue`, `fair_queue` | whose prediction starts next |
-//! | `submit_results`, `poll_results`, `vendor_results` | the vendor's replies to creates, to polls and cancels, and to all |
+//! | `submit_results`, `poll_results`, `vendor_results` | effects of the vendor's replies: to creates, to polls and cancels, to all |
 //! | `vendor_keys` | which vendor key polls and cancels use |
 //! | `deliveries` | the Ledgers' acknowledgements |
 

@@ -27,7 +27,7 @@ impl Dispatcher {
                 self.apply_prediction(job_id, prediction, now);
             }
             PollVerdict::NotFound if self.is_own_key(job_id, &key) => self.apply_not_found(job_id, now),
-            // Another key may not see the prediction: that says nothing about it.
+            // Another key may not have access to the prediction, so this 404 does not mean that it is lost.
             PollVerdict::NotFound => self.try_other_key(job_id),
             PollVerdict::KeyRefused => self.apply_key_refused(job_id, reply, &key, now),
             PollVerdict::Throttled { wait_millis } => self.state.window.close_until(now.plus_millis(wait_millis)),
@@ -59,7 +59,7 @@ impl Dispatcher {
                 (false, POLL_FIRST_MILLIS)
             }
             PollVerdict::Throttled { wait_millis } => (false, wait_millis),
-            // The vendor documents no body: any 2xx took the cancel. The next poll decides.
+            // The vendor documents no body for a cancel, so any 2xx accepts it. The next poll decides.
             PollVerdict::NothingSaid => (is_final_cancel_reply(reply), THROTTLE_DEFAULT_MILLIS),
             PollVerdict::VendorFailed => (false, THROTTLE_DEFAULT_MILLIS),
         };
@@ -105,8 +105,8 @@ impl Dispatcher {
         self.end_job(job_id, JobEnd { status, failure, output, credits, predict_time: prediction.predict_time }, now);
     }
 
-    /// Counts a poll with the job's own key that found no such prediction. After enough of them the prediction is lost.
-    /// An overdue prediction ends at the first.
+    /// Counts a poll with the job's own key that did not find the prediction. After [`LOST_AFTER_POLLS`] such polls
+    /// over [`LOST_AFTER_MILLIS`] the prediction is lost. An overdue prediction ends at the first one.
     fn apply_not_found(&mut self, job_id: &JobId, now: UnixMillis) {
         let Some(job) = self.jobs.get_mut(job_id) else { return };
         job.not_found_polls = job.not_found_polls.saturating_add(1);
@@ -133,15 +133,15 @@ impl Dispatcher {
         let wait = next_poll_millis(age, is_overdue, running, self.limits.requests_per_minute);
         job.poll_at = now.plus_millis(wait.max(back_off));
         if job.webhook_at > job.polled_at {
-            // The webhook came while this poll was in flight, so the poll may have seen the state before it.
+            // The webhook arrived while this poll was in flight, so the poll may have seen an older state.
             job.poll_at = now.max(job.polled_at.plus_millis(POLL_MIN_MILLIS));
         }
         self.changes.jobs.insert(job_id.clone());
     }
 }
 
-/// Returns whether the vendor took a cancel or refused it for good. Then it is not sent again.
+/// Returns whether the vendor accepted a cancel or refused it permanently. In both cases it is not sent again.
 fn is_final_cancel_reply(reply: &VendorReply) -> bool {
-    // 408 and 425 ask for another try (RFC 9110 section 15.5.9, RFC 8470 section 5.2).
+    // 408 and 425 ask for a retry (RFC 9110 section 15.5.9, RFC 8470 section 5.2).
     matches!(reply.status(), Some(200..=299 | 400..=407 | 409..=424 | 426..=499))
 }

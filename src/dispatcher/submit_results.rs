@@ -41,7 +41,7 @@ impl Dispatcher {
                 self.record_model_refusal(job_id, now);
                 self.reject(job_id, CreateOutcome::Rejected, now)
             }
-            // Not the vendor's own answer, so it says nothing about the vendor or its key either.
+            // The response is not the vendor's own, so it says nothing about the vendor or its key either.
             CreateVerdict::Blocked => self.reject(job_id, CreateOutcome::Rejected, now),
             CreateVerdict::InputRefused => {
                 self.record_vendor_success();
@@ -90,7 +90,7 @@ impl Dispatcher {
         CreateOutcome::Accepted
     }
 
-    /// Ends a job of which nobody can tell whether the vendor has it.
+    /// Ends a job with an unknown outcome: the vendor may or may not have accepted its create.
     fn apply_unknown(&mut self, job_id: &JobId, cause: UnknownCause, now: UnixMillis) -> CreateOutcome {
         self.end_as_unknown(job_id, now);
         match cause {
@@ -102,19 +102,19 @@ impl Dispatcher {
                 self.record_vendor_failure(now);
                 CreateOutcome::Unreadable
             }
-            // The limit is ours.
+            // The size limit is Valetkey's, so this is no failure of the vendor.
             UnknownCause::TooLarge => CreateOutcome::Unreadable,
         }
     }
 
-    /// Records the vendor's refusal of a model. All guests are one caller: anyone can be many of them.
+    /// Records the vendor's refusal of a model. All guests count as one caller, because one person can be many guests.
     fn record_model_refusal(&mut self, job_id: &JobId, now: UnixMillis) {
         let Some(job) = self.jobs.get(job_id) else { return };
         let caller = if job.share.plan == GUEST_PLAN { GUEST_PLAN } else { job.user.as_str() };
         self.state.health.record_model_refusal(&job.spec.model, caller, now);
     }
 
-    /// Puts a job that the vendor did not take back at the front of the queue, or ends it if its client has canceled
+    /// Returns a job that the vendor did not accept to the front of the queue, or ends it if its client has canceled
     /// it.
     fn return_to_queue(&mut self, job_id: &JobId, now: UnixMillis) -> CreateOutcome {
         if self.jobs.get(job_id).is_some_and(|job| job.cancel_requested) {

@@ -1,4 +1,4 @@
-//! Which vendor key the polls and cancels of a prediction use (protocol 6), and what a refused key does.
+//! The choice of the vendor key for a prediction's polls and cancels (protocol 6), and the effects of a refused key.
 
 use super::job::Job;
 use super::machine::Dispatcher;
@@ -14,14 +14,15 @@ impl Dispatcher {
         Some((job.vendor_id.clone()?, self.next_key(job).to_owned()))
     }
 
-    /// Returns the key that was noted when a request was sent, else the key that it must have been sent with.
+    /// Returns the fingerprint that was recorded when a request was sent. If none was recorded, returns that of the
+    /// job's next key.
     pub(super) fn key_of_request(&self, job_id: &JobId, noted: Option<String>) -> String {
         let next = || self.jobs.get(job_id).map_or_else(String::new, |job| self.next_key(job).to_owned());
         noted.unwrap_or_else(next)
     }
 
-    /// Returns the job's own key while a secret holds it, else the current one; or the other one of the two, after that
-    /// was refused.
+    /// Returns the fingerprint of the job's own key while it is configured, else that of the current key. After that
+    /// key was refused, returns the other one of the two.
     fn next_key(&self, job: &Job) -> &str {
         let current = self.limits.key_fingerprint.as_str();
         let second = self.limits.other_key_fingerprint.as_deref();
@@ -32,14 +33,14 @@ impl Dispatcher {
         }
     }
 
-    /// Returns whether `key` is the one that a job was submitted with. Of old rows that is not known.
+    /// Returns whether a job was submitted with `key`. Returns true for old rows, which have no fingerprint.
     pub(super) fn is_own_key(&self, job_id: &JobId, key: &str) -> bool {
         let own = self.jobs.get(job_id).and_then(|job| job.vendor_key_fingerprint.as_deref());
         own.is_none_or(|own| own == key)
     }
 
-    /// Applies a reply that is about the key: 401, 402 or 403 to a poll or a cancel. It says nothing about the prediction,
-    /// which may be ready. A 401 to the key that creates use starts the pause of the key.
+    /// Applies a refusal of the key: 401, 402 or 403 to a poll or a cancel. It says nothing about the prediction, which
+    /// may have ended. A 401 to the key that creates use pauses that key.
     pub(super) fn apply_key_refused(&mut self, job_id: &JobId, reply: &VendorReply, key: &str, now: UnixMillis) {
         let is_current = key == self.limits.key_fingerprint;
         if is_current && reply.status() == Some(401) && self.state.health.pause_key(now) {
@@ -49,7 +50,7 @@ impl Dispatcher {
         self.try_other_key(job_id);
     }
 
-    /// Lets the next poll or cancel of a job use the other key, if there is one.
+    /// Switches a job's next poll or cancel to the other key, if there is one.
     pub(super) fn try_other_key(&mut self, job_id: &JobId) {
         let has_other = self.limits.other_key_fingerprint.is_some();
         if let Some(job) = self.jobs.get_mut(job_id) {
@@ -59,8 +60,8 @@ impl Dispatcher {
         }
     }
 
-    /// Returns the shortest wait before the next poll of a job whose key was refused: it doubles each time that all keys
-    /// were tried.
+    /// Returns the shortest wait before the next poll of a job whose key was refused. The wait doubles each time all
+    /// keys have been tried.
     pub(super) fn key_back_off_millis(&self, key_refusals: u32) -> i64 {
         let keys = if self.limits.other_key_fingerprint.is_some() { 2 } else { 1 };
         let rounds = key_refusals.div_euclid(keys).min(6);

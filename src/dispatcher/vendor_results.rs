@@ -1,4 +1,4 @@
-//! What every reply of the vendor says beside its subject: rate limits, oddities for the operator; and the model list.
+//! The effects of any reply of the vendor (rate limits, alerts about oddities), and those of the model list.
 
 use super::machine::Dispatcher;
 use crate::constants::RATE_LIMIT_RESET_MAX_MILLIS;
@@ -10,7 +10,7 @@ use crate::vendor::progress::loggable_word;
 use crate::vendor::reply::{VendorReply, has_id_conflict};
 
 impl Dispatcher {
-    /// Applies what any reply may say, and tells the operator of oddities.
+    /// Applies the rate limit of any reply, and raises alerts about oddities.
     pub(super) fn apply_reply(&mut self, reply: &VendorReply, now: UnixMillis) {
         self.changes.is_state_changed = true;
         self.apply_rate_limit(reply, now);
@@ -22,9 +22,9 @@ impl Dispatcher {
         }
     }
 
-    /// Applies the vendor's `X-RateLimit-*` headers until their reset (vendor-api 5). They win if they say less than the
-    /// request window. A reset far ahead is in another unit or of another clock: believed, it would stop every request
-    /// until then.
+    /// Applies the vendor's `X-RateLimit-*` headers until their reset (vendor-api 5). They apply if they allow fewer
+    /// requests than the request window. A reset far ahead has the wrong unit or comes from a wrong clock. Obeying it
+    /// would stop every request until then.
     fn apply_rate_limit(&mut self, reply: &VendorReply, now: UnixMillis) {
         let VendorReply::Response(response) = reply else { return };
         let number = |text: &Option<String>| text.as_deref().and_then(|text| parse_digits::<i64>(text.trim()));
@@ -40,15 +40,15 @@ impl Dispatcher {
         }
     }
 
-    /// Raises an alert, once in an hour.
+    /// Raises an alert at most once an hour.
     pub(super) fn alert_hourly(&mut self, alert: &'static str, now: UnixMillis) {
         if self.state.health.may_alert(alert, now) {
             self.changes.alerts.push(alert);
         }
     }
 
-    /// Raises the alert about an unknown status word, once in an hour. The log gets 16 letters of it at most, and none
-    /// of a word that contains the vendor key.
+    /// Raises the alert about an unknown status word at most once an hour. The log gets at most 16 letters of the word,
+    /// and none if the word contains the vendor key.
     pub(super) fn report_unknown_status(&mut self, word: &str, now: UnixMillis) {
         if self.state.health.may_alert("unknown_vendor_status", now) {
             let has_key = self.limits.outputs.finds_key_in(&[word.to_owned()]);
@@ -56,7 +56,7 @@ impl Dispatcher {
         }
     }
 
-    /// Records that the vendor answered a create: that closes the circuit breaker and ends the pause of the key.
+    /// Records that the vendor answered a create. Closes the circuit breaker and ends the pause of the key.
     pub(super) fn record_vendor_success(&mut self) {
         self.state.health.record_success();
         self.state.health.resume_key();

@@ -12,7 +12,7 @@ use crate::types::prediction::PredictionRecord;
 pub struct IdempotencyRecord {
     /// SHA-256 of path and raw body, in hexadecimal.
     pub hash: String,
-    /// SHA-256 of what the request means, in hexadecimal. Absent from a record of the build before.
+    /// SHA-256 of the request's meaning, in hexadecimal. Absent from records that the previous build stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_hash: Option<String>,
     /// The predictions that the create made.
@@ -35,7 +35,8 @@ pub enum Replay {
 /// still exist.
 #[must_use]
 pub fn decide_replay(used: &IdempotencyRecord, key: &IdempotencyKey, records: Vec<PredictionRecord>) -> Replay {
-    // The same path and bytes mean the same, so `hash` only adds what a build before this one stored or sent.
+    // Equal paths and bytes mean equal requests. `hash` is therefore needed only for keys that the previous build
+    // stored or sent.
     let means_the_same = used.request_hash.is_some() && used.request_hash == key.request_hash;
     if !means_the_same && used.hash != key.hash {
         return Replay::Refused(LedgerRefusal::KeyMismatch);

@@ -12,35 +12,36 @@ pub fn is_revoked(caller: &Caller, revoked_before: Option<UnixSeconds>) -> bool 
     revoked_before.is_some_and(|revoked_before| caller.issued_at <= revoked_before)
 }
 
-/// What a request does to learn the revoked-before time.
+/// A request's next step toward the revoked-before time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevokedStep {
-    /// Use the known time; `None` if no token is revoked that way.
+    /// Use the known time. `None` if all users' tokens were never revoked.
     Use(Option<UnixSeconds>),
     /// Ask the Dispatcher.
     Ask,
-    /// Another request is asking for the first answer: look again soon.
+    /// Another request is asking for the first reply: poll again soon.
     Wait,
-    /// Refuse the request (503): the Dispatcher has never answered, and did not just now.
+    /// Refuse the request (503): the Dispatcher has never replied, and the last attempt has just failed.
     Refuse,
 }
 
 /// An isolate's copy of the revoked-before time of all users, which the Dispatcher keeps.
 ///
 /// Invariants:
-/// - The time never goes back: what this isolate has once refused, it refuses for good.
-/// - Before the Dispatcher's first answer no token passes. Otherwise revoked tokens could read again whenever an isolate
-///   starts while the Dispatcher does not answer, and an attacker can wait for that or cause it.
-/// - After it the isolate asks every [`REVOKED_FRESH_MILLIS`], whatever callers do. While the Dispatcher is silent, its
-///   last answer counts.
-/// - One request at a time asks for the first answer, so that a flood of requests is not a flood of messages.
+/// - The time never goes back. A token that this isolate has refused stays refused.
+/// - No token is accepted before the Dispatcher's first reply. Otherwise revoked tokens could read again whenever an
+///   isolate starts while the Dispatcher does not reply, which an attacker can wait for or cause.
+/// - After the first reply, the isolate asks every [`REVOKED_FRESH_MILLIS`], and every [`REVOKED_RETRY_MILLIS`] after a
+///   missing reply, however many requests it has. Meanwhile the Dispatcher's last reply counts.
+/// - Only one request at a time asks for the first reply, so that a flood of requests does not become a flood of
+///   messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RevokedBefore {
     time: Option<UnixSeconds>,
     has_heard: bool,
-    /// When to ask again. Before the first answer: when the next request may ask.
+    /// Time of the next question. Before the first reply: the earliest time at which another request may ask.
     ask_at: UnixMillis,
-    /// Until when another request's question for the first answer may be open.
+    /// Time until which a request's question for the first reply counts as pending.
     asking_until: UnixMillis,
 }
 
@@ -48,13 +49,14 @@ impl RevokedBefore {
     /// The copy of a new isolate.
     pub const UNKNOWN: Self = Self { time: None, has_heard: false, ask_at: UnixMillis(0), asking_until: UnixMillis(0) };
 
-    /// Returns the known time, however old it is. What it revokes is revoked; what it does not may be revoked as well.
+    /// Returns the known time, however old it is. Tokens up to it are certainly revoked; later tokens may be revoked
+    /// too.
     #[must_use]
     pub const fn known(&self) -> Option<UnixSeconds> {
         self.time
     }
 
-    /// Returns whether the Dispatcher has ever answered.
+    /// Returns whether the Dispatcher has ever replied.
     #[must_use]
     pub const fn has_heard(&self) -> bool {
         self.has_heard
@@ -72,7 +74,8 @@ impl RevokedBefore {
         }
     }
 
-    /// Records that a request asks the Dispatcher. Meanwhile others use the known time, or wait for the first one.
+    /// Records that a request asks the Dispatcher. Meanwhile, other requests use the known time or wait for the first
+    /// reply.
     pub fn start(&mut self, now: UnixMillis) {
         if self.has_heard {
             self.ask_at = now.plus_millis(REVOKED_RETRY_MILLIS);
@@ -81,22 +84,22 @@ impl RevokedBefore {
         }
     }
 
-    /// Records the Dispatcher's answer to a question that was sent at `asked_at`.
+    /// Records the Dispatcher's reply to a question sent at `asked_at`.
     pub fn hear(&mut self, time: Option<UnixSeconds>, asked_at: UnixMillis) {
         self.time = self.time.max(time);
         self.has_heard = true;
         self.ask_at = asked_at.plus_millis(REVOKED_FRESH_MILLIS);
     }
 
-    /// Records that the Dispatcher did not answer in time.
+    /// Records that the Dispatcher did not reply in time.
     pub fn miss(&mut self, now: UnixMillis) {
         let wait = if self.has_heard { REVOKED_RETRY_MILLIS } else { REVOKED_FIRST_RETRY_MILLIS };
         self.ask_at = now.plus_millis(wait);
         self.asking_until = UnixMillis(0);
     }
 
-    /// Remembers that all tokens issued up to `time` are revoked, which another reply of the Dispatcher has shown, and
-    /// makes the next request ask: later ones may be revoked as well.
+    /// Remembers that all tokens issued up to `time` are revoked, as another kind of reply from the Dispatcher has
+    /// shown. Makes the next request ask, because later tokens may be revoked too.
     pub fn remember(&mut self, time: UnixSeconds) {
         self.time = self.time.max(Some(time));
         self.ask_at = UnixMillis(0);
@@ -125,7 +128,7 @@ mod tests {
         assert_eq!(copy.decide(after(1_601)), RevokedStep::Refuse);
         assert_eq!(copy.decide(after(2_599)), RevokedStep::Refuse);
         assert_eq!(copy.decide(after(2_600)), RevokedStep::Ask);
-        // To know of one revocation is not to have heard of all.
+        // A single known revocation does not replace the Dispatcher's first reply.
         copy.remember(UnixSeconds(5));
         assert_eq!((copy.decide(after(2_600)), copy.known()), (RevokedStep::Ask, Some(UnixSeconds(5))));
         assert!(!copy.has_heard());

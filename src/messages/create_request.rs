@@ -77,11 +77,12 @@ pub struct IdempotencyKey {
     /// The key as the client sent it.
     #[serde(rename = "key")]
     pub value: String,
-    /// SHA-256 of path and raw body, in hexadecimal. Until the next release: Ledgers of the build before this one
-    /// compare and store nothing else.
+    /// SHA-256 of path and raw body, in hexadecimal. Kept until the next release, because Ledgers of the previous build
+    /// compare and store only this hash.
     pub hash: String,
-    /// SHA-256 of what the request means, in hexadecimal: see
-    /// [`request_hash_of_create`](crate::policy::request_hash_of_create). Absent from an edge of the build before.
+    /// SHA-256 of the request's meaning, in hexadecimal: see
+    /// [`request_hash_of_create`](crate::policy::request_hash_of_create). Absent if an edge of the previous build sent
+    /// the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_hash: Option<String>,
 }

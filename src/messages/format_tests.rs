@@ -72,7 +72,7 @@ fn ledger_request_format_unchanged() {
             "concurrent_predictions": 2, "daily_credits": 50_000_000, "weight": 1, "max_waiting": 20}, "token_id": "t",
             "deadline": {"sent_at_ms": 5, "ttl_ms": 2000}, "max_wait_secs": 600}}}),
     );
-    // From an edge of the build before.
+    // A message from an edge of the previous build.
     let key = IdempotencyKey { value: "k".into(), hash: "h".into(), request_hash: None };
     assert_json(&key, json!({"key": "k", "hash": "h"}));
     assert_json(&LedgerRequest::Get { job_id: job_id() }, json!({"get": {"job_id": job_id().as_str()}}));

@@ -17,7 +17,7 @@ pub const GUEST_PLAN: &str = "guest";
 pub struct IssuedToken {
     /// The token.
     pub token: Secret,
-    /// Whether the token is bound to a key (`token_type` is `DPoP`).
+    /// True if the token is bound to a key (`token_type` is `DPoP`).
     pub is_bound: bool,
     /// The token's lifetime in seconds.
     pub expires_in: i64,

@@ -13,13 +13,13 @@ use serde_json::{Map, Number, Value};
 
 use crate::parse::shape::Shape;
 
-/// What is wrong with a text. The name is what a client is told (contract 3).
+/// A reason to refuse a text. The serialized name is the `details.problem` of `invalid_json` (contract 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
 pub enum JsonFault {
     /// An object has two members with the same name.
     #[strum(serialize = "repeated member")]
     RepeatedMember,
-    /// A string holds half of a character, such as `"\ud83d"`: it was cut inside an emoji.
+    /// A string holds half of a surrogate pair, such as `"\ud83d"`. The usual cause is a string cut inside an emoji.
     #[strum(serialize = "unpaired surrogate")]
     UnpairedSurrogate,
     /// Arrays and objects nest deeper than the route allows.
@@ -28,7 +28,7 @@ pub enum JsonFault {
     /// The text has more values than the route allows.
     #[strum(serialize = "too many values")]
     TooManyValues,
-    /// Something follows the value.
+    /// More text follows the value.
     #[strum(serialize = "trailing text")]
     TrailingText,
     /// The text ends inside the value, or is empty.
@@ -40,7 +40,7 @@ pub enum JsonFault {
     /// The text breaks the grammar of JSON (RFC 8259), or a number does not fit into an `f64`.
     #[strum(serialize = "not JSON")]
     NotJson,
-    /// The value is no object.
+    /// The value is not an object.
     #[strum(serialize = "not an object")]
     NotAnObject,
 }
@@ -49,7 +49,7 @@ impl JsonFault {
     /// Every fault, in the order of the declaration.
     pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// Returns the text that a client is told.
+    /// Returns the text of `details.problem`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -59,7 +59,7 @@ impl JsonFault {
 /// The error for text that is not acceptable JSON. It never contains the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JsonProblem {
-    /// What is wrong.
+    /// The reason.
     pub fault: JsonFault,
     /// The line where reading stopped, from 1.
     pub line: usize,
@@ -83,11 +83,11 @@ pub fn parse_strict_object(bytes: &[u8], max_depth: usize) -> Result<Map<String,
     into_object(parse_strict(bytes, max_depth)?)
 }
 
-/// Parses an object with at most `max_depth` levels of nesting and `max_values` values, itself included. Reads all of
-/// it, and keeps what fits `shape`: a body that is refused later costs little more memory than its text.
+/// Parses an object with at most `max_depth` levels of nesting and `max_values` values, itself included. Checks the
+/// whole text but keeps only the values that fit `shape`. A body that is refused later therefore costs little more
+/// memory than its text.
 ///
-/// # Errors
-/// [`JsonProblem`], also for what is not kept.
+/// # Errors [`JsonProblem`], also for faults in values that are not kept.
 pub fn parse_body(
     bytes: &[u8],
     max_depth: usize,
@@ -126,7 +126,8 @@ fn not_utf8(bytes: &[u8], valid: usize) -> JsonProblem {
     JsonProblem { fault: JsonFault::NotUtf8, line, column: last_line.chars().count().saturating_add(1) }
 }
 
-/// Returns the fault of an error that `serde_json` itself raised. Its words for surrogates are pinned by a test.
+/// Returns the fault of an error that `serde_json` itself raised. A test pins the messages that `serde_json` uses for
+/// surrogates.
 fn fault_of(error: &serde_json::Error) -> JsonFault {
     let text = error.to_string();
     let is_surrogate =
@@ -138,20 +139,20 @@ fn fault_of(error: &serde_json::Error) -> JsonFault {
     }
 }
 
-/// `serde_json` counts the bytes of the line that it has read; people count characters.
+/// Returns the column in characters. `serde_json` counts the bytes of the line up to the error.
 fn column_in_chars(text: &str, error: &serde_json::Error) -> usize {
     let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
     let is_read = |(start, _): &(usize, char)| *start < error.column();
     line.char_indices().take_while(is_read).count().max(1)
 }
 
-/// What reading has used up and found so far.
+/// The state that all visitors of one text share: how many more values are allowed, and the first fault.
 struct Progress {
     values_left: Cell<usize>,
     fault: Cell<Option<JsonFault>>,
 }
 
-/// The visitor: how many levels of nesting it still allows, and what it keeps.
+/// A `serde` visitor with the levels of nesting that are left and the shape to keep.
 #[derive(Clone, Copy)]
 struct Strict<'a> {
     depth_left: usize,

@@ -94,7 +94,7 @@ fn each_value_counts_and_one_too_many_is_refused() {
     assert!(body(6).is_ok());
     assert_eq!(body(5).unwrap_err().fault, JsonFault::TooManyValues);
     assert_eq!(body(0).unwrap_err(), problem(JsonFault::TooManyValues, 1, 1));
-    // What is not kept counts as well.
+    // Values that are not kept count too.
     let dropped = parse_body(br#"{"a":[1,2,3]}"#, 8, 4, Shape::Scalar);
     assert_eq!(dropped.unwrap_err().fault, JsonFault::TooManyValues);
 }

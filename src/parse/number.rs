@@ -1,13 +1,13 @@
-//! JSON's numbers by value, whatever their spelling: `28`, `28.0` and `2.8e1` are one number (RFC 8259 section 6).
+//! Comparison of JSON numbers by value: `28`, `28.0` and `2.8e1` are the same number (RFC 8259 section 6).
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Number, Value};
 
-/// 2^53. Above it, an `f64` no longer tells one integer from the next.
+/// 2^53. Above it, an `f64` cannot represent every integer.
 const EXACT_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// Returns a number as an integer, if it is whole. A float is whole only up to 2^53.
+/// Returns a number as an integer if it is whole. A float above 2^53 does not count as whole.
 #[must_use]
 pub fn whole(number: &Number) -> Option<i128> {
     if let Some(integer) = number.as_i64() {
@@ -27,7 +27,8 @@ pub fn parse_whole<T: TryFrom<i128>>(value: &Value) -> Option<T> {
     value.as_number().and_then(whole).and_then(|integer| T::try_from(integer).ok())
 }
 
-/// Returns a number in the spelling that the vendor is sent: a whole float becomes an integer, and `-0` is `0`.
+/// Returns a number in its normal form, which is sent to the vendor: a whole float becomes an integer, and `-0` becomes
+/// `0`.
 #[must_use]
 pub fn normal(number: &Number) -> Number {
     let integer = whole(number).and_then(|integer| i64::try_from(integer).ok());
@@ -43,7 +44,7 @@ pub fn is_less(one: &Number, other: &Number) -> bool {
     }
 }
 
-/// Returns whether two values are the same: numbers by value, everything else exactly.
+/// Returns whether two values are equal. Numbers are compared by value, everything else exactly.
 #[must_use]
 pub fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
@@ -55,7 +56,7 @@ pub fn is_same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// Returns a value with every number in its normal spelling, so that equal values have equal texts.
+/// Returns a value with every number in its normal form, so that equal values serialize to equal texts.
 #[must_use]
 pub fn canonical(value: &Value) -> Cow<'_, Value> {
     match value {

@@ -1,17 +1,18 @@
-//! The part of a JSON text that can be acceptable, so that reading keeps no more than that.
+//! The shape of an acceptable JSON value. The parser keeps only the parts of a text that fit.
 
-/// What of a value is kept. A container that does not fit is kept empty, and no rule accepts it in that place.
+/// The parts of a value that are kept. A container that does not fit is kept empty; no input rule accepts an empty
+/// container in that position.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape<'a> {
     /// Everything.
     Anything,
-    /// A value that is no array or object.
+    /// A value that is neither an array nor an object.
     Scalar,
-    /// A scalar, or an array of which the first items are kept.
+    /// A scalar, or an array whose first items are kept.
     Items {
-        /// Items that are kept: one more than can be acceptable.
+        /// Number of items kept: one more than any rule accepts, so that an array that is too long is noticed.
         most: usize,
-        /// The shape of each.
+        /// The shape of each item.
         each: &'a Shape<'a>,
     },
     /// An object.

@@ -1,4 +1,4 @@
-//! The body of a create before its check: how much of it is read, and which hash an idempotency key is bound to.
+//! Parsing of create bodies within memory bounds, and the request hash that is stored with an idempotency key.
 
 use serde_json::{Map, Value, json};
 
@@ -10,8 +10,8 @@ use crate::policy::plans::Policy;
 use crate::types::ids::hex_digest;
 use crate::types::model::ModelId;
 
-/// How much of a body is read and kept. An attacker sends bodies whose tree takes a hundred times the memory of their
-/// text; wasm memory never shrinks, and an isolate has 128 MB.
+/// Bounds on how much of a body is parsed and kept. Without them, an attacker could send a body whose tree takes a
+/// hundred times the memory of its text. Wasm memory never shrinks, and an isolate has 128 MB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyBounds {
     max_values: usize,
@@ -19,7 +19,7 @@ pub struct BodyBounds {
 }
 
 impl BodyBounds {
-    /// Returns the bounds under a policy: 10,000 values, or its largest `max_items` and 1,000.
+    /// Returns the bounds for a policy: 10,000 values, or its largest `max_items` plus 1,000 if that is more.
     #[must_use]
     pub fn new(policy: &Policy) -> Self {
         let most_items = usize::try_from(policy.most_items).unwrap_or(usize::MAX);
@@ -29,8 +29,8 @@ impl BodyBounds {
         }
     }
 
-    /// Parses the body of a create, with at most `max_depth` levels of nesting. Keeps what an input rule can accept: no
-    /// object, and no array in an array.
+    /// Parses the body of a create, with at most `max_depth` levels of nesting. Keeps only values that an input rule
+    /// can accept: no object, and no array inside an array.
     ///
     /// # Errors
     /// [`JsonProblem`] for anything but one strict JSON object within the bounds.
@@ -40,8 +40,8 @@ impl BodyBounds {
         parse_body(bytes, max_depth, self.max_values, Shape::Members { named: &create, others: &Shape::Scalar })
     }
 
-    /// Parses the body of a batch like [`parse_create`](Self::parse_create), and keeps one create more than a batch may
-    /// have.
+    /// Parses the body of a batch like [`parse_create`](Self::parse_create). Keeps one create more than a batch may
+    /// have, so that a batch that is too large is noticed.
     ///
     /// # Errors
     /// [`JsonProblem`] for anything but one strict JSON object within the bounds.
@@ -53,7 +53,7 @@ impl BodyBounds {
         parse_body(bytes, max_depth, self.max_values, Shape::Members { named: &creates, others: &Shape::Scalar })
     }
 
-    /// Parses a body of another kind and keeps all of it: such bodies have at most 16 KiB.
+    /// Parses any other body and keeps all of it, because such bodies have at most 16 KiB.
     ///
     /// # Errors
     /// [`JsonProblem`] for anything but one strict JSON object within the bounds.
@@ -68,14 +68,14 @@ fn create_members<'a>(items: &'a Shape<'a>) -> [(&'static str, Shape<'a>); 1] {
 
 /// Returns the hash of a create for its idempotency key: SHA-256, in hexadecimal, of model, input and number of images.
 ///
-/// It covers the request as its client means it, before `POLICY`'s defaults: the order of members, the spelling of
-/// numbers, and whether the body repeats the path's model make no difference.
+/// The hash covers the meaning of the request before `POLICY`'s defaults apply. The order of members, the notation of
+/// numbers, and a model that the body repeats from the path make no difference.
 #[must_use]
 pub fn request_hash_of_create(model: &ModelId, body: &Map<String, Value>) -> String {
     hash(&json!(["create", meaning(model.as_str().into(), body)]))
 }
 
-/// Returns the hash of a batch for its idempotency key: over the list of its creates, in their order.
+/// Returns the hash of a batch for its idempotency key. It covers the creates in their order.
 #[must_use]
 pub fn request_hash_of_batch(body: &Map<String, Value>) -> String {
     let item = |item: &Value| {
@@ -92,7 +92,7 @@ fn meaning(model: Value, body: &Map<String, Value>) -> Value {
     json!([model, body.get("input"), image_count])
 }
 
-/// `serde_json` writes an object's members sorted by name; `a_request_hash_unchanged` pins it.
+/// Relies on `serde_json` writing an object's members sorted by name, which the test `a_request_hash_unchanged` pins.
 fn hash(meaning: &Value) -> String {
     hex_digest(&[canonical(meaning).to_string().as_bytes()])
 }
@@ -140,7 +140,7 @@ mod tests {
         ] {
             assert_ne!(create(other), hash, "{other}");
         }
-        // Above 2^53 a float may stand for another integer.
+        // Above 2^53, one float stands for several integers.
         assert_ne!(create(r#"{"input":{"a":10000000000000000}}"#), create(r#"{"input":{"a":1e16}}"#));
     }
 

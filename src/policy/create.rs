@@ -139,7 +139,7 @@ fn invalid(param: impl Into<String>, violation: Violation) -> Rejection {
     Rejection::parameter(Code::InvalidParameter, "parameter", param).because(violation)
 }
 
-/// Returns the violation of a member that must be there with the JSON type `kind`, and is not.
+/// Returns the violation for a required member that is missing or does not have the JSON type `kind`.
 fn missing_or_type(value: Option<&Value>, kind: &str) -> Violation {
     value.map_or(Violation::plain(Rule::Required), |_| Violation::new(Rule::Type, kind))
 }

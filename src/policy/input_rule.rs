@@ -14,7 +14,7 @@ use crate::wire::violation::{Rule, Violation};
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputRule {
     kind: Kind,
-    /// Whether the input must be present.
+    /// True if the input must be present.
     pub required: bool,
     /// The value that is sent if the input is missing.
     pub default: Option<Value>,
@@ -58,7 +58,8 @@ impl Kind {
     }
 }
 
-/// Whose value is checked: defaults of limits are for clients, and `POLICY` itself may go beyond them.
+/// The origin of a checked value. The default limits apply only to clients' values; values in `POLICY` itself may
+/// exceed them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     Client,
@@ -126,8 +127,8 @@ impl InputRule {
         }
     }
 
-    /// Checks a client's value. Returns it as the vendor is sent it: numbers in their normal spelling, a choice in the
-    /// spelling of the `enum`.
+    /// Checks a client's value and returns the form that is sent to the vendor: numbers in their normal form, an `enum`
+    /// value as `POLICY` spells it.
     ///
     /// # Errors
     /// The first rule that the value breaks.
@@ -140,7 +141,7 @@ impl InputRule {
             return Err(Violation::new(Rule::Type, <&str>::from(self.kind)));
         }
         if let Some(choices) = &self.choices {
-            // POLICY was refused unless the other rules accept each choice.
+            // The other rules need no check here: a POLICY with a choice that breaks them is refused.
             let choice = choices.iter().find(|choice| number::is_same(choice, &value));
             return choice.cloned().ok_or_else(|| Violation::new(Rule::Enum, choices.clone()));
         }
@@ -163,8 +164,8 @@ impl InputRule {
             return Err(Violation::plain(Rule::Format));
         }
         let is_good = match self.format {
-            // The vendor may take the text for a file, and nobody knows whose it is: a file of a user's own is an input
-            // with the format `file`, whose id the Ledger knows.
+            // The vendor could treat the text as the id of a file, which may belong to another user. A user's own files
+            // go through inputs with the format `file`, whose ids the user's Ledger knows.
             None => source == Source::Policy || !is_like_vendor_file_id(text),
             Some(Format::HttpsUrl) => is_public_https_url(text),
             Some(Format::File) => FileId::parse(text).is_some(),
@@ -207,7 +208,7 @@ impl InputRule {
         items.into_iter().map(|item| rule.check_from(item, source)).collect()
     }
 
-    /// Returns the most items that a client's array may have. 0 for another type.
+    /// Returns the largest number of items in a client's array, or 0 if this rule is not for arrays.
     pub(super) fn most_items(&self) -> u32 {
         let in_enum = self.choices.iter().flatten().filter_map(Value::as_array).map(Vec::len).max().unwrap_or_default();
         match self.kind {

@@ -22,7 +22,7 @@ pub struct Policy {
     pub models: BTreeMap<ModelId, ModelRules>,
     /// The limits of the vendor key.
     pub key: VendorKeyLimits,
-    /// The most items that an array input of any model may have.
+    /// The largest number of items in an array input, over all models.
     pub most_items: u32,
 }
 

@@ -108,11 +108,11 @@ impl Claims {
         Ok(CheckedClaims { grant, times, subject: subject.to_owned(), email, client_id, binding })
     }
 
-    /// Returns `email`, if the issuer vouches for it: an address that is not verified is whatever the user typed (OpenID
-    /// Connect Core section 5.1), and anybody could type an operator's.
+    /// Returns `email` if the issuer vouches for it. An unverified address is only text that the user typed (OpenID
+    /// Connect Core section 5.1), and an attacker could type an operator's address.
     ///
-    /// Apple sends the claim as text. `email_trusted` of the issuer stands in only for a claim that is absent: an
-    /// issuer that says `false` does not vouch, whatever the settings say.
+    /// Apple sends `email_verified` as text. The issuer's setting `email_trusted` replaces only an absent claim. An
+    /// issuer that sends `false` does not vouch, whatever the setting.
     fn email(&self, issuer: &Issuer) -> Option<&str> {
         let is_vouched_for = match self.get("email_verified") {
             None => issuer.email_trusted,
@@ -128,8 +128,8 @@ impl Claims {
         named.find(|text| is_plain_text(text, TOKEN_CLIENT_ID_MAX_CHARS))
     }
 
-    /// Returns an optional claim. `null` counts as absent: serializers write it for a member without a value. Not for
-    /// claims that narrow what a token may do (`cnf`, `vk`): these are read from the map, where `null` is an error.
+    /// Returns an optional claim. `null` counts as absent, because serializers write it for a member without a value.
+    /// Claims that restrict a token (`cnf`, `vk`) are read directly from the map instead, where `null` is an error.
     fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
@@ -155,9 +155,9 @@ impl Claims {
         Ok(TokenTimes { issued_at, not_before: self.read_time("nbf")?, expires_at, leeway_secs: issuer.leeway_secs })
     }
 
-    /// Checks the audience, and returns the name that is ours. `aud` is a string or an array of strings (RFC 7519 section 4.1.3). For an issuer that sets
-    /// no `aud`, the configured claim is checked instead; if its token has an `aud` nevertheless, that must be right as
-    /// well.
+    /// Checks the audience, and returns the accepted name. `aud` is a string or an array of strings (RFC 7519 section
+    /// 4.1.3). For an issuer that sets no `aud`, the configured claim is checked instead; if its token has an `aud`
+    /// nevertheless, that must be right as well.
     fn check_audience<'a>(&'a self, issuer: &Issuer) -> Result<&'a str, Refusal> {
         let is_ours = |name: &&str| issuer.audience.iter().any(|own| own == name);
         let ours = |value: &'a Value| value.as_str().filter(is_ours);

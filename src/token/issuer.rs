@@ -10,8 +10,8 @@ use super::remote_keys::RemoteKeys;
 use super::token_types::TokenTypes;
 use crate::types::time::UnixSeconds;
 
-/// The origin issuer of guests (contract 5). No entry of `ISSUERS` can have this name, so that no issuer speaks for
-/// guests.
+/// The origin issuer of guests (contract 5). No entry of `ISSUERS` can have this name, so no other issuer can issue
+/// guests' tokens.
 pub const GUEST_ISSUER: &str = "guest";
 
 /// The purpose for which a token is accepted.
@@ -92,7 +92,7 @@ impl IssuerKeys {
 pub struct Issuer {
     /// The exact text of `iss`.
     pub(super) name: String,
-    /// Whether its name is a URL on a loopback host, or the URL of its keys is.
+    /// True if the issuer's name or the URL of its keys is on a loopback host.
     pub(super) is_loopback: bool,
     /// Never empty.
     pub(super) audience: Vec<String>,
@@ -109,7 +109,7 @@ pub struct Issuer {
     pub(super) plan_claim: String,
     pub(super) proof: ProofRule,
     pub(super) admins: BTreeMap<String, Vec<AdminRight>>,
-    /// Whether an `email` counts although the token has no `email_verified`.
+    /// True if an `email` counts although the token has no `email_verified`.
     pub(super) email_trusted: bool,
     /// For Valetkey's own tokens: the issuers whose users `vk.iss` may name. `None` for every other issuer, which
     /// speaks only for its own users.
@@ -125,7 +125,7 @@ impl Issuer {
         &self.name
     }
 
-    /// Returns whether the issuer's name is a URL on a loopback host, or the URL of its keys is.
+    /// Returns whether the issuer's name or the URL of its keys is on a loopback host.
     ///
     /// Only a Worker that runs on a loopback host itself may use such an issuer. The Worker learns its own host from
     /// the first request, and checks with [`loopback_problems`] then.

@@ -115,8 +115,8 @@ fn is_printable(text: &str) -> bool {
 /// Parses the issuer's name, which `iss` must equal byte for byte. Returns the name, and whether it is a URL on a
 /// loopback host.
 ///
-/// A name is only compared, never fetched, so it need not be a URL (RFC 7519 section 4.1.1): Google and Stytch have a
-/// host and a path alone. With `://` in it, it is meant as a URL and must be one.
+/// A name is only compared, never fetched, so it need not be a URL (RFC 7519 section 4.1.1). Google's is a bare host,
+/// Stytch's a host and a path. A name with `://` is meant as a URL and must be a valid one.
 fn parse_name(settings: &mut SettingReader<'_>) -> Option<(String, bool)> {
     let text = settings.require("issuer")?.as_str().unwrap_or_default();
     let parsed = if text.contains("://") {

@@ -109,8 +109,8 @@ impl KeySet {
     /// Returns the key that a header with this `kid` refers to. Without a `kid` that is the only key of the set. Keys
     /// are never tried one after the other.
     ///
-    /// A set of one key without a name has nothing that a `kid` could select: it is ignored. Issuers with a shared
-    /// secret, Supabase for one, name the key in their tokens, and the text of a secret has no place for a name.
+    /// If the set is a single key without a name, the `kid` is ignored because it cannot select anything. Issuers with
+    /// a shared secret, such as Supabase, name the key in their tokens, but the text of a secret cannot contain a name.
     ///
     /// # Errors
     /// - [`Refusal::UnknownKey`]: the set's keys have names, and none has this one.

@@ -116,7 +116,7 @@ fn a_kid_is_ignored_where_the_only_key_has_no_name() {
     for keys in [raw, unnamed, inline, published] {
         assert!(keys.find(None).is_ok() && keys.find(Some("anything")).is_ok());
     }
-    // Beside another key, even one of another kind, an unnamed key is left out, and the named one keeps its name.
+    // An unnamed key next to another key, even of a different kind, is left out. The named key keeps its name.
     let mut named = ec.clone();
     named["kid"] = json!("a");
     let two = KeySet::parse_published(&json!({"keys": [ec, named]}), &[Algorithm::Es256]).unwrap();

@@ -81,8 +81,7 @@ impl VerifiedToken {
         self.email.as_deref()
     }
 
-    /// Returns the client that the token was issued to: its `client_id` or `azp`, else the audience by which it was
-    /// accepted.
+    /// Returns the client that the token was issued to: its `client_id` or `azp`, else the accepted audience.
     #[must_use]
     pub fn client_id(&self) -> &str {
         &self.client_id

@@ -354,7 +354,7 @@ fn a_kid_is_ignored_where_the_only_key_has_no_name() {
     let verify = |fixture: &Fixture| {
         verify(&fixture.token(), &issuers, Purpose::Access, Possession::None, UnixSeconds(NOW)).map(|token| token.grant)
     };
-    // Supabase's header for a project with a shared secret.
+    // The header of Supabase's tokens for a project with a shared secret.
     for kid in [json!("4ZXLmBq7ArxFaTZw"), json!("k1"), json!("../../dev/null")] {
         fixture.header["kid"] = kid;
         assert!(verify(&fixture).is_ok());

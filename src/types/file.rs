@@ -27,7 +27,7 @@ pub struct FileRecord {
 pub const FILE_TYPES: [&str; 7] =
     ["image/png", "image/jpeg", "image/webp", "image/gif", "video/mp4", "video/webm", "audio/wav"];
 
-/// Other names of these types, which browsers, phones and libraries send.
+/// Aliases of these types that browsers, phones and libraries send.
 const FILE_TYPE_ALIASES: [(&str, &str); 4] = [
     // RFC 2361 section 3.
     ("audio/vnd.wave", "audio/wav"),
@@ -36,8 +36,8 @@ const FILE_TYPE_ALIASES: [(&str, &str); 4] = [
     ("image/jpg", "image/jpeg"),
 ];
 
-/// Returns the file type that a `Content-Type` names. Parameters, such as the codecs of a recording (RFC 6381), are
-/// dropped: the vendor is sent the type alone.
+/// Returns the file type that a `Content-Type` names. Drops parameters, such as a recording's codecs (RFC 6381); only
+/// the bare type is sent to the vendor.
 #[must_use]
 pub fn parse_file_type(content_type: &str) -> Option<&'static str> {
     let essence = content_type.split(';').next()?.trim();
@@ -45,8 +45,8 @@ pub fn parse_file_type(content_type: &str) -> Option<&'static str> {
     known.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(essence)).map(|(_, file_type)| file_type)
 }
 
-/// Returns whether a text looks like the id of a file at the vendor: `file_` and 6 or more word characters, at least
-/// one of them a digit. Valetkey's own ids look like that, too.
+/// Returns whether a text looks like a vendor file id: `file_` and 6 or more word characters, at least one of them a
+/// digit. Valetkey's own file ids match too.
 #[must_use]
 pub fn is_like_vendor_file_id(text: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';

@@ -1,18 +1,19 @@
-//! The body of a vendor response: read chunk by chunk, and kept as what is used of it.
+//! The body of a vendor response. It is read chunk by chunk, and only the used members are kept.
 
 use super::document::Document;
 use super::json::Scanner;
 
-/// What was read of a body. Its bytes are not kept.
+/// The result of reading a body. Its bytes are not kept.
 #[derive(Clone, Debug, PartialEq)]
 pub enum VendorBody {
     /// One JSON value.
     Json(Box<Document>),
-    /// Anything else: no body, a page, JSON that is cut off.
+    /// Anything else, such as an empty body, an HTML page, or truncated JSON.
     Unreadable,
     /// A body above its limit ([`crate::constants::VENDOR_POLL_BODY_MAX_BYTES`],
-    /// [`crate::constants::VENDOR_BODY_MAX_BYTES`]) or without room beside other bodies
-    /// ([`crate::constants::VENDOR_BODIES_MAX_BYTES`]). That is our limit and no failure of the vendor.
+    /// [`crate::constants::VENDOR_BODY_MAX_BYTES`]) or one that did not fit beside the other bodies in memory
+    /// ([`crate::constants::VENDOR_BODIES_MAX_BYTES`]). These limits are Valetkey's, so exceeding them is no failure of
+    /// the vendor.
     TooLarge,
 }
 
@@ -25,7 +26,7 @@ impl VendorBody {
         reader.finish()
     }
 
-    /// Returns what the body says, if it is JSON.
+    /// Returns the used members of the body if it is JSON.
     #[must_use]
     pub fn document(&self) -> Option<&Document> {
         match self {
@@ -35,7 +36,8 @@ impl VendorBody {
     }
 }
 
-/// Reads a body chunk by chunk, so that no copy of a large body is ever in wasm memory, which never shrinks.
+/// A reader that takes a body chunk by chunk. A large body is never in wasm memory as a whole, because that memory
+/// never shrinks.
 #[derive(Debug)]
 pub struct BodyReader(Scanner<Document>);
 
@@ -51,7 +53,7 @@ impl BodyReader {
         self.0.push(chunk);
     }
 
-    /// Ends the body.
+    /// Ends the body and returns the result.
     #[must_use]
     pub fn finish(self) -> VendorBody {
         self.0.finish().map_or(VendorBody::Unreadable, |document| VendorBody::Json(Box::new(document)))

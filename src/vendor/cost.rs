@@ -1,24 +1,23 @@
-//! `credits_used`: how the vendor's figure becomes micro-credits. Money is never booked from what cannot be read.
+//! Conversion of the vendor's `credits_used` to micro-credits. An unreadable amount is never booked.
 
 use crate::constants::MAX_CREDITS_MICROS;
 use crate::types::credits::MicroCredits;
 use crate::vendor::json::Scalar;
 
-/// The vendor's figure for what a prediction cost.
+/// The vendor's amount for a prediction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cost {
-    /// The response has none.
+    /// The response has no amount.
     #[default]
     Absent,
-    /// A figure, rounded up to a micro-credit.
+    /// An amount, rounded up to a micro-credit.
     Known(MicroCredits),
-    /// There is a figure, and it cannot be read, is negative, or exceeds what an account can hold. The reservation is
-    /// booked.
+    /// The amount is unreadable, negative, or more than an account can hold. The reservation is booked instead.
     Unreadable,
 }
 
 impl Cost {
-    /// Reads a figure: a JSON number, or a decimal number in a string.
+    /// Reads an amount: a JSON number, or a decimal number in a string.
     pub(super) fn read(value: Scalar<'_>) -> Self {
         match value {
             Scalar::Null => Self::Absent,
@@ -29,7 +28,7 @@ impl Cost {
         }
     }
 
-    /// Returns what two figures in one response mean: the larger one, and nothing that can be read if one cannot be.
+    /// Combines two amounts in one response: returns the larger one, or `Unreadable` if either is unreadable.
     pub(super) fn merge(self, other: Self) -> Self {
         match (self, other) {
             (Self::Unreadable, _) | (_, Self::Unreadable) => Self::Unreadable,
@@ -39,8 +38,9 @@ impl Cost {
     }
 }
 
-/// Parses a decimal number with an optional sign, fraction and exponent, and rounds it up to a micro-credit. Exact: no
-/// floating point is involved. Returns `None` if the number is negative, too large or no number.
+/// Parses a decimal number with an optional sign, fraction and exponent, and rounds it up to a micro-credit. The result
+/// is exact, because no floating point is involved. Returns `None` if the number is negative, too large or not a
+/// number.
 fn parse_rounding_up(text: &str) -> Option<MicroCredits> {
     let (is_negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -68,7 +68,8 @@ fn parse_rounding_up(text: &str) -> Option<MicroCredits> {
         }
         index = index.saturating_add(1);
     }
-    // Zeros that are not written. Any amount but 0 exceeds the largest long before the last of them.
+    // Appends the zeros that the exponent stands for. Any amount but 0 exceeds the maximum long before the last of
+    // them.
     while index < point && micros != 0 && micros <= MAX_CREDITS_MICROS {
         micros = micros.saturating_mul(10);
         index = index.saturating_add(1);
@@ -77,7 +78,7 @@ fn parse_rounding_up(text: &str) -> Option<MicroCredits> {
     (!is_negative || micros == 0).then(|| MicroCredits::from_micros(micros)).flatten()
 }
 
-/// Parses an exponent. One beyond the range is as good as the end of the range.
+/// Parses an exponent. Clamps it to a range, since any larger exponent has the same effect.
 fn parse_exponent(text: &str) -> Option<i64> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
@@ -86,7 +87,7 @@ fn parse_exponent(text: &str) -> Option<i64> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // Far beyond the length of any text that is kept, and far from overflow.
+    // Far larger than any text that is kept is long, and far from an overflow.
     const LARGEST: i64 = 1_000_000_000;
     Some(digits.parse::<i64>().map_or(LARGEST, |exponent| exponent.min(LARGEST)).saturating_mul(sign))
 }

@@ -1,7 +1,7 @@
 //! The members of a vendor response that are used, collected in one pass.
 //!
-//! Of repeated members the last one counts, as in `JSON.parse`. There are two exceptions, because a mistake would cost
-//! money: two different ids are no id, and of two costs the larger one counts.
+//! The last of several repeated members counts, as in `JSON.parse`. Two exceptions prevent expensive mistakes: two
+//! different ids count as no id, and the larger of two costs counts.
 
 use super::cost::Cost;
 use super::json::{Container, Listener, Scalar};
@@ -10,13 +10,13 @@ use super::vendor_id::IdMember;
 use crate::constants::VENDOR_OUTPUTS_READ_MAX;
 use crate::types::model::ModelId;
 
-/// What a response says. `super::reply` makes predictions of it.
+/// The used members of a response. `super::reply` builds predictions from them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document {
     pub(super) job_id: IdMember,
     pub(super) id: IdMember,
     pub(super) file_id: IdMember,
-    /// Set if there is a `status`: its text, if it is one.
+    /// `Some` if there is a `status`. The inner value is its text, or `None` if it is not a string.
     pub(super) status: Option<Option<String>>,
     pub(super) cost: Cost,
     pub(super) output: Vec<String>,
@@ -26,15 +26,15 @@ pub struct Document {
     /// The list in `data`, or the whole response if it is a list.
     data: ModelList,
     models: ModelList,
-    /// Where the reader is: the open containers down to the first whose content is not used.
+    /// The open containers, from the root down to the first one whose content is not used.
     open: Vec<(Place, Container)>,
-    /// Number of open containers below that.
+    /// Number of open containers inside that unused one.
     unused_depth: usize,
-    /// The place of the value behind a name.
+    /// The place of the next value, according to the member name just read.
     named: Place,
 }
 
-/// Whether these members of `error` are texts.
+/// Flags for the members of `error` that are strings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct ErrorTexts {
     message: bool,
@@ -147,7 +147,7 @@ impl Document {
         }
     }
 
-    /// Returns the place of the value that begins, and forgets what an earlier member of the same name said.
+    /// Returns the place of the value that begins. Discards the value of an earlier member with the same name.
     fn begin(&mut self) -> Place {
         let place = match self.open.last() {
             None => Place::Root,

@@ -1,15 +1,15 @@
-//! A list of models, entry by entry.
+//! The vendor's list of models, read entry by entry.
 
 use crate::constants::MODEL_LIST_MAX;
 use crate::types::model::ModelId;
 
-/// The models of a list, as far as they can be read.
+/// The models of a list, without the entries that cannot be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ModelList {
-    /// Whether the member is an array.
+    /// True if the member is an array.
     pub(super) is_list: bool,
     pub(super) models: Vec<ModelId>,
-    /// The entry that is being read.
+    /// The current entry.
     pub(super) entry: ModelEntry,
 }
 

@@ -1,11 +1,12 @@
-//! The vendor's status words. It documents two; the others are what vendors of this kind use (vendor-api 3).
+//! The vendor's status words. The vendor documents two of them; the others are words that similar vendors use
+//! (vendor-api 3).
 
 use crate::constants::STATUS_WORD_MAX_CHARS;
 
 /// The vendor's status words, reduced to four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// In progress, or a word that is not known.
+    /// In progress, or an unknown word.
     Running,
     /// `succeeded`, `completed`, `complete`, `success`.
     Succeeded,
@@ -16,8 +17,8 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// Returns what a status word means, or `None` if it is not known. Case, blanks around it, and the character
-    /// between two words do not matter.
+    /// Returns the meaning of a status word, or `None` if the word is unknown. Ignores case, surrounding blanks, and
+    /// the character between two words.
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
         let word = word.trim().to_ascii_lowercase().replace(['-', ' '], "_");
@@ -40,7 +41,7 @@ impl Progress {
     }
 }
 
-/// Returns the letters of an unknown status word for the log. Nothing else of the vendor's text is logged.
+/// Returns the letters of an unknown status word for the log. No other vendor text is logged.
 #[must_use]
 pub fn loggable_word(word: &str) -> String {
     let is_kept = |letter: &char| letter.is_ascii_alphabetic() || *letter == '_';

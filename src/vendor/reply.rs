@@ -29,7 +29,7 @@ pub struct VendorResponse {
     pub rate_limit_remaining: Option<String>,
     /// `X-RateLimit-Reset`, as sent.
     pub rate_limit_reset: Option<String>,
-    /// What the body says.
+    /// The content of the body.
     pub body: VendorBody,
 }
 
@@ -43,7 +43,7 @@ impl VendorReply {
         }
     }
 
-    /// Returns whether the body was larger than we read. The operator is told; the vendor did nothing wrong.
+    /// Returns whether the body exceeded Valetkey's size limits. It raises an alert, but is no failure of the vendor.
     #[must_use]
     pub fn is_too_large(&self) -> bool {
         matches!(self, Self::Response(response) if response.body == VendorBody::TooLarge)
@@ -57,7 +57,7 @@ pub struct VendorPrediction {
     pub id: Option<String>,
     /// The vendor's status.
     pub progress: Progress,
-    /// The vendor's status word, if it is not known. Never shown and never logged as it is.
+    /// The vendor's status word if it is unknown. It is never shown, and never logged unchanged.
     pub unknown_status: Option<String>,
     /// Output URLs as sent. [`super::output::OutputRule`] decides which reach the client.
     pub output: Vec<String>,
@@ -90,7 +90,7 @@ pub fn read_file_id(body: &VendorBody) -> Option<String> {
     body.document().and_then(|document| read_first_id([&document.file_id, &document.id]))
 }
 
-/// Reads the reply to a fetch of the model list. Returns `None` if no model can be read in it.
+/// Reads the reply to a fetch of the model list. Returns `None` if it has no readable model.
 #[must_use]
 pub fn read_models(reply: &VendorReply) -> Option<Vec<ModelId>> {
     match reply {
@@ -107,7 +107,7 @@ pub fn is_error_envelope(body: &VendorBody) -> bool {
     body.document().is_some_and(Document::is_error_envelope)
 }
 
-/// Returns whether a body has one of its ids twice, with different values. Such an id is not used.
+/// Returns whether a body repeats an id with a different value. Such an id is not used.
 #[must_use]
 pub fn has_id_conflict(body: &VendorBody) -> bool {
     let conflicts =
@@ -115,8 +115,8 @@ pub fn has_id_conflict(body: &VendorBody) -> bool {
     body.document().is_some_and(|document| conflicts(document).contains(&true))
 }
 
-/// Returns the first id that can be used: a member that is not usable does not hide the other one. Two different values
-/// of one member say that the response is not to be trusted about ids, so the other member is not used either.
+/// Returns the first usable id. An unusable member does not hide the other one. If one member has two different values,
+/// the response cannot be trusted about ids, so the other member is not used either.
 fn read_first_id(members: [&IdMember; 2]) -> Option<String> {
     let is_trusted = !members.iter().any(|member| member.has_conflict());
     members.iter().find_map(|member| member.get()).filter(|_| is_trusted).map(str::to_owned)

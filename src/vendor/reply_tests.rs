@@ -132,7 +132,7 @@ fn a_job_id_that_is_none_does_not_hide_the_id() {
         let text = format!(r#"{{"job_id":{bad},"id":789}}"#);
         assert_eq!(read(&text).unwrap().id.as_deref(), Some("789"), "{text}");
     }
-    // Both shapes at once: two names, not two values of one.
+    // Both shapes at once are two members, not two values of one member.
     assert_eq!(read(r#"{"job_id":"a","id":"b"}"#).unwrap().id.as_deref(), Some("a"));
     assert_eq!(file_id(r#"{"file_id":"","id":"f"}"#).as_deref(), Some("f"));
 }

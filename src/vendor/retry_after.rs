@@ -20,7 +20,7 @@ pub fn retry_after_secs(text: &str, now: UnixMillis) -> Option<i64> {
     Some(secs.clamp(1, RETRY_AFTER_MAX_SECS))
 }
 
-/// Parses seconds, rounding a fraction up. A number beyond the range is the end of the range.
+/// Parses seconds and rounds a fraction up. Clamps a number outside the range.
 fn parse_seconds(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     if !is_digits(whole) || !is_digits(fraction) {
@@ -55,7 +55,7 @@ fn parse_http_date(text: &str) -> Option<UnixMillis> {
 fn to_time(day: &str, month: &str, year: &str, time: &str) -> Option<UnixMillis> {
     let month = MONTHS.iter().position(|name| name.eq_ignore_ascii_case(month))?;
     let year = match (parse_number(year)?, year.len()) {
-        // Two digits, of the first form's predecessor (RFC 850): this century.
+        // A two-digit year, from the older RFC 850 form, is in this century.
         (year, 2) => year.saturating_add(2_000),
         (year, 4) => year,
         _ => return None,
@@ -71,13 +71,13 @@ fn to_time(day: &str, month: &str, year: &str, time: &str) -> Option<UnixMillis>
     })
 }
 
-/// Returns the days from 1970-01-01 to a date of the Gregorian calendar. `month` counts from 0. The year is counted
-/// from March, so that the leap day is its last.
+/// Returns the days from 1970-01-01 to a date of the Gregorian calendar. `month` counts from 0. The calculation starts
+/// the year in March, so that the leap day is the last day of the year.
 fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) =
         if month < 2 { (year.saturating_sub(1), month.saturating_add(10)) } else { (year, month.saturating_sub(2)) };
     let leap_days = year.div_euclid(4).saturating_sub(year.div_euclid(100)).saturating_add(year.div_euclid(400));
-    // Days of the months before this one: any five months from March have 153 days.
+    // Days of the earlier months: from March on, each group of five months has 153 days.
     let before_month = month.saturating_mul(153).saturating_add(2).div_euclid(5);
     let days = year.saturating_mul(365).saturating_add(leap_days).saturating_add(before_month).saturating_add(day);
     // 719,469 is the day number of 1970-01-01.

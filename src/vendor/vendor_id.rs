@@ -1,14 +1,15 @@
-//! The vendor's ids: of predictions and of files.
+//! The vendor's ids of predictions and files.
 
 use super::json::Scalar;
 use crate::constants::VENDOR_ID_MAX_BYTES;
 
-/// A member that holds an id. Of two different ids none is used: a wrong one would show one user another's pictures.
+/// A member that holds an id. If it has two different values, neither is used: a wrong id would show one user another
+/// user's pictures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct IdMember {
-    /// The id of the last such member.
+    /// The id in the last such member.
     value: Option<String>,
-    /// The first id.
+    /// The first usable id among all such members.
     first: Option<String>,
     has_conflict: bool,
 }
@@ -41,12 +42,12 @@ fn read_id(value: Scalar<'_>) -> Option<String> {
     .filter(|id| is_usable_id(id))
 }
 
-/// Reads a whole number as text. Digits stay as they are, however many; `789.0` and `7.89e2` are 789.
+/// Returns a whole number as text. Keeps any number of digits unchanged; `789.0` and `7.89e2` become `789`.
 fn read_number(text: &str) -> Option<String> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(text.to_owned());
     }
-    // The largest number below which all whole numbers are exact.
+    // 2^53: an `f64` represents every whole number up to here exactly.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     let number: f64 = text.parse().ok()?;
     ((0.0..=EXACT_MAX).contains(&number) && number.fract() == 0.0).then(|| format!("{:.0}", number.abs()))

@@ -26,7 +26,7 @@ pub enum CreateVerdict {
     KeyRefused,
     /// 403 or 404 in the vendor's error envelope: the model is not available to this key, or this input is not allowed.
     ModelRefused,
-    /// Any other 403 or 404, such as a page of a firewall that dislikes the prompt. Says nothing about the model.
+    /// Any other 403 or 404, such as the page of a firewall that blocks the prompt. It says nothing about the model.
     Blocked,
     /// 400 or 422: the input is refused.
     InputRefused,
@@ -47,7 +47,7 @@ pub enum UnknownCause {
     NoResponse,
     /// The response is unreadable: 502 for the client.
     Unreadable,
-    /// The response is larger than we read: 502 for the client. No failure of the vendor.
+    /// The response exceeds Valetkey's size limit: 502 for the client, but no failure of the vendor.
     TooLarge,
 }
 
@@ -58,16 +58,17 @@ pub enum PollVerdict {
     Found(VendorPrediction),
     /// 404 or 410: this key has no such prediction.
     NotFound,
-    /// 401, 402 or 403: it is about the key, and says nothing about the prediction.
+    /// 401, 402 or 403: the key was refused. The reply says nothing about the prediction.
     KeyRefused,
     /// 429: send no vendor request for a while.
     Throttled {
         /// Milliseconds to wait.
         wait_millis: i64,
     },
-    /// A response that says nothing: an unreadable 2xx, a 3xx, another 4xx. It counts for this prediction only.
+    /// A response without information: an unreadable 2xx, a 3xx, another 4xx. It counts neither for the prediction nor
+    /// for the circuit breaker.
     NothingSaid,
-    /// A 5xx or no response: the vendor failed. Says nothing about the prediction.
+    /// A 5xx or no response: the vendor failed. The reply says nothing about the prediction.
     VendorFailed,
 }
 
@@ -81,7 +82,7 @@ pub fn read_create_reply(reply: &VendorReply, now: UnixMillis) -> CreateVerdict 
     match response.status {
         200..=299 => read_accepted(reply, response),
         429 => CreateVerdict::Throttled { wait_millis: throttle_millis(response, now) },
-        // The header says that the vendor did not take the prediction, whatever its value.
+        // Any `Retry-After`, whatever its value, means that the vendor did not take the prediction.
         503 if response.retry_after.is_some() => {
             CreateVerdict::Throttled { wait_millis: throttle_millis(response, now) }
         }

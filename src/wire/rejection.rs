@@ -14,9 +14,9 @@ use crate::wire::violation::{Rule, Violation};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Code {
-    /// The body is not one JSON object, or it has a member twice; `details` says what is wrong, and where.
+    /// The body is not one JSON object, or it repeats a member. `details` names the problem and its position.
     InvalidJson,
-    /// A parameter is missing or has an invalid value; `details` names it, and the rule that it breaks.
+    /// A parameter is missing or invalid. `details` names the parameter and the rule that it breaks.
     InvalidParameter,
     /// The API does not have this parameter; `details.param` names it if the name is plain.
     UnsupportedParameter,
@@ -40,7 +40,7 @@ pub enum Code {
     MethodNotAllowed,
     /// The body exceeds the route's size limit.
     BodyTooLarge,
-    /// The headers say that the body is not plain JSON, or not a file of an accepted type.
+    /// The headers declare a body that is neither plain JSON nor a file of an accepted type.
     UnsupportedMediaType,
     /// The prediction has not ended.
     NotEnded,
@@ -190,9 +190,9 @@ pub enum Challenge {
     Bearer,
     /// A bearer token, or a token with a proof of possession.
     BearerOrProof,
-    /// Another token, with a proof.
+    /// A new token, with a proof.
     Proof,
-    /// The same token with another proof.
+    /// The same token as in the request, with a new proof.
     NewProof,
 }
 
@@ -228,11 +228,11 @@ pub struct Rejection {
     pub reason: &'static str,
     /// `details.param`: a path such as `input.prompt`.
     pub param: Option<String>,
-    /// `details.rule` and `details.allowed`: the rule that the parameter breaks, and what it allows.
+    /// `details.rule` and `details.allowed`: the broken rule and the values it allows.
     pub violation: Option<Box<Violation>>,
-    /// `details.problem`, `details.line` and `details.column`: what is wrong with a JSON body.
+    /// `details.problem`, `details.line` and `details.column`: the fault of a JSON body and its position.
     pub json: Option<Box<JsonProblem>>,
-    /// Whether the refused body is that of an upload, whose media types are not those of other routes.
+    /// True if the refused body is an upload. Uploads have media types of their own.
     pub is_upload: bool,
     /// `details.job_id`: the prediction was created in spite of the error, and the client can follow it.
     pub job_id: Option<JobId>,
@@ -280,13 +280,13 @@ impl Rejection {
         Self { violation: Some(Box::new(violation)), ..self }
     }
 
-    /// Returns a refusal of a body that is not acceptable JSON.
+    /// Returns the refusal of a body that is not acceptable JSON.
     #[must_use]
     pub fn bad_json(problem: JsonProblem) -> Self {
         Self { json: Some(Box::new(problem)), ..Self::new(Code::InvalidJson, "json") }
     }
 
-    /// Returns a refusal of an upload's media type or content encoding. It lists the types that are accepted.
+    /// Returns the refusal of an upload's media type or content encoding. It lists the accepted types.
     #[must_use]
     pub fn bad_file_type(reason: &'static str) -> Self {
         Self { is_upload: true, ..Self::new(Code::UnsupportedMediaType, reason) }

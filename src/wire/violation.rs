@@ -1,12 +1,12 @@
-//! The rule that a parameter breaks, as `details` of an `invalid_parameter` names it (contract 3).
+//! The rule that a parameter breaks, as reported in the `details` of `invalid_parameter` (contract 3).
 
 use serde_json::Value;
 
-/// A kind of rule, named like the member of `POLICY` that sets it.
+/// A kind of rule. Its name is that of the `POLICY` member that sets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Rule {
-    /// The value is none of a list.
+    /// The value is not in the list.
     Enum,
     /// The number is too small.
     Min,
@@ -16,11 +16,11 @@ pub enum Rule {
     MaxLength,
     /// The array has too many items.
     MaxItems,
-    /// The value has another JSON type.
+    /// The value has the wrong JSON type.
     Type,
     /// The parameter is missing.
     Required,
-    /// The text has another form.
+    /// The text has the wrong format.
     Format,
 }
 
@@ -35,23 +35,23 @@ impl Rule {
     }
 }
 
-/// A broken rule, and what it allows. Neither ever contains a client's text.
+/// A broken rule and the values it allows. Never contains text from a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The rule.
     pub rule: Rule,
-    /// What the rule allows: a list, a bound, or a name. `None` if the rule says it all.
+    /// The allowed values: a list, a bound, or a name. `None` if the rule alone is clear.
     pub allowed: Option<Value>,
 }
 
 impl Violation {
-    /// Returns a violation of a rule that allows `allowed`.
+    /// Returns the violation of a rule that allows `allowed`.
     #[must_use]
     pub fn new(rule: Rule, allowed: impl Into<Value>) -> Self {
         Self { rule, allowed: Some(allowed.into()) }
     }
 
-    /// Returns a violation of a rule that has no list and no bound.
+    /// Returns the violation of a rule without a list or a bound.
     #[must_use]
     pub const fn plain(rule: Rule) -> Self {
         Self { rule, allowed: None }

@@ -1,5 +1,5 @@
-//! What the body of a create may be: numbers in any spelling, refusals that say what is wrong and what is allowed,
-//! bounds on its size and its time.
+//! Tests of create bodies: numbers in any notation, refusals that name the problem and the allowed values, limits on
+//! size and time.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn send_text(stack: &Stack, token: &str, path: &str, body: impl Into<Vec<u8>>) -
     stack.send(&Request::post(path).bearer(token).header("Content-Type", "application/json").body(body))
 }
 
-/// Sends a create with the JSON text of `input`, beside the prompt.
+/// Sends a create with a prompt and the members in the JSON text `input`.
 fn create(stack: &Stack, token: &str, input: &str) -> Response {
     send_text(stack, token, MODEL, format!(r#"{{"input":{{"prompt":"p",{input}}}}}"#))
 }
@@ -173,7 +173,7 @@ fn refused_json_says_what_is_wrong_and_where() {
     let refused = send_text(&stack, &token, MODEL, b"{\"input\":{\"prompt\":\"\xff\"}}".as_slice());
     assert_eq!(refused.json()["error"]["details"], json!({"problem": "not UTF-8", "line": 1, "column": 21}));
     assert!(stack.vendor_requests().is_empty());
-    // A whole emoji is fine, in either spelling.
+    // A complete emoji is accepted, raw or escaped.
     let whole = "{\"input\":{\"prompt\":\"\\ud83d\\ude00 \u{1f600}\"}}";
     assert_eq!(send_text(&stack, &token, MODEL, whole).status, 201);
     assert_eq!(stack.sent(), ["\u{1f600} \u{1f600}"]);
@@ -185,7 +185,7 @@ fn a_body_has_ten_thousand_values_at_most() {
         "pages": {"type": "array", "items": {"type": "integer"}, "max_items": 9_500},
     })));
     let token = token(&user("many"));
-    // The object, `input`, the prompt and the array are values, too.
+    // The object, `input`, the prompt and the array count as values too.
     let send =
         |stack: &Stack, items: usize| create(stack, &token, &format!("\"pages\":[{}]", vec!["1"; items].join(",")));
     let refused = send(&stack, 10_497);
@@ -194,7 +194,7 @@ fn a_body_has_ten_thousand_values_at_most() {
     assert_invalid(&send(&stack, 10_496), &json!({"param": "input.pages", "rule": "max_items", "allowed": 9500}));
     assert!(stack.vendor_requests().is_empty());
     assert_eq!(send(&stack, 9_500).status, 201);
-    // Without a large `max_items` the bound is 10,000.
+    // Without a large `max_items`, the limit is 10,000.
     let small = Stack::with_policy(&policy());
     let refused = send(&small, 9_997);
     assert_eq!(refused.json()["error"]["details"]["problem"], "too many values", "{}", refused.text());
@@ -233,7 +233,7 @@ fn a_create_whose_body_arrives_slowly_is_admitted() {
     let batch = json!({"predictions": [{"model": "acme/model-x", "input": {"prompt": "slow batch"}}]});
     let batch = Request::post(BATCH).bearer(&token).json(&batch).send_slowly(&stack.worker, Duration::from_secs(6));
     assert_eq!(batch.status, 202, "{}", batch.text());
-    // `Prefer: wait` counts from the end of the body, too.
+    // `Prefer: wait` also counts from the end of the body.
     let waiting =
         create_of(&token, "waits").header("Prefer", "wait=5").send_slowly(&stack.worker, Duration::from_secs(6));
     assert_eq!(waiting.json()["status"], "succeeded", "{}", waiting.text());
@@ -242,7 +242,7 @@ fn a_create_whose_body_arrives_slowly_is_admitted() {
 #[test]
 fn a_token_that_expires_while_the_body_arrives_is_refused() {
     let stack = Stack::start(&Options::default());
-    // The longest leeway, 60 s, is over 2 s from now.
+    // The longest leeway (60 s) ends 2 s from now.
     let issuers = json!([{"issuer": crate::harness::ISSUER, "audience": [crate::harness::AUDIENCE],
         "keys": {"secret": "TEST_SECRET"}, "algorithms": ["HS256"], "leeway_secs": 60}]);
     let lenient =

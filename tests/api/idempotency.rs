@@ -114,7 +114,7 @@ fn the_same_request_in_other_words_is_a_replay() {
         (MODEL, r#"{"input":{"prompt":"p","seed":29,"aspect_ratio":"1:1"}}"#),
         (MODEL, r#"{"input":{"prompt":"p","seed":28}}"#),
         (MODEL, r#"{"image_count":2,"input":{"prompt":"p","seed":28,"aspect_ratio":"1:1"}}"#),
-        // POLICY's default is not what the client sent.
+        // POLICY's default does not count as a value that the client sent.
         (MODEL, r#"{"input":{"prompt":"p","seed":28,"aspect_ratio":"1:1","style":"plain"}}"#),
     ] {
         assert_refused(&send(path, body), 422, "idempotency_error", "idempotency_mismatch");
@@ -152,7 +152,7 @@ fn a_key_from_the_build_before_is_compared_by_path_and_bytes() {
     let token = token(&name);
     let ledger = UserKey::new(ISSUER, &name);
     let create = create_of(&token, "p").header("Idempotency-Key", "k");
-    // What an edge of the build before sends: a key without `request_hash`.
+    // A message of an edge of the previous build has a key without `request_hash`.
     let millis = now() * 1_000;
     let job_id = JobId::new(UnixMillis(millis), [7; 10]);
     let message = json!({"ask": {"create": {

@@ -1,5 +1,5 @@
-//! Oddities of the vendor that real servers have: each is a fault of the simulator. A harmless one costs a user nothing, and
-//! one user's oddity does not touch another.
+//! Tests of oddities that real servers have, each a fault of the simulator. A harmless oddity costs a user nothing, and
+//! an oddity for one user does not affect another.
 
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,14 @@ use crate::upstream_answers::{assert_failed, create_under, credits, error_of, jo
 
 const FOREVER: u32 = 1_000_000;
 const OTHER_KEY: &str = "sk_live_Other0Other1Other2Other3-Other4";
-/// Oddities that change nothing of what is used.
+/// Oddities that change no used member.
 const HARMLESS: [&str; 6] = ["nan_time", "byte_order_mark", "lone_surrogate", "not_utf8", "repeated_members", "deep"];
 
 fn odd(name: &str) -> Value {
     json!({ "odd": name })
 }
 
-/// Creates a prediction and waits for its end, while every poll is answered with a fault.
+/// Creates a prediction and waits for its end while every poll gets a fault.
 fn polled_under(stack: &Stack, fault: &Value) -> (Value, String) {
     let token = token(&user("odd"));
     stack.fault("get", FOREVER, fault);
@@ -90,7 +90,7 @@ fn a_poll_answer_above_4_mib_is_an_alert_and_touches_nobody_else() {
         std::thread::sleep(Duration::from_millis(100));
     }
     stack.assert_logged("vendor_answer_too_large");
-    // It may wait for a connection while five large bodies are read, but not because of the circuit breaker.
+    // The create may wait for a connection while five large bodies are read, but not because of the circuit breaker.
     let later = token(&user("later"));
     let created = stack.create(&later);
     assert!(matches!(created.status, 201 | 202), "{}", created.text());
@@ -170,7 +170,7 @@ fn the_error_envelope_in_a_200_is_a_refusal_and_free() {
     assert_failed(&prediction, "upstream_rejected");
     assert_eq!(credits(&stack, &token), (json!("0"), json!("0")));
     assert_eq!(creates_upstream(&stack), 1);
-    // Anything else without an id stays unknown.
+    // Any other 200 without an id has an unknown outcome.
     let (created, prediction, token) = create_under(&stack, &json!({"status": 200, "body": "{\"error\":\"x\"}"}));
     assert_eq!(error_of(&created), (502, "api_error".into(), "upstream_error".into()));
     assert_failed(&prediction, "outcome_unknown");
@@ -364,7 +364,7 @@ fn an_upload_is_read_as_leniently() {
     assert_eq!(error_of(&unreadable), (502, "api_error".into(), "upstream_error".into()));
 }
 
-/// An isolate has 128 MB, and wasm memory never shrinks: a whole body of 4 MiB must never be in it.
+/// An isolate has 128 MB and wasm memory never shrinks, so a whole body of 4 MiB must never be in wasm memory.
 #[test]
 fn a_hundred_large_answers_leave_wasm_memory_as_it_was() {
     let stack = Stack::start(&Options { test_exports: true, ..Options::default() });

@@ -88,7 +88,7 @@ fn a_token_of_each_provider_is_accepted_and_wrong_claims_are_not() {
     assert_eq!(key_requests(&stack), PROVIDERS.len(), "one request for each");
 }
 
-/// Supabase's tokens name the shared secret, whose text has no place for a name.
+/// Supabase's tokens have a `kid` for the shared secret, although its text cannot contain a name.
 #[test]
 fn supabases_token_that_is_signed_with_the_shared_secret_is_accepted() {
     let secret = "the-JWT-secret-of-a-Supabase-project-0123456789==";

@@ -161,7 +161,7 @@ fn nothing_is_exchanged_while_the_dispatcher_is_unreachable() {
     let body = json!({"issuer": LOGIN, "subject": "u1"});
     let answer = stack.admin_revoke(&boss(), &body);
     assert_refused(&answer, 503, "api_error", "limiter_unavailable");
-    // The right is checked before any object is called.
+    // The operator's right is checked before any object is called.
     let answer = stack.admin_revoke(&token_of(STAFF, "nobody", &json!({})), &body);
     assert_refused(&answer, 403, "permission_error", "insufficient_permissions");
     // A new isolate does not know yet which tokens are revoked.
@@ -186,7 +186,7 @@ fn a_new_isolate_serves_no_reads_to_revoked_tokens_before_the_dispatcher_answers
     stack.kill_workerd();
     let folder = stack.directory.join("storage/dispatcher");
     let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-    // The platform's own file beside the Dispatcher's stays: workerd does not start without it.
+    // Keeps the platform's own file next to the Dispatcher's, because workerd does not start without it.
     let files = files.filter(|file| !file.file_name().unwrap().to_string_lossy().starts_with("metadata"));
     let whole: Vec<_> = files.map(|file| (file.clone(), std::fs::read(file).unwrap())).collect();
     assert!(!whole.is_empty());
@@ -268,13 +268,13 @@ fn a_revoked_subject_token_does_not_use_up_its_owners_requests() {
 fn an_operator_has_240_requests_a_minute_whatever_the_plan() {
     let stack = five_a_minute();
     let operator = boss();
-    // The body is read after the count, and refused.
+    // The body, which is read after the request is counted, is refused.
     let statuses: Vec<u16> = (0..241).map(|_| stack.admin_revoke(&operator, &json!({})).status).collect();
     assert!(statuses[..240].iter().all(|status| *status == 400), "{statuses:?}");
     let answer = stack.admin_revoke(&operator, &json!({"issuer": LOGIN, "subject": "u1"}));
     assert_refused(&answer, 429, "rate_limit_error", "rate_limited");
     assert!(answer.header("retry-after").is_some_and(|secs| (1..=65).contains(&secs.parse::<u32>().unwrap())));
-    // Whoever is no operator has none of them.
+    // A person who is not an operator is refused before the count.
     let nobody = stack.admin_revoke(&token_of(STAFF, "nobody", &json!({})), &json!({}));
     assert_refused(&nobody, 403, "permission_error", "insufficient_permissions");
 }
@@ -342,7 +342,7 @@ fn an_operators_token_is_revoked_like_any_other() {
     assert_eq!(stack.admin_revoke(&boss(), &json!({"issuer": STAFF, "subject": "boss"})).status, 204);
     assert_invalid_token(&stack.admin_revoke(&stolen, &body));
     assert_eq!(stack.admin_revoke(&later(), &json!({"issued_by": now()})).status, 204);
-    // Another operator's, and one of whoever has no right: the right comes first.
+    // Another operator's revoked token is 401. A token without the right is 403, because the right is checked first.
     let other = json!({"iat": now() - 10, "email": "boss@staff.example", "email_verified": true});
     assert_invalid_token(&stack.admin_revoke(&token_of(STAFF, "someone", &other), &body));
     let answer = stack.admin_revoke(&token_of(STAFF, "someone", &json!({"iat": now() - 10})), &body);
@@ -385,7 +385,7 @@ fn only_an_operator_with_write_access_revokes_tokens() {
         ("nobody", json!({"email": "boss@staff.example", "email_verified": null}), 403),
         ("nobody", json!({"email": "boss@staff.example", "email_verified": "yes"}), 403),
         ("nobody", json!({"email": "boss@staff.example", "email_verified": true}), 204),
-        // Apple's spelling.
+        // Apple's notation.
         ("nobody", json!({"email": "boss@staff.example", "email_verified": "true"}), 204),
     ] {
         let answer = stack.admin_revoke(&token_of(STAFF, subject, &claims), &body);
@@ -413,10 +413,10 @@ fn an_address_without_email_verified_counts_where_the_issuer_is_trusted_with_it(
     let stack = Stack::start(&Options { settings, ..Options::default() });
     let body = json!({"issuer": LOGIN, "subject": "u1"});
     let status = |claims: &Value| stack.admin_revoke(&token_of(STAFF, "nobody", claims), &body).status;
-    // Cloudflare Access has no such claim.
+    // Cloudflare Access never sends the claim.
     assert_eq!(status(&json!({"email": "boss@staff.example"})), 204);
     assert_eq!(status(&json!({"email": "boss@staff.example", "email_verified": true})), 204);
-    // An issuer that says so itself is believed.
+    // An issuer's own `false` overrides the setting.
     assert_eq!(status(&json!({"email": "boss@staff.example", "email_verified": false})), 403);
     assert_eq!(status(&json!({"email": "other@staff.example"})), 403);
 }

@@ -183,7 +183,8 @@ fn only_a_404_or_410_ends_an_overdue_prediction() {
 fn the_alarm_fires_when_the_pause_of_a_model_expires() {
     let mut machine = machine(limits());
     enqueue(&mut machine, vec![spec(1, "p"), spec(2, "p")]).unwrap();
-    // The second prediction is in flight when the 404s of two users pause the model. A 429 returns it to the queue.
+    // The second prediction is in flight when two users' 404s pause the model. A 429 returns the prediction to the
+    // queue.
     let mut full = machine.clone();
     enqueue_for(&mut full, UserKey::new("issuer", "another"), "default", vec![spec(3, "p")]).unwrap();
     let _ = full.due(NOW);

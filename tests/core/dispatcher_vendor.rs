@@ -1,4 +1,4 @@
-//! What odd answers of the vendor do to the Dispatcher, step by step.
+//! Tests of the Dispatcher's reaction to odd vendor responses, step by step.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +82,8 @@ fn running() -> (Dispatcher, JobId) {
     (machine, id)
 }
 
-/// Returns the same prediction after a restart with other limits, and the key that submitted it.
+/// Returns the machine of [`running`] after a restart with one or two configured keys. `own` is the fingerprint of the
+/// key that submitted the prediction.
 fn running_with_keys(second: bool, own: &str) -> (Dispatcher, JobId) {
     let (machine, id) = running();
     let mut job = machine.job(&id).unwrap().clone();
@@ -98,7 +99,7 @@ fn alerts(machine: &mut Dispatcher) -> Vec<&'static str> {
     machine.take_changes().alerts
 }
 
-/// Polls until the prediction has ended or `seconds` have passed. `answer_to` gets the key of each poll.
+/// Polls until the prediction has ended or `seconds` have passed. `answer_to` returns the response to each poll.
 fn poll_until(
     machine: &mut Dispatcher,
     id: &JobId,
@@ -261,7 +262,7 @@ fn a_refused_key_says_nothing_about_the_prediction() {
         let told = alerts(&mut machine);
         assert_eq!(told.contains(&"vendor_key_refused"), status == 401, "{told:?}");
         assert_eq!(told.iter().filter(|alert| **alert == "vendor_poll_refused").count(), 1);
-        // A poll does not end the pause of the key; an answered create does.
+        // A poll does not end the pause of the key; only an answered create does.
         assert_eq!(machine.stored_state().health.key_pause.is_some(), status == 401);
     }
 }
@@ -300,7 +301,7 @@ fn the_other_key_is_tried() {
         let keys: Vec<&str> = polls.iter().map(|(_, key)| key.as_str()).collect();
         assert_eq!(keys, [own, other]);
         assert_eq!(end(&machine, &id).unwrap().status, Status::Succeeded);
-        // Only the key that creates use is in trouble.
+        // Only a refusal of the key that creates use pauses creates.
         assert_eq!(machine.stored_state().health.key_pause.is_some(), own == "current");
     }
 }
@@ -330,7 +331,7 @@ fn only_the_own_keys_404_counts_towards_lost() {
             );
         }
     }
-    // A 404 of the other key, between refusals of the own one, does not count either.
+    // A 404 to the other key between refusals of the job's own key does not count either.
     let (mut machine, id) = running_with_keys(true, "current");
     poll_until(&mut machine, &id, 300, |key, _| answer(if key == "current" { 401 } else { 404 }, ""));
     assert!(machine.job(&id).is_some());

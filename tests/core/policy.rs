@@ -80,7 +80,7 @@ fn check(policy: &Policy, body: &Value) -> Result<CheckedCreate, Rejection> {
     check_create(policy, &grant(), &model(), body.as_object().cloned().unwrap())
 }
 
-/// Returns what the vendor is sent for `value` under `rule`, or the rule that it breaks.
+/// Returns the value sent to the vendor for `value` under `rule`, or the rule that `value` breaks.
 fn sent(rule: &Value, value: &Value) -> Result<Value, Violation> {
     let policy = with_x(rule).unwrap_or_else(|problems| panic!("{rule}: {problems:?}"));
     match check(&policy, &json!({"input": {"prompt": "p", "x": value}})) {
@@ -97,7 +97,7 @@ fn accepts(rule: &Value, value: &Value) -> bool {
     sent(rule, value).is_ok_and(|sent| sent == *value)
 }
 
-/// Parses JSON text, for numbers whose spelling matters.
+/// Parses JSON text, for numbers whose notation matters.
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
@@ -249,7 +249,7 @@ fn numbers_are_compared_by_value_and_sent_in_one_spelling() {
     for (text, expected) in [("28.0", "28"), ("5e-1", "0.5"), ("-0", "0"), ("1e300", "1e+300")] {
         assert_eq!(sent(&number, &json(text)).unwrap().to_string(), expected, "{text}");
     }
-    // An enum's value goes to the vendor as POLICY spells it.
+    // The vendor is sent an enum value as POLICY spells it.
     let rule: Value = json(r#"{"type":"number","enum":[0.5,1,1.5,2.0]}"#);
     for (text, expected) in [("1.0", "1"), ("1", "1"), ("2", "2.0"), ("2e0", "2.0"), ("0.50", "0.5")] {
         assert_eq!(sent(&rule, &json(text)).unwrap().to_string(), expected, "{text}");

@@ -244,7 +244,7 @@ fn only_the_cloudflare_folder_names_the_platform() {
     }
 }
 
-/// The strict parser refuses what a vendor may send without harm: a `NaN` that nobody reads once cost users their pictures.
+/// The strict parser refuses harmless vendor responses: a `NaN` in an unused member once cost users their pictures.
 #[test]
 fn the_vendor_is_not_read_by_the_strict_parser() {
     let sources = Sources::read("src");
@@ -256,7 +256,8 @@ fn the_vendor_is_not_read_by_the_strict_parser() {
     for (module, (path, code)) in files {
         seen += 1;
         assert!(!imports[module].contains(&strict), "{} imports the strict parser", path.display());
-        // Nor by serde_json, which refuses `NaN`, unpaired surrogates and depth. The key scan reads what goes out.
+        // `serde_json` must not read responses either: it refuses `NaN`, unpaired surrogates and deep nesting. The key
+        // scan is exempt because it reads outgoing data.
         let is_key_scan = module.last().is_some_and(|last| last == "key_scan");
         assert!(is_key_scan || !code.contains("serde_json::from_"), "{} reads with serde_json", path.display());
     }

@@ -19,7 +19,7 @@ const program = toolchain.inside(join(toolchain.place, "tests/swift/live/.build/
 let stack;
 let proxy;
 let people = 0;
-/** Ends what a test that timed out left running. */
+/** Stops processes that a timed-out test left running. */
 const leftOvers = new Set();
 
 before(async () => {
@@ -43,8 +43,9 @@ async function backend(give) {
 }
 
 /**
- * Runs a scenario of Live.swift as a new user. Awaits `onLine` before it reads the next line. Returns `of(word)`, which
- * gives the values of the lines that begin with a word, and the number of creates that reached the vendor meanwhile.
+ * Runs a scenario of Live.swift as a new user. Awaits `onLine` before it reads the next line. Returns the number of
+ * creates that reached the vendor meanwhile, and `of(word)`, which returns the values of the lines that begin with a
+ * word.
  */
 async function play(scenario, argument, { baseUrl = proxy.origin, plan, give, onLine = () => {} } = {}) {
   const subject = `swift-${(people += 1)}`;
@@ -203,7 +204,7 @@ test("the account and the models can be read", FAR_AWAY, async () => {
   assert.deepEqual((await play("models", "-")).of("models"), [`${MODEL} string 4000 true true`]);
 });
 
-// At the same time: they wait more than they compute.
+// These run concurrently because they mostly wait.
 describe("responses that the Worker cannot be made to send", { concurrency: true, ...FAR_AWAY }, () => {
   test("while the first create with a key is in flight, its refusals are not tries", FAR_AWAY, async () => {
     const answers = [
@@ -311,7 +312,7 @@ describe("responses that the Worker cannot be made to send", { concurrency: true
     assert.deepEqual(of("ended"), Array(6).fill("succeeded"));
     const polls = seen.filter(({ url }) => !url.endsWith("/events"));
     assert.ok(polls.length >= 14, `${polls.length} polls`);
-    // Each of the first six is that of another prediction.
+    // Each of the first six polls belongs to a different prediction.
     assert.equal(new Set(polls.slice(0, 6).map(({ url }) => url)).size, 6);
     for (const [index, { at }] of polls.slice(1).entries()) assert.ok(at - polls[index].at > 1_300, `${at - polls[index].at} ms`);
   });

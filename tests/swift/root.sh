@@ -1,11 +1,10 @@
-#!/bin/sh
-# Installs Swift from Debian trixie into a folder of its own: a Debian that takes 3 GB, and shares nothing with the
-# machine's own packages. tests/swift/toolchain.mjs runs commands in it.
+# !/bin/sh Installs Swift from Debian trixie into a separate Debian root of 3 GB, which shares nothing with the
+# machine's own packages. tests/swift/toolchain.mjs runs commands in that root.
 #
 #   root.sh DIRECTORY
 #
-# Where that is impossible, says why and succeeds without DIRECTORY/.ready. The tests then say that they skip, and fail
-# where CI is set.
+# If the installation is impossible, prints the reason and exits with 0 without DIRECTORY/.ready. The tests are then
+# skipped with a message, or fail if CI is set.
 set -eu
 root=$1
 
@@ -24,13 +23,13 @@ if ! command -v debootstrap >/dev/null; then
 	DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends debootstrap
 fi
 
-# The rest of an attempt that was interrupted. No mount outlives its command, so nothing else can be deleted.
+# Deletes the remains of an interrupted attempt. No mount outlives its command, so this deletes nothing else.
 rm -rf --one-file-system "$root"
 mkdir -p "$root"
-# Without signatures of Debian's keys nothing is installed.
+# Installs nothing unless Debian's keys signed it.
 debootstrap --force-check-gpg --variant=minbase trixie "$root"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
-# The files need not survive a power cut.
+# Skips syncing to disk, because the files need not survive a power failure.
 echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
 unshare --mount --propagation private sh -ec '
 	mount -t proc proc "$1/proc"

@@ -6,7 +6,7 @@ import { basename, join, resolve } from "node:path";
 import { copySources, findToolchain } from "./toolchain.mjs";
 
 const ROOT = resolve(import.meta.dirname, "../..");
-/** Pages, and how many Swift blocks each has at least. */
+/** Pages, each with the minimum number of its Swift blocks. */
 const PAGES = { "clients/swift/README.md": 2, "docs/mobile.md": 2 };
 const STRICT = ["-Xswiftc", "-warnings-as-errors", "-Xswiftc", "-strict-concurrency=complete"];
 
@@ -29,8 +29,8 @@ function swift(folder, command, ...args) {
 }
 
 /**
- * Returns a Swift file with each Swift block of a page, in a function of its own. `#sourceLocation` names the page in
- * errors. A page's constants may be unused: the end of the function uses them.
+ * Returns a Swift file with each Swift block of a page in a separate function. `#sourceLocation` makes errors name the
+ * page. The end of each function uses the page's constants, which would otherwise be reported as unused.
  */
 function pageCode(page, leastBlocks) {
   const text = readFileSync(join(ROOT, page), "utf8");

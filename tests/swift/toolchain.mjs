@@ -1,17 +1,20 @@
-// Finds a Swift toolchain and runs it: that of the machine, or the one that tests/swift/root.sh installed into a folder.
+// Finds and runs a Swift toolchain: the machine's own, or the one that tests/swift/root.sh installed into a folder.
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const SWIFT_ROOT = join(ROOT, ".tools/swift-root");
-/** What the packages consist of. Builds are in `.build`, which stays from run to run. */
+/** The parts of the packages. Builds are in `.build`, which is kept between runs. */
 const SOURCES = ["clients/swift/Package.swift", "clients/swift/Sources", "clients/swift/Tests", "tests/swift/live/Package.swift", "tests/swift/live/Sources"];
 
-/** The folder of the packages inside of the installed root. They are copied, so that no build can change the checkout. */
+/**
+ * The folder of the packages inside the installed root. The packages are copied so that no build can change the
+ * checkout.
+ */
 const INSIDE = "/valetkey";
 
-/** Makes the command that runs `command` in the root. The mount ends with it. */
+/** Returns the command that runs `command` in the root. The mount ends with the command. */
 function inRoot(command) {
   const script = 'mount -t proc proc "$1/proc" && shift && exec chroot "$@"';
   return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", SWIFT_ROOT, SWIFT_ROOT, "env", "HOME=/root", "PATH=/usr/bin:/bin", ...command];

@@ -1,7 +1,7 @@
 //! Input: the body of a create, a named create and a batch.
 //!
-//! - An accepted create has only inputs that have a rule, with the values that the client sent, in any
-//!   spelling of its numbers, or the defaults.
+//! - An accepted create has only inputs with a rule. Their values are those that the client sent (numbers compared by
+//!   value) or the defaults.
 //! - It has the price of the policy, and is accepted again with the same meaning.
 //! - A rejection contains only plain characters of the input.
 
@@ -81,7 +81,7 @@ fn check_order(body: &Map<String, Value>, spec: &CheckedCreate) {
         let rule = rules.input.get(name).unwrap_or_else(|| panic!("{name} has no rule"));
         let sent = input.get(name).or(rule.default.as_ref()).unwrap_or_else(|| panic!("{name} is made up"));
         assert!(is_same(sent, value), "{name}: {sent} becomes {value}");
-        // A default of POLICY need not obey the rules for clients.
+        // A default in POLICY need not obey the limits for clients.
         assert!(!input.contains_key(name) || rule.check(value.clone()).as_ref() == Ok(value), "{name}: {value}");
     }
     assert!(rules.input.iter().all(|(name, rule)| !rule.required || spec.input.contains_key(name)));

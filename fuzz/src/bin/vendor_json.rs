@@ -1,12 +1,12 @@
 //! Input: a body of a vendor response.
 //!
-//! - Whatever `JSON.parse` reads, the lenient reader reads as it does: status, outputs, time, error envelope, ids. Of ids
-//!   and costs that contradict each other the reader's own rules hold.
-//! - Money is never booked from what cannot be read: a cost is the figure in the text, rounded up to a micro-credit.
-//! - It does not matter where the chunks of a body end.
-//! - A byte order mark in front, and `NaN` in place of a null that is no cost, change nothing.
+//! - The lenient reader accepts every text that `JSON.parse` accepts, and reads the same status, outputs, time, error
+//!   envelope and ids. Contradicting ids and costs follow the reader's own rules.
+//! - An unreadable amount is never booked: a cost is the amount in the text, rounded up to a micro-credit.
+//! - The chunk boundaries of a body do not change the result.
+//! - A byte order mark in front does not change the result, nor does `NaN` in place of a null outside a cost.
 //!
-//! The reference is a parser of its own, strict like `JSON.parse`, which makes a tree.
+//! The reference is an independent parser that builds a tree and is as strict as `JSON.parse`.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -99,7 +99,7 @@ fn check_against(reference: &Reference, read: &VendorBody, text: &str) {
     check_cost(reference, cost, text);
 }
 
-/// Checks a cost against the figures of the reference, as floating-point numbers.
+/// Checks a cost against the reference's amounts, as floating-point numbers.
 fn check_cost(reference: &Reference, cost: Cost, text: &str) {
     let figures: Vec<&Reference> =
         reference.all("credits_used").into_iter().filter(|figure| !matches!(figure, Reference::Null)).collect();
@@ -116,13 +116,13 @@ fn check_cost(reference: &Reference, cost: Cost, text: &str) {
         Cost::Unreadable => {
             let is_plain = |number: &f64| (0.0..=999_999_999.0).contains(number);
             let all_plain = numbers.len() == figures.len() && numbers.iter().all(is_plain);
-            // Underflow: a negative figure that is 0 as a floating-point number.
+            // Underflow: a negative amount that is 0 as a floating-point number.
             assert!(!all_plain || text.contains('-'), "a cost is not read: {text}");
         }
     }
 }
 
-/// What the ids of a response should be: of `job_id` and `id`.
+/// The expected ids of a response: `job_id` and `id`.
 struct Ids {
     values: [Option<String>; 2],
     has_conflict: bool,
@@ -216,7 +216,7 @@ impl Reference {
         (is_usable && id != "." && id != "..").then_some(id)
     }
 
-    /// The figure of a cost, if it is a decimal number.
+    /// The amount of a cost, if it is a decimal number.
     fn figure(&self) -> Option<f64> {
         match self {
             Self::Number(text) => text.parse().ok(),

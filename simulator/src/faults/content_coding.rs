@@ -1,4 +1,4 @@
-//! Content codings (RFC 9110 section 8.4.1) of a fault's response: bytes in which nothing shows of the text.
+//! Content codings (RFC 9110 section 8.4.1) for a fault's response, whose bytes then hide the text.
 
 use std::io::Write;
 

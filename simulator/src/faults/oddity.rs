@@ -1,4 +1,4 @@
-//! Oddities of the vendor that a reader must bear. Each is one thing that real servers do.
+//! Oddities in vendor responses that a reader must tolerate. Each one occurs on real servers.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,7 +30,7 @@ pub enum Oddity {
     Deep,
     /// `"logs"` of 1.1 MB.
     LongLogs,
-    /// `"logs"` of 5 MB, more than is read.
+    /// `"logs"` of 5 MB, above the size limit.
     TooLongLogs,
     /// `"credits_used":7.300000000000001`.
     LongCost,
@@ -56,7 +56,7 @@ pub enum Oddity {
     RetryAfterDate,
     /// 503 with `Retry-After: 1.5`.
     RetryAfterFraction,
-    /// 200 with the error envelope and nothing else.
+    /// 200 with only the error envelope.
     #[serde(rename = "error_in_200")]
     ErrorIn200,
     /// 403 with an HTML page, as a firewall sends it.
@@ -64,12 +64,12 @@ pub enum Oddity {
 }
 
 impl Oddity {
-    /// Returns whether the oddity is the whole response. The others change the real one.
+    /// Returns whether the oddity replaces the whole response. Other oddities change the real response.
     pub const fn replaces_response(self) -> bool {
         matches!(self, Self::RetryAfterDate | Self::RetryAfterFraction | Self::ErrorIn200 | Self::FirewallPage)
     }
 
-    /// Returns the odd response. `real` is the handler's, unless this one replaces it.
+    /// Returns the odd response. `real` is the handler's response, if the oddity needs it.
     pub fn apply(self, real: Option<RawResponse>) -> RawResponse {
         let mut response = real.unwrap_or_else(|| RawResponse::json("{}".to_owned()));
         match self {
@@ -133,7 +133,7 @@ fn now_millis() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Changes of a JSON object in a body. They change nothing if the body is not an object.
+/// Changes to a JSON object in a body. They have no effect if the body is not an object.
 impl RawResponse {
     fn object(&self) -> Option<Map<String, Value>> {
         serde_json::from_slice(&self.body).ok()
@@ -153,7 +153,7 @@ impl RawResponse {
         }
     }
 
-    /// Adds members as they are written, behind the last one.
+    /// Appends members verbatim after the last member.
     fn append_members(&mut self, members: &[u8]) {
         if self.object().is_some_and(|object| !object.is_empty()) && self.body.last() == Some(&b'}') {
             self.body.pop();
@@ -163,7 +163,7 @@ impl RawResponse {
         }
     }
 
-    /// Repeats the members: each is null before it is itself. Ids are not null but themselves.
+    /// Writes every member twice: first with null, then with its value. An id has its value both times.
     fn repeat_members(&mut self) {
         if let Some(object) = self.object() {
             let is_id = |name: &str| ["job_id", "id"].contains(&name);

@@ -47,7 +47,7 @@ impl RawResponse {
         self
     }
 
-    /// Compresses the body and names the coding.
+    /// Compresses the body and sets `Content-Encoding`.
     pub fn compressed(mut self, coding: ContentCoding) -> Self {
         self.body = coding.encode(&self.body);
         self.set_headers(vec![("content-encoding".to_owned(), coding.as_str().to_owned())]);

@@ -24,9 +24,9 @@ pub enum Provider {
     Entra,
     /// Application tokens of Cloudflare Access.
     Access,
-    /// ID tokens of Google, with the issuer that has no scheme.
+    /// Google ID tokens with the issuer that has no scheme.
     Google,
-    /// Session tokens of Stytch, whose issuer is a host and a path.
+    /// Stytch session tokens, whose issuer is a host and a path.
     Stytch,
     /// Tokens of Firebase App Check, which attest an app instead of a user.
     AppCheck,

@@ -21,11 +21,11 @@ use crate::wire::violation::{Rule, Violation};
 pub struct Admitted {
     /// The rows of the predictions, in the order of the request.
     pub records: Vec<PredictionRecord>,
-    /// Whether the Dispatcher is submitting a prediction to the vendor, so that the edge can wait for the outcome.
+    /// True if the Dispatcher is submitting a prediction to the vendor, so that the edge can wait for the outcome.
     pub is_submitting: bool,
     /// The id of the batch, if the request was for one.
     pub batch_id: Option<BatchId>,
-    /// Whether this is a replay: the idempotency key was used before.
+    /// True if this is a replay: the idempotency key was used before.
     pub is_replayed: bool,
 }
 

@@ -14,7 +14,7 @@ use crate::types::time::UnixMillis;
 use crate::wire::headers::is_json_media_type;
 use crate::wire::rejection::{Code, Rejection};
 
-/// What a JSON body is for.
+/// The purpose of a JSON body, which decides its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
     /// A create: 256 KiB.
@@ -43,7 +43,8 @@ pub struct JsonBody {
     pub members: Map<String, Value>,
     /// SHA-256 of path and body, in hexadecimal.
     pub hash: String,
-    /// When the whole body had arrived. A client on a slow line sends for minutes, and deadlines count from here.
+    /// Time at which the body was complete. Deadlines count from here, because a client on a slow connection sends for
+    /// minutes.
     pub read_at: UnixMillis,
 }
 

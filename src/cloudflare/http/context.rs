@@ -29,7 +29,7 @@ pub struct RequestContext<'a> {
     pub head: &'a RequestHead,
     /// The parts of the request's URL.
     pub url: UrlParts<'a>,
-    /// Time at which the request arrived; once its body is read, the time at which it was complete ([`Self::at`]).
+    /// Time at which the request arrived. After the body is read: time at which the body was complete ([`Self::at`]).
     pub now: UnixMillis,
     /// Base of the links in the response: `PUBLIC_URL`, else the request's origin.
     pub base_url: &'a str,
@@ -40,8 +40,8 @@ pub struct RequestContext<'a> {
 }
 
 impl RequestContext<'_> {
-    /// Returns the same request at a later time. For what follows after a body was read: a client on a slow line sends
-    /// for minutes, and deadlines, ids and the expiry of tokens count from the end of that.
+    /// Returns the same request at a later time, for the steps after its body was read. A client on a slow connection
+    /// sends for minutes; deadlines, ids and token expiry count from the end of the body.
     pub fn at(&self, now: UnixMillis) -> Self {
         Self { now, ..*self }
     }
@@ -78,11 +78,10 @@ impl AuthenticatedCaller {
         Rejection::new(code, reason).challenge(self.challenge)
     }
 
-    /// Checks that the token has not expired while the body arrived. Otherwise a stolen token could be used for as long
-    /// as a request with a slow body can be kept open. The Ledger refuses a proof of possession that is too old.
+    /// Checks that the token did not expire while the body arrived. Otherwise an attacker could extend the use of a
+    /// stolen token by sending a body slowly. The Ledger refuses a proof of possession that is too old.
     ///
-    /// # Errors
-    /// 401 if the token has expired, whatever the leeway of its issuer.
+    /// # Errors 401 if the token has expired. The issuer's leeway does not apply here.
     pub fn check_not_expired(&self, now: UnixMillis) -> Result<(), Rejection> {
         let is_expired = now.seconds().0 >= self.grant.expires_at.0.saturating_add(ISSUER_LEEWAY_MAX_SECS);
         if is_expired { Err(self.reject(Code::InvalidToken, "expired_while_sending")) } else { Ok(()) }

@@ -131,8 +131,8 @@ pub async fn ask_permit(context: &RequestContext<'_>, job_id: Option<JobId>) -> 
     }
 }
 
-/// Maps the vendor's reply to a request of the edge's own, which was no success, to the wire. A 2xx is a refusal if it
-/// has the vendor's error envelope.
+/// Maps the vendor's unsuccessful reply to a request that the edge itself sent to an error response. A 2xx with the
+/// vendor's error envelope is a refusal.
 pub fn vendor_refusal(answer: &VendorReply, now: UnixMillis) -> Rejection {
     let VendorReply::Response(response) = answer else {
         return match answer {

@@ -1,4 +1,5 @@
-//! The responses that a request leaves for the case that the wasm instance ends before it has its own (worker.js).
+//! Fallback responses. A request leaves one with worker.js, which sends it if the wasm instance ends before the request
+//! has its own response.
 
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::outcome::Counted;
@@ -11,37 +12,37 @@ use crate::oauth::{OAuthError, OAuthRefusal};
 use crate::types::ids::JobId;
 use crate::wire::rejection::{Code, Rejection};
 
-/// The cause in the log.
+/// The reason in the log.
 const REASON: &str = "instance_ended";
 
 fn not_admitted(context: &RequestContext<'_>) -> Response {
     Response::rejection(&Rejection::new(Code::LimiterUnavailable, REASON).retry_after(1), context.request_id)
 }
 
-/// 504: the prediction exists, or the vendor may have got the request. So the client does not simply repeat it.
+/// Returns the 504 for a request that may have had an effect: the prediction exists, or the vendor may have received
+/// the request. With a 504, the client does not simply repeat it.
 fn timed_out(context: &RequestContext<'_>, job_id: Option<&JobId>, rate: Option<Rate>) -> Response {
     let rejection = Rejection::new(Code::UpstreamTimeout, REASON);
     let rejection = Rejection { job_id: job_id.cloned(), ..rejection };
     Response { rate, ..Response::rejection(&rejection, context.request_id) }
 }
 
-/// Leaves a 503 for a request that has had no effect yet: it may be repeated.
+/// Leaves a 503 for a request that has had no effect yet. The client may repeat it.
 pub fn before_effects(context: &RequestContext<'_>) {
     response::leave_fallback(context, not_admitted(context));
 }
 
-/// Leaves the same in the token endpoint's error format (RFC 6749 section 5.2).
+/// Leaves the 503 of [`before_effects`] in the token endpoint's error format (RFC 6749 section 5.2).
 pub fn in_token_endpoint(context: &RequestContext<'_>) {
     let refusal = OAuthRefusal::new(OAuthError::Unavailable, REASON).retry_after(1);
     let response = Response::json_text(refusal.error.wire().status, refusal.body());
     response::leave_fallback(context, Response { retry_after_secs: refusal.retry_after_secs, ..response });
 }
 
-/// Leaves, while the caller's Ledger admits a create, a withdrawal: 503 if nothing of the create is left after it, else 504
-/// with `details.job_id`.
+/// Leaves a withdrawal while the caller's Ledger admits a create. worker.js responds 503 if the withdrawal removes the
+/// whole create, else 504 with `details.job_id`.
 ///
-/// # Errors
-/// If the message or its Ledger cannot be had. Then the fallback stays a 503.
+/// # Errors If the message cannot be encoded or the Ledgers' binding is missing. The fallback then stays a 503.
 pub fn in_admission(
     context: &RequestContext<'_>,
     caller: &AuthenticatedCaller,
@@ -50,7 +51,7 @@ pub fn in_admission(
 ) -> Result<(), PlatformError> {
     let call = LedgerCall { caller: None, request: LedgerRequest::Withdraw { job_ids: job_ids.to_vec() } };
     let message = client::encode_message(&call, false)?;
-    // The Ledger's count of the minute is lost with its reply, so no further request is promised.
+    // The Ledger's request count for this minute is lost with its reply, so the response reports no remaining requests.
     let reset = context.now.plus_millis(60 * MILLIS_PER_SECOND).seconds();
     let rate = Rate { limit: requests_per_minute, remaining: 0, reset };
     let responses = (not_admitted(context), timed_out(context, job_ids.first(), Some(rate)));
@@ -59,7 +60,8 @@ pub fn in_admission(
     Ok(())
 }
 
-/// Leaves a 504 for a create that the Ledger has admitted: the client follows the prediction, and nobody pays twice.
+/// Leaves a 504 for a create that the Ledger has admitted. The client follows the existing prediction, so the user does
+/// not pay twice.
 pub fn after_admission<T>(context: &RequestContext<'_>, admitted: &Counted<T>, job_id: &JobId) {
     response::leave_fallback(context, timed_out(context, Some(job_id), admitted.rate));
 }

@@ -38,7 +38,7 @@ pub fn list_limit(value: Option<String>) -> Result<u32, Rejection> {
     Err(bad_list_parameter("limit", violation))
 }
 
-/// Returns the refusal of a parameter of a list.
+/// Returns the refusal of a list route's query parameter.
 pub fn bad_list_parameter(name: &str, violation: Violation) -> Rejection {
     Rejection::parameter(Code::InvalidParameter, "list_parameter", name).because(violation)
 }

@@ -31,7 +31,7 @@ pub struct Response {
     pub cache_control: &'static str,
     /// `WWW-Authenticate`.
     pub challenge: Option<&'static str>,
-    /// Whether this is the response to a preflight.
+    /// True if this is the response to a preflight.
     pub is_preflight: bool,
     /// `X-RateLimit-*`, if the caller's Ledger counted the request.
     pub rate: Option<Rate>,
@@ -128,9 +128,9 @@ pub fn leave_fallback(context: &RequestContext<'_>, response: Response) {
     driver::if_lost(render_fallback(context, response));
 }
 
-/// Leaves two responses while the caller's Ledger admits a create, which it may have done when the instance ends. worker.js
-/// sends `message`, which withdraws the create, to the Ledger `name`, and then `withdrawn`, or `continued` if the Ledger
-/// replies that the create goes on.
+/// Leaves two responses while the caller's Ledger admits a create. If the wasm instance ends, the Ledger may already
+/// have admitted it. worker.js then sends `message`, which withdraws the create, to the Ledger `name`. It responds with
+/// `continued` if the Ledger replies that the create continues, else with `withdrawn`.
 pub fn leave_withdrawal(
     context: &RequestContext<'_>,
     (withdrawn, continued): (Response, Response),
@@ -145,8 +145,8 @@ pub fn leave_withdrawal(
     });
 }
 
-/// Returns a function that renders a response as `[status, header lines, body]`. The response holds ids and fixed texts;
-/// only the origin of the page could contain the vendor key.
+/// Returns a function that renders a response as `[status, header lines, body]`. The response holds only ids and fixed
+/// texts, so only the page's origin could contain the vendor key.
 fn render_fallback(context: &RequestContext<'_>, response: Response) -> impl FnOnce() -> Array + 'static {
     let (request_id, is_head) = (context.request_id.clone(), context.is_head());
     let origin = match context.origin {

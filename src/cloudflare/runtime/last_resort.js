@@ -3,7 +3,10 @@
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
-/** Logs a line of level `error`. Its members are ids and fixed words: the text of an error may contain secrets. */
+/**
+ * Logs a line of level `error`. Its members are only ids and fixed words, because the text of an error may contain
+ * secrets.
+ */
 export function logError(members) {
   console.error(JSON.stringify({ time: new Date().toISOString(), level: "error", ...members }));
 }

@@ -78,7 +78,7 @@ pub fn alert(alert: &'static str) {
     write_alert(alert, None);
 }
 
-/// Writes an alert with a word of the vendor. The caller has cut it down to a few letters.
+/// Writes an alert with a word from the vendor, which the caller has reduced to a few letters.
 pub fn alert_about(alert: &'static str, word: &str) {
     write_alert(alert, Some(word));
 }

@@ -171,11 +171,12 @@ export function setAlarm(storage, atMs) {
   ignoreErrors(() => storage.setAlarm(atMs));
 }
 
-/** Calls `call` and drops its error: an exception that reached the core from here would end its instance. */
+/** Calls `call` and drops its error, because an exception thrown into the core would end the wasm instance. */
 async function ignoreErrors(call) {
   try {
     await call();
   } catch {
-    // A lost alarm is armed again (objects/alarm.rs); a stream that cannot be closed has ended.
+    // Both errors are harmless: a lost alarm is armed again (objects/alarm.rs), and a stream that cannot be closed has
+    // ended.
   }
 }

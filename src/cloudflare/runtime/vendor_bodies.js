@@ -1,11 +1,17 @@
-// The bodies of the vendor's responses, and the room that an isolate has for them. Each body may take its first MiB at any
-// time (`smallBytes`), which is all that a create's may have; only one body at a time may be larger. So five connections never
-// hold more than 8 MiB (`allBytes`), and one user's large answers cost no other user an answer: they wait for each other.
+// Reads the bodies of the vendor's responses within an isolate's memory limit. Every body may use its first MiB
+// (`smallBytes`) at any time; a create's body may have no more. Only one body at a time may be larger; other large
+// bodies wait. Therefore five connections never hold more than 8 MiB (`allBytes`), and one user's large responses never
+// cause the loss of another user's response.
 
-/** How often a body that waits for its turn looks. Requests never share a promise: the platform ends it with its request. */
-const LOOK_MS = 50;
+/**
+ * Poll interval of a body that waits for its turn, in milliseconds. It cannot await a promise of the other body's
+ * request, because the platform forbids sharing promises between requests.
+ */
+const POLL_MS = 50;
 
-/** The bodies that are being read: each `{ bytes, isLarge, until }`. One whose request was dropped counts until its time-out. */
+/**
+ * Bodies being read, each as `{ bytes, isLarge, until }`. A body whose request was dropped counts until its time-out.
+ */
 const bodies = new Set();
 
 function others(body) {
@@ -15,8 +21,8 @@ function others(body) {
 }
 
 /**
- * The chunks of a body; `undefined` if they exceed `maxBytes`, or if there is no room for them in time. Rejects as the body
- * does.
+ * Returns the chunks of a body. Returns `undefined` if they exceed `maxBytes` or if no room becomes free before the
+ * time-out. Rejects if reading the body fails.
  */
 export async function readVendorBody(response, { maxBytes, smallBytes, allBytes, totalMs, signal }) {
   if (response.body === null) return [];
@@ -30,7 +36,7 @@ export async function readVendorBody(response, { maxBytes, smallBytes, allBytes,
       if (done) return chunks;
       const bytes = body.bytes + value.byteLength;
       if (bytes > maxBytes || !(await takeRoom(body, bytes, smallBytes, allBytes, signal))) {
-        // Not awaited: a sender that never ends must not hold us.
+        // Not awaited, because a sender that never ends the body would block the request.
         reader.cancel().catch(() => {});
         return undefined;
       }
@@ -41,12 +47,12 @@ export async function readVendorBody(response, { maxBytes, smallBytes, allBytes,
   }
 }
 
-/** Whether a body may grow to `bytes`. A large one waits for its turn, until its request times out. */
+/** Returns whether a body may grow to `bytes`. A large body waits for its turn until its request times out. */
 async function takeRoom(body, bytes, smallBytes, allBytes, signal) {
   while (bytes > smallBytes && !body.isLarge) {
     if (others(body).some((other) => other.isLarge)) {
       if (signal.aborted) return false;
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     } else {
       body.isLarge = true;
     }

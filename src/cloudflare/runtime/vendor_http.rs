@@ -64,7 +64,7 @@ mod js {
     }
 }
 
-/// Sends a request to the vendor with `key`, and reads the reply within the limits of time and size: `max_bytes` of its
+/// Sends a request to the vendor with `key`, and reads the reply within the time-out. Reads at most `max_bytes` of its
 /// body.
 pub async fn fetch_vendor(request: &VendorRequest, key: &VendorKey, max_bytes: usize) -> VendorReply {
     let authorization = format!("Bearer {}", key.expose());
@@ -189,8 +189,8 @@ fn read_reply(reply: &JsValue) -> VendorReply {
     })
 }
 
-/// Reads a body from its chunks, or from their absence if it was too large. Each piece is copied and read before the
-/// next one: wasm memory never shrinks, so it must never hold a whole body.
+/// Reads a body from its chunks, which are absent if the body was too large. Copies and reads one piece at a time: wasm
+/// memory never shrinks, so it must never hold a whole body.
 fn read_body(chunks: &JsValue) -> VendorBody {
     let Some(chunks) = chunks.dyn_ref::<Array>() else { return VendorBody::TooLarge };
     let mut reader = BodyReader::default();

@@ -1,4 +1,4 @@
-//! What the reader tells about a text.
+//! The events that the reader reports about a text.
 
 /// A kind of value that holds other values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,15 +9,15 @@ pub enum Container {
     Object,
 }
 
-/// A value without values in it. A text longer than [`crate::constants::VENDOR_TEXT_MAX_BYTES`] is not kept: it is
-/// `None`.
+/// A value that contains no other values. A text longer than [`crate::constants::VENDOR_TEXT_MAX_BYTES`] is not kept
+/// and is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scalar<'a> {
     /// `null`
     Null,
     /// `true` or `false`
     Boolean,
-    /// `NaN`, `Infinity` or `-Infinity`, which JSON does not have. Some serializers write them.
+    /// `NaN`, `Infinity` or `-Infinity`. They are not JSON, but some serializers write them.
     NotFinite,
     /// A number, as written.
     Number(Option<&'a str>),
@@ -25,14 +25,14 @@ pub enum Scalar<'a> {
     Text(Option<&'a str>),
 }
 
-/// Receives the events of a text in its order. An error later in the text makes everything told before meaningless.
+/// A receiver of the events of a text, in their order. If the reader finds an error later, all earlier events are void.
 pub trait Listener {
-    /// A member's name, unescaped, or `None` if it is too long. Its value is told next.
+    /// A member's name, unescaped, or `None` if it is too long. The event for its value follows.
     fn member(&mut self, name: Option<&str>);
     /// A container begins.
     fn open(&mut self, container: Container);
     /// The innermost container ends.
     fn close(&mut self);
-    /// A value without values in it.
+    /// A value that contains no other values.
     fn value(&mut self, value: Scalar<'_>);
 }

@@ -1,14 +1,15 @@
-//! A lenient JSON reader for the vendor's responses. It has nothing in common with `crate::parse`, which is strict
-//! because callers may be attackers.
+//! A lenient JSON reader for the vendor's responses. It shares no code with `crate::parse`, which is strict because
+//! callers may be attackers.
 //!
-//! A harmless oddity of the vendor must not cost a user money, so the reader accepts whatever `JSON.parse` accepts, and:
+//! A harmless oddity in a response must not cost a user money. The reader therefore accepts everything that
+//! `JSON.parse` accepts, and also:
 //!
 //! - a byte order mark in front, bytes that are not UTF-8 (each becomes U+FFFD), unpaired surrogates (U+FFFD too)
-//! - any depth: nesting costs one bit a level
+//! - any depth of nesting, at one bit per level
 //! - `NaN` and `Infinity`, raw control characters and unknown escapes in strings, numbers in unusual notation
 //!
-//! It makes one pass over chunks of the body, without recursion and without a tree. A [`Listener`] is told each event
-//! and keeps what it uses. Repeated members are told one after the other, so the last one wins.
+//! It makes one pass over the chunks of a body, without recursion and without a tree. A [`Listener`] receives each
+//! event and keeps the values it needs. Repeated members are reported in their order, so the last one wins.
 
 mod listener;
 mod nesting;

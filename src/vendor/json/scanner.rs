@@ -6,10 +6,10 @@ use super::string::TextBuffer;
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
-/// What the next byte belongs to.
+/// The part of the text to which the next byte belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The start of the text, after so many bytes of a byte order mark.
+    /// The start of the text. Holds the number of bytes of a byte order mark that were read.
     Start(usize),
     /// A value.
     Value,
@@ -19,7 +19,7 @@ enum State {
     FirstName,
     /// A name.
     Name,
-    /// The colon behind a name.
+    /// The colon after a name.
     Colon,
     /// A comma, the end of a container, or the end of the text.
     AfterValue,
@@ -27,7 +27,7 @@ enum State {
     Word,
     /// A string, or a name.
     Text,
-    /// The character behind a backslash.
+    /// The character after a backslash.
     Escape,
     /// The digits of `\uXXXX`: how many were read, and their value.
     Unicode(u8, u16),
@@ -35,16 +35,16 @@ enum State {
     Failed,
 }
 
-/// Reads a text chunk by chunk and tells a [`Listener`] what is in it.
+/// A reader that takes a text chunk by chunk and reports its content to a [`Listener`].
 #[derive(Debug)]
 pub struct Scanner<L> {
     listener: L,
     state: State,
     nesting: Nesting,
     text: TextBuffer,
-    /// Whether the string that is being read is a member's name.
+    /// True if the current string is a member's name.
     is_name: bool,
-    /// Whether the word that is being read has only the characters of numbers.
+    /// True if the current word consists only of characters that numbers can have.
     is_numeric: bool,
 }
 
@@ -196,7 +196,7 @@ impl<L: Listener> Scanner<L> {
             b'n' => self.text.push(b"\n"),
             b'r' => self.text.push(b"\r"),
             b't' => self.text.push(b"\t"),
-            // `\"`, `\\`, `\/`, and whatever JSON does not know: the character itself.
+            // `\"`, `\\`, `\/` and escapes that JSON does not define stand for the character itself.
             other => self.text.push(&[other]),
         }
     }
@@ -209,7 +209,7 @@ impl<L: Listener> Scanner<L> {
             (Some(digit), _) => self.text.push_unit((unit << 4) | digit),
             (None, _) => {
                 self.text.push_unit(0xFFFD);
-                // The byte that is no digit may end the string.
+                // The byte that is not a digit may be the quotation mark that ends the string.
                 self.read_text(&[byte]);
             }
         }
@@ -236,8 +236,8 @@ const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || is_numeric(byte)
 }
 
-/// Returns whether a number can contain this byte. Notations that JSON does not have, such as `+1`, `.5` and `007`, are
-/// numbers here: whoever uses the number decides what it means.
+/// Returns whether a number can contain this byte. Notations outside JSON, such as `+1`, `.5` and `007`, count as
+/// numbers here; the code that uses the number interprets it.
 const fn is_numeric(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Writes every event down.
+/// A listener that records every event.
 #[derive(Default)]
 struct Log(String);
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::constants::VENDOR_TEXT_MAX_BYTES;
 
-/// A text that grows byte by byte. The buffer is used again for the next text.
+/// A text that grows byte by byte. The buffer is reused for the next text.
 #[derive(Debug, Default)]
 pub(super) struct TextBuffer {
     bytes: Vec<u8>,
@@ -20,13 +20,13 @@ impl TextBuffer {
         self.high_surrogate = None;
     }
 
-    /// Adds bytes of the text as they stand in it.
+    /// Adds unescaped bytes of the text.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.end_surrogate();
         self.append(bytes);
     }
 
-    /// Adds a UTF-16 code unit, from an escape `\uXXXX`. Two halves of a pair become one character.
+    /// Adds a UTF-16 code unit from an escape `\uXXXX`. The two halves of a surrogate pair become one character.
     pub(super) fn push_unit(&mut self, unit: u16) {
         let high = self.high_surrogate.take();
         if let Some(Ok(pair)) = high.and_then(|high| char::decode_utf16([high, unit]).next()) {

@@ -7,7 +7,7 @@ let package = Package(
     dependencies: [.package(path: "../../../clients/swift")],
     targets: [
         .executableTarget(name: "Live", dependencies: [.product(name: "Valetkey", package: "swift")]),
-        // The Swift of the pages, which tests/swift/run.mjs writes here.
+        // The Swift code blocks of the documentation pages, which tests/swift/run.mjs writes here.
         .target(name: "Pages", dependencies: [.product(name: "Valetkey", package: "swift")]),
     ]
 )

@@ -1,13 +1,13 @@
-// Checks what an app passes to the client, before anything is sent.
+// Checks of the arguments that an app passes to the client, before anything is sent.
 import Foundation
 
 private let maxUploadBytes = 90_000_000
-/// As much as an ID can have, and less than a token has.
+/// Characters of an invalid value that an error quotes: as long as an ID can be, and shorter than a token.
 private let maxQuoted = 64
 
 extension ValetkeyError {
-    /// Makes the error for an argument that cannot be used. Pass a value as `found` only if it cannot be a token or a
-    /// prompt in the wrong place: messages end up in logs.
+    /// Makes the error for an invalid argument. Messages end up in logs, so pass a value as `found` only if it cannot
+    /// be a misplaced token or prompt.
     static func invalid(_ param: String, _ allowed: String, _ found: String) -> ValetkeyError {
         var error = ValetkeyError(.invalidParameter, "`\(param)` must be \(allowed), not \(found).")
         error.param = param
@@ -29,8 +29,9 @@ private func isWord(_ byte: UInt8) -> Bool {
     isDigit(byte) || isLowercase(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) || byte == UInt8(ascii: "_")
 }
 
-/// Returns the URL without slashes at its end. Requires https, except on this machine: plain http would expose the token
-/// on the network. Valetkey's routes have no prefix, so a path is a mistake, such as the `/v1` of the vendor's base URL.
+/// Returns the URL without trailing slashes. Requires https, except for this machine, because plain http would expose
+/// the token on the network. Valetkey's routes have no prefix, so a path is a mistake, such as the `/v1` of the
+/// vendor's base URL.
 func checkedBase(_ url: URL) throws -> String {
     let allowed = "an https URL without a path, or http on this machine"
     guard url.user == nil, url.password == nil else { throw ValetkeyError.invalid("baseURL", allowed, "one with a user or a password") }
@@ -78,7 +79,7 @@ func mediaType(_ contentType: String) throws -> String {
     return type
 }
 
-/// Returns the ID if it is safe in a URL: dots and slashes would lead to another route.
+/// Returns the ID if it is safe in a URL. Dots and slashes would lead to another route.
 func checkedID(_ param: String, _ id: String) throws -> String {
     guard id.utf8.count <= 64, consists(id, of: isWord) else {
         throw ValetkeyError.invalid(param, "an ID of 1 to 64 letters, digits and underscores", quoted(id))
@@ -90,7 +91,7 @@ func predictionPath(_ jobID: String) throws -> String { "/v1/predictions/\(try c
 
 func filePath(_ fileID: String) throws -> String { "/v1/files/\(try checkedID("fileID", fileID))" }
 
-/// Returns `owner/model` as a path. A name of dots only would lead to another route.
+/// Returns `owner/model` as a path. A name that consists only of dots would lead to another route.
 func modelPath(_ model: String) throws -> String {
     let names = model.split(separator: "/", omittingEmptySubsequences: false)
     let others = Set(".-".utf8)
@@ -105,7 +106,7 @@ func modelPath(_ model: String) throws -> String {
     return model
 }
 
-/// Returns the path with the members that are not nil as its query. Their values need no encoding.
+/// Returns the path with the non-nil members as its query. Their values need no encoding.
 func withQuery(_ path: String, _ members: [(String, String?)]) -> String {
     let set = members.compactMap { name, value in value.map { "\(name)=\($0)" } }
     return set.isEmpty ? path : "\(path)?\(set.joined(separator: "&"))"

@@ -24,7 +24,7 @@ public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertibl
     // Codes of the API that this client uses itself.
     static let invalidParameter = Code(rawValue: "invalid_parameter")
 
-    /// What the program should do about the error. docs/clients.md has the table.
+    /// The advice for an app on this error code. docs/clients.md has the table.
     var advice: ValetkeyError.Advice { Self.advices[rawValue] ?? .giveUp }
 
     static let advices: [String: ValetkeyError.Advice] = [

@@ -16,7 +16,7 @@ final class Connection: Sendable {
         var file: URL?
         /// The longest time without a byte, in seconds.
         var timeout: TimeInterval = 20
-        /// Whether sending it twice is harmless.
+        /// True if sending the request twice is harmless.
         var isRepeatable = true
         /// Called with the bytes sent and the total.
         var onProgress: (@Sendable (Int64, Int64) -> Void)?
@@ -29,7 +29,7 @@ final class Connection: Sendable {
     /// the API may wait for the vendor.
     private static let inProgress: TimeInterval = 60
 
-    /// The turns of all event streams that poll.
+    /// The poll turns of all predictions that this client follows without an event stream.
     let polls = PollTurns()
     private let session: URLSession
     private let exchanges = Exchanges()
@@ -42,7 +42,8 @@ final class Connection: Sendable {
         tokenProvider: @escaping TokenProvider
     ) throws {
         base = try checkedBase(baseURL)
-        // A background session has no calls that wait. The copy leaves the caller's own object unchanged.
+        // A background session does not support calls that wait for a response. The copy leaves the caller's object
+        // unchanged.
         guard configuration.identifier == nil, let configuration = configuration.copy() as? URLSessionConfiguration else {
             throw ValetkeyError.invalid("configuration", "one whose calls can be awaited", "that of a background session")
         }
@@ -86,7 +87,7 @@ final class Connection: Sendable {
                 return try await attempt(call)
             } catch let error as ValetkeyError {
                 // While the first create with a key is in flight, the API refuses the second with `Retry-After: 1`.
-                // Those refusals do not count as tries: their time is limited instead.
+                // Those refusals do not count as tries; a time limit applies instead.
                 let isInProgress = error.code.rawValue == "idempotency_in_progress"
                 let isLast = isInProgress ? Uptime.now - startedAt > Self.inProgress : tries >= Self.maxTries
                 guard !isLast, error.mayRepeat(isRepeatable: call.isRepeatable) else { throw error }
@@ -96,8 +97,8 @@ final class Connection: Sendable {
         }
     }
 
-    /// Deletes something. That it is missing is no error: after a lost response this client, or URLSession without a word,
-    /// sends the request again, and then it is already deleted.
+    /// Deletes an object. A missing object is no error: after a lost response, this client or URLSession itself sends
+    /// the request again, and the first request may already have deleted the object.
     func delete(_ path: String) async throws {
         do {
             try await send(.init(method: "DELETE", path: path))
@@ -111,7 +112,7 @@ final class Connection: Sendable {
     }
 
     /// Sends a request once, and a second time with a new token if the API refuses the first token. Returns a
-    /// successful response whose body is not read yet.
+    /// successful response with an unread body.
     func open(_ call: Call) async throws -> Response {
         let token = try await tokens.token()
         do {
@@ -138,7 +139,7 @@ final class Connection: Sendable {
     private func request(for call: Call, token: String) async throws -> URLRequest {
         guard let url = URL(string: base + call.path) else { throw ValetkeyError(.invalidParameter, "The address is not a URL.") }
         var request = URLRequest(url: url)
-        // Not as an argument above: Foundation for Linux ignores it there.
+        // Set here and not as an argument above, because Foundation for Linux ignores the argument.
         request.timeoutInterval = call.timeout
         request.httpMethod = call.method
         request.httpBody = call.body

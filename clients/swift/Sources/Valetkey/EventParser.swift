@@ -25,7 +25,7 @@ struct EventParser {
         }
         pending += line.utf8.count
         guard pending <= Self.maxPending else { throw TooLong() }
-        // By bytes: as `Character`s, a colon or blank and a combining mark behind it are one.
+        // Compares bytes, because a colon or blank followed by a combining mark is one `Character`.
         let bytes = line.utf8
         let colon = bytes.firstIndex(of: UInt8(ascii: ":")) ?? bytes.endIndex
         var rest = bytes[colon...].dropFirst()

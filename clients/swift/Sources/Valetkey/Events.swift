@@ -10,8 +10,8 @@ struct Events: Sendable {
     /// How long failures may last before the stream throws, in seconds: enough for an elevator, a tunnel or a change of
     /// networks. Time that the app was suspended does not count.
     private static let patience: TimeInterval = 180
-    /// The most that one failure adds to that time, in seconds. A longer gap between two failures means that the app was
-    /// suspended.
+    /// The longest time that one failure adds to the failure time, in seconds. A longer gap between two failures means
+    /// that the app was suspended.
     private static let longestGap: TimeInterval = 60
     /// The longest pause between two rounds without a failure, in seconds.
     private static let longestPause: TimeInterval = 5
@@ -36,7 +36,7 @@ struct Events: Sendable {
         }
     }
 
-    /// What one call of `follow` has seen.
+    /// The progress of one call of `follow`.
     private struct Progress {
         var lastID = ""
         var seen: Prediction?
@@ -44,7 +44,7 @@ struct Events: Sendable {
         var failingFor: TimeInterval = 0
         private var failedAt: TimeInterval = 0
 
-        /// Delivers a state if it is new. Returns whether it is the last one.
+        /// Delivers a state if it is new. Returns whether the prediction has ended.
         mutating func take(_ prediction: Prediction, _ deliver: (Prediction) -> Void) -> Bool {
             failures = 0
             if prediction != seen { deliver(prediction) }
@@ -71,8 +71,8 @@ struct Events: Sendable {
             } catch let error as ValetkeyError where error.mayRepeat(isRepeatable: true) {
                 progress.fail(at: Uptime.now)
                 if progress.failingFor >= Self.patience { throw error }
-                // 429: four streams are open, or a rate limit is reached. Poll for a while. Time-out: something on the
-                // way holds streams back. Poll from now on.
+                // 429: four streams are open, or a rate limit is reached. Poll for a while. Time-out: a proxy on the
+                // way buffers streams. Poll from now on.
                 if error.status == 429 { streamsFrom = max(streamsFrom, round + 1 + Self.pollsBeforeStream) }
                 if error.code == .timeout { streamsFrom = .max }
                 delay = Connection.backoff(tries: progress.failures, retryAfter: error.retryAfter)
@@ -84,7 +84,7 @@ struct Events: Sendable {
     /// Polls once, when it is this prediction's turn. Returns whether the prediction has ended.
     private func poll(_ progress: inout Progress, _ deliver: (Prediction) -> Void) async throws -> Bool {
         try await Connection.sleep(connection.polls.reserve(now: Uptime.now))
-        // One attempt: `follow` retries, so that retries take turns too.
+        // One attempt only: `follow` retries, so that retries take turns too.
         let data = try await connection.attempt(.init(path: path))
         return progress.take(try Connection.decode(Prediction.self, from: data), deliver)
     }
@@ -104,11 +104,11 @@ struct Events: Sendable {
             try await response.read { piece in
                 for byte in piece {
                     guard let line = try lines.take(byte) else { continue }
-                    // A comment is a sign of life.
+                    // A comment shows that the stream is alive.
                     if line.hasPrefix(":") { progress.failures = 0 }
                     guard let event = try parser.take(line: line), event.type == "status" else { continue }
                     let prediction = try Connection.decode(Prediction.self, from: Data(event.data.utf8))
-                    // Only after decoding: an event that cannot be decoded is requested again.
+                    // Set only after decoding, so that an event that cannot be decoded is requested again.
                     progress.lastID = event.id
                     hasEnded = progress.take(prediction, deliver)
                     if hasEnded { return false }
@@ -120,17 +120,17 @@ struct Events: Sendable {
     }
 }
 
-/// The turns of all predictions that one client polls: at most 40 polls a minute, which leaves room within a limit of 60
-/// requests a minute.
+/// The poll turns of all predictions that one client polls. They allow at most 40 polls a minute, which leaves room
+/// within a limit of 60 requests a minute.
 final class PollTurns: @unchecked Sendable {
     /// Seconds from one poll to the next.
     static let interval: TimeInterval = 1.5
 
     private let lock = NSLock()
-    /// On the clock of `Uptime`. `lock` protects it.
+    /// Time of the next free turn on the clock of `Uptime`. Protected by `lock`.
     private var nextAt: TimeInterval = 0
 
-    /// Takes the next free turn. Returns how long it is until then, in seconds.
+    /// Takes the next free turn. Returns the time until that turn in seconds.
     func reserve(now: TimeInterval) -> TimeInterval {
         lock.lock()
         defer { lock.unlock() }

@@ -3,7 +3,7 @@ import Foundation
 import FoundationNetworking
 #endif
 
-/// A response whose head has arrived. Its body arrives in pieces.
+/// A response whose headers have arrived. Its body arrives in pieces.
 struct Response: Sendable {
     let head: HTTPURLResponse
     fileprivate let exchange: Exchange
@@ -18,17 +18,17 @@ struct Response: Sendable {
     }
 }
 
-/// The delegate of the client's `URLSession`: hands the callbacks of each task to the call that waits for it.
+/// The delegate of the client's `URLSession`. Forwards the callbacks of each task to the call that waits for it.
 ///
-/// `URLSession.bytes(for:)` would be shorter, but Foundation for Linux lacks it. With a delegate the tests on Linux run
-/// the code that runs on Apple's platforms.
+/// `URLSession.bytes(for:)` would be shorter, but Foundation for Linux lacks it. With a delegate, tests on Linux run
+/// the same code as Apple's platforms.
 final class Exchanges: NSObject, URLSessionDataDelegate, @unchecked Sendable {
     private let lock = NSLock()
-    /// By task identifier. `lock` protects it.
+    /// Transfers by task identifier. Protected by `lock`.
     private var running: [Int: Exchange] = [:]
 
-    /// Starts a task of this object's session and waits for the response's head. `onProgress` gets the bytes sent and
-    /// the total, as the body is sent.
+    /// Starts a task of this object's session and waits for the response's headers. While the body is sent,
+    /// `onProgress` gets the bytes sent and the total.
     func start(_ task: URLSessionTask, onProgress: (@Sendable (Int64, Int64) -> Void)?) async throws -> Response {
         let exchange = Exchange(task, onProgress: onProgress)
         locked { running[task.taskIdentifier] = exchange }
@@ -61,7 +61,7 @@ final class Exchanges: NSObject, URLSessionDataDelegate, @unchecked Sendable {
         locked { running.removeValue(forKey: task.taskIdentifier) }?.ended(error)
     }
 
-    /// Refuses redirects. The API never redirects, so a redirect comes from another server, which must not get the
+    /// Refuses redirects. The API never redirects, so a redirect comes from another server, which must not receive the
     /// token.
     func urlSession(
         _ session: URLSession, task: URLSessionTask, willPerformHTTPRedirection response: HTTPURLResponse, newRequest request: URLRequest,
@@ -81,15 +81,15 @@ final class Exchanges: NSObject, URLSessionDataDelegate, @unchecked Sendable {
     }
 }
 
-/// A request and what has arrived of its response.
+/// A request and the part of its response that has arrived.
 private final class Exchange: @unchecked Sendable {
     private enum Part: Sendable {
         case head(URLResponse)
         case piece(Data)
     }
 
-    /// The most bytes that arrived and were not read yet: 8 MiB. The client reads faster than any network, so more
-    /// means that something is wrong.
+    /// Limit for bytes that have arrived but are unread: 8 MiB. The client reads faster than any network delivers, so
+    /// reaching the limit means a fault.
     private static let maxUnread = 8 << 20
 
     let onProgress: (@Sendable (Int64, Int64) -> Void)?
@@ -97,14 +97,14 @@ private final class Exchange: @unchecked Sendable {
     private let parts: AsyncThrowingStream<Part, Error>
     private let incoming: AsyncThrowingStream<Part, Error>.Continuation
     private let lock = NSLock()
-    /// `lock` protects it.
+    /// Bytes that have arrived but are unread. Protected by `lock`.
     private var unread = 0
 
     init(_ task: URLSessionTask, onProgress: (@Sendable (Int64, Int64) -> Void)?) {
         self.task = task
         self.onProgress = onProgress
         (parts, incoming) = AsyncThrowingStream<Part, Error>.makeStream()
-        // Also when the waiting Swift task is canceled.
+        // Runs also when the waiting Swift task is canceled.
         incoming.onTermination = { [task] _ in task.cancel() }
     }
 
@@ -139,7 +139,7 @@ private final class Exchange: @unchecked Sendable {
         return nil
     }
 
-    /// A stream of which the reading task is canceled ends without an error.
+    /// If the reading task is canceled, the stream ends without an error.
     private func next() async throws -> Part? {
         var parts = parts.makeAsyncIterator()
         let part = try await parts.next()

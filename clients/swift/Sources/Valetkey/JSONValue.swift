@@ -53,13 +53,13 @@ extension JSONValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, Expre
     public init(floatLiteral value: Double) { self = .number(value) }
     public init(stringLiteral value: String) { self = .string(value) }
     public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-    /// A name that comes twice has its last value.
+    /// The last value of a repeated name counts.
     public init(dictionaryLiteral elements: (String, JSONValue)...) {
         self = .object(Dictionary(elements, uniquingKeysWith: { $1 }))
     }
 }
 
-/// The body of a create, or, with the model, of an estimate.
+/// The body of a create, or of an estimate if `model` is set.
 struct CreateRequest<Input: Encodable>: Encodable {
     let model: String?
     let input: Input
@@ -70,8 +70,8 @@ struct CreateRequest<Input: Encodable>: Encodable {
         case imageCount = "image_count"
     }
 
-    /// Returns the body as JSON. Members are sorted, so that a repeat of a create has the same bytes: a `Dictionary` has
-    /// another order in each run of the app. Throws an error that names the member that JSON cannot express.
+    /// Returns the body as JSON. Sorts the members so that a repeated create has the same bytes; the order of a
+    /// `Dictionary` differs from run to run. If JSON cannot express a member, throws an error that names it.
     func json() throws -> Data {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
@@ -88,9 +88,9 @@ struct CreateRequest<Input: Encodable>: Encodable {
     }
 }
 
-/// Returns JSON without unpaired surrogates, which the API refuses. Like JavaScript's `toWellFormed`, replaces them with
-/// U+FFFD. A `String` that Objective-C made can have one, such as a prompt that `NSString.substring(to:)` cut inside an
-/// emoji.
+/// Returns JSON without unpaired surrogates, which the API refuses. Replaces them with U+FFFD, like JavaScript's
+/// `toWellFormed`. A `String` from Objective-C can have one, such as a prompt that `NSString.substring(to:)` cut inside
+/// an emoji.
 func wellFormed(_ json: Data) -> Data {
     // Also replaces surrogates that were encoded as UTF-8, and any other bytes that are not UTF-8.
     var bytes = Array(String(decoding: json, as: UTF8.self).utf8)

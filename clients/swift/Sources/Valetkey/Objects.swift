@@ -36,7 +36,7 @@ public struct Account: Codable, Sendable, Equatable {
         public let predictionsPerMinute: Int
         public let concurrentPredictions: Int
         public let dailyCredits: String
-        /// The most predictions of the user that may be queued.
+        /// The maximum number of the user's queued predictions.
         public let maxWaiting: Int
 
         enum CodingKeys: String, CodingKey {
@@ -48,12 +48,12 @@ public struct Account: Codable, Sendable, Equatable {
         }
     }
 
-    /// What was used today, in UTC.
+    /// The usage of the current UTC day.
     public struct Usage: Codable, Sendable, Equatable {
-        /// Such as `2026-01-15`.
+        /// The UTC date, such as `2026-01-15`.
         public let day: String
         public let creditsSpent: String
-        /// Credits held for predictions that have not ended.
+        /// Credits reserved for predictions that have not ended.
         public let creditsReserved: String
         public let predictions: Int
         public let running: Int
@@ -71,7 +71,7 @@ public struct Account: Codable, Sendable, Equatable {
     public let plan: String
     public let limits: Limits
     public let usage: Usage
-    /// What is left of today's credits.
+    /// The rest of today's credits.
     public let creditsBalance: String
 
     enum CodingKeys: String, CodingKey {
@@ -92,32 +92,32 @@ struct Estimate: Decodable {
 public struct Model: Decodable, Sendable, Equatable, Identifiable {
     /// `owner/model`.
     public let id: String
-    /// The most that one image costs, as a decimal number.
+    /// The maximum price of one image, as a decimal number.
     public let credits: String
     /// The rule of each input, by name.
     public let input: [String: InputRule]
 }
 
-/// What one input of a model may be (docs/openapi.json, `InputRule`).
+/// The rule for one input of a model (docs/openapi.json, `InputRule`).
 public struct InputRule: Decodable, Sendable, Equatable {
     /// `string`, `integer`, `number`, `boolean` or `array`.
     public let type: String
     public let isRequired: Bool
-    /// What the API sends if the input is absent.
+    /// The value that the API sends to the vendor if the input is absent.
     public let defaultValue: JSONValue?
-    /// The only values, if there is such a list.
+    /// The allowed values, if the rule lists them.
     public let allowed: [JSONValue]?
     public let min: Double?
     public let max: Double?
-    /// The most characters.
+    /// The maximum number of characters.
     public let maxLength: Int?
     /// The rule of an array's elements.
     public var items: InputRule? { element.first }
-    /// The most elements.
+    /// The maximum number of elements.
     public let maxItems: Int?
-    /// `https-url`, or `file`: the ID of a file of the user.
+    /// `https-url`, or `file` for the ID of one of the user's files.
     public let format: String?
-    /// None or one. A rule cannot hold a rule directly.
+    /// At most one element. An array is used because a struct cannot contain itself.
     private let element: [InputRule]
 
     enum CodingKeys: String, CodingKey {

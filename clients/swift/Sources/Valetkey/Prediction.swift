@@ -18,9 +18,9 @@ public struct Prediction: Codable, Sendable, Equatable, Identifiable {
         public let message: String
     }
 
-    /// What the vendor measured.
+    /// The vendor's measurements.
     public struct Metrics: Codable, Sendable, Equatable {
-        /// Seconds; nil while it is not known.
+        /// Seconds. nil while unknown.
         public let predictTime: Double?
 
         enum CodingKeys: String, CodingKey {

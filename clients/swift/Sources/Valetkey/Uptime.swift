@@ -1,6 +1,6 @@
 import Foundation
 
-/// Time on a monotonic clock that continues while the device sleeps. The clock on the wall may be set meanwhile.
+/// A monotonic clock that continues while the device sleeps. Wall-clock time is unsuitable because it can be changed.
 enum Uptime {
     #if canImport(Darwin)
     private static let clock = CLOCK_MONOTONIC_RAW
@@ -8,7 +8,7 @@ enum Uptime {
     private static let clock = CLOCK_BOOTTIME
     #endif
 
-    /// Seconds since some time in the past.
+    /// Seconds since an arbitrary time in the past.
     static var now: TimeInterval {
         var time = timespec()
         clock_gettime(clock, &time)

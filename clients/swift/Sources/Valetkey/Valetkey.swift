@@ -14,7 +14,8 @@ public final class Valetkey: Sendable {
     let connection: Connection
 
     /// - Parameters:
-    ///   - baseURL: https, or http on this machine. Anything else throws a `ValetkeyError` (`invalid_parameter`).
+    /// - baseURL: an https origin, or http on this machine. Anything else throws a `ValetkeyError`
+    ///   (`invalid_parameter`).
     ///   - appCheck: returns the Firebase App Check token, if the deployment requires one with each request. Its errors
     ///     are handled like the token provider's.
     ///   - tokenProvider: returns a JWT for the signed-in user, from the app's own backend.
@@ -118,13 +119,13 @@ public final class Valetkey: Sendable {
         try await connection.send(.init(method: "POST", path: try predictionPath(jobID) + "/cancel"), as: Prediction.self)
     }
 
-    /// Deletes a prediction that has ended. A missing prediction is no error, as in `deleteFile`. One that is running
+    /// Deletes a prediction that has ended. A missing prediction is no error, as in `deleteFile`. A running prediction
     /// throws `not_ended`: cancel it first.
     public func delete(_ jobID: String) async throws {
         try await connection.delete(try predictionPath(jobID))
     }
 
-    /// Lists the user's predictions, newest first. A page has 25, or `limit`, which is at most 100.
+    /// Lists the user's predictions, newest first. A page has `limit` predictions: 25 by default, at most 100.
     ///
     /// - Parameter cursor: `nextCursor` of the previous page.
     public func list(status: Prediction.Status? = nil, limit: Int? = nil, cursor: String? = nil) async throws -> Page<Prediction> {
@@ -134,7 +135,7 @@ public final class Valetkey: Sendable {
         return try await connection.send(.init(path: path), as: Page<Prediction>.self)
     }
 
-    /// Returns the most that a prediction would cost, as a decimal number, without creating it.
+    /// Returns the maximum cost of a prediction, as a decimal number, without creating it.
     public func estimate(_ model: String, input: some Encodable & Sendable, imageCount: Int? = nil) async throws -> String {
         let body = try CreateRequest(model: try modelPath(model), input: input, imageCount: imageCount).json()
         let call = Connection.Call(method: "POST", path: "/v1/estimate", headers: ["Content-Type": "application/json"], body: body)

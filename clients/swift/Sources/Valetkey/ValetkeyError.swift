@@ -5,7 +5,7 @@ import FoundationNetworking
 
 /// Any failure of a call, except cancellation, which throws `CancellationError`.
 public struct ValetkeyError: Error, Sendable, LocalizedError {
-    /// What the program should do about an error.
+    /// The recommended reaction of an app to an error.
     public enum Advice: Sendable {
         /// The request may have arrived. Send it again with the same idempotency key: nothing is made twice.
         case `repeat`
@@ -35,8 +35,8 @@ public struct ValetkeyError: Error, Sendable, LocalizedError {
     public var prediction: Prediction?
 
     public var errorDescription: String? { message }
-    /// What to do: the code's advice, but never `repeat` if there is a failed `prediction`. The same key would only
-    /// return that one again.
+    /// The recommended reaction: the code's advice, but never `repeat` if there is a failed `prediction`. The same key
+    /// would only return that one again.
     public var advice: Advice { code.advice == .repeat && prediction != nil ? .askUser : code.advice }
 
     init(_ code: Code, _ message: String) {

@@ -2,7 +2,7 @@ import XCTest
 @testable import Valetkey
 
 final class ArgumentsTests: XCTestCase {
-    /// Checks the error of an argument that cannot be used. Returns its message.
+    /// Checks the error for an invalid argument. Returns its message.
     @discardableResult
     private func assertInvalid<Value>(_ param: String, _ work: @autoclosure () throws -> Value, line: UInt = #line) -> String {
         do {
@@ -69,7 +69,7 @@ final class ArgumentsTests: XCTestCase {
         assertInvalid("file", try checkFile(file))
         try handle.truncate(atOffset: 90_000_000)
         try handle.close()
-        // A new URL: an old one may remember the size.
+        // Makes a new URL, because the old one may cache the file size.
         XCTAssertNoThrow(try checkFile(URL(fileURLWithPath: file.path)))
     }
 

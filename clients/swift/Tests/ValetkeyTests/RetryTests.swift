@@ -41,7 +41,7 @@ final class RetryTests: XCTestCase {
         let turns = PollTurns()
         let waits = (0..<40).map { _ in turns.reserve(now: 100) }
         XCTAssertEqual(waits, (0..<40).map { Double($0) * 1.5 })
-        // One that comes when nobody has polled for a while polls at once.
+        // After a pause in polling, the next poll gets its turn at once.
         XCTAssertEqual(turns.reserve(now: 1_000), 0)
         XCTAssertEqual(turns.reserve(now: 1_001), 0.5)
     }

@@ -23,7 +23,7 @@ use crate::wire::rejection::{Code, Rejection};
 
 /// Creates a prediction:
 ///
-/// 7. Read the body: its media type, size and form: 415, 413, 400. 401 if the token expired meanwhile.
+/// 7. Read the body and check its media type, size and form: 415, 413, 400. 401 if the token expired meanwhile.
 /// 8. Check the model: 403. Check its inputs: 400.
 /// 9. Let the Ledger admit it: 401, 409, 422, 429, 402, 503.
 /// 10. Wait for the vendor's outcome: 201, 202, 400, 502, 504.

@@ -94,7 +94,7 @@ fn uploaded(reply: &VendorReply, now: UnixMillis) -> Result<String, Rejection> {
     }
 }
 
-/// Tells the operator of a reply that is odd. Uploads are few, so each is told.
+/// Raises an alert for an odd reply. Uploads are rare, so the alert is not limited.
 fn report_oddities(reply: &VendorReply) {
     if reply.is_too_large() {
         log::alert("vendor_answer_too_large");

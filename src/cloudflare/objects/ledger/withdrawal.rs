@@ -29,11 +29,11 @@ impl LedgerActor {
         Ok(false)
     }
 
-    /// Withdraws a create for the edge, and reports what became of it: `Done`, or the predictions that go on because one of
-    /// them was sent after all.
+    /// Withdraws a create for the edge. Replies `Done`, or with the predictions if they continue because one of them
+    /// was already sent.
     pub(super) async fn withdraw_and_report(&self, job_ids: &[JobId], now: UnixMillis) -> ActorResult<LedgerReply> {
         if self.mark_withdrawn(job_ids, now)? {
-            // If the Dispatcher does not reply, the alarm repeats it.
+            // If the Dispatcher does not reply, the alarm repeats the withdrawal.
             let _ = self.withdraw(job_ids).await;
         }
         let mut records = self.store()?.predictions(job_ids)?;
@@ -45,7 +45,7 @@ impl LedgerActor {
         })
     }
 
-    /// Withdraws a create whose client got 503: now, and by the alarm until the Dispatcher replies.
+    /// Withdraws a create whose client got 503. Tries now; the alarm retries until the Dispatcher replies.
     pub(super) fn withdraw_soon(self: &Rc<Self>, job_ids: &[JobId], now: UnixMillis) -> ActorResult<()> {
         if self.mark_withdrawn(job_ids, now)? {
             self.start_withdrawal(job_ids.to_vec());
@@ -53,8 +53,9 @@ impl LedgerActor {
         Ok(())
     }
 
-    /// Marks the predictions of a create as withdrawn, and arms the alarm. If the create has not arrived yet, marks refuse it
-    /// when it arrives. Returns whether the Dispatcher has to be asked: nothing of the create was sent yet.
+    /// Marks the predictions of a create as withdrawn, and arms the alarm. If the create has not arrived yet, it is
+    /// marked so that it is refused on arrival. Returns whether the Dispatcher must be asked, which is the case if no
+    /// prediction of the create was sent yet.
     fn mark_withdrawn(&self, job_ids: &[JobId], now: UnixMillis) -> ActorResult<bool> {
         let store = self.store()?;
         let mut records = store.predictions(job_ids)?;

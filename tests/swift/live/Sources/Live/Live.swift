@@ -1,4 +1,4 @@
-// Runs one scenario against the real Worker. Prints each result as a line, which tests/swift/live.test.mjs reads.
+// Runs one scenario against the real Worker. Prints each result as a line for tests/swift/live.test.mjs.
 import Foundation
 import Valetkey
 #if canImport(FoundationNetworking)
@@ -115,7 +115,7 @@ struct Live {
         tell("ended", try await client.wait(created.jobID).status)
     }
 
-    /// More predictions than a user may have streams.
+    /// Follows more predictions than a user may have streams.
     private func waits() async throws {
         let (client, argument) = (client, argument)
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -1,4 +1,4 @@
-// What the app of the pages has: enough for their code to compile.
+// Stand-ins for the app in the documentation pages: just enough for the pages' code to compile.
 import Foundation
 import Valetkey
 
@@ -12,7 +12,7 @@ let backend = Backend()
 let valetkey = try! Valetkey(baseURL: URL(string: "https://valetkey.example.workers.dev")!) { _ in "token" }
 let photoURL = URL(fileURLWithPath: "photo.jpg")
 
-/// Firebase's.
+/// Stand-in for Firebase's class.
 struct AppCheck: Sendable {
     struct Token: Sendable {
         let token: String
