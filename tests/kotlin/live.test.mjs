@@ -1,21 +1,19 @@
 // Tests clients/kotlin on Java against the built Worker on real workerd, over a network that loses responses and
 // connections. tests/kotlin/run.mjs compiles the client and passes its location in KOTLIN_CLASSES.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { Proxy } from "../clients/proxy.mjs";
+import { leftOvers, playScenario } from "../clients/scenario.mjs";
 import { startClientStack } from "../clients/stack.mjs";
 
 const FAR_AWAY = { timeout: 60_000 };
 let stack;
 let proxy;
-let people = 0;
 
 before(async () => {
   stack = await startClientStack();
@@ -23,48 +21,18 @@ before(async () => {
 }, FAR_AWAY);
 
 after(async () => {
+  for (const end of leftOvers) end();
   await proxy?.stop();
   await stack?.stop();
 });
 
-/** Starts the app's own backend: it responds to the n-th GET with the result of `give(n)`. */
-async function backend(give) {
-  let times = 0;
-  const server = createServer(async (_, answer) => answer.end(await give((times += 1))));
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return server;
-}
-
-/**
- * Runs a scenario of Live.kt as a new user. Awaits `onLine` before it reads the next line. Returns `of(word)`, which
- * gives the values of the lines that begin with a word, and the number of creates that reached the vendor meanwhile.
- */
-async function play(scenario, argument, { baseUrl = proxy.origin, plan, give, onLine = () => {} } = {}) {
-  const subject = `kotlin-${(people += 1)}`;
-  const token = (as = subject) => stack.simulator.token(as, plan);
-  const server = await backend((times) => (give === undefined ? token() : give(times, token)));
-  const { next } = await stack.simulator.requests();
-  const tokenUrl = `http://127.0.0.1:${server.address().port}/token`;
-  const args = ["-cp", process.env.KOTLIN_CLASSES, "valetkey.live.LiveKt", scenario, baseUrl, tokenUrl, argument];
-  const child = spawn(process.env.JAVA, args, { stdio: ["ignore", "pipe", "inherit"] });
-  const told = [];
-  try {
-    const exited = once(child, "exit");
-    for await (const line of createInterface({ input: child.stdout })) {
-      const [what, ...value] = line.split(" ");
-      told.push([what, value.join(" ")]);
-      await onLine(line);
-    }
-    assert.equal((await exited)[0], 0);
-  } finally {
-    child.kill();
-    server.closeAllConnections();
-    server.close();
-  }
-  const creates = (await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create");
-  const of = (what) => told.filter(([name]) => name === what).map(([, value]) => value);
-  return { of, creates: creates.length };
+/** Runs a scenario of Live.kt as a new user. See `playScenario`. */
+function play(scenario, argument, { baseUrl = proxy.origin, ...options } = {}) {
+  const commandOf = (tokenUrl) => [
+    process.env.JAVA,
+    ...["-cp", process.env.KOTLIN_CLASSES, "valetkey.live.LiveKt", scenario, baseUrl, tokenUrl, argument],
+  ];
+  return playScenario(stack, commandOf, options);
 }
 
 /** Starts an API that returns `answers` in turn, for responses that the Worker cannot be made to send. */

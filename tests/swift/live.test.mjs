@@ -1,14 +1,13 @@
 // Tests clients/swift on this machine against the built Worker on real workerd, over a network that loses responses and
 // connections. tests/swift/run.mjs compiles the client.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { Proxy } from "../clients/proxy.mjs";
+import { leftOvers, playScenario } from "../clients/scenario.mjs";
 import { MODEL, startClientStack } from "../clients/stack.mjs";
 import { findToolchain } from "./toolchain.mjs";
 
@@ -18,9 +17,6 @@ const toolchain = findToolchain();
 const program = toolchain.inside(join(toolchain.place, "tests/swift/live/.build/debug/Live"));
 let stack;
 let proxy;
-let people = 0;
-/** Stops processes that a timed-out test left running. */
-const leftOvers = new Set();
 
 before(async () => {
   stack = await startClientStack();
@@ -33,48 +29,10 @@ after(async () => {
   await stack?.stop();
 });
 
-/** Starts the app's own backend: it responds to the n-th GET with the result of `give(n)`. */
-async function backend(give) {
-  let times = 0;
-  const server = createServer(async (_, answer) => answer.end(await give((times += 1))));
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return server;
-}
-
-/**
- * Runs a scenario of Live.swift as a new user. Awaits `onLine` before it reads the next line. Returns the number of
- * creates that reached the vendor meanwhile, and `of(word)`, which returns the values of the lines that begin with a
- * word.
- */
-async function play(scenario, argument, { baseUrl = proxy.origin, plan, give, onLine = () => {} } = {}) {
-  const subject = `swift-${(people += 1)}`;
-  const token = (as = subject) => stack.simulator.token(as, plan);
-  const server = await backend((times) => (give === undefined ? token() : give(times, token)));
-  const { next } = await stack.simulator.requests();
-  const tokenUrl = `http://127.0.0.1:${server.address().port}/token`;
-  const [command, ...args] = toolchain.command(program, scenario, baseUrl, tokenUrl, argument);
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
-  const kill = () => child.kill("SIGKILL");
-  leftOvers.add(kill);
-  const told = [];
-  try {
-    const exited = once(child, "exit");
-    for await (const line of createInterface({ input: child.stdout })) {
-      const [what, ...value] = line.split(" ");
-      told.push([what, value.join(" ")]);
-      await onLine(line);
-    }
-    assert.deepEqual(await exited, [0, null]);
-  } finally {
-    kill();
-    leftOvers.delete(kill);
-    server.closeAllConnections();
-    server.close();
-  }
-  const creates = (await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create");
-  const of = (what) => told.filter(([name]) => name === what).map(([, value]) => value);
-  return { of, creates: creates.length };
+/** Runs a scenario of Live.swift as a new user. See `playScenario`. */
+function play(scenario, argument, { baseUrl = proxy.origin, ...options } = {}) {
+  const commandOf = (tokenUrl) => toolchain.command(program, scenario, baseUrl, tokenUrl, argument);
+  return playScenario(stack, commandOf, options);
 }
 
 /** Starts an API for responses that the Worker cannot be made to send. `respond(request, response)` sends each. */
