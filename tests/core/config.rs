@@ -6,12 +6,12 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use valetkey::config::{self, Config, LogLevel, Problem};
 use valetkey::policy::{Policy, check_batch, check_create, check_named_create, parse_policy};
-use valetkey::token::{Grant, Scope};
+use valetkey::token::Grant;
 use valetkey::types::credits::MicroCredits;
-use valetkey::types::ids::UserKey;
 use valetkey::types::model::ModelId;
-use valetkey::types::time::UnixSeconds;
 use valetkey::wire::rejection::{Code, Rejection};
+
+use crate::policy::grant;
 
 const KEY: &str = "sk_live_Test0Test1Test2Test3";
 
@@ -363,20 +363,6 @@ fn each_invalid_policy_rule_is_refused() {
     ];
     for (pointer, value) in cases {
         assert!(policy_with(&pointer, value.clone()).is_err(), "{pointer} accepts {value}");
-    }
-}
-
-fn grant() -> Grant {
-    Grant {
-        user: UserKey::new("i", "s"),
-        is_own: false,
-        plan: None,
-        scopes: Scope::ALL.to_vec(),
-        models: None,
-        jti: None,
-        caps: None,
-        issued_at: UnixSeconds(0),
-        expires_at: UnixSeconds(1),
     }
 }
 

@@ -58,7 +58,8 @@ fn with_x(rule: &Value) -> Result<Policy, Vec<String>> {
     with("/models/acme~1model-x/input/x", rule.clone())
 }
 
-fn grant() -> Grant {
+/// Returns a grant of a user of the plan `default`, with all scopes and models.
+pub(crate) fn grant() -> Grant {
     Grant {
         user: UserKey::new("i", "s"),
         is_own: false,
