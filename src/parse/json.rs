@@ -87,7 +87,8 @@ pub fn parse_strict_object(bytes: &[u8], max_depth: usize) -> Result<Map<String,
 /// whole text but keeps only the values that fit `shape`. A body that is refused later therefore costs little more
 /// memory than its text.
 ///
-/// # Errors [`JsonProblem`], also for faults in values that are not kept.
+/// # Errors
+/// [`JsonProblem`], also for faults in values that are not kept.
 pub fn parse_body(
     bytes: &[u8],
     max_depth: usize,

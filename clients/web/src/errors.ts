@@ -18,7 +18,7 @@ export type ClientErrorCode =
 export type Code = ErrorCode | PredictionErrorCode | ClientErrorCode;
 
 /**
- * What a program should do about an error:
+ * The action that a program should take after an error:
  * - `repeat`: it is unknown whether the request arrived. Send it again with the same `Idempotency-Key`; nothing is
  * created twice.
  * - `wait`: the request was refused for now. Send it again after `retryAfterSecs`.

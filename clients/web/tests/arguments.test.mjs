@@ -25,7 +25,7 @@ function refusal(param, found) {
 
 /** Calls with a wrong argument: the parameter, what the message says of it, and the call. */
 const CALLS = [
-  // What JSON cannot express, or expresses as something else.
+  // Values that JSON cannot express, or that JSON.stringify would change.
   ["input.seed", "BigInt", (client) => client.create(MODEL, { seed: 1n })],
   ["input.a.b[1].c", "BigInt", (client) => client.run(MODEL, { a: { b: [0, { c: 1n }] } })],
   ["input.seed", "NaN", (client) => client.create(MODEL, { seed: NaN })],
@@ -186,7 +186,7 @@ test("half of a surrogate pair is never sent", () => {
   assert.deepEqual(JSON.parse(jsonOf({ prompt: cut, "k\udd8a": ["\udd8a\ud83e"], list: "\ud83e\udd8a" })), {
     prompt: "A fox \ufffd", "k\ufffd": ["\ufffd\ufffd"], list: "\ud83e\udd8a",
   });
-  // What looks like an escape in the text itself stays.
+  // Text that looks like an escape is sent unchanged.
   for (const text of ["\\ud83e", "\\\\ud83e", "\\\\\\ud83e\ud83e", "\u0000\n\"\\"]) {
     assert.equal(JSON.parse(jsonOf({ text })).text, text.replace(/\ud83e/u, "\ufffd"));
   }

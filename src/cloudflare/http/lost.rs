@@ -42,7 +42,8 @@ pub fn in_token_endpoint(context: &RequestContext<'_>) {
 /// Leaves a withdrawal while the caller's Ledger admits a create. worker.js responds 503 if the withdrawal removes the
 /// whole create, else 504 with `details.job_id`.
 ///
-/// # Errors If the message cannot be encoded or the Ledgers' binding is missing. The fallback then stays a 503.
+/// # Errors
+/// If the message cannot be encoded or the Ledgers' binding is missing. The fallback then stays a 503.
 pub fn in_admission(
     context: &RequestContext<'_>,
     caller: &AuthenticatedCaller,

@@ -57,7 +57,7 @@ class JsonTest {
         assertEquals("\"\uFFFD😀\uFFFDa\"", writeJson("$half😀${"😀".drop(1)}a"))
         assertEquals("\"\uFFFD\uFFFD\"", writeJson(half + half))
         assertEquals("{\"\uFFFD\":1}", writeJson(mapOf(half to 1)))
-        // What looks like an escape in the text itself stays.
+        // Text that looks like an escape is sent unchanged.
         assertEquals("\"\\\\ud83d\"", writeJson("\\ud83d"))
     }
 
