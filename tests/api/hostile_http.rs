@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use serde_json::json;
 
 use crate::harness::{Options, Stack, token, user};
 use crate::http::Request;
@@ -43,7 +42,6 @@ fn fill(text: &str, values: &[(&str, &str)]) -> String {
 #[test]
 fn hostile_requests_are_refused_and_send_nothing_upstream() {
     let stack = Stack::start(&Options::default());
-    stack.control_put("/settings", &json!({"requests_per_minute": 100_000, "concurrent_limit": 1_000}));
     let (good, another) = (token(&user("hostile")), token(&user("another")));
     let id = stack.create(&another).json()["job_id"].as_str().unwrap().to_owned();
     stack.ended(&another, &id);

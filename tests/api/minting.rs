@@ -49,9 +49,7 @@ fn stack_of(issuer: &Value) -> Stack {
         (SECRET_NAME, Some(SECRET.to_owned())),
         ("POLICY", Some(policy.to_string())),
     ];
-    let stack = Stack::start(&Options { settings, ..Options::default() });
-    stack.control_put("/settings", &json!({"requests_per_minute": null, "concurrent_limit": null}));
-    stack
+    Stack::start(&Options { settings, ..Options::default() })
 }
 
 /// Creates a directory with these files. It is deleted with the stack.

@@ -80,7 +80,6 @@ fn large_answers_of_several_users_wait_for_each_other() {
 #[test]
 fn a_poll_answer_above_4_mib_is_an_alert_and_touches_nobody_else() {
     let stack = Stack::start(&Options::default());
-    stack.control_put("/settings", &json!({"concurrent_limit": 100}));
     stack.fault("get", FOREVER, &odd("too_long_logs"));
     let tokens: Vec<String> = (0..5).map(|_| token(&user("large"))).collect();
     let ids: Vec<String> = tokens.iter().map(|token| job_id(&stack.create(token))).collect();
@@ -368,7 +367,7 @@ fn an_upload_is_read_as_leniently() {
 #[test]
 fn a_hundred_large_answers_leave_wasm_memory_as_it_was() {
     let stack = Stack::start(&Options { test_exports: true, ..Options::default() });
-    stack.control_put("/settings", &json!({"manual": true, "concurrent_limit": 100, "requests_per_minute": 100_000}));
+    stack.control_put("/settings", &json!({"manual": true}));
     let memory = || stack.send(&Request::get("/test/memory")).json().as_f64().unwrap();
     let polls = || stack.vendor_requests().iter().filter(|request| request["route"] == "get").count();
     for _ in 0..20 {

@@ -48,8 +48,7 @@ fn stack() -> Stack {
         stores_in_memory: true,
         ..Options::default()
     });
-    let limits = json!({"requests_per_minute": null, "concurrent_limit": null, "prediction_ms": 3_000});
-    stack.control_put("/settings", &limits);
+    stack.control_put("/settings", &json!({"prediction_ms": 3_000}));
     for (route, path, fault) in
         [("create", LATE_MODEL, json!({"delay_after_ms": LATE_MILLIS})), ("keys", "auth0", json!({"delay_ms": 10_000}))]
     {

@@ -39,7 +39,6 @@ fn a_create_interrupted_by_a_kill_has_an_unknown_outcome_and_is_not_resent() {
 #[test]
 fn repeated_kills_lose_nothing_and_send_nothing_twice() {
     let mut stack = Stack::start(&Options { simulator: vec!["--prediction-ms", "1500"], ..Options::default() });
-    stack.control_put("/settings", &json!({"requests_per_minute": 100_000, "concurrent_limit": 1_000}));
     let token = token(&user("unlucky"));
     let mut accepted = Vec::new();
     for _ in 0..5 {

@@ -8,12 +8,10 @@ use crate::harness::{MODEL, Options, Stack, policy};
 use crate::http::{Request, Response};
 
 impl Stack {
-    /// Starts a stack with this policy. Its vendor has no limits, so every refusal is the Worker's.
+    /// Starts a stack with this policy.
     pub fn with_policy(policy: &Value) -> Self {
         let settings = vec![("POLICY", Some(policy.to_string()))];
-        let stack = Self::start(&Options { settings, ..Options::default() });
-        stack.control_put("/settings", &json!({"requests_per_minute": null, "concurrent_limit": null}));
-        stack
+        Self::start(&Options { settings, ..Options::default() })
     }
 
     pub fn prompt(&self, token: &str, prompt: &str) -> Response {
