@@ -128,6 +128,16 @@ pub const VENDOR_EXACT_REQUESTS: usize = 600;
 pub const LANE_PERCENT: [usize; 4] = [50, 35, 10, 5];
 /// Requests of each minute that only a cancel may use (protocol 4, lanes).
 pub const CANCEL_RESERVE_REQUESTS: usize = 3;
+/// How long a user that was told to wait keeps its turn for a file or a stream. Longer than [`PERMIT_WAIT_MAX_SECS`].
+pub const PERMIT_TURN_MILLIS: i64 = 60_000;
+/// Longest `Retry-After` of a file or a stream, so that the client comes back while it has its turn.
+pub const PERMIT_WAIT_MAX_SECS: u32 = 45;
+/// Files that wait for their deletion at the vendor. Each takes about 100 bytes of memory. Ledgers keep the rest.
+pub const FILE_DELETIONS_MAX: usize = 1_000;
+/// Wait after a deletion of a forgotten file failed.
+pub const FILE_DELETION_RETRY_MILLIS: i64 = 600_000;
+/// Wait of the deletions of forgotten files while users have their turn.
+pub const FILE_DELETION_WAIT_MILLIS: i64 = 10_000;
 /// Open connections to the vendor. An object has six for everything (protocol 4).
 pub const VENDOR_CONNECTIONS_MAX: usize = 5;
 /// Connections of [`VENDOR_CONNECTIONS_MAX`] that are reserved for polls and cancels.
@@ -145,6 +155,10 @@ pub const POLL_MIN_MILLIS: i64 = 1_000;
 pub const OVERDUE_POLL_MILLIS: i64 = 30_000;
 /// A webhook triggers a poll of its prediction now, but at most once in this time (protocol 4).
 pub const WEBHOOK_POLL_MIN_MILLIS: i64 = 10_000;
+/// Calls of a prediction's webhook that reach the Dispatcher at once. Then one in [`WEBHOOK_POLL_MIN_MILLIS`] does.
+pub const WEBHOOK_BURST: i64 = 3;
+/// Predictions in an isolate's webhook limiter before those without a limit are dropped. Each takes about 100 bytes.
+pub const WEBHOOK_LIMITER_ENTRIES: usize = 1_000;
 /// A prediction is lost after this many polls that found no such prediction (protocol 1), if they also span
 /// [`LOST_AFTER_MILLIS`].
 pub const LOST_AFTER_POLLS: u32 = 3;
@@ -194,6 +208,12 @@ pub const RETENTION_MILLIS: i64 = 7 * 24 * 3_600 * 1_000;
 /// How long a batch is kept: as long as its predictions can exist, that is the longest wait and run, then the
 /// retention.
 pub const BATCH_RETENTION_MILLIS: i64 = RETENTION_MILLIS + 2 * 24 * 3_600 * 1_000;
+/// A file that no upload and no create used for this many whole days is deleted (protocol 9).
+pub const FILE_UNUSED_MAX_DAYS: i64 = 7;
+/// How long the room of an upload is reserved: as long as the upload can take.
+pub const UPLOAD_RESERVATION_MILLIS: i64 = 300_000;
+/// Forgotten files that a Ledger hands over to the Dispatcher at once.
+pub const FORGOTTEN_FILES_BATCH: usize = 100;
 /// Days of usage that are kept and shown (contract 1, account).
 pub const USAGE_DAYS: i64 = 30;
 /// How long an idempotency key is kept (contract 2).
@@ -211,6 +231,9 @@ pub const STATE_CHECK_SLACK_MILLIS: i64 = 600_000;
 /// Number of blocks in which a user's `requests_per_minute` are drawn. An instance that dies loses at most one block
 /// (protocol 4).
 pub const REQUEST_BLOCKS_PER_LIMIT: u32 = 10;
+/// Repeats of a user in any minute, for each of the plan's `requests_per_minute`: repeats of an idempotency key, and
+/// calls of `/auth/token` and `/auth/revoke`. A client repeats a create a few times, so this leaves room for each of them.
+pub const REPEATS_PER_REQUEST: u32 = 4;
 /// How long a block admits requests from memory (protocol 4).
 pub const REQUEST_BLOCK_MILLIS: i64 = 5_000;
 /// How long a block counts: a minute, and the time in which it admits requests (protocol 4).
@@ -332,12 +355,22 @@ pub const TURNSTILE_RESPONSE_MAX_BYTES: u32 = 16 * 1024;
 /// Time-out of Turnstile's response.
 pub const TURNSTILE_TIMEOUT_MILLIS: u32 = 5_000;
 
+/// `Retry-After` of a caller without an identity whose address is out of requests: the period of the platform's
+/// rate-limit binding (wrangler.toml).
+pub const ADDRESS_RETRY_SECS: u32 = 60;
+
 // ---- POLICY ---------------------------------------------------------------------------------------------------------
 
 /// Nesting of POLICY: plans or models, the model, `input`, the rule, `items`, `enum`.
 pub const POLICY_MAX_DEPTH: usize = 12;
 /// Largest number of requests, predictions or queue positions in POLICY: more is a typing error.
 pub const POLICY_NUMBER_MAX: u32 = 1_000_000;
+/// `max_files` of a plan that does not say.
+pub const FILES_DEFAULT: u32 = 100;
+/// `max_file_bytes` of a plan that does not say: eleven files of the largest size.
+pub const FILE_BYTES_DEFAULT: u64 = 1_000_000_000;
+/// Largest `max_file_bytes`: a terabyte, more than anyone uploads in a week.
+pub const FILE_BYTES_MAX: u64 = 1_000_000_000_000;
 /// Largest `max_wait_secs`: an hour, the same as [`ENQUEUE_MAX_AGE_MILLIS`].
 pub const WAIT_MAX_SECS: u32 = 3_600;
 /// Largest `max_seconds` of a model: 12 hours of video is more than anyone has offered.

@@ -34,6 +34,11 @@ pub enum Action {
     /// Deliver updates to a Ledger. Report with [`super::Dispatcher::finish_delivery`] or
     /// [`super::Dispatcher::retry_delivery`].
     Deliver(Delivery),
+    /// Delete a forgotten file. Report with [`super::Dispatcher::finish_file_deletion`].
+    DeleteFile {
+        /// The vendor's id of the file.
+        vendor_id: String,
+    },
     /// Fetch the model list. Report with [`super::Dispatcher::finish_models`].
     FetchModels,
 }
@@ -54,6 +59,8 @@ pub struct Changes {
     pub jobs: BTreeSet<JobId>,
     /// Rows of `outbox`.
     pub outbox: BTreeSet<JobId>,
+    /// Rows of `file_deletions`, by the vendor's id.
+    pub file_deletions: BTreeSet<String>,
     /// New rows of `tombstones`.
     pub tombstones: BTreeSet<JobId>,
     /// True if [`super::StoredState`] changed.

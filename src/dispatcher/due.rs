@@ -1,4 +1,4 @@
-//! The work that is due: cancels first, then creates, polls, the model list and deliveries.
+//! The work that is due: cancels first, then creates, polls, the model list, forgotten files and deliveries.
 
 use super::actions::Action;
 use super::job::{Job, JobState};
@@ -21,6 +21,7 @@ impl Dispatcher {
         self.due_submits(now, &mut actions);
         self.due_polls(now, &mut actions);
         self.due_models(now, &mut actions);
+        self.due_file_deletion(now, &mut actions);
         self.due_deliveries(now, &mut actions);
         actions
     }
@@ -123,7 +124,7 @@ impl Dispatcher {
     }
 
     /// Returns whether the request window and the connections leave room for a request of `lane`.
-    fn may_send(&self, lane: Lane, now: UnixMillis) -> bool {
+    pub(super) fn may_send(&self, lane: Lane, now: UnixMillis) -> bool {
         let reserved = match lane {
             Lane::Create | Lane::Other => VENDOR_CONNECTIONS_RESERVED,
             Lane::Status | Lane::Cancel => 0,

@@ -15,12 +15,15 @@ pub(super) struct InFlight {
     pub(super) cancels: BTreeMap<JobId, String>,
     pub(super) deliveries: BTreeSet<UserKey>,
     pub(super) has_model_fetch: bool,
+    /// The vendor's id of the forgotten file that is being deleted.
+    pub(super) file_deletion: Option<String>,
 }
 
 impl InFlight {
     /// Returns the number of open connections to the vendor.
     pub(super) fn connections(&self) -> usize {
         let requests = self.submits.len().saturating_add(self.polls.len()).saturating_add(self.cancels.len());
-        requests.saturating_add(usize::from(self.has_model_fetch))
+        let own = usize::from(self.has_model_fetch).saturating_add(usize::from(self.file_deletion.is_some()));
+        requests.saturating_add(own)
     }
 }

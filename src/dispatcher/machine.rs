@@ -1,12 +1,13 @@
 //! The state machine's memory: what it is loaded from, and what its parts share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::actions::{Action, Changes};
 use super::in_flight::InFlight;
 use super::job::{Job, JobState};
 use super::limits::DispatcherLimits;
 use super::outbox_row::OutboxRow;
+use super::permit_turns::PermitTurns;
 use super::stored_state::StoredState;
 use crate::constants::ASSUMED_RUN_MILLIS;
 use crate::messages::Anomalies;
@@ -25,6 +26,11 @@ pub struct Dispatcher {
     /// Number of rows that cannot be read. Each may hold a slot.
     unreadable: usize,
     pub(super) is_model_list_requested: bool,
+    pub(super) permit_turns: PermitTurns,
+    /// The vendor's ids of forgotten files.
+    pub(super) file_deletions: BTreeSet<String>,
+    /// No forgotten file is deleted before this time. In memory only.
+    pub(super) file_deletion_at: UnixMillis,
     pub(super) in_flight: InFlight,
     /// Queue positions of the waiting jobs. Computed on demand, cleared when the queue changes.
     pub(super) queue_positions: Option<BTreeMap<JobId, QueuePosition>>,
@@ -48,10 +54,20 @@ impl Dispatcher {
             state,
             unreadable,
             is_model_list_requested: false,
+            permit_turns: PermitTurns::default(),
+            file_deletions: BTreeSet::new(),
+            file_deletion_at: UnixMillis(0),
             in_flight: InFlight::default(),
             queue_positions: None,
             changes: Changes::default(),
         }
+    }
+
+    /// Adds the rows of forgotten files.
+    #[must_use]
+    pub fn with_file_deletions(mut self, vendor_ids: impl IntoIterator<Item = String>) -> Self {
+        self.file_deletions.extend(vendor_ids);
+        self
     }
 
     /// Takes over the work in flight of a machine whose changes could not be stored. `not_started` are the actions of
@@ -66,6 +82,7 @@ impl Dispatcher {
                 Action::Cancel { job_id, .. } => drop(self.in_flight.cancels.remove(job_id)),
                 Action::Deliver(delivery) => drop(self.in_flight.deliveries.remove(&delivery.user)),
                 Action::FetchModels => self.in_flight.has_model_fetch = false,
+                Action::DeleteFile { .. } => self.in_flight.file_deletion = None,
             }
         }
         self

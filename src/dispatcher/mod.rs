@@ -15,6 +15,7 @@
 //! | `submit_results`, `poll_results`, `vendor_results` | effects of the vendor's replies: to creates, to polls and cancels, to all |
 //! | `vendor_keys` | which vendor key polls and cancels use |
 //! | `deliveries` | the Ledgers' acknowledgements |
+//! | `permit_turns`, `file_deletions` | requests about files and streams: whose turn it is, and forgotten files |
 
 mod accounts;
 mod actions;
@@ -23,6 +24,7 @@ mod due;
 mod enqueue;
 mod expiry;
 mod fair_queue;
+mod file_deletions;
 mod health;
 mod in_flight;
 mod job;
@@ -31,6 +33,7 @@ mod limits;
 mod machine;
 mod next_due;
 mod outbox_row;
+mod permit_turns;
 mod poll_results;
 mod queue;
 mod requests;

@@ -2,7 +2,7 @@
 
 use super::machine::Dispatcher;
 use crate::constants::{
-    LOST_AFTER_MILLIS, LOST_AFTER_POLLS, POLL_FIRST_MILLIS, POLL_MIN_MILLIS, THROTTLE_DEFAULT_MILLIS,
+    LOST_AFTER_MILLIS, LOST_AFTER_POLLS, POLL_FIRST_MILLIS, THROTTLE_DEFAULT_MILLIS, WEBHOOK_POLL_MIN_MILLIS,
 };
 use crate::limit::poll_plan::next_poll_millis;
 use crate::messages::JobEnd;
@@ -133,8 +133,11 @@ impl Dispatcher {
         let wait = next_poll_millis(age, is_overdue, running, self.limits.requests_per_minute);
         job.poll_at = now.plus_millis(wait.max(back_off));
         if job.webhook_at > job.polled_at {
-            // The webhook arrived while this poll was in flight, so the poll may have seen an older state.
-            job.poll_at = now.max(job.polled_at.plus_millis(POLL_MIN_MILLIS));
+            // A webhook arrived while this poll was in flight, so the poll may have seen an older state.
+            job.poll_at = now.max(job.webhook_at);
+        } else if now.millis_since(job.webhook_at) < WEBHOOK_POLL_MIN_MILLIS {
+            // Calls beyond the edge's limit end at the edge. This poll sees what they announced.
+            job.poll_at = job.poll_at.min(job.webhook_at.plus_millis(WEBHOOK_POLL_MIN_MILLIS));
         }
         self.changes.jobs.insert(job_id.clone());
     }

@@ -2,12 +2,12 @@
 
 use super::job::JobState;
 use super::machine::Dispatcher;
-use crate::constants::{POLL_MIN_MILLIS, WEBHOOK_POLL_MIN_MILLIS};
+use crate::constants::{PERMIT_WAIT_MAX_SECS, POLL_MIN_MILLIS, WEBHOOK_POLL_MIN_MILLIS};
 use crate::limit::request_window::Lane;
 use crate::limit::seconds::whole_seconds;
 use crate::messages::{DispatcherReply, JobEnd, JobUpdate};
 use crate::types::credits::MicroCredits;
-use crate::types::ids::JobId;
+use crate::types::ids::{JobId, UserKey};
 use crate::types::prediction::QueuePosition;
 use crate::types::time::{UnixMillis, UnixSeconds};
 
@@ -93,34 +93,60 @@ impl Dispatcher {
         job_ids.iter().filter_map(|job_id| Some((job_id.clone(), self.queue_position(job_id, now)?))).collect()
     }
 
-    /// Brings the next poll forward after the vendor called the webhook, at most once in 10 s per prediction.
+    /// Brings the next poll forward after the vendor called the webhook: to now, or to 10 s after the last poll that a
+    /// webhook brought forward.
     pub fn receive_webhook(&mut self, job_id: &JobId, now: UnixMillis) {
         let now = self.advance(now);
         let is_polled = self.in_flight.polls.contains_key(job_id);
         let Some(job) = self.jobs.get_mut(job_id).filter(|job| job.state == JobState::Running) else { return };
-        let poll_at = now.max(job.polled_at.plus_millis(POLL_MIN_MILLIS));
-        if now.millis_since(job.webhook_at) >= WEBHOOK_POLL_MIN_MILLIS && (is_polled || poll_at < job.poll_at) {
-            job.webhook_at = now;
+        if job.webhook_at > now {
+            // The poll at that time will see whatever this call announces.
+            return;
+        }
+        let earliest = job.webhook_at.plus_millis(WEBHOOK_POLL_MIN_MILLIS);
+        let poll_at = now.max(job.polled_at.plus_millis(POLL_MIN_MILLIS)).max(earliest);
+        if is_polled || poll_at < job.poll_at {
+            job.webhook_at = poll_at;
             job.poll_at = poll_at;
             self.changes.jobs.insert(job_id.clone());
         }
     }
 
-    /// Permits the edge one vendor request of its own, in the lane `other`. For a stream the prediction must be
-    /// running; if it is not, the reply is an empty [`DispatcherReply::Jobs`].
-    pub fn grant_permit(&mut self, job_id: Option<&JobId>, now: UnixMillis) -> DispatcherReply {
+    /// Permits the edge one vendor request of its own, in the lane `other`, if it is the user's turn. For a stream the
+    /// prediction must be running; if it is not, the reply is an empty [`DispatcherReply::Jobs`].
+    pub fn grant_permit(
+        &mut self,
+        job_id: Option<&JobId>,
+        user: Option<UserKey>,
+        weight: u32,
+        now: UnixMillis,
+    ) -> DispatcherReply {
         let now = self.advance(now);
         let running = job_id.map(|job_id| self.vendor_id_and_key(job_id));
         if matches!(running, Some(None)) {
             return DispatcherReply::Jobs(Vec::new());
         }
-        let free_at = self.state.window.earliest(Lane::Other, self.limits.requests_per_minute, now);
-        if free_at > now {
-            return DispatcherReply::Wait { retry_after_secs: whole_seconds(free_at.millis_since(now)) };
+        if let Some(free_at) = self.take_turn(user, weight, now) {
+            let wait = whole_seconds(free_at.millis_since(now)).min(PERMIT_WAIT_MAX_SECS);
+            return DispatcherReply::Wait { retry_after_secs: wait };
         }
-        self.record_request(Lane::Other, now);
         let (vendor_id, vendor_key_fingerprint) =
             running.flatten().map_or((None, None), |(vendor_id, fingerprint)| (Some(vendor_id), fingerprint));
         DispatcherReply::Permit { vendor_id, vendor_key_fingerprint }
+    }
+
+    /// Records a request of the lane `other` if it is the user's turn. Else returns when the turn is expected, and the
+    /// user keeps its place.
+    pub(super) fn take_turn(&mut self, user: Option<UserKey>, weight: u32, now: UnixMillis) -> Option<UnixMillis> {
+        let ahead = self.permit_turns.count_ahead(user.as_ref(), now);
+        let limit = self.limits.requests_per_minute;
+        let free_at = self.state.window.earliest_after(ahead, Lane::Other, limit, now);
+        if free_at > now {
+            self.permit_turns.wait(user, now);
+            return Some(free_at);
+        }
+        self.permit_turns.grant(user, weight, now);
+        self.record_request(Lane::Other, now);
+        None
     }
 }

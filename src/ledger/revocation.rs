@@ -169,8 +169,13 @@ mod tests {
 
     #[test]
     fn tokens_issued_up_to_the_revocation_are_refused() {
-        let caller =
-            |issued_at| Caller { issued_at: UnixSeconds(issued_at), jti: None, requests_per_minute: None, proof: None };
+        let caller = |issued_at| Caller {
+            issued_at: UnixSeconds(issued_at),
+            jti: None,
+            requests_per_minute: None,
+            is_repeat: false,
+            proof: None,
+        };
         assert!(is_revoked(&caller(10), Some(UnixSeconds(10))));
         assert!(!is_revoked(&caller(11), Some(UnixSeconds(10))));
         assert!(!is_revoked(&caller(1), None));

@@ -1,36 +1,44 @@
 //! A user's minute window: requests and creates never exceed their limit in any 60 s (protocol 4).
 //!
 //! - Creates are counted in buckets of one second. Each create is a durable write.
-//! - Requests are drawn in blocks of a tenth of the limit. Drawing a block is one durable write; then the block serves
-//!   from memory for 5 s. It counts for 65 s from its draw, so that a request at its end counts for a whole minute.
-//!   The next draw gives back what the block did not serve.
-//! - An instance that dies loses the number served from its last block. That block then counts as a whole, which costs
-//!   the user at most a tenth of the limit.
+//! - Requests are drawn in [blocks](super::request_blocks).
+//! - Repeats have an allowance of their own, so that a client that is out of requests still finds out what it has
+//!   created, and a flood of repeats does not use up its requests.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::request_blocks::RequestBlocks;
 use super::seconds::whole_seconds;
-use crate::constants::{REQUEST_BLOCK_MILLIS, REQUEST_BLOCKS_PER_LIMIT, REQUEST_WINDOW_MILLIS};
+use crate::constants::REPEATS_PER_REQUEST;
 use crate::messages::Rate;
 use crate::types::time::{UnixMillis, UnixSeconds};
 
 /// The counts of one user, stored as one JSON document (`minute_format_unchanged` pins it).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MinuteWindow {
-    /// Blocks of requests, oldest first. Each has the time of its draw, and its size.
+    /// Requests.
     #[serde(default)]
-    requests: VecDeque<(UnixMillis, u32)>,
+    requests: RequestBlocks,
+    /// Repeats.
+    #[serde(default, skip_serializing_if = "RequestBlocks::is_empty")]
+    repeats: RequestBlocks,
     /// Buckets of creates, oldest first. Each has its second (Unix time), and the number of creates in that second.
     #[serde(default)]
     creates: VecDeque<(UnixSeconds, u32)>,
-    /// Requests that this instance served from the newest block. `None` after a load: the number is not known.
-    #[serde(skip)]
-    served: Option<u32>,
     /// The latest time that this instance has seen. Its clock never goes back (protocol 5).
     #[serde(skip)]
     latest_now: UnixMillis,
+}
+
+/// The limit that a request counts against.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLimit {
+    /// Requests in any minute.
+    pub requests_per_minute: u32,
+    /// True for a repeat: these are counted apart, and four times as many pass.
+    pub is_repeat: bool,
 }
 
 /// A limit is reached.
@@ -51,41 +59,23 @@ impl MinuteWindow {
     /// [`Exhausted`] if the limit is reached. Then nothing was counted.
     pub fn take_request(&mut self, limit: u32, now: UnixMillis) -> Result<bool, Exhausted> {
         let now = self.advance(now);
-        if let (Some(served), Some((drawn_at, size))) = (self.served, self.requests.back_mut()) {
-            if now.millis_since(*drawn_at) <= REQUEST_BLOCK_MILLIS && served < *size {
-                self.served = Some(served.saturating_add(1));
-                return Ok(false);
-            }
-            *size = served;
-            self.served = None;
-        }
-        while self.requests.front().is_some_and(|(at, _)| now.millis_since(*at) >= REQUEST_WINDOW_MILLIS) {
-            self.requests.pop_front();
-        }
-        let left = limit.saturating_sub(self.requests.iter().map(|(_, count)| count).sum());
-        if left == 0 {
-            let oldest = self.requests.front().map_or(now, |(at, _)| *at);
-            let wait = oldest.plus_millis(REQUEST_WINDOW_MILLIS).millis_since(now);
-            return Err(Exhausted { retry_after_secs: whole_seconds(wait) });
-        }
-        self.requests.push_back((now, limit.div_ceil(REQUEST_BLOCKS_PER_LIMIT).min(left)));
-        self.served = Some(1);
-        Ok(true)
+        self.requests.take(limit, now)
+    }
+
+    /// Counts one repeat, as [`Self::take_request`] counts requests. `limit` is that of requests; of repeats, four times
+    /// as many pass.
+    ///
+    /// # Errors
+    /// [`Exhausted`] if the limit is reached. Then nothing was counted.
+    pub fn take_repeat(&mut self, limit: u32, now: UnixMillis) -> Result<bool, Exhausted> {
+        let now = self.advance(now);
+        self.repeats.take(limit.saturating_mul(REPEATS_PER_REQUEST), now)
     }
 
     /// Returns how many requests are left, and when the whole limit is available again.
     #[must_use]
     pub fn requests_left(&self, limit: u32, now: UnixMillis) -> Rate {
-        let now = self.monotonic(now);
-        let counted = || self.requests.iter().filter(|(at, _)| now.millis_since(*at) < REQUEST_WINDOW_MILLIS);
-        let drawn: u32 = counted().map(|(_, count)| count).sum();
-        let unserved = match (self.served, self.requests.back()) {
-            (Some(served), Some((_, size))) => size.saturating_sub(served),
-            _ => 0,
-        };
-        let full_at = counted().next_back().map_or(now, |(at, _)| at.plus_millis(REQUEST_WINDOW_MILLIS));
-        let remaining = limit.saturating_sub(drawn.saturating_sub(unserved));
-        Rate { limit, remaining, reset: full_at.plus_millis(999).seconds() }
+        self.requests.left(limit, self.monotonic(now))
     }
 
     /// Counts `count` creates, all or none.
@@ -148,9 +138,8 @@ impl MinuteWindow {
     /// Returns when nothing in the document counts any more.
     #[must_use]
     pub fn ends_at(&self) -> UnixMillis {
-        let requests = self.requests.back().map(|(at, _)| at.plus_millis(REQUEST_WINDOW_MILLIS));
         let creates = self.creates.back().map(|(at, _)| free_from(*at).millis());
-        requests.max(creates).unwrap_or_default()
+        self.requests.ends_at().max(self.repeats.ends_at()).max(creates).unwrap_or_default()
     }
 
     fn advance(&mut self, now: UnixMillis) -> UnixMillis {
@@ -160,9 +149,9 @@ impl MinuteWindow {
 
     /// Returns `now`, or the latest time that was seen or counted if that is later.
     fn monotonic(&self, now: UnixMillis) -> UnixMillis {
-        let requests = self.requests.back().map_or(now, |(at, _)| *at);
-        let creates = self.creates.back().map_or(now, |(at, _)| at.millis());
-        now.max(self.latest_now).max(requests).max(creates)
+        let drawn_at = self.requests.drawn_at().max(self.repeats.drawn_at());
+        let created_at = self.creates.back().map(|(at, _)| at.millis());
+        now.max(self.latest_now).max(drawn_at.max(created_at).unwrap_or(now))
     }
 }
 

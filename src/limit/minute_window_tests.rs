@@ -14,6 +14,22 @@ fn minute_format_unchanged() {
 }
 
 #[test]
+fn repeats_have_four_times_the_limit_and_do_not_use_up_requests() {
+    let mut minute = MinuteWindow::default();
+    assert_eq!((0..100).filter(|_| minute.take_repeat(10, START).is_ok()).count(), 40);
+    assert_eq!(minute.take_repeat(10, START).unwrap_err().retry_after_secs, 65);
+    assert_eq!(minute.requests_left(10, START).remaining, 10);
+    assert_eq!((0..100).filter(|_| minute.take_request(10, START).is_ok()).count(), 10);
+    assert_eq!(minute.ends_at(), START.plus_millis(65_000));
+    assert!(minute.take_repeat(10, START.plus_millis(65_000)).is_ok());
+    let text = r#"{"requests":[[1768473000400,6]],"repeats":[[1768473000400,24]],"creates":[]}"#;
+    let mut minute = MinuteWindow::default();
+    minute.take_request(60, START).unwrap();
+    minute.take_repeat(60, START).unwrap();
+    assert_eq!(serde_json::to_string(&minute).unwrap(), text);
+}
+
+#[test]
 fn a_block_is_drawn_once_for_a_tenth_of_the_limit() {
     let mut minute = MinuteWindow::default();
     let drawn: Vec<bool> = (0..12).map(|_| minute.take_request(60, START).unwrap()).collect();

@@ -2,5 +2,7 @@
 
 pub mod minute_window;
 pub mod poll_plan;
+mod request_blocks;
 pub mod request_window;
 pub mod seconds;
+pub mod webhook_limiter;

@@ -114,8 +114,19 @@ impl RequestWindow {
     /// Returns the earliest time at which `lane` may send a request: `now` or later. `limit` is in requests per minute.
     #[must_use]
     pub fn earliest(&self, lane: Lane, limit: usize, now: UnixMillis) -> UnixMillis {
+        self.earliest_after(0, lane, limit, now)
+    }
+
+    /// Returns the earliest time at which `lane` may send a request after `ahead` others that it sends before.
+    #[must_use]
+    pub fn earliest_after(&self, ahead: usize, lane: Lane, limit: usize, now: UnixMillis) -> UnixMillis {
         let open = self.open_from(lane, now);
+        if ahead >= lane.share(limit) {
+            // More than the lane sends in a whole window.
+            return now.plus_millis(VENDOR_WINDOW_MILLIS).max(open);
+        }
         let mut counts = Counts([0; 4]);
+        counts.add(lane, ahead);
         let counted = || self.sent.iter().filter(|(at, ..)| now.millis_since(*at) < VENDOR_WINDOW_MILLIS);
         counted().for_each(|(_, lane, requests)| counts.add(*lane, *requests));
         if counts.allow(lane, limit) {

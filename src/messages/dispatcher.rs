@@ -66,6 +66,17 @@ pub enum DispatcherRequest {
         /// The prediction to stream.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         job_id: Option<JobId>,
+        /// The user, who takes turns with other users. Absent from the build before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<UserKey>,
+        /// The user's weight in the turns. 1 if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        weight: Option<u32>,
+    },
+    /// Delete files at the vendor that no user has any more. The reply is `Done`, or `Wait` if too many files wait.
+    DeleteFiles {
+        /// The vendor's ids of the files.
+        vendor_ids: Vec<String>,
     },
     /// Look for due work. A tick never causes a vendor request by itself.
     Tick,
@@ -81,6 +92,15 @@ pub enum DispatcherRequest {
     },
     /// Return the revoked-before time of all users.
     Revoked,
+}
+
+impl DispatcherRequest {
+    /// Returns whether the request contains users' inputs or the vendor's ids. None of that may reach a log, so such a
+    /// message is never part of a URL.
+    #[must_use]
+    pub const fn holds_content(&self) -> bool {
+        matches!(self, Self::Enqueue { .. } | Self::DeleteFiles { .. })
+    }
 }
 
 /// A user's share of the queue and of the slots, from the plan.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::types::credits::MicroCredits;
+use crate::types::file::{FileLimits, FileRecord};
 use crate::types::ids::{FileId, JobId, RequestId, UserKey};
 use crate::types::model::ModelId;
 use crate::types::prediction::{QueuePosition, Status};
@@ -61,8 +62,13 @@ fn ledger_request_format_unchanged() {
         deadline: Deadline { sent_at_ms: UnixMillis(5), ttl_ms: 2_000 },
         max_wait_secs: 600,
     };
-    let caller =
-        Caller { issued_at: UnixSeconds(4), jti: Some("j".into()), requests_per_minute: Some(60), proof: None };
+    let caller = Caller {
+        issued_at: UnixSeconds(4),
+        jti: Some("j".into()),
+        requests_per_minute: Some(60),
+        is_repeat: false,
+        proof: None,
+    };
     assert_json(
         &LedgerCall { caller: Some(caller), request: LedgerRequest::Create(Box::new(create)) },
         json!({"caller": {"issued_at": 4, "jti": "j", "requests_per_minute": 60}, "ask": {"create": {
@@ -102,6 +108,45 @@ fn ledger_reply_format_unchanged() {
         &LedgerEnvelope { rate: Some(rate), reply: refused },
         json!({"rate": {"limit": 60, "remaining": 59, "reset": 7},
             "reply": {"refused": {"rate_limited": {"retry_after_secs": 3}}}}),
+    );
+}
+
+#[test]
+fn messages_about_files_and_repeats_format_unchanged() {
+    let user = UserKey::new("i", "s");
+    let file = FileRecord {
+        file_id: FileId::parse("file_01jh0000000000000000000000").unwrap(),
+        vendor_id: "v".into(),
+        content_type: "image/png".into(),
+        bytes: 3,
+        created_at: UnixMillis(0),
+        used_on: None,
+    };
+    let repeat =
+        Caller { issued_at: UnixSeconds(4), jti: None, requests_per_minute: None, is_repeat: true, proof: None };
+    assert_json(&repeat, json!({"issued_at": 4, "repeat": true}));
+    let upload = RequestId::new(UnixMillis(0), [0; 10]);
+    let limits = FileLimits { max_files: 2, max_bytes: 9 };
+    assert_json(
+        &LedgerRequest::ReserveFile { upload: upload.clone(), bytes: 3, limits },
+        json!({"reserve_file": {"upload": upload.as_str(), "bytes": 3, "limits": {"max_files": 2, "max_bytes": 9}}}),
+    );
+    assert_json(
+        &LedgerRequest::ReleaseFile { upload: upload.clone() },
+        json!({"release_file": {"upload": upload.as_str()}}),
+    );
+    let put = json!({"put_file": {"file": serde_json::to_value(&file).unwrap()}});
+    assert_json(&LedgerRequest::PutFile { file, upload: None }, put);
+    assert_json(&LedgerReply::Refused(LedgerRefusal::FileLimitReached), json!({"refused": "file_limit_reached"}));
+    // From an edge of the previous build.
+    assert_json(&DispatcherRequest::Permit { job_id: None, user: None, weight: None }, json!({"permit": {}}));
+    assert_json(
+        &DispatcherRequest::Permit { job_id: Some(job_id()), user: Some(user.clone()), weight: Some(3) },
+        json!({"permit": {"job_id": job_id().as_str(), "user": user.as_str(), "weight": 3}}),
+    );
+    assert_json(
+        &DispatcherRequest::DeleteFiles { vendor_ids: vec!["v".into()] },
+        json!({"delete_files": {"vendor_ids": ["v"]}}),
     );
 }
 

@@ -95,6 +95,8 @@ pub enum LedgerRefusal {
         /// Index in [`super::CreateRequest::files`].
         index: usize,
     },
+    /// The user has as many files, or as many bytes of files, as the plan allows.
+    FileLimitReached,
     /// The user's requests or creates of this minute are used up.
     RateLimited {
         /// Seconds until a retry can pass.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::create_request::CreateRequest;
 use super::job_update::JobUpdate;
-use crate::types::file::FileRecord;
+use crate::types::file::{FileLimits, FileRecord};
 use crate::types::ids::{BatchId, FileId, JobId, RequestId};
 use crate::types::prediction::Status;
 use crate::types::time::{UnixMillis, UnixSeconds};
@@ -32,6 +32,10 @@ pub struct Caller {
     /// stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u32>,
+    /// True if the request counts as a repeat: it uses an allowance of its own, four times as large. The Ledger itself
+    /// finds the repeats of an idempotency key.
+    #[serde(rename = "repeat", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_repeat: bool,
     /// The proof of possession of this request. It may be used once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<ProofUse>,
@@ -108,10 +112,27 @@ pub enum LedgerRequest {
     },
     /// Only count the request and check for revocation.
     Check,
+    /// Reserve room for a file that is about to be uploaded.
+    ReserveFile {
+        /// The request that uploads it.
+        upload: RequestId,
+        /// Its length, in bytes.
+        bytes: u64,
+        /// The limits of the plan.
+        limits: FileLimits,
+    },
+    /// Give back the room of an upload that failed.
+    ReleaseFile {
+        /// The request that reserved it.
+        upload: RequestId,
+    },
     /// Store the record of an uploaded file.
     PutFile {
         /// The record.
         file: FileRecord,
+        /// The request that reserved room for it. The room is given back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        upload: Option<RequestId>,
     },
     /// Read a file's record.
     GetFile {

@@ -6,10 +6,12 @@
 //! | `form` | parsing `application/x-www-form-urlencoded`, each parameter at most once |
 //! | `token_request` | the parameters of a token request and of a revocation |
 //! | `issue` | the new token: never more rights than the subject token has |
+//! | `client_network` | by what guests are counted before they have an identity |
 //! | `turnstile` | checking guests with Cloudflare Turnstile |
 //! | `metadata` | the server metadata (RFC 8414) |
 //! | `oauth_error` | the errors of RFC 6749 and its relatives |
 
+mod client_network;
 mod form;
 mod issue;
 mod metadata;
@@ -17,6 +19,7 @@ mod oauth_error;
 mod token_request;
 mod turnstile;
 
+pub use client_network::client_network;
 pub use form::{Form, is_form};
 pub use issue::{GUEST_PLAN, IssuedToken, issue_for_subject, issue_to_new_guest};
 pub use metadata::server_metadata;

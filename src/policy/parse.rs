@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::constants::{POLICY_MAX_DEPTH, POLICY_NUMBER_MAX, WAIT_MAX_SECS};
+use crate::constants::{
+    FILE_BYTES_DEFAULT, FILE_BYTES_MAX, FILES_DEFAULT, POLICY_MAX_DEPTH, POLICY_NUMBER_MAX, WAIT_MAX_SECS,
+};
 use crate::parse::json::parse_strict;
+use crate::parse::number::parse_whole;
 use crate::policy::fields::{CREDITS_RULE, Fields, is_plain_name, parse_credits};
 use crate::policy::input_rule::InputRule;
 use crate::policy::model_rules::ModelRules;
@@ -13,7 +16,7 @@ use crate::policy::plans::{DEFAULT_PLAN, Plan, Policy, VendorKeyLimits};
 use crate::types::credits::MicroCredits;
 use crate::types::model::ModelId;
 
-const PLAN_MEMBERS: [&str; 9] = [
+const PLAN_MEMBERS: [&str; 11] = [
     "requests_per_minute",
     "predictions_per_minute",
     "concurrent_predictions",
@@ -21,6 +24,8 @@ const PLAN_MEMBERS: [&str; 9] = [
     "models",
     "weight",
     "max_waiting",
+    "max_files",
+    "max_file_bytes",
     "pool_daily_credits",
     "pool_waiting_share",
 ];
@@ -116,6 +121,13 @@ fn parse_plan(name: &str, value: &Value, models: &BTreeMap<ModelId, ModelRules>,
         models: parse_plan_models(&mut fields, models),
         weight: fields.read_number("weight", 1, 1..=1_000),
         max_waiting: fields.read_number("max_waiting", 20, 0..=POLICY_NUMBER_MAX),
+        max_files: fields.read_number("max_files", FILES_DEFAULT, 0..=POLICY_NUMBER_MAX),
+        max_file_bytes: fields.read(
+            "max_file_bytes",
+            FILE_BYTES_DEFAULT,
+            "is not an integer from 0 to 10^12",
+            |value| parse_whole::<u64>(value).filter(|bytes| *bytes <= FILE_BYTES_MAX),
+        ),
         pool_daily_credits: fields.read("pool_daily_credits", None, CREDITS_RULE, nullable(parse_credits)),
         pool_waiting_share: fields.read("pool_waiting_share", 1.0, "is not a number above 0 and at most 1", |value| {
             value.as_f64().filter(|share| *share > 0.0 && *share <= 1.0)

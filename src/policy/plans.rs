@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::constants::{MILLIS_PER_SECOND, STATE_CHECK_SLACK_MILLIS};
 use crate::policy::model_rules::ModelRules;
 use crate::token::Grant;
 use crate::types::credits::MicroCredits;
@@ -45,6 +46,10 @@ pub struct Plan {
     pub weight: u32,
     /// Waiting predictions of a user.
     pub max_waiting: u32,
+    /// Files of a user.
+    pub max_files: u32,
+    /// Bytes of a user's files together.
+    pub max_file_bytes: u64,
     /// Credits of a UTC day for all users of the plan together.
     pub pool_daily_credits: Option<MicroCredits>,
     /// Largest part of the queue for all users of the plan together, above 0 and at most 1.
@@ -84,6 +89,15 @@ impl Policy {
         self.plan_for(grant).ok_or_else(|| Rejection::new(Code::Misconfigured, "plan"))
     }
 
+    /// Returns the longest time from a create until its prediction has surely ended, in milliseconds: the longest wait,
+    /// then twice the longest run, after which the slot is given up, and some slack.
+    #[must_use]
+    pub fn longest_life_millis(&self) -> i64 {
+        let longest_run = self.models.values().map(|rules| rules.max_seconds).max().unwrap_or_default();
+        let secs = i64::from(self.key.max_wait_secs).saturating_add(i64::from(longest_run).saturating_mul(2));
+        secs.saturating_mul(MILLIS_PER_SECOND).saturating_add(STATE_CHECK_SLACK_MILLIS)
+    }
+
     /// Returns the models that the plan and the token both include, as `GET /v1/models` shows them.
     #[must_use]
     pub fn models_for(&self, grant: &Grant) -> Vec<(ModelId, Value)> {
@@ -113,6 +127,8 @@ impl Plan {
             "concurrent_predictions": self.concurrent_predictions,
             "daily_credits": self.daily_credits.to_string(),
             "max_waiting": self.max_waiting,
+            "max_files": self.max_files,
+            "max_file_bytes": self.max_file_bytes,
         })
     }
 }

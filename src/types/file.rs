@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::constants::VENDOR_FILE_ID_MIN_CHARS;
 use crate::types::ids::FileId;
-use crate::types::time::UnixMillis;
+use crate::types::time::{UnixMillis, UtcDay};
 
 /// A Ledger's record of a file, stored as one JSON document. The test `file_format_unchanged` pins its format. The
 /// content is at the vendor.
@@ -21,6 +21,19 @@ pub struct FileRecord {
     pub bytes: u64,
     /// When the file was uploaded.
     pub created_at: UnixMillis,
+    /// The UTC day of the last upload or create that used the file. Absent in records of the build before, until the
+    /// Ledger's next alarm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_on: Option<UtcDay>,
+}
+
+/// How many files a user may have, from the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileLimits {
+    /// Number of files.
+    pub max_files: u32,
+    /// Bytes of all files together.
+    pub max_bytes: u64,
 }
 
 /// The media types that may be uploaded (contract 1).
@@ -80,11 +93,16 @@ mod tests {
             content_type: "image/png".into(),
             bytes: 3,
             created_at: UnixMillis(1_768_473_000_000),
+            used_on: None,
         };
         let text = r#"{"file_id":"file_01jh0000000000000000000000","vendor_id":"v","content_type":"image/png","bytes":3,"created_at":1768473000000}"#;
         assert_eq!(serde_json::to_string(&file).unwrap(), text);
         let view = json!({"file_id": file.file_id.as_str(), "content_type": "image/png", "bytes": 3, "created_at": "2026-01-15T10:30:00Z"});
         assert_eq!(file.render(), view);
+        let used = FileRecord { used_on: Some(UtcDay(20_468)), ..file };
+        let text = text.replace('}', r#","used_on":20468}"#);
+        assert_eq!(serde_json::to_string(&used).unwrap(), text);
+        assert_eq!(used.render(), view, "the day is internal");
     }
 
     #[test]

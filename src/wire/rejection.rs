@@ -32,6 +32,8 @@ pub enum Code {
     InsufficientPermissions,
     /// The plan or the token does not include the model, or no such model is configured.
     ModelNotAllowed,
+    /// The user has as many files, or as many bytes of files, as the plan allows.
+    FileLimitReached,
     /// The request comes from a page on an origin that is not listed.
     OriginNotAllowed,
     /// No such route, or the caller owns no such resource.
@@ -102,7 +104,9 @@ impl Code {
             }
             Self::MissingToken | Self::InvalidToken => 401,
             Self::InsufficientCredits => 402,
-            Self::InsufficientPermissions | Self::ModelNotAllowed | Self::OriginNotAllowed => 403,
+            Self::InsufficientPermissions | Self::ModelNotAllowed | Self::FileLimitReached | Self::OriginNotAllowed => {
+                403
+            }
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::NotEnded | Self::IdempotencyInProgress => 409,
@@ -128,7 +132,9 @@ impl Code {
             | Self::NotEnded => "invalid_request_error",
             Self::MissingToken | Self::InvalidToken => "authentication_error",
             Self::InsufficientCredits => "payment_error",
-            Self::InsufficientPermissions | Self::ModelNotAllowed | Self::OriginNotAllowed => "permission_error",
+            Self::InsufficientPermissions | Self::ModelNotAllowed | Self::FileLimitReached | Self::OriginNotAllowed => {
+                "permission_error"
+            }
             Self::NotFound => "not_found_error",
             Self::IdempotencyInProgress | Self::IdempotencyMismatch => "idempotency_error",
             Self::RateLimited | Self::TooManyPredictions | Self::QueueFull => "rate_limit_error",
@@ -158,6 +164,9 @@ impl Code {
             }
             Self::InsufficientPermissions => "The token does not allow this.",
             Self::ModelNotAllowed => "This model is not available to you.",
+            Self::FileLimitReached => {
+                "You have as many files as your plan allows. Delete files that you no longer need."
+            }
             Self::OriginNotAllowed => "Pages on this origin may not call this API.",
             Self::NotFound => "Nothing was found. Check the path and the id in it.",
             Self::MethodNotAllowed => "This path does not accept this method: see the Allow header.",

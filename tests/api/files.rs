@@ -1,10 +1,13 @@
 //! `/v1/files`: a file reaches the vendor unchanged, belongs to its owner, and can be used in an input.
 
-use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
-use crate::harness::{MODEL, Stack, VENDOR_KEY, policy, shared, token, token_with, user};
+use serde_json::{Value, json};
+use valetkey::types::ids::UserKey;
+
+use crate::harness::{ISSUER, MODEL, Options, Stack, VENDOR_KEY, now, policy, shared, token, token_with, user};
 use crate::http::{Request, Response};
-use crate::steps::{assert_refused, job_id};
+use crate::steps::{assert_refused, at_once, job_id, policy_with, retry_after, wait_until};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\x00\xff\xfe not really";
 
@@ -189,4 +192,169 @@ fn a_file_in_an_input_is_sent_by_its_vendor_id_and_only_for_its_owner() {
 fn an_unsupported_method_gets_the_allowed_ones() {
     let answer = shared().send(&Request::new("PUT", "/v1/files").bearer(&token(&user("putter"))));
     assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD, POST")));
+}
+
+fn delete(stack: &Stack, token: &str, file: &Value) -> u16 {
+    let path = format!("/v1/files/{}", file["file_id"].as_str().unwrap());
+    stack.send(&Request::new("DELETE", &path).bearer(token)).status
+}
+
+#[test]
+fn a_user_has_at_most_as_many_files_and_bytes_as_the_plan_allows() {
+    let stack = Stack::with_policy(&policy_with(&json!({"max_files": 3, "max_file_bytes": 100}), &json!({})));
+    let (alice, bob) = (token(&user("alice")), token(&user("bob")));
+    // Uploads at the same time count too.
+    stack.fault("files", 10, &json!({"delay_ms": 500}));
+    let answers = at_once(8, |_| upload(&stack, &alice, "image/png", &[b'x'; 30]));
+    stack.clear_faults();
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 3);
+    for answer in answers.iter().filter(|answer| answer.status != 201) {
+        assert_refused(answer, 403, "permission_error", "file_limit_reached");
+        assert_eq!(answer.header("x-ratelimit-limit"), Some("6000"));
+    }
+    assert_eq!(file_requests(&stack).len(), 3, "a refused upload sends nothing upstream");
+    let file = answers.iter().find(|answer| answer.status == 201).unwrap().json();
+    assert_eq!(delete(&stack, &alice, &file), 204);
+    assert_refused(&upload(&stack, &alice, "image/png", &[b'x'; 41]), 403, "permission_error", "file_limit_reached");
+    assert_eq!(upload(&stack, &alice, "image/png", &[b'x'; 40]).status, 201, "60 + 40 bytes");
+    assert_refused(&upload(&stack, &alice, "image/png", b"x"), 403, "permission_error", "file_limit_reached");
+    assert_eq!(upload(&stack, &bob, "image/png", &[b'x'; 100]).status, 201, "each user has its own room");
+    let limits = stack.get(&bob, "/v1/account").json()["limits"].clone();
+    assert_eq!((&limits["max_files"], &limits["max_file_bytes"]), (&json!(3), &json!(100)));
+}
+
+#[test]
+fn a_failed_upload_gives_its_room_back() {
+    let stack = Stack::with_policy(&policy_with(&json!({"max_files": 1}), &json!({})));
+    let token = token(&user("unlucky"));
+    for fault in [json!({"status": 500}), json!({"close_before": true}), json!({"status": 201, "body": "{}"})] {
+        stack.fault("files", 1, &fault);
+        assert_eq!(upload(&stack, &token, "image/png", PNG).status, 502, "{fault}");
+    }
+    let uploaded = upload(&stack, &token, "image/png", PNG);
+    assert_eq!(uploaded.status, 201, "{}", uploaded.text());
+}
+
+const DAY: i64 = 86_400;
+
+/// Stores the record of a file that was last used some days ago, as if an upload had.
+fn put_file(stack: &Stack, subject: &str, number: u32, days_ago: Option<i64>) -> String {
+    let file_id = format!("file_01jh00000000000000000000{number:02}");
+    let mut file = json!({"file_id": file_id, "vendor_id": format!("file_vendor{number}"), "content_type": "image/png",
+        "bytes": 3, "created_at": (now() - 30 * DAY) * 1_000});
+    if let Some(days) = days_ago {
+        file["used_on"] = json!(now() / DAY - days);
+    }
+    stack.send_to_object("LEDGER", ledger(subject).as_str(), &json!({"ask": {"put_file": {"file": file}}}));
+    file_id
+}
+
+fn ledger(subject: &str) -> UserKey {
+    UserKey::new(ISSUER, subject)
+}
+
+fn deleted(stack: &Stack) -> Vec<String> {
+    let requests = file_requests(stack).into_iter().filter(|request| request["method"] == "DELETE");
+    requests.map(|request| request["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()).collect()
+}
+
+fn file_policy() -> Value {
+    let mut policy = policy_with(&json!({"max_files": 4}), &json!({}));
+    policy["models"]["acme/model-x"]["input"]["image"] = json!({"type": "string", "format": "file"});
+    policy
+}
+
+#[test]
+fn a_file_that_nobody_used_for_a_week_is_forgotten_and_deleted_at_the_vendor() {
+    let settings = vec![("POLICY", Some(file_policy().to_string()))];
+    let stack = Stack::start(&Options { settings, is_observed: true, ..Options::default() });
+    let (name, other) = (user("forgetful"), user("other"));
+    let token = token(&name);
+    let kept = [put_file(&stack, &name, 1, Some(7)), put_file(&stack, &name, 2, None)];
+    let used = put_file(&stack, &name, 3, Some(7));
+    let forgotten = put_file(&stack, &name, 4, Some(8));
+    put_file(&stack, &other, 5, Some(8));
+    // A create uses a file: the day is noted, and the week begins again.
+    let create = |image: &str| json!({"input": {"prompt": "p", "image": image}});
+    let with = |image: &str| stack.send(&Request::post(MODEL).bearer(&token).json(&create(image)));
+    assert_eq!(with(&used).status, 201);
+    // A forgotten file is nobody's, even before its deletion.
+    assert_refused(&with(&forgotten), 400, "invalid_request_error", "invalid_parameter");
+    let path = format!("/v1/files/{forgotten}");
+    assert_refused(&stack.get(&token, &path), 404, "not_found_error", "not_found");
+    assert_refused(&stack.send(&Request::new("DELETE", &path).bearer(&token)), 404, "not_found_error", "not_found");
+    let shown = || {
+        let page = stack.get(&token, "/v1/files").json();
+        page["data"].as_array().unwrap().iter().map(|file| file["file_id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(json!(shown()), json!([used, kept[1], kept[0]]));
+    assert_eq!(upload(&stack, &token, "image/png", PNG).status, 201, "it takes no room");
+    stack.run_alarm("LEDGER", ledger(&name).as_str());
+    stack.run_alarm("LEDGER", ledger(&other).as_str());
+    wait_until("the deletions", || (deleted(&stack).len() == 2).then_some(()));
+    let mut ids = deleted(&stack);
+    ids.sort();
+    assert_eq!(ids, ["file_vendor4", "file_vendor5"]);
+    // The next alarm finds nothing more to delete, and the files that were kept are still there.
+    std::thread::sleep(Duration::from_millis(300));
+    stack.run_alarm("LEDGER", ledger(&name).as_str());
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!((deleted(&stack).len(), shown().len()), (2, 4));
+}
+
+#[test]
+fn a_forgotten_file_is_deleted_in_spite_of_failures_and_kills() {
+    let settings = vec![("POLICY", Some(file_policy().to_string()))];
+    let mut stack = Stack::start(&Options { settings, is_observed: true, ..Options::default() });
+    let name = user("forgetful");
+    put_file(&stack, &name, 1, Some(9));
+    stack.fault("files", 1, &json!({"status": 500}));
+    stack.run_alarm("LEDGER", ledger(&name).as_str());
+    wait_until("the first try", || (deleted(&stack).len() == 1).then_some(()));
+    std::thread::sleep(Duration::from_millis(300));
+    // The Dispatcher has the id in storage. Any turn of a new one deletes the file.
+    stack.restart_workerd();
+    stack.send_to_object("DISPATCHER", "main", &json!("tick"));
+    wait_until("the second try", || (deleted(&stack).len() == 2).then_some(()));
+    stack.restart_workerd();
+    stack.send_to_object("DISPATCHER", "main", &json!("tick"));
+    stack.run_alarm("LEDGER", ledger(&name).as_str());
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(deleted(&stack), ["file_vendor1", "file_vendor1"]);
+}
+
+/// One user at less than a request a second left another one 2 of 23 uploads in 130 s, when whoever asked first got the
+/// next permit.
+#[test]
+fn users_take_turns_with_uploads() {
+    // A lane of five in a minute.
+    let stack = Stack::with_policy(&policy_with(&json!({}), &json!({"requests_per_minute": 100})));
+    let (greedy, victim) = (token(&user("greedy")), token(&user("victim")));
+    let start = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(upload(&stack, &greedy, "image/png", PNG).status, 201);
+    }
+    let refused = upload(&stack, &victim, "image/png", PNG);
+    assert_refused(&refused, 503, "api_error", "upstream_unavailable");
+    // The victim comes back when it was told to; the greedy one asks all the time.
+    let mut retry_at = Instant::now() + Duration::from_secs(retry_after(&refused).unsigned_abs());
+    assert!(retry_after(&refused) <= 45);
+    let (mut uploads, mut won) = ([0, 0], Vec::new());
+    while start.elapsed() < Duration::from_secs(75) {
+        if upload(&stack, &greedy, "image/png", PNG).status == 201 {
+            uploads[0] += 1;
+            won.push('g');
+        }
+        if Instant::now() >= retry_at {
+            let answer = upload(&stack, &victim, "image/png", PNG);
+            let wait = if answer.status == 201 { 0 } else { retry_after(&answer).unsigned_abs() };
+            retry_at = Instant::now() + Duration::from_secs(wait);
+            if answer.status == 201 {
+                uploads[1] += 1;
+                won.push('v');
+            }
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(uploads[0] + uploads[1] >= 4 && uploads[1] >= 2, "{uploads:?} {won:?}");
 }

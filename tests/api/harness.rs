@@ -39,6 +39,8 @@ pub struct Options {
     pub unbound: Option<&'static str>,
     /// Runs the second build, which has the cargo feature `test-exports` (tests/shipped/entry.js).
     pub test_exports: bool,
+    /// Counts the messages to the objects, can run an alarm now, and has a rate-limit binding (tests/shipped/observed.js).
+    pub is_observed: bool,
     /// Stores in memory where the machine can (Linux): workerd waits for each write to the disk, which other programs may
     /// keep busy.
     pub stores_in_memory: bool,
@@ -177,7 +179,10 @@ impl Stack {
             fs::copy(root().join(build).join(file), directory.join(file))
                 .unwrap_or_else(|error| panic!("no {build} ({error}): run `make {target}` first"));
         }
-        fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory, options.unbound)).unwrap();
+        for file in ["observed.js", "rate_limit.js"] {
+            fs::copy(root().join("tests/shipped").join(file), directory.join(file)).unwrap();
+        }
+        fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory, options)).unwrap();
         fs::write(directory.join("backdoor.js"), BACKDOOR).unwrap();
         let (workerd, worker, objects) = start_workerd(&directory);
         let (workerd, may_trap) = (Mutex::new(workerd), options.may_trap);
@@ -208,6 +213,17 @@ impl Stack {
     /// Sends a message to a Durable Object, as another part of the Worker would.
     pub fn send_to_object(&self, binding: &str, name: &str, message: &Value) -> Value {
         Request::post(&format!("/{binding}/{name}")).json(message).send(&self.objects).json()
+    }
+
+    /// Runs an object's alarm now. The stack must be observed.
+    pub fn run_alarm(&self, binding: &str, name: &str) {
+        Request::post(&format!("/{binding}/{name}/alarm")).json(&json!({})).send(&self.objects);
+    }
+
+    /// Returns how many messages the Ledgers and the Dispatcher got. The stack must be observed.
+    pub fn object_messages(&self) -> [u64; 2] {
+        let counts = self.send(&Request::get("/test/messages")).json();
+        ["Ledger", "Dispatcher"].map(|class| counts[class].as_u64().unwrap())
     }
 
     pub fn send(&self, request: &Request) -> Response {
@@ -465,20 +481,29 @@ fn start_workerd(directory: &Path) -> (Process, String, String) {
 /// A second Worker, for tests only, that forwards messages to the Durable Objects. No client can send these messages.
 const BACKDOOR: &str = r#"export default {
   async fetch(request, env) {
-    const [, binding, name] = new URL(request.url).pathname.split("/");
-    const reply = await env[binding].getByName(name).fetch("https://object/", { method: "POST", body: await request.text() });
+    const [, binding, name, path = ""] = new URL(request.url).pathname.split("/");
+    const reply = await env[binding].getByName(name).fetch(`https://object/${path}`, { method: "POST", body: await request.text() });
     return new Response(reply.headers.get("reply") ?? (await reply.text()));
   },
 };
 "#;
 
-fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path, unbound: Option<&str>) -> String {
+fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path, options: &Options) -> String {
+    let unbound = options.unbound;
     let quote = |text: &str| Value::from(text).to_string();
     let texts: String =
         settings.iter().map(|(name, value)| format!("(name = {}, text = {}),", quote(name), quote(value))).collect();
     let path = |path: PathBuf| quote(&path.to_string_lossy());
     let (storage, assets) = (path(directory.join("storage")), path(root().join("dist/site")));
     let assets_binding = if unbound == Some("ASSETS") { "" } else { r#"(name = "ASSETS", service = "assets"),"# };
+    let (observed_module, rate_limit) = if options.is_observed {
+        (
+            r#"(name = "observed.js", esModule = embed "observed.js"),"#,
+            r#"(name = "ADDRESS_RATE_LIMIT", wrapped = (moduleName = "test:rate-limit")),"#,
+        )
+    } else {
+        ("", "")
+    };
     let objects: String = [("LEDGER", "Ledger"), ("DISPATCHER", "Dispatcher")]
         .into_iter()
         .filter(|(binding, _)| unbound != Some(binding))
@@ -489,12 +514,14 @@ fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path, unbound: 
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = (
-      modules = [(name = "index.js", esModule = embed "index.js"), (name = "core.wasm", wasm = embed "core.wasm")],
+      modules = [{observed_module}
+        (name = "index.js", esModule = embed "index.js"), (name = "core.wasm", wasm = embed "core.wasm")],
       compatibilityDate = "2026-10-01",
       compatibilityFlags = ["enable_request_signal"],
       bindings = [{texts}
         {objects}
         {assets_binding}
+        {rate_limit}
       ],
       durableObjectNamespaces = [
         (className = "Ledger", uniqueKey = "ledger", enableSql = true),
@@ -518,6 +545,9 @@ const config :Workerd.Config = (
   sockets = [
     (name = "http", address = "127.0.0.1:0", http = (), service = "main"),
     (name = "objects", address = "127.0.0.1:0", http = (), service = "backdoor"),
+  ],
+  extensions = [
+    (modules = [(name = "test:rate-limit", internal = true, esModule = embed "rate_limit.js")]),
   ],
 );
 "#

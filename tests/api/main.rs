@@ -47,6 +47,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod minting;
+mod object_messages;
 mod objects;
 mod odd_vendor;
 mod openapi;

@@ -84,7 +84,7 @@ impl Day {
                     self.started.insert(id, self.now);
                     1_000
                 }
-                Action::Poll { .. } | Action::Cancel { .. } | Action::FetchModels => 200,
+                Action::Poll { .. } | Action::Cancel { .. } | Action::FetchModels | Action::DeleteFile { .. } => 200,
                 Action::Deliver(delivery) => {
                     let ended = delivery.updates.iter().filter_map(|update| update.end.as_ref());
                     self.timed_out += ended.filter(|end| end.status == Status::Failed).count() as u64;
@@ -111,7 +111,7 @@ impl Day {
             Action::Deliver(delivery) => {
                 self.turn(|machine, _| machine.finish_delivery(&delivery.user, &delivery.updates))
             }
-            Action::Cancel { .. } | Action::FetchModels => {}
+            Action::Cancel { .. } | Action::FetchModels | Action::DeleteFile { .. } => {}
         }
     }
 

@@ -108,7 +108,7 @@ impl Crowd {
             Action::Deliver(delivery) => {
                 self.turn(|machine, _| machine.finish_delivery(&delivery.user, &delivery.updates))
             }
-            Action::Poll { .. } | Action::Cancel { .. } | Action::FetchModels => {}
+            Action::Poll { .. } | Action::Cancel { .. } | Action::FetchModels | Action::DeleteFile { .. } => {}
         }
     }
 

@@ -335,6 +335,10 @@ impl World {
                 });
             }
             Work::Action(Action::FetchModels) => self.turn(|machine, now| machine.finish_models(None, now)),
+            Work::Action(Action::DeleteFile { vendor_id }) => {
+                let answer = vendor::to_poll(vendor);
+                self.turn(|machine, now| machine.finish_file_deletion(&vendor_id, &answer, now));
+            }
         }
     }
 

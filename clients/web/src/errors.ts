@@ -58,6 +58,7 @@ const ADVICE: Record<Exclude<Code, GiveUpCode>, Advice> = {
   invalid_token: "ask_user",
   no_token: "ask_user",
   insufficient_credits: "ask_user",
+  file_limit_reached: "ask_user",
   invalid_parameter: "ask_user",
   body_too_large: "ask_user",
   unsupported_media_type: "ask_user",

@@ -13,6 +13,7 @@ export type ErrorCode =
   | "insufficient_credits"
   | "insufficient_permissions"
   | "model_not_allowed"
+  | "file_limit_reached"
   | "origin_not_allowed"
   | "not_found"
   | "method_not_allowed"
@@ -355,6 +356,14 @@ export interface Account {
      * Predictions that may wait in the queue.
      */
     max_waiting: number;
+    /**
+     * Files that the user may have at the same time.
+     */
+    max_files: number;
+    /**
+     * Bytes of all of the user's files together.
+     */
+    max_file_bytes: number;
   };
   /**
    * The usage of today.

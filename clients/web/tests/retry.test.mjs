@@ -20,7 +20,7 @@ test("delays grow, are bounded, and are never shorter than a Retry-After", () =>
 const REFUSED = ["rate_limited", "too_many_predictions", "queue_full", "limiter_unavailable", "upstream_unavailable"];
 const UNKNOWN = ["network", "timeout", "idempotency_in_progress", "upstream_error", "upstream_timeout"];
 const FINAL = [
-  "invalid_json", "invalid_parameter", "missing_token", "invalid_token", "insufficient_credits", "insufficient_permissions", "origin_not_allowed",
+  "invalid_json", "invalid_parameter", "missing_token", "invalid_token", "insufficient_credits", "insufficient_permissions", "file_limit_reached", "origin_not_allowed",
   "not_found", "not_ended", "body_too_large", "idempotency_mismatch", "upstream_rejected", "misconfigured", "no_token", "canceled", "a_new_code",
 ];
 

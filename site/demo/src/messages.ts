@@ -14,6 +14,7 @@ const SENTENCES: Readonly<Record<Code | PageCode, string>> = {
   insufficient_credits: "You have used up your credits for now.",
   insufficient_permissions: "Your session does not allow this.",
   model_not_allowed: "Your plan does not include this picture model.",
+  file_limit_reached: "You have as many files as your plan allows. Delete one first.",
   origin_not_allowed: "The service does not accept requests from a page at this address.",
   not_found: "This picture no longer exists.",
   method_not_allowed: "This page does not match the service’s version. Reload the page and try again.",

@@ -41,12 +41,12 @@ pub async fn admit(
     key: Option<IdempotencyKey>,
 ) -> Result<Counted<Admitted>, RouteError> {
     let is_batch = batch_id.is_some();
-    let request = create_request(context, &caller.grant, checked, batch_id, key)?;
+    let plan = context.plan_of(caller)?;
+    let request = create_request(context, &caller.grant, plan, checked, batch_id, key);
     let job_ids: Vec<JobId> = request.specs.iter().map(|spec| spec.job_id.clone()).collect();
     let files = request.files.clone();
-    let requests_per_minute = context.deployment.config.policy.limits_for(&caller.grant)?.requests_per_minute;
     // If the wasm instance ends meanwhile, worker.js sends the message that `withdraw_later` would send.
-    let _ = lost::in_admission(context, caller, requests_per_minute, &job_ids);
+    let _ = lost::in_admission(context, caller, plan.requests_per_minute, &job_ids);
     let counted = match ask_ledger(context, caller, LedgerRequest::Create(Box::new(request))).await {
         Ok(counted) => counted,
         Err(error) => {
@@ -80,14 +80,13 @@ fn unknown_file(used: Option<&FileUse>, is_batch: bool) -> Rejection {
 fn create_request(
     context: &RequestContext<'_>,
     grant: &Grant,
+    plan: &Plan,
     checked: Vec<CheckedCreate>,
     batch_id: Option<BatchId>,
     idempotency_key: Option<IdempotencyKey>,
-) -> Result<CreateRequest, Rejection> {
-    let policy = &context.deployment.config.policy;
-    let plan = policy.limits_for(grant)?;
+) -> CreateRequest {
     let (specs, files) = job_specs(context, checked);
-    Ok(CreateRequest {
+    CreateRequest {
         user: grant.user.clone(),
         specs,
         files,
@@ -102,8 +101,8 @@ fn create_request(
         }),
         token_id: grant.jti.clone(),
         deadline: Deadline::after(context.now, ACK_TIMEOUT_MILLIS),
-        max_wait_secs: policy.key.max_wait_secs,
-    })
+        max_wait_secs: context.deployment.config.policy.key.max_wait_secs,
+    }
 }
 
 /// Returns the job specs in the order of the request, and the files that their inputs use. The ids of the jobs sort in

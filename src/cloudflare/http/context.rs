@@ -8,6 +8,7 @@ use worker::{Context, Env};
 use crate::cloudflare::runtime::deployment::Deployment;
 use crate::constants::ISSUER_LEEWAY_MAX_SECS;
 use crate::messages::ProofUse;
+use crate::policy::Plan;
 use crate::token::Grant;
 use crate::types::ids::RequestId;
 use crate::types::time::UnixMillis;
@@ -53,6 +54,14 @@ impl RequestContext<'_> {
             Some(_) => Challenge::BearerOrProof,
             None => Challenge::Bearer,
         }
+    }
+
+    /// Returns the caller's plan.
+    ///
+    /// # Errors
+    /// Never with parsed settings: `POLICY` always has the plan `default`.
+    pub fn plan_of(&self, caller: &AuthenticatedCaller) -> Result<&Plan, Rejection> {
+        self.deployment.config.policy.limits_for(&caller.grant)
     }
 
     /// Returns whether this is a `HEAD` request, whose response has no body.

@@ -8,6 +8,7 @@ use crate::cloudflare::http::outcome::{Counted, RouteError};
 use crate::cloudflare::objects::client::{self, ask_dispatcher};
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::constants::{ACK_TIMEOUT_MILLIS, MILLIS_PER_SECOND, THROTTLE_DEFAULT_MILLIS};
+use crate::limit::minute_window::RequestLimit;
 use crate::messages::{
     Caller, DispatcherReply, DispatcherRequest, LedgerCall, LedgerEnvelope, LedgerRefusal, LedgerReply, LedgerRequest,
     ProofUse,
@@ -25,12 +26,8 @@ pub async fn ask_ledger(
     caller: &AuthenticatedCaller,
     request: LedgerRequest,
 ) -> Result<Counted<LedgerReply>, RouteError> {
-    let plan = context.deployment.config.policy.limits_for(&caller.grant)?;
-    let sender = Caller {
-        requests_per_minute: Some(plan.requests_per_minute),
-        proof: caller.proof.clone(),
-        ..uncounted(&caller.grant)
-    };
+    let limit = RequestLimit { requests_per_minute: context.plan_of(caller)?.requests_per_minute, is_repeat: false };
+    let sender = caller_of(&caller.grant, Some(limit), caller.proof.clone());
     let call = LedgerCall { caller: Some(sender), request };
     let LedgerEnvelope { rate, reply } = send(context.env, &caller.grant.user, &call).await?;
     match accept(reply) {
@@ -43,26 +40,27 @@ pub async fn ask_ledger(
 /// requests with a proof are counted, because each proof costs a row.
 pub async fn use_proof(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> Result<(), Rejection> {
     let Some(proof) = caller.proof.clone() else { return Ok(()) };
-    let plan = context.deployment.config.policy.limits_for(&caller.grant)?;
-    let reply = check(context.env, &caller.grant, Some(plan.requests_per_minute), Some(proof)).await?;
+    let limit = RequestLimit { requests_per_minute: context.plan_of(caller)?.requests_per_minute, is_repeat: false };
+    let reply = ask_counted(context.env, &caller.grant, limit, Some(proof), LedgerRequest::Check).await?;
     accept(reply).map(|_| ()).map_err(|rejection| with_challenge(rejection, caller.challenge))
 }
 
-/// Asks the Ledger whether a token is revoked. Also counts the request against `requests_per_minute` and marks the
-/// proof as used, if these are given.
-pub async fn check(
+/// Sends a request to a Ledger, which counts it, checks that the token is not revoked, and marks the proof as used.
+/// Returns its reply as it is, also a refusal.
+pub async fn ask_counted(
     env: &Env,
     grant: &Grant,
-    requests_per_minute: Option<u32>,
+    limit: RequestLimit,
     proof: Option<ProofUse>,
+    request: LedgerRequest,
 ) -> Result<LedgerReply, Rejection> {
-    let sender = Caller { requests_per_minute, proof, ..uncounted(grant) };
-    Ok(send(env, &grant.user, &LedgerCall { caller: Some(sender), request: LedgerRequest::Check }).await?.reply)
+    let call = LedgerCall { caller: Some(caller_of(grant, Some(limit), proof)), request };
+    Ok(send(env, &grant.user, &call).await?.reply)
 }
 
 /// Sends a message to the caller's Ledger for a request that was counted before. The Ledger checks revocation again.
 pub async fn ask_ledger_again(env: &Env, grant: &Grant, request: LedgerRequest) -> Result<LedgerReply, Rejection> {
-    let call = LedgerCall { caller: Some(uncounted(grant)), request };
+    let call = LedgerCall { caller: Some(caller_of(grant, None, None)), request };
     accept(send(env, &grant.user, &call).await?.reply)
 }
 
@@ -72,8 +70,14 @@ pub async fn tell_ledger(env: &Env, user: &UserKey, request: LedgerRequest) -> R
     accept(send(env, user, &LedgerCall { caller: None, request }).await?.reply)
 }
 
-fn uncounted(grant: &Grant) -> Caller {
-    Caller { issued_at: grant.issued_at, jti: grant.jti.clone(), requests_per_minute: None, proof: None }
+fn caller_of(grant: &Grant, limit: Option<RequestLimit>, proof: Option<ProofUse>) -> Caller {
+    Caller {
+        issued_at: grant.issued_at,
+        jti: grant.jti.clone(),
+        requests_per_minute: limit.map(|limit| limit.requests_per_minute),
+        is_repeat: limit.is_some_and(|limit| limit.is_repeat),
+        proof,
+    }
 }
 
 async fn send(env: &Env, user: &UserKey, call: &LedgerCall) -> Result<LedgerEnvelope, Rejection> {
@@ -117,8 +121,15 @@ pub struct Permit {
 }
 
 /// Asks the Dispatcher whether the edge may send the vendor one request: for a stream of this prediction, or for a file.
-pub async fn ask_permit(context: &RequestContext<'_>, job_id: Option<JobId>) -> Result<Permit, Rejection> {
-    match ask_dispatcher(context.env, &DispatcherRequest::Permit { job_id }, ACK_TIMEOUT_MILLIS).await {
+/// Users take turns.
+pub async fn ask_permit(
+    context: &RequestContext<'_>,
+    caller: &AuthenticatedCaller,
+    job_id: Option<JobId>,
+) -> Result<Permit, Rejection> {
+    let (user, weight) = (Some(caller.grant.user.clone()), Some(context.plan_of(caller)?.weight));
+    let request = DispatcherRequest::Permit { job_id, user, weight };
+    match ask_dispatcher(context.env, &request, ACK_TIMEOUT_MILLIS).await {
         Ok(DispatcherReply::Permit { vendor_id, vendor_key_fingerprint }) => {
             Ok(Permit { vendor_id, vendor_key_fingerprint })
         }
@@ -165,6 +176,7 @@ fn rejection_of(refusal: LedgerRefusal) -> Rejection {
         LedgerRefusal::InProgress => wait(Code::IdempotencyInProgress, "idempotency", 1),
         LedgerRefusal::KeyMismatch => Rejection::new(Code::IdempotencyMismatch, "idempotency"),
         LedgerRefusal::UnknownFile { .. } => Rejection::new(Code::InvalidParameter, "file"),
+        LedgerRefusal::FileLimitReached => Rejection::new(Code::FileLimitReached, "files"),
         LedgerRefusal::RateLimited { retry_after_secs } => wait(Code::RateLimited, "rate", retry_after_secs),
         LedgerRefusal::InsufficientCredits => Rejection::new(Code::InsufficientCredits, "credits"),
         LedgerRefusal::TooManyPredictions { retry_after_secs } => {

@@ -1,5 +1,6 @@
 //! The steps of every request, in the order of contract 1. The first step that fails makes the response.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
@@ -18,6 +19,7 @@ use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::config::{Config, LogLevel, Problem};
 use crate::constants::{ACK_TIMEOUT_MILLIS, MISCONFIGURED_RETRY_SECS, OTHER_BODY_MAX_BYTES};
+use crate::limit::webhook_limiter::WebhookLimiter;
 use crate::messages::DispatcherRequest;
 use crate::oauth;
 use crate::parse::url::is_loopback_host;
@@ -235,14 +237,24 @@ async fn public(context: &RequestContext<'_>, route: &PublicRoute) -> Result<Han
     Ok(response.map_or_else(not_found, Handled::complete))
 }
 
-/// Handles the vendor's webhook. A valid capability brings the prediction's next poll forward. An invalid one gets 404,
-/// and no object is called. The body is never read.
+thread_local! {
+    static WEBHOOK_LIMITER: RefCell<WebhookLimiter> = const { RefCell::new(WebhookLimiter::NEW) };
+}
+
+/// Handles the vendor's webhook. A valid capability brings the prediction's next poll forward. An invalid one, or one of
+/// a prediction that must have ended long ago, gets 404, and no object is called. Nor is one called beyond the rate
+/// limit, whose response is the same 204. The body is never read.
 async fn webhook_called(context: &RequestContext<'_>, capability: &str) -> Option<Response> {
     let config = &context.deployment.config;
     let keys = std::iter::once(&config.vendor_key).chain(&config.vendor_key_next);
     let job_id = webhook::check_capability(capability, keys)?;
-    // A failure does no harm: the Dispatcher then polls at the time that was due anyway.
-    let _ = ask_dispatcher(context.env, &DispatcherRequest::Webhook { job_id }, ACK_TIMEOUT_MILLIS).await;
+    if context.now.millis_since(job_id.created_at()) > config.policy.longest_life_millis() {
+        return None;
+    }
+    if WEBHOOK_LIMITER.with_borrow_mut(|limiter| limiter.admit(&job_id, context.now)) {
+        // A failure does no harm: the Dispatcher then polls at the time that was due anyway.
+        let _ = ask_dispatcher(context.env, &DispatcherRequest::Webhook { job_id }, ACK_TIMEOUT_MILLIS).await;
+    }
     Some(Response::empty(204))
 }
 

@@ -110,7 +110,7 @@ pub async fn ask_dispatcher(
     request: &DispatcherRequest,
     timeout_millis: i64,
 ) -> Result<DispatcherReply, PlatformError> {
-    let message = encode_message(request, matches!(request, DispatcherRequest::Enqueue { .. }))?;
+    let message = encode_message(request, request.holds_content())?;
     let namespace = platform::binding(env, "DISPATCHER")?;
     call_object(&namespace, DISPATCHER_NAME, &message, timeout_millis).await
 }

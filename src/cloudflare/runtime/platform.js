@@ -95,6 +95,18 @@ export function postForm(url, form, userAgent, timeoutMs, maxBytes) {
   return fetchBytes(url, { method: "POST", headers, body: form }, timeoutMs, maxBytes);
 }
 
+/**
+ * Counts a request with the platform's rate-limit binding. Resolves to whether `key` is within the limit, also if there is
+ * no such binding or it fails: it is a second line of defense, which must not keep out those whom it should protect.
+ */
+export async function isWithinRate(limiter, key) {
+  try {
+    return (await limiter.limit({ key })).success !== false;
+  } catch {
+    return true;
+  }
+}
+
 /** Returns every text binding, as JSON. */
 export function textBindings(env) {
   return JSON.stringify(Object.fromEntries(Object.entries(env).filter(([, value]) => typeof value === "string")));

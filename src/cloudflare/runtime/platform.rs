@@ -29,6 +29,8 @@ mod js {
         pub fn read_body(source: &JsValue, limit: u32) -> Promise;
         #[wasm_bindgen(js_name = postForm)]
         pub fn post_form(url: &str, form: &str, user_agent: &str, timeout: u32, max_bytes: u32) -> Promise;
+        #[wasm_bindgen(js_name = isWithinRate)]
+        pub fn is_within_rate(limiter: &JsValue, key: &str) -> Promise;
         #[wasm_bindgen(js_name = textBindings)]
         pub fn text_bindings(env: &JsValue) -> String;
         pub fn sleep(millis: i32) -> Promise;
@@ -121,6 +123,18 @@ pub fn text_bindings(env: &worker::Env) -> std::collections::BTreeMap<String, St
 pub fn binding(env: &worker::Env, name: &str) -> Result<JsValue, PlatformError> {
     let env: &JsValue = env.as_ref();
     Ok(js_sys::Reflect::get(env, &JsValue::from_str(name))?)
+}
+
+/// Returns the address of the client as the platform saw it, or `None` outside of Cloudflare's network.
+pub fn client_address(request: &web_sys::Request) -> Option<String> {
+    request.headers().get("cf-connecting-ip").ok().flatten()
+}
+
+/// Counts a request of `key` with the platform's rate-limit binding of this name, and returns whether it is within the
+/// limit. A missing or failing binding lets every request pass.
+pub async fn is_within_rate(env: &worker::Env, name: &str, key: &str) -> bool {
+    let Ok(limiter) = binding(env, name) else { return true };
+    !matches!(wait(js::is_within_rate(&limiter, key)).await.map(|passed| passed.as_bool()), Ok(Some(false)))
 }
 
 /// Waits for `millis`.

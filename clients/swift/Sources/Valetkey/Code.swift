@@ -43,6 +43,7 @@ public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertibl
         "invalid_token": .askUser,
         "no_token": .askUser,
         "insufficient_credits": .askUser,
+        "file_limit_reached": .askUser,
         "invalid_parameter": .askUser,
         "body_too_large": .askUser,
         "unsupported_media_type": .askUser,

@@ -11,13 +11,14 @@ use crate::cloudflare::http::lost;
 use crate::cloudflare::http::outcome::{Counted, RouteError, RouteResult};
 use crate::cloudflare::http::query::{bad_list_parameter, list_limit, list_parameters};
 use crate::cloudflare::http::response::Response;
+use crate::cloudflare::objects::client::ask_dispatcher;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform;
 use crate::cloudflare::runtime::vendor_http;
-use crate::constants::{FILE_MAX_BYTES, VENDOR_BODY_MAX_BYTES};
-use crate::messages::{LedgerReply, LedgerRequest};
+use crate::constants::{ACK_TIMEOUT_MILLIS, FILE_MAX_BYTES, VENDOR_BODY_MAX_BYTES};
+use crate::messages::{DispatcherRequest, LedgerReply, LedgerRequest};
 use crate::parse::digits::parse_digits;
-use crate::types::file::{FileRecord, parse_file_type};
+use crate::types::file::{FileLimits, FileRecord, parse_file_type};
 use crate::types::ids::FileId;
 use crate::types::time::UnixMillis;
 use crate::vendor::reply::{VendorReply, has_id_conflict, read_file_id};
@@ -28,7 +29,7 @@ use crate::wire::violation::{Rule, Violation};
 /// Uploads a file:
 ///
 /// 7. Check media type and length: 415, 400, 413.
-/// 9. Ask the Ledger: 401, 429, 503.
+/// 9. Let the Ledger reserve room: 401, 403, 429, 503. After a failure of a later step the room is given back.
 /// 10. Get a permit of the Dispatcher: 503.
 /// 11. Stream the file to the vendor: 502, 503, 504.
 /// 12. Store the record in the Ledger: 503. Without a record the file belongs to no user, so it is deleted again.
@@ -38,14 +39,40 @@ pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) 
     let content_type = media_type.ok_or_else(|| Rejection::bad_file_type("media_type"))?;
     let bytes = content_length(context)?;
     // 9
-    let counted = ask_ledger(context, caller, LedgerRequest::Check).await?;
+    let plan = context.plan_of(caller)?;
+    let limits = FileLimits { max_files: plan.max_files, max_bytes: plan.max_file_bytes };
+    let upload = context.request_id.clone();
+    let reserve = LedgerRequest::ReserveFile { upload: upload.clone(), bytes, limits };
+    let counted = ask_ledger(context, caller, reserve).await?;
+    // 10 to 12
+    match send_and_store(context, caller, &counted, content_type, bytes).await {
+        Ok(file) => {
+            let location = Some(format!("{}/v1/files/{}", context.base_url, file.file_id));
+            counted.complete(Response { location, ..Response::json(201, &file.render()) })
+        }
+        Err(rejection) => {
+            // If this fails, the reservation ends by itself.
+            let _ = tell_ledger(context.env, &caller.grant.user, LedgerRequest::ReleaseFile { upload }).await;
+            Err(counted.reject(rejection))
+        }
+    }
+}
+
+/// Runs steps 10 to 12 of an upload.
+async fn send_and_store(
+    context: &RequestContext<'_>,
+    caller: &AuthenticatedCaller,
+    counted: &Counted<LedgerReply>,
+    content_type: &'static str,
+    bytes: u64,
+) -> Result<FileRecord, Rejection> {
     // 10
-    ask_permit(context, None).await.map_err(|rejection| counted.reject(rejection))?;
+    ask_permit(context, caller, None).await?;
     // 11
-    lost::while_sending(context, &counted);
+    lost::while_sending(context, counted);
     let (base, key) = (context.deployment.config.upstream_url.as_str(), context.deployment.key(None));
     let reply = vendor_http::upload_to_vendor(context.request, bytes, content_type, &request::upload(base), key).await;
-    let vendor_id = uploaded(&reply, platform::now()).map_err(|rejection| counted.reject(rejection))?;
+    let vendor_id = uploaded(&reply, platform::now())?;
     // 12
     let now = platform::now();
     let file = FileRecord {
@@ -55,19 +82,18 @@ pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) 
         bytes,
         // The upload may have taken minutes.
         created_at: now,
+        used_on: Some(now.utc_day()),
     };
-    if let Err(rejection) =
-        tell_ledger(context.env, &caller.grant.user, LedgerRequest::PutFile { file: file.clone() }).await
-    {
+    let (env, user) = (context.env, &caller.grant.user);
+    let put = LedgerRequest::PutFile { file: file.clone(), upload: Some(context.request_id.clone()) };
+    if let Err(rejection) = tell_ledger(env, user, put).await {
         // The Ledger may have stored the record although it did not reply.
-        let _ = tell_ledger(context.env, &caller.grant.user, LedgerRequest::DeleteFile { file_id: file.file_id }).await;
-        if ask_permit(context, None).await.is_ok() {
-            vendor_http::fetch_vendor(&request::delete_file(base, &file.vendor_id), key, VENDOR_BODY_MAX_BYTES).await;
-        }
-        return Err(counted.reject(rejection));
+        let _ = tell_ledger(env, user, LedgerRequest::DeleteFile { file_id: file.file_id }).await;
+        let delete = DispatcherRequest::DeleteFiles { vendor_ids: vec![file.vendor_id] };
+        let _ = ask_dispatcher(env, &delete, ACK_TIMEOUT_MILLIS).await;
+        return Err(rejection);
     }
-    let location = Some(format!("{}/v1/files/{}", context.base_url, file.file_id));
-    counted.complete(Response { location, ..Response::json(201, &file.render()) })
+    Ok(file)
 }
 
 fn content_length(context: &RequestContext<'_>) -> Result<u64, Rejection> {
@@ -147,7 +173,7 @@ async fn find(
 pub async fn delete(context: &RequestContext<'_>, caller: &AuthenticatedCaller, file_id: &FileId) -> RouteResult {
     let file = find(context, caller, file_id).await?;
     let reject = |rejection| file.reject(rejection);
-    ask_permit(context, None).await.map_err(reject)?;
+    ask_permit(context, caller, None).await.map_err(reject)?;
     let request = request::delete_file(context.deployment.config.upstream_url.as_str(), &file.value.vendor_id);
     let reply = vendor_http::fetch_vendor(&request, context.deployment.key(None), VENDOR_BODY_MAX_BYTES).await;
     let is_gone = |status: u16| (200..=299).contains(&status) || matches!(status, 404 | 410);

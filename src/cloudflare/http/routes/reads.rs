@@ -138,7 +138,7 @@ async fn listed_models(context: &RequestContext<'_>) -> Option<Rc<[ModelId]>> {
 
 /// `GET /v1/account` and its views: the caller's own limits and usage.
 pub async fn account(context: &RequestContext<'_>, caller: &AuthenticatedCaller, view: AccountView) -> RouteResult {
-    let plan = context.deployment.config.policy.limits_for(&caller.grant)?;
+    let plan = context.plan_of(caller)?;
     let request = LedgerRequest::Account { predictions_per_minute: plan.predictions_per_minute };
     let counted = ask_ledger(context, caller, request).await?;
     let LedgerReply::Account(usage) = &counted.value else { return Err(counted.reject(unexpected())) };

@@ -5,23 +5,28 @@ use serde_json::json;
 use crate::cloudflare::http::authentication::{self, BadAttestation};
 use crate::cloudflare::http::body::is_encoded;
 use crate::cloudflare::http::context::RequestContext;
-use crate::cloudflare::http::ledger_client::{check, tell_ledger};
+use crate::cloudflare::http::ledger_client::ask_counted;
 use crate::cloudflare::http::outcome::Handled;
 use crate::cloudflare::http::response::Response;
 use crate::cloudflare::objects::client::{known_revoked_by, revoked_by_now};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{
-    OTHER_BODY_MAX_BYTES, PROVIDER_RETRY_SECS, TURNSTILE_RESPONSE_MAX_BYTES, TURNSTILE_TIMEOUT_MILLIS,
+    ADDRESS_RETRY_SECS, OTHER_BODY_MAX_BYTES, PROVIDER_RETRY_SECS, TURNSTILE_RESPONSE_MAX_BYTES,
+    TURNSTILE_TIMEOUT_MILLIS,
 };
-use crate::messages::{LedgerRefusal, LedgerReply, LedgerRequest, Revocation};
+use crate::limit::minute_window::RequestLimit;
+use crate::messages::{LedgerRefusal, LedgerReply, LedgerRequest, ProofUse, Revocation};
 use crate::oauth::{
     ACCESS_TOKEN_TYPE, Form, IssuedToken, OAuthError, OAuthRefusal, RequestedRestrictions, SubjectToken,
-    TURNSTILE_SECRET_REFUSED, TokenRequest, check_siteverify_response, is_form, issue_for_subject, issue_to_new_guest,
-    parse_revocation, siteverify_form,
+    TURNSTILE_SECRET_REFUSED, TokenRequest, check_siteverify_response, client_network, is_form, issue_for_subject,
+    issue_to_new_guest, parse_revocation, siteverify_form,
 };
-use crate::token::{Possession, Proof, Purpose, Refusal, SigningKeys, VerifiedToken};
+use crate::token::{Grant, Possession, Proof, Purpose, Refusal, SigningKeys, VerifiedToken};
 use crate::types::ids::{GuestId, TokenId};
+
+/// The name of the platform's rate-limit binding (wrangler.toml).
+const ADDRESS_RATE_LIMIT: &str = "ADDRESS_RATE_LIMIT";
 
 /// The refusal if the platform or an object does not reply.
 const UNAVAILABLE: OAuthRefusal = OAuthRefusal::new(OAuthError::Unavailable, "limiter_unavailable").retry_after(1);
@@ -32,11 +37,12 @@ const UNAVAILABLE: OAuthRefusal = OAuthRefusal::new(OAuthError::Unavailable, "li
 /// 2. Verify the subject, an identity provider's token with the app's attestation: 400, 503.
 /// 3. Verify the proof of possession, if there is one: 400.
 /// 4. Check the requested token: 400.
-/// 5. Ask the user's Ledger: 400 if the subject is revoked or the proof was used before, 429 for the requests of the
+/// 5. Ask the user's Ledger: 400 if the subject is revoked or the proof was used before, 429 for the repeats of the
 ///    minute. Then ask the Dispatcher: 400 if the subject is revoked, 503.
 ///
 /// A guest has a Turnstile token instead, which is valid once. So steps 3 and 4 come before step 2, and a request that
-/// they refuse does not use it up. No token is returned before every step has passed.
+/// they refuse does not use it up. Nobody counts a guest's requests in step 5, so that before step 2 the platform counts
+/// those of its address: 429. No token is returned before every step has passed.
 pub async fn issue(context: &RequestContext<'_>) -> Handled {
     // 1
     let request = match read_token_request(context).await {
@@ -136,30 +142,48 @@ async fn admit(
     subject: &VerifiedToken,
     proof: Option<&Proof>,
 ) -> Result<(), OAuthRefusal> {
-    let plan = context.deployment.config.policy.limits_for(&subject.grant).map_err(|_| UNAVAILABLE)?;
     let revoked = Err(OAuthRefusal::new(OAuthError::InvalidRequest, "revoked"));
     let issued_at = Some(subject.grant.issued_at);
     if known_revoked_by() >= issued_at {
         return revoked;
     }
     let proof = proof.map(|proof| authentication::proof_use(context, proof));
-    let reply = check(context.env, &subject.grant, Some(plan.requests_per_minute), proof).await;
-    match reply.map_err(|_| UNAVAILABLE)? {
+    match ask_as_repeat(context, &subject.grant, proof, LedgerRequest::Check).await? {
         LedgerReply::Done => {}
         LedgerReply::Refused(LedgerRefusal::Revoked) => return revoked,
         LedgerReply::Refused(LedgerRefusal::ProofUsed) => {
             return Err(OAuthRefusal::new(OAuthError::InvalidProof, "proof_used"));
         }
-        LedgerReply::Refused(LedgerRefusal::RateLimited { retry_after_secs }) => {
-            return Err(OAuthRefusal::new(OAuthError::TooManyRequests, "rate").retry_after(retry_after_secs));
-        }
-        _ => return Err(UNAVAILABLE),
+        reply => return Err(refusal_of(&reply)),
     }
     // Asks the Dispatcher now instead of using the cached time: a revocation of the old token would not apply to the
     // new one, which is issued later. After the Ledger has counted the request, because the one Dispatcher serves
     // everybody and must not be asked for free.
     let revoked_by = revoked_by_now(context.env, context.now).await.map_err(|PlatformError| UNAVAILABLE)?;
     if revoked_by >= issued_at { revoked } else { Ok(()) }
+}
+
+/// Sends a request to the user's Ledger. It counts as a repeat, so that a client without requests left still gets a new
+/// token, or revokes one.
+async fn ask_as_repeat(
+    context: &RequestContext<'_>,
+    grant: &Grant,
+    proof: Option<ProofUse>,
+    request: LedgerRequest,
+) -> Result<LedgerReply, OAuthRefusal> {
+    let plan = context.deployment.config.policy.limits_for(grant).map_err(|_| UNAVAILABLE)?;
+    let limit = RequestLimit { requests_per_minute: plan.requests_per_minute, is_repeat: true };
+    ask_counted(context.env, grant, limit, proof, request).await.map_err(|_| UNAVAILABLE)
+}
+
+/// Returns the refusal for a Ledger's reply that is no success.
+fn refusal_of(reply: &LedgerReply) -> OAuthRefusal {
+    match reply {
+        LedgerReply::Refused(LedgerRefusal::RateLimited { retry_after_secs }) => {
+            OAuthRefusal::new(OAuthError::TooManyRequests, "rate").retry_after(*retry_after_secs)
+        }
+        _ => UNAVAILABLE,
+    }
 }
 
 /// Issues a token to a guest: a visitor of the app's page whom Turnstile considers human. The Turnstile token is valid
@@ -179,6 +203,7 @@ async fn issue_to_guest(
     let id = TokenId::new(context.now, platform::random());
     let issued = issue_to_new_guest(&guest, restrictions, proof.as_ref(), keys, lifetime, &id, now)?;
     // 2
+    check_address_rate(context).await?;
     let (url, form) = (turnstile.url.as_str(), siteverify_form(turnstile, text));
     let response = platform::post_form(url, &form, TURNSTILE_TIMEOUT_MILLIS, TURNSTILE_RESPONSE_MAX_BYTES).await;
     let response = response.ok_or(keys_unavailable("turnstile_silent"))?;
@@ -190,11 +215,22 @@ async fn issue_to_guest(
     Ok(issued)
 }
 
+/// Checks the rate of a caller that has no identity yet, by its address, with the platform's rate-limit binding.
+async fn check_address_rate(context: &RequestContext<'_>) -> Result<(), OAuthRefusal> {
+    let Some(network) = platform::client_address(context.request).as_deref().and_then(client_network) else {
+        return Ok(());
+    };
+    if platform::is_within_rate(context.env, ADDRESS_RATE_LIMIT, &network).await {
+        return Ok(());
+    }
+    Err(OAuthRefusal::new(OAuthError::TooManyRequests, "address_rate").retry_after(ADDRESS_RETRY_SECS))
+}
+
 /// `POST /auth/revoke` (RFC 7009): revokes a token for its holder. 200 also for a token that is invalid anyway.
 ///
 /// 1. Read the form: 413, 415, 400.
 /// 2. Verify the token: 503 if its issuer's keys could not be fetched, 400 if it is valid but has no `jti`.
-/// 3. Tell the user's Ledger: 503.
+/// 3. Tell the user's Ledger: 429, 503.
 pub async fn revoke(context: &RequestContext<'_>) -> Handled {
     // 1, 2
     let verified = match read_revoked_token(context).await {
@@ -232,9 +268,10 @@ async fn revoke_token(context: &RequestContext<'_>, verified: &VerifiedToken) ->
     let grant = &verified.grant;
     let jti = grant.jti.clone().ok_or(OAuthRefusal::new(OAuthError::UnsupportedTokenType, "no_token_id"))?;
     let revocation = Revocation::Token { jti, expires_at: grant.expires_at.millis() };
-    match tell_ledger(context.env, &grant.user, LedgerRequest::Revoke(revocation)).await {
-        Ok(LedgerReply::Done) => Ok(()),
-        _ => Err(UNAVAILABLE),
+    match ask_as_repeat(context, grant, None, LedgerRequest::Revoke(revocation)).await? {
+        // A token that was revoked before stays revoked.
+        LedgerReply::Done | LedgerReply::Refused(LedgerRefusal::Revoked) => Ok(()),
+        reply => Err(refusal_of(&reply)),
     }
 }
 

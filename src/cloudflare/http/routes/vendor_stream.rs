@@ -35,8 +35,11 @@ pub async fn open(context: &RequestContext<'_>, caller: &AuthenticatedCaller, jo
         return head(context, caller, stream, record.status, counted.rate).await;
     }
     // 10
-    let permit =
-        if record.status.is_terminal() { Err(no_stream()) } else { ask_permit(context, Some(job_id.clone())).await };
+    let permit = if record.status.is_terminal() {
+        Err(no_stream())
+    } else {
+        ask_permit(context, caller, Some(job_id.clone())).await
+    };
     let permit = permit.and_then(|permit| Ok((permit.vendor_id.clone().ok_or_else(no_stream)?, permit)));
     let (vendor_id, permit) = match permit {
         Ok(permit) => permit,

@@ -40,6 +40,11 @@ impl DispatcherActor {
                 self.turn(|machine, now| machine.finish_cancel(&job_id, &reply, now))
             }
             Action::Deliver(delivery) => self.deliver(&delivery).await,
+            Action::DeleteFile { vendor_id } => {
+                let make = |base: &str| request::delete_file(base, &vendor_id);
+                let reply = self.send(make, None, VENDOR_BODY_MAX_BYTES).await?;
+                self.turn(|machine, now| machine.finish_file_deletion(&vendor_id, &reply, now))
+            }
             Action::FetchModels => {
                 let reply = self.send(request::models, None, VENDOR_BODY_MAX_BYTES).await?;
                 if reply.is_too_large() {

@@ -31,9 +31,10 @@ impl DispatcherActor {
                 machine.receive_webhook(&job_id, now);
                 DispatcherReply::Done
             }),
-            DispatcherRequest::Permit { job_id } => {
-                self.turn(|machine, now| machine.grant_permit(job_id.as_ref(), now))
+            DispatcherRequest::Permit { job_id, user, weight } => {
+                self.turn(|machine, now| machine.grant_permit(job_id.as_ref(), user, weight.unwrap_or(1), now))
             }
+            DispatcherRequest::DeleteFiles { vendor_ids } => self.turn(|machine, _| machine.delete_files(vendor_ids)),
             // Every turn looks for due work.
             DispatcherRequest::Tick => self.turn(|_, _| DispatcherReply::Done),
             DispatcherRequest::Models => self.turn(|machine, _| {

@@ -13,12 +13,13 @@ use crate::dispatcher::{Changes, Dispatcher as Machine, DispatcherLimits, Stored
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
-const SCHEMA: [&str; 5] = [
+const SCHEMA: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS jobs (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS outbox (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS tombstones (job_id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS quarantine (name TEXT PRIMARY KEY, doc TEXT NOT NULL, attempts INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS file_deletions (vendor_id TEXT PRIMARY KEY) WITHOUT ROWID",
 ];
 
 /// The rows of the Dispatcher.
@@ -58,7 +59,9 @@ impl DispatcherStore {
             }
         };
         let (outbox, bad_updates) = self.docs("outbox")?;
-        Ok(Machine::load(limits, state, jobs, outbox, bad_jobs.saturating_add(bad_updates)))
+        let files: Vec<Doc> = self.sql.rows("SELECT vendor_id AS id, '' AS doc FROM file_deletions", &[])?;
+        let machine = Machine::load(limits, state, jobs, outbox, bad_jobs.saturating_add(bad_updates));
+        Ok(machine.with_file_deletions(files.into_iter().map(|row| row.id)))
     }
 
     /// Reads a table's documents. Returns how many cannot be parsed.
@@ -110,6 +113,13 @@ impl DispatcherStore {
         }
         for job_id in &changes.outbox {
             statements.push(row("outbox", job_id, machine.outbox_row(job_id))?);
+        }
+        for vendor_id in &changes.file_deletions {
+            statements.push(if machine.deletes_file(vendor_id) {
+                Statement::new("INSERT OR REPLACE INTO file_deletions (vendor_id) VALUES (?)", [json!(vendor_id)])
+            } else {
+                Statement::new("DELETE FROM file_deletions WHERE vendor_id = ?", [json!(vendor_id)])
+            });
         }
         for job_id in &changes.tombstones {
             statements.push(Statement::new(

@@ -11,14 +11,17 @@ use crate::cloudflare::objects::client::{ask_dispatcher, remember_revoked};
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{BATCH_RETENTION_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, IDEMPOTENCY_MILLIS};
-use crate::ledger::{Admission, IdempotencyRecord, Replay, decide_admission, decide_replay};
-use crate::messages::{
-    Caller, CreateRequest, Deadline, DispatcherReply, DispatcherRequest, EnqueueRefusal, JobSpec, JobUpdate,
-    LedgerRefusal, LedgerReply, QueueShare, Stage,
+use crate::ledger::{
+    Admission, IdempotencyRecord, Replay, decide_admission, decide_replay, last_forgotten_day, note_use,
 };
+use crate::messages::{
+    Caller, CreateRequest, Deadline, DispatcherReply, DispatcherRequest, EnqueueRefusal, IdempotencyKey, JobSpec,
+    JobUpdate, LedgerRefusal, LedgerReply, QueueShare, Stage,
+};
+use crate::types::file::FileRecord;
 use crate::types::ids::{BatchId, JobId};
 use crate::types::prediction::PredictionRecord;
-use crate::types::time::{UnixMillis, UnixSeconds};
+use crate::types::time::{UnixMillis, UnixSeconds, UtcDay};
 
 impl LedgerActor {
     /// Admits predictions, all or none, and hands them over to the Dispatcher.
@@ -28,12 +31,11 @@ impl LedgerActor {
     /// 2. Replay a known idempotency key: `InProgress` (409), `KeyMismatch` (422), `NotFound` (404). A reply of steps 1
     ///    and 2 is a read, so that the token must not be revoked with those of all users: `Revoked` (401),
     ///    `Unavailable` (503).
-    /// 3. Count the request in the minute: `RateLimited` (429).
-    /// 4. Replace file ids by the vendor's: `UnknownFile` (400).
-    /// 5. Admit, in one transaction: `Unavailable` (503) after the deadline, `RateLimited` (429) for creates of the
+    /// 3. Replace file ids by the vendor's: `UnknownFile` (400).
+    /// 4. Admit, in one transaction: `Unavailable` (503) after the deadline, `RateLimited` (429) for creates of the
     ///    minute, `InsufficientCredits` (402).
-    /// 6. Hand over to the Dispatcher. Its reply is judged in step 7.
-    /// 7. Store the reply. A refusal undoes step 5: `InsufficientCredits` (402), `TooManyPredictions` or `QueueFull`
+    /// 5. Hand over to the Dispatcher. Its reply is judged in step 6.
+    /// 6. Store the reply. A refusal undoes step 4: `InsufficientCredits` (402), `TooManyPredictions` or `QueueFull`
     ///    (429), `UpstreamUnavailable` (503), `Revoked` (401), `Unavailable` (503) if the message was too old. Without
     ///    a reply the create is withdrawn: `Unavailable` (503).
     pub(super) async fn create(
@@ -42,7 +44,6 @@ impl LedgerActor {
         caller: Option<&Caller>,
         now: UnixMillis,
     ) -> ActorResult<LedgerReply> {
-        let limit = caller.and_then(|caller| caller.requests_per_minute);
         let job_ids: Vec<JobId> = request.specs.iter().map(|spec| spec.job_id.clone()).collect();
         let batch_id = request.batch_id.clone();
         // 1. The same message again.
@@ -52,30 +53,25 @@ impl LedgerActor {
         }
         // 2. The idempotency key.
         if let Some(reply) = self.replay(&request, now).await? {
-            // A replay is counted, but never refused: its client must find out what it has created.
-            self.count_request(limit, now)?;
             let refusal = self.check_revoked_for_all(caller, now).await;
             return Ok(refusal.map_or(reply, LedgerReply::Refused));
         }
-        // 3. The minute.
-        if let Some(refusal) = self.count_request(limit, now)? {
+        // 3. Files.
+        let used_files = match self.resolve_files(&mut request, now.utc_day())? {
+            Ok(used) => used,
+            Err(index) => return Ok(LedgerReply::Refused(LedgerRefusal::UnknownFile { index })),
+        };
+        // 4. Admission.
+        if let Err(refusal) = self.admit(&request, &job_ids, &used_files, now)? {
             return Ok(LedgerReply::Refused(refusal));
         }
-        // 4. Files.
-        if let Some(index) = self.resolve_files(&mut request)? {
-            return Ok(LedgerReply::Refused(LedgerRefusal::UnknownFile { index }));
-        }
-        // 5. Admission.
-        if let Err(refusal) = self.admit(&request, &job_ids, now)? {
-            return Ok(LedgerReply::Refused(refusal));
-        }
-        // 6. The hand-over.
+        // 5. The hand-over.
         let issued_at = caller.map(|caller| caller.issued_at);
         let reply = self.enqueue(request, issued_at, now).await;
         if let (Some(issued_at), Ok(DispatcherReply::Refused(EnqueueRefusal::Revoked))) = (issued_at, &reply) {
             remember_revoked(issued_at);
         }
-        // 7. The Dispatcher's reply.
+        // 6. The Dispatcher's reply.
         self.conclude(reply, &job_ids, batch_id)
     }
 
@@ -98,13 +94,27 @@ impl LedgerActor {
         })
     }
 
+    /// Returns whether the message of this create arrived before: the platform may deliver it twice.
+    pub(super) fn arrived_before(&self, request: &CreateRequest, now: UnixMillis) -> ActorResult<bool> {
+        let job_ids: Vec<JobId> = request.specs.iter().map(|spec| spec.job_id.clone()).collect();
+        Ok(self.answer_repeated_message(&job_ids, None, now)?.is_some())
+    }
+
+    /// Returns whether the create's idempotency key was used before.
+    pub(super) fn is_key_known(&self, request: &CreateRequest, now: UnixMillis) -> ActorResult<bool> {
+        let key = request.idempotency_key.as_ref();
+        Ok(key.map(|key| self.first_use(key, now)).transpose()?.flatten().is_some())
+    }
+
+    fn first_use(&self, key: &IdempotencyKey, now: UnixMillis) -> ActorResult<Option<IdempotencyRecord>> {
+        self.store()?.mark(&marks::idempotency_key(&key.value), now)
+    }
+
     /// Returns the reply to a create whose idempotency key is known.
     async fn replay(&self, request: &CreateRequest, now: UnixMillis) -> ActorResult<Option<LedgerReply>> {
         let Some(key) = &request.idempotency_key else { return Ok(None) };
-        let store = self.store()?;
-        let known: Option<IdempotencyRecord> = store.mark(&marks::idempotency_key(&key.value), now)?;
-        let Some(known) = known else { return Ok(None) };
-        let records = store.predictions(&known.job_ids)?;
+        let Some(known) = self.first_use(key, now)? else { return Ok(None) };
+        let records = self.store()?.predictions(&known.job_ids)?;
         Ok(Some(match decide_replay(&known, key, records) {
             Replay::Current(records) => {
                 created(self.add_queue_positions(records, now).await?, &[], known.batch_id, true)
@@ -113,11 +123,14 @@ impl LedgerActor {
         }))
     }
 
-    /// Replaces Valetkey's ids of files by the vendor's. Returns the index of a file that the user does not have.
-    fn resolve_files(&self, request: &mut CreateRequest) -> ActorResult<Option<usize>> {
+    /// Replaces Valetkey's ids of files by the vendor's. Returns the records of the files whose last use this changes,
+    /// or the index of a file that the user does not have.
+    fn resolve_files(&self, request: &mut CreateRequest, today: UtcDay) -> ActorResult<Result<Vec<FileRecord>, usize>> {
+        let mut used_files = Vec::new();
         for (index, used) in request.files.iter().enumerate() {
-            let Some(file) = self.store()?.file(&used.file_id)? else { return Ok(Some(index)) };
-            let Some(spec) = request.specs.get_mut(used.spec) else { return Ok(Some(index)) };
+            let file = self.store()?.file(&used.file_id, last_forgotten_day(today))?;
+            let (Some(file), Some(spec)) = (file, request.specs.get_mut(used.spec)) else { return Ok(Err(index)) };
+            used_files.extend(note_use(&file, today));
             let mut input = Value::Object(std::mem::take(&mut spec.input));
             if let Some(value) = input.pointer_mut(&used.pointer) {
                 *value = Value::String(file.vendor_id);
@@ -126,7 +139,7 @@ impl LedgerActor {
                 spec.input = input;
             }
         }
-        Ok(None)
+        Ok(Ok(used_files))
     }
 
     /// Admits a create, or returns the refusal. Predictions, reservations, counts, idempotency key and batch are stored
@@ -135,6 +148,7 @@ impl LedgerActor {
         &self,
         request: &CreateRequest,
         job_ids: &[JobId],
+        used_files: &[FileRecord],
         now: UnixMillis,
     ) -> ActorResult<Result<(), LedgerRefusal>> {
         let store = self.store()?;
@@ -152,6 +166,7 @@ impl LedgerActor {
         if let (Some(caps), Some(usage)) = (&request.caps, jti) {
             writes.push(Write::Jti(&caps.jti, usage, caps.expires_at));
         }
+        writes.extend(used_files.iter().map(Write::File));
         writes.extend(build_marks(request, job_ids, now));
         store.store(&writes)?;
         if let Some(state_check_at) = records.iter().map(|record| record.state_check_at).min() {

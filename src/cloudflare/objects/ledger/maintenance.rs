@@ -74,6 +74,7 @@ impl LedgerActor {
             self.start_withdrawal(job_ids);
         }
         store.delete_expired(now)?;
+        self.forget_files(now.utc_day())?;
         if store.is_empty()? {
             self.state.storage().delete_all().await.map_err(|_| PlatformError)?;
             store.forget_tables();

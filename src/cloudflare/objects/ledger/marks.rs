@@ -1,6 +1,6 @@
 //! The names of marks: rows of a Ledger with an expiry (docs/schema.md).
 
-use crate::types::ids::JobId;
+use crate::types::ids::{JobId, RequestId};
 
 /// The requests and creates of the last minute.
 pub const MINUTE: &str = "minute";
@@ -13,6 +13,14 @@ pub const REVOKED_TOKENS: &str = "revoked:";
 
 /// Prefix of the names of used proofs' marks.
 pub const PROOFS: &str = "proof:";
+
+/// Prefix of the names of marks that reserve room for uploads.
+pub const UPLOADS: &str = "upload:";
+
+/// Returns the name of the mark that reserves room for an upload.
+pub fn upload(request: &RequestId) -> String {
+    format!("{UPLOADS}{}", request.as_str())
+}
 
 /// Returns the name of a revoked token's mark.
 pub fn revoked_token(jti: &str) -> String {

@@ -7,7 +7,7 @@ use super::marks;
 use super::writes::Write;
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::platform::PlatformError;
-use crate::limit::minute_window::MinuteWindow;
+use crate::limit::minute_window::{MinuteWindow, RequestLimit};
 use crate::messages::{LedgerRefusal, Rate};
 use crate::types::time::UnixMillis;
 
@@ -30,10 +30,17 @@ impl LedgerActor {
         self.with_minute(now, |minute| Write::Mark(marks::MINUTE.to_owned(), json!(minute), minute.ends_at()))
     }
 
-    /// Counts a request, if it has a limit. Returns the refusal if the limit is reached; then nothing is counted.
-    pub(super) fn count_request(&self, limit: Option<u32>, now: UnixMillis) -> ActorResult<Option<LedgerRefusal>> {
-        let Some(limit) = limit else { return Ok(None) };
-        match self.with_minute(now, |minute| minute.take_request(limit, now))? {
+    /// Counts a request. Returns the refusal if the limit is reached; then nothing is counted.
+    pub(super) fn count_request(&self, limit: RequestLimit, now: UnixMillis) -> ActorResult<Option<LedgerRefusal>> {
+        let RequestLimit { requests_per_minute, is_repeat } = limit;
+        let counted = self.with_minute(now, |minute| {
+            if is_repeat {
+                minute.take_repeat(requests_per_minute, now)
+            } else {
+                minute.take_request(requests_per_minute, now)
+            }
+        })?;
+        match counted {
             Ok(false) => Ok(None),
             Ok(true) => {
                 // A new block was drawn. Its row comes before the request that it serves.

@@ -12,6 +12,7 @@
 mod actor;
 mod cancel;
 mod create;
+mod files;
 mod maintenance;
 mod marks;
 mod minute;

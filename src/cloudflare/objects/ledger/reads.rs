@@ -9,7 +9,7 @@ use crate::cloudflare::runtime::platform::PlatformError;
 use crate::constants::{DISPATCHER_ACK_TIMEOUT_MILLIS, PAGE_SIZE_MAX, TICK_AFTER_MILLIS};
 use crate::ledger::needs_tick;
 use crate::messages::{AccountUsage, DispatcherRequest, LedgerRefusal, LedgerReply, StreamId};
-use crate::types::ids::{BatchId, FileId, JobId};
+use crate::types::ids::{BatchId, JobId};
 use crate::types::prediction::{PredictionRecord, Status};
 use crate::types::time::UnixMillis;
 
@@ -75,20 +75,6 @@ impl LedgerActor {
         Ok(LedgerReply::Page { records: self.add_queue_positions(records, now).await?, has_more })
     }
 
-    /// Reads a file's record.
-    pub(super) fn get_file(&self, file_id: &FileId) -> ActorResult<LedgerReply> {
-        Ok(match self.store()?.file(file_id)? {
-            Some(file) => LedgerReply::Files { files: vec![file], has_more: false },
-            None => not_found(),
-        })
-    }
-
-    /// Reads a page of files, newest first.
-    pub(super) fn list_files(&self, limit: u32, before: Option<&FileId>) -> ActorResult<LedgerReply> {
-        let (files, has_more) = truncate_page(self.store()?.files(limit.clamp(1, PAGE_SIZE_MAX), before)?, limit);
-        Ok(LedgerReply::Files { files, has_more })
-    }
-
     /// Reads the user's usage.
     pub(super) fn account(&self, predictions_per_minute: u32, now: UnixMillis) -> ActorResult<LedgerReply> {
         let store = self.store()?;
@@ -106,7 +92,7 @@ const fn not_found() -> LedgerReply {
 }
 
 /// Cuts off the row that the store reads beyond the page. Returns whether there was one.
-fn truncate_page<T>(mut rows: Vec<T>, limit: u32) -> (Vec<T>, bool) {
+pub(super) fn truncate_page<T>(mut rows: Vec<T>, limit: u32) -> (Vec<T>, bool) {
     let limit = usize::try_from(limit.clamp(1, PAGE_SIZE_MAX)).unwrap_or(usize::MAX);
     let has_more = rows.len() > limit;
     rows.truncate(limit);

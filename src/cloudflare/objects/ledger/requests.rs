@@ -3,9 +3,11 @@
 use std::rc::Rc;
 
 use super::actor::LedgerActor;
+use super::proofs::ProofCheck;
 use super::writes::Write;
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::platform;
+use crate::limit::minute_window::RequestLimit;
 use crate::messages::{Caller, LedgerCall, LedgerEnvelope, LedgerRefusal, LedgerReply, LedgerRequest};
 use crate::types::time::UnixMillis;
 
@@ -21,22 +23,18 @@ impl LedgerActor {
         Ok(LedgerEnvelope { rate: limit.map(|limit| self.requests_left(limit, now)).transpose()?, reply })
     }
 
-    /// Authorizes, counts and handles a request. A message without a caller skips steps 2, 3, 4 and 6.
+    /// Authorizes, counts and handles a request. A message without a caller skips steps 2, 3 and 4.
     ///
     /// 1. Arm the alarm again if it was lost. Never refuses.
-    /// 2. Check that the token is not known as revoked: `Revoked` (401). Before the request is counted, so that a revoked
-    ///    token does not use up its owner's requests, and without the Dispatcher.
-    /// 3. Mark the proof of possession as used: `RateLimited` (429), `ProofUsed` (401).
-    /// 4. Check that the tokens of all users are not revoked, asking the Dispatcher if its last reply is too old:
-    ///    `Revoked` (401), `Unavailable` (503). Of a create the Dispatcher checks the token itself, so that only its
-    ///    replay needs this step.
-    /// 5. A create has [steps of its own](LedgerActor::create), because it looks for its idempotency key before it is
-    ///    counted.
-    /// 6. Count the request in the minute: `RateLimited` (429).
-    /// 7. Handle the request, with the refusals of its handler.
+    /// 2. Check that the token is not known as revoked: `Revoked` (401). Uncounted, so that a revoked token does not use
+    ///    up its owner's requests.
+    /// 3. Count the request, and mark its proof of possession as used: `ProofUsed` (401), `RateLimited` (429).
+    /// 4. Check that the tokens of all users are not revoked: `Revoked` (401), `Unavailable` (503). This may ask the
+    ///    Dispatcher, which serves everybody, so it comes after the request was counted. Of a create the Dispatcher
+    ///    checks the token itself. A revocation is stored whatever the Dispatcher says.
+    /// 5. Handle the request, with the refusals of its handler.
     async fn authorize_and_handle(self: &Rc<Self>, call: LedgerCall, now: UnixMillis) -> ActorResult<LedgerReply> {
         let LedgerCall { caller, request } = call;
-        let limit = request_limit(caller.as_ref());
         // 1. A lost alarm.
         self.catch_up(now)?;
         if let Some(caller) = &caller {
@@ -44,26 +42,64 @@ impl LedgerActor {
             if self.is_known_revoked(caller, now)? {
                 return Ok(LedgerReply::Refused(LedgerRefusal::Revoked));
             }
-            // 3. The proof of possession.
-            if let Some(refusal) = self.use_proof_of(caller, is_replayable(&request), now)? {
+            // 3. The minute, and the proof of possession.
+            let limit = self.choose_limit(caller, &request, now)?;
+            if let Some(refusal) = self.count_and_use_proof(caller, limit, now)? {
                 return Ok(LedgerReply::Refused(refusal));
             }
         }
-        // 4 of a create's replay, and 5.
-        let request = match request {
-            LedgerRequest::Create(request) => return self.create(*request, caller.as_ref(), now).await,
-            request => request,
-        };
         // 4. Revocation of all users' tokens.
-        if let Some(refusal) = self.check_revoked_for_all(caller.as_ref(), now).await {
+        if !matches!(request, LedgerRequest::Create(_) | LedgerRequest::Revoke(_))
+            && let Some(refusal) = self.check_revoked_for_all(caller.as_ref(), now).await
+        {
             return Ok(LedgerReply::Refused(refusal));
         }
-        // 6. The minute.
-        if let Some(refusal) = self.count_request(limit, now)? {
-            return Ok(LedgerReply::Refused(refusal));
+        // 5. The request.
+        match request {
+            LedgerRequest::Create(request) => self.create(*request, caller.as_ref(), now).await,
+            request => self.handle(request, now).await,
         }
-        // 7. The request.
-        self.handle(request, now).await
+    }
+
+    /// Returns what the request counts against, or `None` if it is not counted: it was counted before.
+    fn choose_limit(
+        &self,
+        caller: &Caller,
+        request: &LedgerRequest,
+        now: UnixMillis,
+    ) -> ActorResult<Option<RequestLimit>> {
+        let Some(requests_per_minute) = caller.requests_per_minute else { return Ok(None) };
+        let is_repeat = match request {
+            LedgerRequest::Create(request) if self.arrived_before(request, now)? => return Ok(None),
+            LedgerRequest::Create(request) => caller.is_repeat || self.is_key_known(request, now)?,
+            _ => caller.is_repeat,
+        };
+        Ok(Some(RequestLimit { requests_per_minute, is_repeat }))
+    }
+
+    /// Counts a request and marks its proof of possession as used. Returns the refusal:
+    ///
+    /// - `ProofUsed` if the proof was used before, or is too old to tell. Then the request is not counted.
+    /// - `RateLimited` if the limit is reached. Then the proof is not used up, and no row is written.
+    fn count_and_use_proof(
+        &self,
+        caller: &Caller,
+        limit: Option<RequestLimit>,
+        now: UnixMillis,
+    ) -> ActorResult<Option<LedgerRefusal>> {
+        let use_of_proof = caller.proof.as_ref().map(|proof| self.check_proof(proof, now)).transpose()?;
+        if use_of_proof == Some(ProofCheck::Used) {
+            return Ok(Some(LedgerRefusal::ProofUsed));
+        }
+        if let Some(limit) = limit
+            && let Some(refusal) = self.count_request(limit, now)?
+        {
+            return Ok(Some(refusal));
+        }
+        if let (Some(proof), Some(ProofCheck::New)) = (&caller.proof, use_of_proof) {
+            self.mark_proof(proof, now)?;
+        }
+        Ok(None)
     }
 
     async fn handle(self: &Rc<Self>, request: LedgerRequest, now: UnixMillis) -> ActorResult<LedgerReply> {
@@ -79,9 +115,11 @@ impl LedgerActor {
                 self.streams.borrow_mut().close(&stream, unopened);
                 Ok(LedgerReply::Done)
             }
-            LedgerRequest::PutFile { file } => self.store()?.store(&[Write::File(&file)]).map(|()| LedgerReply::Done),
-            LedgerRequest::GetFile { file_id } => self.get_file(&file_id),
-            LedgerRequest::ListFiles { limit, before } => self.list_files(limit, before.as_ref()),
+            LedgerRequest::ReserveFile { upload, bytes, limits } => self.reserve_file(&upload, bytes, limits, now),
+            LedgerRequest::ReleaseFile { upload } => self.release_file(&upload),
+            LedgerRequest::PutFile { file, upload } => self.put_file(&file, upload.as_ref()),
+            LedgerRequest::GetFile { file_id } => self.get_file(&file_id, now.utc_day()),
+            LedgerRequest::ListFiles { limit, before } => self.list_files(limit, before.as_ref(), now.utc_day()),
             LedgerRequest::DeleteFile { file_id } => {
                 self.store()?.store(&[Write::DeleteFile(&file_id)]).map(|()| LedgerReply::Done)
             }
@@ -97,9 +135,4 @@ impl LedgerActor {
 /// Returns the requests per minute that the request counts against.
 fn request_limit(caller: Option<&Caller>) -> Option<u32> {
     caller.and_then(|caller| caller.requests_per_minute)
-}
-
-/// Returns whether the request may be the replay of an idempotency key.
-fn is_replayable(request: &LedgerRequest) -> bool {
-    matches!(request, LedgerRequest::Create(request) if request.idempotency_key.is_some())
 }

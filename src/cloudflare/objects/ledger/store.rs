@@ -11,8 +11,8 @@ use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::cloudflare::runtime::sql::{Sql, Statement};
-use crate::constants::{RETENTION_MILLIS, SECONDS_PER_DAY, USAGE_DAYS};
-use crate::ledger::JtiUsage;
+use crate::constants::{FORGOTTEN_FILES_BATCH, RETENTION_MILLIS, SECONDS_PER_DAY, USAGE_DAYS};
+use crate::ledger::{FileUsage, JtiUsage};
 use crate::messages::DayUsage;
 use crate::types::file::FileRecord;
 use crate::types::ids::{FileId, JobId};
@@ -26,6 +26,9 @@ const SCHEMA: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS files (file_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, doc TEXT NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID",
 ];
+
+/// Holds for the files of the user: last used after a day, or without a day of use.
+const IS_KEPT: &str = "COALESCE(json_extract(doc, '$.used_on') > ?, TRUE)";
 
 /// The rows of one user.
 pub struct LedgerStore {
@@ -176,16 +179,37 @@ impl LedgerStore {
         Ok(rows.first().copied().unwrap_or_default())
     }
 
-    /// Reads a page of files, newest first, and one row more if there is one.
-    pub fn files(&self, limit: u32, before: Option<&FileId>) -> ActorResult<Vec<FileRecord>> {
+    /// Reads a page of files, newest first, and one row more if there is one. Files that were last used on `forgotten`
+    /// or before are not the user's any more.
+    pub fn files(&self, limit: u32, before: Option<&FileId>, forgotten: UtcDay) -> ActorResult<Vec<FileRecord>> {
         let before = before.map_or("file_z", FileId::as_str);
-        let sql = "SELECT doc FROM files WHERE file_id < ? ORDER BY file_id DESC LIMIT ?";
-        self.docs(sql, &[json!(before), json!(limit.saturating_add(1))])
+        let sql = format!("SELECT doc FROM files WHERE file_id < ? AND {IS_KEPT} ORDER BY file_id DESC LIMIT ?");
+        self.docs(&sql, &[json!(before), json!(forgotten), json!(limit.saturating_add(1))])
     }
 
-    /// Reads a file's record.
-    pub fn file(&self, file_id: &FileId) -> ActorResult<Option<FileRecord>> {
-        Ok(self.docs("SELECT doc FROM files WHERE file_id = ?", &[json!(file_id)])?.pop())
+    /// Reads a file's record, unless the file was last used on `forgotten` or before.
+    pub fn file(&self, file_id: &FileId, forgotten: UtcDay) -> ActorResult<Option<FileRecord>> {
+        let sql = format!("SELECT doc FROM files WHERE file_id = ? AND {IS_KEPT}");
+        Ok(self.docs(&sql, &[json!(file_id), json!(forgotten)])?.pop())
+    }
+
+    /// Returns the room that the user's files take, without those last used on `forgotten` or before.
+    pub fn file_usage(&self, forgotten: UtcDay) -> ActorResult<FileUsage> {
+        let sql = format!(
+            "SELECT COUNT(*) AS files, COALESCE(SUM(json_extract(doc, '$.bytes')), 0) AS bytes FROM files WHERE {IS_KEPT}"
+        );
+        Ok(self.read::<FileUsage>(&sql, &[json!(forgotten)])?.first().copied().unwrap_or_default())
+    }
+
+    /// Reads the files that were last used on `forgotten` or before, at most [`FORGOTTEN_FILES_BATCH`].
+    pub fn forgotten_files(&self, forgotten: UtcDay) -> ActorResult<Vec<FileRecord>> {
+        let sql = format!("SELECT doc FROM files WHERE NOT {IS_KEPT} LIMIT ?");
+        self.parseable_docs(&sql, &[json!(forgotten), json!(FORGOTTEN_FILES_BATCH)])
+    }
+
+    /// Reads the files whose record has no day of use.
+    pub fn files_without_use(&self) -> ActorResult<Vec<FileRecord>> {
+        self.parseable_docs("SELECT doc FROM files WHERE json_extract(doc, '$.used_on') IS NULL", &[])
     }
 
     /// Reads a mark that has not expired.

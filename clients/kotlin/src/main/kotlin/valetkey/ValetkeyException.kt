@@ -33,6 +33,7 @@ public enum class Code(public val wire: String, public val advice: Advice) {
     INSUFFICIENT_CREDITS("insufficient_credits", Advice.ASK_USER),
     INSUFFICIENT_PERMISSIONS("insufficient_permissions", Advice.GIVE_UP),
     MODEL_NOT_ALLOWED("model_not_allowed", Advice.GIVE_UP),
+    FILE_LIMIT_REACHED("file_limit_reached", Advice.ASK_USER),
     ORIGIN_NOT_ALLOWED("origin_not_allowed", Advice.GIVE_UP),
     NOT_FOUND("not_found", Advice.GIVE_UP),
     METHOD_NOT_ALLOWED("method_not_allowed", Advice.GIVE_UP),
