@@ -38,7 +38,7 @@ fn a_queued_create_is_a_202_even_if_it_ends_while_the_client_waits() {
 
 #[test]
 fn a_replay_over_the_rate_limit_does_not_wait() {
-    let stack = Stack::with_policy(&policy_with(&json!({"requests_per_minute": 2}), &json!({})));
+    let stack = Stack::with_policy(&policy_with(&json!({"requests_per_minute": 1}), &json!({})));
     let token = token(&user("repeater"));
     let repeat = || {
         let body = json!({"input": {"prompt": "[slow] once"}});
