@@ -131,6 +131,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::property_config())]
+
         /// Users that want permits all the time share them by weight, however often each of them asks.
         #[test]
         fn permits_are_shared_by_weight(

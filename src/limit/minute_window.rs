@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::request_blocks::Exhausted;
 use super::request_blocks::RequestBlocks;
 use super::seconds::whole_seconds;
 use crate::constants::REPEATS_PER_REQUEST;
@@ -39,13 +40,6 @@ pub struct RequestLimit {
     pub requests_per_minute: u32,
     /// True for a repeat: these are counted apart, and four times as many pass.
     pub is_repeat: bool,
-}
-
-/// A limit is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exhausted {
-    /// Whole seconds until a retry can pass, at least one.
-    pub retry_after_secs: u32,
 }
 
 /// Seconds for which a bucket of creates counts after its own second. A create may have come at the end of that second,

@@ -10,11 +10,17 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::minute_window::Exhausted;
 use super::seconds::whole_seconds;
 use crate::constants::{REQUEST_BLOCK_MILLIS, REQUEST_BLOCKS_PER_LIMIT, REQUEST_WINDOW_MILLIS};
 use crate::messages::Rate;
 use crate::types::time::UnixMillis;
+
+/// A limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exhausted {
+    /// Whole seconds until a retry can pass, at least one.
+    pub retry_after_secs: u32,
+}
 
 /// The blocks that count, stored as a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

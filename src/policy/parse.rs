@@ -125,7 +125,7 @@ fn parse_plan(name: &str, value: &Value, models: &BTreeMap<ModelId, ModelRules>,
         max_file_bytes: fields.read(
             "max_file_bytes",
             FILE_BYTES_DEFAULT,
-            "is not an integer from 0 to 10^12",
+            "is not a whole number from 0 to 1000000000000",
             |value| parse_whole::<u64>(value).filter(|bytes| *bytes <= FILE_BYTES_MAX),
         ),
         pool_daily_credits: fields.read("pool_daily_credits", None, CREDITS_RULE, nullable(parse_credits)),

@@ -316,6 +316,7 @@ fn a_forgotten_file_is_deleted_in_spite_of_failures_and_kills() {
     stack.restart_workerd();
     stack.send_to_object("DISPATCHER", "main", &json!("tick"));
     wait_until("the second try", || (deleted(&stack).len() == 2).then_some(()));
+    std::thread::sleep(Duration::from_millis(300));
     stack.restart_workerd();
     stack.send_to_object("DISPATCHER", "main", &json!("tick"));
     stack.run_alarm("LEDGER", ledger(&name).as_str());

@@ -114,9 +114,10 @@ fn a_client_sees_its_models_with_the_rules_as_written() {
 fn an_account_shows_the_limits_of_its_plan() {
     let mut pro = plan();
     (pro["daily_credits"], pro["max_waiting"]) = (json!("0.5"), json!(0));
+    (pro["max_files"], pro["max_file_bytes"]) = (json!(3), json!(1_000_000));
     let policy = with("/plans/pro-1_b", pro).unwrap();
     let view = json!({"requests_per_minute": 60, "predictions_per_minute": 10, "concurrent_predictions": 2,
-        "daily_credits": "0.5", "max_waiting": 0});
+        "daily_credits": "0.5", "max_waiting": 0, "max_files": 3, "max_file_bytes": 1_000_000});
     assert_eq!(policy.plans["pro-1_b"].limits_view(), view);
     assert_eq!(policy.limits_for(&grant()).unwrap().limits_view()["daily_credits"], json!("50"));
 }
@@ -461,6 +462,7 @@ fn each_policy_problem_names_its_path_and_its_rule() {
     let listed = "plans.default.models is not [\"*\"] or a list of owner/model names";
     let unpriced = "plans.default.models names a model that is not in models";
     let share = "plans.default.pool_waiting_share is not a number above 0 and at most 1";
+    let bytes = "plans.default.max_file_bytes is not a whole number from 0 to 1000000000000";
     let leaves_nothing = "key.expected_other_requests_per_minute leaves nothing of requests_per_minute";
     let credits = "is not a decimal string such as \"2.5\"";
     for (pointer, value, expected) in [
@@ -485,6 +487,13 @@ fn each_policy_problem_names_its_path_and_its_rule() {
         ),
         ("/plans/default/daily_credits", json!(null), vec!["plans.default.daily_credits is missing".to_owned()]),
         ("/plans/default/daily_credits", json!(50), vec![format!("plans.default.daily_credits {credits}")]),
+        (
+            "/plans/default/max_files",
+            json!(-1),
+            vec!["plans.default.max_files is not a whole number from 0 to 1000000".to_owned()],
+        ),
+        ("/plans/default/max_file_bytes", json!("1"), vec![bytes.to_owned()]),
+        ("/plans/default/max_file_bytes", json!(1_000_000_000_001_u64), vec![bytes.to_owned()]),
         ("/plans/default/pool_waiting_share", json!(0), vec![share.to_owned()]),
         ("/plans/default/pool_waiting_share", json!(1.01), vec![share.to_owned()]),
         ("/plans/default/pool_waiting_share", json!(-0.5), vec![share.to_owned()]),

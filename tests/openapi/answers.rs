@@ -122,7 +122,7 @@ fn own_of(route: &Route) -> Own {
         Route::User(UserRoute::Delete(_)) => Own { codes: &[Code::NotEnded], ..own(&[204], &[Ledger, Found]) },
         Route::User(UserRoute::DeleteFile(_)) => own(&[204], &[Ledger, Found, Vendor]),
         Route::User(UserRoute::Upload) => Own {
-            codes: &[Code::UnsupportedMediaType, Code::BodyTooLarge, Code::InvalidParameter],
+            codes: &[Code::UnsupportedMediaType, Code::BodyTooLarge, Code::InvalidParameter, Code::FileLimitReached],
             ..own(&[201], &[Ledger, Vendor, Text])
         },
         Route::TokenEndpoint(TokenRoute::Issue) => Own {
@@ -137,7 +137,7 @@ fn own_of(route: &Route) -> Own {
             ..own(&[200], &[Form, Text])
         },
         Route::TokenEndpoint(TokenRoute::Revoke) => {
-            Own { errors: &[OAuthError::UnsupportedTokenType], ..own(&[200], &[Form]) }
+            Own { errors: &[OAuthError::UnsupportedTokenType, OAuthError::TooManyRequests], ..own(&[200], &[Form]) }
         }
         // The operator's Ledger counts them, with a limit of their own.
         Route::Admin(AdminRoute::Revocations) => own(&[204], &[Token, Ledger, Json, Text]),
