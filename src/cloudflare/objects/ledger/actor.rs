@@ -29,6 +29,8 @@ pub struct LedgerActor {
     pub(super) ticked_at: Cell<UnixMillis>,
     /// When the marks of expired proofs were last deleted.
     pub(super) proofs_swept_at: Cell<UnixMillis>,
+    /// When forgotten files were last looked for.
+    pub(super) files_swept_at: Cell<UnixMillis>,
     /// The counts of the minute, once they were read.
     pub(super) minute: RefCell<Option<MinuteWindow>>,
     /// The user's revocations, once they were read.
@@ -58,6 +60,7 @@ impl LedgerActor {
             has_caught_up: Cell::new(false),
             ticked_at: Cell::new(UnixMillis(0)),
             proofs_swept_at: Cell::new(UnixMillis(0)),
+            files_swept_at: Cell::new(UnixMillis(0)),
             minute: RefCell::default(),
             revocations: RefCell::default(),
             streams: RefCell::default(),

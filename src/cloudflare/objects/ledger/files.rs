@@ -9,7 +9,11 @@ use super::marks;
 use super::writes::Write;
 use crate::cloudflare::objects::client::ask_dispatcher;
 use crate::cloudflare::objects::handle::ActorResult;
-use crate::constants::{DISPATCHER_ACK_TIMEOUT_MILLIS, PAGE_SIZE_MAX, UPLOAD_RESERVATION_MILLIS};
+use crate::cloudflare::runtime::platform;
+use crate::constants::{
+    DISPATCHER_ACK_TIMEOUT_MILLIS, FILE_SWEEP_AGAIN_MILLIS, FILE_SWEEP_MILLIS, FORGOTTEN_FILES_BATCH, PAGE_SIZE_MAX,
+    UPLOAD_RESERVATION_MILLIS,
+};
 use crate::ledger::{check_file_limits, last_forgotten_day, note_use};
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply};
 use crate::types::file::{FileLimits, FileRecord};
@@ -71,14 +75,21 @@ impl LedgerActor {
         Ok(LedgerReply::Files { files, has_more })
     }
 
-    /// Hands forgotten files over to the Dispatcher, which deletes them at the vendor. Their records are deleted once it
-    /// has them; until then nobody can use them, and the next alarm hands them over again.
-    pub(super) fn forget_files(self: &Rc<Self>, today: UtcDay) -> ActorResult<()> {
-        let store = self.store()?;
+    /// Hands forgotten files over to the Dispatcher, which deletes them at the vendor, at most once an hour. Their records
+    /// are deleted once it has them; until then nobody can use them, and a later alarm hands them over again. After a full
+    /// batch the alarm comes back in a minute for the rest.
+    pub(super) fn forget_files(self: &Rc<Self>, now: UnixMillis) -> ActorResult<()> {
+        if now.millis_since(self.files_swept_at.get()) < FILE_SWEEP_MILLIS {
+            return Ok(());
+        }
+        self.files_swept_at.set(now);
+        let (store, today) = (self.store()?, now.utc_day());
         // Records of the build before count from now.
         let unused: Vec<FileRecord> =
             store.files_without_use()?.iter().filter_map(|file| note_use(file, today)).collect();
-        store.store(&unused.iter().map(Write::File).collect::<Vec<_>>())?;
+        if !unused.is_empty() {
+            store.store(&unused.iter().map(Write::File).collect::<Vec<_>>())?;
+        }
         let forgotten = store.forgotten_files(last_forgotten_day(today))?;
         if forgotten.is_empty() {
             return Ok(());
@@ -90,8 +101,11 @@ impl LedgerActor {
             let reply = ask_dispatcher(&this.env, &request, DISPATCHER_ACK_TIMEOUT_MILLIS).await;
             if let (Ok(DispatcherReply::Done), Ok(store)) = (reply, this.store()) {
                 let deletions: Vec<Write<'_>> = forgotten.iter().map(|file| Write::DeleteFile(&file.file_id)).collect();
-                // If this fails, the next alarm hands them over again. A second deletion finds nothing.
-                let _ = store.store(&deletions);
+                // If this fails, a later alarm hands them over again. A second deletion finds nothing.
+                if store.store(&deletions).is_ok() && forgotten.len() >= FORGOTTEN_FILES_BATCH {
+                    this.files_swept_at.set(UnixMillis(0));
+                    let _ = this.arm(platform::now().plus_millis(FILE_SWEEP_AGAIN_MILLIS));
+                }
             }
         });
         Ok(())

@@ -21,15 +21,28 @@ use crate::types::time::{UnixMillis, UnixSeconds};
 impl LedgerActor {
     /// Arms the alarm for rows that are due: at the first message of an actor, since its predecessor may have died in
     /// the middle of a create, and whenever the alarm is late.
-    pub(super) fn catch_up(&self, now: UnixMillis) -> ActorResult<()> {
+    pub(super) fn catch_up(self: &Rc<Self>, now: UnixMillis) -> ActorResult<()> {
         let is_late = self.alarm.forget_late();
-        if (!self.has_caught_up.replace(true) || is_late)
-            && let Some(wake) = self.store()?.next_wake()?
-            && wake <= now.plus_millis(WITHDRAW_RETRY_MILLIS)
-        {
-            self.arm(wake.max(now))?;
+        if self.has_caught_up.replace(true) && !is_late {
+            return Ok(());
+        }
+        match self.store()?.next_wake()? {
+            Some(wake) if wake <= now.plus_millis(WITHDRAW_RETRY_MILLIS) => self.arm(wake.max(now))?,
+            None if self.store()?.exists()? => self.arm_daily_if_lost(now),
+            Some(_) | None => {}
         }
         Ok(())
+    }
+
+    /// Arms the daily alarm of a Ledger that has only rows without a wake-up of their own, such as files, if the platform
+    /// has lost it.
+    fn arm_daily_if_lost(self: &Rc<Self>, now: UnixMillis) {
+        let this = Rc::clone(self);
+        self.state.wait_until(async move {
+            if matches!(this.state.storage().get_alarm().await, Ok(None)) {
+                let _ = this.arm(now.plus_millis(UnixSeconds(SECONDS_PER_DAY).millis().0));
+            }
+        });
     }
 
     /// Applies job updates. An update that ends a prediction settles its credits in the same transaction. An update of
@@ -74,7 +87,7 @@ impl LedgerActor {
             self.start_withdrawal(job_ids);
         }
         store.delete_expired(now)?;
-        self.forget_files(now.utc_day())?;
+        self.forget_files(now)?;
         if store.is_empty()? {
             self.state.storage().delete_all().await.map_err(|_| PlatformError)?;
             store.forget_tables();

@@ -7,7 +7,7 @@ use super::marks;
 use super::writes::Write;
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::platform::PlatformError;
-use crate::limit::minute_window::{MinuteWindow, RequestLimit};
+use crate::limit::minute_window::{Counted, MinuteWindow};
 use crate::messages::{LedgerRefusal, Rate};
 use crate::types::time::UnixMillis;
 
@@ -31,16 +31,13 @@ impl LedgerActor {
     }
 
     /// Counts a request. Returns the refusal if the limit is reached; then nothing is counted.
-    pub(super) fn count_request(&self, limit: RequestLimit, now: UnixMillis) -> ActorResult<Option<LedgerRefusal>> {
-        let RequestLimit { requests_per_minute, is_repeat } = limit;
-        let counted = self.with_minute(now, |minute| {
-            if is_repeat {
-                minute.take_repeat(requests_per_minute, now)
-            } else {
-                minute.take_request(requests_per_minute, now)
-            }
-        })?;
-        match counted {
+    pub(super) fn count_request(
+        &self,
+        counted: Counted,
+        requests_per_minute: u32,
+        now: UnixMillis,
+    ) -> ActorResult<Option<LedgerRefusal>> {
+        match self.with_minute(now, |minute| minute.take(counted, requests_per_minute, now))? {
             Ok(false) => Ok(None),
             Ok(true) => {
                 // A new block was drawn. Its row comes before the request that it serves.
@@ -51,8 +48,8 @@ impl LedgerActor {
         }
     }
 
-    /// Returns how many of `limit` requests are left.
-    pub(super) fn requests_left(&self, limit: u32, now: UnixMillis) -> ActorResult<Rate> {
-        self.with_minute(now, |minute| minute.requests_left(limit, now))
+    /// Returns how many are left of what a request counts as.
+    pub(super) fn rate(&self, counted: Counted, requests_per_minute: u32, now: UnixMillis) -> ActorResult<Rate> {
+        self.with_minute(now, |minute| minute.left(counted, requests_per_minute, now))
     }
 }

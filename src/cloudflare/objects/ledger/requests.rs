@@ -7,7 +7,7 @@ use super::proofs::ProofCheck;
 use super::writes::Write;
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::platform;
-use crate::limit::minute_window::RequestLimit;
+use crate::limit::minute_window::Counted;
 use crate::messages::{Caller, LedgerCall, LedgerEnvelope, LedgerRefusal, LedgerReply, LedgerRequest};
 use crate::types::time::UnixMillis;
 
@@ -15,66 +15,77 @@ impl LedgerActor {
     /// Handles a message. The reply comes with the caller's rate-limit numbers.
     pub(super) async fn answer(self: &Rc<Self>, call: LedgerCall) -> ActorResult<LedgerEnvelope> {
         let now = platform::now();
-        let limit = request_limit(call.caller.as_ref());
-        let reply = self.authorize_and_handle(call, now).await?;
-        // A revoked token or a used proof gets the same response as any invalid token: without rate-limit headers.
-        let is_unauthorized = matches!(reply, LedgerReply::Refused(LedgerRefusal::Revoked | LedgerRefusal::ProofUsed));
-        let limit = limit.filter(|_| !is_unauthorized);
-        Ok(LedgerEnvelope { rate: limit.map(|limit| self.requests_left(limit, now)).transpose()?, reply })
+        let limit = call.caller.as_ref().and_then(|caller| caller.requests_per_minute);
+        let (counted, reply) = self.authorize_and_handle(call, now).await?;
+        // The headers show the requests that are left; after a refused repeat, its own limit.
+        let shown = match reply {
+            // A revoked token or a used proof gets the same response as any invalid token: without rate-limit headers.
+            LedgerReply::Refused(LedgerRefusal::Revoked | LedgerRefusal::ProofUsed) => None,
+            LedgerReply::Refused(LedgerRefusal::RateLimited { .. }) => counted,
+            _ => Some(Counted::Request),
+        };
+        let rate = shown.zip(limit).map(|(counted, limit)| self.rate(counted, limit, now)).transpose()?;
+        Ok(LedgerEnvelope { rate, reply })
     }
 
     /// Authorizes, counts and handles a request. A message without a caller skips steps 2, 3 and 4.
     ///
     /// 1. Arm the alarm again if it was lost. Never refuses.
     /// 2. Check that the token is not known as revoked: `Revoked` (401). Uncounted, so that a revoked token does not use
-    ///    up its owner's requests.
+    ///    up its owner's requests. A revocation that left predictions waiting may be repeated.
     /// 3. Count the request, and mark its proof of possession as used: `ProofUsed` (401), `RateLimited` (429).
     /// 4. Check that the tokens of all users are not revoked: `Revoked` (401), `Unavailable` (503). This may ask the
     ///    Dispatcher, which serves everybody, so it comes after the request was counted. Of a create the Dispatcher
     ///    checks the token itself. A revocation is stored whatever the Dispatcher says.
     /// 5. Handle the request, with the refusals of its handler.
-    async fn authorize_and_handle(self: &Rc<Self>, call: LedgerCall, now: UnixMillis) -> ActorResult<LedgerReply> {
+    ///
+    /// Returns what the request counts as, too.
+    async fn authorize_and_handle(
+        self: &Rc<Self>,
+        call: LedgerCall,
+        now: UnixMillis,
+    ) -> ActorResult<(Option<Counted>, LedgerReply)> {
         let LedgerCall { caller, request } = call;
         // 1. A lost alarm.
         self.catch_up(now)?;
+        let mut counted = None;
         if let Some(caller) = &caller {
             // 2. Revocation, as far as it is known.
-            if self.is_known_revoked(caller, now)? {
-                return Ok(LedgerReply::Refused(LedgerRefusal::Revoked));
+            if self.is_known_revoked(caller, now)? && !self.has_waiting_to_cancel(&request)? {
+                return Ok((None, LedgerReply::Refused(LedgerRefusal::Revoked)));
             }
             // 3. The minute, and the proof of possession.
-            let limit = self.choose_limit(caller, &request, now)?;
-            if let Some(refusal) = self.count_and_use_proof(caller, limit, now)? {
-                return Ok(LedgerReply::Refused(refusal));
+            counted = self.choose_limit(caller, &request, now)?;
+            if let Some(refusal) = self.count_and_use_proof(caller, counted, now)? {
+                return Ok((counted, LedgerReply::Refused(refusal)));
             }
         }
         // 4. Revocation of all users' tokens.
         if !matches!(request, LedgerRequest::Create(_) | LedgerRequest::Revoke(_))
             && let Some(refusal) = self.check_revoked_for_all(caller.as_ref(), now).await
         {
-            return Ok(LedgerReply::Refused(refusal));
+            return Ok((counted, LedgerReply::Refused(refusal)));
         }
         // 5. The request.
-        match request {
-            LedgerRequest::Create(request) => self.create(*request, caller.as_ref(), now).await,
-            request => self.handle(request, now).await,
-        }
+        let reply = match request {
+            LedgerRequest::Create(request) => self.create(*request, caller.as_ref(), now).await?,
+            request => self.handle(request, now).await?,
+        };
+        Ok((counted, reply))
     }
 
-    /// Returns what the request counts against, or `None` if it is not counted: it was counted before.
-    fn choose_limit(
-        &self,
-        caller: &Caller,
-        request: &LedgerRequest,
-        now: UnixMillis,
-    ) -> ActorResult<Option<RequestLimit>> {
-        let Some(requests_per_minute) = caller.requests_per_minute else { return Ok(None) };
+    /// Returns what the request counts as, or `None` if it is not counted: it was counted before.
+    fn choose_limit(&self, caller: &Caller, request: &LedgerRequest, now: UnixMillis) -> ActorResult<Option<Counted>> {
+        if caller.requests_per_minute.is_none() {
+            return Ok(None);
+        }
         let is_repeat = match request {
+            LedgerRequest::Revoke(_) => return Ok(Some(Counted::Revocation)),
             LedgerRequest::Create(request) if self.arrived_before(request, now)? => return Ok(None),
             LedgerRequest::Create(request) => caller.is_repeat || self.is_key_known(request, now)?,
             _ => caller.is_repeat,
         };
-        Ok(Some(RequestLimit { requests_per_minute, is_repeat }))
+        Ok(Some(if is_repeat { Counted::Repeat } else { Counted::Request }))
     }
 
     /// Counts a request and marks its proof of possession as used. Returns the refusal:
@@ -84,15 +95,15 @@ impl LedgerActor {
     fn count_and_use_proof(
         &self,
         caller: &Caller,
-        limit: Option<RequestLimit>,
+        counted: Option<Counted>,
         now: UnixMillis,
     ) -> ActorResult<Option<LedgerRefusal>> {
         let use_of_proof = caller.proof.as_ref().map(|proof| self.check_proof(proof, now)).transpose()?;
         if use_of_proof == Some(ProofCheck::Used) {
             return Ok(Some(LedgerRefusal::ProofUsed));
         }
-        if let Some(limit) = limit
-            && let Some(refusal) = self.count_request(limit, now)?
+        if let (Some(counted), Some(limit)) = (counted, caller.requests_per_minute)
+            && let Some(refusal) = self.count_request(counted, limit, now)?
         {
             return Ok(Some(refusal));
         }
@@ -130,9 +141,4 @@ impl LedgerActor {
             LedgerRequest::Check | LedgerRequest::Create(_) => Ok(LedgerReply::Done),
         }
     }
-}
-
-/// Returns the requests per minute that the request counts against.
-fn request_limit(caller: Option<&Caller>) -> Option<u32> {
-    caller.and_then(|caller| caller.requests_per_minute)
 }

@@ -10,7 +10,8 @@ use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::constants::{ISSUER_LEEWAY_MAX_SECS, ISSUER_OTHER_LIFETIME_MAX_SECS, PAGE_SIZE_MAX, SECONDS_PER_DAY};
 use crate::ledger::is_revoked;
-use crate::messages::{Caller, LedgerRefusal, LedgerReply, Revocation};
+use crate::messages::{Caller, LedgerRefusal, LedgerReply, LedgerRequest, Revocation};
+use crate::types::ids::JobId;
 use crate::types::prediction::{PredictionRecord, Status};
 use crate::types::time::{UnixMillis, UnixSeconds};
 
@@ -79,19 +80,32 @@ impl LedgerActor {
         })
     }
 
-    /// Cancels the waiting predictions of revoked tokens, page by page. Stops at the first refusal: the tokens are
-    /// refused already, and the operator's retry cancels the rest.
+    /// Cancels the waiting predictions of revoked tokens. Stops at the first refusal: the tokens are refused already, and
+    /// a repeated revocation cancels the rest.
     async fn cancel_waiting(&self, revocation: &Revocation, now: UnixMillis) -> ActorResult<LedgerReply> {
-        let mut before = None;
+        for job_id in self.waiting_of(revocation)? {
+            if let refused @ LedgerReply::Refused(_) = self.cancel(&job_id, now).await? {
+                return Ok(refused);
+            }
+        }
+        Ok(LedgerReply::Done)
+    }
+
+    /// Returns whether the request is a revocation whose tokens have predictions that still wait.
+    pub(super) fn has_waiting_to_cancel(&self, request: &LedgerRequest) -> ActorResult<bool> {
+        let LedgerRequest::Revoke(revocation) = request else { return Ok(false) };
+        Ok(!self.waiting_of(revocation)?.is_empty())
+    }
+
+    /// Returns the waiting predictions of revoked tokens, read page by page.
+    fn waiting_of(&self, revocation: &Revocation) -> ActorResult<Vec<JobId>> {
+        let (mut found, mut before) = (Vec::new(), None);
         loop {
             let page = self.store()?.page(PAGE_SIZE_MAX, before.as_ref(), Some(Status::Queued))?;
-            let Some(last) = page.last() else { return Ok(LedgerReply::Done) };
+            let Some(last) = page.last() else { return Ok(found) };
             before = Some(last.job_id.clone());
-            for record in page.iter().filter(|record| is_made_by_revoked(record, revocation)) {
-                if let refused @ LedgerReply::Refused(_) = self.cancel(&record.job_id, now).await? {
-                    return Ok(refused);
-                }
-            }
+            let revoked = page.iter().filter(|record| is_made_by_revoked(record, revocation));
+            found.extend(revoked.map(|record| record.job_id.clone()));
         }
     }
 }

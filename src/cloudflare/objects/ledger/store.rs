@@ -184,7 +184,7 @@ impl LedgerStore {
     pub fn files(&self, limit: u32, before: Option<&FileId>, forgotten: UtcDay) -> ActorResult<Vec<FileRecord>> {
         let before = before.map_or("file_z", FileId::as_str);
         let sql = format!("SELECT doc FROM files WHERE file_id < ? AND {IS_KEPT} ORDER BY file_id DESC LIMIT ?");
-        self.docs(&sql, &[json!(before), json!(forgotten), json!(limit.saturating_add(1))])
+        self.parseable_docs(&sql, &[json!(before), json!(forgotten), json!(limit.saturating_add(1))])
     }
 
     /// Reads a file's record, unless the file was last used on `forgotten` or before.
