@@ -1,17 +1,19 @@
 //! The output of the state machine for its shell: rows to store, requests to send, updates to deliver.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::messages::{JobSpec, JobUpdate};
+use super::job_terms::JobTerms;
+use crate::messages::JobUpdate;
 use crate::types::ids::{JobId, UserKey};
 
 /// Work for the shell. It starts after the changes of the same turn are stored, and no request awaits it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Send a create. Report with [`super::Dispatcher::finish_submit`].
+    /// Send a create with the stored input. Report with [`super::Dispatcher::finish_submit`], or with
+    /// [`super::Dispatcher::reject_unsent`] if there is no such input.
     Submit {
         /// The prediction.
-        spec: Box<JobSpec>,
+        spec: Box<JobTerms>,
     },
     /// Poll a prediction. Report with [`super::Dispatcher::finish_poll`].
     Poll {
@@ -57,6 +59,8 @@ pub struct Delivery {
 pub struct Changes {
     /// Rows of `jobs`.
     pub jobs: BTreeSet<JobId>,
+    /// Rows of `inputs`: JSON to store, or `None` to delete it.
+    pub inputs: BTreeMap<JobId, Option<String>>,
     /// Rows of `outbox`.
     pub outbox: BTreeSet<JobId>,
     /// Rows of `file_deletions`, by the vendor's id.

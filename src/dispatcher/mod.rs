@@ -8,6 +8,7 @@
 //! | file | content |
 //! |---|---|
 //! | `machine` | the state and its accessors |
+//! | `job`, `job_terms` | a prediction as the machine keeps it: without its input |
 //! | `job_changes` | how a job changes and ends; each change is reported to the Ledger |
 //! | `enqueue`, `requests` | what Ledgers and the edge request |
 //! | `due`, `expiry`, `next_due` | the work that is due, and when the alarm must fire next |
@@ -29,6 +30,7 @@ mod health;
 mod in_flight;
 mod job;
 mod job_changes;
+mod job_terms;
 mod limits;
 mod machine;
 mod next_due;
@@ -46,6 +48,7 @@ pub use accounts::{Accounts, KEY_ACCOUNT};
 pub use actions::{Action, Changes, Delivery};
 pub use health::Health;
 pub use job::{Job, JobState};
+pub use job_terms::JobTerms;
 pub use limits::{DispatcherLimits, Pool};
 pub use machine::Dispatcher;
 pub use outbox_row::OutboxRow;

@@ -144,22 +144,6 @@ fn a_batch_with_an_ended_prediction_is_not_withdrawn() {
 }
 
 #[test]
-fn the_queue_is_bounded_in_bytes() {
-    let mut machine = machine(DispatcherLimits { concurrent_predictions: 1, ..limits() });
-    let long = "p".repeat(1_000_000);
-    let mut taken = 0;
-    for number in 0..40 {
-        if let Err(refusal) = enqueue(&mut machine, vec![spec(number, &long)]) {
-            assert!(matches!(refusal, EnqueueRefusal::QueueFull { .. }));
-            break;
-        }
-        let _ = machine.due(NOW);
-        taken += 1;
-    }
-    assert!((12..=15).contains(&taken), "{taken} megabytes");
-}
-
-#[test]
 fn a_webhook_during_a_poll_makes_the_next_poll_earlier() {
     let (mut machine, ids) = running(1);
     let asked = NOW.plus_millis(400_000);

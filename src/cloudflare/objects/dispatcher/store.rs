@@ -13,13 +13,30 @@ use crate::dispatcher::{Changes, Dispatcher as Machine, DispatcherLimits, Stored
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
-const SCHEMA: [&str; 6] = [
+const SCHEMA: [&str; 7] = [
     "CREATE TABLE IF NOT EXISTS jobs (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS inputs (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS outbox (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS tombstones (job_id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS quarantine (name TEXT PRIMARY KEY, doc TEXT NOT NULL, attempts INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS file_deletions (vendor_id TEXT PRIMARY KEY) WITHOUT ROWID",
+];
+
+/// Brings the table `inputs` up to date at each load, before a row is read:
+///
+/// - Rows of the build before hold their input. It is moved by SQL, so that it never is in this program's memory. A
+///   rollback can bring such rows back at any time.
+/// - An input whose job is gone is deleted: the build before deletes jobs only.
+const MOVE_INPUTS: [&str; 3] = [
+    "INSERT OR REPLACE INTO inputs (job_id, doc) SELECT job_id, json_extract(doc, '$.order.input') FROM jobs \
+     WHERE CASE WHEN json_valid(doc) THEN json_extract(doc, '$.state') = 'waiting' \
+     AND json_type(doc, '$.order.input') = 'object' END",
+    "UPDATE jobs SET doc = json_set(json_remove(doc, '$.order.input'), '$.order.input_bytes', \
+     length(CAST(json_extract(doc, '$.order.input') AS BLOB))) \
+     WHERE CASE WHEN json_valid(doc) THEN json_extract(doc, '$.state') = 'waiting' \
+     AND json_type(doc, '$.order.input') = 'object' END",
+    "DELETE FROM inputs WHERE job_id NOT IN (SELECT job_id FROM jobs)",
 ];
 
 /// The rows of the Dispatcher.
@@ -46,6 +63,7 @@ impl DispatcherStore {
     /// table at the fifth load (protocol 3), because until then a newer version may parse it. A state that cannot be
     /// parsed is copied too, and rebuilt from the jobs.
     pub fn load(&self, limits: DispatcherLimits, now: UnixMillis) -> ActorResult<Machine> {
+        self.sql.transaction(&MOVE_INPUTS.map(|statement| Statement::new(statement, [])))?;
         let state: Vec<Doc> = self.sql.rows("SELECT name AS id, doc FROM state", &[])?;
         let (jobs, bad_jobs) = self.docs("jobs")?;
         let state = match state.first().map(|row| (row, serde_json::from_str(&row.doc))) {
@@ -94,6 +112,13 @@ impl DispatcherStore {
         Ok((good, bad.len()))
     }
 
+    /// Returns the stored input of a prediction: JSON.
+    pub fn input(&self, job_id: &JobId) -> ActorResult<Option<String>> {
+        let rows: Vec<Doc> =
+            self.sql.rows("SELECT job_id AS id, doc FROM inputs WHERE job_id = ?", &[json!(job_id)])?;
+        Ok(rows.into_iter().next().map(|row| row.doc))
+    }
+
     /// Returns whether one of these predictions ended or was withdrawn in the last 25 hours.
     pub fn has_tombstone(&self, job_ids: &[JobId]) -> ActorResult<bool> {
         for job_id in job_ids {
@@ -110,6 +135,15 @@ impl DispatcherStore {
         let mut statements = Vec::new();
         for job_id in &changes.jobs {
             statements.push(row("jobs", job_id, machine.job(job_id))?);
+        }
+        for (job_id, input) in &changes.inputs {
+            statements.push(match input {
+                Some(input) => Statement::new(
+                    "INSERT OR REPLACE INTO inputs (job_id, doc) VALUES (?, ?)",
+                    [json!(job_id), json!(input)],
+                ),
+                None => Statement::new("DELETE FROM inputs WHERE job_id = ?", [json!(job_id)]),
+            });
         }
         for job_id in &changes.outbox {
             statements.push(row("outbox", job_id, machine.outbox_row(job_id))?);

@@ -1,0 +1,167 @@
+//! Stored rows of the Dispatcher: nothing that is stored can stop it.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::harness::{MODEL, Options, Stack, policy, root, token, user};
+use crate::http::Request;
+use crate::steps::{job_id, wait_until};
+use crate::upstream_answers::{assert_failed, credits};
+
+/// Changes the Dispatcher's stored rows, as a disk fault or another version of the Worker would. workerd must not run.
+pub fn damage(stack: &Stack, sql: &str) {
+    run_sql(stack, sql, "");
+}
+
+/// Returns the rows of a query of the Dispatcher's stored rows. workerd must not run.
+pub fn stored(stack: &Stack, query: &str) -> Value {
+    serde_json::from_str(&run_sql(stack, "", query)).unwrap()
+}
+
+fn run_sql(stack: &Stack, sql: &str, query: &str) -> String {
+    let script = r#"
+        const { DatabaseSync } = require("node:sqlite");
+        const { readdirSync } = require("node:fs");
+        const [folder, sql, query] = process.argv.slice(1);
+        for (const file of readdirSync(folder).filter((name) => name.endsWith(".sqlite"))) {
+          const database = new DatabaseSync(`${folder}/${file}`);
+          const tables = database.prepare("SELECT name FROM sqlite_master WHERE name = 'jobs'").all();
+          if (tables.length > 0) {
+            database.exec(sql);
+            if (query !== "") console.log(JSON.stringify(database.prepare(query).all()));
+          }
+          database.close();
+        }"#;
+    let node = root().join("node_modules/.bin/node");
+    let folder = stack.directory.join("storage/dispatcher");
+    let done = Command::new(node).args(["-e", script]).arg(folder).args([sql, query]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+pub fn anomalies(stack: &Stack) -> Value {
+    stack.send_to_object("DISPATCHER", "main", &json!("troubles"))["troubles"].clone()
+}
+
+/// Returns a stack with one slot, in which each prediction runs for a minute.
+pub fn one_slow_slot() -> Stack {
+    let mut policy = policy();
+    policy["key"]["concurrent_predictions"] = json!(1);
+    Stack::start(&Options {
+        settings: vec![("POLICY", Some(policy.to_string()))],
+        simulator: vec!["--prediction-ms", "60000"],
+        ..Options::default()
+    })
+}
+
+/// An object has 128 MB. The Dispatcher once held every waiting input in memory, several times while it loaded: 481 MB
+/// with such a queue, so that it could never load again.
+#[test]
+fn memory_after_a_restart_with_a_full_queue_is_as_with_an_empty_one() {
+    let mut policy = policy();
+    policy["key"]["concurrent_predictions"] = json!(1);
+    let input = &mut policy["models"]["acme/model-x"]["input"];
+    input["prompt"] = json!({"type": "string", "max_length": 300_000});
+    input["numbers"] = json!({"type": "array", "max_items": 140_000, "items": {"type": "integer"}});
+    input["texts"] = json!({"type": "array", "max_items": 140_000, "items": {"type": "string"}});
+    let settings = vec![("POLICY", Some(policy.to_string()))];
+    let simulator = vec!["--prediction-ms", "600000"];
+    let mut stack = Stack::start(&Options {
+        settings,
+        simulator,
+        test_exports: true,
+        stores_in_memory: true,
+        ..Options::default()
+    });
+    let loaded_memory = |stack: &Stack| {
+        anomalies(stack);
+        stack.send(&Request::get("/test/memory")).json().as_f64().unwrap()
+    };
+    let empty = loaded_memory(&stack);
+    assert_eq!(stack.create(&token(&user("first"))).status, 201);
+    let bodies = [
+        format!(r#"{{"input":{{"prompt":"{}"}}}}"#, r"\u0001".repeat(42_500)),
+        format!(r#"{{"input":{{"numbers":[{}1]}}}}"#, "1,".repeat(127_000)),
+        format!(r#"{{"input":{{"texts":[{}""]}}}}"#, r#""","#.repeat(84_900)),
+    ];
+    let mut taken = 0;
+    for number in 0..16 {
+        let token = token(&user("full"));
+        for body in bodies.iter().cycle().skip(number).take(9) {
+            let request = Request::post(MODEL).bearer(&token).header("Content-Type", "application/json");
+            let created = stack.send(&request.body(body.as_bytes()));
+            match created.status {
+                202 => taken += 1,
+                _ => assert_eq!(created.error().2, "too_many_predictions", "{}", created.text()),
+            }
+        }
+    }
+    assert!(taken >= 16 * 7, "{taken} creates of 255 KB");
+    stack.restart_workerd();
+    let full = loaded_memory(&stack);
+    println!("wasm memory after a start: {empty} bytes empty, {full} bytes with {taken} waiting creates");
+    assert!(full - empty < 20_000_000.0, "{} bytes more than an empty one", full - empty);
+}
+
+#[test]
+fn inputs_of_waiting_predictions_survive_a_restart_and_go_when_the_vendor_has_them() {
+    let mut stack = one_slow_slot();
+    let token = token(&user("kept"));
+    assert_eq!(stack.prompt(&token, "first").status, 201);
+    let waiting = stack.prompt(&token, "\u{1}second \u{e9}\"");
+    assert_eq!(waiting.status, 202);
+    stack.kill_workerd();
+    let rows = stored(&stack, "SELECT job_id, doc FROM inputs");
+    assert_eq!(rows, json!([{"job_id": job_id(&waiting), "doc": r#"{"prompt":"\u0001second é\""}"#}]));
+    stack.start_workerd_again();
+    stack.finish("first", &json!({"status": "succeeded"}));
+    assert_eq!(stack.get(&token, "/v1/account").status, 200);
+    wait_until("the second create", || (stack.sent() == ["first", "\u{1}second \u{e9}\""]).then_some(()));
+    stack.until(&token, &job_id(&waiting), |prediction| prediction["status"] == "processing");
+    stack.kill_workerd();
+    assert_eq!(stored(&stack, "SELECT count(*) AS count FROM inputs"), json!([{"count": 0}]));
+    assert!(!stored(&stack, "SELECT doc FROM jobs").to_string().contains("prompt"));
+}
+
+#[test]
+fn a_job_row_of_the_build_before_is_submitted_with_the_input_that_it_holds() {
+    let mut stack = one_slow_slot();
+    let token = token(&user("before"));
+    assert_eq!(stack.prompt(&token, "first").status, 201);
+    let waiting = job_id(&stack.prompt(&token, "second \u{e9}"));
+    stack.kill_workerd();
+    // What the build before stores.
+    damage(
+        &stack,
+        "UPDATE jobs SET doc = json_set(json_remove(doc, '$.order.input_bytes'), '$.order.input', \
+         (SELECT json(doc) FROM inputs WHERE job_id = jobs.job_id)) WHERE job_id IN (SELECT job_id FROM inputs); \
+         DROP TABLE inputs",
+    );
+    stack.start_workerd_again();
+    stack.finish("first", &json!({"status": "succeeded"}));
+    wait_until("the second create", || {
+        anomalies(&stack);
+        (stack.sent() == ["first", "second \u{e9}"]).then_some(())
+    });
+    stack.finish("second \u{e9}", &json!({"status": "succeeded"}));
+    assert_eq!(stack.ended(&token, &waiting)["status"], "succeeded");
+}
+
+#[test]
+fn a_waiting_prediction_whose_input_is_lost_fails_for_free() {
+    let mut stack = one_slow_slot();
+    let token = token(&user("lost"));
+    assert_eq!(stack.prompt(&token, "first").status, 201);
+    let waiting = job_id(&stack.prompt(&token, "second"));
+    stack.kill_workerd();
+    damage(&stack, "DELETE FROM inputs");
+    stack.start_workerd_again();
+    stack.finish("first", &json!({"status": "succeeded"}));
+    anomalies(&stack);
+    let ended = stack.ended(&token, &waiting);
+    assert_failed(&ended, "upstream_rejected");
+    stack.assert_logged("input_missing");
+    assert_eq!(credits(&stack, &token), (json!("2.5"), json!("0")), "the first one's alone");
+    assert_eq!(stack.sent(), ["first"]);
+}
