@@ -78,8 +78,6 @@ pub const DELIVERY_MAX_MILLIS: i64 = 60_000;
 pub const DELIVERY_BATCH: usize = 20;
 /// An outbox row that is not acknowledged for this long becomes a dead letter (protocol 2).
 pub const DEAD_LETTER_MILLIS: i64 = 24 * 3_600 * 1_000;
-/// A row that could not be read this often is moved out of its table and kept aside (protocol 3).
-pub const QUARANTINE_ATTEMPTS: u32 = 5;
 /// An alarm that is this late, or missing while work is due, is set again (protocol 3).
 pub const ALARM_LATE_MILLIS: i64 = 5_000;
 

@@ -9,6 +9,7 @@ use super::limits::DispatcherLimits;
 use super::outbox_row::OutboxRow;
 use super::permit_turns::PermitTurns;
 use super::stored_state::StoredState;
+use super::unreadable_rows::UnreadableRows;
 use crate::constants::ASSUMED_RUN_MILLIS;
 use crate::messages::Anomalies;
 use crate::types::ids::JobId;
@@ -23,8 +24,7 @@ pub struct Dispatcher {
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) outbox: BTreeMap<JobId, OutboxRow>,
     pub(super) state: StoredState,
-    /// Number of rows that cannot be read. Each may hold a slot.
-    unreadable: usize,
+    pub(super) unreadable: UnreadableRows,
     pub(super) is_model_list_requested: bool,
     pub(super) permit_turns: PermitTurns,
     /// The vendor's ids of forgotten files.
@@ -38,21 +38,15 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Loads the machine from its rows. Each of the `unreadable` rows counts as a held slot.
+    /// Loads the machine from its rows.
     #[must_use]
-    pub fn load(
-        limits: DispatcherLimits,
-        state: StoredState,
-        jobs: Vec<Job>,
-        outbox: Vec<OutboxRow>,
-        unreadable: usize,
-    ) -> Self {
+    pub fn load(limits: DispatcherLimits, state: StoredState, jobs: Vec<Job>, outbox: Vec<OutboxRow>) -> Self {
         Self {
             limits,
             jobs: jobs.into_iter().map(|job| (job.spec.job_id.clone(), job)).collect(),
             outbox: outbox.into_iter().map(|row| (row.job_id().clone(), row)).collect(),
             state,
-            unreadable,
+            unreadable: UnreadableRows::default(),
             is_model_list_requested: false,
             permit_turns: PermitTurns::default(),
             file_deletions: BTreeSet::new(),
@@ -61,6 +55,13 @@ impl Dispatcher {
             queue_positions: None,
             changes: Changes::default(),
         }
+    }
+
+    /// Adds the rows that cannot be read. They stay where they are.
+    #[must_use]
+    pub fn with_unreadable(mut self, unreadable: UnreadableRows) -> Self {
+        self.unreadable = unreadable;
+        self
     }
 
     /// Adds the rows of forgotten files.
@@ -132,14 +133,15 @@ impl Dispatcher {
                 .map(|job| (job.spec.job_id.clone(), job.submitted_at.unwrap_or(job.enqueued_at)))
                 .collect(),
             dead_letters: self.outbox.values().filter(|row| row.is_dead).map(|row| row.job_id().clone()).collect(),
-            unreadable: self.unreadable,
+            unreadable: self.unreadable.count(),
         }
     }
 
     /// Returns the number of held slots. It is counted from the rows, never kept in a counter (protocol 4).
     #[must_use]
     pub fn held_slots(&self) -> usize {
-        self.jobs.values().filter(|job| job.holds_slot()).count().saturating_add(self.unreadable)
+        let held = self.jobs.values().filter(|job| job.holds_slot()).count();
+        held.saturating_add(self.unreadable.held_slots(self.state.clock))
     }
 
     /// Returns the number of slots that may be held now.

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `machine` | the state and its accessors |
 //! | `job`, `job_terms` | a prediction as the machine keeps it: without its input |
+//! | `unreadable_rows` | rows that cannot be read, and the slots that they may hold |
 //! | `job_changes` | how a job changes and ends; each change is reported to the Ledger |
 //! | `enqueue`, `requests` | what Ledgers and the edge request |
 //! | `due`, `expiry`, `next_due` | the work that is due, and when the alarm must fire next |
@@ -41,6 +42,7 @@ mod queue;
 mod requests;
 mod stored_state;
 mod submit_results;
+mod unreadable_rows;
 mod vendor_keys;
 mod vendor_results;
 
@@ -53,3 +55,4 @@ pub use limits::{DispatcherLimits, Pool};
 pub use machine::Dispatcher;
 pub use outbox_row::OutboxRow;
 pub use stored_state::StoredState;
+pub use unreadable_rows::UnreadableRows;

@@ -5,7 +5,7 @@ use valetkey::types::ids::UserKey;
 
 use crate::harness::{ISSUER, MODEL, Options, Stack, now, policy, token, token_with, user};
 use crate::http::Request;
-use crate::stored::{anomalies, damage, one_slow_slot};
+use crate::stored::{anomalies, one_slow_slot};
 
 fn revoke(stack: &Stack, name: &str, revocation: &Value) {
     let ledger = UserKey::new(ISSUER, name);
@@ -65,22 +65,4 @@ fn an_unknown_outcome_is_listed_until_its_slot_is_free() {
     crate::steps::wait_until("the slot to be back", || {
         (anomalies(&stack)["unknown_outcomes"] == json!([])).then_some(())
     });
-}
-
-#[test]
-fn an_unreadable_row_holds_its_slot_and_is_set_aside_on_the_sixth_load() {
-    let mut stack = one_slow_slot();
-    let name = user("damaged");
-    assert_eq!(stack.create(&token(&name)).status, 201);
-    stack.kill_workerd();
-    damage(&stack, "UPDATE jobs SET doc = '{\"state\":\"of another version\"}'");
-    for load in 1..=6 {
-        stack.start_workerd_again();
-        assert_eq!(anomalies(&stack)["unreadable"], json!(if load < 6 { 1 } else { 0 }), "load {load}");
-        if load == 1 {
-            stack.assert_logged("row_unreadable");
-            assert_eq!(stack.create(&token(&user("next"))).status, 202, "its slot may be taken at the vendor");
-        }
-        stack.kill_workerd();
-    }
 }

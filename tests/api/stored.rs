@@ -165,3 +165,94 @@ fn a_waiting_prediction_whose_input_is_lost_fails_for_free() {
     assert_eq!(credits(&stack, &token), (json!("2.5"), json!("0")), "the first one's alone");
     assert_eq!(stack.sent(), ["first"]);
 }
+
+#[test]
+fn an_unreadable_job_row_stays_and_is_tried_at_each_load() {
+    let mut stack = one_slow_slot();
+    let token = token(&user("damaged"));
+    let id = job_id(&stack.prompt(&token, "first"));
+    stack.kill_workerd();
+    damage(
+        &stack,
+        "CREATE TABLE kept AS SELECT * FROM jobs; UPDATE jobs SET doc = '{\"state\":\"of another version\"}'",
+    );
+    for load in 1..=6 {
+        stack.start_workerd_again();
+        assert_eq!(anomalies(&stack)["unreadable"], json!(1), "load {load}");
+        stack.kill_workerd();
+    }
+    stack.assert_logged("row_unreadable");
+    stack.start_workerd_again();
+    assert_eq!(stack.create(&crate::harness::token(&user("next"))).status, 202, "the slot may be taken at the vendor");
+    stack.kill_workerd();
+    damage(
+        &stack,
+        "UPDATE jobs SET doc = (SELECT doc FROM kept WHERE kept.job_id = jobs.job_id) WHERE job_id IN (SELECT job_id FROM kept)",
+    );
+    stack.start_workerd_again();
+    assert_eq!(anomalies(&stack)["unreadable"], json!(0));
+    stack.finish("first", &json!({"status": "succeeded"}));
+    assert_eq!(stack.ended(&token, &id)["status"], "succeeded");
+}
+
+#[test]
+fn an_unreadable_job_row_holds_its_slot_for_the_longest_life_of_a_prediction() {
+    let mut policy = policy();
+    policy["key"]["concurrent_predictions"] = json!(1);
+    policy["key"]["queue"] = json!({"max_wait_secs": 6});
+    policy["models"]["acme/model-x"]["max_seconds"] = json!(2);
+    policy["models"]["acme/model-y"]["max_seconds"] = json!(2);
+    let settings = vec![("POLICY", Some(policy.to_string()))];
+    let mut stack =
+        Stack::start(&Options { settings, simulator: vec!["--prediction-ms", "60000"], ..Options::default() });
+    assert_eq!(stack.prompt(&token(&user("damaged")), "first").status, 201);
+    stack.kill_workerd();
+    damage(&stack, "UPDATE jobs SET doc = '{}'");
+    stack.start_workerd_again();
+    assert_eq!(anomalies(&stack)["unreadable"], json!(1));
+    let prompt = || stack.prompt(&token(&user("next")), "next").status;
+    assert_eq!(prompt(), 202);
+    wait_until("the slot of the unreadable row", || {
+        // Each waits for six seconds.
+        prompt();
+        std::thread::sleep(std::time::Duration::from_millis(1_000));
+        (stack.sent() == ["first", "next"]).then_some(())
+    });
+    assert_eq!(anomalies(&stack)["unreadable"], json!(1), "it stays");
+}
+
+#[test]
+fn unreadable_rows_of_other_tables_hold_no_slot() {
+    let mut stack = one_slow_slot();
+    anomalies(&stack);
+    stack.kill_workerd();
+    damage(
+        &stack,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5) \
+         INSERT INTO outbox (job_id, doc) SELECT 'pred_01jh000000000000000000000' || i, '{}' FROM n",
+    );
+    stack.start_workerd_again();
+    assert_eq!(anomalies(&stack)["unreadable"], json!(5));
+    assert_eq!(stack.prompt(&token(&user("first")), "first").status, 201);
+}
+
+#[test]
+fn rows_that_a_build_before_quarantined_are_put_back_once() {
+    let mut stack = one_slow_slot();
+    let token = token(&user("aside"));
+    let id = job_id(&stack.prompt(&token, "first"));
+    stack.kill_workerd();
+    damage(
+        &stack,
+        "CREATE TABLE quarantine (name TEXT PRIMARY KEY, doc TEXT NOT NULL, attempts INTEGER NOT NULL) WITHOUT ROWID; \
+         INSERT INTO quarantine SELECT 'jobs:' || job_id, doc, 5 FROM jobs; DELETE FROM jobs; \
+         INSERT INTO quarantine VALUES ('state', '{}', 1), ('jobs:pred_01jh0000000000000000000000', '{}', 5)",
+    );
+    stack.start_workerd_again();
+    assert_eq!(anomalies(&stack)["unreadable"], json!(0), "the old row says nothing any more");
+    stack.finish("first", &json!({"status": "succeeded"}));
+    assert_eq!(stack.ended(&token, &id)["status"], "succeeded");
+    stack.kill_workerd();
+    let left = stored(&stack, "SELECT name FROM quarantine ORDER BY name");
+    assert_eq!(left, json!([{"name": "jobs:pred_01jh0000000000000000000000"}, {"name": "state"}]));
+}

@@ -43,7 +43,7 @@ fn spec(number: u8, prompt: &str) -> JobSpec {
 }
 
 fn machine(limits: DispatcherLimits) -> Dispatcher {
-    Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new(), 0)
+    Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new())
 }
 
 fn user() -> UserKey {
@@ -207,7 +207,7 @@ fn requests_in_flight_survive_a_turn_that_could_not_be_stored() {
     let stored = before.job(&spec(1, "p").job_id).unwrap().clone();
     enqueue(&mut before, vec![spec(2, "p")]).unwrap();
     let not_begun = before.due(NOW);
-    let loaded = Dispatcher::load(limits(), StoredState::default(), vec![stored], Vec::new(), 0);
+    let loaded = Dispatcher::load(limits(), StoredState::default(), vec![stored], Vec::new());
     let mut after = loaded.resume_work_of(before, &not_begun);
     let _ = after.due(NOW);
     assert!(after.is_submitting(&spec(1, "p").job_id), "its fetch still reports here");

@@ -38,7 +38,7 @@ impl World {
             other_key_fingerprint: None,
             outputs: valetkey::vendor::output::OutputRule::for_upstream("https://vendor.example/v1"),
         };
-        let machine = Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new(), 0);
+        let machine = Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new());
         Self { machine, inputs: BTreeMap::new(), submits: Vec::new(), now: START, count: 0 }
     }
 

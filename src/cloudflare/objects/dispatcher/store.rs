@@ -4,39 +4,22 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::upgrade;
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::cloudflare::runtime::sql::{Sql, Statement};
-use crate::constants::QUARANTINE_ATTEMPTS;
-use crate::dispatcher::{Changes, Dispatcher as Machine, DispatcherLimits, StoredState};
+use crate::dispatcher::{Changes, Dispatcher as Machine, DispatcherLimits, StoredState, UnreadableRows};
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
-const SCHEMA: [&str; 7] = [
+const SCHEMA: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS jobs (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS inputs (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS outbox (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS tombstones (job_id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS quarantine (name TEXT PRIMARY KEY, doc TEXT NOT NULL, attempts INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS file_deletions (vendor_id TEXT PRIMARY KEY) WITHOUT ROWID",
-];
-
-/// Brings the table `inputs` up to date at each load, before a row is read:
-///
-/// - Rows of the build before hold their input. It is moved by SQL, so that it never is in this program's memory. A
-///   rollback can bring such rows back at any time.
-/// - An input whose job is gone is deleted: the build before deletes jobs only.
-const MOVE_INPUTS: [&str; 3] = [
-    "INSERT OR REPLACE INTO inputs (job_id, doc) SELECT job_id, json_extract(doc, '$.order.input') FROM jobs \
-     WHERE CASE WHEN json_valid(doc) THEN json_extract(doc, '$.state') = 'waiting' \
-     AND json_type(doc, '$.order.input') = 'object' END",
-    "UPDATE jobs SET doc = json_set(json_remove(doc, '$.order.input'), '$.order.input_bytes', \
-     length(CAST(json_extract(doc, '$.order.input') AS BLOB))) \
-     WHERE CASE WHEN json_valid(doc) THEN json_extract(doc, '$.state') = 'waiting' \
-     AND json_type(doc, '$.order.input') = 'object' END",
-    "DELETE FROM inputs WHERE job_id NOT IN (SELECT job_id FROM jobs)",
 ];
 
 /// The rows of the Dispatcher.
@@ -46,9 +29,9 @@ pub struct DispatcherStore {
 
 /// A row with its key and a JSON document.
 #[derive(Deserialize)]
-struct Doc {
-    id: String,
-    doc: String,
+pub(super) struct Doc {
+    pub(super) id: String,
+    pub(super) doc: String,
 }
 
 impl DispatcherStore {
@@ -59,57 +42,32 @@ impl DispatcherStore {
         Ok(Self { sql })
     }
 
-    /// Loads the machine. A row that cannot be parsed is counted and copied to `quarantine`. It is deleted from its
-    /// table at the fifth load (protocol 3), because until then a newer version may parse it. A state that cannot be
-    /// parsed is copied too, and rebuilt from the jobs.
-    pub fn load(&self, limits: DispatcherLimits, now: UnixMillis) -> ActorResult<Machine> {
-        self.sql.transaction(&MOVE_INPUTS.map(|statement| Statement::new(statement, [])))?;
+    /// Loads the machine. A row that cannot be parsed stays where it is, because a newer version may parse it. A state
+    /// that cannot be parsed is rebuilt from the jobs.
+    pub fn load(&self, limits: DispatcherLimits, longest_slot_millis: i64, now: UnixMillis) -> ActorResult<Machine> {
+        upgrade::move_old_rows(&self.sql, longest_slot_millis, now)?;
         let state: Vec<Doc> = self.sql.rows("SELECT name AS id, doc FROM state", &[])?;
-        let (jobs, bad_jobs) = self.docs("jobs")?;
-        let state = match state.first().map(|row| (row, serde_json::from_str(&row.doc))) {
+        let mut unreadable = UnreadableRows::default();
+        let jobs = self.docs("jobs", |job_id| unreadable.add_job(job_id, longest_slot_millis))?;
+        let outbox = self.docs("outbox", |_| unreadable.add_other())?;
+        let state = match state.first().map(|row| serde_json::from_str(&row.doc)) {
             None => StoredState::default(),
-            Some((_, Ok(state))) => state,
-            Some((row, Err(_))) => {
+            Some(Ok(state)) => state,
+            Some(Err(_)) => {
                 log::alert("state_unreadable");
-                let keep = "INSERT OR REPLACE INTO quarantine (name, doc, attempts) VALUES ('state', ?, 1)";
-                self.sql.transaction(&[Statement::new(keep, [json!(row.doc)])])?;
                 StoredState::rebuild(&jobs, &limits.pools, now)
             }
         };
-        let (outbox, bad_updates) = self.docs("outbox")?;
         let files: Vec<Doc> = self.sql.rows("SELECT vendor_id AS id, '' AS doc FROM file_deletions", &[])?;
-        let machine = Machine::load(limits, state, jobs, outbox, bad_jobs.saturating_add(bad_updates));
+        let machine = Machine::load(limits, state, jobs, outbox).with_unreadable(unreadable);
         Ok(machine.with_file_deletions(files.into_iter().map(|row| row.id)))
     }
 
-    /// Reads a table's documents. Returns how many cannot be parsed.
-    fn docs<T: DeserializeOwned>(&self, table: &str) -> ActorResult<(Vec<T>, usize)> {
+    /// Reads a table's documents. Calls `skip` with the key of each that cannot be parsed.
+    fn docs<T: DeserializeOwned>(&self, table: &str, mut skip: impl FnMut(&str)) -> ActorResult<Vec<T>> {
         let rows: Vec<Doc> = self.sql.rows(&format!("SELECT job_id AS id, doc FROM {table}"), &[])?;
-        let (mut good, mut bad) = (Vec::new(), Vec::new());
-        for row in rows {
-            match serde_json::from_str(&row.doc) {
-                Ok(value) => good.push(value),
-                Err(_) => bad.push(row),
-            }
-        }
-        for row in &bad {
-            let name = json!(format!("{table}:{}", row.id));
-            self.sql.transaction(&[
-                Statement::new(
-                    "INSERT INTO quarantine (name, doc, attempts) VALUES (?, ?, 1) \
-                     ON CONFLICT (name) DO UPDATE SET attempts = attempts + 1",
-                    [name.clone(), json!(row.doc)],
-                ),
-                Statement::new(
-                    &format!(
-                        "DELETE FROM {table} WHERE job_id = ? \
-                         AND (SELECT attempts FROM quarantine WHERE name = ?) >= {QUARANTINE_ATTEMPTS}"
-                    ),
-                    [json!(row.id), name],
-                ),
-            ])?;
-        }
-        Ok((good, bad.len()))
+        let parse = |row: Doc| serde_json::from_str(&row.doc).map_err(|_| skip(&row.id)).ok();
+        Ok(rows.into_iter().filter_map(parse).collect())
     }
 
     /// Returns the stored input of a prediction: JSON.
