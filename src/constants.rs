@@ -195,6 +195,8 @@ pub const EXPIRY_CONFIRM_MILLIS: i64 = 1_000;
 pub const STORED_INPUT_BYTES_MAX: u32 = 32 * 1_024 * 1_024;
 /// A user's part of them: a sixteenth, so that it takes 16 users to fill the store.
 pub const USER_INPUT_BYTES_MAX: u32 = STORED_INPUT_BYTES_MAX / 16;
+/// The Dispatcher's clock is stored when it is this far ahead of what is stored, and another row is stored.
+pub const CLOCK_STORED_MILLIS: i64 = 60_000;
 /// A user's queue positions are fetched at most once in this time (protocol 1, readers).
 pub const QUEUE_POSITION_FRESH_MILLIS: i64 = 2_000;
 /// Starts that are simulated to compute queue positions. Later positions follow the order of arrival.

@@ -1,6 +1,6 @@
 //! The output of the state machine for its shell: rows to store, requests to send, updates to deliver.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::job_terms::JobTerms;
 use crate::messages::JobUpdate;
@@ -59,16 +59,16 @@ pub struct Delivery {
 pub struct Changes {
     /// Rows of `jobs`.
     pub jobs: BTreeSet<JobId>,
-    /// Rows of `inputs`: JSON to store, or `None` to delete it.
-    pub inputs: BTreeMap<JobId, Option<String>>,
+    /// Rows of `inputs`, in order: JSON to store, or `None` to delete it.
+    pub inputs: Vec<(JobId, Option<String>)>,
     /// Rows of `outbox`.
     pub outbox: BTreeSet<JobId>,
     /// Rows of `file_deletions`, by the vendor's id.
     pub file_deletions: BTreeSet<String>,
     /// New rows of `tombstones`.
     pub tombstones: BTreeSet<JobId>,
-    /// True if [`super::StoredState`] changed.
-    pub is_state_changed: bool,
+    /// Rows of `state`, in order: JSON to store, or `None` to delete it.
+    pub state: Vec<(String, Option<String>)>,
     /// Alerts to log (docs/deploy.md).
     pub alerts: Vec<&'static str>,
     /// Letters of an unknown status word, for the alert `unknown_vendor_status`.

@@ -15,14 +15,13 @@ impl Dispatcher {
     /// Adds a waiting job, hands its input over to storage, and reserves its credits.
     pub(super) fn add_job(&mut self, user: UserKey, (spec, input): NewJob, share: QueueShare, now: UnixMillis) {
         let (job_id, day) = (spec.job_id.clone(), spec.day());
-        self.changes.inputs.insert(job_id.clone(), Some(input));
+        self.changes.inputs.push((job_id.clone(), Some(input)));
         self.state.accounts.reserve(KEY_ACCOUNT, day, spec.credits);
         if self.limits.pools.contains_key(&share.plan) {
             self.state.accounts.reserve(&share.plan, day, spec.credits);
         }
         self.jobs.insert(job_id.clone(), Job::new(user, spec, share, now));
         self.changes.jobs.insert(job_id);
-        self.changes.is_state_changed = true;
         self.queue_positions = None;
     }
 
@@ -65,7 +64,7 @@ impl Dispatcher {
         let job = job.clone();
         self.settle(&job, end.credits);
         self.changes.jobs.insert(job_id.clone());
-        self.changes.inputs.insert(job_id.clone(), None);
+        self.changes.inputs.push((job_id.clone(), None));
         let update = job.update_for_ledger(now, None, Some(end));
         self.put_into_outbox(job.user, update, now);
     }
@@ -75,7 +74,7 @@ impl Dispatcher {
         let job = self.jobs.remove(job_id)?;
         self.changes.jobs.insert(job_id.clone());
         if job.spec.input_bytes() > 0 {
-            self.changes.inputs.insert(job_id.clone(), None);
+            self.changes.inputs.push((job_id.clone(), None));
         }
         self.leave_queue(&job.user);
         Some(job)
@@ -88,7 +87,6 @@ impl Dispatcher {
         if self.limits.pools.contains_key(&job.share.plan) {
             self.state.accounts.settle(&job.share.plan, day, reserved, used);
         }
-        self.changes.is_state_changed = true;
     }
 
     /// Updates the average run time with one run. A run weighs a tenth, so that the last ten runs count most.

@@ -8,6 +8,7 @@ use super::job::{Job, JobState};
 use super::limits::DispatcherLimits;
 use super::outbox_row::OutboxRow;
 use super::permit_turns::PermitTurns;
+use super::state_rows::StoredRows;
 use super::stored_state::StoredState;
 use super::unreadable_rows::UnreadableRows;
 use crate::constants::ASSUMED_RUN_MILLIS;
@@ -24,6 +25,9 @@ pub struct Dispatcher {
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) outbox: BTreeMap<JobId, OutboxRow>,
     pub(super) state: StoredState,
+    stored_rows: StoredRows,
+    /// True if the deficits may differ from what is stored.
+    pub(super) is_queue_changed: bool,
     pub(super) unreadable: UnreadableRows,
     pub(super) is_model_list_requested: bool,
     pub(super) permit_turns: PermitTurns,
@@ -45,6 +49,8 @@ impl Dispatcher {
             limits,
             jobs: jobs.into_iter().map(|job| (job.spec.job_id.clone(), job)).collect(),
             outbox: outbox.into_iter().map(|row| (row.job_id().clone(), row)).collect(),
+            stored_rows: StoredRows::of(&state),
+            is_queue_changed: false,
             state,
             unreadable: UnreadableRows::default(),
             is_model_list_requested: false,
@@ -89,15 +95,30 @@ impl Dispatcher {
         self
     }
 
-    /// Returns the document to store if [`Changes::is_state_changed`].
+    /// Returns the state, whose changed rows are in [`Changes::state`].
     #[must_use]
     pub const fn stored_state(&self) -> &StoredState {
         &self.state
     }
 
+    /// Replaces rows of `state`: deletes these, and writes all parts anew.
+    #[must_use]
+    pub fn with_replaced_state(mut self, rows: Vec<String>) -> Self {
+        if !rows.is_empty() {
+            self.stored_rows = StoredRows::default();
+            self.is_queue_changed = true;
+            self.changes.state.extend(rows.into_iter().map(|name| (name, None)));
+        }
+        self
+    }
+
     /// Returns what changed since the last call.
     pub fn take_changes(&mut self) -> Changes {
-        std::mem::take(&mut self.changes)
+        let mut changes = std::mem::take(&mut self.changes);
+        let is_turn_stored = !(changes.jobs.is_empty() && changes.outbox.is_empty());
+        let is_queue_changed = std::mem::take(&mut self.is_queue_changed);
+        changes.state.extend(self.stored_rows.update(&self.state, is_queue_changed, is_turn_stored));
+        changes
     }
 
     /// Returns a row of `jobs`.

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `machine` | the state and its accessors |
 //! | `job`, `job_terms` | a prediction as the machine keeps it: without its input |
+//! | `stored_state`, `state_rows` | what is stored besides jobs and updates, and its rows |
 //! | `unreadable_rows` | rows that cannot be read, and the slots that they may hold |
 //! | `job_changes` | how a job changes and ends; each change is reported to the Ledger |
 //! | `enqueue`, `requests` | what Ledgers and the edge request |
@@ -40,6 +41,7 @@ mod permit_turns;
 mod poll_results;
 mod queue;
 mod requests;
+mod state_rows;
 mod stored_state;
 mod submit_results;
 mod unreadable_rows;
@@ -54,5 +56,6 @@ pub use job_terms::JobTerms;
 pub use limits::{DispatcherLimits, Pool};
 pub use machine::Dispatcher;
 pub use outbox_row::OutboxRow;
+pub use state_rows::LoadedState;
 pub use stored_state::StoredState;
 pub use unreadable_rows::UnreadableRows;

@@ -96,7 +96,7 @@ impl Dispatcher {
             job.spec.drop_input();
             job.poll_at = now.plus_millis(wait);
         });
-        self.changes.inputs.insert(job_id.clone(), None);
+        self.changes.inputs.push((job_id.clone(), None));
         self.apply_prediction(job_id, prediction, now);
         CreateOutcome::Accepted
     }

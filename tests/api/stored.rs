@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{MODEL, Options, Stack, policy, root, token, user};
+use crate::harness::{MODEL, Options, Stack, now, policy, root, token, token_with, user};
 use crate::http::Request;
 use crate::steps::{job_id, wait_until};
 use crate::upstream_answers::{assert_failed, credits};
@@ -255,4 +255,66 @@ fn rows_that_a_build_before_quarantined_are_put_back_once() {
     stack.kill_workerd();
     let left = stored(&stack, "SELECT name FROM quarantine ORDER BY name");
     assert_eq!(left, json!([{"name": "jobs:pred_01jh0000000000000000000000"}, {"name": "state"}]));
+}
+
+/// Returns a stopped stack whose vendor key has spent its credits of the day and whose users' tokens are revoked, an old
+/// token and a new one.
+fn spent_and_revoked() -> (Stack, String, String) {
+    let mut policy = policy();
+    policy["key"]["daily_credits"] = json!("2.5");
+    let stack = Stack::with_policy(&policy);
+    let name = user("state");
+    let old = token(&name);
+    let created = stack.create(&old);
+    assert_eq!(stack.ended(&old, &job_id(&created))["status"], "succeeded");
+    stack.send_to_object("DISPATCHER", "main", &json!({"revoke_all": {"issued_by": now()}}));
+    let new = token_with(&name, json!({"iat": now() + 1, "nbf": now() - 1}));
+    assert_spent_and_revoked(&stack, &old, &new);
+    stack.kill_workerd();
+    (stack, old, new)
+}
+
+fn assert_spent_and_revoked(stack: &Stack, old: &str, new: &str) {
+    let refused = stack.create(new);
+    assert_eq!((refused.status, refused.error().2), (503, "upstream_unavailable".into()), "the day is spent");
+    assert_eq!(stack.create(old).error().2, "invalid_token");
+}
+
+#[test]
+fn an_unreadable_part_of_the_state_is_lost_alone() {
+    let (mut stack, old, new) = spent_and_revoked();
+    for kind in ["window", "turns", "vendor_health", "vendor_models", "time"] {
+        let insert =
+            format!("INSERT OR REPLACE INTO state VALUES ('{kind}', '{{\"window\":{{\"sent\":[[1,\"lane\",1]]}}}}')");
+        damage(&stack, &insert);
+        stack.start_workerd_again();
+        assert_spent_and_revoked(&stack, &old, &new);
+        stack.assert_logged(&format!("\"alert\":\"state_unreadable\",\"word\":\"{kind}\""));
+        stack.kill_workerd();
+    }
+    let names = stored(&stack, "SELECT name FROM state WHERE name IN ('revocation', 'spending:')");
+    assert_eq!(names.as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn the_state_document_of_the_build_before_is_carried_over() {
+    let (mut stack, old, new) = spent_and_revoked();
+    // What the build before stores, with one lane that it does not know.
+    damage(
+        &stack,
+        "CREATE TABLE copy AS SELECT * FROM state; DELETE FROM state; \
+         INSERT INTO state SELECT 'main', json_object( \
+         'window', json('{\"sent\":[[1,\"lane\",1]]}'), \
+         'accounts', (SELECT json_extract(doc, '$.accounts') FROM copy WHERE name = 'spending:'), \
+         'average_run_ms', 5, 'clock', 1, 'deficits', json('{}'), \
+         'revoked_by', (SELECT json_extract(doc, '$.revoked_by') FROM copy WHERE name = 'revocation'))",
+    );
+    stack.start_workerd_again();
+    assert_spent_and_revoked(&stack, &old, &new);
+    stack.assert_logged("\"alert\":\"state_unreadable\",\"word\":\"window\"");
+    stack.restart_workerd();
+    assert_spent_and_revoked(&stack, &old, &new);
+    stack.kill_workerd();
+    assert_eq!(stored(&stack, "SELECT count(*) AS count FROM state WHERE name = 'main'"), json!([{"count": 0}]));
+    assert_eq!(stack.worker_log().matches("state_unreadable").count(), 1, "once");
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, JobState, KEY_ACCOUNT, StoredState};
+use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, JobState, KEY_ACCOUNT, LoadedState, StoredState};
 use valetkey::limit::request_window::Lane;
 use valetkey::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobSpec, QueueShare};
 use valetkey::types::credits::MicroCredits;
@@ -193,10 +193,12 @@ fn the_alarm_fires_when_the_pause_of_a_model_expires() {
 fn an_unreadable_state_is_rebuilt_from_the_rows() {
     let (machine, ids) = running(2);
     let jobs: Vec<_> = ids.iter().map(|id| machine.job(id).unwrap().clone()).collect();
-    let state = StoredState::rebuild(&jobs, &BTreeMap::new(), NOW);
-    let (spent, reserved) = state.accounts.usage(KEY_ACCOUNT, spec(0, "p").day());
+    let rows = [("main".to_owned(), "not JSON".to_owned())];
+    let loaded = LoadedState::read(&rows, &jobs, &BTreeMap::new(), NOW);
+    assert_eq!(loaded.unreadable.len(), 7, "every part");
+    let (spent, reserved) = loaded.state.accounts.usage(KEY_ACCOUNT, spec(0, "p").day());
     assert_eq!((spent, reserved), (MicroCredits::ZERO, MicroCredits::parse("5").unwrap()));
-    assert_eq!(state.window.earliest(Lane::Create, 60, NOW), NOW.plus_millis(61_000));
+    assert_eq!(loaded.state.window.earliest(Lane::Create, 60, NOW), NOW.plus_millis(61_000));
 }
 
 #[test]

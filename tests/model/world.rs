@@ -151,7 +151,7 @@ impl World {
             }
         }
         self.tombstones.extend(changes.tombstones);
-        if changes.is_state_changed {
+        if !changes.state.is_empty() {
             self.state = self.machine.stored_state().clone();
         }
         self.latest = self.latest.max(self.now);

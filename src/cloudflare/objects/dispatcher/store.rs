@@ -9,7 +9,7 @@ use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::cloudflare::runtime::sql::{Sql, Statement};
-use crate::dispatcher::{Changes, Dispatcher as Machine, DispatcherLimits, StoredState, UnreadableRows};
+use crate::dispatcher::{Changes, Dispatcher as Machine, DispatcherLimits, LoadedState, UnreadableRows};
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
@@ -42,24 +42,21 @@ impl DispatcherStore {
         Ok(Self { sql })
     }
 
-    /// Loads the machine. A row that cannot be parsed stays where it is, because a newer version may parse it. A state
-    /// that cannot be parsed is rebuilt from the jobs.
+    /// Loads the machine. A row that cannot be parsed stays where it is, because a newer version may parse it.
     pub fn load(&self, limits: DispatcherLimits, longest_slot_millis: i64, now: UnixMillis) -> ActorResult<Machine> {
         upgrade::move_old_rows(&self.sql, longest_slot_millis, now)?;
         let state: Vec<Doc> = self.sql.rows("SELECT name AS id, doc FROM state", &[])?;
         let mut unreadable = UnreadableRows::default();
         let jobs = self.docs("jobs", |job_id| unreadable.add_job(job_id, longest_slot_millis))?;
         let outbox = self.docs("outbox", |_| unreadable.add_other())?;
-        let state = match state.first().map(|row| serde_json::from_str(&row.doc)) {
-            None => StoredState::default(),
-            Some(Ok(state)) => state,
-            Some(Err(_)) => {
-                log::alert("state_unreadable");
-                StoredState::rebuild(&jobs, &limits.pools, now)
-            }
-        };
+        let state: Vec<(String, String)> = state.into_iter().map(|row| (row.id, row.doc)).collect();
+        let loaded = LoadedState::read(&state, &jobs, &limits.pools, now);
+        for kind in loaded.unreadable {
+            log::alert_about("state_unreadable", kind);
+        }
         let files: Vec<Doc> = self.sql.rows("SELECT vendor_id AS id, '' AS doc FROM file_deletions", &[])?;
-        let machine = Machine::load(limits, state, jobs, outbox).with_unreadable(unreadable);
+        let machine = Machine::load(limits, loaded.state, jobs, outbox).with_replaced_state(loaded.replaced);
+        let machine = machine.with_unreadable(unreadable);
         Ok(machine.with_file_deletions(files.into_iter().map(|row| row.id)))
     }
 
@@ -129,10 +126,13 @@ impl DispatcherStore {
                 [json!(now), json!(changes.tombstones.len().saturating_mul(2))],
             ));
         }
-        if changes.is_state_changed {
-            let doc = serde_json::to_string(machine.stored_state()).map_err(|_| PlatformError)?;
-            statements
-                .push(Statement::new("INSERT OR REPLACE INTO state (name, doc) VALUES ('main', ?)", [json!(doc)]));
+        for (name, doc) in &changes.state {
+            statements.push(match doc {
+                Some(doc) => {
+                    Statement::new("INSERT OR REPLACE INTO state (name, doc) VALUES (?, ?)", [json!(name), json!(doc)])
+                }
+                None => Statement::new("DELETE FROM state WHERE name = ?", [json!(name)]),
+            });
         }
         self.sql.transaction(&statements)
     }

@@ -1,10 +1,11 @@
-//! Stored inputs: a row for each prediction that the vendor does not have yet, and never more bytes than allowed.
+//! Stored rows: an input for each prediction that the vendor does not have yet, never more bytes than allowed, and the
+//! parts of the state.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::json;
-use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, JobState, Pool, StoredState};
+use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, JobState, LoadedState, Pool, StoredState};
 use valetkey::messages::{CreateOutcome, Deadline, EnqueueRefusal, JobSpec, QueueShare};
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, UserKey};
@@ -20,6 +21,7 @@ const MIB: usize = 1_024 * 1_024;
 struct World {
     machine: Dispatcher,
     inputs: BTreeMap<JobId, String>,
+    state: BTreeMap<String, String>,
     submits: Vec<JobId>,
     now: UnixMillis,
     count: u16,
@@ -39,18 +41,16 @@ impl World {
             outputs: valetkey::vendor::output::OutputRule::for_upstream("https://vendor.example/v1"),
         };
         let machine = Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new());
-        Self { machine, inputs: BTreeMap::new(), submits: Vec::new(), now: START, count: 0 }
+        Self { machine, inputs: BTreeMap::new(), state: BTreeMap::new(), submits: Vec::new(), now: START, count: 0 }
     }
 
     fn turn<R>(&mut self, change: impl FnOnce(&mut Dispatcher, UnixMillis) -> R) -> R {
         let result = change(&mut self.machine, self.now);
         let actions = self.machine.due(self.now);
-        for (id, input) in self.machine.take_changes().inputs {
-            match input {
-                Some(input) => drop(self.inputs.insert(id, input)),
-                None => drop(self.inputs.remove(&id)),
-            }
-        }
+        let changes = self.machine.take_changes();
+        apply(&mut self.inputs, changes.inputs);
+        apply(&mut self.state, changes.state);
+        self.check_state();
         for action in actions {
             if let Action::Submit { spec } = action {
                 assert_eq!(self.inputs[&spec.job_id].len(), spec.input_bytes(), "stored before it is sent");
@@ -63,6 +63,15 @@ impl World {
             assert_eq!(job.spec.input_bytes(), input.len());
         }
         result
+    }
+
+    /// Checks that the rows of `state` are the state. The clock alone may be ahead of what is stored.
+    fn check_state(&self) {
+        let rows: Vec<_> = self.state.clone().into_iter().collect();
+        let loaded = LoadedState::read(&rows, &[], &BTreeMap::new(), self.now);
+        assert!(loaded.unreadable.is_empty());
+        let state = self.machine.stored_state();
+        assert_eq!(StoredState { clock: state.clock, ..loaded.state }, *state);
     }
 
     /// Creates predictions whose inputs have this many bytes of text each.
@@ -111,6 +120,15 @@ impl World {
             assert_eq!(self.answer(201, r#"{"job_id":"v","status":"processing"}"#), Some(CreateOutcome::Accepted));
         }
         assert_eq!(self.stored(), 0, "the vendor has them");
+    }
+}
+
+fn apply<K: Ord>(rows: &mut BTreeMap<K, String>, changes: Vec<(K, Option<String>)>) {
+    for (key, doc) in changes {
+        match doc {
+            Some(doc) => drop(rows.insert(key, doc)),
+            None => drop(rows.remove(&key)),
+        }
     }
 }
 
@@ -169,7 +187,7 @@ fn a_create_without_its_stored_input_is_not_sent_and_costs_nothing() {
 
 proptest! {
     #[test]
-    fn inputs_are_stored_while_they_are_needed(
+    fn inputs_are_stored_while_they_are_needed_and_so_is_the_state(
         steps in proptest::collection::vec((0_u8..10, 0_u8..3, 1_usize..300_000), 1..60)
     ) {
         let mut world = World::new(BTreeMap::new());
