@@ -136,7 +136,7 @@ fn a_job_row_of_the_build_before_is_submitted_with_the_input_that_it_holds() {
         &stack,
         "UPDATE jobs SET doc = json_set(json_remove(doc, '$.order.input_bytes'), '$.order.input', \
          (SELECT json(doc) FROM inputs WHERE job_id = jobs.job_id)) WHERE job_id IN (SELECT job_id FROM inputs); \
-         DROP TABLE inputs",
+         DROP TABLE inputs; DROP TABLE migrations",
     );
     stack.start_workerd_again();
     stack.finish("first", &json!({"status": "succeeded"}));
@@ -317,4 +317,32 @@ fn the_state_document_of_the_build_before_is_carried_over() {
     stack.kill_workerd();
     assert_eq!(stored(&stack, "SELECT count(*) AS count FROM state WHERE name = 'main'"), json!([{"count": 0}]));
     assert_eq!(stack.worker_log().matches("state_unreadable").count(), 1, "once");
+}
+
+#[test]
+fn storage_with_a_breaking_migration_of_a_newer_build_is_left_alone() {
+    let mut stack = one_slow_slot();
+    let token = token(&user("newer"));
+    assert_eq!(stack.prompt(&token, "first").status, 201);
+    let waiting = job_id(&stack.prompt(&token, "second"));
+    stack.kill_workerd();
+    damage(&stack, "INSERT INTO migrations VALUES (1000, 0); CREATE TABLE of_a_newer_build (id TEXT PRIMARY KEY)");
+    stack.start_workerd_again();
+    assert_eq!(stack.prompt(&token, "third").status, 202, "a compatible one changes nothing");
+    stack.kill_workerd();
+    assert!(!stack.worker_log().contains("storage_too_new"));
+    damage(&stack, "INSERT INTO migrations VALUES (1001, 1)");
+    let rows = stored(&stack, "SELECT * FROM jobs");
+    stack.start_workerd_again();
+    let refused = stack.prompt(&token, "fourth");
+    assert_eq!((refused.status, refused.error().2), (503, "limiter_unavailable".into()));
+    stack.assert_logged("storage_too_new");
+    stack.kill_workerd();
+    assert_eq!(stored(&stack, "SELECT * FROM jobs"), rows, "nothing was touched");
+    damage(&stack, "DELETE FROM migrations WHERE number > 2");
+    stack.start_workerd_again();
+    stack.finish("first", &json!({"status": "succeeded"}));
+    anomalies(&stack);
+    wait_until("the second create", || (stack.sent() == ["first", "second"]).then_some(()));
+    stack.until(&token, &waiting, |prediction| prediction["status"] == "processing");
 }

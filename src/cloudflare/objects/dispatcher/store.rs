@@ -6,20 +6,33 @@ use serde_json::json;
 
 use super::upgrade;
 use crate::cloudflare::objects::handle::ActorResult;
+use crate::cloudflare::objects::migrations;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::cloudflare::runtime::sql::{Sql, Statement};
 use crate::dispatcher::{Changes, Dispatcher as Machine, DispatcherLimits, LoadedState, UnreadableRows};
+use crate::migration::Migration;
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
-const SCHEMA: [&str; 6] = [
-    "CREATE TABLE IF NOT EXISTS jobs (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS inputs (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS outbox (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS tombstones (job_id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS file_deletions (vendor_id TEXT PRIMARY KEY) WITHOUT ROWID",
+/// The tables (docs/schema.md has the rules). A build before made those of the first migration without recording it.
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        number: 1,
+        is_breaking: false,
+        statements: &[
+            "CREATE TABLE IF NOT EXISTS jobs (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
+            "CREATE TABLE IF NOT EXISTS outbox (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
+            "CREATE TABLE IF NOT EXISTS tombstones (job_id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID",
+            "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
+            "CREATE TABLE IF NOT EXISTS file_deletions (vendor_id TEXT PRIMARY KEY) WITHOUT ROWID",
+        ],
+    },
+    Migration {
+        number: 2,
+        is_breaking: false,
+        statements: &["CREATE TABLE inputs (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID"],
+    },
 ];
 
 /// The rows of the Dispatcher.
@@ -35,10 +48,10 @@ pub(super) struct Doc {
 }
 
 impl DispatcherStore {
-    /// Opens the store, and creates the tables that are missing.
+    /// Opens the store and applies the migrations that are missing. Fails if the storage is too new: then every message
+    /// is refused, and nothing is read or written.
     pub fn new(sql: Sql) -> ActorResult<Self> {
-        let schema: Vec<_> = SCHEMA.iter().map(|statement| Statement::new(statement, [])).collect();
-        sql.transaction(&schema)?;
+        migrations::apply(&sql, &migrations::pending(&sql, &MIGRATIONS)?)?;
         Ok(Self { sql })
     }
 

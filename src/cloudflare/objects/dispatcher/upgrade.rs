@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::cloudflare::objects::handle::ActorResult;
+use crate::cloudflare::objects::migrations;
 use crate::cloudflare::runtime::sql::{Sql, Statement};
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
@@ -38,8 +39,7 @@ pub fn move_old_rows(sql: &Sql, longest_slot_millis: i64, now: UnixMillis) -> Ac
 /// Puts rows back into their table that a build before moved to `quarantine` at the fifth load. Rows whose time is over
 /// stay there, and so do those of predictions that have ended: what they say has no effect any more, or a wrong one.
 fn restore_quarantine(sql: &Sql, longest_slot_millis: i64, now: UnixMillis) -> ActorResult<()> {
-    let tables: Vec<Name> = sql.rows("SELECT name FROM sqlite_master WHERE name = 'quarantine'", &[])?;
-    if tables.is_empty() {
+    if !migrations::has_table(sql, "quarantine")? {
         return Ok(());
     }
     let rows: Vec<Name> = sql.rows("SELECT name FROM quarantine WHERE attempts >= 5", &[])?;
