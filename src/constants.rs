@@ -78,8 +78,6 @@ pub const DELIVERY_MAX_MILLIS: i64 = 60_000;
 pub const DELIVERY_BATCH: usize = 20;
 /// An outbox row that is not acknowledged for this long becomes a dead letter (protocol 2).
 pub const DEAD_LETTER_MILLIS: i64 = 24 * 3_600 * 1_000;
-/// A row that could not be read this often is moved out of its table and kept aside (protocol 3).
-pub const QUARANTINE_ATTEMPTS: u32 = 5;
 /// An alarm that is this late, or missing while work is due, is set again (protocol 3).
 pub const ALARM_LATE_MILLIS: i64 = 5_000;
 
@@ -197,8 +195,13 @@ pub const RETRY_AFTER_MAX_SECS: i64 = 3_600;
 
 /// A deadline takes effect when a second check, at least this much later, confirms it (protocol 5).
 pub const EXPIRY_CONFIRM_MILLIS: i64 = 1_000;
-/// Text in the inputs of all waiting predictions. The Dispatcher holds them in memory, several times while it loads.
-pub const WAITING_INPUT_BYTES_MAX: usize = 12 * 1_024 * 1_024;
+/// Stored inputs of all predictions that the vendor does not have yet, bytes of JSON: 128 creates of the largest size. A
+/// plan's part is its `pool_waiting_share`.
+pub const STORED_INPUT_BYTES_MAX: u32 = 32 * 1_024 * 1_024;
+/// A user's part of them: a sixteenth, so that it takes 16 users to fill the store.
+pub const USER_INPUT_BYTES_MAX: u32 = STORED_INPUT_BYTES_MAX / 16;
+/// The Dispatcher's clock is stored when it is this far ahead of what is stored, and another row is stored.
+pub const CLOCK_STORED_MILLIS: i64 = 60_000;
 /// A user's queue positions are fetched at most once in this time (protocol 1, readers).
 pub const QUEUE_POSITION_FRESH_MILLIS: i64 = 2_000;
 /// Starts that are simulated to compute queue positions. Later positions follow the order of arrival.

@@ -29,6 +29,7 @@ pub mod dispatcher;
 pub mod ledger;
 pub mod limit;
 pub mod messages;
+pub mod migration;
 pub mod oauth;
 pub mod parse;
 pub mod policy;

@@ -39,6 +39,24 @@ impl Accounts {
         self.0.iter_mut().find(|account| account.name == name && account.day == day)
     }
 
+    /// Returns each account alone, with its name.
+    #[must_use]
+    pub fn by_name(&self) -> Vec<(&str, Self)> {
+        let mut accounts: Vec<(&str, Self)> = Vec::new();
+        for account in &self.0 {
+            match accounts.iter_mut().find(|(name, _)| *name == account.name) {
+                Some((_, of_name)) => of_name.0.push(account.clone()),
+                None => accounts.push((&account.name, Self(vec![account.clone()]))),
+            }
+        }
+        accounts
+    }
+
+    /// Moves other accounts here. They are not here yet.
+    pub fn append(&mut self, others: &mut Self) {
+        self.0.append(&mut others.0);
+    }
+
     /// Returns whether `credits` more stay within `cap`.
     #[must_use]
     pub fn has_room(&self, name: &str, day: UtcDay, credits: MicroCredits, cap: MicroCredits) -> bool {

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use crate::messages::{JobSpec, JobUpdate};
+use super::job_terms::JobTerms;
+use crate::messages::JobUpdate;
 use crate::types::ids::{JobId, UserKey};
 
 /// Work for the shell. It starts after the changes of the same turn are stored, and no request awaits it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Send a create. Report with [`super::Dispatcher::finish_submit`].
+    /// Send a create with the stored input. Report with [`super::Dispatcher::finish_submit`], or with
+    /// [`super::Dispatcher::reject_unsent`] if there is no such input.
     Submit {
         /// The prediction.
-        spec: Box<JobSpec>,
+        spec: Box<JobTerms>,
     },
     /// Poll a prediction. Report with [`super::Dispatcher::finish_poll`].
     Poll {
@@ -57,14 +59,16 @@ pub struct Delivery {
 pub struct Changes {
     /// Rows of `jobs`.
     pub jobs: BTreeSet<JobId>,
+    /// Rows of `inputs`, in order: JSON to store, or `None` to delete it.
+    pub inputs: Vec<(JobId, Option<String>)>,
     /// Rows of `outbox`.
     pub outbox: BTreeSet<JobId>,
     /// Rows of `file_deletions`, by the vendor's id.
     pub file_deletions: BTreeSet<String>,
     /// New rows of `tombstones`.
     pub tombstones: BTreeSet<JobId>,
-    /// True if [`super::StoredState`] changed.
-    pub is_state_changed: bool,
+    /// Rows of `state`, in order: JSON to store, or `None` to delete it.
+    pub state: Vec<(String, Option<String>)>,
     /// Alerts to log (docs/deploy.md).
     pub alerts: Vec<&'static str>,
     /// Letters of an unknown status word, for the alert `unknown_vendor_status`.

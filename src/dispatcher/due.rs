@@ -140,6 +140,5 @@ impl Dispatcher {
     /// Records a vendor request that is sent now.
     pub(super) fn record_request(&mut self, lane: Lane, now: UnixMillis) {
         self.state.window.record(lane, self.limits.requests_per_minute, now);
-        self.changes.is_state_changed = true;
     }
 }

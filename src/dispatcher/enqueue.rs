@@ -1,16 +1,18 @@
 //! Taking over the predictions of a create.
 
-use serde_json::Value;
-
 use super::accounts::KEY_ACCOUNT;
-use super::job::JobState;
+use super::job::{Job, JobState};
+use super::job_terms::JobTerms;
 use super::machine::Dispatcher;
-use crate::constants::{ENQUEUE_MAX_AGE_MILLIS, WAITING_INPUT_BYTES_MAX};
+use crate::constants::{ENQUEUE_MAX_AGE_MILLIS, STORED_INPUT_BYTES_MAX, USER_INPUT_BYTES_MAX};
 use crate::limit::seconds::whole_seconds;
 use crate::messages::{Deadline, EnqueueRefusal, JobSpec, QueueShare};
 use crate::types::credits::MicroCredits;
 use crate::types::ids::UserKey;
 use crate::types::time::{UnixMillis, UnixSeconds};
+
+/// A new prediction, and its input as JSON.
+pub(super) type NewJob = (JobTerms, String);
 
 impl Dispatcher {
     /// Takes over predictions, all or none. `has_tombstone` says whether one of them ended or was withdrawn before.
@@ -39,12 +41,13 @@ impl Dispatcher {
             return Err(EnqueueRefusal::Expired);
         }
         let now = self.advance(now);
-        self.check_pool(&specs, share)?;
-        self.check_room(user, specs.len(), share, now)?;
-        self.check_key(&specs, now)?;
-        self.check_health(&specs, now)?;
-        for spec in specs {
-            self.add_job(user.clone(), spec, share.clone(), now);
+        let jobs: Vec<NewJob> = specs.into_iter().map(JobTerms::split).collect();
+        self.check_pool(&jobs, share)?;
+        self.check_room(user, &jobs, share, now)?;
+        self.check_key(&jobs, now)?;
+        self.check_health(&jobs, now)?;
+        for job in jobs {
+            self.add_job(user.clone(), job, share.clone(), now);
         }
         Ok(())
     }
@@ -61,65 +64,75 @@ impl Dispatcher {
     }
 
     /// Checks the credits that all users of the plan share.
-    fn check_pool(&self, specs: &[JobSpec], share: &QueueShare) -> Result<(), EnqueueRefusal> {
+    fn check_pool(&self, jobs: &[NewJob], share: &QueueShare) -> Result<(), EnqueueRefusal> {
         let cap = self.limits.pools.get(&share.plan).and_then(|pool| pool.daily_credits);
-        if self.has_credits(&share.plan, specs, cap) { Ok(()) } else { Err(EnqueueRefusal::InsufficientCredits) }
+        if self.has_credits(&share.plan, jobs, cap) { Ok(()) } else { Err(EnqueueRefusal::InsufficientCredits) }
     }
 
     /// Checks the vendor key's own credits. They are no user's fault, and available again at midnight UTC.
-    fn check_key(&self, specs: &[JobSpec], now: UnixMillis) -> Result<(), EnqueueRefusal> {
-        if self.has_credits(KEY_ACCOUNT, specs, self.limits.daily_credits) {
+    fn check_key(&self, jobs: &[NewJob], now: UnixMillis) -> Result<(), EnqueueRefusal> {
+        if self.has_credits(KEY_ACCOUNT, jobs, self.limits.daily_credits) {
             return Ok(());
         }
         let midnight = now.utc_day().next().start();
         Err(EnqueueRefusal::UpstreamUnavailable { retry_after_secs: whole_seconds(midnight.millis_since(now)) })
     }
 
-    /// Returns whether an account has room for the price of all `specs`.
-    fn has_credits(&self, account: &str, specs: &[JobSpec], cap: Option<MicroCredits>) -> bool {
-        let (Some(cap), Some(first)) = (cap, specs.first()) else { return true };
-        let total = specs.iter().try_fold(MicroCredits::ZERO, |sum, spec| sum.checked_add(spec.credits));
+    /// Returns whether an account has room for the price of all `jobs`.
+    fn has_credits(&self, account: &str, jobs: &[NewJob], cap: Option<MicroCredits>) -> bool {
+        let (Some(cap), Some((first, _))) = (cap, jobs.first()) else { return true };
+        let total = jobs.iter().try_fold(MicroCredits::ZERO, |sum, (spec, _)| sum.checked_add(spec.credits));
         total.is_some_and(|total| self.state.accounts.has_room(account, first.day(), total, cap))
     }
 
-    /// Checks that the predictions which would have to wait find room: within the user's limit, the plan's pool and the
-    /// queue.
+    /// Checks that the predictions which would have to wait find room: within the user's limits, the plan's pool and the
+    /// queue. For their inputs, the stored ones are counted too; a create fits if the user or the pool has none there.
     fn check_room(
         &self,
         user: &UserKey,
-        count: usize,
+        jobs: &[NewJob],
         share: &QueueShare,
         now: UnixMillis,
     ) -> Result<(), EnqueueRefusal> {
-        let more = count.saturating_sub(self.count_immediate_starts(user, share, now));
-        let is_over = |waiting: usize, limit: usize| more > 0 && waiting.saturating_add(more) > limit;
+        let more = jobs.len().saturating_sub(self.count_immediate_starts(user, share, now));
+        if more == 0 {
+            return Ok(());
+        }
+        let more_bytes: usize = jobs.iter().map(|(spec, _)| spec.input_bytes()).sum();
+        let pool = self.limits.pools.get(&share.plan);
+        let use_of = |is_counted: &dyn Fn(&Job) -> bool| {
+            let counted = || self.jobs.values().filter(|job| is_counted(job));
+            let waiting = counted().filter(|job| job.state == JobState::Waiting).count();
+            (waiting, counted().map(|job| job.spec.input_bytes()).sum())
+        };
+        let is_over = |(waiting, bytes): (usize, usize), max_waiting: usize, max_bytes: usize| {
+            waiting.saturating_add(more) > max_waiting || (bytes > 0 && bytes.saturating_add(more_bytes) > max_bytes)
+        };
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         let retry_after_secs = self.secs_until_a_slot(now);
-        let own = self.waiting_jobs().filter(|job| job.user == *user).count();
-        if is_over(own, usize::try_from(share.max_waiting).unwrap_or(usize::MAX)) {
+        if is_over(use_of(&|job| job.user == *user), count(share.max_waiting), count(USER_INPUT_BYTES_MAX)) {
             return Err(EnqueueRefusal::TooManyPredictions { retry_after_secs });
         }
-        let of_plan = self.waiting_jobs().filter(|job| job.share.plan == share.plan).count();
-        let pool = self.limits.pools.get(&share.plan).map_or(self.limits.max_waiting, |pool| pool.max_waiting);
-        let waiting_bytes: usize = self.waiting_jobs().map(|job| text_bytes(job.spec.input.values())).sum();
-        let has_too_many_bytes = more > 0 && waiting_bytes > WAITING_INPUT_BYTES_MAX;
-        if has_too_many_bytes || is_over(self.waiting_jobs().count(), self.limits.max_waiting) || is_over(of_plan, pool)
-        {
+        let (max_waiting, max_bytes) = (self.limits.max_waiting, count(STORED_INPUT_BYTES_MAX));
+        let of_pool = pool.map_or((max_waiting, max_bytes), |pool| (pool.max_waiting, pool.max_input_bytes));
+        let is_pool_full = is_over(use_of(&|job| job.share.plan == share.plan), of_pool.0, of_pool.1);
+        if is_pool_full || is_over(use_of(&|_| true), max_waiting, max_bytes) {
             return Err(EnqueueRefusal::QueueFull { retry_after_secs });
         }
         Ok(())
     }
 
     /// Checks that no model is paused, and that the vendor is not paused for longer than a prediction may wait.
-    fn check_health(&self, specs: &[JobSpec], now: UnixMillis) -> Result<(), EnqueueRefusal> {
+    fn check_health(&self, jobs: &[NewJob], now: UnixMillis) -> Result<(), EnqueueRefusal> {
         let paused_until = |at: UnixMillis| EnqueueRefusal::UpstreamUnavailable {
             retry_after_secs: whole_seconds(at.millis_since(now)),
         };
         let health = &self.state.health;
-        let model_paused_until = specs.iter().find_map(|spec| health.model_paused_until(&spec.model, now));
+        let model_paused_until = jobs.iter().find_map(|(spec, _)| health.model_paused_until(&spec.model, now));
         if let Some(at) = model_paused_until {
             return Err(paused_until(at));
         }
-        let position = self.waiting_jobs().count().saturating_add(specs.len());
+        let position = self.waiting_jobs().count().saturating_add(jobs.len());
         if health.is_paused() && self.expected_wait_millis(position, now) > self.limits.max_wait_millis {
             return Err(paused_until(health.next_create_at()));
         }
@@ -131,15 +144,4 @@ impl Dispatcher {
         let next_poll = self.jobs.values().filter(|job| job.state == JobState::Running).map(|job| job.poll_at).min();
         whole_seconds(next_poll.unwrap_or(now).millis_since(now))
     }
-}
-
-/// Returns the bytes of text in JSON values.
-fn text_bytes<'a>(values: impl Iterator<Item = &'a Value>) -> usize {
-    let bytes_of = |value: &'a Value| match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => text_bytes(items.iter()),
-        Value::Object(members) => text_bytes(members.values()),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-    };
-    values.map(bytes_of).sum()
 }

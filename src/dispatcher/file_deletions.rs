@@ -102,7 +102,7 @@ mod tests {
     fn machine() -> Dispatcher {
         let policy = r#"{"plans":{"default":{"requests_per_minute":60,"predictions_per_minute":10,"concurrent_predictions":2,"daily_credits":"50"}},"models":{"acme/model-x":{"credits":"2.5","input":{}}}}"#;
         let limits = DispatcherLimits::new(&parse_policy(policy).unwrap());
-        Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new(), 0)
+        Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new())
     }
 
     fn status(status: u16) -> VendorReply {

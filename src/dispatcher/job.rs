@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::job_terms::JobTerms;
 use crate::constants::EXPIRY_CONFIRM_MILLIS;
-use crate::messages::{JobEnd, JobSpec, JobUpdate, QueueShare, Stage};
+use crate::messages::{JobEnd, JobUpdate, QueueShare, Stage};
 use crate::types::ids::UserKey;
 use crate::types::prediction::QueuePosition;
 use crate::types::time::UnixMillis;
@@ -28,9 +29,9 @@ pub enum JobState {
 pub struct Job {
     /// The owner.
     pub user: UserKey,
-    /// The prediction. Its input is cleared once the vendor has it.
+    /// The prediction.
     #[serde(rename = "order")]
-    pub spec: JobSpec,
+    pub spec: JobTerms,
     /// The user's share of the queue, from the plan at the time of the create.
     pub share: QueueShare,
     /// Its state.
@@ -103,7 +104,7 @@ const fn is_epoch(value: &UnixMillis) -> bool {
 impl Job {
     /// Returns a job that has just arrived.
     #[must_use]
-    pub fn new(user: UserKey, spec: JobSpec, share: QueueShare, now: UnixMillis) -> Self {
+    pub fn new(user: UserKey, spec: JobTerms, share: QueueShare, now: UnixMillis) -> Self {
         Self {
             user,
             spec,
@@ -193,19 +194,12 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::credits::MicroCredits;
-    use crate::types::ids::JobId;
-    use crate::types::model::ModelId;
+
+    /// The `order` of today's rows of the build before, whose input is moved by SQL before they are read.
+    const ORDER_BEFORE: &str = r#"{"job_id":"pred_01jh0000000000000000000000","model":"acme/model-x","input":{"prompt":"p"},"image_count":1,"credits":2500000,"max_seconds":600}"#;
 
     fn job() -> Job {
-        let spec = JobSpec {
-            job_id: JobId::parse("pred_01jh0000000000000000000000").unwrap(),
-            model: ModelId::parse("acme/model-x").unwrap(),
-            input: serde_json::from_str(r#"{"prompt":"p"}"#).unwrap(),
-            image_count: 1,
-            credits: MicroCredits::parse("2.5").unwrap(),
-            max_seconds: 600,
-        };
+        let (spec, _) = JobTerms::split(serde_json::from_str(ORDER_BEFORE).unwrap());
         let share = QueueShare { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 20 };
         Job::new(UserKey::new("i", "s"), spec, share, UnixMillis(7))
     }
@@ -215,13 +209,16 @@ mod tests {
     #[test]
     fn job_format_unchanged() {
         let user = UserKey::new("i", "s");
-        let spec = r#"{"job_id":"pred_01jh0000000000000000000000","model":"acme/model-x","input":{"prompt":"p"},"image_count":1,"credits":2500000,"max_seconds":600}"#;
+        let spec = r#"{"job_id":"pred_01jh0000000000000000000000","model":"acme/model-x","image_count":1,"credits":2500000,"max_seconds":600,"input_bytes":14}"#;
         let waiting = format!(
             r#"{{"user":"{}","order":{spec},{SHARE},"state":"waiting","sequence":1,"enqueued_at":7,"poll_at":7}}"#,
             user.as_str()
         );
         assert_eq!(serde_json::to_string(&job()).unwrap(), waiting);
         assert_eq!(serde_json::from_str::<Job>(&waiting).unwrap(), job());
+        let spec = r#"{"job_id":"pred_01jh0000000000000000000000","model":"acme/model-x","input":{},"image_count":1,"credits":2500000,"max_seconds":600}"#;
+        let mut taken = job();
+        taken.spec.drop_input();
         let running = Job {
             state: JobState::Running,
             is_returned: true,
@@ -235,17 +232,30 @@ mod tests {
             not_found_polls: 1,
             not_found_since: Some(UnixMillis(9)),
             expiry_seen_at: Some(UnixMillis(9)),
-            ..job()
+            ..taken
         };
         let text = format!(
             r#"{{"user":"{}","order":{spec},{SHARE},"state":"running","sequence":1,"enqueued_at":7,"returned":true,"submitted_at":8,"vendor_id":"v","key":"k","poll_at":7,"polled_at":8,"hooked_at":9,"cancel_requested":true,"cancel_sent":true,"missing_polls":1,"missing_since":9,"expiry_seen_at":9}}"#,
             user.as_str()
         );
         assert_eq!(serde_json::to_string(&running).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Job>(&text).unwrap(), running);
         let refused = Job { key_refusals: 2, uses_other_key: true, ..job() };
         let text = waiting.trim_end_matches('}').to_owned() + r#","key_refusals":2,"uses_other_key":true}"#;
         assert_eq!(serde_json::to_string(&refused).unwrap(), text);
         assert_eq!(serde_json::from_str::<Job>(&text).unwrap(), refused);
+    }
+
+    #[test]
+    fn a_row_of_the_build_before_is_read_without_its_input() {
+        let user = UserKey::new("i", "s");
+        let text = format!(
+            r#"{{"user":"{}","order":{ORDER_BEFORE},{SHARE},"state":"submitting","sequence":1,"enqueued_at":7,"submitted_at":8,"poll_at":7}}"#,
+            user.as_str()
+        );
+        let read = serde_json::from_str::<Job>(&text).unwrap();
+        assert_eq!((read.state, read.spec.input_bytes()), (JobState::Submitting, 0));
+        assert!(!serde_json::to_string(&read).unwrap().contains("prompt"));
     }
 
     #[test]

@@ -1,26 +1,27 @@
 //! How a job changes and ends. Each change is put into the outbox for the job's Ledger.
 
 use super::accounts::KEY_ACCOUNT;
+use super::enqueue::NewJob;
 use super::job::{Job, JobState};
 use super::machine::Dispatcher;
 use super::outbox_row::OutboxRow;
-use crate::messages::{JobEnd, JobSpec, JobUpdate, QueueShare};
+use crate::messages::{JobEnd, JobUpdate, QueueShare};
 use crate::types::credits::MicroCredits;
 use crate::types::ids::{JobId, UserKey};
 use crate::types::prediction::Failure;
 use crate::types::time::UnixMillis;
 
 impl Dispatcher {
-    /// Adds a waiting job and reserves its credits.
-    pub(super) fn add_job(&mut self, user: UserKey, spec: JobSpec, share: QueueShare, now: UnixMillis) {
+    /// Adds a waiting job, hands its input over to storage, and reserves its credits.
+    pub(super) fn add_job(&mut self, user: UserKey, (spec, input): NewJob, share: QueueShare, now: UnixMillis) {
         let (job_id, day) = (spec.job_id.clone(), spec.day());
+        self.changes.inputs.push((job_id.clone(), Some(input)));
         self.state.accounts.reserve(KEY_ACCOUNT, day, spec.credits);
         if self.limits.pools.contains_key(&share.plan) {
             self.state.accounts.reserve(&share.plan, day, spec.credits);
         }
         self.jobs.insert(job_id.clone(), Job::new(user, spec, share, now));
         self.changes.jobs.insert(job_id);
-        self.changes.is_state_changed = true;
         self.queue_positions = None;
     }
 
@@ -58,11 +59,12 @@ impl Dispatcher {
         let Some(job) = self.jobs.get_mut(job_id) else { return };
         let end = JobEnd::failed(Failure::OutcomeUnknown, job.spec.credits);
         job.state = JobState::Unknown;
-        job.spec.input.clear();
+        job.spec.drop_input();
         job.sequence = job.sequence.saturating_add(1);
         let job = job.clone();
         self.settle(&job, end.credits);
         self.changes.jobs.insert(job_id.clone());
+        self.changes.inputs.push((job_id.clone(), None));
         let update = job.update_for_ledger(now, None, Some(end));
         self.put_into_outbox(job.user, update, now);
     }
@@ -71,6 +73,9 @@ impl Dispatcher {
     pub(super) fn remove_job(&mut self, job_id: &JobId) -> Option<Job> {
         let job = self.jobs.remove(job_id)?;
         self.changes.jobs.insert(job_id.clone());
+        if job.spec.input_bytes() > 0 {
+            self.changes.inputs.push((job_id.clone(), None));
+        }
         self.leave_queue(&job.user);
         Some(job)
     }
@@ -82,7 +87,6 @@ impl Dispatcher {
         if self.limits.pools.contains_key(&job.share.plan) {
             self.state.accounts.settle(&job.share.plan, day, reserved, used);
         }
-        self.changes.is_state_changed = true;
     }
 
     /// Updates the average run time with one run. A run weighs a tenth, so that the last ten runs count most.

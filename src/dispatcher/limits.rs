@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::constants::STORED_INPUT_BYTES_MAX;
 use crate::policy::{Plan, Policy};
 use crate::types::credits::MicroCredits;
 use crate::vendor::output::OutputRule;
@@ -36,6 +37,8 @@ pub struct Pool {
     pub daily_credits: Option<MicroCredits>,
     /// Waiting predictions.
     pub max_waiting: usize,
+    /// Stored inputs, bytes.
+    pub max_input_bytes: usize,
 }
 
 impl DispatcherLimits {
@@ -48,6 +51,7 @@ impl DispatcherLimits {
         let pool = |plan: &Plan| Pool {
             daily_credits: plan.pool_daily_credits,
             max_waiting: share_of(key.max_waiting, plan.pool_waiting_share),
+            max_input_bytes: share_of(STORED_INPUT_BYTES_MAX, plan.pool_waiting_share),
         };
         Self {
             requests_per_minute: count(own),
@@ -63,9 +67,9 @@ impl DispatcherLimits {
     }
 }
 
-/// Returns the whole part of `share` × `max_waiting`. The share is above 0 and at most 1.
-fn share_of(max_waiting: u32, share: f64) -> usize {
-    let exact = (f64::from(max_waiting) * share).floor();
+/// Returns the whole part of `share` × `all`. The share is above 0 and at most 1.
+fn share_of(all: u32, share: f64) -> usize {
+    let exact = (f64::from(all) * share).floor();
     #[allow(
         clippy::as_conversions,
         clippy::cast_possible_truncation,

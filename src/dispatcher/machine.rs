@@ -8,7 +8,9 @@ use super::job::{Job, JobState};
 use super::limits::DispatcherLimits;
 use super::outbox_row::OutboxRow;
 use super::permit_turns::PermitTurns;
+use super::state_rows::StoredRows;
 use super::stored_state::StoredState;
+use super::unreadable_rows::UnreadableRows;
 use crate::constants::ASSUMED_RUN_MILLIS;
 use crate::messages::Anomalies;
 use crate::types::ids::JobId;
@@ -23,8 +25,10 @@ pub struct Dispatcher {
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) outbox: BTreeMap<JobId, OutboxRow>,
     pub(super) state: StoredState,
-    /// Number of rows that cannot be read. Each may hold a slot.
-    unreadable: usize,
+    stored_rows: StoredRows,
+    /// True if the deficits may differ from what is stored.
+    pub(super) is_queue_changed: bool,
+    pub(super) unreadable: UnreadableRows,
     pub(super) is_model_list_requested: bool,
     pub(super) permit_turns: PermitTurns,
     /// The vendor's ids of forgotten files.
@@ -42,21 +46,17 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Loads the machine from its rows. Each of the `unreadable` rows counts as a held slot.
+    /// Loads the machine from its rows.
     #[must_use]
-    pub fn load(
-        limits: DispatcherLimits,
-        state: StoredState,
-        jobs: Vec<Job>,
-        outbox: Vec<OutboxRow>,
-        unreadable: usize,
-    ) -> Self {
+    pub fn load(limits: DispatcherLimits, state: StoredState, jobs: Vec<Job>, outbox: Vec<OutboxRow>) -> Self {
         Self {
             limits,
             jobs: jobs.into_iter().map(|job| (job.spec.job_id.clone(), job)).collect(),
             outbox: outbox.into_iter().map(|row| (row.job_id().clone(), row)).collect(),
+            stored_rows: StoredRows::of(&state),
+            is_queue_changed: false,
             state,
-            unreadable,
+            unreadable: UnreadableRows::default(),
             is_model_list_requested: false,
             permit_turns: PermitTurns::default(),
             file_deletions: BTreeSet::new(),
@@ -67,6 +67,13 @@ impl Dispatcher {
             queue_positions: None,
             changes: Changes::default(),
         }
+    }
+
+    /// Adds the rows that cannot be read. They stay where they are.
+    #[must_use]
+    pub fn with_unreadable(mut self, unreadable: UnreadableRows) -> Self {
+        self.unreadable = unreadable;
+        self
     }
 
     /// Adds the rows of forgotten files.
@@ -94,15 +101,30 @@ impl Dispatcher {
         self
     }
 
-    /// Returns the document to store if [`Changes::is_state_changed`].
+    /// Returns the state, whose changed rows are in [`Changes::state`].
     #[must_use]
     pub const fn stored_state(&self) -> &StoredState {
         &self.state
     }
 
+    /// Replaces rows of `state`: deletes these, and writes all parts anew.
+    #[must_use]
+    pub fn with_replaced_state(mut self, rows: Vec<String>) -> Self {
+        if !rows.is_empty() {
+            self.stored_rows = StoredRows::default();
+            self.is_queue_changed = true;
+            self.changes.state.extend(rows.into_iter().map(|name| (name, None)));
+        }
+        self
+    }
+
     /// Returns what changed since the last call.
     pub fn take_changes(&mut self) -> Changes {
-        std::mem::take(&mut self.changes)
+        let mut changes = std::mem::take(&mut self.changes);
+        let is_turn_stored = !(changes.jobs.is_empty() && changes.outbox.is_empty());
+        let is_queue_changed = std::mem::take(&mut self.is_queue_changed);
+        changes.state.extend(self.stored_rows.update(&self.state, is_queue_changed, is_turn_stored));
+        changes
     }
 
     /// Returns a row of `jobs`.
@@ -138,14 +160,15 @@ impl Dispatcher {
                 .map(|job| (job.spec.job_id.clone(), job.submitted_at.unwrap_or(job.enqueued_at)))
                 .collect(),
             dead_letters: self.outbox.values().filter(|row| row.is_dead).map(|row| row.job_id().clone()).collect(),
-            unreadable: self.unreadable,
+            unreadable: self.unreadable.count(),
         }
     }
 
     /// Returns the number of held slots. It is counted from the rows, never kept in a counter (protocol 4).
     #[must_use]
     pub fn held_slots(&self) -> usize {
-        self.jobs.values().filter(|job| job.holds_slot()).count().saturating_add(self.unreadable)
+        let held = self.jobs.values().filter(|job| job.holds_slot()).count();
+        held.saturating_add(self.unreadable.held_slots(self.state.clock))
     }
 
     /// Returns the number of slots that may be held now.

@@ -8,6 +8,9 @@
 //! | file | content |
 //! |---|---|
 //! | `machine` | the state and its accessors |
+//! | `job`, `job_terms` | a prediction as the machine keeps it: without its input |
+//! | `stored_state`, `state_rows` | what is stored besides jobs and updates, and its rows |
+//! | `unreadable_rows` | rows that cannot be read, and the slots that they may hold |
 //! | `job_changes` | how a job changes and ends; each change is reported to the Ledger |
 //! | `enqueue`, `requests` | what Ledgers and the edge request |
 //! | `due`, `expiry`, `next_due` | the work that is due, and when the alarm must fire next |
@@ -29,6 +32,7 @@ mod health;
 mod in_flight;
 mod job;
 mod job_changes;
+mod job_terms;
 mod limits;
 mod machine;
 mod next_due;
@@ -37,8 +41,10 @@ mod permit_turns;
 mod poll_results;
 mod queue;
 mod requests;
+mod state_rows;
 mod stored_state;
 mod submit_results;
+mod unreadable_rows;
 mod vendor_keys;
 mod vendor_results;
 
@@ -46,7 +52,10 @@ pub use accounts::{Accounts, KEY_ACCOUNT};
 pub use actions::{Action, Changes, Delivery};
 pub use health::Health;
 pub use job::{Job, JobState};
+pub use job_terms::JobTerms;
 pub use limits::{DispatcherLimits, Pool};
 pub use machine::Dispatcher;
 pub use outbox_row::OutboxRow;
+pub use state_rows::LoadedState;
 pub use stored_state::StoredState;
+pub use unreadable_rows::UnreadableRows;

@@ -40,9 +40,10 @@ impl Dispatcher {
         let limit = self.limits.requests_per_minute;
         let create_at = health.next_create_at().max(self.state.window.earliest(Lane::Create, limit, now));
         let paused_until = health.model_paused_until(&job.spec.model, now);
-        let chances = [Some(create_at), paused_until, Some(health.slot_penalty_until), Some(health.unknown_probe_at)];
+        let times = [create_at, health.slot_penalty_until, health.unknown_probe_at];
+        let chances = times.map(Some).into_iter().chain([paused_until, self.unreadable.next_free_slot(now)]);
         // A create that could be sent now, and is not, waits for a connection or a slot: a report frees one.
-        chances.into_iter().flatten().filter(|at| *at > now).chain([expiry]).min()
+        chances.flatten().filter(|at| *at > now).chain([expiry]).min()
     }
 
     fn running_next_due(&self, id: &JobId, job: &Job, now: UnixMillis) -> Option<UnixMillis> {

@@ -53,8 +53,8 @@ impl Dispatcher {
                 users.push(WaitingUser { user, weight: job.share.weight, head });
             }
         }
+        self.is_queue_changed = true;
         let user = fair_queue::pick_next_user(&users, &mut self.state.deficits)?;
-        self.changes.is_state_changed = true;
         heads.remove(&user)
     }
 
@@ -65,6 +65,7 @@ impl Dispatcher {
             && self.state.deficits.get(user).is_some_and(|deficit| *deficit > 0)
         {
             self.state.deficits.remove(user);
+            self.is_queue_changed = true;
         }
     }
 

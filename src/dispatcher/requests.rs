@@ -15,7 +15,6 @@ impl Dispatcher {
     /// Refuses all tokens that were issued up to a time. An earlier time changes nothing: revoked tokens stay revoked.
     pub fn revoke_all(&mut self, issued_by: UnixSeconds) {
         self.state.revoked_before = self.state.revoked_before.max(Some(issued_by));
-        self.changes.is_state_changed = true;
     }
 
     /// Returns the revoked-before time of all users.

@@ -1,20 +1,16 @@
-//! The Dispatcher's stored document.
-
-use std::collections::BTreeMap;
+//! What the Dispatcher stores besides jobs, inputs and updates.
 
 use serde::{Deserialize, Serialize};
 
-use super::accounts::{Accounts, KEY_ACCOUNT};
+use super::accounts::Accounts;
 use super::fair_queue::Deficits;
 use super::health::Health;
-use super::job::{Job, JobState};
-use super::limits::Pool;
-use crate::constants::VENDOR_WINDOW_MILLIS;
 use crate::limit::request_window::RequestWindow;
 use crate::types::model::ModelId;
 use crate::types::time::{UnixMillis, UnixSeconds};
 
-/// Everything that is stored besides the rows, as one JSON document (`state_format_unchanged` pins it).
+/// The parts of the state. Each row of `state` has some of these members (`state_rows`); the build before stored one
+/// document with all of them (`state_format_unchanged` pins it).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredState {
     /// Vendor requests of the last minute.
@@ -44,27 +40,6 @@ pub struct StoredState {
     /// All tokens that were issued up to this time are refused (protocol 7).
     #[serde(rename = "revoked_by", default, skip_serializing_if = "Option::is_none")]
     pub revoked_before: Option<UnixSeconds>,
-}
-
-impl StoredState {
-    /// Rebuilds a document that cannot be read:
-    ///
-    /// - the open jobs' credits are reserved again
-    /// - no vendor request is sent until those sent before no longer count
-    /// - what was spent today is lost
-    #[must_use]
-    pub fn rebuild(jobs: &[Job], pools: &BTreeMap<String, Pool>, now: UnixMillis) -> Self {
-        let mut state = Self::default();
-        state.window.close_until(now.plus_millis(VENDOR_WINDOW_MILLIS));
-        for job in jobs.iter().filter(|job| job.state != JobState::Unknown) {
-            let spec = &job.spec;
-            state.accounts.reserve(KEY_ACCOUNT, spec.day(), spec.credits);
-            if pools.contains_key(&job.share.plan) {
-                state.accounts.reserve(&job.share.plan, spec.day(), spec.credits);
-            }
-        }
-        state
-    }
 }
 
 #[cfg(test)]

@@ -66,6 +66,16 @@ impl Dispatcher {
         }
     }
 
+    /// Ends a job whose create was not sent, because its stored input is missing. It costs nothing.
+    pub fn reject_unsent(&mut self, job_id: &JobId, now: UnixMillis) -> CreateOutcome {
+        let now = self.advance(now);
+        if !self.in_flight.submits.remove(job_id) || !self.is_submitting(job_id) {
+            return CreateOutcome::Pending;
+        }
+        self.changes.alerts.push("input_missing");
+        self.reject(job_id, CreateOutcome::Rejected, now)
+    }
+
     /// Applies the vendor's acceptance of a create: the job runs, unless it has ended already.
     fn apply_accepted(
         &mut self,
@@ -83,9 +93,10 @@ impl Dispatcher {
         self.change_job(job_id, now, |job| {
             job.state = JobState::Running;
             job.vendor_id = Some(vendor_id);
-            job.spec.input.clear();
+            job.spec.drop_input();
             job.poll_at = now.plus_millis(wait);
         });
+        self.changes.inputs.push((job_id.clone(), None));
         self.apply_prediction(job_id, prediction, now);
         CreateOutcome::Accepted
     }

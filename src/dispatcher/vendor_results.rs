@@ -12,7 +12,6 @@ use crate::vendor::reply::{VendorReply, has_id_conflict};
 impl Dispatcher {
     /// Applies the rate limit of any reply, and raises alerts about oddities.
     pub(super) fn apply_reply(&mut self, reply: &VendorReply, now: UnixMillis) {
-        self.changes.is_state_changed = true;
         self.apply_rate_limit(reply, now);
         if reply.is_too_large() {
             self.alert_hourly("vendor_answer_too_large", now);
@@ -72,7 +71,6 @@ impl Dispatcher {
     pub fn finish_models(&mut self, models: Option<Vec<ModelId>>, now: UnixMillis) {
         self.advance(now);
         self.in_flight.has_model_fetch = false;
-        self.changes.is_state_changed = true;
         if models.is_some() {
             self.state.models = models;
         }

@@ -169,6 +169,12 @@ impl RequestWindow {
         }
     }
 
+    /// Returns the time of the newest request.
+    #[must_use]
+    pub fn newest(&self) -> Option<UnixMillis> {
+        self.sent.iter().map(|(at, ..)| *at).max()
+    }
+
     /// Lets no request pass before `until`, after the vendor throttled one. A later time stands.
     pub fn close_until(&mut self, until: UnixMillis) {
         self.closed_until = self.closed_until.max(until);

@@ -89,13 +89,20 @@ impl Policy {
         self.plan_for(grant).ok_or_else(|| Rejection::new(Code::Misconfigured, "plan"))
     }
 
-    /// Returns the longest time from a create until its prediction has surely ended, in milliseconds: the longest wait,
-    /// then twice the longest run, after which the slot is given up, and some slack.
+    /// Returns the longest time from a create until its prediction has surely ended, in milliseconds: until its slot is
+    /// given up, and some slack.
     #[must_use]
     pub fn longest_life_millis(&self) -> i64 {
+        self.longest_slot_millis().saturating_add(STATE_CHECK_SLACK_MILLIS)
+    }
+
+    /// Returns the longest time from a create until its slot is given up, in milliseconds: the longest wait, then twice the
+    /// longest run.
+    #[must_use]
+    pub fn longest_slot_millis(&self) -> i64 {
         let longest_run = self.models.values().map(|rules| rules.max_seconds).max().unwrap_or_default();
         let secs = i64::from(self.key.max_wait_secs).saturating_add(i64::from(longest_run).saturating_mul(2));
-        secs.saturating_mul(MILLIS_PER_SECOND).saturating_add(STATE_CHECK_SLACK_MILLIS)
+        secs.saturating_mul(MILLIS_PER_SECOND)
     }
 
     /// Returns the models that the plan and the token both include, as `GET /v1/models` shows them.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use crate::messages::JobSpec;
+use crate::types::model::ModelId;
 
 /// A vendor request without its headers. The platform adds `Authorization` when it sends the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,19 +23,20 @@ pub const USER_AGENT: &str = concat!("valetkey/", env!("CARGO_PKG_VERSION"));
 /// Returns `POST {base}/{owner}/{model}/predictions`. `base` has no trailing slash.
 ///
 /// `model` and `provider` are not sent: all of the vendor's samples but one do without them. `webhook` is Valetkey's
-/// own URL, never a client's.
+/// own URL, never a client's. `input` is JSON, as it is stored: it is not parsed again, because that takes a multiple of
+/// its length in memory.
 #[must_use]
-pub fn create(base: &str, spec: &JobSpec, webhook: Option<&str>) -> VendorRequest {
-    let mut body = json!({ "input": spec.input });
-    if let Some(members) = body.as_object_mut() {
-        if spec.image_count > 1 {
-            members.insert("image_count".to_owned(), json!(spec.image_count));
-        }
-        if let Some(webhook) = webhook {
-            members.insert("webhook".to_owned(), json!(webhook));
-        }
+pub fn create(base: &str, model: &ModelId, image_count: u32, input: &str, webhook: Option<&str>) -> VendorRequest {
+    let mut body = format!(r#"{{"input":{input}"#);
+    // Writing to a String cannot fail.
+    if image_count > 1 {
+        let _ = write!(body, r#","image_count":{image_count}"#);
     }
-    VendorRequest { method: "POST", url: format!("{base}/{}/predictions", spec.model), body: Some(body.to_string()) }
+    if let Some(webhook) = webhook {
+        let _ = write!(body, r#","webhook":{}"#, json!(webhook));
+    }
+    body.push('}');
+    VendorRequest { method: "POST", url: format!("{base}/{model}/predictions"), body: Some(body) }
 }
 
 /// Returns `GET {base}/predictions/{id}`.
@@ -93,33 +94,21 @@ fn encode_segment(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::credits::MicroCredits;
-    use crate::types::ids::JobId;
-    use crate::types::model::ModelId;
     use serde_json::Value;
-
-    fn spec(image_count: u32) -> JobSpec {
-        JobSpec {
-            job_id: JobId::parse("pred_01jh0000000000000000000000").unwrap(),
-            model: ModelId::parse("acme/model-x").unwrap(),
-            input: serde_json::from_str(r#"{"prompt":"hi"}"#).unwrap(),
-            image_count,
-            credits: MicroCredits::ZERO,
-            max_seconds: 1,
-        }
-    }
 
     #[test]
     fn a_create_holds_the_input_and_nothing_else() {
-        let request = create("https://vendor.example/v1", &spec(1), None);
+        let model = ModelId::parse("acme/model-x").unwrap();
+        let create = |base, count, webhook| create(base, &model, count, r#"{"prompt":"hi"}"#, webhook);
+        let request = create("https://vendor.example/v1", 1, None);
         assert_eq!(
             (request.method, request.url.as_str()),
             ("POST", "https://vendor.example/v1/acme/model-x/predictions")
         );
-        let body = |count| serde_json::from_str::<Value>(&create("", &spec(count), None).body.unwrap()).unwrap();
+        let body = |count| serde_json::from_str::<Value>(&create("", count, None).body.unwrap()).unwrap();
         assert_eq!(body(1), json!({"input": {"prompt": "hi"}}));
         assert_eq!(body(2), json!({"input": {"prompt": "hi"}, "image_count": 2}));
-        let hooked = create("", &spec(1), Some("https://us.example/hooks/x")).body.unwrap();
+        let hooked = create("", 1, Some("https://us.example/hooks/x")).body.unwrap();
         assert_eq!(hooked, r#"{"input":{"prompt":"hi"},"webhook":"https://us.example/hooks/x"}"#);
     }
 

@@ -62,6 +62,7 @@ mod shares;
 mod signature_vectors;
 mod sse;
 mod steps;
+mod stored;
 mod storm;
 mod tokens;
 mod upstream_answers;

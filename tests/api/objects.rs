@@ -1,32 +1,16 @@
 //! Messages of operators to the Durable Objects, which have no page yet: revocation, anomalies, unreadable rows.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 use valetkey::types::ids::UserKey;
 
-use crate::harness::{ISSUER, MODEL, Options, Stack, now, policy, root, token, token_with, user};
+use crate::harness::{ISSUER, MODEL, Options, Stack, now, policy, token, token_with, user};
 use crate::http::Request;
+use crate::stored::{anomalies, one_slow_slot};
 
 fn revoke(stack: &Stack, name: &str, revocation: &Value) {
     let ledger = UserKey::new(ISSUER, name);
     let answer = stack.send_to_object("LEDGER", ledger.as_str(), &json!({"ask": {"revoke": revocation}}));
     assert_eq!(answer, json!({"reply": "done"}));
-}
-
-fn anomalies(stack: &Stack) -> Value {
-    stack.send_to_object("DISPATCHER", "main", &json!("troubles"))["troubles"].clone()
-}
-
-/// Returns a stack with one slot, in which each prediction runs for a minute.
-fn one_slow_slot() -> Stack {
-    let mut policy = policy();
-    policy["key"]["concurrent_predictions"] = json!(1);
-    Stack::start(&Options {
-        settings: vec![("POLICY", Some(policy.to_string()))],
-        simulator: vec!["--prediction-ms", "60000"],
-        ..Options::default()
-    })
 }
 
 #[test]
@@ -81,40 +65,4 @@ fn an_unknown_outcome_is_listed_until_its_slot_is_free() {
     crate::steps::wait_until("the slot to be back", || {
         (anomalies(&stack)["unknown_outcomes"] == json!([])).then_some(())
     });
-}
-
-/// Changes the Dispatcher's stored rows, as a disk fault or another version of the Worker would.
-fn damage(stack: &Stack, sql: &str) {
-    let script = r#"
-        const { DatabaseSync } = require("node:sqlite");
-        const { readdirSync } = require("node:fs");
-        const [folder, sql] = process.argv.slice(1);
-        for (const file of readdirSync(folder).filter((name) => name.endsWith(".sqlite"))) {
-          const database = new DatabaseSync(`${folder}/${file}`);
-          const tables = database.prepare("SELECT name FROM sqlite_master WHERE name = 'jobs'").all();
-          if (tables.length > 0) database.exec(sql);
-          database.close();
-        }"#;
-    let node = root().join("node_modules/.bin/node");
-    let folder = stack.directory.join("storage/dispatcher");
-    let done = Command::new(node).args(["-e", script]).arg(folder).arg(sql).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-}
-
-#[test]
-fn an_unreadable_row_holds_its_slot_and_is_set_aside_on_the_sixth_load() {
-    let mut stack = one_slow_slot();
-    let name = user("damaged");
-    assert_eq!(stack.create(&token(&name)).status, 201);
-    stack.kill_workerd();
-    damage(&stack, "UPDATE jobs SET doc = '{\"state\":\"of another version\"}'");
-    for load in 1..=6 {
-        stack.start_workerd_again();
-        assert_eq!(anomalies(&stack)["unreadable"], json!(if load < 6 { 1 } else { 0 }), "load {load}");
-        if load == 1 {
-            stack.assert_logged("row_unreadable");
-            assert_eq!(stack.create(&token(&user("next"))).status, 202, "its slot may be taken at the vendor");
-        }
-        stack.kill_workerd();
-    }
 }

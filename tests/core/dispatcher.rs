@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, JobState, KEY_ACCOUNT, StoredState};
+use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, JobState, KEY_ACCOUNT, LoadedState, StoredState};
 use valetkey::limit::request_window::Lane;
 use valetkey::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobSpec, QueueShare};
 use valetkey::types::credits::MicroCredits;
@@ -43,7 +43,7 @@ fn spec(number: u8, prompt: &str) -> JobSpec {
 }
 
 fn machine(limits: DispatcherLimits) -> Dispatcher {
-    Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new(), 0)
+    Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new())
 }
 
 fn user() -> UserKey {
@@ -144,22 +144,6 @@ fn a_batch_with_an_ended_prediction_is_not_withdrawn() {
 }
 
 #[test]
-fn the_queue_is_bounded_in_bytes() {
-    let mut machine = machine(DispatcherLimits { concurrent_predictions: 1, ..limits() });
-    let long = "p".repeat(1_000_000);
-    let mut taken = 0;
-    for number in 0..40 {
-        if let Err(refusal) = enqueue(&mut machine, vec![spec(number, &long)]) {
-            assert!(matches!(refusal, EnqueueRefusal::QueueFull { .. }));
-            break;
-        }
-        let _ = machine.due(NOW);
-        taken += 1;
-    }
-    assert!((12..=15).contains(&taken), "{taken} megabytes");
-}
-
-#[test]
 fn a_webhook_during_a_poll_makes_the_next_poll_earlier() {
     let (mut machine, ids) = running(1);
     let asked = NOW.plus_millis(400_000);
@@ -235,10 +219,12 @@ fn the_alarm_fires_when_the_pause_of_a_model_expires() {
 fn an_unreadable_state_is_rebuilt_from_the_rows() {
     let (machine, ids) = running(2);
     let jobs: Vec<_> = ids.iter().map(|id| machine.job(id).unwrap().clone()).collect();
-    let state = StoredState::rebuild(&jobs, &BTreeMap::new(), NOW);
-    let (spent, reserved) = state.accounts.usage(KEY_ACCOUNT, spec(0, "p").day());
+    let rows = [("main".to_owned(), "not JSON".to_owned())];
+    let loaded = LoadedState::read(&rows, &jobs, &BTreeMap::new(), NOW);
+    assert_eq!(loaded.unreadable.len(), 7, "every part");
+    let (spent, reserved) = loaded.state.accounts.usage(KEY_ACCOUNT, spec(0, "p").day());
     assert_eq!((spent, reserved), (MicroCredits::ZERO, MicroCredits::parse("5").unwrap()));
-    assert_eq!(state.window.earliest(Lane::Create, 60, NOW), NOW.plus_millis(61_000));
+    assert_eq!(loaded.state.window.earliest(Lane::Create, 60, NOW), NOW.plus_millis(61_000));
 }
 
 #[test]
@@ -249,7 +235,7 @@ fn requests_in_flight_survive_a_turn_that_could_not_be_stored() {
     let stored = before.job(&spec(1, "p").job_id).unwrap().clone();
     enqueue(&mut before, vec![spec(2, "p")]).unwrap();
     let not_begun = before.due(NOW);
-    let loaded = Dispatcher::load(limits(), StoredState::default(), vec![stored], Vec::new(), 0);
+    let loaded = Dispatcher::load(limits(), StoredState::default(), vec![stored], Vec::new());
     let mut after = loaded.resume_work_of(before, &not_begun);
     let _ = after.due(NOW);
     assert!(after.is_submitting(&spec(1, "p").job_id), "its fetch still reports here");

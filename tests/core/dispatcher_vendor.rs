@@ -37,7 +37,7 @@ fn limits(second: bool) -> DispatcherLimits {
 }
 
 fn machine() -> Dispatcher {
-    Dispatcher::load(limits(false), StoredState::default(), Vec::new(), Vec::new(), 0)
+    Dispatcher::load(limits(false), StoredState::default(), Vec::new(), Vec::new())
 }
 
 fn at(seconds: i64) -> UnixMillis {
@@ -88,7 +88,7 @@ fn running_with_keys(second: bool, own: &str) -> (Dispatcher, JobId) {
     let (machine, id) = running();
     let mut job = machine.job(&id).unwrap().clone();
     job.vendor_key_fingerprint = Some(own.to_owned());
-    (Dispatcher::load(limits(second), machine.stored_state().clone(), vec![job], Vec::new(), 0), id)
+    (Dispatcher::load(limits(second), machine.stored_state().clone(), vec![job], Vec::new()), id)
 }
 
 fn end(machine: &Dispatcher, id: &JobId) -> Option<JobEnd> {

@@ -17,6 +17,7 @@
 
 mod config;
 mod dispatcher;
+mod dispatcher_rows;
 mod dispatcher_vendor;
 mod drift;
 #[path = "../hostile/mod.rs"]

@@ -59,7 +59,7 @@ impl Day {
             ..world::limits()
         };
         Self {
-            machine: Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new(), 0),
+            machine: Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new()),
             now: UnixMillis(START),
             answers: BTreeMap::new(),
             started: BTreeMap::new(),

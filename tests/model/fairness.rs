@@ -44,7 +44,7 @@ fn user(number: usize) -> UserKey {
 
 impl Crowd {
     fn new(weights: Vec<u32>) -> Self {
-        let machine = Dispatcher::load(limits(), StoredState::default(), Vec::new(), Vec::new(), 0);
+        let machine = Dispatcher::load(limits(), StoredState::default(), Vec::new(), Vec::new());
         Self {
             machine,
             weights,
@@ -118,7 +118,7 @@ impl Crowd {
         self.pending.clear();
         let state = serde_json::from_str(&serde_json::to_string(self.machine.stored_state()).unwrap()).unwrap();
         let outbox: Vec<OutboxRow> = self.ids.iter().filter_map(|id| self.machine.outbox_row(id).cloned()).collect();
-        self.machine = Dispatcher::load(limits(), state, self.jobs(), outbox, 0);
+        self.machine = Dispatcher::load(limits(), state, self.jobs(), outbox);
         for _ in 0..2 {
             self.now = self.now.plus_millis(601_000);
             self.turn(|_, _| ());

@@ -116,7 +116,7 @@ impl World {
     pub fn new() -> Self {
         let state = StoredState::default();
         Self {
-            machine: Dispatcher::load(limits(), state.clone(), Vec::new(), Vec::new(), 0),
+            machine: Dispatcher::load(limits(), state.clone(), Vec::new(), Vec::new()),
             jobs: BTreeMap::new(),
             outbox: BTreeMap::new(),
             tombstones: BTreeSet::new(),
@@ -151,7 +151,7 @@ impl World {
             }
         }
         self.tombstones.extend(changes.tombstones);
-        if changes.is_state_changed {
+        if !changes.state.is_empty() {
             self.state = self.machine.stored_state().clone();
         }
         self.latest = self.latest.max(self.now);
@@ -364,7 +364,7 @@ impl World {
         }
         let (jobs, outbox) = (self.jobs.values().cloned().collect(), self.outbox.values().cloned().collect());
         let state: StoredState = serde_json::from_str(&serde_json::to_string(&self.state).unwrap()).unwrap();
-        self.machine = Dispatcher::load(limits(), state, jobs, outbox, 0);
+        self.machine = Dispatcher::load(limits(), state, jobs, outbox);
         self.ledgers.values_mut().for_each(Ledger::crash);
         self.pending = found;
         self.turn(|_, _| ());

@@ -11,7 +11,6 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 use valetkey::constants::{BATCH_MAX, BATCH_MAX_DEPTH, BODY_MAX_DEPTH};
-use valetkey::messages::JobSpec;
 use valetkey::parse::json::parse_strict_object;
 use valetkey::parse::number::{is_same, parse_whole};
 use valetkey::policy::{CheckedCreate, Policy, check_batch, check_create, check_named_create, parse_policy};
@@ -92,15 +91,9 @@ fn check_order(body: &Map<String, Value>, spec: &CheckedCreate) {
     check_files(spec);
 
     // The vendor receives exactly this, and a create with the sent body would be accepted again.
-    let sent = JobSpec {
-        job_id: JobId::parse("pred_01jh0000000000000000000000").unwrap(),
-        model: spec.model.clone(),
-        input: spec.input.clone(),
-        image_count: spec.image_count,
-        credits: spec.credits,
-        max_seconds: spec.max_seconds,
-    };
-    let sent = request::create("https://api.vendor.example/v1", &sent, None).body.expect("a body");
+    let input = Value::Object(spec.input.clone()).to_string();
+    let base = "https://api.vendor.example/v1";
+    let sent = request::create(base, &spec.model, spec.image_count, &input, None).body.expect("a body");
     let sent = parse_strict_object(sent.as_bytes(), BODY_MAX_DEPTH).expect("what is sent is strict JSON");
     assert!(sent.keys().all(|name| ["input", "image_count"].contains(&name.as_str())));
     let again = check_create(&POLICY, &grant(), &spec.model, sent).expect("what is sent is acceptable");

@@ -5,3 +5,4 @@ pub mod client;
 pub mod dispatcher;
 pub mod handle;
 pub mod ledger;
+pub mod migrations;

@@ -9,8 +9,8 @@ use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::vendor_http;
 use crate::constants::{DELIVERY_MAX_MILLIS, VENDOR_BODY_MAX_BYTES, VENDOR_POLL_BODY_MAX_BYTES};
-use crate::dispatcher::{Action, Delivery, JobState};
-use crate::messages::{CreateOutcome, JobSpec, LedgerCall, LedgerEnvelope, LedgerReply, LedgerRequest};
+use crate::dispatcher::{Action, Delivery, JobState, JobTerms};
+use crate::messages::{CreateOutcome, LedgerCall, LedgerEnvelope, LedgerReply, LedgerRequest};
 use crate::types::ids::JobId;
 use crate::vendor::reply::{VendorReply, read_models};
 use crate::vendor::{request, webhook};
@@ -69,14 +69,19 @@ impl DispatcherActor {
         Ok(vendor_http::fetch_vendor(&request, deployment.key(vendor_key_fingerprint), max_bytes).await)
     }
 
-    /// Sends a create, and keeps its outcome for the edge.
-    async fn submit(self: &Rc<Self>, spec: &JobSpec) -> ActorResult<()> {
+    /// Sends a create with its stored input, and keeps its outcome for the edge.
+    async fn submit(self: &Rc<Self>, spec: &JobTerms) -> ActorResult<()> {
+        let Some(input) = self.store()?.input(&spec.job_id).ok().flatten() else {
+            let outcome = self.turn(|machine, now| machine.reject_unsent(&spec.job_id, now))?;
+            self.outcomes.keep(&spec.job_id, outcome);
+            return Ok(());
+        };
         let deployment = self.deployment()?;
         let webhook = deployment.config.public_url.as_deref().map(|public_url| {
             let capability = webhook::capability(&spec.job_id, &deployment.config.vendor_key);
             format!("{public_url}/hooks/{capability}")
         });
-        let make = |base: &str| request::create(base, spec, webhook.as_deref());
+        let make = |base: &str| request::create(base, &spec.model, spec.image_count, &input, webhook.as_deref());
         let reply = self.send(make, None, VENDOR_BODY_MAX_BYTES).await?;
         let outcome = self.turn(|machine, now| machine.finish_submit(&spec.job_id, &reply, now))?;
         self.outcomes.keep(&spec.job_id, outcome);

@@ -104,7 +104,8 @@ impl DispatcherActor {
                 .with_key_scan(deployment.key_scan.clone()),
             ..DispatcherLimits::new(&deployment.config.policy)
         };
-        let machine = self.store()?.load(limits, platform::now())?;
+        let longest_slot_millis = deployment.config.policy.longest_slot_millis();
+        let machine = self.store()?.load(limits, longest_slot_millis, platform::now())?;
         if machine.anomalies().unreadable > 0 {
             log::alert("row_unreadable");
         }

@@ -16,6 +16,7 @@ mod actor;
 mod outcomes;
 mod requests;
 mod store;
+mod upgrade;
 
 use std::rc::Rc;
 

@@ -4,22 +4,35 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::upgrade;
 use crate::cloudflare::objects::handle::ActorResult;
+use crate::cloudflare::objects::migrations;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::cloudflare::runtime::sql::{Sql, Statement};
-use crate::constants::QUARANTINE_ATTEMPTS;
-use crate::dispatcher::{Changes, Dispatcher as Machine, DispatcherLimits, StoredState};
+use crate::dispatcher::{Changes, Dispatcher as Machine, DispatcherLimits, LoadedState, UnreadableRows};
+use crate::migration::Migration;
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
-const SCHEMA: [&str; 6] = [
-    "CREATE TABLE IF NOT EXISTS jobs (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS outbox (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS tombstones (job_id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS quarantine (name TEXT PRIMARY KEY, doc TEXT NOT NULL, attempts INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS file_deletions (vendor_id TEXT PRIMARY KEY) WITHOUT ROWID",
+/// The tables (docs/schema.md has the rules). A build before made those of the first migration without recording it.
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        number: 1,
+        is_breaking: false,
+        statements: &[
+            "CREATE TABLE IF NOT EXISTS jobs (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
+            "CREATE TABLE IF NOT EXISTS outbox (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
+            "CREATE TABLE IF NOT EXISTS tombstones (job_id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID",
+            "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
+            "CREATE TABLE IF NOT EXISTS file_deletions (vendor_id TEXT PRIMARY KEY) WITHOUT ROWID",
+        ],
+    },
+    Migration {
+        number: 2,
+        is_breaking: false,
+        statements: &["CREATE TABLE inputs (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID"],
+    },
 ];
 
 /// The rows of the Dispatcher.
@@ -29,69 +42,49 @@ pub struct DispatcherStore {
 
 /// A row with its key and a JSON document.
 #[derive(Deserialize)]
-struct Doc {
-    id: String,
-    doc: String,
+pub(super) struct Doc {
+    pub(super) id: String,
+    pub(super) doc: String,
 }
 
 impl DispatcherStore {
-    /// Opens the store, and creates the tables that are missing.
+    /// Opens the store and applies the migrations that are missing. Fails if the storage is too new: then every message
+    /// is refused, and nothing is read or written.
     pub fn new(sql: Sql) -> ActorResult<Self> {
-        let schema: Vec<_> = SCHEMA.iter().map(|statement| Statement::new(statement, [])).collect();
-        sql.transaction(&schema)?;
+        migrations::apply(&sql, &migrations::pending(&sql, &MIGRATIONS)?)?;
         Ok(Self { sql })
     }
 
-    /// Loads the machine. A row that cannot be parsed is counted and copied to `quarantine`. It is deleted from its
-    /// table at the fifth load (protocol 3), because until then a newer version may parse it. A state that cannot be
-    /// parsed is copied too, and rebuilt from the jobs.
-    pub fn load(&self, limits: DispatcherLimits, now: UnixMillis) -> ActorResult<Machine> {
+    /// Loads the machine. A row that cannot be parsed stays where it is, because a newer version may parse it.
+    pub fn load(&self, limits: DispatcherLimits, longest_slot_millis: i64, now: UnixMillis) -> ActorResult<Machine> {
+        upgrade::move_old_rows(&self.sql, longest_slot_millis, now)?;
         let state: Vec<Doc> = self.sql.rows("SELECT name AS id, doc FROM state", &[])?;
-        let (jobs, bad_jobs) = self.docs("jobs")?;
-        let state = match state.first().map(|row| (row, serde_json::from_str(&row.doc))) {
-            None => StoredState::default(),
-            Some((_, Ok(state))) => state,
-            Some((row, Err(_))) => {
-                log::alert("state_unreadable");
-                let keep = "INSERT OR REPLACE INTO quarantine (name, doc, attempts) VALUES ('state', ?, 1)";
-                self.sql.transaction(&[Statement::new(keep, [json!(row.doc)])])?;
-                StoredState::rebuild(&jobs, &limits.pools, now)
-            }
-        };
-        let (outbox, bad_updates) = self.docs("outbox")?;
+        let mut unreadable = UnreadableRows::default();
+        let jobs = self.docs("jobs", |job_id| unreadable.add_job(job_id, longest_slot_millis))?;
+        let outbox = self.docs("outbox", |_| unreadable.add_other())?;
+        let state: Vec<(String, String)> = state.into_iter().map(|row| (row.id, row.doc)).collect();
+        let loaded = LoadedState::read(&state, &jobs, &limits.pools, now);
+        for kind in loaded.unreadable {
+            log::alert_about("state_unreadable", kind);
+        }
         let files: Vec<Doc> = self.sql.rows("SELECT vendor_id AS id, '' AS doc FROM file_deletions", &[])?;
-        let machine = Machine::load(limits, state, jobs, outbox, bad_jobs.saturating_add(bad_updates));
+        let machine = Machine::load(limits, loaded.state, jobs, outbox).with_replaced_state(loaded.replaced);
+        let machine = machine.with_unreadable(unreadable);
         Ok(machine.with_file_deletions(files.into_iter().map(|row| row.id)))
     }
 
-    /// Reads a table's documents. Returns how many cannot be parsed.
-    fn docs<T: DeserializeOwned>(&self, table: &str) -> ActorResult<(Vec<T>, usize)> {
+    /// Reads a table's documents. Calls `skip` with the key of each that cannot be parsed.
+    fn docs<T: DeserializeOwned>(&self, table: &str, mut skip: impl FnMut(&str)) -> ActorResult<Vec<T>> {
         let rows: Vec<Doc> = self.sql.rows(&format!("SELECT job_id AS id, doc FROM {table}"), &[])?;
-        let (mut good, mut bad) = (Vec::new(), Vec::new());
-        for row in rows {
-            match serde_json::from_str(&row.doc) {
-                Ok(value) => good.push(value),
-                Err(_) => bad.push(row),
-            }
-        }
-        for row in &bad {
-            let name = json!(format!("{table}:{}", row.id));
-            self.sql.transaction(&[
-                Statement::new(
-                    "INSERT INTO quarantine (name, doc, attempts) VALUES (?, ?, 1) \
-                     ON CONFLICT (name) DO UPDATE SET attempts = attempts + 1",
-                    [name.clone(), json!(row.doc)],
-                ),
-                Statement::new(
-                    &format!(
-                        "DELETE FROM {table} WHERE job_id = ? \
-                         AND (SELECT attempts FROM quarantine WHERE name = ?) >= {QUARANTINE_ATTEMPTS}"
-                    ),
-                    [json!(row.id), name],
-                ),
-            ])?;
-        }
-        Ok((good, bad.len()))
+        let parse = |row: Doc| serde_json::from_str(&row.doc).map_err(|_| skip(&row.id)).ok();
+        Ok(rows.into_iter().filter_map(parse).collect())
+    }
+
+    /// Returns the stored input of a prediction: JSON.
+    pub fn input(&self, job_id: &JobId) -> ActorResult<Option<String>> {
+        let rows: Vec<Doc> =
+            self.sql.rows("SELECT job_id AS id, doc FROM inputs WHERE job_id = ?", &[json!(job_id)])?;
+        Ok(rows.into_iter().next().map(|row| row.doc))
     }
 
     /// Returns whether one of these predictions ended or was withdrawn in the last 25 hours.
@@ -110,6 +103,15 @@ impl DispatcherStore {
         let mut statements = Vec::new();
         for job_id in &changes.jobs {
             statements.push(row("jobs", job_id, machine.job(job_id))?);
+        }
+        for (job_id, input) in &changes.inputs {
+            statements.push(match input {
+                Some(input) => Statement::new(
+                    "INSERT OR REPLACE INTO inputs (job_id, doc) VALUES (?, ?)",
+                    [json!(job_id), json!(input)],
+                ),
+                None => Statement::new("DELETE FROM inputs WHERE job_id = ?", [json!(job_id)]),
+            });
         }
         for job_id in &changes.outbox {
             statements.push(row("outbox", job_id, machine.outbox_row(job_id))?);
@@ -137,10 +139,13 @@ impl DispatcherStore {
                 [json!(now), json!(changes.tombstones.len().saturating_mul(2))],
             ));
         }
-        if changes.is_state_changed {
-            let doc = serde_json::to_string(machine.stored_state()).map_err(|_| PlatformError)?;
-            statements
-                .push(Statement::new("INSERT OR REPLACE INTO state (name, doc) VALUES ('main', ?)", [json!(doc)]));
+        for (name, doc) in &changes.state {
+            statements.push(match doc {
+                Some(doc) => {
+                    Statement::new("INSERT OR REPLACE INTO state (name, doc) VALUES (?, ?)", [json!(name), json!(doc)])
+                }
+                None => Statement::new("DELETE FROM state WHERE name = ?", [json!(name)]),
+            });
         }
         self.sql.transaction(&statements)
     }

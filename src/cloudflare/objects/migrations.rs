@@ -1,0 +1,51 @@
+//! Applies the numbered migrations of an object's database ([`crate::migration`]).
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::cloudflare::objects::handle::ActorResult;
+use crate::cloudflare::runtime::log;
+use crate::cloudflare::runtime::platform::PlatformError;
+use crate::cloudflare::runtime::sql::{Sql, Statement};
+use crate::migration::{Migration, Recorded, TooNew, decide_pending};
+
+/// SQLite's `user_version` would do, but Durable Objects allow few pragmas:
+/// <https://developers.cloudflare.com/durable-objects/api/sqlite-storage-api/>.
+const TABLE: &str =
+    "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, is_breaking INTEGER NOT NULL) WITHOUT ROWID";
+
+#[derive(Deserialize)]
+struct Table {}
+
+/// Returns whether a table exists. Never creates one, so an object that stored nothing stays empty.
+pub fn has_table(sql: &Sql, name: &str) -> ActorResult<bool> {
+    let tables: Vec<Table> = sql.rows("SELECT name FROM sqlite_master WHERE name = ?", &[json!(name)])?;
+    Ok(!tables.is_empty())
+}
+
+/// Returns the migrations that are to be applied. Fails, with an alert, if the storage is too new for this build.
+pub fn pending(sql: &Sql, known: &'static [Migration]) -> ActorResult<Vec<&'static Migration>> {
+    let recorded: Vec<Recorded> = if has_table(sql, "migrations")? {
+        sql.rows("SELECT number, is_breaking FROM migrations", &[])?
+    } else {
+        Vec::new()
+    };
+    decide_pending(known, &recorded).map_err(|TooNew| {
+        log::alert("storage_too_new");
+        PlatformError
+    })
+}
+
+/// Applies migrations, each in one transaction.
+pub fn apply(sql: &Sql, pending: &[&Migration]) -> ActorResult<()> {
+    for migration in pending {
+        let record = Statement::new(
+            "INSERT INTO migrations (number, is_breaking) VALUES (?, ?)",
+            [json!(migration.number), json!(u32::from(migration.is_breaking))],
+        );
+        let statements = [TABLE].into_iter().chain(migration.statements.iter().copied());
+        let statements: Vec<_> = statements.map(|statement| Statement::new(statement, [])).chain([record]).collect();
+        sql.transaction(&statements)?;
+    }
+    Ok(())
+}
