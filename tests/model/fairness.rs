@@ -11,8 +11,8 @@ use valetkey::types::model::ModelId;
 use valetkey::types::time::UnixMillis;
 
 use crate::cases;
+use crate::dispatcher;
 use crate::vendor::{self, Vendor};
-use crate::world;
 
 const START: i64 = 1_768_473_000_000;
 
@@ -34,7 +34,7 @@ fn limits() -> DispatcherLimits {
         max_waiting: 10_000,
         max_wait_millis: 1_000_000_000,
         daily_credits: None,
-        ..world::limits()
+        ..dispatcher::limits()
     }
 }
 
