@@ -1,21 +1,65 @@
-//! A user's Ledger, as pure functions: admission, replays, job updates, settlement, open streams.
+//! A user's Ledger: the owner of that user's predictions, credits, limits, files and revocations.
 //!
-//! The Durable Object loads the rows that a function takes, and stores the rows that it returns, in one transaction.
-//! Invariant: each prediction's credits are reserved once, at its admission, and settled once, at its end (protocol 5).
+//! Pure: a [`Ledger`] holds what may be lost at any time, and reads the user's [`LedgerRows`]. Messages, the Dispatcher's
+//! replies and the alarm are [`Event`]s. The shell drives one turn for each:
+//!
+//! 1. [`Ledger::turn`] decides: (rows, event, now) → [`Effects`].
+//! 2. The shell stores the writes in one transaction. If this step or the one before fails: [`Ledger::roll_back`], and
+//!    step 4 is skipped.
+//! 3. [`Ledger::change_alarm`] decides when the alarm fires next.
+//! 4. The shell logs the alerts, starts the tasks, and goes on with [`Next`]: it replies, or asks and then resumes with
+//!    the answer, in a turn of its own.
+//!
+//! Invariants, which `tests/model` searches for interleavings to break:
+//!
+//! - A prediction's row exists, with its credits reserved in the same transaction, before the Dispatcher hears of it.
+//! - Each prediction's credits are reserved once, at its admission, and settled once, at its end (protocol 5).
+//! - Nothing that was read before a question is written after it: each answer is an event that reads the rows again.
+//! - A withdrawn create is undone only if the Dispatcher says that it dropped the create. Until it replies, the alarm
+//!   asks again.
+//!
+//! | file | content |
+//! |---|---|
+//! | `machine`, `turn` | the memory and the alarm; what a turn reads and decides |
+//! | `step`, `rows`, `marks` | events and effects; rows and their writes |
+//! | `requests`, `minute`, `proofs` | authorization and counting of a request, and which handler it gets |
+//! | `creates`, `admission`, `replay` | creates, and repeats of them |
+//! | `withdrawal` | taking back a create |
+//! | `maintenance`, `lifecycle` | job updates, settlement, the alarm |
+//! | `reads`, `cancels`, `streams` | reads, cancels, leases of open streams |
+//! | `revokes`, `revocation` | revocation of a user's tokens; the isolate's copy of the revoked-before time of all users |
+//! | `file_requests`, `files` | records of files, and their limits |
 
 mod admission;
+mod cancels;
+mod creates;
+mod file_requests;
 mod files;
 mod lifecycle;
+mod machine;
+mod maintenance;
+mod marks;
+mod minute;
+mod proofs;
+mod reads;
 mod replay;
+mod requests;
 mod revocation;
+mod revokes;
+mod rows;
+mod step;
 mod streams;
+mod turn;
+mod withdrawal;
 
 #[cfg(test)]
 mod testing;
 
-pub use admission::{Admission, JtiUsage, decide_admission, undo_admission};
-pub use files::{FileUsage, check_file_limits, last_forgotten_day, note_use};
-pub use lifecycle::{apply_update, batch_status, build_lost_update, needs_tick, next_wake_at, settle};
-pub use replay::{IdempotencyRecord, Replay, decide_replay};
-pub use revocation::{RevokedBefore, RevokedStep, is_revoked};
-pub use streams::{OpenStreams, event_wait_millis};
+pub use admission::JtiUsage;
+pub use files::FileUsage;
+pub use lifecycle::{batch_status, next_wake_at};
+pub use machine::Ledger;
+pub use revocation::{RevokedBefore, RevokedStep};
+pub use rows::{LedgerRows, RowError, Write};
+pub use step::{AlarmChange, Answer, Continuation, Effects, Event, Next, Question};
+pub use streams::event_wait_millis;

@@ -15,7 +15,7 @@ use valetkey::types::time::UnixMillis;
 use valetkey::vendor::body::VendorBody;
 use valetkey::vendor::reply::{VendorReply, VendorResponse};
 
-use crate::world;
+use crate::dispatcher;
 
 const START: i64 = 1_768_435_200_000;
 const DAY: i64 = 86_400_000;
@@ -56,7 +56,7 @@ impl Day {
             daily_credits: None,
             max_waiting: 500,
             max_wait_millis: 600_000,
-            ..world::limits()
+            ..dispatcher::limits()
         };
         Self {
             machine: Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new()),

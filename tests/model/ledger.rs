@@ -1,158 +1,179 @@
-//! A user's Ledger as its Durable Object keeps it: rows that survive a crash, and the pure functions that change them.
+//! A user's Ledger as its Durable Object runs it: the real machine, its rows, its alarm, and what the platform does to
+//! them.
 
 use std::collections::BTreeMap;
 
-use valetkey::ledger::{
-    IdempotencyRecord, JtiUsage, Replay, apply_update, build_lost_update, decide_admission, decide_replay, settle,
-    undo_admission,
-};
-use valetkey::limit::minute_window::MinuteWindow;
-use valetkey::messages::{
-    CreateRequest, DayUsage, Deadline, IdempotencyKey, JobSpec, JobUpdate, LedgerRefusal, PlanLimits,
-};
+use valetkey::ledger::{AlarmChange, Effects, Event, Ledger, Next, Write};
 use valetkey::types::credits::MicroCredits;
-use valetkey::types::ids::{JobId, UserKey};
-use valetkey::types::prediction::{PredictionRecord, Status};
-use valetkey::types::time::UnixMillis;
+use valetkey::types::ids::JobId;
+use valetkey::types::prediction::PredictionRecord;
+use valetkey::types::time::{UnixMillis, UnixSeconds};
+
+use crate::rows::Rows;
 
 /// Daily credits: enough for 24 predictions, so that some cases reach the limit.
-const DAILY: &str = "60";
-const CREATES_A_MINUTE: u32 = 12;
+pub const DAILY: &str = "60";
+pub const CREATES_A_MINUTE: u32 = 12;
+pub const REQUESTS_A_MINUTE: u32 = 20;
+/// Predictions of the token with caps.
+pub const CAP: u32 = 9;
+
+/// What follows a turn: the next step of its chain, and the tasks that it started.
+pub type Followed = (Next, Vec<Next>);
 
 #[derive(Default)]
-pub struct Ledger {
-    pub records: BTreeMap<JobId, PredictionRecord>,
-    days: BTreeMap<i64, DayUsage>,
-    minute: MinuteWindow,
-    keys: BTreeMap<String, IdempotencyRecord>,
+pub struct LedgerObject {
+    pub rows: Rows,
+    machine: Ledger,
+    /// The instance before, if it has been replaced and does not know yet.
+    old: Option<Ledger>,
+    /// Counts the instances. The answers to questions of an earlier instance reach nobody.
+    pub instance: u32,
+    pub alarm: Option<UnixMillis>,
+    /// The next turn cannot store its writes.
+    pub cannot_store: bool,
     /// The time of each admitted prediction: an independent check of the rate limit.
-    admitted: Vec<UnixMillis>,
+    admitted: Vec<(UnixMillis, JobId)>,
+    /// The predictions that ended, deleted ones too.
+    ended: BTreeMap<JobId, PredictionRecord>,
+    /// Predictions that were deleted before they had ended: as if they had never been.
+    pub undone: Vec<JobId>,
 }
 
-impl Ledger {
-    pub fn request(user: &UserKey, specs: Vec<JobSpec>, key: Option<String>, now: UnixMillis) -> CreateRequest {
-        CreateRequest {
-            token_id: None,
-            user: user.clone(),
-            specs,
-            files: Vec::new(),
-            batch_id: None,
-            idempotency_key: key.map(|value| IdempotencyKey { hash: "h".into(), request_hash: None, value }),
-            limits: PlanLimits {
-                plan: "default".into(),
-                predictions_per_minute: CREATES_A_MINUTE,
-                concurrent_predictions: 2,
-                daily_credits: MicroCredits::parse(DAILY).unwrap(),
-                weight: 1,
-                max_waiting: 20,
-            },
-            caps: None,
-            deadline: Deadline::after(now, 2_000),
-            max_wait_secs: 60,
+impl LedgerObject {
+    /// Runs one turn as the shell does. `None` if it failed.
+    pub fn turn(&mut self, event: Event, now: UnixMillis, revoked_before: Option<UnixSeconds>) -> Option<Followed> {
+        let decided = self.machine.turn(event, &self.rows, now, revoked_before);
+        let is_stored = |effects: &Effects| effects.writes.is_empty() || !std::mem::take(&mut self.cannot_store);
+        let effects = decided.ok().filter(is_stored);
+        match &effects {
+            Some(effects) => {
+                effects.writes.iter().for_each(|write| self.note(write, now));
+                self.rows.apply(&effects.writes);
+            }
+            None => self.machine.roll_back(),
         }
+        match self.machine.change_alarm(&self.rows, now).ok()? {
+            AlarmChange::Keep => {}
+            AlarmChange::Set(at) => self.alarm = Some(at),
+            AlarmChange::SetIfNone(at) => self.alarm = self.alarm.or(Some(at)),
+            AlarmChange::DeleteAll => {
+                self.rows = Rows::default();
+                self.machine = Ledger::default();
+                self.alarm = None;
+            }
+        }
+        effects.map(|effects| (effects.next, effects.tasks))
     }
 
-    /// Admits a create in one transaction, or returns the refusal. `Ok(None)` is the replay of an idempotency key: it
-    /// creates nothing.
-    pub fn admit(&mut self, request: &CreateRequest, now: UnixMillis) -> Result<Option<Vec<JobId>>, LedgerRefusal> {
-        let used = request.idempotency_key.as_ref().and_then(|key| Some((key, self.keys.get(&key.value)?)));
-        if let Some((key, known)) = used {
-            let records = known.job_ids.iter().filter_map(|id| self.records.get(id).cloned()).collect();
-            return match decide_replay(known, key, records) {
-                Replay::Current(_) => Ok(None),
-                Replay::Refused(refusal) => Err(refusal),
-            };
-        }
-        let day = request.specs[0].day();
-        let usage = (self.day(day.0), JtiUsage::default());
-        let admission = decide_admission(request, usage, &mut self.minute, now)?;
-        let job_ids: Vec<JobId> = admission.records.iter().map(|record| record.job_id.clone()).collect();
-        self.days.insert(day.0, admission.day);
-        if let Some(key) = &request.idempotency_key {
-            let known =
-                IdempotencyRecord { hash: "h".into(), request_hash: None, job_ids: job_ids.clone(), batch_id: None };
-            self.keys.insert(key.value.clone(), known);
-        }
-        self.records.extend(admission.records.into_iter().map(|record| (record.job_id.clone(), record)));
-        self.admitted.extend(job_ids.iter().map(|_| now));
-        Ok(Some(job_ids))
+    /// Runs a turn of the instance before. It sees the rows, its memory is stale, and it cannot store: then it ends.
+    pub fn turn_of_old(&mut self, event: Event, now: UnixMillis) -> Option<Followed> {
+        let mut old = self.old.take()?;
+        let effects = old.turn(event, &self.rows, now, None).ok().filter(|effects| effects.writes.is_empty())?;
+        self.old = Some(old);
+        Some((effects.next, effects.tasks))
     }
 
-    fn day(&self, day: i64) -> DayUsage {
-        self.days.get(&day).copied().unwrap_or(DayUsage { day, ..DayUsage::default() })
-    }
-
-    /// Applies a job update, and checks that a terminal prediction never changes.
-    pub fn apply_update(&mut self, update: &JobUpdate, now: UnixMillis) {
-        let Some(record) = self.records.get_mut(&update.job_id) else { return };
-        let before = record.clone();
-        if !apply_update(record, update, now) {
-            assert_eq!(*record, before, "ignored news changed a row");
-            return;
+    /// Fires the alarm, if it is due. Returns the tasks.
+    pub fn fire_alarm(&mut self, now: UnixMillis) -> Vec<Next> {
+        if self.alarm.is_none_or(|at| at > now) {
+            return Vec::new();
         }
-        assert!(!before.status.is_terminal(), "a terminal prediction changed");
-        if record.status.is_terminal() {
-            let record = record.clone();
-            let day = settle(&record, self.day(record.day.0), JtiUsage::default()).0;
-            self.days.insert(record.day.0, day);
-        }
-    }
-
-    /// Removes a refused or withdrawn create with its reservation and its idempotency key.
-    pub fn undo(&mut self, job_id: &JobId) {
-        let Some(record) = self.records.get(job_id).filter(|record| !record.status.is_terminal()).cloned() else {
-            return;
-        };
-        let day = undo_admission(&record, self.day(record.day.0), JtiUsage::default()).0;
-        self.days.insert(record.day.0, day);
-        self.records.remove(job_id);
-        if let Some(key) = &record.idempotency_key {
-            self.keys.remove(key);
-        }
-    }
-
-    /// Returns whether, as far as the Ledger knows, no job of a create was sent.
-    pub fn is_unsent(&self, job_ids: &[JobId]) -> bool {
-        job_ids.iter().all(|id| self.records.get(id).is_some_and(|record| record.status == Status::Queued))
-    }
-
-    pub fn set_withdrawing(&mut self, job_ids: &[JobId], withdrawing: bool) {
-        for job_id in job_ids {
-            if let Some(record) = self.records.get_mut(job_id) {
-                record.withdrawing = withdrawing;
+        self.alarm = None;
+        match self.turn(Event::Alarm, now, None) {
+            Some((_, tasks)) => tasks,
+            None => {
+                self.alarm = Some(self.machine.retry_alarm(now));
+                Vec::new()
             }
         }
     }
 
-    /// Ends a prediction that the Dispatcher does not know, unless it is terminal.
-    pub fn lose(&mut self, job_id: &JobId, now: UnixMillis) {
-        if let Some(record) = self.records.get(job_id).filter(|record| !record.status.is_terminal()) {
-            let update = build_lost_update(record, now);
-            self.apply_update(&update, now);
+    /// Starts a new instance. The one before has ended, or goes on for a while.
+    pub fn restart(&mut self, old_lives_on: bool) {
+        let old = std::mem::take(&mut self.machine);
+        self.old = old_lives_on.then_some(old);
+        self.instance += 1;
+    }
+
+    pub fn is_old(&self, instance: u32) -> bool {
+        self.old.is_some() && instance + 1 == self.instance
+    }
+
+    pub fn has_open(&self) -> bool {
+        self.rows.records().any(|record| !record.status.is_terminal())
+    }
+
+    /// Checks a write against what may ever change.
+    fn note(&mut self, write: &Write, now: UnixMillis) {
+        match write {
+            Write::Prediction(record) => {
+                match self.rows.record(&record.job_id) {
+                    Some(before) if before.status.is_terminal() => {
+                        assert_eq!(before, record, "a terminal prediction changed");
+                    }
+                    Some(before) => assert!(before.sequence <= record.sequence, "went back"),
+                    None => {
+                        // A create that was refused is admitted if its message arrives again in time.
+                        self.undone.retain(|job_id| *job_id != record.job_id);
+                        self.admitted.retain(|(_, job_id)| *job_id != record.job_id);
+                        self.admitted.push((now, record.job_id.clone()));
+                    }
+                }
+                if record.status.is_terminal() {
+                    self.ended.insert(record.job_id.clone(), record.clone());
+                }
+            }
+            Write::DeletePrediction(job_id)
+                if self.rows.record(job_id).is_some_and(|record| !record.status.is_terminal()) =>
+            {
+                self.undone.push(job_id.clone());
+            }
+            _ => {}
         }
     }
 
-    /// Reloads what a restart reads back from storage.
-    pub fn crash(&mut self) {
-        self.minute = serde_json::from_str(&serde_json::to_string(&self.minute).unwrap()).unwrap();
+    /// Returns all predictions that were not undone.
+    fn all(&self) -> impl Iterator<Item = &PredictionRecord> {
+        self.rows.records().filter(|record| !record.status.is_terminal()).chain(self.ended.values())
     }
 
-    /// Checks that each day's credits add up and that no limit is exceeded.
+    /// Checks that credits, caps and keys add up, and that no limit is exceeded.
     pub fn check(&self, now: UnixMillis) {
-        for day in self.days.values() {
-            let records = || self.records.values().filter(|record| record.day.0 == day.day);
-            let open = records().filter(|record| !record.status.is_terminal());
-            let reserved: i64 = open.map(|record| record.credits_reserved.micros()).sum();
-            let spent: i64 = records().filter_map(|record| record.credits_used).map(MicroCredits::micros).sum();
+        for day in self.rows.days.values() {
+            let of_day = self.all().filter(|record| record.day.0 == day.day);
+            let (spent, reserved, above) = sums(of_day);
             assert_eq!((day.reserved.micros(), day.spent.micros()), (reserved, spent), "the day does not add up");
             // A charge above the reservation is still booked (protocol 5).
-            let above: i64 = records()
-                .filter_map(|record| Some(record.credits_used?.micros() - record.credits_reserved.micros()))
-                .map(|above| above.max(0))
-                .sum();
             assert!(reserved + spent <= MicroCredits::parse(DAILY).unwrap().micros() + above, "overspent");
         }
-        let minute = self.admitted.iter().filter(|at| now.millis_since(**at) < 60_000).count();
+        for (jti, (usage, _)) in &self.rows.jtis {
+            let of_token = || self.all().filter(|record| record.jti.as_ref() == Some(jti));
+            let (spent, reserved, _) = sums(of_token());
+            assert_eq!(usage.credits.micros(), spent + reserved, "the token's credits do not add up");
+            assert_eq!(usage.predictions as usize, of_token().count(), "the token's predictions do not add up");
+            assert!(usage.predictions <= CAP, "more than the token's cap");
+        }
+        for record in self.rows.records() {
+            let Some(key) = &record.idempotency_key else { continue };
+            let mark = self.rows.marks.get(&format!("key:{key}"));
+            let is_named = mark.is_some_and(|(doc, _)| doc.contains(record.job_id.as_str()));
+            assert!(is_named || now.millis_since(record.created_at) >= 86_400_000, "a key that is not marked");
+        }
+        let is_counted =
+            |(at, job_id): &&(UnixMillis, JobId)| now.millis_since(*at) < 60_000 && !self.undone.contains(job_id);
+        let minute = self.admitted.iter().filter(is_counted).count();
         assert!(minute <= CREATES_A_MINUTE as usize, "{minute} creates in a minute");
     }
+}
+
+/// Returns the credits that are spent, the credits that are reserved, and what was charged above reservations.
+fn sums<'a>(records: impl Iterator<Item = &'a PredictionRecord>) -> (i64, i64, i64) {
+    records.fold((0, 0, 0), |(spent, reserved, above), record| match record.credits_used {
+        Some(used) => {
+            let more = (used.micros() - record.credits_reserved.micros()).max(0);
+            (spent + used.micros(), reserved, above + more)
+        }
+        None => (spent, reserved + record.credits_reserved.micros(), above),
+    })
 }

@@ -1,7 +1,9 @@
-//! The Dispatcher and the Ledgers under random interleavings of:
-//! - creates, cancels and vendor responses
+//! The real Dispatcher and the real Ledgers under random interleavings of:
+//! - creates, cancels, reads, withdrawals, revocations and vendor responses
 //! - lost, late and repeated messages
-//! - crashes between any two steps
+//! - late and lost alarms
+//! - crashes between any two steps, of both objects or of one; an old instance of a Ledger that goes on for a while
+//! - turns that cannot be stored, rows that cannot be read
 //! - a clock that steps forward and back
 //!
 //! The invariants of docs/architecture.md hold after each step. proptest prints a failing case and its seed;
@@ -16,9 +18,13 @@
     reason = "a test may fail loudly"
 )]
 
+mod calls;
 mod day;
+mod dispatcher;
 mod fairness;
 mod ledger;
+mod rows;
+mod turns;
 mod vendor;
 mod world;
 
@@ -49,18 +55,35 @@ fn vendor() -> impl Strategy<Value = Vendor> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let user = || 0_u8..world::USERS;
+    let token = || 0_u8..3;
+    let pick = any::<usize>;
     prop_oneof![
-        7 => (0_u8..4, 1_u8..4, proptest::option::weighted(0.3, 0_u8..3))
-            .prop_map(|(user, count, key)| Step::Create { user, count, key }),
-        1 => any::<usize>().prop_map(|pick| Step::Repeat { pick }),
-        2 => any::<usize>().prop_map(|pick| Step::Cancel { pick }),
-        1 => any::<usize>().prop_map(|pick| Step::Hook { pick }),
-        1 => any::<usize>().prop_map(|pick| Step::Ask { pick }),
-        14 => (any::<usize>(), vendor()).prop_map(|(pick, vendor)| Step::VendorReply { pick, vendor }),
+        14 => (user(), 1_u8..4, proptest::option::weighted(0.3, 0_u8..3), token(), any::<u8>()).prop_map(
+            |(user, count, key, token, late)| Step::Create { user, count, key, token, is_late: late < 25 }
+        ),
+        2 => pick().prop_map(|pick| Step::Repeat { pick }),
+        2 => pick().prop_map(|pick| Step::Withdraw { pick }),
+        4 => pick().prop_map(|pick| Step::Cancel { pick }),
+        1 => pick().prop_map(|pick| Step::Delete { pick }),
+        4 => pick().prop_map(|pick| Step::Get { pick }),
+        3 => (user(), token(), proptest::option::of(0_u8..4))
+            .prop_map(|(user, token, proof)| Step::Check { user, token, proof }),
+        1 => user().prop_map(|user| Step::CheckOld { user }),
+        1 => (user(), token()).prop_map(|(user, token)| Step::Revoke { user, token }),
+        2 => pick().prop_map(|pick| Step::Hook { pick }),
+        48 => (pick(), vendor()).prop_map(|(pick, vendor)| Step::Answer { pick, vendor }),
+        8 => user().prop_map(|user| Step::Alarm { user }),
+        1 => user().prop_map(|user| Step::LoseAlarm { user }),
         1 => Just(Step::Crash),
-        6 => (0_i64..5_000).prop_map(|millis| Step::Wait { millis }),
-        1 => (0_i64..2_000_000).prop_map(|millis| Step::Wait { millis }),
-        1 => (0_i64..600_000).prop_map(|millis| Step::ClockBack { millis }),
+        2 => (user(), any::<bool>()).prop_map(|(user, old)| Step::RestartLedger { user, old_lives_on: old }),
+        1 => Just(Step::RestartDispatcher),
+        1 => user().prop_map(|user| Step::FailLedger { user }),
+        1 => Just(Step::FailDispatcher),
+        1 => pick().prop_map(|pick| Step::Unreadable { pick }),
+        12 => (0_i64..5_000).prop_map(|millis| Step::Wait { millis }),
+        2 => (0_i64..2_000_000).prop_map(|millis| Step::Wait { millis }),
+        2 => (0_i64..600_000).prop_map(|millis| Step::ClockBack { millis }),
     ]
 }
 
@@ -68,7 +91,7 @@ proptest! {
     #![proptest_config(cases(1))]
 
     #[test]
-    fn no_interleaving_breaks_the_invariants(steps in proptest::collection::vec(step(), 1..60)) {
+    fn no_interleaving_breaks_the_invariants(steps in proptest::collection::vec(step(), 1..120)) {
         let mut world = World::new();
         for step in steps {
             world.take(step);
@@ -85,15 +108,16 @@ proptest! {
 fn a_prediction_that_was_sent_and_turned_away_is_not_withdrawn() {
     let mut world = World::new();
     for step in [
-        Step::Create { user: 0, count: 1, key: None },
+        Step::Create { user: 0, count: 1, key: None, token: 0, is_late: false },
         // The enqueue arrives, its reply does not: the client gets 503.
-        Step::VendorReply { pick: 0, vendor: Vendor::Failed },
-        Step::VendorReply { pick: 0, vendor: Vendor::Throttled },
-        Step::VendorReply { pick: 1, vendor: Vendor::Good },
+        Step::Answer { pick: 0, vendor: Vendor::Failed },
+        Step::Answer { pick: 1, vendor: Vendor::Good },
+        Step::Answer { pick: 0, vendor: Vendor::Throttled },
+        Step::Answer { pick: 1, vendor: Vendor::Good },
         Step::Wait { millis: 2_000 },
-        Step::VendorReply { pick: 1, vendor: Vendor::Throttled },
+        Step::Answer { pick: 1, vendor: Vendor::Throttled },
         // The withdrawal arrives, its reply does not.
-        Step::VendorReply { pick: 0, vendor: Vendor::LostAfterwards },
+        Step::Answer { pick: 0, vendor: Vendor::LostAfterwards },
     ] {
         world.take(step);
         world.check();

@@ -1,50 +1,103 @@
-//! The Dispatcher and its environment: its rows, the vendor, the Ledgers, and all requests and messages in flight.
+//! The Dispatcher, the Ledgers, the vendor, and all requests and messages in flight.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, Job, JobState, KEY_ACCOUNT, OutboxRow, StoredState};
-use valetkey::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobSpec, JobUpdate, QueueShare};
-use valetkey::types::credits::MicroCredits;
-use valetkey::types::ids::{JobId, UserKey};
-use valetkey::types::model::ModelId;
-use valetkey::types::prediction::{PredictionRecord, Status};
+use valetkey::dispatcher::{Action, Dispatcher};
+use valetkey::ledger::{Answer, Continuation, Event, Next, Question};
+use valetkey::messages::{
+    DispatcherRequest, JobSpec, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest, Revocation,
+};
+use valetkey::types::ids::{JobId, RequestId, UserKey};
+use valetkey::types::prediction::Status;
 use valetkey::types::time::UnixMillis;
-use valetkey::vendor::output::OutputRule;
 
-use crate::ledger::Ledger;
+use crate::calls;
+use crate::dispatcher::DispatcherObject;
+use crate::ledger::{LedgerObject, REQUESTS_A_MINUTE};
 use crate::vendor::{self, Vendor};
 
-const SLOTS: usize = 3;
-const REQUESTS: usize = 40;
 const START: i64 = 1_768_473_000_000;
-const KEY_DAILY: &str = "150";
+/// How long everything takes to end at most: a row that could not be read is tried again after a day, and a lost alarm
+/// is noticed at the next message.
+const DRAIN_MILLIS: i64 = 2 * 86_400_000;
+/// Number of users. The last one is a guest.
+pub const USERS: u8 = 4;
 
 /// One event.
 #[derive(Clone, Debug)]
 pub enum Step {
+    /// A create is sent. A late one arrives when its turn comes in [`Step::Answer`].
     Create {
         user: u8,
         count: u8,
         key: Option<u8>,
+        token: u8,
+        is_late: bool,
     },
+    /// The message of a create arrives again.
     Repeat {
+        pick: usize,
+    },
+    /// The edge withdraws a create.
+    Withdraw {
         pick: usize,
     },
     Cancel {
         pick: usize,
     },
+    Delete {
+        pick: usize,
+    },
+    Get {
+        pick: usize,
+    },
+    /// A user asks for something that reads no prediction, and may show a proof of possession.
+    Check {
+        user: u8,
+        token: u8,
+        proof: Option<u8>,
+    },
+    /// The same reaches the instance before, if it goes on.
+    CheckOld {
+        user: u8,
+    },
+    Revoke {
+        user: u8,
+        token: u8,
+    },
+    /// The vendor calls a webhook.
     Hook {
         pick: usize,
     },
-    /// A Ledger asks about a prediction that it has no recent job update for.
-    Ask {
-        pick: usize,
-    },
-    VendorReply {
+    /// Something in flight arrives, or does not.
+    Answer {
         pick: usize,
         vendor: Vendor,
     },
+    /// An alarm fires, if it is due.
+    Alarm {
+        user: u8,
+    },
+    /// The platform loses an alarm.
+    LoseAlarm {
+        user: u8,
+    },
+    /// Both objects restart: the process was killed.
     Crash,
+    RestartLedger {
+        user: u8,
+        old_lives_on: bool,
+    },
+    RestartDispatcher,
+    /// The next turn of an object cannot be stored.
+    FailLedger {
+        user: u8,
+    },
+    FailDispatcher,
+    /// A row cannot be read any more, or can again.
+    Unreadable {
+        pick: usize,
+    },
     Wait {
         millis: i64,
     },
@@ -53,451 +106,471 @@ pub enum Step {
     },
 }
 
-/// A request or message in flight.
+/// A message in flight.
 enum Work {
     Action(Action),
-    Enqueue {
-        user: UserKey,
-        specs: Vec<JobSpec>,
-        deadline: Deadline,
-    },
-    Withdraw {
-        user: UserKey,
-        job_ids: Vec<JobId>,
-    },
-    /// A withdrawal that its Ledger counts as lost. It arrives anyway, and its reply is dropped.
-    LateWithdraw {
-        job_ids: Vec<JobId>,
-    },
-    /// A restarted Ledger checks on a create that was never acknowledged.
-    Find {
-        user: UserKey,
-        job_ids: Vec<JobId>,
-    },
+    Call(UserKey, LedgerCall),
+    Question(Chain, Question, Continuation),
+    Answer(Chain, Option<Answer>, Continuation),
+    /// A message that its sender counts as lost. It arrives, and its reply reaches nobody.
+    Late(DispatcherRequest),
+}
+
+/// The turns of a Ledger that handle one message or one task.
+#[derive(Clone)]
+struct Chain {
+    user: UserKey,
+    instance: u32,
+    started: UnixMillis,
+    /// The message. `None` for a task.
+    call: Option<LedgerCall>,
 }
 
 pub struct World {
-    machine: Dispatcher,
-    jobs: BTreeMap<JobId, Job>,
-    outbox: BTreeMap<JobId, OutboxRow>,
-    tombstones: BTreeSet<JobId>,
-    state: StoredState,
+    pub dispatcher: DispatcherObject,
+    pub ledgers: BTreeMap<UserKey, LedgerObject>,
     pending: Vec<Work>,
     now: UnixMillis,
+    /// The Ledgers' clock, which never goes back.
     latest: UnixMillis,
-    count: u8,
-    owners: BTreeMap<JobId, (UserKey, JobSpec)>,
-    creates: Vec<(UserKey, Vec<JobId>)>,
-    ledgers: BTreeMap<UserKey, Ledger>,
+    count: u16,
+    creates: Vec<(UserKey, LedgerCall)>,
+    owners: BTreeMap<JobId, UserKey>,
     /// How often the vendor accepted each job.
-    taken: BTreeMap<JobId, u32>,
-    sent: Vec<UnixMillis>,
-}
-
-pub fn limits() -> DispatcherLimits {
-    DispatcherLimits {
-        requests_per_minute: REQUESTS,
-        concurrent_predictions: SLOTS,
-        daily_credits: MicroCredits::parse(KEY_DAILY),
-        max_waiting: 12,
-        max_wait_millis: 60_000,
-        pools: BTreeMap::new(),
-        key_fingerprint: "key".into(),
-        other_key_fingerprint: Some("other".into()),
-        outputs: OutputRule::for_upstream("https://vendor.example/v1"),
-    }
-}
-
-pub fn share() -> QueueShare {
-    QueueShare { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 6 }
+    pub taken: BTreeMap<JobId, u32>,
+    deleted: BTreeSet<JobId>,
+    /// Predictions whose creates were withdrawn, and how often the vendor had accepted each by then.
+    gone: BTreeMap<JobId, u32>,
+    /// For each user, its requests that passed the limit.
+    served: BTreeMap<UserKey, Vec<UnixMillis>>,
+    revoked: BTreeMap<(UserKey, String), UnixMillis>,
+    /// For each proof of possession, the request that used it.
+    proofs: BTreeMap<(UserKey, String), RequestId>,
 }
 
 impl World {
     pub fn new() -> Self {
-        let state = StoredState::default();
         Self {
-            machine: Dispatcher::load(limits(), state.clone(), Vec::new(), Vec::new()),
-            jobs: BTreeMap::new(),
-            outbox: BTreeMap::new(),
-            tombstones: BTreeSet::new(),
-            state,
+            dispatcher: DispatcherObject::new(),
+            ledgers: BTreeMap::new(),
             pending: Vec::new(),
             now: UnixMillis(START),
             latest: UnixMillis(START),
             count: 0,
-            owners: BTreeMap::new(),
             creates: Vec::new(),
-            ledgers: BTreeMap::new(),
+            owners: BTreeMap::new(),
             taken: BTreeMap::new(),
-            sent: Vec::new(),
+            deleted: BTreeSet::new(),
+            gone: BTreeMap::new(),
+            served: BTreeMap::new(),
+            revoked: BTreeMap::new(),
+            proofs: BTreeMap::new(),
         }
     }
 
-    /// Runs one turn of the Durable Object's shell: change, decide, store, start the actions.
-    fn turn<R>(&mut self, change: impl FnOnce(&mut Dispatcher, UnixMillis) -> R) -> R {
-        let result = change(&mut self.machine, self.now);
-        let actions = self.machine.due(self.now);
-        let changes = self.machine.take_changes();
-        for id in changes.jobs {
-            match self.machine.job(&id) {
-                Some(job) => drop(self.jobs.insert(id, job.clone())),
-                None => drop(self.jobs.remove(&id)),
-            }
-        }
-        for id in changes.outbox {
-            match self.machine.outbox_row(&id) {
-                Some(row) => drop(self.outbox.insert(id, row.clone())),
-                None => drop(self.outbox.remove(&id)),
-            }
-        }
-        self.tombstones.extend(changes.tombstones);
-        if !changes.state.is_empty() {
-            self.state = self.machine.stored_state().clone();
-        }
+    fn advance(&mut self, millis: i64) {
+        self.now = self.now.plus_millis(millis);
         self.latest = self.latest.max(self.now);
-        let requests = actions.iter().filter(|action| !matches!(action, Action::Deliver(_))).count();
-        self.sent.extend(std::iter::repeat_n(self.latest, requests));
-        self.pending.extend(actions.into_iter().map(Work::Action));
-        result
     }
 
-    fn ledger(&mut self, user: &UserKey) -> &mut Ledger {
+    fn turn<R>(&mut self, change: impl FnOnce(&mut Dispatcher, UnixMillis) -> R) {
+        if let Some((_, actions)) = self.dispatcher.turn(change, (self.now, self.latest)) {
+            self.pending.extend(actions.into_iter().map(Work::Action));
+        }
+    }
+
+    fn ledger(&mut self, user: &UserKey) -> &mut LedgerObject {
         self.ledgers.entry(user.clone()).or_default()
     }
 
-    fn apply_updates(&mut self, user: &UserKey, updates: &[JobUpdate]) {
-        let now = self.latest;
-        updates.iter().for_each(|update| self.ledger(user).apply_update(update, now));
+    fn pick(&self, pick: usize) -> Option<(JobId, UserKey)> {
+        let (id, user) = self.owners.iter().nth(pick.checked_rem(self.owners.len())?)?;
+        Some((id.clone(), user.clone()))
     }
 
-    fn create(&mut self, user: u8, count: u8, key: Option<u8>) {
-        let owner = UserKey::new("issuer", &user.to_string());
-        let specs: Vec<JobSpec> = (0..count).map(|_| self.spec(user)).collect();
-        let now = self.latest;
-        let request = Ledger::request(&owner, specs.clone(), key.map(|key| key.to_string()), now);
-        if let Ok(Some(job_ids)) = self.ledger(&owner).admit(&request, now) {
-            self.creates.push((owner.clone(), job_ids));
-            for spec in &specs {
-                self.owners.insert(spec.job_id.clone(), (owner.clone(), spec.clone()));
+    /// Sends a message to a Ledger, and follows its chain to the first question. Returns its reply if there is none.
+    fn call(&mut self, user: &UserKey, call: LedgerCall) -> Option<LedgerReply> {
+        let (started, instance) = (self.latest, self.ledger(user).instance);
+        let chain = Chain { user: user.clone(), instance, started, call: Some(call.clone()) };
+        self.run(chain, Event::Call(call))
+    }
+
+    /// Runs the turns of a chain, from an event to its end or its next question.
+    fn run(&mut self, chain: Chain, mut event: Event) -> Option<LedgerReply> {
+        loop {
+            let (now, revoked_before) = (self.latest, self.dispatcher.revoked_before());
+            let ledger = self.ledger(&chain.user);
+            let followed = if ledger.instance == chain.instance {
+                ledger.turn(event, now, revoked_before)
+            } else if ledger.is_old(chain.instance) {
+                ledger.turn_of_old(event, now)
+            } else {
+                return None;
+            };
+            let Some((next, tasks)) = followed else {
+                self.note_end(&chain, None);
+                return None;
+            };
+            self.check_undone(&chain.user);
+            for task in tasks {
+                let task_chain = Chain { call: None, ..chain.clone() };
+                match task {
+                    Next::Continue(then) => drop(self.run(task_chain, Event::Resume(then, None))),
+                    Next::Ask(question, then) => self.pending.push(Work::Question(task_chain, question, then)),
+                    Next::Reply(_) => {}
+                }
             }
-            self.pending.push(Work::Enqueue { user: owner, specs, deadline: Deadline::after(now, 1_600) });
+            match next {
+                Next::Continue(then) => event = Event::Resume(then, None),
+                Next::Ask(question, then) => {
+                    self.pending.push(Work::Question(chain, question, then));
+                    return None;
+                }
+                Next::Reply(reply) => {
+                    self.note_end(&chain, Some(&reply));
+                    return Some(reply);
+                }
+            }
+        }
+    }
+
+    /// Checks that no prediction is undone that the vendor has.
+    fn check_undone(&mut self, user: &UserKey) {
+        for job_id in &self.ledgers[user].undone {
+            assert_eq!(self.taken.get(job_id), None, "undone and sent");
+        }
+    }
+
+    /// Checks and notes what the sender of a message learns. `reply` is `None` after a failure: 503.
+    fn note_end(&mut self, chain: &Chain, reply: Option<&LedgerReply>) {
+        let Some(call) = &chain.call else { return };
+        if let Some(caller) = &call.caller {
+            let jti = caller.jti.clone().unwrap_or_default();
+            let revoked_at = self.revoked.get(&(chain.user.clone(), jti)).copied();
+            let is_served = is_served(reply);
+            if let (Some(proof), true) = (&caller.proof, is_served) {
+                let first = self.proofs.entry((chain.user.clone(), proof.id.clone())).or_insert(proof.request.clone());
+                assert_eq!(*first, proof.request, "a proof was used twice");
+            }
+            // An instance that has been replaced may not know yet.
+            let is_present = chain.instance == self.ledgers[&chain.user].instance;
+            assert!(
+                !is_served || !is_present || revoked_at.is_none_or(|at| at > chain.started),
+                "a revoked token was served"
+            );
+            if is_served && !matches!(call.request, LedgerRequest::Create(_)) {
+                self.served.entry(chain.user.clone()).or_default().push(chain.started);
+            }
+        }
+        match (&call.request, reply) {
+            (LedgerRequest::Withdraw { job_ids }, Some(LedgerReply::Done)) => {
+                // While the Dispatcher has not replied, the predictions stay, and may go on after all (protocol 1).
+                let rows = &self.ledgers[&chain.user].rows;
+                for job_id in job_ids.iter().filter(|job_id| rows.record(job_id).is_none()) {
+                    self.gone.insert(job_id.clone(), self.taken.get(job_id).copied().unwrap_or(0));
+                }
+            }
+            (LedgerRequest::Delete { job_id }, Some(LedgerReply::Done)) => {
+                self.deleted.insert(job_id.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn create(&mut self, user: u8, count: u8, key: Option<u8>, token: u8, is_late: bool) {
+        let specs: Vec<JobSpec> = (0..count).map(|_| self.spec(user)).collect();
+        let call = calls::create(user, specs.clone(), key, token, self.latest);
+        let owner = calls::user(user);
+        self.owners.extend(specs.into_iter().map(|spec| (spec.job_id, owner.clone())));
+        self.creates.push((owner.clone(), call.clone()));
+        if is_late {
+            self.pending.push(Work::Call(owner, call));
+        } else {
+            self.call(&owner, call);
         }
     }
 
     fn spec(&mut self, user: u8) -> JobSpec {
-        self.count = self.count.wrapping_add(1);
-        let mut random = [0; 10];
-        random[0] = self.count;
-        JobSpec {
-            job_id: JobId::new(self.latest, random),
-            model: ModelId::parse(if user == 0 { "acme/other" } else { "acme/model" }).unwrap(),
-            input: serde_json::Map::new(),
-            image_count: 1,
-            credits: MicroCredits::parse("2.5").unwrap(),
-            max_seconds: 30,
-        }
+        let random = self.next_random();
+        calls::spec(JobId::new(self.latest, random), user)
     }
 
-    fn pick(&self, pick: usize) -> Option<(JobId, UserKey)> {
-        let (id, (user, _)) = self.owners.iter().nth(pick.checked_rem(self.owners.len())?)?;
-        Some((id.clone(), user.clone()))
+    /// Returns the random part of the next id.
+    fn next_random(&mut self) -> [u8; 10] {
+        self.count += 1;
+        let [high, low] = self.count.to_be_bytes();
+        [high, low, 0, 0, 0, 0, 0, 0, 0, 0]
     }
 
-    fn enqueue(
-        &mut self,
-        user: &UserKey,
-        specs: &[JobSpec],
-        deadline: Deadline,
-    ) -> Result<Vec<JobUpdate>, EnqueueRefusal> {
-        let has_tombstone = specs.iter().any(|spec| self.tombstones.contains(&spec.job_id));
-        let job_ids: Vec<JobId> = specs.iter().map(|spec| spec.job_id.clone()).collect();
-        self.turn(|machine, now| machine.enqueue(user, specs.to_vec(), &share(), deadline, has_tombstone, now))?;
-        match self.turn(|machine, now| machine.report_jobs(&job_ids, now)) {
-            DispatcherReply::Jobs(updates) => Ok(updates),
-            reply => panic!("{reply:?}"),
-        }
-    }
-
-    /// Sends an enqueue and applies its reply, or starts the withdrawal if there is none.
-    fn hand_over(&mut self, user: UserKey, specs: Vec<JobSpec>, deadline: Deadline, fate: Vendor) {
-        let (arrives, is_answered) = fate.message();
-        let answer = arrives.then(|| self.enqueue(&user, &specs, deadline));
-        let job_ids: Vec<JobId> = specs.into_iter().map(|spec| spec.job_id).collect();
-        match answer.filter(|_| is_answered) {
-            Some(Ok(updates)) => {
-                assert_eq!(updates.len(), job_ids.len(), "all or none");
-                self.apply_updates(&user, &updates);
-            }
-            Some(Err(_)) => {
-                for job_id in &job_ids {
-                    assert!(self.machine.job(job_id).is_none(), "refused and kept");
-                    self.ledger(&user).undo(job_id);
-                }
-            }
-            None => self.start_withdrawal(user, job_ids),
-        }
-    }
-
-    /// Starts the withdrawal of a create whose client got 503, if its Ledger knows of no job that was sent. The
-    /// withdrawal repeats until the Dispatcher replies.
-    fn start_withdrawal(&mut self, user: UserKey, job_ids: Vec<JobId>) {
-        if self.ledger(&user).is_unsent(&job_ids) {
-            self.ledger(&user).set_withdrawing(&job_ids, true);
-            self.pending.push(Work::Withdraw { user, job_ids });
-        }
-    }
-
-    fn withdraw(&mut self, user: UserKey, job_ids: Vec<JobId>, fate: Vendor) {
-        if !self.ledger(&user).is_unsent(&job_ids) {
-            return self.ledger(&user).set_withdrawing(&job_ids, false);
-        }
-        let (arrives, is_answered) = fate.message();
-        let reply = arrives.then(|| self.withdraw_arrives(&job_ids));
-        let Some(updates) = reply.filter(|_| is_answered) else {
-            if !arrives {
-                self.pending.push(Work::LateWithdraw { job_ids: job_ids.clone() });
-            }
-            // The Ledger's alarm retries.
-            return self.pending.push(Work::Withdraw { user, job_ids });
+    fn withdraw(&mut self, pick: usize) {
+        let Some((user, call)) = pick.checked_rem(self.creates.len()).map(|index| self.creates[index].clone()) else {
+            return;
         };
-        if updates.is_empty() {
-            return self.undo(&user, &job_ids);
-        }
-        self.apply_updates(&user, &updates);
-        self.ledger(&user).set_withdrawing(&job_ids, false);
+        let job_ids = calls::job_ids(&call);
+        self.call(&user, calls::uncounted(LedgerRequest::Withdraw { job_ids }));
     }
 
-    fn withdraw_arrives(&mut self, job_ids: &[JobId]) -> Vec<JobUpdate> {
-        let has_tombstone = job_ids.iter().any(|id| self.tombstones.contains(id));
-        match self.turn(|machine, now| machine.withdraw(job_ids, has_tombstone, now)) {
-            DispatcherReply::Jobs(updates) => updates,
-            reply => panic!("{reply:?}"),
-        }
-    }
-
-    fn undo(&mut self, user: &UserKey, job_ids: &[JobId]) {
-        for job_id in job_ids {
-            let has_ended = self.ledger(user).records.get(job_id).is_none_or(|record| record.status.is_terminal());
-            assert!(has_ended || self.taken.get(job_id).copied().unwrap_or(0) == 0, "withdrawn and sent");
-            self.ledger(user).undo(job_id);
+    fn revoke(&mut self, user: u8, token: u8) {
+        let owner = calls::user(user);
+        let Some(jti) = calls::jti(token) else { return };
+        let revocation =
+            Revocation::Token { jti: jti.clone(), expires_at: self.latest.plus_millis(calls::TOKEN_MILLIS) };
+        let is_stored = !self.ledger(&owner).cannot_store;
+        self.call(&owner, calls::uncounted(LedgerRequest::Revoke(revocation)));
+        if is_stored {
+            self.revoked.entry((owner, jti)).or_insert(self.latest.plus_millis(1));
         }
     }
 
-    /// Asks the Dispatcher about one row at a time, as the Ledger's alarm does. A job that the Dispatcher does not know
-    /// was never handed over.
-    fn find(&mut self, user: UserKey, job_ids: Vec<JobId>, fate: Vendor) {
-        if let (_, false) = fate.message() {
-            return self.pending.push(Work::Find { user, job_ids });
-        }
-        for job_id in &job_ids {
-            if self.ledger(&user).records.get(job_id).is_none_or(PredictionRecord::is_acknowledged) {
-                continue;
-            }
-            match self.turn(|machine, now| machine.report_jobs(std::slice::from_ref(job_id), now)) {
-                // The withdrawal leaves a tombstone, which refuses an enqueue that is still in flight.
-                DispatcherReply::Jobs(updates) if updates.is_empty() => {
-                    return self.pending.push(Work::Withdraw { user, job_ids });
-                }
-                DispatcherReply::Jobs(updates) => self.apply_updates(&user, &updates),
-                reply => panic!("{reply:?}"),
-            }
-        }
-    }
-
+    /// Lets something in flight arrive, or get lost.
     fn answer(&mut self, pick: usize, vendor: Vendor) {
         let Some(index) = pick.checked_rem(self.pending.len()) else { return };
         match self.pending.remove(index) {
-            Work::Enqueue { user, specs, deadline } => self.hand_over(user, specs, deadline, vendor),
-            Work::Withdraw { user, job_ids } => self.withdraw(user, job_ids, vendor),
-            Work::LateWithdraw { job_ids } => drop(self.withdraw_arrives(&job_ids)),
-            Work::Find { user, job_ids } => self.find(user, job_ids, vendor),
-            Work::Action(Action::Submit { spec }) => {
-                *self.taken.entry(spec.job_id.clone()).or_default() += u32::from(vendor.accepts_create());
+            Work::Call(user, call) => drop(self.call(&user, call)),
+            Work::Question(chain, question, then) => self.ask(chain, question, then, vendor),
+            Work::Answer(chain, answer, then) => drop(self.run(chain, Event::Resume(then, answer))),
+            Work::Late(request) => drop(self.arrive(request)),
+            Work::Action(action) => self.report(action, vendor),
+        }
+    }
+
+    /// Handles a message at the Dispatcher.
+    fn arrive(&mut self, request: DispatcherRequest) -> Option<Answer> {
+        let (reply, actions) = self.dispatcher.answer(request, (self.now, self.latest));
+        self.pending.extend(actions.into_iter().map(Work::Action));
+        reply.map(Answer::Dispatcher)
+    }
+
+    fn ask(&mut self, chain: Chain, question: Question, then: Continuation, fate: Vendor) {
+        let (arrives, is_answered) = fate.message();
+        let answer = match question {
+            Question::RevokedBefore => {
+                Some(Answer::RevokedBefore(self.dispatcher.revoked_before())).filter(|_| is_answered)
+            }
+            Question::Dispatcher(request) if arrives => self.arrive(request).filter(|_| is_answered),
+            Question::Dispatcher(request) => {
+                self.pending.push(Work::Late(request));
+                None
+            }
+        };
+        self.pending.push(Work::Answer(chain, answer, then));
+    }
+
+    /// Reports the result of a Dispatcher's action.
+    fn report(&mut self, action: Action, vendor: Vendor) {
+        match action {
+            Action::Submit { spec } => {
+                let accepts = vendor.accepts_create();
+                if accepts {
+                    *self.taken.entry(spec.job_id.clone()).or_default() += 1;
+                    assert!(!self.gone.contains_key(&spec.job_id), "withdrawn and sent");
+                }
                 let answer = vendor::to_create(vendor);
                 self.turn(|machine, now| machine.finish_submit(&spec.job_id, &answer, now));
             }
-            Work::Action(Action::Poll { job_id, .. }) => {
+            Action::Poll { job_id, .. } => {
                 let answer = vendor::to_poll(vendor);
                 self.turn(|machine, now| machine.finish_poll(&job_id, &answer, now));
             }
-            Work::Action(Action::Cancel { job_id, .. }) => {
+            Action::Cancel { job_id, .. } => {
                 let answer = vendor::to_poll(vendor);
                 self.turn(|machine, now| machine.finish_cancel(&job_id, &answer, now));
             }
-            Work::Action(Action::Deliver(delivery)) => {
-                let (arrives, is_acknowledged) = vendor.message();
-                if arrives {
-                    self.apply_updates(&delivery.user, &delivery.updates);
-                }
+            Action::Deliver(delivery) => {
+                let (arrives, is_answered) = vendor.message();
+                let updates = delivery.updates.clone();
+                let call = calls::uncounted(LedgerRequest::JobUpdates { updates });
+                let reply = arrives.then(|| self.call(&delivery.user, call)).flatten();
+                let is_acknowledged = is_answered && reply == Some(LedgerReply::Done);
                 self.turn(|machine, now| match is_acknowledged {
                     true => machine.finish_delivery(&delivery.user, &delivery.updates),
                     false => machine.retry_delivery(&delivery.user, &delivery.updates, now),
                 });
             }
-            Work::Action(Action::FetchModels) => self.turn(|machine, now| machine.finish_models(None, now)),
-            Work::Action(Action::DeleteFile { vendor_id }) => {
+            Action::FetchModels => self.turn(|machine, now| machine.finish_models(None, now)),
+            Action::DeleteFile { vendor_id } => {
                 let answer = vendor::to_poll(vendor);
                 self.turn(|machine, now| machine.finish_file_deletion(&vendor_id, &answer, now));
             }
         }
     }
 
-    /// Restarts every object from its rows. Requests in flight are lost: the vendor counts as having accepted each
-    /// create, and half of the enqueues arrive. Each Ledger then checks on its unacknowledged creates.
-    fn crash(&mut self) {
-        let mut found = Vec::new();
-        for work in std::mem::take(&mut self.pending) {
-            match work {
-                Work::Action(Action::Submit { spec }) => {
-                    *self.taken.entry(spec.job_id.clone()).or_default() += 1;
-                }
-                Work::Action(_) => {}
-                Work::Enqueue { user, specs, deadline } => {
-                    if self.count.is_multiple_of(2) {
-                        let _ = self.enqueue(&user, &specs, deadline);
-                    }
-                    let job_ids = specs.into_iter().map(|spec| spec.job_id).collect();
-                    found.push(Work::Find { user, job_ids });
-                }
-                work @ (Work::Withdraw { .. } | Work::LateWithdraw { .. } | Work::Find { .. }) => found.push(work),
+    /// Restarts the Dispatcher from its rows. Its requests in flight are lost: the vendor counts as having accepted each
+    /// create. Every other message in flight goes on.
+    fn restart_dispatcher(&mut self) {
+        self.dispatcher.restart();
+        let (lost, kept) =
+            std::mem::take(&mut self.pending).into_iter().partition(|work| matches!(work, Work::Action(_)));
+        self.pending = kept;
+        for work in lost {
+            if let Work::Action(Action::Submit { spec }) = work {
+                *self.taken.entry(spec.job_id).or_default() += 1;
             }
         }
-        let (jobs, outbox) = (self.jobs.values().cloned().collect(), self.outbox.values().cloned().collect());
-        let state: StoredState = serde_json::from_str(&serde_json::to_string(&self.state).unwrap()).unwrap();
-        self.machine = Dispatcher::load(limits(), state, jobs, outbox);
-        self.ledgers.values_mut().for_each(Ledger::crash);
-        self.pending = found;
         self.turn(|_, _| ());
     }
 
-    /// Asks the Dispatcher about a prediction without recent job updates. If the Dispatcher does not know it, the
-    /// prediction is lost.
-    fn ask(&mut self, job_id: &JobId, user: &UserKey) {
+    fn fire_alarm(&mut self, user: &UserKey) {
+        let now = self.latest;
         let ledger = self.ledger(user);
-        let is_handed_over =
-            ledger.records.get(job_id).is_some_and(|record| record.sequence > 0 && !record.withdrawing);
-        if !is_handed_over {
-            return;
+        let chain = Chain { user: user.clone(), instance: ledger.instance, started: now, call: None };
+        let tasks = ledger.fire_alarm(now);
+        self.check_undone(user);
+        for task in tasks {
+            match task {
+                Next::Continue(then) => drop(self.run(chain.clone(), Event::Resume(then, None))),
+                Next::Ask(question, then) => self.pending.push(Work::Question(chain.clone(), question, then)),
+                Next::Reply(_) => {}
+            }
         }
-        let DispatcherReply::Jobs(updates) =
-            self.turn(|machine, now| machine.report_jobs(std::slice::from_ref(job_id), now))
-        else {
-            return;
-        };
-        if updates.is_empty() {
-            let now = self.latest;
-            let ledger = self.ledger(user);
-            let is_open = ledger.records.get(job_id).is_some_and(|record| !record.status.is_terminal());
-            assert!(!is_open, "lost: nothing in this world loses a row");
-            ledger.lose(job_id, now);
-        }
-        self.apply_updates(user, &updates);
+    }
+
+    fn call_about(&mut self, pick: usize, request: impl FnOnce(JobId) -> LedgerRequest) {
+        let Some((job_id, user)) = self.pick(pick) else { return };
+        let call = calls::counted(request(job_id), 0, self.latest);
+        self.call(&user, call);
     }
 
     pub fn take(&mut self, step: Step) {
         match step {
-            Step::Create { user, count, key } => self.create(user, count, key),
+            Step::Create { user, count, key, token, is_late } => self.create(user, count, key, token, is_late),
             Step::Repeat { pick } => {
-                let Some((id, user)) = self.pick(pick) else { return };
-                if self.ledger(&user).records.contains_key(&id) {
-                    let (spec, deadline) = (self.owners[&id].1.clone(), Deadline::after(self.latest, 1_600));
-                    // A duplicate enqueue. A real one repeats the whole batch; this job stands for all of it.
-                    let is_known = self.machine.job(&id).is_some() || self.tombstones.contains(&id);
-                    if is_known {
-                        let _ = self.enqueue(&user, &[spec], deadline);
-                    }
+                if let Some(index) = pick.checked_rem(self.creates.len()) {
+                    let (user, call) = self.creates[index].clone();
+                    self.call(&user, call);
                 }
             }
-            Step::Cancel { pick } => {
-                let Some((id, user)) = self.pick(pick) else { return };
-                if let DispatcherReply::Jobs(updates) = self.turn(|machine, now| machine.cancel(&id, now)) {
-                    self.apply_updates(&user, &updates);
+            Step::Withdraw { pick } => self.withdraw(pick),
+            Step::Cancel { pick } => self.call_about(pick, |job_id| LedgerRequest::Cancel { job_id }),
+            Step::Delete { pick } => self.call_about(pick, |job_id| LedgerRequest::Delete { job_id }),
+            Step::Get { pick } => self.call_about(pick, |job_id| LedgerRequest::Get { job_id }),
+            Step::Check { user, token, proof } => {
+                let random = self.next_random();
+                let mut call = calls::counted(LedgerRequest::Check, token, self.latest);
+                if let (Some(proof), Some(caller)) = (proof, &mut call.caller) {
+                    let request = RequestId::new(self.latest, random);
+                    caller.proof = Some(calls::proof(proof, request, UnixMillis(START)));
                 }
+                self.call(&calls::user(user), call);
             }
+            Step::CheckOld { user } => {
+                let owner = calls::user(user);
+                let Some(instance) = self.ledger(&owner).instance.checked_sub(1) else { return };
+                let call = calls::counted(LedgerRequest::Check, 0, self.latest);
+                let chain = Chain { user: owner, instance, started: self.latest, call: Some(call.clone()) };
+                self.run(chain, Event::Call(call));
+            }
+            Step::Revoke { user, token } => self.revoke(user, token),
             Step::Hook { pick } => {
                 let Some((id, _)) = self.pick(pick) else { return };
                 self.turn(|machine, now| machine.receive_webhook(&id, now));
             }
-            Step::Ask { pick } => {
-                let Some((id, user)) = self.pick(pick) else { return };
-                self.ask(&id, &user);
+            Step::Answer { pick, vendor } => self.answer(pick, vendor),
+            Step::Alarm { user } => self.fire_alarm(&calls::user(user)),
+            Step::LoseAlarm { user } => self.ledger(&calls::user(user)).alarm = None,
+            Step::Crash => {
+                self.ledgers.values_mut().for_each(|ledger| ledger.restart(false));
+                self.restart_dispatcher();
             }
-            Step::VendorReply { pick, vendor } => self.answer(pick, vendor),
-            Step::Crash => self.crash(),
+            Step::RestartLedger { user, old_lives_on } => self.ledger(&calls::user(user)).restart(old_lives_on),
+            Step::RestartDispatcher => self.restart_dispatcher(),
+            Step::FailLedger { user } => self.ledger(&calls::user(user)).cannot_store = true,
+            Step::FailDispatcher => self.dispatcher.cannot_store = true,
+            Step::Unreadable { pick } => {
+                let Some((job_id, user)) = self.pick(pick) else { return };
+                let unreadable = &mut self.ledger(&user).rows.unreadable;
+                if !unreadable.remove(&job_id) {
+                    unreadable.insert(job_id);
+                }
+            }
             Step::Wait { millis } => {
-                self.now = self.now.plus_millis(millis);
+                self.advance(millis);
                 self.turn(|_, _| ());
             }
             Step::ClockBack { millis } => {
-                self.now = self.now.plus_millis(-millis);
+                self.advance(-millis);
                 self.turn(|_, _| ());
             }
         }
     }
 
     pub fn check(&self) {
-        let open = self.machine.held_slots();
-        let unknown = self.jobs.values().filter(|job| job.state == JobState::Unknown).count();
-        assert!(open.saturating_sub(unknown) <= SLOTS, "more than the slots: {open}, unknown {unknown}");
         assert!(self.taken.values().all(|count| *count <= 1), "paid twice");
-        let minute = self.sent.iter().filter(|at| self.latest.millis_since(**at) < 60_000).count();
-        assert!(minute <= REQUESTS, "{minute} requests in a minute");
+        self.dispatcher.check(self.latest, self.taken.len());
         self.ledgers.values().for_each(|ledger| ledger.check(self.latest));
-        self.check_key_account();
-        self.check_memory_is_stored();
-    }
-
-    /// Checks that the key's reservations are the prices of its open jobs, and that spent plus reserved credits stay
-    /// within the day's, apart from the 1.5 credits that each `EndedDearer` costs above its price.
-    fn check_key_account(&self) {
-        let days: BTreeSet<_> = self.owners.values().map(|(_, spec)| spec.day()).collect();
-        for day in days {
-            let (spent, reserved) = self.state.accounts.usage(KEY_ACCOUNT, day);
-            let open = self.jobs.values().filter(|job| job.state != JobState::Unknown && job.spec.day() == day);
-            assert_eq!(
-                reserved.micros(),
-                open.map(|job| job.spec.credits.micros()).sum::<i64>(),
-                "the key's reservations"
-            );
-            let dearer = self.taken.len() as i64 * 1_500_000;
-            assert!(spent.micros() + reserved.micros() <= MicroCredits::parse(KEY_DAILY).unwrap().micros() + dearer);
+        for (job_id, taken) in &self.gone {
+            assert_eq!(self.taken.get(job_id).copied().unwrap_or(0), *taken, "withdrawn and sent");
+        }
+        for served in self.served.values() {
+            let minute = served.iter().filter(|at| self.latest.millis_since(**at) < 60_000).count();
+            assert!(minute <= REQUESTS_A_MINUTE as usize, "{minute} requests of a user in a minute");
         }
     }
 
-    /// Checks that the machine's memory is what it would load after a crash.
-    fn check_memory_is_stored(&self) {
-        for (id, job) in &self.jobs {
-            let in_memory = self.machine.job(id).unwrap();
-            assert_eq!((in_memory.state, in_memory.sequence), (job.state, job.sequence), "not stored");
-        }
-    }
-
-    /// Runs without further faults until nothing is due. Every accepted prediction must end, and no job, message or
-    /// part of a batch may be left over.
+    /// Runs without further faults until everything has ended. Every accepted prediction must end, and no job, message
+    /// or part of a batch may be left over.
     pub fn drain(&mut self) {
-        for _ in 0..3_000 {
+        self.dispatcher.cannot_store = false;
+        for ledger in self.ledgers.values_mut() {
+            ledger.cannot_store = false;
+            ledger.rows.unreadable.clear();
+        }
+        let end = self.latest.plus_millis(DRAIN_MILLIS);
+        while self.latest < end {
             while !self.pending.is_empty() {
                 self.answer(0, Vendor::Ended);
                 self.check();
             }
-            let Some(due) = self.machine.next_due(self.now) else { break };
-            self.now = due.max(self.now.plus_millis(1));
+            if self.has_ended() {
+                break;
+            }
+            let is_lost = self.ledgers.values().any(|ledger| ledger.has_open() && ledger.alarm.is_none());
+            let look = is_lost.then_some(self.now.plus_millis(60_000));
+            let alarms = self.ledgers.values().filter_map(|ledger| ledger.alarm);
+            let due = self.dispatcher.machine.next_due(self.now).into_iter().chain(alarms).chain(look).min();
+            let due = due.unwrap_or(self.now);
+            self.advance(due.millis_since(self.now).max(1));
             self.turn(|_, _| ());
+            for user in self.ledgers.keys().cloned().collect::<Vec<_>>() {
+                self.fire_alarm(&user);
+                // A lost alarm is noticed at the next message.
+                if self.ledgers[&user].alarm.is_none() {
+                    self.call(&user, calls::uncounted(LedgerRequest::Check));
+                }
+            }
             self.check();
         }
-        assert!(self.jobs.is_empty(), "left over: {:?}", self.jobs);
-        assert!(self.outbox.values().all(|row| row.is_dead), "not told: {:?}", self.outbox);
-        for (user, job_ids) in &self.creates {
-            let kept = job_ids.iter().filter(|id| self.ledgers[user].records.contains_key(id)).count();
+        self.check_end();
+    }
+
+    fn has_ended(&self) -> bool {
+        let is_idle = self.dispatcher.jobs.is_empty() && self.dispatcher.outbox.values().all(|row| row.is_dead);
+        is_idle && !self.ledgers.values().any(LedgerObject::has_open)
+    }
+
+    fn check_end(&self) {
+        assert!(self.dispatcher.jobs.is_empty(), "left over: {:?}", self.dispatcher.jobs);
+        let outbox = &self.dispatcher.outbox;
+        assert!(outbox.values().all(|row| row.is_dead), "not told: {outbox:?}");
+        for (user, call) in &self.creates {
+            let job_ids = calls::job_ids(call);
+            let rows = &self.ledgers[user].rows;
+            let kept = job_ids.iter().filter(|id| rows.record(id).is_some() || self.deleted.contains(*id)).count();
             assert!(kept == 0 || kept == job_ids.len(), "a part of a batch");
         }
         for ledger in self.ledgers.values() {
-            for (id, record) in &ledger.records {
-                assert!(record.status.is_terminal(), "never ended: {id}");
+            for record in ledger.rows.records() {
+                assert!(record.status.is_terminal(), "never ended: {}", record.job_id);
                 if record.status == Status::Succeeded {
-                    assert_eq!(self.taken.get(id), Some(&1));
+                    assert_eq!(self.taken.get(&record.job_id), Some(&1));
                 }
             }
         }
     }
+}
+
+/// Returns whether a caller got past authorization and the limit of requests, as far as the reply shows that.
+fn is_served(reply: Option<&LedgerReply>) -> bool {
+    use LedgerRefusal::{ProofUsed, RateLimited, Revoked, Unavailable};
+    !matches!(reply, None | Some(LedgerReply::Refused(Revoked | ProofUsed | RateLimited { .. } | Unavailable)))
 }

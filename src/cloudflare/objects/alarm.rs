@@ -1,11 +1,10 @@
-//! The alarm of an object: the one timer that the platform gives a Durable Object
-//! (<https://developers.cloudflare.com/durable-objects/api/alarms/>).
+//! The alarm of the Dispatcher: the one timer that the platform gives a Durable Object
+//! (<https://developers.cloudflare.com/durable-objects/api/alarms/>). The Ledger's is in [`crate::ledger`].
 //!
-//! Invariants of both objects (protocol 3):
+//! Invariants (protocol 3):
 //!
 //! - Only an earlier time replaces what is armed.
-//! - An alarm that is late is armed again, because the platform can lose one. The Ledger checks that at each message,
-//!   the Dispatcher in each turn.
+//! - An alarm that is late is armed again, because the platform can lose one. The Dispatcher checks that in each turn.
 //! - A handler never fails, because the platform deletes an alarm after six failures. Only a panic fails it: the
 //!   platform then retries the alarm with a new wasm instance.
 
@@ -36,15 +35,6 @@ impl Alarm {
             self.armed.set(Some(at));
             sql.set_alarm(at);
         }
-    }
-
-    /// Forgets an alarm that is late. Returns whether there was one: the caller then arms the alarm again.
-    pub fn forget_late(&self) -> bool {
-        let is_late = self.armed.get().is_some() && self.armed_at().is_none();
-        if is_late {
-            self.armed.set(None);
-        }
-        is_late
     }
 
     /// Runs `handler` for an alarm that has fired. A failure is logged by `alert`, and the alarm is armed again. `sql`

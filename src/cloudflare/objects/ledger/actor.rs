@@ -1,100 +1,139 @@
-//! The Ledger of one wasm instance: its storage, and what it keeps in memory.
+//! The Ledger of one wasm instance: its storage, the state machine, and the turns that change both.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use worker::{Env, State};
 
 use super::store::LedgerStore;
-use super::writes::Write;
-use crate::cloudflare::objects::alarm::Alarm;
+use crate::cloudflare::objects::client::{ask_dispatcher, known_revoked_by, remember_revoked, revoked_by};
 use crate::cloudflare::objects::handle::ActorResult;
+use crate::cloudflare::runtime::log;
+use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::cloudflare::runtime::sql::Sql;
-use crate::constants::RETENTION_MILLIS;
-use crate::ledger::OpenStreams;
-use crate::limit::minute_window::MinuteWindow;
-use crate::types::ids::JobId;
-use crate::types::prediction::QueuePosition;
-use crate::types::time::{UnixMillis, UnixSeconds};
+use crate::constants::DISPATCHER_ACK_TIMEOUT_MILLIS;
+use crate::ledger::{AlarmChange, Answer, Event, Ledger as Machine, Next, Question};
+use crate::limit::minute_window::Counted;
+use crate::messages::{LedgerCall, LedgerEnvelope, LedgerReply};
+use crate::types::time::UnixMillis;
 
 /// The Ledger behind the Durable Object class. Its memory may be lost at any time: a new actor starts from the rows.
 pub struct LedgerActor {
-    pub(super) state: State,
-    pub(super) env: Env,
+    state: State,
+    env: Env,
     store: ActorResult<LedgerStore>,
-    pub(super) alarm: Alarm,
-    /// Whether this actor has checked for work that its predecessor left unfinished.
-    pub(super) has_caught_up: Cell<bool>,
-    /// When the Dispatcher was last sent a tick.
-    pub(super) ticked_at: Cell<UnixMillis>,
-    /// When the marks of expired proofs were last deleted.
-    pub(super) proofs_swept_at: Cell<UnixMillis>,
-    /// When forgotten files were last looked for.
-    pub(super) files_swept_at: Cell<UnixMillis>,
-    /// The counts of the minute, once they were read.
-    pub(super) minute: RefCell<Option<MinuteWindow>>,
-    /// The user's revocations, once they were read.
-    pub(super) revocations: RefCell<Option<Revocations>>,
-    pub(super) streams: RefCell<OpenStreams>,
-    /// Queue positions, with the time at which the Dispatcher was asked for them.
-    pub(super) queue_positions: RefCell<(UnixMillis, BTreeMap<JobId, QueuePosition>)>,
-}
-
-/// The user's revoked tokens, as read from the marks.
-pub struct Revocations {
-    /// The revoked-before time: all tokens issued up to it are revoked.
-    pub(super) revoked_before: Option<UnixSeconds>,
-    /// The `jti` of tokens that were revoked one by one.
-    pub(super) tokens: Vec<String>,
+    machine: RefCell<Machine>,
 }
 
 impl LedgerActor {
-    /// Makes the actor of an object. If the storage cannot be opened, every request fails.
+    /// Makes the actor of an object. If the storage cannot be opened, every turn fails.
     pub(super) fn new(state: State, env: Env) -> Self {
         let store = Sql::new(&state).map(LedgerStore::new);
-        Self {
-            state,
-            env,
-            store,
-            alarm: Alarm::default(),
-            has_caught_up: Cell::new(false),
-            ticked_at: Cell::new(UnixMillis(0)),
-            proofs_swept_at: Cell::new(UnixMillis(0)),
-            files_swept_at: Cell::new(UnixMillis(0)),
-            minute: RefCell::default(),
-            revocations: RefCell::default(),
-            streams: RefCell::default(),
-            queue_positions: RefCell::default(),
-        }
+        Self { state, env, store, machine: RefCell::default() }
     }
 
-    pub(super) fn store(&self) -> ActorResult<&LedgerStore> {
+    fn store(&self) -> ActorResult<&LedgerStore> {
         self.store.as_ref().map_err(|error| *error)
     }
 
-    /// Arms the alarm for `at`, or for the next row that needs it if this actor does not know what is armed.
-    pub(super) fn arm(&self, at: UnixMillis) -> ActorResult<()> {
-        let store = self.store()?;
-        let at = match self.alarm.armed_at() {
-            Some(_) => at,
-            None => store.next_wake()?.map_or(at, |wake| wake.min(at)),
-        };
-        self.alarm.arm(store.sql(), at);
+    /// Handles a message. The reply comes with the caller's rate-limit numbers.
+    pub(super) async fn answer(self: &Rc<Self>, call: LedgerCall) -> ActorResult<LedgerEnvelope> {
+        let now = platform::now();
+        let limit = call.caller.as_ref().and_then(|caller| caller.requests_per_minute);
+        let (next, counted, _) = self.turn_and_change_alarm(Event::Call(call))?;
+        let reply = self.finish(next).await?;
+        Ok(self.machine.borrow_mut().envelop(reply, limit, counted, self.store()?, now)?)
+    }
+
+    /// Runs the alarm. Never fails: a failure is logged, and the alarm is set again.
+    pub(super) async fn run_alarm(self: &Rc<Self>) {
+        if self.turn_and_delete().await.is_err() {
+            log::alert("ledger_alarm_failed");
+            if let Ok(store) = self.store() {
+                store.sql().set_alarm(self.machine.borrow_mut().retry_alarm(platform::now()));
+            }
+        }
+    }
+
+    async fn turn_and_delete(self: &Rc<Self>) -> ActorResult<()> {
+        let (_, _, change) = self.turn_and_change_alarm(Event::Alarm)?;
+        if change == AlarmChange::DeleteAll {
+            self.state.storage().delete_all().await.map_err(|_| PlatformError)?;
+            self.store()?.forget_tables();
+            *self.machine.borrow_mut() = Machine::default();
+        }
         Ok(())
     }
 
-    /// Stores rows of a user who may never create anything. If they are the Ledger's first rows, the alarm is armed, so
-    /// that the Ledger is deleted again.
-    pub(super) fn store_and_arm_if_new(&self, writes: &[Write<'_>], now: UnixMillis) -> ActorResult<()> {
-        let store = self.store()?;
-        let is_new = !store.exists()?;
-        store.store(writes)?;
-        if is_new { self.arm(now.plus_millis(RETENTION_MILLIS)) } else { Ok(()) }
+    fn turn(self: &Rc<Self>, event: Event) -> ActorResult<Next> {
+        self.turn_and_change_alarm(event).map(|(next, ..)| next)
     }
 
-    /// Evicts the data that was read from rows, after the platform deleted every row.
-    pub(super) fn evict_rows(&self) {
-        *self.minute.borrow_mut() = None;
-        *self.revocations.borrow_mut() = None;
+    /// Makes one turn. Nothing is awaited in it, so no other event sees a part of it.
+    ///
+    /// 1. Decide.
+    /// 2. Store the writes in one transaction. If that fails, only the alarm is looked after.
+    /// 3. Set the alarm.
+    /// 4. Log the alerts, and start the tasks. Each runs under the object's own `wait_until`, so that no request and no
+    ///    alarm awaits it.
+    fn turn_and_change_alarm(self: &Rc<Self>, event: Event) -> ActorResult<(Next, Option<Counted>, AlarmChange)> {
+        let (store, now) = (self.store()?, platform::now());
+        let mut machine = self.machine.borrow_mut();
+        // 1. and 2. Decide and store.
+        let decided = machine.turn(event, store, now, known_revoked_by()).map_err(PlatformError::from);
+        let stored = decided.and_then(|effects| store.store(&effects.writes).map(|()| effects));
+        let stored = stored.inspect_err(|_| machine.roll_back());
+        // 3. The alarm.
+        let change = machine.change_alarm(store, now);
+        drop(machine);
+        match change {
+            Ok(AlarmChange::Set(at)) => store.sql().set_alarm(at),
+            Ok(AlarmChange::SetIfNone(at)) => self.set_alarm_if_none(at),
+            Ok(AlarmChange::Keep | AlarmChange::DeleteAll) | Err(_) => {}
+        }
+        let (effects, change) = (stored?, change?);
+        // 4. Alerts and tasks.
+        effects.alerts.into_iter().for_each(log::alert);
+        if let Some(revoked_before) = effects.revoked_before {
+            remember_revoked(revoked_before);
+        }
+        for task in effects.tasks {
+            let this = Rc::clone(self);
+            self.state.wait_until(async move {
+                // The alarm repeats work that fails.
+                let _ = this.finish(task).await;
+            });
+        }
+        Ok((effects.next, effects.counted, change))
+    }
+
+    fn set_alarm_if_none(self: &Rc<Self>, at: UnixMillis) {
+        let this = Rc::clone(self);
+        self.state.wait_until(async move {
+            if let (Ok(None), Ok(store)) = (this.state.storage().get_alarm().await, this.store()) {
+                store.sql().set_alarm(at);
+            }
+        });
+    }
+
+    /// Asks what a turn wants to know, and makes the turns that follow, until there is a reply.
+    async fn finish(self: &Rc<Self>, mut next: Next) -> ActorResult<LedgerReply> {
+        loop {
+            let event = match next {
+                Next::Reply(reply) => return Ok(reply),
+                Next::Continue(then) => Event::Resume(then, None),
+                Next::Ask(question, then) => Event::Resume(then, self.ask(&question).await),
+            };
+            next = self.turn(event)?;
+        }
+    }
+
+    async fn ask(&self, question: &Question) -> Option<Answer> {
+        match question {
+            Question::Dispatcher(request) => {
+                ask_dispatcher(&self.env, request, DISPATCHER_ACK_TIMEOUT_MILLIS).await.ok().map(Answer::Dispatcher)
+            }
+            Question::RevokedBefore => revoked_by(&self.env, platform::now()).await.ok().map(Answer::RevokedBefore),
+        }
     }
 }

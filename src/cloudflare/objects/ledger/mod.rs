@@ -1,28 +1,12 @@
 //! The Ledger: one Durable Object per user, the owner of that user's predictions.
 //!
-//! A shell around [`crate::ledger`]: decode, decide, store in one transaction, encode. Invariants:
-//!
-//! - A prediction's row exists, with its credits reserved in the same transaction, before the Dispatcher hears of it.
-//! - A prediction is settled once, in the transaction that stores its end.
-//! - Nothing that was read before an `await` is written after it: each `await` is followed by a fresh read.
-//! - The rows of another user are in another Ledger, so a request for them is `NotFound`.
+//! A shell around [`crate::ledger`], which decides everything and states the invariants: decode, turn, store in one
+//! transaction, ask, encode. The rows of another user are in another Ledger, so a request for them is `NotFound`.
 //!
 //! The actor lives in one wasm instance. If that ends, worker.js makes a new object, whose actor starts from the rows.
 
 mod actor;
-mod cancel;
-mod create;
-mod files;
-mod maintenance;
-mod marks;
-mod minute;
-mod proofs;
-mod queue_positions;
-mod reads;
-mod requests;
-mod revocation;
 mod store;
-mod withdrawal;
 mod writes;
 
 use std::rc::Rc;
@@ -33,7 +17,7 @@ use worker::{DurableObject, Env, Request, Response, Result, State, durable_objec
 use self::actor::LedgerActor;
 use crate::cloudflare::objects::handle::handle;
 use crate::cloudflare::runtime::log;
-use crate::cloudflare::runtime::platform::{self, PlatformError};
+use crate::cloudflare::runtime::platform::PlatformError;
 use crate::messages::{LedgerEnvelope, LedgerRefusal, LedgerReply};
 
 /// The Durable Object class around a [`LedgerActor`].
@@ -52,11 +36,13 @@ impl DurableObject for Ledger {
         Response::error("", 404)
     }
 
-    /// Runs the alarm. Never fails (see [`crate::cloudflare::objects::alarm`]).
+    /// Runs the alarm. Never fails, because the platform deletes an alarm after six failures. Only a panic fails it: the
+    /// platform then retries the alarm with a new wasm instance.
     async fn alarm(&self) -> Result<Response> {
-        let actor = &self.actor;
-        let sql = actor.store().ok().map(|store| store.sql());
-        actor.alarm.run(sql, actor.run_alarm(platform::now()), || log::alert("ledger_alarm_failed")).await
+        #[cfg(feature = "test-exports")]
+        crate::cloudflare::test_exports::panic_if_at(crate::cloudflare::test_exports::Place::Alarm);
+        self.actor.run_alarm().await;
+        Response::empty()
     }
 }
 

@@ -1,11 +1,8 @@
 //! Proofs of possession: each may be used once (RFC 9449 section 11.1).
 
-use serde_json::json;
-
-use super::actor::LedgerActor;
 use super::marks;
-use super::writes::Write;
-use crate::cloudflare::objects::handle::ActorResult;
+use super::rows::{RowError, Write};
+use super::turn::Turn;
 use crate::constants::{CLOCK_TOLERANCE_MILLIS, PROOF_SWEEP_MILLIS};
 use crate::messages::ProofUse;
 use crate::types::ids::RequestId;
@@ -22,13 +19,13 @@ pub(super) enum ProofCheck {
     Used,
 }
 
-impl LedgerActor {
+impl Turn<'_> {
     /// Looks for the mark of a proof.
-    pub(super) fn check_proof(&self, proof: &ProofUse, now: UnixMillis) -> ActorResult<ProofCheck> {
-        if now >= mark_expires_at(proof) {
+    pub(super) fn check_proof(&self, proof: &ProofUse) -> Result<ProofCheck, RowError> {
+        if self.now >= mark_expires_at(proof) {
             return Ok(ProofCheck::Used);
         }
-        Ok(match self.store()?.mark::<RequestId>(&marks::proof(&proof.id), now)? {
+        Ok(match self.mark::<RequestId>(&marks::proof(&proof.id))? {
             None => ProofCheck::New,
             Some(used_by) if used_by == proof.request => ProofCheck::SameRequest,
             Some(_) => ProofCheck::Used,
@@ -36,13 +33,13 @@ impl LedgerActor {
     }
 
     /// Marks a new proof as used: a durable write, so that no restart makes the proof new again.
-    pub(super) fn mark_proof(&self, proof: &ProofUse, now: UnixMillis) -> ActorResult<()> {
-        let mut writes = vec![Write::Mark(marks::proof(&proof.id), json!(proof.request), mark_expires_at(proof))];
-        if now.millis_since(self.proofs_swept_at.get()) >= PROOF_SWEEP_MILLIS {
-            self.proofs_swept_at.set(now);
-            writes.push(Write::DeleteExpiredMarks(marks::PROOFS, now));
+    pub(super) fn mark_proof(&mut self, proof: &ProofUse) -> Result<(), RowError> {
+        self.write_mark(marks::proof(&proof.id), &proof.request, mark_expires_at(proof))?;
+        if self.now.millis_since(self.ledger.proofs_swept_at) >= PROOF_SWEEP_MILLIS {
+            self.ledger.proofs_swept_at = self.now;
+            self.write(Write::DeleteExpiredMarks { prefix: marks::PROOFS, by: self.now });
         }
-        self.store_and_arm_if_new(&writes, now)
+        self.wake_if_new()
     }
 }
 

@@ -37,7 +37,7 @@ pub fn idempotency_key(key: &str) -> String {
     format!("key:{key}")
 }
 
-/// Returns the name of the mark of a prediction that was withdrawn before its create arrived.
+/// Returns the name of the mark of a prediction that was withdrawn before its create arrived, or deleted soon after.
 pub fn withdrawn(job_id: &JobId) -> String {
     format!("withdrawn:{job_id}")
 }

@@ -1,0 +1,136 @@
+//! The machine's memory, and the object's alarm.
+
+use std::collections::BTreeMap;
+
+use super::rows::{LedgerRows, RowError};
+use super::step::AlarmChange;
+use super::streams::OpenStreams;
+use crate::constants::{ALARM_LATE_MILLIS, SECONDS_PER_DAY, WITHDRAW_RETRY_MILLIS};
+use crate::limit::minute_window::MinuteWindow;
+use crate::types::ids::JobId;
+use crate::types::prediction::QueuePosition;
+use crate::types::time::{UnixMillis, UnixSeconds};
+
+/// The memory of a Ledger. It may be lost at any time: a new one starts from the rows.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// The counts of the minute, once they were read.
+    pub(super) minute: Option<MinuteWindow>,
+    /// The counts as they were before this turn, for a turn that cannot be stored.
+    minute_before: Option<MinuteWindow>,
+    /// The user's revocations, once they were read.
+    pub(super) revocations: Option<Revocations>,
+    pub(super) streams: OpenStreams,
+    /// Queue positions, with the time at which the Dispatcher was asked for them.
+    pub(super) queue_positions: (UnixMillis, BTreeMap<JobId, QueuePosition>),
+    /// When the Dispatcher was last sent a tick.
+    pub(super) ticked_at: UnixMillis,
+    /// When the marks of expired proofs were last deleted.
+    pub(super) proofs_swept_at: UnixMillis,
+    /// When forgotten files were last looked for.
+    pub(super) files_swept_at: UnixMillis,
+    /// Whether this memory has checked for work that its predecessor left unfinished.
+    has_caught_up: bool,
+    /// The time for which the alarm is set, as far as it is known. A new memory does not know what its predecessor set.
+    alarm_at: Option<UnixMillis>,
+    /// The latest time at which the alarm must fire because of this turn.
+    must_wake_by: Option<UnixMillis>,
+    /// Whether this turn handles the alarm.
+    is_alarm: bool,
+}
+
+/// The user's revoked tokens, as read from the marks.
+#[derive(Clone, Debug)]
+pub(super) struct Revocations {
+    /// The revoked-before time: all tokens issued up to it are revoked.
+    pub revoked_before: Option<UnixSeconds>,
+    /// The `jti` of tokens that were revoked one by one.
+    pub tokens: Vec<String>,
+}
+
+impl Ledger {
+    /// Prepares the memory for a turn.
+    pub(super) fn begin_turn(&mut self, is_alarm: bool) {
+        self.minute_before.clone_from(&self.minute);
+        self.must_wake_by = None;
+        self.is_alarm = is_alarm;
+        if is_alarm {
+            self.alarm_at = None;
+        }
+    }
+
+    /// Takes back what a turn changed in memory. Call it if the turn failed, or if its writes could not be stored.
+    pub fn roll_back(&mut self) {
+        self.minute = self.minute_before.take();
+        self.revocations = None;
+        self.must_wake_by = None;
+        self.is_alarm = false;
+    }
+
+    /// Decides what happens to the alarm. Call it after each turn, once its writes are stored or it is rolled back.
+    ///
+    /// Invariants (protocol 3):
+    ///
+    /// - Only an earlier time replaces what is set.
+    /// - An alarm that is late is set again, because the platform can lose one. So is the alarm of rows that are due, in
+    ///   the first turn of a memory: its predecessor may have died in the middle of a create.
+    ///
+    /// # Errors
+    /// [`RowError`] if the rows do not say when they need the alarm.
+    pub fn change_alarm(&mut self, rows: &dyn LedgerRows, now: UnixMillis) -> Result<AlarmChange, RowError> {
+        if std::mem::take(&mut self.is_alarm) {
+            if rows.is_empty()? {
+                return Ok(AlarmChange::DeleteAll);
+            }
+            // Rows without a wake-up of their own, such as marks, are checked once a day.
+            let tomorrow = now.plus_millis(DAY_MILLIS);
+            let next = rows.next_wake()?.unwrap_or(tomorrow).min(tomorrow);
+            self.wake_by(next.max(now.plus_millis(WITHDRAW_RETRY_MILLIS)));
+            self.has_caught_up = true;
+        }
+        let is_late = self.alarm_at.is_some_and(|at| now.millis_since(at) > ALARM_LATE_MILLIS);
+        if is_late {
+            self.alarm_at = None;
+        }
+        let mut is_daily_missing = false;
+        if !std::mem::replace(&mut self.has_caught_up, true) || is_late {
+            match rows.next_wake()? {
+                Some(wake) if is_late || wake <= now.plus_millis(WITHDRAW_RETRY_MILLIS) => self.wake_by(wake.max(now)),
+                // Its predecessor set it. If it was lost, that shows when it is late.
+                Some(wake) if self.alarm_at.is_none() => self.alarm_at = Some(wake),
+                // Rows without a wake-up of their own, such as files: the daily alarm may be lost.
+                None => is_daily_missing = rows.exists()?,
+                Some(_) => {}
+            }
+        }
+        if is_daily_missing && self.must_wake_by.is_none() {
+            return Ok(AlarmChange::SetIfNone(now.plus_millis(DAY_MILLIS)));
+        }
+        let Some(by) = self.must_wake_by.take() else { return Ok(AlarmChange::Keep) };
+        let at = match self.alarm_at {
+            Some(_) => by,
+            None => rows.next_wake()?.map_or(by, |wake| wake.min(by)),
+        };
+        if self.alarm_at.is_some_and(|set| set <= at) {
+            return Ok(AlarmChange::Keep);
+        }
+        self.alarm_at = Some(at);
+        Ok(AlarmChange::Set(at))
+    }
+
+    /// Returns when to try the alarm again after its turn failed: set it to this time. A handler never fails, because the
+    /// platform deletes an alarm after six failures.
+    pub fn retry_alarm(&mut self, now: UnixMillis) -> UnixMillis {
+        let at = now.plus_millis(ALARM_LATE_MILLIS);
+        self.alarm_at = Some(at);
+        at
+    }
+
+    /// Makes the alarm fire at `at` or before, once this turn is stored.
+    pub(super) fn wake_by(&mut self, at: UnixMillis) {
+        self.must_wake_by = Some(self.must_wake_by.map_or(at, |by| by.min(at)));
+    }
+}
+
+/// A day, in milliseconds.
+pub(super) const DAY_MILLIS: i64 = UnixSeconds(SECONDS_PER_DAY).millis().0;

@@ -1,0 +1,139 @@
+//! Reads by the user: predictions, batches, usage, queue positions.
+
+use super::lifecycle::needs_tick;
+use super::rows::RowError;
+use super::step::{Answer, Continuation, Next, Question};
+use super::turn::Turn;
+use crate::constants::{PAGE_SIZE_MAX, QUEUE_POSITION_FRESH_MILLIS, TICK_AFTER_MILLIS};
+use crate::messages::{AccountUsage, DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply, StreamId};
+use crate::types::ids::{BatchId, JobId};
+use crate::types::prediction::{PredictionRecord, Status};
+use crate::types::time::UnixMillis;
+
+impl Turn<'_> {
+    /// Reads a prediction.
+    pub(super) fn get(&mut self, job_id: &JobId) -> Result<Next, RowError> {
+        let Some(record) = self.prediction(job_id)? else { return Ok(Next::refuse(LedgerRefusal::NotFound)) };
+        self.tick_if_silent(&record);
+        self.reply_with_positions(LedgerReply::Prediction(Box::new(record)))
+    }
+
+    /// Handles one poll by an open stream: renews its lease, then reads the prediction.
+    pub(super) fn watch(&mut self, job_id: &JobId, stream: &StreamId) -> Result<Next, RowError> {
+        if self.prediction(job_id)?.is_none() {
+            return Ok(Next::refuse(LedgerRefusal::NotFound));
+        }
+        match self.ledger.streams.renew(stream, self.now) {
+            Ok(()) => self.get(job_id),
+            Err(refusal) => Ok(Next::refuse(refusal)),
+        }
+    }
+
+    /// Sends the Dispatcher a tick if a prediction had no job update for 15 s (protocol 2).
+    fn tick_if_silent(&mut self, record: &PredictionRecord) {
+        let is_due = self.now.millis_since(self.ledger.ticked_at) >= TICK_AFTER_MILLIS;
+        if needs_tick(record, self.now) && is_due {
+            self.ledger.ticked_at = self.now;
+            self.tasks.push(Next::Ask(Question::Dispatcher(DispatcherRequest::Tick), Continuation::Ignore));
+        }
+    }
+
+    /// Reads those predictions of a batch that are left.
+    pub(super) fn get_batch(&mut self, batch_id: BatchId) -> Result<Next, RowError> {
+        let job_ids: Option<Vec<JobId>> = self.mark(batch_id.as_str())?;
+        let records = self.predictions(&job_ids.unwrap_or_default())?;
+        if records.is_empty() {
+            return Ok(Next::refuse(LedgerRefusal::NotFound));
+        }
+        let (is_submitting, is_replayed) = (false, false);
+        self.reply_with_positions(LedgerReply::Created {
+            records,
+            is_submitting,
+            batch_id: Some(batch_id),
+            is_replayed,
+        })
+    }
+
+    /// Reads a page of predictions, newest first.
+    pub(super) fn list(
+        &mut self,
+        limit: u32,
+        before: Option<&JobId>,
+        status: Option<Status>,
+    ) -> Result<Next, RowError> {
+        let rows = self.rows.page(limit.clamp(1, PAGE_SIZE_MAX), before, status)?;
+        let (records, has_more) = truncate_page(rows, limit);
+        self.reply_with_positions(LedgerReply::Page { records, has_more })
+    }
+
+    /// Reads the user's usage.
+    pub(super) fn account(&mut self, predictions_per_minute: u32) -> Result<LedgerReply, RowError> {
+        let now = self.now;
+        Ok(LedgerReply::Account(AccountUsage {
+            days: self.rows.days(now.utc_day())?,
+            running: self.rows.count(Status::Processing)?,
+            waiting: self.rows.count(Status::Queued)?,
+            creates: Some(self.minute()?.creates_left(predictions_per_minute, now)),
+        }))
+    }
+
+    /// Replies with the present queue position in each waiting prediction. Asks the Dispatcher at most once in two
+    /// seconds, for all that waits.
+    pub(super) fn reply_with_positions(&mut self, mut reply: LedgerReply) -> Result<Next, RowError> {
+        if !records_of(&mut reply).iter().any(is_queued) {
+            return Ok(Next::Reply(reply));
+        }
+        let asked_at = self.now;
+        if asked_at.millis_since(self.ledger.queue_positions.0) < QUEUE_POSITION_FRESH_MILLIS {
+            return Ok(Next::Reply(self.fill_in_positions(reply)));
+        }
+        // Set before the answer, so that concurrent requests do not ask too.
+        self.ledger.queue_positions.0 = asked_at;
+        let waiting = self.rows.page(PAGE_SIZE_MAX, None, Some(Status::Queued))?;
+        let job_ids = waiting.into_iter().map(|record| record.job_id).collect();
+        let question = Question::Dispatcher(DispatcherRequest::QueuePositions { job_ids });
+        Ok(Next::Ask(question, Continuation::AddQueuePositions { reply: Box::new(reply), asked_at }))
+    }
+
+    /// Puts the Dispatcher's queue positions into a reply. If the Dispatcher did not reply, the last known ones stay.
+    pub(super) fn add_queue_positions(
+        &mut self,
+        reply: LedgerReply,
+        asked_at: UnixMillis,
+        answer: Option<Answer>,
+    ) -> LedgerReply {
+        if let Some(Answer::Dispatcher(DispatcherReply::QueuePositions(positions))) = answer {
+            self.ledger.queue_positions = (asked_at, positions.into_iter().collect());
+        }
+        self.fill_in_positions(reply)
+    }
+
+    fn fill_in_positions(&self, mut reply: LedgerReply) -> LedgerReply {
+        let positions = &self.ledger.queue_positions.1;
+        for record in records_of(&mut reply).iter_mut().filter(|record| is_queued(record)) {
+            record.queue = positions.get(&record.job_id).copied().or(record.queue);
+        }
+        reply
+    }
+}
+
+/// Returns the predictions in a reply.
+fn records_of(reply: &mut LedgerReply) -> &mut [PredictionRecord] {
+    match reply {
+        LedgerReply::Prediction(record) => std::slice::from_mut(record),
+        LedgerReply::Created { records, .. } | LedgerReply::Page { records, .. } => records,
+        LedgerReply::Account(_) | LedgerReply::Files { .. } | LedgerReply::Done | LedgerReply::Refused(_) => &mut [],
+    }
+}
+
+fn is_queued(record: &PredictionRecord) -> bool {
+    record.status == Status::Queued
+}
+
+/// Cuts off the row that is read beyond the page. Returns whether there was one.
+pub(super) fn truncate_page<T>(mut rows: Vec<T>, limit: u32) -> (Vec<T>, bool) {
+    let limit = usize::try_from(limit.clamp(1, PAGE_SIZE_MAX)).unwrap_or(usize::MAX);
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    (rows, has_more)
+}

@@ -1,0 +1,167 @@
+//! What the machine and its shell say to each other: events, questions to the Dispatcher, effects.
+
+use super::rows::Write;
+use crate::limit::minute_window::Counted;
+use crate::messages::{
+    DispatcherReply, DispatcherRequest, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest, Revocation,
+};
+use crate::types::ids::{BatchId, FileId, JobId};
+use crate::types::time::{UnixMillis, UnixSeconds};
+
+/// What a turn handles.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A message arrived.
+    Call(LedgerCall),
+    /// A question that an earlier turn asked was answered. The answer is `None` if it did not arrive in time; then the
+    /// Dispatcher may have acted or not. After [`Next::Continue`] there is no answer either.
+    Resume(Continuation, Option<Answer>),
+    /// The alarm fired.
+    Alarm,
+}
+
+/// What follows a turn.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// Reply to the message. After a turn of the Ledger's own, the reply is dropped.
+    Reply(LedgerReply),
+    /// Ask, then resume with the answer.
+    Ask(Question, Continuation),
+    /// Resume at once, in a turn of its own: what this turn stored stays if the next one fails.
+    Continue(Continuation),
+}
+
+impl Next {
+    /// Returns the reply that refuses a request.
+    #[must_use]
+    pub const fn refuse(refusal: LedgerRefusal) -> Self {
+        Self::Reply(LedgerReply::Refused(refusal))
+    }
+}
+
+/// A question to others.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// A message to the Dispatcher.
+    Dispatcher(DispatcherRequest),
+    /// The revoked-before time of all users, from the isolate's copy (see [`super::RevokedBefore`]). The copy may ask the
+    /// Dispatcher.
+    RevokedBefore,
+}
+
+/// The answer to a question.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// The Dispatcher's reply.
+    Dispatcher(DispatcherReply),
+    /// The revoked-before time of all users.
+    RevokedBefore(Option<UnixSeconds>),
+}
+
+/// What a turn leaves for the turn that gets the answer to its question: ids, a request, or a reply. Nothing that was read
+/// before a question is written after it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Continuation {
+    /// Handle a request that was authorized and counted.
+    Handle {
+        /// The `iat` of the caller's token.
+        issued_at: Option<UnixSeconds>,
+        /// The request.
+        request: Box<LedgerRequest>,
+    },
+    /// Reply, unless the caller's token is revoked with those of all users.
+    ReplyUnlessRevoked {
+        /// The `iat` of the caller's token.
+        issued_at: UnixSeconds,
+        /// The reply.
+        reply: Box<LedgerReply>,
+    },
+    /// Put queue positions into a reply.
+    AddQueuePositions {
+        /// The reply.
+        reply: Box<LedgerReply>,
+        /// When the Dispatcher was asked.
+        asked_at: UnixMillis,
+    },
+    /// Store what the Dispatcher says about an enqueue.
+    ConcludeCreate {
+        /// The `iat` of the caller's token.
+        issued_at: Option<UnixSeconds>,
+        /// The predictions.
+        job_ids: Vec<JobId>,
+        /// The batch's id, for a batch.
+        batch_id: Option<BatchId>,
+    },
+    /// Withdraw a create that its alarm found withdrawn.
+    Withdraw {
+        /// Its predictions.
+        job_ids: Vec<JobId>,
+    },
+    /// Store what the Dispatcher says about a withdrawal.
+    ConcludeWithdrawal {
+        /// The predictions.
+        job_ids: Vec<JobId>,
+    },
+    /// Store what the Dispatcher says about a silent prediction.
+    ConcludeStateCheck {
+        /// The prediction.
+        job_id: JobId,
+        /// Whether the Dispatcher had acknowledged it when it was asked.
+        was_acknowledged: bool,
+    },
+    /// Store what the Dispatcher says about a cancel.
+    ConcludeCancel {
+        /// The prediction.
+        job_id: JobId,
+    },
+    /// Go on canceling the waiting predictions of revoked tokens.
+    CancelWaiting(CancelWaiting),
+    /// Delete the records of files that the Dispatcher has taken over.
+    ConcludeForgetting {
+        /// The files.
+        file_ids: Vec<FileId>,
+    },
+    /// Nothing.
+    Ignore,
+}
+
+/// The cancels that follow a revocation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CancelWaiting {
+    /// The revocation.
+    pub(super) revocation: Revocation,
+    /// The rest of the page, newest last.
+    pub(super) rest: Vec<JobId>,
+    /// The last prediction of the page.
+    pub(super) before: Option<JobId>,
+}
+
+/// What the shell does after a turn, in this order. If the writes cannot be stored, it does nothing of the rest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Effects {
+    /// Store, all or none in one transaction. No row is written twice.
+    pub writes: Vec<Write>,
+    /// Log.
+    pub alerts: Vec<&'static str>,
+    /// Remember, in the isolate's copy, that all tokens issued up to this time are revoked.
+    pub revoked_before: Option<UnixSeconds>,
+    /// Start. Nobody awaits these. Each ends with a reply that is dropped.
+    pub tasks: Vec<Next>,
+    /// What the request counted as, for [`super::Ledger::envelop`].
+    pub counted: Option<Counted>,
+    /// Go on.
+    pub next: Next,
+}
+
+/// What the shell does about the object's alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlarmChange {
+    /// Nothing.
+    Keep,
+    /// Set it. This replaces one that is set.
+    Set(UnixMillis),
+    /// Set it, unless the platform has one that is set. A new memory does not know.
+    SetIfNone(UnixMillis),
+    /// Nothing is left: delete the storage, with the alarm, and start anew.
+    DeleteAll,
+}

@@ -1,0 +1,171 @@
+//! A user's rows in memory: what `src/cloudflare/objects/ledger/store.rs` reads and writes by SQL.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use valetkey::constants::FORGOTTEN_FILES_BATCH;
+use valetkey::ledger::{FileUsage, JtiUsage, LedgerRows, RowError, Write, next_wake_at};
+use valetkey::messages::DayUsage;
+use valetkey::types::file::FileRecord;
+use valetkey::types::ids::{FileId, JobId};
+use valetkey::types::prediction::{PredictionRecord, Status};
+use valetkey::types::time::{UnixMillis, UtcDay};
+
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    exists: bool,
+    /// The predictions, each with the time when it needs the alarm.
+    predictions: BTreeMap<JobId, (PredictionRecord, UnixMillis)>,
+    pub days: BTreeMap<i64, DayUsage>,
+    pub jtis: BTreeMap<String, (JtiUsage, UnixMillis)>,
+    files: BTreeMap<FileId, FileRecord>,
+    pub marks: BTreeMap<String, (String, UnixMillis)>,
+    /// Predictions whose rows cannot be read.
+    pub unreadable: BTreeSet<JobId>,
+}
+
+impl Rows {
+    /// Returns a prediction, whether its row can be read or not.
+    pub fn record(&self, job_id: &JobId) -> Option<&PredictionRecord> {
+        self.predictions.get(job_id).map(|(record, _)| record)
+    }
+
+    /// Returns all predictions, whether their rows can be read or not.
+    pub fn records(&self) -> impl Iterator<Item = &PredictionRecord> {
+        self.predictions.values().map(|(record, _)| record)
+    }
+
+    /// Makes the writes of a turn.
+    pub fn apply(&mut self, writes: &[Write]) {
+        self.exists |= !writes.is_empty();
+        writes.iter().for_each(|write| self.apply_one(write));
+    }
+
+    fn apply_one(&mut self, write: &Write) {
+        match write {
+            Write::Prediction(record) => {
+                self.predictions.insert(record.job_id.clone(), (record.clone(), next_wake_at(record)));
+            }
+            Write::DeletePrediction(job_id) => drop(self.predictions.remove(job_id)),
+            Write::Day(day) => drop(self.days.insert(day.day, *day)),
+            Write::Jti { jti, usage, expires_at } => {
+                let before = self.jtis.get(jti).map_or(UnixMillis(0), |(_, expires_at)| *expires_at);
+                self.jtis.insert(jti.clone(), (*usage, before.max(*expires_at)));
+            }
+            Write::File(file) => drop(self.files.insert(file.file_id.clone(), file.clone())),
+            Write::DeleteFile(file_id) => drop(self.files.remove(file_id)),
+            Write::Mark { name, doc, expires_at } => {
+                self.marks.insert(name.clone(), (doc.clone(), *expires_at));
+            }
+            Write::DeleteMark(name) => drop(self.marks.remove(name)),
+            Write::DeleteExpiredMarks { prefix, by } => {
+                self.marks.retain(|name, (_, expires_at)| !name.starts_with(prefix) || *expires_at > *by);
+            }
+            Write::DeleteDays(until) => self.days.retain(|day, usage| *day > until.0 || usage.reserved.micros() != 0),
+            Write::DeleteExpiredJtis(by) => self.jtis.retain(|_, (_, expires_at)| *expires_at >= *by),
+            Write::Postpone { now, until } => {
+                for job_id in self.due_ids(*now) {
+                    self.predictions.get_mut(&job_id).unwrap().1 = *until;
+                }
+            }
+        }
+    }
+
+    fn due_ids(&self, now: UnixMillis) -> Vec<JobId> {
+        let mut due: Vec<_> = self.predictions.iter().filter(|(_, (_, wake))| *wake <= now).collect();
+        due.sort_by_key(|(_, (_, wake))| *wake);
+        due.into_iter().take(50).map(|(job_id, _)| job_id.clone()).collect()
+    }
+
+    fn readable(&self, job_id: &JobId) -> Option<PredictionRecord> {
+        if self.unreadable.contains(job_id) { None } else { self.record(job_id).cloned() }
+    }
+}
+
+impl LedgerRows for Rows {
+    fn exists(&self) -> Result<bool, RowError> {
+        Ok(self.exists)
+    }
+
+    fn is_empty(&self) -> Result<bool, RowError> {
+        let has_small = self.days.is_empty() && self.jtis.is_empty() && self.files.is_empty() && self.marks.is_empty();
+        Ok(has_small && self.predictions.is_empty())
+    }
+
+    fn prediction(&self, job_id: &JobId) -> Result<Option<PredictionRecord>, RowError> {
+        if self.unreadable.contains(job_id) && self.record(job_id).is_some() {
+            return Err(RowError);
+        }
+        Ok(self.record(job_id).cloned())
+    }
+
+    fn page(
+        &self,
+        limit: u32,
+        before: Option<&JobId>,
+        status: Option<Status>,
+    ) -> Result<Vec<PredictionRecord>, RowError> {
+        let older = self.predictions.iter().rev().filter(|(job_id, _)| before.is_none_or(|before| *job_id < before));
+        let wanted = older.filter(|(_, (record, _))| status.is_none_or(|status| record.status == status));
+        Ok(wanted.take(limit as usize + 1).filter_map(|(job_id, _)| self.readable(job_id)).collect())
+    }
+
+    fn due(&self, now: UnixMillis) -> Result<Vec<PredictionRecord>, RowError> {
+        Ok(self.due_ids(now).iter().filter_map(|job_id| self.readable(job_id)).collect())
+    }
+
+    fn next_wake(&self) -> Result<Option<UnixMillis>, RowError> {
+        Ok(self.predictions.values().map(|(_, wake)| *wake).min())
+    }
+
+    fn count(&self, status: Status) -> Result<u32, RowError> {
+        Ok(self.records().filter(|record| record.status == status).count() as u32)
+    }
+
+    fn day(&self, day: UtcDay) -> Result<DayUsage, RowError> {
+        Ok(self.days.get(&day.0).copied().unwrap_or(DayUsage { day: day.0, ..DayUsage::default() }))
+    }
+
+    fn days(&self, _today: UtcDay) -> Result<Vec<DayUsage>, RowError> {
+        Ok(self.days.values().rev().copied().collect())
+    }
+
+    fn jti(&self, jti: &str) -> Result<JtiUsage, RowError> {
+        Ok(self.jtis.get(jti).map(|(usage, _)| *usage).unwrap_or_default())
+    }
+
+    fn file(&self, file_id: &FileId, forgotten: UtcDay) -> Result<Option<FileRecord>, RowError> {
+        Ok(self.files.get(file_id).filter(|file| is_kept(file, forgotten)).cloned())
+    }
+
+    fn files(&self, limit: u32, before: Option<&FileId>, forgotten: UtcDay) -> Result<Vec<FileRecord>, RowError> {
+        let older = self.files.values().rev().filter(|file| before.is_none_or(|before| file.file_id < *before));
+        Ok(older.filter(|file| is_kept(file, forgotten)).take(limit as usize + 1).cloned().collect())
+    }
+
+    fn file_usage(&self, forgotten: UtcDay) -> Result<FileUsage, RowError> {
+        let kept = self.files.values().filter(|file| is_kept(file, forgotten));
+        Ok(kept.fold(FileUsage::default(), |usage, file| usage.with_file(file.bytes)))
+    }
+
+    fn forgotten_files(&self, forgotten: UtcDay) -> Result<Vec<FileRecord>, RowError> {
+        let dropped = self.files.values().filter(|file| !is_kept(file, forgotten));
+        Ok(dropped.take(FORGOTTEN_FILES_BATCH).cloned().collect())
+    }
+
+    fn files_without_use(&self) -> Result<Vec<FileRecord>, RowError> {
+        Ok(self.files.values().filter(|file| file.used_on.is_none()).cloned().collect())
+    }
+
+    fn mark(&self, name: &str, now: UnixMillis) -> Result<Option<String>, RowError> {
+        Ok(self.marks.get(name).filter(|(_, expires_at)| *expires_at > now).map(|(doc, _)| doc.clone()))
+    }
+
+    fn marks(&self, prefix: &str, now: UnixMillis) -> Result<Vec<String>, RowError> {
+        let named = self.marks.iter().filter(|(name, (_, expires_at))| name.starts_with(prefix) && *expires_at > now);
+        Ok(named.map(|(_, (doc, _))| doc.clone()).collect())
+    }
+}
+
+fn is_kept(file: &FileRecord, forgotten: UtcDay) -> bool {
+    file.used_on.is_none_or(|day| day > forgotten)
+}
