@@ -204,8 +204,10 @@ pub const USER_INPUT_BYTES_MAX: u32 = STORED_INPUT_BYTES_MAX / 16;
 pub const CLOCK_STORED_MILLIS: i64 = 60_000;
 /// A user's queue positions are fetched at most once in this time (protocol 1, readers).
 pub const QUEUE_POSITION_FRESH_MILLIS: i64 = 2_000;
-/// Starts that are simulated to compute queue positions. Later positions follow the order of arrival.
-pub const SIMULATED_STARTS_MAX: usize = 1_000;
+/// Queue positions are computed anew at most once in this time.
+pub const POSITIONS_FRESH_MILLIS: i64 = 1_000;
+/// A run that is longer than the mean is expected to take another tenth of the mean.
+pub const RUN_LEFT_PARTS: i64 = 10;
 /// Assumed run time of a prediction until one has been observed.
 pub const ASSUMED_RUN_MILLIS: i64 = 20_000;
 
@@ -377,6 +379,8 @@ pub const ADDRESS_RETRY_SECS: u32 = 60;
 pub const POLICY_MAX_DEPTH: usize = 12;
 /// Largest number of requests, predictions or queue positions in POLICY: more is a typing error.
 pub const POLICY_NUMBER_MAX: u32 = 1_000_000;
+/// Largest weight in the queue.
+pub const WEIGHT_MAX: u32 = 1_000;
 /// `max_files` of a plan that does not say.
 pub const FILES_DEFAULT: u32 = 100;
 /// `max_file_bytes` of a plan that does not say: eleven files of the largest size.

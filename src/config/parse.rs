@@ -9,9 +9,9 @@ use crate::config::problem::Problem;
 use crate::config::reader::{Lookup, Reader};
 use crate::config::settings::Config;
 use crate::constants::TOKEN_LIFETIME_SECS;
-use crate::oauth::{GUEST_PLAN, Turnstile};
+use crate::oauth::Turnstile;
 use crate::parse::url::{BaseUrl, ResourceUrl};
-use crate::policy::{Policy, parse_policy};
+use crate::policy::{GUEST_PLAN, Policy, parse_policy};
 use crate::token::{GUEST_ISSUER, Issuer, ProofRule, Purpose, SigningKeys, parse_issuers};
 use crate::types::secret::Secret;
 

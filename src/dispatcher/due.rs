@@ -54,10 +54,10 @@ impl Dispatcher {
             job.submitted_at = Some(now);
             job.vendor_key_fingerprint = Some(fingerprint);
             job.expiry_seen_at = None;
-            let (spec, user) = (Box::new(job.spec.clone()), job.user.clone());
+            let (spec, user, plan) = (Box::new(job.spec.clone()), job.user.clone(), job.share.plan.clone());
             self.changes.jobs.insert(id.clone());
             self.record_request(Lane::Create, now);
-            self.leave_queue(&user);
+            self.leave_queue(&user, &plan);
             self.state.health.unknown_probe_at = now.plus_millis(PROBE_FIRST_MILLIS);
             self.state.health.schedule_next_probe(now);
             if was_queued_before {

@@ -1,89 +1,88 @@
-//! Deficit round robin over users, weighted by plan (protocol 4, docs/decisions/0008-turns.md).
+//! Deficit round robin over the entries of the queue, weighted by plan (protocol 4, docs/decisions/0008-turns.md). An
+//! entry is a user, or all users of a plan with `pool_weight` together, who share their entry's starts in the same way.
 //!
-//! - At each start every waiting user earns its share of the start, by weight. The user with the largest deficit starts
-//!   a job and pays for the whole start. So a user's starts are spread among those of the others, and no user falls
-//!   more than one start behind its share.
-//! - A start always has the same price, however many users wait. With a price that depends on their number, the last
+//! - At each start every waiting entry earns its share of the start, by weight. The one with the largest deficit starts
+//!   a job and pays for the whole start. So an entry's starts are spread among those of the others, and none falls more
+//!   than one start behind its share.
+//! - A start always has the same price, however many entries wait. With a price that depends on their number, the last
 //!   user of a long queue would pay the price of the short queue that is left, and start several times in a row.
-//! - A user who does not wait saves nothing, but pays back what it owes. So leaving the queue and returning never
-//!   brings a user to the front.
+//! - Whoever does not wait saves nothing, but pays back what it owes. So leaving the queue and returning never brings a
+//!   user to the front.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::constants::SIMULATED_STARTS_MAX;
+use serde::{Deserialize, Serialize};
+
 use crate::types::ids::{JobId, UserKey};
 
-/// Each user's earned and unused share of starts. A start costs [`START`]. A debt is negative.
-pub type Deficits = BTreeMap<UserKey, i64>;
+/// Each entry's earned and unused share of starts. A start costs [`START`]. A debt is negative.
+pub type Deficits = BTreeMap<Entry, i64>;
 
 /// The price of a start. It is so large that rounding does not matter.
 const START: i64 = 1_000_000_000;
 
-/// A user with a job that may start.
+/// An entry in the turns, stored as a text: a user's key, which is hexadecimal, or the name of a plan after `pool:`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Entry(String);
+
+impl Entry {
+    /// Returns the entry of a user.
+    #[must_use]
+    pub fn user(user: &UserKey) -> Self {
+        Self(user.as_str().to_owned())
+    }
+
+    /// Returns the entry of all users of a plan.
+    #[must_use]
+    pub fn pool(plan: &str) -> Self {
+        Self(format!("pool:{plan}"))
+    }
+}
+
+/// An entry with a job that may start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WaitingUser {
-    /// The user.
-    pub user: UserKey,
-    /// The user's weight.
+pub struct WaitingEntry {
+    /// The entry.
+    pub entry: Entry,
+    /// Its weight.
     pub weight: u32,
-    /// The user's oldest job. Between users with equal deficits the older job starts first.
+    /// Its oldest job. Between entries with equal deficits the older job starts first.
     pub head: JobId,
 }
 
-/// Picks the user whose job starts next: lets all `waiting` users earn, and the picked one pay. Returns `None` if no
-/// user waits.
-pub fn pick_next_user(waiting: &[WaitingUser], deficits: &mut Deficits) -> Option<UserKey> {
-    let weights: i64 = waiting.iter().map(|user| i64::from(user.weight)).sum();
+/// Picks the entry whose job starts next: lets all `waiting` entries earn, and the picked one pay. Returns `None` if
+/// none waits.
+pub fn pick_next_entry(waiting: &[WaitingEntry], deficits: &mut Deficits) -> Option<Entry> {
+    let weights: i64 = waiting.iter().map(|waiting| i64::from(waiting.weight)).sum();
     let part = START.checked_div(weights)?;
-    let is_absent = |user: &UserKey| !waiting.iter().any(|other| other.user == *user);
-    for (_, debt) in deficits.iter_mut().filter(|(user, deficit)| **deficit < 0 && is_absent(user)) {
+    let present: BTreeSet<&Entry> = waiting.iter().map(|waiting| &waiting.entry).collect();
+    for (_, debt) in deficits.iter_mut().filter(|(entry, deficit)| **deficit < 0 && !present.contains(entry)) {
         *debt = debt.saturating_add(part).min(0);
     }
     let mut earned: i64 = 0;
-    for user in waiting {
-        let parts = part.saturating_mul(i64::from(user.weight));
-        let deficit = deficits.entry(user.user.clone()).or_default();
+    for waiting in waiting {
+        let parts = part.saturating_mul(i64::from(waiting.weight));
+        let deficit = deficits.entry(waiting.entry.clone()).or_default();
         *deficit = deficit.saturating_add(parts);
         earned = earned.saturating_add(parts);
     }
-    let deficit = |user: &WaitingUser| deficits.get(&user.user).copied().unwrap_or_default();
+    let deficit = |waiting: &WaitingEntry| deficits.get(&waiting.entry).copied().unwrap_or_default();
     let next = waiting.iter().max_by(|a, b| deficit(a).cmp(&deficit(b)).then_with(|| b.head.cmp(&a.head)))?;
-    let user = next.user.clone();
-    if let Some(deficit) = deficits.get_mut(&user) {
+    let entry = next.entry.clone();
+    if let Some(deficit) = deficits.get_mut(&entry) {
         *deficit = deficit.saturating_sub(earned);
     }
     deficits.retain(|_, deficit| *deficit != 0);
-    Some(user)
+    Some(entry)
 }
 
-/// Each waiting user's weight and jobs, the oldest job first.
-pub type WaitingJobs = BTreeMap<UserKey, (u32, VecDeque<JobId>)>;
-
-/// Returns the order in which jobs will start if nothing changes: `returned` jobs first, then by turns.
-///
-/// At most [`SIMULATED_STARTS_MAX`] starts are simulated. Later jobs follow in order of arrival: an estimate is enough
-/// there, and the work does not grow with the queue.
+/// Returns the virtual time of an entry's start, which sorts the starts of all entries as their turns come: when the
+/// entry has earned the price of `before` other starts of its own. One unit is one start of all of them.
 #[must_use]
-pub fn simulate_start_order(returned: Vec<JobId>, mut waiting: WaitingJobs, mut deficits: Deficits) -> Vec<JobId> {
-    let mut order = returned;
-    for _ in 0..SIMULATED_STARTS_MAX {
-        let users: Vec<WaitingUser> = waiting
-            .iter()
-            .filter_map(|(user, (weight, jobs))| {
-                Some(WaitingUser { user: user.clone(), weight: *weight, head: jobs.front()?.clone() })
-            })
-            .collect();
-        let Some(user) = pick_next_user(&users, &mut deficits) else { return order };
-        let Some((_, jobs)) = waiting.get_mut(&user) else { return order };
-        order.extend(jobs.pop_front());
-        if jobs.is_empty() {
-            waiting.remove(&user);
-        }
-    }
-    let mut later: Vec<JobId> = waiting.into_values().flat_map(|(_, jobs)| jobs).collect();
-    later.sort();
-    order.extend(later);
-    order
+pub fn start_tag(before: usize, weight: u32, deficit: i64) -> i64 {
+    let price = i64::try_from(before).unwrap_or(i64::MAX).saturating_mul(START);
+    price.saturating_sub(deficit).checked_div(i64::from(weight)).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -92,24 +91,24 @@ mod tests {
     use crate::types::time::UnixMillis;
     use proptest::prelude::*;
 
-    fn user(number: usize) -> UserKey {
-        UserKey::new("i", &number.to_string())
+    fn entry(number: usize) -> Entry {
+        Entry::user(&UserKey::new("i", &number.to_string()))
     }
 
     fn job(at: usize) -> JobId {
         JobId::new(UnixMillis(i64::try_from(at).unwrap()), [0; 10])
     }
 
-    fn waiting(weights: &[u32]) -> Vec<WaitingUser> {
+    fn waiting(weights: &[u32]) -> Vec<WaitingEntry> {
         let user_at =
-            |(number, weight): (usize, &u32)| WaitingUser { user: user(number), weight: *weight, head: job(number) };
+            |(number, weight): (usize, &u32)| WaitingEntry { entry: entry(number), weight: *weight, head: job(number) };
         weights.iter().enumerate().map(user_at).collect()
     }
 
     fn starts(weights: &[u32], count: usize) -> Vec<usize> {
         let (users, mut deficits) = (waiting(weights), Deficits::new());
-        let number = |picked: UserKey| (0..weights.len()).find(|number| user(*number) == picked).unwrap();
-        (0..count).map(|_| number(pick_next_user(&users, &mut deficits).unwrap())).collect()
+        let number = |picked: Entry| (0..weights.len()).find(|number| entry(*number) == picked).unwrap();
+        (0..count).map(|_| number(pick_next_entry(&users, &mut deficits).unwrap())).collect()
     }
 
     #[test]
@@ -123,57 +122,61 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_the_one_in_which_jobs_start() {
-        let jobs_at = |times: &[usize]| times.iter().map(|at| job(*at)).collect::<VecDeque<_>>();
-        let jobs = BTreeMap::from([(user(0), (1, jobs_at(&[1, 2, 3]))), (user(1), (1, jobs_at(&[4])))]);
-        let expected: Vec<JobId> = [9, 1, 4, 2, 3].into_iter().map(job).collect();
-        assert_eq!(simulate_start_order(vec![job(9)], jobs, Deficits::new()), expected);
+    fn tags_sort_starts_as_their_turns_come() {
+        // Weights 2 and 1, with three and two jobs: the heavier one's second start comes with the other one's first.
+        let mut tags: Vec<(i64, usize)> = (0..3).map(|before| (start_tag(before, 2, 0), before)).collect();
+        tags.extend((0..2).map(|before| (start_tag(before, 1, 0), 10 + before)));
+        tags.sort();
+        assert_eq!(tags.into_iter().map(|(_, name)| name).collect::<Vec<_>>(), [0, 10, 1, 2, 11]);
+        // Whoever has started last waits for the others, and who has earned a start is first.
+        assert!(start_tag(0, 1, -START) > start_tag(0, 1, 0));
+        assert!(start_tag(0, 1, START) < start_tag(0, 1, 0));
     }
 
     #[test]
     fn a_user_who_comes_back_has_saved_nothing() {
         let (two, mut deficits) = (waiting(&[1, 1]), Deficits::new());
         for _ in 0..10 {
-            pick_next_user(&two[..1], &mut deficits);
+            pick_next_entry(&two[..1], &mut deficits);
         }
-        let picked: Vec<UserKey> = (0..4).map(|_| pick_next_user(&two, &mut deficits).unwrap()).collect();
-        assert_eq!(picked.iter().filter(|picked| **picked == user(1)).count(), 2);
+        let picked: Vec<Entry> = (0..4).map(|_| pick_next_entry(&two, &mut deficits).unwrap()).collect();
+        assert_eq!(picked.iter().filter(|picked| **picked == entry(1)).count(), 2);
     }
 
     #[test]
     fn a_user_who_leaves_and_comes_back_is_not_ahead_of_those_who_stayed() {
         let (all, mut deficits) = (waiting(&[1; 10]), Deficits::new());
-        let first = pick_next_user(&all, &mut deficits).unwrap();
+        let first = pick_next_entry(&all, &mut deficits).unwrap();
         // The user returns at once, with a new job.
         let mut again = all.clone();
         again[0].head = job(99);
-        assert_eq!(first, user(0));
-        let next: Vec<UserKey> = (0..9).map(|_| pick_next_user(&again, &mut deficits).unwrap()).collect();
+        assert_eq!(first, entry(0));
+        let next: Vec<Entry> = (0..9).map(|_| pick_next_entry(&again, &mut deficits).unwrap()).collect();
         assert!(!next.contains(&first));
     }
 
     #[test]
     fn a_start_costs_the_last_of_a_long_line_no_less_than_the_first() {
         let (all, mut deficits) = (waiting(&[1; 10]), Deficits::new());
-        assert_eq!(pick_next_user(&all, &mut deficits), Some(user(0)));
+        assert_eq!(pick_next_entry(&all, &mut deficits), Some(entry(0)));
         // All users but the first and the last leave after their start.
         for gone in 1..9 {
             let left = [&all[..1], &all[gone..]].concat();
-            assert_eq!(pick_next_user(&left, &mut deficits), Some(user(gone)));
+            assert_eq!(pick_next_entry(&left, &mut deficits), Some(entry(gone)));
         }
         let two = [&all[..1], &all[9..]].concat();
-        let next: Vec<UserKey> = (0..6).map(|_| pick_next_user(&two, &mut deficits).unwrap()).collect();
-        assert_eq!(next, [9, 0, 9, 0, 9, 0].map(user));
+        let next: Vec<Entry> = (0..6).map(|_| pick_next_entry(&two, &mut deficits).unwrap()).collect();
+        assert_eq!(next, [9, 0, 9, 0, 9, 0].map(entry));
     }
 
     #[test]
     fn a_debt_is_paid_back_in_time() {
         let (all, mut deficits) = (waiting(&[1; 10]), Deficits::new());
-        pick_next_user(&all, &mut deficits);
+        pick_next_entry(&all, &mut deficits);
         for _ in 0..30 {
-            pick_next_user(&all[1..], &mut deficits);
+            pick_next_entry(&all[1..], &mut deficits);
         }
-        assert!(!deficits.contains_key(&user(0)));
+        assert!(!deficits.contains_key(&entry(0)));
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use super::outbox_row::OutboxRow;
 use crate::messages::{JobEnd, JobUpdate, QueueShare};
 use crate::types::credits::MicroCredits;
 use crate::types::ids::{JobId, UserKey};
+use crate::types::model::ModelId;
 use crate::types::prediction::Failure;
 use crate::types::time::UnixMillis;
 
@@ -22,7 +23,7 @@ impl Dispatcher {
         }
         self.jobs.insert(job_id.clone(), Job::new(user, spec, share, now));
         self.changes.jobs.insert(job_id);
-        self.queue_positions = None;
+        self.positions.change();
     }
 
     /// Changes a job and reports its new state to its Ledger.
@@ -31,7 +32,7 @@ impl Dispatcher {
         change(job);
         job.sequence = job.sequence.saturating_add(1);
         self.changes.jobs.insert(job_id.clone());
-        self.queue_positions = None;
+        self.positions.change();
         let queue_position = self.queue_position(job_id, now);
         let Some(job) = self.jobs.get(job_id) else { return };
         let (user, update) = (job.user.clone(), job.update_for_ledger(now, queue_position, None));
@@ -46,7 +47,7 @@ impl Dispatcher {
             self.settle(&job, end.credits);
         }
         if let (JobState::Running, Some(submitted_at)) = (job.state, job.submitted_at) {
-            self.average_in_run(now.millis_since(submitted_at).max(1));
+            self.average_in_run(&job.spec.model, now.millis_since(submitted_at).max(1));
         }
         job.sequence = job.sequence.saturating_add(1);
         let (user, update) = (job.user.clone(), job.update_for_ledger(now, None, Some(end)));
@@ -76,7 +77,7 @@ impl Dispatcher {
         if job.spec.input_bytes() > 0 {
             self.changes.inputs.push((job_id.clone(), None));
         }
-        self.leave_queue(&job.user);
+        self.leave_queue(&job.user, &job.share.plan);
         Some(job)
     }
 
@@ -89,10 +90,13 @@ impl Dispatcher {
         }
     }
 
-    /// Updates the average run time with one run. A run weighs a tenth, so that the last ten runs count most.
-    fn average_in_run(&mut self, run_millis: i64) {
-        let average = self.average_run_millis();
-        self.state.average_run_ms = average.saturating_add(run_millis.saturating_sub(average).div_euclid(10)).max(1);
+    /// Updates the average run times, of all models and of this one, with one run. A run weighs a tenth, so that the last
+    /// ten runs count most. The first run of a model is its average.
+    fn average_in_run(&mut self, model: &ModelId, run_millis: i64) {
+        let averaged = |average: i64| average.saturating_add(run_millis.saturating_sub(average).div_euclid(10)).max(1);
+        self.state.average_run_ms = averaged(self.average_run_millis());
+        let of_model = self.state.average_runs.get(model).copied().map_or(run_millis, averaged);
+        self.state.average_runs.insert(model.clone(), of_model);
     }
 
     fn put_into_outbox(&mut self, user: UserKey, update: JobUpdate, now: UnixMillis) {

@@ -30,7 +30,7 @@ pub struct DispatcherLimits {
     pub outputs: OutputRule,
 }
 
-/// Credits and waiting room that all users of a plan share.
+/// What all users of a plan share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pool {
     /// Credits per UTC day.
@@ -39,6 +39,10 @@ pub struct Pool {
     pub max_waiting: usize,
     /// Stored inputs, bytes.
     pub max_input_bytes: usize,
+    /// Weight in the turns, if all users of the plan are one entry in them.
+    pub weight: Option<u32>,
+    /// Predictions at the vendor at once.
+    pub concurrent_predictions: Option<usize>,
 }
 
 impl DispatcherLimits {
@@ -52,6 +56,8 @@ impl DispatcherLimits {
             daily_credits: plan.pool_daily_credits,
             max_waiting: share_of(key.max_waiting, plan.pool_waiting_share),
             max_input_bytes: share_of(STORED_INPUT_BYTES_MAX, plan.pool_waiting_share),
+            weight: plan.pool_weight,
+            concurrent_predictions: plan.pool_concurrent_predictions.map(count),
         };
         Self {
             requests_per_minute: count(own),

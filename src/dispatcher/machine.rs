@@ -8,6 +8,7 @@ use super::job::{Job, JobState};
 use super::limits::DispatcherLimits;
 use super::outbox_row::OutboxRow;
 use super::permit_turns::PermitTurns;
+use super::positions::Positions;
 use super::state_rows::StoredRows;
 use super::stored_state::StoredState;
 use super::unreadable_rows::UnreadableRows;
@@ -15,7 +16,6 @@ use crate::constants::ASSUMED_RUN_MILLIS;
 use crate::messages::Anomalies;
 use crate::types::ids::JobId;
 use crate::types::model::ModelId;
-use crate::types::prediction::QueuePosition;
 use crate::types::time::UnixMillis;
 
 /// The state machine. The module's documentation says how it is driven.
@@ -40,8 +40,7 @@ pub struct Dispatcher {
     /// The failed tries of a file, and when the next one may be made.
     pub(super) file_retries: BTreeMap<String, (u32, UnixMillis)>,
     pub(super) in_flight: InFlight,
-    /// Queue positions of the waiting jobs. Computed on demand, cleared when the queue changes.
-    pub(super) queue_positions: Option<BTreeMap<JobId, QueuePosition>>,
+    pub(super) positions: Positions,
     pub(super) changes: Changes,
 }
 
@@ -64,7 +63,7 @@ impl Dispatcher {
             last_file: None,
             file_retries: BTreeMap::new(),
             in_flight: InFlight::default(),
-            queue_positions: None,
+            positions: Positions::default(),
             changes: Changes::default(),
         }
     }

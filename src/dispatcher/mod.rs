@@ -15,6 +15,7 @@
 //! | `enqueue`, `requests` | what Ledgers and the edge request |
 //! | `due`, `expiry`, `next_due` | the work that is due, and when the alarm must fire next |
 //! | `queue`, `fair_queue` | whose prediction starts next |
+//! | `queue_positions`, `positions` | queue positions and ETAs |
 //! | `submit_results`, `poll_results`, `vendor_results` | effects of the vendor's replies: to creates, to polls and cancels, to all |
 //! | `vendor_keys` | which vendor key polls and cancels use |
 //! | `deliveries` | the Ledgers' acknowledgements |
@@ -39,7 +40,9 @@ mod next_due;
 mod outbox_row;
 mod permit_turns;
 mod poll_results;
+mod positions;
 mod queue;
+mod queue_positions;
 mod requests;
 mod state_rows;
 mod stored_state;

@@ -1,16 +1,14 @@
-//! The queue: which waiting job starts next, and where the others stand.
+//! The queue: which waiting job starts next.
 
 use std::collections::BTreeMap;
 
-use super::fair_queue::{self, WaitingJobs, WaitingUser};
+use super::fair_queue::{self, Deficits, Entry, WaitingEntry};
 use super::job::{Job, JobState};
 use super::machine::Dispatcher;
 use crate::constants::{VENDOR_CONNECTIONS_MAX, VENDOR_CONNECTIONS_RESERVED, VENDOR_WINDOW_MILLIS};
 use crate::limit::request_window::Lane;
-use crate::limit::seconds::whole_seconds;
 use crate::messages::QueueShare;
 use crate::types::ids::{JobId, UserKey};
-use crate::types::prediction::QueuePosition;
 use crate::types::time::UnixMillis;
 
 impl Dispatcher {
@@ -22,18 +20,36 @@ impl Dispatcher {
         self.jobs.values().filter(|job| job.user == *user && job.holds_slot()).count()
     }
 
-    /// Returns the waiting jobs that may start: their user is below its `concurrent_predictions`, and their model is
-    /// not paused. A user at its limit is skipped, not refused.
+    fn slots_of_pool(&self, plan: &str) -> usize {
+        self.jobs.values().filter(|job| job.share.plan == plan && job.holds_slot()).count()
+    }
+
+    /// Returns the weight of a plan whose users are one entry in the turns.
+    pub(super) fn pool_weight(&self, plan: &str) -> Option<u32> {
+        self.limits.pools.get(plan).and_then(|pool| pool.weight)
+    }
+
+    /// Returns how many predictions of all users of a plan may be at the vendor at once.
+    fn pool_limit(&self, plan: &str) -> usize {
+        self.limits.pools.get(plan).and_then(|pool| pool.concurrent_predictions).unwrap_or(usize::MAX)
+    }
+
+    /// Returns the waiting jobs that may start: their user is below its `concurrent_predictions`, their plan below its
+    /// `pool_concurrent_predictions`, and their model is not paused. A user at a limit is skipped, not refused.
     fn startable_jobs(&self, now: UnixMillis) -> impl Iterator<Item = &Job> {
         let mut held: BTreeMap<&UserKey, usize> = BTreeMap::new();
+        let mut held_by_plan: BTreeMap<&str, usize> = BTreeMap::new();
         for job in self.jobs.values().filter(|job| job.holds_slot()) {
-            let count = held.entry(&job.user).or_default();
-            *count = count.saturating_add(1);
+            for count in [held.entry(&job.user).or_default(), held_by_plan.entry(&job.share.plan).or_default()] {
+                *count = count.saturating_add(1);
+            }
         }
         self.waiting_jobs().filter(move |job| {
             let limit = usize::try_from(job.share.concurrent_predictions).unwrap_or(usize::MAX);
-            let is_below = held.get(&job.user).is_none_or(|count| *count < limit);
-            is_below && self.state.health.model_paused_until(&job.spec.model, now).is_none()
+            let plan = job.share.plan.as_str();
+            held.get(&job.user).is_none_or(|count| *count < limit)
+                && held_by_plan.get(plan).is_none_or(|count| *count < self.pool_limit(plan))
+                && self.state.health.model_paused_until(&job.spec.model, now).is_none()
         })
     }
 
@@ -44,29 +60,59 @@ impl Dispatcher {
         if let Some(job) = returned.min_by_key(|job| (job.enqueued_at, &job.spec.job_id)) {
             return Some(job.spec.job_id.clone());
         }
-        let mut users: Vec<WaitingUser> = Vec::new();
-        let mut heads: BTreeMap<UserKey, JobId> = BTreeMap::new();
+        let (mut users, mut pools) = (Vec::new(), BTreeMap::<String, Vec<WaitingEntry>>::new());
+        let mut heads: BTreeMap<Entry, JobId> = BTreeMap::new();
         for job in self.startable_jobs(now) {
-            if !heads.contains_key(&job.user) {
-                let (user, head) = (job.user.clone(), job.spec.job_id.clone());
-                heads.insert(user.clone(), head.clone());
-                users.push(WaitingUser { user, weight: job.share.weight, head });
+            let (entry, head) = (Entry::user(&job.user), job.spec.job_id.clone());
+            if heads.contains_key(&entry) {
+                continue;
+            }
+            heads.insert(entry.clone(), head.clone());
+            match self.pool_weight(&job.share.plan) {
+                None => users.push(WaitingEntry { entry, weight: job.share.weight, head }),
+                // Users of a pool share it equally.
+                Some(_) => {
+                    pools.entry(job.share.plan.clone()).or_default().push(WaitingEntry { entry, weight: 1, head })
+                }
             }
         }
+        for (plan, members) in &pools {
+            let (weight, head) = (self.pool_weight(plan).unwrap_or(1), members.first()?.head.clone());
+            users.push(WaitingEntry { entry: Entry::pool(plan), weight, head });
+        }
+        let picked = fair_queue::pick_next_entry(&users, &mut self.state.deficits)?;
         self.is_queue_changed = true;
-        let user = fair_queue::pick_next_user(&users, &mut self.state.deficits)?;
+        let pool = pools.into_iter().find(|(plan, _)| picked == Entry::pool(plan));
+        let user = match pool {
+            None => picked,
+            Some((plan, members)) => {
+                fair_queue::pick_next_entry(&members, self.state.pool_deficits.entry(plan).or_default())?
+            }
+        };
         heads.remove(&user)
     }
 
-    /// Drops what a user has earned if the user waits for nothing any more. A debt stays.
-    pub(super) fn leave_queue(&mut self, user: &UserKey) {
-        self.queue_positions = None;
-        if !self.waiting_jobs().any(|job| job.user == *user)
-            && self.state.deficits.get(user).is_some_and(|deficit| *deficit > 0)
-        {
-            self.state.deficits.remove(user);
-            self.is_queue_changed = true;
+    /// Drops what a user has earned if the user waits for nothing any more, and so with its pool. A debt stays.
+    pub(super) fn leave_queue(&mut self, user: &UserKey, plan: &str) {
+        self.positions.change();
+        let is_user_gone = !self.waiting_jobs().any(|job| job.user == *user);
+        let is_pool_gone = is_user_gone && !self.waiting_jobs().any(|job| job.share.plan == plan);
+        let drop_earned = |deficits: &mut Deficits, entry: &Entry| {
+            if deficits.get(entry).is_some_and(|deficit| *deficit > 0) {
+                deficits.remove(entry);
+            }
+        };
+        if is_user_gone {
+            drop_earned(&mut self.state.deficits, &Entry::user(user));
+            if let Some(members) = self.state.pool_deficits.get_mut(plan) {
+                drop_earned(members, &Entry::user(user));
+            }
         }
+        if is_pool_gone {
+            drop_earned(&mut self.state.deficits, &Entry::pool(plan));
+        }
+        self.state.pool_deficits.retain(|_, members| !members.is_empty());
+        self.is_queue_changed = true;
     }
 
     /// Returns how many new jobs of a user would start at once.
@@ -79,42 +125,13 @@ impl Dispatcher {
         // At least one: `may_submit` may allow a probe past unknown outcomes.
         let slots = self.slot_limit(now).saturating_sub(self.held_slots()).max(1);
         let own = limit.saturating_sub(self.slots_of(user));
+        let pool = self.pool_limit(&share.plan).saturating_sub(self.slots_of_pool(&share.plan));
         // While the vendor is paused, one create at a time is a probe.
         let probes = if self.state.health.is_paused() { 1 } else { usize::MAX };
-        slots.min(own).min(probes).min(connections.saturating_sub(self.in_flight.connections()))
+        slots.min(own).min(pool).min(probes).min(connections.saturating_sub(self.in_flight.connections()))
     }
 
-    /// Returns the queue position of a job, if it waits. Users at their own limit are counted like all others, so the
-    /// ETA is rather too long than too short.
-    pub fn queue_position(&mut self, job_id: &JobId, now: UnixMillis) -> Option<QueuePosition> {
-        if self.jobs.get(job_id).is_none_or(|job| job.state != JobState::Waiting) {
-            return None;
-        }
-        if self.queue_positions.is_none() {
-            self.queue_positions = Some(self.compute_queue_positions(now));
-        }
-        self.queue_positions.as_ref()?.get(job_id).copied()
-    }
-
-    fn compute_queue_positions(&self, now: UnixMillis) -> BTreeMap<JobId, QueuePosition> {
-        let mut returned: Vec<&Job> = self.waiting_jobs().filter(|job| job.is_returned).collect();
-        returned.sort_by_key(|job| (job.enqueued_at, &job.spec.job_id));
-        let returned = returned.into_iter().map(|job| job.spec.job_id.clone()).collect();
-        let mut waiting = WaitingJobs::new();
-        for job in self.waiting_jobs().filter(|job| !job.is_returned) {
-            let (_, jobs) = waiting.entry(job.user.clone()).or_insert_with(|| (job.share.weight, Default::default()));
-            jobs.push_back(job.spec.job_id.clone());
-        }
-        let order = fair_queue::simulate_start_order(returned, waiting, self.state.deficits.clone());
-        let at_index = |index: usize| {
-            let position = index.saturating_add(1);
-            let eta_seconds = whole_seconds(self.expected_wait_millis(position, now));
-            QueuePosition { position: u32::try_from(position).unwrap_or(u32::MAX), eta_seconds }
-        };
-        order.into_iter().enumerate().map(|(index, job_id)| (job_id, at_index(index))).collect()
-    }
-
-    /// Returns how long the job at a queue position is expected to wait. It is the longer of two times, plus the
+    /// Returns how long a job that comes to this position now is expected to wait, at the mean run time of all models. It is the longer of two times, plus the
     /// vendor's pause: the time until so many slots become free, and the time in which the create lane lets so many
     /// creates pass.
     pub(super) fn expected_wait_millis(&self, position: usize, now: UnixMillis) -> i64 {

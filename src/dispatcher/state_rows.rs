@@ -21,6 +21,7 @@ const REVOCATION: &str = "revocation";
 /// Followed by a plan's name, or by nothing for the vendor key.
 const SPENDING: &str = "spending";
 const TIME: &str = "time";
+/// Followed by a plan's name for its users, or by nothing for the entries of the queue.
 const TURNS: &str = "turns";
 const VENDOR_HEALTH: &str = "vendor_health";
 const VENDOR_MODELS: &str = "vendor_models";
@@ -30,12 +31,14 @@ const MAIN: &str = "main";
 
 const KINDS: [&str; 7] = [REVOCATION, SPENDING, TIME, TURNS, VENDOR_HEALTH, VENDOR_MODELS, WINDOW];
 /// The kind of each member of the document of the build before.
-const MEMBERS: [(&str, &str); 9] = [
+const MEMBERS: [(&str, &str); 11] = [
     ("revoked_by", REVOCATION),
     ("accounts", SPENDING),
     ("clock", TIME),
     ("average_run_ms", TIME),
+    ("average_runs", TIME),
     ("deficits", TURNS),
+    ("pool_deficits", TURNS),
     ("health", VENDOR_HEALTH),
     ("models", VENDOR_MODELS),
     ("models_asked_at", VENDOR_MODELS),
@@ -126,7 +129,9 @@ impl StoredState {
             "accounts" => self.accounts.append(&mut part.accounts),
             "clock" => self.clock = part.clock,
             "average_run_ms" => self.average_run_ms = part.average_run_ms,
-            "deficits" => std::mem::swap(&mut self.deficits, &mut part.deficits),
+            "average_runs" => std::mem::swap(&mut self.average_runs, &mut part.average_runs),
+            "deficits" => self.deficits.append(&mut part.deficits),
+            "pool_deficits" => self.pool_deficits.append(&mut part.pool_deficits),
             "health" => std::mem::swap(&mut self.health, &mut part.health),
             "models" => std::mem::swap(&mut self.models, &mut part.models),
             "models_asked_at" => self.models_asked_at = part.models_asked_at,
@@ -158,6 +163,9 @@ impl StoredState {
         }
         if with_turns {
             push(TURNS, row("deficits", &self.deficits));
+            for (plan, members) in &self.pool_deficits {
+                push(&format!("{TURNS}:{plan}"), row("pool_deficits", &BTreeMap::from([(plan, members)])));
+            }
         }
         push(VENDOR_HEALTH, row("health", &self.health));
         push(WINDOW, row("window", &self.window));
@@ -197,7 +205,11 @@ impl StoredRows {
     ) -> Vec<(String, Option<String>)> {
         let rows = state.rows(is_queue_changed);
         let mut changed = Vec::new();
-        let is_gone = |name: &str| name.starts_with(SPENDING) && !rows.iter().any(|(other, _)| other == name);
+        let may_be_gone = |name: &str| {
+            let kind = name.split_once(':').map(|(kind, _)| kind);
+            kind == Some(SPENDING) || (is_queue_changed && kind == Some(TURNS))
+        };
+        let is_gone = |name: &str| may_be_gone(name) && !rows.iter().any(|(other, _)| other == name);
         self.rows.retain(|(name, _)| {
             let is_gone = is_gone(name);
             if is_gone {
@@ -219,7 +231,8 @@ impl StoredRows {
         if state.average_run_ms != self.average_run_ms || is_set_back || (is_old && is_stored) {
             (self.clock, self.average_run_ms) = (state.clock, state.average_run_ms);
             let doc = joined(&row("clock", &self.clock), &row("average_run_ms", &self.average_run_ms));
-            changed.push((TIME.to_owned(), Some(doc)));
+            // Each end of a prediction changes both averages.
+            changed.push((TIME.to_owned(), Some(joined(&doc, &row("average_runs", &state.average_runs)))));
         }
         changed
     }
@@ -234,7 +247,7 @@ fn wrapped(member: &str, value: &str) -> String {
     format!(r#"{{"{member}":{value}}}"#)
 }
 
-/// Returns the members of two documents in one.
+/// Returns the members of two documents in one. The last member of the first one is a number, a text or a list.
 fn joined(one: &str, other: &str) -> String {
     format!("{},{}", one.trim_end_matches('}'), other.trim_start_matches('{'))
 }

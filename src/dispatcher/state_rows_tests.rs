@@ -1,5 +1,6 @@
 use super::*;
 use crate::dispatcher::accounts::Accounts;
+use crate::dispatcher::fair_queue::Entry;
 use crate::limit::request_window::{Lane, RequestWindow};
 use crate::types::credits::MicroCredits;
 use crate::types::ids::UserKey;
@@ -11,8 +12,10 @@ const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
 /// A state in which every part has something.
 fn state() -> StoredState {
     let mut state = StoredState {
-        deficits: [(UserKey::new("i", "s"), -2)].into(),
+        deficits: [(Entry::user(&UserKey::new("i", "s")), -2)].into(),
+        pool_deficits: [("free".to_owned(), [(Entry::user(&UserKey::new("i", "s")), 3)].into())].into(),
         average_run_ms: 5,
+        average_runs: [(ModelId::parse("acme/x").unwrap(), 6)].into(),
         clock: NOW,
         models: Some(vec![ModelId::parse("acme/x").unwrap()]),
         models_asked_at: UnixMillis(4),
@@ -44,12 +47,14 @@ fn state_rows_format_unchanged() {
     let rows = rows_of(&state());
     let user = UserKey::new("i", "s");
     let turns = format!(r#"{{"deficits":{{"{}":-2}}}}"#, user.as_str());
+    let pool = format!(r#"{{"pool_deficits":{{"free":{{"{}":3}}}}}}"#, user.as_str());
     let expected = [
         ("revocation", r#"{"revoked_by":5}"#),
         ("spending:", r#"{"accounts":[{"name":"","day":20468,"spent":0,"reserved":5000000}]}"#),
         ("spending:free", r#"{"accounts":[{"name":"free","day":20468,"spent":0,"reserved":5000000}]}"#),
-        ("time", r#"{"clock":1768473000000,"average_run_ms":5}"#),
+        ("time", r#"{"clock":1768473000000,"average_run_ms":5,"average_runs":{"acme/x":6}}"#),
         ("turns", &turns),
+        ("turns:free", &pool),
         (
             "vendor_health",
             r#"{"health":{"failures":0,"slot_penalty_until":60000,"creates_rest_until":0,"unknown_probe_at":0}}"#,

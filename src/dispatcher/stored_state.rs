@@ -1,5 +1,7 @@
 //! What the Dispatcher stores besides jobs, inputs and updates.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::accounts::Accounts;
@@ -22,12 +24,18 @@ pub struct StoredState {
     /// Credits of the vendor key and of the plans' pools.
     #[serde(default)]
     pub accounts: Accounts,
-    /// The queue's deficits, by user.
+    /// The deficits of the queue's entries.
     #[serde(default)]
     pub deficits: Deficits,
+    /// The deficits of the users of each plan with `pool_weight` among themselves.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pool_deficits: BTreeMap<String, Deficits>,
     /// Average run time of predictions, milliseconds. 0 before the first one has ended.
     #[serde(default)]
     pub average_run_ms: i64,
+    /// Average run time of each model's predictions, milliseconds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub average_runs: BTreeMap<ModelId, i64>,
     /// The latest time that was seen. The clock never goes back (protocol 5).
     #[serde(default)]
     pub clock: UnixMillis,
@@ -44,7 +52,10 @@ pub struct StoredState {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::dispatcher::fair_queue::Entry;
     use crate::types::ids::UserKey;
 
     #[test]
@@ -53,8 +64,10 @@ mod tests {
             window: RequestWindow::default(),
             health: Health::default(),
             accounts: Accounts::default(),
-            deficits: Deficits::from([(UserKey::new("i", "s"), -2)]),
+            deficits: Deficits::from([(Entry::user(&UserKey::new("i", "s")), -2)]),
+            pool_deficits: BTreeMap::new(),
             average_run_ms: 5,
+            average_runs: BTreeMap::new(),
             clock: UnixMillis(3),
             models: Some(vec![ModelId::parse("acme/x").unwrap()]),
             models_asked_at: UnixMillis(4),
@@ -70,6 +83,17 @@ mod tests {
         assert_eq!(serde_json::from_str::<StoredState>(&text).unwrap(), state);
         assert_eq!(serde_json::from_str::<StoredState>("{}").unwrap(), StoredState::default());
         let model = ModelId::parse("acme/x").unwrap();
+        let pooled = StoredState {
+            deficits: Deficits::from([(Entry::pool("guest"), 3)]),
+            pool_deficits: BTreeMap::from([("guest".to_owned(), Deficits::from([(Entry::user(&user), 4)]))]),
+            average_runs: BTreeMap::from([(model.clone(), 5)]),
+            ..StoredState::default()
+        };
+        let stored = serde_json::to_value(&pooled).unwrap();
+        assert_eq!(
+            (&stored["deficits"], &stored["pool_deficits"], &stored["average_runs"]),
+            (&json!({"pool:guest": 3}), &json!({"guest": {user.as_str(): 4}}), &json!({"acme/x": 5}))
+        );
         let mut state = StoredState::default();
         state.health.record_model_accepted(&model, UnixMillis(6));
         state.health.record_model_refusal(&model, "u", UnixMillis(6));

@@ -4,7 +4,7 @@ use super::job::JobState;
 use super::machine::Dispatcher;
 use crate::limit::poll_plan::next_poll_millis;
 use crate::messages::{CreateOutcome, JobEnd};
-use crate::oauth::GUEST_PLAN;
+use crate::policy::GUEST_PLAN;
 use crate::types::credits::MicroCredits;
 use crate::types::ids::JobId;
 use crate::types::prediction::Failure;

@@ -3,14 +3,12 @@
 use super::oauth_error::{OAuthError, OAuthRefusal};
 use super::token_request::RequestedRestrictions;
 use crate::constants::TOKEN_MAX_BYTES;
+use crate::policy::GUEST_PLAN;
 use crate::token::{GUEST_ISSUER, NewToken, Proof, Scope, SigningKeys, TokenCaps, VerifiedToken};
 use crate::types::ids::{GuestId, TokenId};
 use crate::types::model::ModelId;
 use crate::types::secret::Secret;
 use crate::types::time::UnixSeconds;
-
-/// The plan of guests, who share its pools.
-pub const GUEST_PLAN: &str = "guest";
 
 /// A new token, and what the response says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ mod turnstile;
 
 pub use client_network::client_network;
 pub use form::{Form, is_form};
-pub use issue::{GUEST_PLAN, IssuedToken, issue_for_subject, issue_to_new_guest};
+pub use issue::{IssuedToken, issue_for_subject, issue_to_new_guest};
 pub use metadata::server_metadata;
 pub use oauth_error::{OAuthError, OAuthRefusal};
 pub use token_request::{ACCESS_TOKEN_TYPE, RequestedRestrictions, SubjectToken, TokenRequest, parse_revocation};

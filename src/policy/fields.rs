@@ -87,6 +87,20 @@ impl<'a> Fields<'a> {
         self.read(member, default, &rule, |value| parse_whole::<u32>(value).filter(|number| range.contains(number)))
     }
 
+    /// Reads a whole number in `range`, or `null` for none. Returns `default` if it is missing.
+    pub(super) fn read_optional_number(
+        &mut self,
+        member: &str,
+        default: Option<u32>,
+        range: RangeInclusive<u32>,
+    ) -> Option<u32> {
+        if self.get(member).is_some_and(Value::is_null) {
+            return None;
+        }
+        let given = self.has(member).then(|| self.read_number(member, *range.start(), range));
+        given.or(default)
+    }
+
     /// Reads a whole number in `range` that must be present.
     pub(super) fn require_number(&mut self, member: &str, range: RangeInclusive<u32>) -> u32 {
         if !self.has(member) {

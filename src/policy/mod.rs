@@ -13,4 +13,4 @@ pub use create::{CheckedCreate, check_batch, check_create, check_named_create};
 pub use input_rule::InputRule;
 pub use model_rules::ModelRules;
 pub use parse::parse_policy;
-pub use plans::{Plan, Policy, VendorKeyLimits};
+pub use plans::{GUEST_PLAN, Plan, Policy, VendorKeyLimits};

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::constants::{
-    FILE_BYTES_DEFAULT, FILE_BYTES_MAX, FILES_DEFAULT, POLICY_MAX_DEPTH, POLICY_NUMBER_MAX, WAIT_MAX_SECS,
+    FILE_BYTES_DEFAULT, FILE_BYTES_MAX, FILES_DEFAULT, POLICY_MAX_DEPTH, POLICY_NUMBER_MAX, WAIT_MAX_SECS, WEIGHT_MAX,
 };
 use crate::parse::json::parse_strict;
 use crate::parse::number::parse_whole;
 use crate::policy::fields::{CREDITS_RULE, Fields, is_plain_name, parse_credits};
 use crate::policy::input_rule::InputRule;
 use crate::policy::model_rules::ModelRules;
-use crate::policy::plans::{DEFAULT_PLAN, Plan, Policy, VendorKeyLimits};
+use crate::policy::plans::{DEFAULT_PLAN, GUEST_PLAN, Plan, Policy, VendorKeyLimits};
 use crate::types::credits::MicroCredits;
 use crate::types::model::ModelId;
 
-const PLAN_MEMBERS: [&str; 11] = [
+const PLAN_MEMBERS: [&str; 13] = [
     "requests_per_minute",
     "predictions_per_minute",
     "concurrent_predictions",
@@ -28,6 +28,8 @@ const PLAN_MEMBERS: [&str; 11] = [
     "max_file_bytes",
     "pool_daily_credits",
     "pool_waiting_share",
+    "pool_weight",
+    "pool_concurrent_predictions",
 ];
 
 /// Parses POLICY.
@@ -46,8 +48,8 @@ pub fn parse_policy(text: &str) -> Result<Policy, Vec<String>> {
     }
     let empty = json!({});
     let models = parse_models(value.get("models").unwrap_or(&empty), &mut problems);
-    let plans = parse_plans(value.get("plans").unwrap_or(&empty), &models, &mut problems);
     let key = parse_key(value.get("key").unwrap_or(&empty), &mut problems);
+    let plans = parse_plans(value.get("plans").unwrap_or(&empty), &models, &key, &mut problems);
     for problem in &mut problems {
         // Each problem is shown together with the variable's name, so it does not repeat that.
         if let Some(rest) = problem.strip_prefix("POLICY.") {
@@ -82,6 +84,7 @@ fn parse_models(value: &Value, problems: &mut Vec<String>) -> BTreeMap<ModelId, 
 fn parse_plans(
     value: &Value,
     models: &BTreeMap<ModelId, ModelRules>,
+    key: &VendorKeyLimits,
     problems: &mut Vec<String>,
 ) -> BTreeMap<String, Plan> {
     let Some(members) = value.as_object() else {
@@ -94,7 +97,7 @@ fn parse_plans(
     let mut plans = BTreeMap::new();
     for (name, plan) in members {
         if is_plain_name(name) {
-            plans.insert(name.clone(), parse_plan(name, plan, models, problems));
+            plans.insert(name.clone(), parse_plan(name, plan, models, key, problems));
         } else {
             problems.push("plans has a name that is not 1 to 32 of a-z, 0-9, _ and -".to_owned());
         }
@@ -102,9 +105,15 @@ fn parse_plans(
     plans
 }
 
-fn parse_plan(name: &str, value: &Value, models: &BTreeMap<ModelId, ModelRules>, problems: &mut Vec<String>) -> Plan {
+fn parse_plan(
+    name: &str,
+    value: &Value,
+    models: &BTreeMap<ModelId, ModelRules>,
+    key: &VendorKeyLimits,
+    problems: &mut Vec<String>,
+) -> Plan {
     let mut fields = Fields::new(&format!("plans.{name}"), value, &PLAN_MEMBERS, problems);
-    if name == "guest" {
+    if name == GUEST_PLAN {
         // Anyone can be a guest, so all guests together must have a limit.
         for member in ["pool_daily_credits", "pool_waiting_share"] {
             if fields.get(member).is_none_or(Value::is_null) {
@@ -112,6 +121,10 @@ fn parse_plan(name: &str, value: &Value, models: &BTreeMap<ModelId, ModelRules>,
             }
         }
     }
+    let weight = fields.read_number("weight", 1, 1..=WEIGHT_MAX);
+    // Anyone can be any number of guests, so all of them are one entry in the turns, with half of the slots.
+    let is_guest = name == GUEST_PLAN;
+    let half_of_the_slots = key.concurrent_predictions.div_euclid(2).max(1);
     Plan {
         name: name.to_owned(),
         requests_per_minute: fields.require_number("requests_per_minute", 1..=POLICY_NUMBER_MAX),
@@ -119,7 +132,7 @@ fn parse_plan(name: &str, value: &Value, models: &BTreeMap<ModelId, ModelRules>,
         concurrent_predictions: fields.require_number("concurrent_predictions", 1..=POLICY_NUMBER_MAX),
         daily_credits: fields.require("daily_credits", MicroCredits::ZERO, CREDITS_RULE, parse_credits),
         models: parse_plan_models(&mut fields, models),
-        weight: fields.read_number("weight", 1, 1..=1_000),
+        weight,
         max_waiting: fields.read_number("max_waiting", 20, 0..=POLICY_NUMBER_MAX),
         max_files: fields.read_number("max_files", FILES_DEFAULT, 0..=POLICY_NUMBER_MAX),
         max_file_bytes: fields.read(
@@ -132,6 +145,12 @@ fn parse_plan(name: &str, value: &Value, models: &BTreeMap<ModelId, ModelRules>,
         pool_waiting_share: fields.read("pool_waiting_share", 1.0, "is not a number above 0 and at most 1", |value| {
             value.as_f64().filter(|share| *share > 0.0 && *share <= 1.0)
         }),
+        pool_weight: fields.read_optional_number("pool_weight", is_guest.then_some(weight), 1..=WEIGHT_MAX),
+        pool_concurrent_predictions: fields.read_optional_number(
+            "pool_concurrent_predictions",
+            is_guest.then_some(half_of_the_slots),
+            1..=POLICY_NUMBER_MAX,
+        ),
     }
 }
 

@@ -14,6 +14,9 @@ use crate::wire::rejection::{Code, Rejection};
 /// The plan of a user whose token names no plan, or an unknown one.
 pub const DEFAULT_PLAN: &str = "default";
 
+/// The plan of guests, who share its pools.
+pub const GUEST_PLAN: &str = "guest";
+
 /// A parsed and complete `POLICY`. Only [`parse_policy`](crate::policy::parse_policy) makes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -54,6 +57,10 @@ pub struct Plan {
     pub pool_daily_credits: Option<MicroCredits>,
     /// Largest part of the queue for all users of the plan together, above 0 and at most 1.
     pub pool_waiting_share: f64,
+    /// Weight in the fair queue of all users of the plan together. `None`: each user has its own.
+    pub pool_weight: Option<u32>,
+    /// Running predictions of all users of the plan together at a time.
+    pub pool_concurrent_predictions: Option<u32>,
 }
 
 /// The limits of the vendor key, as the vendor grants them, and of the queue in front of it.

@@ -161,7 +161,13 @@ fn a_user_has_a_sixteenth_of_the_store_and_all_users_fill_it() {
 
 #[test]
 fn a_pool_has_its_share_of_the_store_and_one_create_always_fits() {
-    let pool = Pool { daily_credits: None, max_waiting: 100, max_input_bytes: MIB };
+    let pool = Pool {
+        daily_credits: None,
+        max_waiting: 100,
+        max_input_bytes: MIB,
+        weight: None,
+        concurrent_predictions: None,
+    };
     let mut world = World::new(BTreeMap::from([("guest".to_owned(), pool)]));
     world.fill_slots();
     world.create("a", "guest", &[200_000; 20]).unwrap();

@@ -39,6 +39,8 @@ pub fn limits() -> DispatcherLimits {
         daily_credits: MicroCredits::parse(GUEST_DAILY),
         max_waiting: GUEST_WAITING,
         max_input_bytes: 1_000_000,
+        weight: Some(2),
+        concurrent_predictions: Some(SLOTS.div_ceil(2)),
     };
     DispatcherLimits {
         requests_per_minute: REQUESTS,
