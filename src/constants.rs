@@ -89,8 +89,9 @@ pub const ALARM_LATE_MILLIS: i64 = 5_000;
 pub const VENDOR_FIRST_BYTE_MILLIS: u32 = 30_000;
 /// Time-out of a whole vendor response.
 pub const VENDOR_TOTAL_MILLIS: u32 = 45_000;
-/// Time-out of an upload: the vendor needs time to receive 90 MB.
-pub const FILE_UPLOAD_MILLIS: u32 = 300_000;
+/// Time-out of an upload: the vendor needs time to receive 90 MB. Shorter than [`UPLOAD_RESERVATION_MILLIS`], which also
+/// covers the messages before and after it.
+pub const FILE_UPLOAD_MILLIS: u32 = 290_000;
 /// Body of a poll's response. A prediction has a few KB, and `logs` of a long run have been seen to exceed 1 MB.
 pub const VENDOR_POLL_BODY_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Body of every other vendor response. A model list with schemas may be large.
@@ -128,15 +129,19 @@ pub const VENDOR_EXACT_REQUESTS: usize = 600;
 pub const LANE_PERCENT: [usize; 4] = [50, 35, 10, 5];
 /// Requests of each minute that only a cancel may use (protocol 4, lanes).
 pub const CANCEL_RESERVE_REQUESTS: usize = 3;
-/// How long a user that was told to wait keeps its turn for a file or a stream. Longer than [`PERMIT_WAIT_MAX_SECS`].
+/// How long a user that was told to wait keeps its turn for a file or a stream. Longer than [`PERMIT_WAIT_MAX_MILLIS`].
 pub const PERMIT_TURN_MILLIS: i64 = 60_000;
 /// Longest `Retry-After` of a file or a stream, so that the client comes back while it has its turn.
-pub const PERMIT_WAIT_MAX_SECS: u32 = 45;
+pub const PERMIT_WAIT_MAX_MILLIS: i64 = 45_000;
+/// How long after that time a permit is held for the client.
+pub const PERMIT_GRACE_MILLIS: i64 = 5_000;
 /// Files that wait for their deletion at the vendor. Each takes about 100 bytes of memory. Ledgers keep the rest.
 pub const FILE_DELETIONS_MAX: usize = 1_000;
 /// Wait after a deletion of a forgotten file failed.
 pub const FILE_DELETION_RETRY_MILLIS: i64 = 600_000;
-/// Wait of the deletions of forgotten files while users have their turn.
+/// Tries to delete a forgotten file: four hours, in which a key can be mended.
+pub const FILE_DELETION_TRIES_MAX: u32 = 24;
+/// Wait of the deletions of forgotten files for a connection.
 pub const FILE_DELETION_WAIT_MILLIS: i64 = 10_000;
 /// Open connections to the vendor. An object has six for everything (protocol 4).
 pub const VENDOR_CONNECTIONS_MAX: usize = 5;
@@ -210,10 +215,14 @@ pub const RETENTION_MILLIS: i64 = 7 * 24 * 3_600 * 1_000;
 pub const BATCH_RETENTION_MILLIS: i64 = RETENTION_MILLIS + 2 * 24 * 3_600 * 1_000;
 /// A file that no upload and no create used for this many whole days is deleted (protocol 9).
 pub const FILE_UNUSED_MAX_DAYS: i64 = 7;
-/// How long the room of an upload is reserved: as long as the upload can take.
+/// How long the room of an upload is reserved: longer than the upload can take.
 pub const UPLOAD_RESERVATION_MILLIS: i64 = 300_000;
 /// Forgotten files that a Ledger hands over to the Dispatcher at once.
 pub const FORGOTTEN_FILES_BATCH: usize = 100;
+/// Shortest time between two looks for forgotten files by a Ledger's alarm.
+pub const FILE_SWEEP_MILLIS: i64 = 3_600 * 1_000;
+/// Time until the next look after a full batch.
+pub const FILE_SWEEP_AGAIN_MILLIS: i64 = 60_000;
 /// Days of usage that are kept and shown (contract 1, account).
 pub const USAGE_DAYS: i64 = 30;
 /// How long an idempotency key is kept (contract 2).

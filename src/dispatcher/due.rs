@@ -124,13 +124,17 @@ impl Dispatcher {
     }
 
     /// Returns whether the request window and the connections leave room for a request of `lane`.
-    pub(super) fn may_send(&self, lane: Lane, now: UnixMillis) -> bool {
+    fn may_send(&self, lane: Lane, now: UnixMillis) -> bool {
+        self.has_connection(lane) && self.state.window.earliest(lane, self.limits.requests_per_minute, now) <= now
+    }
+
+    /// Returns whether a connection is free for a request of `lane`.
+    pub(super) fn has_connection(&self, lane: Lane) -> bool {
         let reserved = match lane {
             Lane::Create | Lane::Other => VENDOR_CONNECTIONS_RESERVED,
             Lane::Status | Lane::Cancel => 0,
         };
-        let has_connection = self.in_flight.connections().saturating_add(reserved) < VENDOR_CONNECTIONS_MAX;
-        has_connection && self.state.window.earliest(lane, self.limits.requests_per_minute, now) <= now
+        self.in_flight.connections().saturating_add(reserved) < VENDOR_CONNECTIONS_MAX
     }
 
     /// Records a vendor request that is sent now.

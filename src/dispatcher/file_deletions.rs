@@ -2,7 +2,9 @@
 
 use super::actions::Action;
 use super::machine::Dispatcher;
-use crate::constants::{FILE_DELETION_RETRY_MILLIS, FILE_DELETION_WAIT_MILLIS, FILE_DELETIONS_MAX};
+use crate::constants::{
+    FILE_DELETION_RETRY_MILLIS, FILE_DELETION_TRIES_MAX, FILE_DELETION_WAIT_MILLIS, FILE_DELETIONS_MAX,
+};
 use crate::limit::request_window::Lane;
 use crate::messages::DispatcherReply;
 use crate::types::time::UnixMillis;
@@ -26,44 +28,62 @@ impl Dispatcher {
         self.file_deletions.contains(vendor_id)
     }
 
-    /// Deletes one file, if it is the Dispatcher's own turn in the lane that uploads and streams use.
+    /// Deletes one file, if it is the Dispatcher's own turn in the lane that uploads and streams use. The files take turns
+    /// too: one that cannot be deleted now delays no other.
     pub(super) fn due_file_deletion(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
         if self.in_flight.file_deletion.is_some() || now < self.file_deletion_at {
             return;
         }
-        let Some(vendor_id) = self.file_deletions.first().cloned() else { return };
-        if !self.may_send(Lane::Other, now) || self.take_turn(None, 1, now).is_some() {
+        let Some(vendor_id) = self.next_file(now).cloned() else { return };
+        if !self.has_connection(Lane::Other) {
             self.file_deletion_at = now.plus_millis(FILE_DELETION_WAIT_MILLIS);
             return;
         }
+        if let Some(retry_at) = self.take_turn(None, 1, now) {
+            self.file_deletion_at = retry_at;
+            return;
+        }
+        self.last_file = Some(vendor_id.clone());
         self.in_flight.file_deletion = Some(vendor_id.clone());
         actions.push(Action::DeleteFile { vendor_id });
     }
 
-    /// Returns when the next deletion can be due.
-    pub(super) fn next_file_deletion(&self, now: UnixMillis) -> Option<UnixMillis> {
-        if self.file_deletions.is_empty() || self.in_flight.file_deletion.is_some() {
-            return None;
-        }
-        let limit = self.limits.requests_per_minute;
-        Some(self.file_deletion_at.max(self.state.window.earliest(Lane::Other, limit, now)))
+    /// Returns the next file after the last one whose deletion was tried, without those that are to be tried later.
+    fn next_file(&self, now: UnixMillis) -> Option<&String> {
+        let is_due = |vendor_id: &&String| self.file_retries.get(*vendor_id).is_none_or(|(_, at)| *at <= now);
+        let last = self.last_file.as_ref();
+        let later = self.file_deletions.iter().filter(|id| last.is_some_and(|last| *id > last));
+        let earlier = self.file_deletions.iter().filter(|id| last.is_none_or(|last| *id <= last));
+        later.chain(earlier).find(is_due)
     }
 
-    /// Applies the vendor's reply to a deletion. If it says that the deletion cannot succeed, the file stays at the
-    /// vendor, and an alert says so.
+    /// Returns when the next deletion can be due.
+    pub(super) fn next_file_deletion(&self) -> Option<UnixMillis> {
+        if self.in_flight.file_deletion.is_some() {
+            return None;
+        }
+        let retry_at = |id: &String| self.file_retries.get(id).map_or(UnixMillis(0), |(_, at)| *at);
+        self.file_deletions.iter().map(retry_at).min().map(|at| at.max(self.file_deletion_at))
+    }
+
+    /// Applies the vendor's reply to a deletion. If the vendor refuses it, or after [`FILE_DELETION_TRIES_MAX`] tries, the
+    /// file stays at the vendor, and an alert says so.
     pub fn finish_file_deletion(&mut self, vendor_id: &str, reply: &VendorReply, now: UnixMillis) {
         let now = self.advance(now);
         self.in_flight.file_deletion = None;
         self.apply_reply(reply, now);
+        let tries = self.file_retries.get(vendor_id).map_or(0, |(tries, _)| *tries).saturating_add(1);
         match reply.status() {
             Some(200..=299 | 404 | 410) => {}
             // About the key, about the rate, or a failure of the vendor.
-            None | Some(0..=399 | 401..=403 | 408 | 425 | 429 | 500..) => {
-                self.file_deletion_at = now.plus_millis(FILE_DELETION_RETRY_MILLIS);
+            None | Some(0..=399 | 401..=403 | 408 | 425 | 429 | 500..) if tries < FILE_DELETION_TRIES_MAX => {
+                let retry_at = now.plus_millis(FILE_DELETION_RETRY_MILLIS);
+                self.file_retries.insert(vendor_id.to_owned(), (tries, retry_at));
                 return;
             }
-            Some(_) => self.changes.alerts.push("file_not_deleted"),
+            _ => self.changes.alerts.push("file_not_deleted"),
         }
+        self.file_retries.remove(vendor_id);
         self.file_deletions.remove(vendor_id);
         self.changes.file_deletions.insert(vendor_id.to_owned());
     }
@@ -141,6 +161,47 @@ mod tests {
         machine.finish_file_deletion("a", &status(405), UnixMillis(now));
         assert!(!machine.deletes_file("a"));
         assert_eq!(machine.take_changes().alerts, ["file_not_deleted"]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_deleted_delays_no_other_and_is_given_up() {
+        let mut machine = machine();
+        machine.delete_files(files(&["a", "b"]));
+        let mut tries = 0;
+        for step in 0..10_000 {
+            let now = UnixMillis(step * 30_000);
+            match started(&mut machine, now.0).as_deref() {
+                Some("a") => {
+                    tries += 1;
+                    machine.finish_file_deletion("a", &status(403), now);
+                }
+                Some("b") => machine.finish_file_deletion("b", &status(204), now),
+                _ => {}
+            }
+            if step == 1 {
+                assert!(!machine.deletes_file("b"));
+            }
+        }
+        assert_eq!((tries, machine.deletes_file("a")), (FILE_DELETION_TRIES_MAX, false));
+        assert_eq!(machine.take_changes().alerts, ["file_not_deleted"]);
+    }
+
+    #[test]
+    fn under_steady_demand_the_dispatcher_has_its_turns() {
+        let mut machine = machine();
+        machine.delete_files((0..50).map(|number| number.to_string()).collect());
+        let mut deleted = 0;
+        for second in 0..1_200 {
+            let now = UnixMillis(second * 1_000);
+            for number in 0..3 {
+                machine.grant_permit(None, Some(UserKey::new("i", &number.to_string())), 1, now);
+            }
+            if let Some(vendor_id) = started(&mut machine, now.0) {
+                machine.finish_file_deletion(&vendor_id, &status(204), now);
+                deleted += 1;
+            }
+        }
+        assert!(deleted >= 10, "{deleted} of 60 permits, shared by four");
     }
 
     #[test]

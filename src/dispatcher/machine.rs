@@ -29,8 +29,12 @@ pub struct Dispatcher {
     pub(super) permit_turns: PermitTurns,
     /// The vendor's ids of forgotten files.
     pub(super) file_deletions: BTreeSet<String>,
-    /// No forgotten file is deleted before this time. In memory only.
+    /// No forgotten file is deleted before this time. In memory only, as are the next two.
     pub(super) file_deletion_at: UnixMillis,
+    /// The file whose deletion was tried last.
+    pub(super) last_file: Option<String>,
+    /// The failed tries of a file, and when the next one may be made.
+    pub(super) file_retries: BTreeMap<String, (u32, UnixMillis)>,
     pub(super) in_flight: InFlight,
     /// Queue positions of the waiting jobs. Computed on demand, cleared when the queue changes.
     pub(super) queue_positions: Option<BTreeMap<JobId, QueuePosition>>,
@@ -57,6 +61,8 @@ impl Dispatcher {
             permit_turns: PermitTurns::default(),
             file_deletions: BTreeSet::new(),
             file_deletion_at: UnixMillis(0),
+            last_file: None,
+            file_retries: BTreeMap::new(),
             in_flight: InFlight::default(),
             queue_positions: None,
             changes: Changes::default(),

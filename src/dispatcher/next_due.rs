@@ -21,7 +21,7 @@ impl Dispatcher {
             let is_in_flight = self.in_flight.deliveries.contains(&row.user);
             if is_in_flight { now.plus_millis(DELIVERY_REPORT_MILLIS) } else { row.next_at }
         });
-        jobs.chain(outbox).chain(self.next_file_deletion(now)).min().map(|at| at.max(now))
+        jobs.chain(outbox).chain(self.next_file_deletion()).min().map(|at| at.max(now))
     }
 
     fn job_next_due(&self, id: &JobId, job: &Job, now: UnixMillis) -> Option<UnixMillis> {

@@ -135,9 +135,9 @@ impl Dispatcher {
         if job.webhook_at > job.polled_at {
             // A webhook arrived while this poll was in flight, so the poll may have seen an older state.
             job.poll_at = now.max(job.webhook_at);
-        } else if now.millis_since(job.webhook_at) < WEBHOOK_POLL_MIN_MILLIS {
-            // Calls beyond the edge's limit end at the edge. This poll sees what they announced.
-            job.poll_at = job.poll_at.min(job.webhook_at.plus_millis(WEBHOOK_POLL_MIN_MILLIS));
+        } else if job.polled_at.millis_since(job.webhook_at) < WEBHOOK_POLL_MIN_MILLIS {
+            // Calls beyond the edge's limit end at the edge. The next poll sees what they announced.
+            job.poll_at = job.poll_at.min(now.max(job.webhook_at.plus_millis(WEBHOOK_POLL_MIN_MILLIS)));
         }
         self.changes.jobs.insert(job_id.clone());
     }

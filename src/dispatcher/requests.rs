@@ -2,7 +2,7 @@
 
 use super::job::JobState;
 use super::machine::Dispatcher;
-use crate::constants::{PERMIT_WAIT_MAX_SECS, POLL_MIN_MILLIS, WEBHOOK_POLL_MIN_MILLIS};
+use crate::constants::{PERMIT_WAIT_MAX_MILLIS, POLL_MIN_MILLIS, WEBHOOK_POLL_MIN_MILLIS};
 use crate::limit::request_window::Lane;
 use crate::limit::seconds::whole_seconds;
 use crate::messages::{DispatcherReply, JobEnd, JobUpdate};
@@ -105,11 +105,10 @@ impl Dispatcher {
         }
         let earliest = job.webhook_at.plus_millis(WEBHOOK_POLL_MIN_MILLIS);
         let poll_at = now.max(job.polled_at.plus_millis(POLL_MIN_MILLIS)).max(earliest);
-        if is_polled || poll_at < job.poll_at {
-            job.webhook_at = poll_at;
-            job.poll_at = poll_at;
-            self.changes.jobs.insert(job_id.clone());
-        }
+        // A poll that is due before counts as the webhook's, so that it is followed by another one.
+        job.poll_at = if is_polled { poll_at } else { poll_at.min(job.poll_at) };
+        job.webhook_at = now.max(job.poll_at);
+        self.changes.jobs.insert(job_id.clone());
     }
 
     /// Permits the edge one vendor request of its own, in the lane `other`, if it is the user's turn. For a stream the
@@ -126,24 +125,24 @@ impl Dispatcher {
         if matches!(running, Some(None)) {
             return DispatcherReply::Jobs(Vec::new());
         }
-        if let Some(free_at) = self.take_turn(user, weight, now) {
-            let wait = whole_seconds(free_at.millis_since(now)).min(PERMIT_WAIT_MAX_SECS);
-            return DispatcherReply::Wait { retry_after_secs: wait };
+        if let Some(retry_at) = self.take_turn(user, weight, now) {
+            return DispatcherReply::Wait { retry_after_secs: whole_seconds(retry_at.millis_since(now)) };
         }
         let (vendor_id, vendor_key_fingerprint) =
             running.flatten().map_or((None, None), |(vendor_id, fingerprint)| (Some(vendor_id), fingerprint));
         DispatcherReply::Permit { vendor_id, vendor_key_fingerprint }
     }
 
-    /// Records a request of the lane `other` if it is the user's turn. Else returns when the turn is expected, and the
+    /// Records a request of the lane `other` if it is the user's turn. Else returns when the user should come back, and the
     /// user keeps its place.
     pub(super) fn take_turn(&mut self, user: Option<UserKey>, weight: u32, now: UnixMillis) -> Option<UnixMillis> {
-        let ahead = self.permit_turns.count_ahead(user.as_ref(), now);
         let limit = self.limits.requests_per_minute;
-        let free_at = self.state.window.earliest_after(ahead, Lane::Other, limit, now);
-        if free_at > now {
-            self.permit_turns.wait(user, now);
-            return Some(free_at);
+        let held = self.permit_turns.count_held(user.as_ref(), weight, now);
+        if self.state.window.earliest_after(held, Lane::Other, limit, now) > now {
+            let ahead = self.permit_turns.count_ahead(user.as_ref(), weight, now);
+            let expected_at = self.state.window.earliest_after(ahead, Lane::Other, limit, now);
+            self.permit_turns.wait(user, weight, expected_at, now);
+            return Some(expected_at.min(now.plus_millis(PERMIT_WAIT_MAX_MILLIS)));
         }
         self.permit_turns.grant(user, weight, now);
         self.record_request(Lane::Other, now);

@@ -6,11 +6,13 @@ use super::reads::truncate_page;
 use super::rows::{RowError, Write};
 use super::step::{Answer, Continuation, Next, Question};
 use super::turn::Turn;
-use crate::constants::{PAGE_SIZE_MAX, UPLOAD_RESERVATION_MILLIS};
+use crate::constants::{
+    FILE_SWEEP_AGAIN_MILLIS, FILE_SWEEP_MILLIS, FORGOTTEN_FILES_BATCH, PAGE_SIZE_MAX, UPLOAD_RESERVATION_MILLIS,
+};
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply};
 use crate::types::file::{FileLimits, FileRecord};
 use crate::types::ids::{FileId, RequestId};
-use crate::types::time::UtcDay;
+use crate::types::time::{UnixMillis, UtcDay};
 
 impl Turn<'_> {
     /// Returns the last day whose files are not the user's any more.
@@ -69,9 +71,13 @@ impl Turn<'_> {
         Ok(LedgerReply::Files { files, has_more })
     }
 
-    /// Hands forgotten files over to the Dispatcher, which deletes them at the vendor. Their records are deleted once it
-    /// has them; until then nobody can use them, and the next alarm hands them over again.
+    /// Hands forgotten files over to the Dispatcher, which deletes them at the vendor, at most once an hour. Their records
+    /// are deleted once it has them; until then nobody can use them, and a later alarm hands them over again.
     pub(super) fn forget_files(&mut self) -> Result<(), RowError> {
+        if self.now.millis_since(self.ledger.files_swept_at) < FILE_SWEEP_MILLIS {
+            return Ok(());
+        }
+        self.ledger.files_swept_at = self.now;
         let today = self.now.utc_day();
         // Records of the build before count from now.
         for file in self.rows.files_without_use()? {
@@ -87,10 +93,14 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Deletes the records of files that the Dispatcher has taken over. If this fails, the next alarm hands them over
-    /// again; a second deletion finds nothing.
+    /// Deletes the records of files that the Dispatcher has taken over. If this fails, a later alarm hands them over
+    /// again; a second deletion finds nothing. After a full batch the alarm comes back in a minute for the rest.
     pub(super) fn conclude_forgetting(&mut self, file_ids: Vec<FileId>, answer: Option<Answer>) -> LedgerReply {
         if matches!(answer, Some(Answer::Dispatcher(DispatcherReply::Done))) {
+            if file_ids.len() >= FORGOTTEN_FILES_BATCH {
+                self.ledger.files_swept_at = UnixMillis(0);
+                self.wake_by(self.now.plus_millis(FILE_SWEEP_AGAIN_MILLIS));
+            }
             file_ids.into_iter().for_each(|file_id| self.write(Write::DeleteFile(file_id)));
         }
         LedgerReply::Done

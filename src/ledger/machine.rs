@@ -27,6 +27,8 @@ pub struct Ledger {
     pub(super) ticked_at: UnixMillis,
     /// When the marks of expired proofs were last deleted.
     pub(super) proofs_swept_at: UnixMillis,
+    /// When forgotten files were last looked for.
+    pub(super) files_swept_at: UnixMillis,
     /// Whether this memory has checked for work that its predecessor left unfinished.
     has_caught_up: bool,
     /// The time for which the alarm is set, as far as it is known. A new memory does not know what its predecessor set.
@@ -90,14 +92,19 @@ impl Ledger {
         if is_late {
             self.alarm_at = None;
         }
-        if (!std::mem::replace(&mut self.has_caught_up, true) || is_late)
-            && let Some(wake) = rows.next_wake()?
-        {
-            if is_late || wake <= now.plus_millis(WITHDRAW_RETRY_MILLIS) {
-                self.wake_by(wake.max(now));
-            } else if self.alarm_at.is_none() {
+        if !std::mem::replace(&mut self.has_caught_up, true) || is_late {
+            match rows.next_wake()? {
+                Some(wake) if is_late || wake <= now.plus_millis(WITHDRAW_RETRY_MILLIS) => self.wake_by(wake.max(now)),
                 // Its predecessor set it. If it was lost, that shows when it is late.
-                self.alarm_at = Some(wake);
+                Some(wake) => self.alarm_at = self.alarm_at.or(Some(wake)),
+                None if is_late && rows.exists()? => self.wake_by(now.plus_millis(DAY_MILLIS)),
+                // Rows that are checked once a day, such as files. Nothing says when their alarm should have fired.
+                None if self.must_wake_by.is_none() && self.alarm_at.is_none() && rows.exists()? => {
+                    let tomorrow = now.plus_millis(DAY_MILLIS);
+                    self.alarm_at = Some(tomorrow);
+                    return Ok(AlarmChange::SetIfNone(tomorrow));
+                }
+                None => {}
             }
         }
         let Some(by) = self.must_wake_by.take() else { return Ok(AlarmChange::Keep) };
@@ -110,6 +117,12 @@ impl Ledger {
         }
         self.alarm_at = Some(at);
         Ok(AlarmChange::Set(at))
+    }
+
+    /// Returns whether the alarm is expected at this time, and at no earlier one.
+    #[must_use]
+    pub fn expects_alarm_at(&self, at: UnixMillis) -> bool {
+        self.alarm_at == Some(at)
     }
 
     /// Returns when to try the alarm again after its turn failed: set it to this time. A handler never fails, because the

@@ -4,7 +4,7 @@ use super::marks;
 use super::rows::{RowError, Write};
 use super::turn::Turn;
 use crate::constants::RETENTION_MILLIS;
-use crate::limit::minute_window::{MinuteWindow, RequestLimit};
+use crate::limit::minute_window::{Counted, MinuteWindow};
 use crate::messages::LedgerRefusal;
 
 impl Turn<'_> {
@@ -27,16 +27,13 @@ impl Turn<'_> {
     }
 
     /// Counts a request. Returns the refusal if the limit is reached; then nothing is counted.
-    pub(super) fn count_request(&mut self, limit: RequestLimit) -> Result<Option<LedgerRefusal>, RowError> {
-        let RequestLimit { requests_per_minute, is_repeat } = limit;
+    pub(super) fn count_request(
+        &mut self,
+        counted: Counted,
+        requests_per_minute: u32,
+    ) -> Result<Option<LedgerRefusal>, RowError> {
         let now = self.now;
-        let minute = self.minute()?;
-        let counted = if is_repeat {
-            minute.take_repeat(requests_per_minute, now)
-        } else {
-            minute.take_request(requests_per_minute, now)
-        };
-        match counted {
+        match self.minute()?.take(counted, requests_per_minute, now) {
             Ok(false) => Ok(None),
             Ok(true) => {
                 // A new block was drawn. Its row comes before the request that it serves.

@@ -5,7 +5,7 @@ use super::proofs::ProofCheck;
 use super::rows::{LedgerRows, RowError, Write};
 use super::step::{Answer, Continuation, Effects, Event, Next, Question};
 use super::turn::Turn;
-use crate::limit::minute_window::RequestLimit;
+use crate::limit::minute_window::Counted;
 use crate::messages::{Caller, LedgerCall, LedgerEnvelope, LedgerRefusal, LedgerReply, LedgerRequest};
 use crate::types::time::{UnixMillis, UnixSeconds};
 
@@ -34,21 +34,26 @@ impl Ledger {
     }
 
     /// Returns the envelope of a reply, with the caller's rate-limit numbers. `limit` is the caller's
-    /// `requests_per_minute`.
+    /// `requests_per_minute`, and `counted` what the request counts as.
     ///
     /// # Errors
     /// [`RowError`] if the counts of the minute cannot be read.
     pub fn envelop(
         &mut self,
         reply: LedgerReply,
-        limit: Option<u32>,
+        (limit, counted): (Option<u32>, Option<Counted>),
         rows: &dyn LedgerRows,
         now: UnixMillis,
     ) -> Result<LedgerEnvelope, RowError> {
-        // A revoked token or a used proof gets the same response as any invalid token: without rate-limit headers.
-        let is_unauthorized = matches!(reply, LedgerReply::Refused(LedgerRefusal::Revoked | LedgerRefusal::ProofUsed));
-        let rate = match limit.filter(|_| !is_unauthorized) {
-            Some(limit) => Some(Turn::new(self, rows, now, None).minute()?.requests_left(limit, now)),
+        // The headers show the requests that are left; after a refused repeat, its own limit.
+        let shown = match reply {
+            // A revoked token or a used proof gets the same response as any invalid token: without rate-limit headers.
+            LedgerReply::Refused(LedgerRefusal::Revoked | LedgerRefusal::ProofUsed) => None,
+            LedgerReply::Refused(LedgerRefusal::RateLimited { .. }) => counted,
+            _ => Some(Counted::Request),
+        };
+        let rate = match shown.zip(limit) {
+            Some((shown, limit)) => Some(Turn::new(self, rows, now, None).minute()?.left(shown, limit, now)),
             None => None,
         };
         Ok(LedgerEnvelope { rate, reply })
@@ -59,7 +64,7 @@ impl Turn<'_> {
     /// Authorizes and counts a request. A message without a caller is handled at once.
     ///
     /// 1. Check that the token is not known as revoked: `Revoked` (401). Uncounted, so that a revoked token does not use
-    ///    up its owner's requests.
+    ///    up its owner's requests. A revocation that left predictions waiting may be repeated.
     /// 2. Count the request, and mark its proof of possession as used: `ProofUsed` (401), `RateLimited` (429).
     /// 3. Check that the tokens of all users are not revoked: `Revoked` (401), `Unavailable` (503). This may ask the
     ///    Dispatcher, which serves everybody, so it comes after the request was counted. Of a create the Dispatcher
@@ -70,12 +75,12 @@ impl Turn<'_> {
         let LedgerCall { caller, request } = call;
         let Some(caller) = caller else { return self.handle(request, None) };
         // 1. Revocation, as far as it is known.
-        if self.is_known_revoked(&caller)? {
+        if self.is_known_revoked(&caller)? && !self.has_waiting_to_cancel(&request)? {
             return Ok(Next::refuse(LedgerRefusal::Revoked));
         }
         // 2. The minute, and the proof of possession.
-        let limit = self.choose_limit(&caller, &request)?;
-        if let Some(refusal) = self.count_and_use_proof(&caller, limit)? {
+        self.counted = self.choose_limit(&caller, &request)?;
+        if let Some(refusal) = self.count_and_use_proof(&caller)? {
             return Ok(Next::refuse(refusal));
         }
         let asks = !matches!(request, LedgerRequest::Create(_) | LedgerRequest::Revoke(_));
@@ -111,7 +116,7 @@ impl Turn<'_> {
                 self.conclude_state_check(&job_id, was_acknowledged, answer)
             }
             Continuation::ConcludeCancel { job_id } => self.conclude_cancel(&job_id, answer),
-            Continuation::CancelWaiting(work) => self.resume_cancels(work, answer),
+            Continuation::CancelWaiting { rest } => self.resume_cancels(rest, answer),
             Continuation::ConcludeForgetting { file_ids } => {
                 Ok(Next::Reply(self.conclude_forgetting(file_ids, answer)))
             }
@@ -119,32 +124,31 @@ impl Turn<'_> {
         }
     }
 
-    /// Returns what the request counts against, or `None` if it is not counted: it was counted before.
-    fn choose_limit(&self, caller: &Caller, request: &LedgerRequest) -> Result<Option<RequestLimit>, RowError> {
-        let Some(requests_per_minute) = caller.requests_per_minute else { return Ok(None) };
+    /// Returns what the request counts as, or `None` if it is not counted: it was counted before.
+    fn choose_limit(&self, caller: &Caller, request: &LedgerRequest) -> Result<Option<Counted>, RowError> {
+        if caller.requests_per_minute.is_none() {
+            return Ok(None);
+        }
         let is_repeat = match request {
+            LedgerRequest::Revoke(_) => return Ok(Some(Counted::Revocation)),
             LedgerRequest::Create(request) if self.arrived_before(request)? => return Ok(None),
             LedgerRequest::Create(request) => caller.is_repeat || self.is_key_known(request)?,
             _ => caller.is_repeat,
         };
-        Ok(Some(RequestLimit { requests_per_minute, is_repeat }))
+        Ok(Some(if is_repeat { Counted::Repeat } else { Counted::Request }))
     }
 
     /// Counts a request and marks its proof of possession as used. Returns the refusal:
     ///
     /// - `ProofUsed` if the proof was used before, or is too old to tell. Then the request is not counted.
     /// - `RateLimited` if the limit is reached. Then the proof is not used up, and no row is written.
-    fn count_and_use_proof(
-        &mut self,
-        caller: &Caller,
-        limit: Option<RequestLimit>,
-    ) -> Result<Option<LedgerRefusal>, RowError> {
+    fn count_and_use_proof(&mut self, caller: &Caller) -> Result<Option<LedgerRefusal>, RowError> {
         let use_of_proof = caller.proof.as_ref().map(|proof| self.check_proof(proof)).transpose()?;
         if use_of_proof == Some(ProofCheck::Used) {
             return Ok(Some(LedgerRefusal::ProofUsed));
         }
-        if let Some(limit) = limit
-            && let Some(refusal) = self.count_request(limit)?
+        if let (Some(counted), Some(limit)) = (self.counted, caller.requests_per_minute)
+            && let Some(refusal) = self.count_request(counted, limit)?
         {
             return Ok(Some(refusal));
         }

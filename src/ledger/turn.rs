@@ -7,6 +7,7 @@ use super::admission::JtiUsage;
 use super::machine::Ledger;
 use super::rows::{LedgerRows, RowError, Write};
 use super::step::{Effects, Next};
+use crate::limit::minute_window::Counted;
 use crate::messages::DayUsage;
 use crate::types::ids::JobId;
 use crate::types::prediction::PredictionRecord;
@@ -22,6 +23,8 @@ pub(super) struct Turn<'a> {
     writes: Vec<Write>,
     pub(super) alerts: Vec<&'static str>,
     pub(super) tasks: Vec<Next>,
+    /// What the request counts as.
+    pub(super) counted: Option<Counted>,
     /// A revoked-before time of all users that this turn has heard of.
     pub(super) heard_revoked_before: Option<UnixSeconds>,
 }
@@ -41,14 +44,15 @@ impl<'a> Turn<'a> {
             writes: Vec::new(),
             alerts: Vec::new(),
             tasks: Vec::new(),
+            counted: None,
             heard_revoked_before: None,
         }
     }
 
     /// Returns what the turn has decided.
     pub(super) fn into_effects(self, next: Next) -> Effects {
-        let Self { writes, alerts, tasks, heard_revoked_before, .. } = self;
-        Effects { writes, alerts, revoked_before: heard_revoked_before, tasks, next }
+        let Self { writes, alerts, tasks, counted, heard_revoked_before, .. } = self;
+        Effects { writes, alerts, revoked_before: heard_revoked_before, tasks, counted, next }
     }
 
     /// Makes the alarm fire at `at` or before.

@@ -25,6 +25,9 @@ pub struct MinuteWindow {
     /// Repeats.
     #[serde(default, skip_serializing_if = "RequestBlocks::is_empty")]
     repeats: RequestBlocks,
+    /// Revocations.
+    #[serde(default, skip_serializing_if = "RequestBlocks::is_empty")]
+    revocations: RequestBlocks,
     /// Buckets of creates, oldest first. Each has its second (Unix time), and the number of creates in that second.
     #[serde(default)]
     creates: VecDeque<(UnixSeconds, u32)>,
@@ -33,13 +36,16 @@ pub struct MinuteWindow {
     latest_now: UnixMillis,
 }
 
-/// The limit that a request counts against.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestLimit {
-    /// Requests in any minute.
-    pub requests_per_minute: u32,
-    /// True for a repeat: these are counted apart, and four times as many pass.
-    pub is_repeat: bool,
+/// What a request counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// A request.
+    Request,
+    /// A repeat. Four times as many as requests pass.
+    Repeat,
+    /// A holder's revocation, as many as repeats. They are counted apart from these: whoever has stolen a token could
+    /// use up the repeats, so that its owner could not revoke it.
+    Revocation,
 }
 
 /// Seconds for which a bucket of creates counts after its own second. A create may have come at the end of that second,
@@ -47,29 +53,31 @@ pub struct RequestLimit {
 const CREATE_WINDOW_SECS: i64 = 60;
 
 impl MinuteWindow {
-    /// Counts one request. `Ok(true)` means that a block was drawn: store the document before serving the request.
+    /// Counts one request. `limit` is in requests per minute. `Ok(true)` means that a block was drawn: store the document
+    /// before serving the request.
     ///
     /// # Errors
     /// [`Exhausted`] if the limit is reached. Then nothing was counted.
-    pub fn take_request(&mut self, limit: u32, now: UnixMillis) -> Result<bool, Exhausted> {
+    pub fn take(&mut self, counted: Counted, limit: u32, now: UnixMillis) -> Result<bool, Exhausted> {
         let now = self.advance(now);
-        self.requests.take(limit, now)
+        let repeats = limit.saturating_mul(REPEATS_PER_REQUEST);
+        match counted {
+            Counted::Request => self.requests.take(limit, now),
+            Counted::Repeat => self.repeats.take(repeats, now),
+            Counted::Revocation => self.revocations.take(repeats, now),
+        }
     }
 
-    /// Counts one repeat, as [`Self::take_request`] counts requests. `limit` is that of requests; of repeats, four times
-    /// as many pass.
-    ///
-    /// # Errors
-    /// [`Exhausted`] if the limit is reached. Then nothing was counted.
-    pub fn take_repeat(&mut self, limit: u32, now: UnixMillis) -> Result<bool, Exhausted> {
-        let now = self.advance(now);
-        self.repeats.take(limit.saturating_mul(REPEATS_PER_REQUEST), now)
-    }
-
-    /// Returns how many requests are left, and when the whole limit is available again.
+    /// Returns how many are left of what a request counts as, and when all are available again. `limit` is in requests
+    /// per minute.
     #[must_use]
-    pub fn requests_left(&self, limit: u32, now: UnixMillis) -> Rate {
-        self.requests.left(limit, self.monotonic(now))
+    pub fn left(&self, counted: Counted, limit: u32, now: UnixMillis) -> Rate {
+        let (now, repeats) = (self.monotonic(now), limit.saturating_mul(REPEATS_PER_REQUEST));
+        match counted {
+            Counted::Request => self.requests.left(limit, now),
+            Counted::Repeat => self.repeats.left(repeats, now),
+            Counted::Revocation => self.revocations.left(repeats, now),
+        }
     }
 
     /// Counts `count` creates, all or none.
@@ -133,7 +141,11 @@ impl MinuteWindow {
     #[must_use]
     pub fn ends_at(&self) -> UnixMillis {
         let creates = self.creates.back().map(|(at, _)| free_from(*at).millis());
-        self.requests.ends_at().max(self.repeats.ends_at()).max(creates).unwrap_or_default()
+        self.blocks().filter_map(RequestBlocks::ends_at).max().max(creates).unwrap_or_default()
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &RequestBlocks> {
+        [&self.requests, &self.repeats, &self.revocations].into_iter()
     }
 
     fn advance(&mut self, now: UnixMillis) -> UnixMillis {
@@ -143,7 +155,7 @@ impl MinuteWindow {
 
     /// Returns `now`, or the latest time that was seen or counted if that is later.
     fn monotonic(&self, now: UnixMillis) -> UnixMillis {
-        let drawn_at = self.requests.drawn_at().max(self.repeats.drawn_at());
+        let drawn_at = self.blocks().filter_map(RequestBlocks::drawn_at).max();
         let created_at = self.creates.back().map(|(at, _)| at.millis());
         now.max(self.latest_now).max(drawn_at.max(created_at).unwrap_or(now))
     }

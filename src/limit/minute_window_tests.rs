@@ -6,7 +6,7 @@ const START: UnixMillis = UnixMillis(1_768_473_000_400);
 #[test]
 fn minute_format_unchanged() {
     let mut minute = MinuteWindow::default();
-    minute.take_request(60, START).unwrap();
+    minute.take(Counted::Request, 60, START).unwrap();
     minute.take_creates(2, 10, START).unwrap();
     let text = r#"{"requests":[[1768473000400,6]],"creates":[[1768473000,2]]}"#;
     assert_eq!(serde_json::to_string(&minute).unwrap(), text);
@@ -14,28 +14,30 @@ fn minute_format_unchanged() {
 }
 
 #[test]
-fn repeats_have_four_times_the_limit_and_do_not_use_up_requests() {
+fn repeats_and_revocations_have_four_times_the_limit_and_use_up_nothing_else() {
     let mut minute = MinuteWindow::default();
-    assert_eq!((0..100).filter(|_| minute.take_repeat(10, START).is_ok()).count(), 40);
-    assert_eq!(minute.take_repeat(10, START).unwrap_err().retry_after_secs, 65);
-    assert_eq!(minute.requests_left(10, START).remaining, 10);
-    assert_eq!((0..100).filter(|_| minute.take_request(10, START).is_ok()).count(), 10);
+    assert_eq!((0..100).filter(|_| minute.take(Counted::Repeat, 10, START).is_ok()).count(), 40);
+    assert_eq!(minute.take(Counted::Repeat, 10, START).unwrap_err().retry_after_secs, 65);
+    assert_eq!(minute.left(Counted::Request, 10, START).remaining, 10);
+    assert_eq!((0..100).filter(|_| minute.take(Counted::Request, 10, START).is_ok()).count(), 10);
+    assert_eq!((0..100).filter(|_| minute.take(Counted::Revocation, 10, START).is_ok()).count(), 40);
+    assert_eq!(minute.left(Counted::Repeat, 10, START).limit, 40);
     assert_eq!(minute.ends_at(), START.plus_millis(65_000));
-    assert!(minute.take_repeat(10, START.plus_millis(65_000)).is_ok());
+    assert!(minute.take(Counted::Repeat, 10, START.plus_millis(65_000)).is_ok());
     let text = r#"{"requests":[[1768473000400,6]],"repeats":[[1768473000400,24]],"creates":[]}"#;
     let mut minute = MinuteWindow::default();
-    minute.take_request(60, START).unwrap();
-    minute.take_repeat(60, START).unwrap();
+    minute.take(Counted::Request, 60, START).unwrap();
+    minute.take(Counted::Repeat, 60, START).unwrap();
     assert_eq!(serde_json::to_string(&minute).unwrap(), text);
 }
 
 #[test]
 fn a_block_is_drawn_once_for_a_tenth_of_the_limit() {
     let mut minute = MinuteWindow::default();
-    let drawn: Vec<bool> = (0..12).map(|_| minute.take_request(60, START).unwrap()).collect();
+    let drawn: Vec<bool> = (0..12).map(|_| minute.take(Counted::Request, 60, START).unwrap()).collect();
     assert_eq!(drawn.iter().filter(|drawn| **drawn).count(), 2);
     assert!(drawn[0] && drawn[6]);
-    assert_eq!(minute.requests_left(60, START).remaining, 48);
+    assert_eq!(minute.left(Counted::Request, 60, START).remaining, 48);
 }
 
 #[test]
@@ -43,7 +45,7 @@ fn what_a_block_did_not_serve_is_given_back() {
     let mut minute = MinuteWindow::default();
     let mut now = START;
     for _ in 0..20 {
-        minute.take_request(18, now).unwrap();
+        minute.take(Counted::Request, 18, now).unwrap();
         now = now.plus_millis(6_600);
     }
 }
@@ -52,23 +54,23 @@ fn what_a_block_did_not_serve_is_given_back() {
 fn the_limit_is_reached_exactly_and_comes_back_when_it_says() {
     let mut minute = MinuteWindow::default();
     for _ in 0..60 {
-        minute.take_request(60, START).unwrap();
+        minute.take(Counted::Request, 60, START).unwrap();
     }
-    let left = minute.requests_left(60, START);
+    let left = minute.left(Counted::Request, 60, START);
     assert_eq!((left.remaining, left.reset), (0, UnixSeconds(1_768_473_066)));
-    let refused = minute.take_request(60, START.plus_millis(1_000)).unwrap_err();
+    let refused = minute.take(Counted::Request, 60, START.plus_millis(1_000)).unwrap_err();
     assert_eq!(refused.retry_after_secs, 64);
-    assert!(minute.take_request(60, START.plus_millis(65_000)).is_ok());
+    assert!(minute.take(Counted::Request, 60, START.plus_millis(65_000)).is_ok());
 }
 
 #[test]
 fn an_instance_that_died_costs_a_tenth_at_most() {
     let mut minute = MinuteWindow::default();
-    minute.take_request(60, START).unwrap();
+    minute.take(Counted::Request, 60, START).unwrap();
     let text = serde_json::to_string(&minute).unwrap();
     let mut again: MinuteWindow = serde_json::from_str(&text).unwrap();
-    assert_eq!(again.requests_left(60, START).remaining, 54);
-    let served = (0..100).filter(|_| again.take_request(60, START).is_ok()).count();
+    assert_eq!(again.left(Counted::Request, 60, START).remaining, 54);
+    let served = (0..100).filter(|_| again.take(Counted::Request, 60, START).is_ok()).count();
     assert_eq!(served, 54);
 }
 
@@ -89,12 +91,12 @@ fn a_batch_counts_whole_or_not_at_all() {
 fn what_is_left_comes_back_in_the_moment_that_was_named() {
     let mut minute = MinuteWindow::default();
     for _ in 0..60 {
-        minute.take_request(60, START).unwrap();
+        minute.take(Counted::Request, 60, START).unwrap();
     }
     minute.take_creates(10, 10, START).unwrap();
     for (millis, requests, creates) in [(60_599, 0, 0), (60_600, 0, 10), (64_999, 0, 10), (65_000, 60, 10)] {
         let now = START.plus_millis(millis);
-        let left = (minute.requests_left(60, now).remaining, minute.creates_left(10, now).remaining);
+        let left = (minute.left(Counted::Request, 60, now).remaining, minute.creates_left(10, now).remaining);
         assert_eq!(left, (requests, creates), "{millis}");
     }
 }
@@ -125,11 +127,13 @@ fn a_refused_batch_hears_of_the_first_second_that_has_room_for_it() {
 fn a_minute_ends_with_what_counts_longest() {
     let mut minute = MinuteWindow::default();
     assert_eq!(minute.ends_at(), UnixMillis(0));
-    minute.take_request(60, START).unwrap();
+    minute.take(Counted::Request, 60, START).unwrap();
+    assert_eq!((0..100).filter(|_| minute.take(Counted::Revocation, 10, START).is_ok()).count(), 40);
+    assert_eq!(minute.left(Counted::Repeat, 10, START).limit, 40);
     assert_eq!(minute.ends_at(), START.plus_millis(65_000));
     minute.take_creates(1, 10, START.plus_millis(5_000)).unwrap();
     assert_eq!(minute.ends_at(), UnixSeconds(1_768_473_066).millis());
-    minute.take_request(60, START.plus_millis(10_000)).unwrap();
+    minute.take(Counted::Request, 60, START.plus_millis(10_000)).unwrap();
     assert_eq!(minute.ends_at(), START.plus_millis(75_000));
 }
 
@@ -146,7 +150,7 @@ proptest! {
         let mut minute = MinuteWindow::default();
         let (mut now, mut latest) = (START, START);
         // The first request shows the window a time before the clock can step back.
-        minute.take_request(limit, START).unwrap();
+        minute.take(Counted::Request, limit, START).unwrap();
         let (mut requests, mut creates) = (vec![START], Vec::new());
         for (step, is_create, dies) in steps {
             now = now.plus_millis(step);
@@ -158,7 +162,7 @@ proptest! {
             let passed = if is_create {
                 minute.take_creates(1, limit, now).map(|()| creates.push(latest)).err()
             } else {
-                minute.take_request(limit, now).map(|_| requests.push(latest)).err()
+                minute.take(Counted::Request, limit, now).map(|_| requests.push(latest)).err()
             };
             for times in [&requests, &creates] {
                 let inside = times.iter().filter(|at| latest.millis_since(**at) < 60_000).count();
@@ -168,7 +172,7 @@ proptest! {
                 // Waiting for `retry_after_secs` is enough.
                 let mut later = minute.clone();
                 let at = latest.plus_millis(i64::from(refused.retry_after_secs) * 1_000);
-                let is_over = if is_create { later.take_creates(1, limit, at).is_ok() } else { later.take_request(limit, at).is_ok() };
+                let is_over = if is_create { later.take_creates(1, limit, at).is_ok() } else { later.take(Counted::Request, limit, at).is_ok() };
                 prop_assert!(is_over);
             }
         }
@@ -180,12 +184,12 @@ proptest! {
         let mut now = START;
         for step in times {
             now = now.plus_millis(step);
-            let _ = minute.take_request(limit, now);
+            let _ = minute.take(Counted::Request, limit, now);
             let _ = minute.take_creates(1, limit, now);
         }
-        let left = minute.requests_left(limit, now).remaining;
+        let left = minute.left(Counted::Request, limit, now).remaining;
         let mut probe = minute.clone();
-        prop_assert_eq!((0..100).take_while(|_| probe.take_request(limit, now).is_ok()).count(), usize::try_from(left).unwrap());
+        prop_assert_eq!((0..100).take_while(|_| probe.take(Counted::Request, limit, now).is_ok()).count(), usize::try_from(left).unwrap());
         let left = minute.creates_left(limit, now).remaining;
         let mut probe = minute.clone();
         prop_assert_eq!((0..100).take_while(|_| probe.take_creates(1, limit, now).is_ok()).count(), usize::try_from(left).unwrap());

@@ -235,6 +235,26 @@ fn a_failed_upload_gives_its_room_back() {
     assert_eq!(uploaded.status, 201, "{}", uploaded.text());
 }
 
+#[test]
+fn an_upload_whose_client_left_is_recorded_all_the_same() {
+    let stack = Stack::with_policy(&policy_with(&json!({"max_files": 2}), &json!({})));
+    let token = token(&user("gone"));
+    stack.fault("files", 4, &json!({"delay_ms": 1_500}));
+    let request = Request::post("/v1/files").bearer(&token).header("Content-Type", "image/png").body(PNG);
+    for _ in 0..4 {
+        request.send_and_leave(&stack.worker, Duration::from_millis(300));
+    }
+    let files = || stack.get(&token, "/v1/files").json()["data"].as_array().unwrap().len();
+    wait_until("the records", || (files() == 2).then_some(()));
+    // The vendor has no file that nobody knows, and the room is not lost.
+    let sent = file_requests(&stack).iter().filter(|request| request["method"] == "POST").count();
+    assert_eq!(sent, 2);
+    assert_refused(&upload(&stack, &token, "image/png", PNG), 403, "permission_error", "file_limit_reached");
+    let file = stack.get(&token, "/v1/files").json()["data"][0].clone();
+    assert_eq!(delete(&stack, &token, &file), 204);
+    assert_eq!(upload(&stack, &token, "image/png", PNG).status, 201);
+}
+
 const DAY: i64 = 86_400;
 
 /// Stores the record of a file that was last used some days ago, as if an upload had.

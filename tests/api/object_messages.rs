@@ -228,6 +228,16 @@ fn a_replayed_webhook_reaches_the_dispatcher_three_times() {
     assert!((3..=4).contains(&dispatcher), "{dispatcher}");
 }
 
+/// Models call no Ledger, so they are not counted. An isolate asks for the vendor's list at most once a minute.
+#[test]
+fn the_model_list_costs_an_isolate_one_message_a_minute() {
+    let stack = stack();
+    let good = token(&user("curious"));
+    let (answers, messages) = cost(&stack, times(60, &Request::get("/v1/models").bearer(&good)));
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    assert!(messages[0] == 0 && messages[1] <= 1, "{messages:?}");
+}
+
 #[test]
 fn an_operators_requests_are_counted_before_the_dispatcher_is_asked() {
     let stack = stack();

@@ -169,6 +169,32 @@ fn a_webhook_during_a_poll_makes_the_next_poll_earlier() {
     assert_eq!(machine.job(&ids[0]).unwrap().poll_at, asked.plus_millis(1_000));
 }
 
+/// The edge passes one call of a webhook in 10 s. So whatever a call announces is seen by a poll that is sent later.
+#[test]
+fn every_webhook_is_followed_by_a_poll() {
+    let (mut machine, ids) = running(1);
+    let start = NOW.plus_millis(100_000);
+    let at = |millis: i64| start.plus_millis(millis);
+    let mut polls = Vec::new();
+    let mut webhooks = Vec::new();
+    for millis in (0..60_000).step_by(100) {
+        // The calls that two isolates have passed, each with its own burst of three and one in 10 s.
+        if [0, 5_000, 5_100, 5_600, 20_100, 20_200, 31_000].contains(&millis) {
+            machine.receive_webhook(&ids[0], at(millis));
+            webhooks.push(millis);
+        }
+        if machine.due(at(millis)).iter().any(|action| matches!(action, Action::Poll { .. })) {
+            polls.push(millis);
+            machine.finish_poll(&ids[0], &answer(200, RUNNING), at(millis + 50));
+        }
+    }
+    for passed in webhooks {
+        // Calls until 10 s later may have ended at the edge.
+        let late = passed + 9_900;
+        assert!(polls.iter().any(|poll| *poll >= late && *poll <= late + 10_100), "{passed}: {polls:?}");
+    }
+}
+
 #[test]
 fn only_a_404_or_410_ends_an_overdue_prediction() {
     for (status, ends) in [(401, false), (402, false), (403, false), (400, false), (404, true), (410, true)] {

@@ -56,6 +56,7 @@ impl LedgerObject {
         match self.machine.change_alarm(&self.rows, now).ok()? {
             AlarmChange::Keep => {}
             AlarmChange::Set(at) => self.alarm = Some(at),
+            AlarmChange::SetIfNone(at) => self.alarm = self.alarm.or(Some(at)),
             AlarmChange::DeleteAll => {
                 self.rows = Rows::default();
                 self.machine = Ledger::default();

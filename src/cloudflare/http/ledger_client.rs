@@ -8,7 +8,6 @@ use crate::cloudflare::http::outcome::{Counted, RouteError};
 use crate::cloudflare::objects::client::{self, ask_dispatcher};
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::constants::{ACK_TIMEOUT_MILLIS, MILLIS_PER_SECOND, THROTTLE_DEFAULT_MILLIS};
-use crate::limit::minute_window::RequestLimit;
 use crate::messages::{
     Caller, DispatcherReply, DispatcherRequest, LedgerCall, LedgerEnvelope, LedgerRefusal, LedgerReply, LedgerRequest,
     ProofUse,
@@ -26,7 +25,7 @@ pub async fn ask_ledger(
     caller: &AuthenticatedCaller,
     request: LedgerRequest,
 ) -> Result<Counted<LedgerReply>, RouteError> {
-    let limit = RequestLimit { requests_per_minute: context.plan_of(caller)?.requests_per_minute, is_repeat: false };
+    let limit = context.plan_of(caller)?.requests_per_minute;
     let sender = caller_of(&caller.grant, Some(limit), caller.proof.clone());
     let call = LedgerCall { caller: Some(sender), request };
     let LedgerEnvelope { rate, reply } = send(context.env, &caller.grant.user, &call).await?;
@@ -40,22 +39,20 @@ pub async fn ask_ledger(
 /// requests with a proof are counted, because each proof costs a row.
 pub async fn use_proof(context: &RequestContext<'_>, caller: &AuthenticatedCaller) -> Result<(), Rejection> {
     let Some(proof) = caller.proof.clone() else { return Ok(()) };
-    let limit = RequestLimit { requests_per_minute: context.plan_of(caller)?.requests_per_minute, is_repeat: false };
-    let reply = ask_counted(context.env, &caller.grant, limit, Some(proof), LedgerRequest::Check).await?;
+    let sender = caller_of(&caller.grant, Some(context.plan_of(caller)?.requests_per_minute), Some(proof));
+    let reply = ask_as(context.env, &caller.grant, sender, LedgerRequest::Check).await?;
     accept(reply).map(|_| ()).map_err(|rejection| with_challenge(rejection, caller.challenge))
 }
 
-/// Sends a request to a Ledger, which counts it, checks that the token is not revoked, and marks the proof as used.
-/// Returns its reply as it is, also a refusal.
-pub async fn ask_counted(
+/// Sends a request to a Ledger as a caller: the Ledger counts it, checks that the token is not revoked, and marks the
+/// proof as used. Returns its reply as it is, also a refusal.
+pub async fn ask_as(
     env: &Env,
     grant: &Grant,
-    limit: RequestLimit,
-    proof: Option<ProofUse>,
+    sender: Caller,
     request: LedgerRequest,
 ) -> Result<LedgerReply, Rejection> {
-    let call = LedgerCall { caller: Some(caller_of(grant, Some(limit), proof)), request };
-    Ok(send(env, &grant.user, &call).await?.reply)
+    Ok(send(env, &grant.user, &LedgerCall { caller: Some(sender), request }).await?.reply)
 }
 
 /// Sends a message to the caller's Ledger for a request that was counted before. The Ledger checks revocation again.
@@ -70,14 +67,9 @@ pub async fn tell_ledger(env: &Env, user: &UserKey, request: LedgerRequest) -> R
     accept(send(env, user, &LedgerCall { caller: None, request }).await?.reply)
 }
 
-fn caller_of(grant: &Grant, limit: Option<RequestLimit>, proof: Option<ProofUse>) -> Caller {
-    Caller {
-        issued_at: grant.issued_at,
-        jti: grant.jti.clone(),
-        requests_per_minute: limit.map(|limit| limit.requests_per_minute),
-        is_repeat: limit.is_some_and(|limit| limit.is_repeat),
-        proof,
-    }
+/// Returns the caller of a message. `requests_per_minute` is absent if the request was counted before.
+pub fn caller_of(grant: &Grant, requests_per_minute: Option<u32>, proof: Option<ProofUse>) -> Caller {
+    Caller { issued_at: grant.issued_at, jti: grant.jti.clone(), requests_per_minute, is_repeat: false, proof }
 }
 
 async fn send(env: &Env, user: &UserKey, call: &LedgerCall) -> Result<LedgerEnvelope, Rejection> {

@@ -125,6 +125,29 @@ pub fn binding(env: &worker::Env, name: &str) -> Result<JsValue, PlatformError> 
     Ok(js_sys::Reflect::get(env, &JsValue::from_str(name))?)
 }
 
+/// Keeps a request going although its client has left, until this is dropped. The platform allows it for half a minute.
+pub struct KeepAlive {
+    finish: Option<js_sys::Function>,
+}
+
+impl Drop for KeepAlive {
+    fn drop(&mut self) {
+        if let Some(finish) = &self.finish {
+            let _ = finish.call0(&JsValue::NULL);
+        }
+    }
+}
+
+/// Keeps a request going although its client leaves.
+pub fn keep_alive(execution: &worker::Context) -> KeepAlive {
+    let mut finish = None;
+    let finished = js_sys::Promise::new(&mut |resolve, _| finish = Some(resolve));
+    execution.wait_until(async move {
+        let _ = wait(finished).await;
+    });
+    KeepAlive { finish }
+}
+
 /// Returns the address of the client as the platform saw it, or `None` outside of Cloudflare's network.
 pub fn client_address(request: &web_sys::Request) -> Option<String> {
     request.headers().get("cf-connecting-ip").ok().flatten()

@@ -5,12 +5,11 @@ use serde_json::{Map, Value};
 use crate::cloudflare::http::authentication;
 use crate::cloudflare::http::body::{BodyKind, read_json};
 use crate::cloudflare::http::context::RequestContext;
-use crate::cloudflare::http::ledger_client::{ask_counted, limiter_unavailable, tell_ledger};
+use crate::cloudflare::http::ledger_client::{ask_as, caller_of, limiter_unavailable, tell_ledger};
 use crate::cloudflare::http::outcome::Handled;
 use crate::cloudflare::http::response::Response;
 use crate::cloudflare::objects::client::{ask_dispatcher, known_revoked_by, remember_revoked, revoked_by_now};
 use crate::constants::{ACK_TIMEOUT_MILLIS, ISSUER_LEEWAY_MAX_SECS, OPERATOR_REQUESTS_PER_MINUTE, TOKEN_ID_MAX_CHARS};
-use crate::limit::minute_window::RequestLimit;
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply, LedgerRequest, Revocation};
 use crate::parse::number::parse_whole;
 use crate::token::{AdminRight, GUEST_ISSUER, Issuer, Possession, Purpose, VerifiedToken, is_plain_text};
@@ -157,8 +156,8 @@ async fn check_not_revoked(context: &RequestContext<'_>, verified: &VerifiedToke
     if known_revoked_by() >= issued_at {
         return Err(revoked());
     }
-    let limit = RequestLimit { requests_per_minute: OPERATOR_REQUESTS_PER_MINUTE, is_repeat: false };
-    match ask_counted(context.env, &verified.grant, limit, None, LedgerRequest::Check).await? {
+    let sender = caller_of(&verified.grant, Some(OPERATOR_REQUESTS_PER_MINUTE), None);
+    match ask_as(context.env, &verified.grant, sender, LedgerRequest::Check).await? {
         LedgerReply::Done => {}
         LedgerReply::Refused(LedgerRefusal::Revoked) => return Err(revoked()),
         LedgerReply::Refused(LedgerRefusal::RateLimited { retry_after_secs }) => {

@@ -43,7 +43,19 @@ pub async fn upload(context: &RequestContext<'_>, caller: &AuthenticatedCaller) 
     let limits = FileLimits { max_files: plan.max_files, max_bytes: plan.max_file_bytes };
     let upload = context.request_id.clone();
     let reserve = LedgerRequest::ReserveFile { upload: upload.clone(), bytes, limits };
-    let counted = ask_ledger(context, caller, reserve).await?;
+    // The platform drops a request whose client left, unless something is left to do: without the steps after the vendor's
+    // response, the vendor would keep a file that nobody knows.
+    let _alive = platform::keep_alive(context.execution);
+    let counted = match ask_ledger(context, caller, reserve).await {
+        Ok(counted) => counted,
+        Err(error) => {
+            // The Ledger may have reserved the room although it did not reply.
+            if error.rejection.code == Code::LimiterUnavailable {
+                let _ = tell_ledger(context.env, &caller.grant.user, LedgerRequest::ReleaseFile { upload }).await;
+            }
+            return Err(error);
+        }
+    };
     // 10 to 12
     match send_and_store(context, caller, &counted, content_type, bytes).await {
         Ok(file) => {

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cloudflare::http::authentication::{self, BadAttestation};
 use crate::cloudflare::http::body::is_encoded;
 use crate::cloudflare::http::context::RequestContext;
-use crate::cloudflare::http::ledger_client::ask_counted;
+use crate::cloudflare::http::ledger_client::{ask_as, caller_of};
 use crate::cloudflare::http::outcome::Handled;
 use crate::cloudflare::http::response::Response;
 use crate::cloudflare::objects::client::{known_revoked_by, revoked_by_now};
@@ -15,8 +15,7 @@ use crate::constants::{
     ADDRESS_RETRY_SECS, OTHER_BODY_MAX_BYTES, PROVIDER_RETRY_SECS, TURNSTILE_RESPONSE_MAX_BYTES,
     TURNSTILE_TIMEOUT_MILLIS,
 };
-use crate::limit::minute_window::RequestLimit;
-use crate::messages::{LedgerRefusal, LedgerReply, LedgerRequest, ProofUse, Revocation};
+use crate::messages::{Caller, LedgerRefusal, LedgerReply, LedgerRequest, ProofUse, Revocation};
 use crate::oauth::{
     ACCESS_TOKEN_TYPE, Form, IssuedToken, OAuthError, OAuthRefusal, RequestedRestrictions, SubjectToken,
     TURNSTILE_SECRET_REFUSED, TokenRequest, check_siteverify_response, client_network, is_form, issue_for_subject,
@@ -172,8 +171,8 @@ async fn ask_as_repeat(
     request: LedgerRequest,
 ) -> Result<LedgerReply, OAuthRefusal> {
     let plan = context.deployment.config.policy.limits_for(grant).map_err(|_| UNAVAILABLE)?;
-    let limit = RequestLimit { requests_per_minute: plan.requests_per_minute, is_repeat: true };
-    ask_counted(context.env, grant, limit, proof, request).await.map_err(|_| UNAVAILABLE)
+    let sender = Caller { is_repeat: true, ..caller_of(grant, Some(plan.requests_per_minute), proof) };
+    ask_as(context.env, grant, sender, request).await.map_err(|_| UNAVAILABLE)
 }
 
 /// Returns the refusal for a Ledger's reply that is no success.
@@ -253,9 +252,11 @@ async fn read_revoked_token(context: &RequestContext<'_>) -> Result<Option<Verif
     let text = parse_revocation(&form)?;
     // No proof of possession is needed: anyone who finds a token may revoke it.
     let mut verified = authentication::verify(context, text, Purpose::Access, Possession::Waived).await;
-    if matches!(verified, Err(Refusal::WrongUse)) {
-        // Each exchange checks revocation in the user's Ledger, so a token for exchanges can be revoked too.
-        verified = authentication::verify(context, text, Purpose::Exchange, Possession::Waived).await;
+    // Each exchange and each request of an operator checks revocation in the Ledger too.
+    for purpose in [Purpose::Exchange, Purpose::Admin] {
+        if matches!(verified, Err(Refusal::WrongUse)) {
+            verified = authentication::verify(context, text, purpose, Possession::Waived).await;
+        }
     }
     match verified {
         Ok(verified) => Ok(Some(verified)),

@@ -13,7 +13,9 @@ use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::cloudflare::runtime::sql::Sql;
 use crate::constants::DISPATCHER_ACK_TIMEOUT_MILLIS;
 use crate::ledger::{AlarmChange, Answer, Event, Ledger as Machine, Next, Question};
+use crate::limit::minute_window::Counted;
 use crate::messages::{LedgerCall, LedgerEnvelope, LedgerReply};
+use crate::types::time::UnixMillis;
 
 /// The Ledger behind the Durable Object class. Its memory may be lost at any time: a new actor starts from the rows.
 pub struct LedgerActor {
@@ -21,6 +23,13 @@ pub struct LedgerActor {
     env: Env,
     store: ActorResult<LedgerStore>,
     machine: RefCell<Machine>,
+}
+
+/// What a turn leaves to whoever made it.
+struct Turned {
+    next: Next,
+    change: AlarmChange,
+    counted: Option<Counted>,
 }
 
 impl LedgerActor {
@@ -38,9 +47,9 @@ impl LedgerActor {
     pub(super) async fn answer(self: &Rc<Self>, call: LedgerCall) -> ActorResult<LedgerEnvelope> {
         let now = platform::now();
         let limit = call.caller.as_ref().and_then(|caller| caller.requests_per_minute);
-        let next = self.turn(Event::Call(call))?;
+        let Turned { next, counted, .. } = self.turn(Event::Call(call))?;
         let reply = self.finish(next).await?;
-        Ok(self.machine.borrow_mut().envelop(reply, limit, self.store()?, now)?)
+        Ok(self.machine.borrow_mut().envelop(reply, (limit, counted), self.store()?, now)?)
     }
 
     /// Runs the alarm. Never fails: a failure is logged, and the alarm is set again.
@@ -54,17 +63,12 @@ impl LedgerActor {
     }
 
     async fn turn_and_delete(self: &Rc<Self>) -> ActorResult<()> {
-        let (_, change) = self.turn_and_change_alarm(Event::Alarm)?;
-        if change == AlarmChange::DeleteAll {
+        if self.turn(Event::Alarm)?.change == AlarmChange::DeleteAll {
             self.state.storage().delete_all().await.map_err(|_| PlatformError)?;
             self.store()?.forget_tables();
             *self.machine.borrow_mut() = Machine::default();
         }
         Ok(())
-    }
-
-    fn turn(self: &Rc<Self>, event: Event) -> ActorResult<Next> {
-        self.turn_and_change_alarm(event).map(|(next, _)| next)
     }
 
     /// Makes one turn. Nothing is awaited in it, so no other event sees a part of it.
@@ -74,7 +78,7 @@ impl LedgerActor {
     /// 3. Set the alarm.
     /// 4. Log the alerts, and start the tasks. Each runs under the object's own `wait_until`, so that no request and no
     ///    alarm awaits it.
-    fn turn_and_change_alarm(self: &Rc<Self>, event: Event) -> ActorResult<(Next, AlarmChange)> {
+    fn turn(self: &Rc<Self>, event: Event) -> ActorResult<Turned> {
         let (store, now) = (self.store()?, platform::now());
         let mut machine = self.machine.borrow_mut();
         // 1. and 2. Decide and store.
@@ -84,8 +88,10 @@ impl LedgerActor {
         // 3. The alarm.
         let change = machine.change_alarm(store, now);
         drop(machine);
-        if let Ok(AlarmChange::Set(at)) = change {
-            store.sql().set_alarm(at);
+        match change {
+            Ok(AlarmChange::Set(at)) => store.sql().set_alarm(at),
+            Ok(AlarmChange::SetIfNone(at)) => self.set_alarm_if_none(at),
+            Ok(AlarmChange::Keep | AlarmChange::DeleteAll) | Err(_) => {}
         }
         let (effects, change) = (stored?, change?);
         // 4. Alerts and tasks.
@@ -100,7 +106,17 @@ impl LedgerActor {
                 let _ = this.finish(task).await;
             });
         }
-        Ok((effects.next, change))
+        Ok(Turned { next: effects.next, change, counted: effects.counted })
+    }
+
+    fn set_alarm_if_none(self: &Rc<Self>, at: UnixMillis) {
+        let this = Rc::clone(self);
+        self.state.wait_until(async move {
+            let is_lost = matches!(this.state.storage().get_alarm().await, Ok(None));
+            if let (true, Ok(store)) = (is_lost && this.machine.borrow().expects_alarm_at(at), this.store()) {
+                store.sql().set_alarm(at);
+            }
+        });
     }
 
     /// Asks what a turn wants to know, and makes the turns that follow, until there is a reply.
@@ -111,7 +127,7 @@ impl LedgerActor {
                 Next::Continue(then) => Event::Resume(then, None),
                 Next::Ask(question, then) => Event::Resume(then, self.ask(&question).await),
             };
-            next = self.turn(event)?;
+            next = self.turn(event)?.next;
         }
     }
 
