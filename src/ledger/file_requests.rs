@@ -93,8 +93,8 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Deletes the records of files that the Dispatcher has taken over. If this fails, a later alarm hands them over again;
-    /// a second deletion finds nothing. After a full batch the alarm comes back in a minute for the rest.
+    /// Deletes the records of files that the Dispatcher has taken over. If this fails, a later alarm hands them over
+    /// again; a second deletion finds nothing. After a full batch the alarm comes back in a minute for the rest.
     pub(super) fn conclude_forgetting(&mut self, file_ids: Vec<FileId>, answer: Option<Answer>) -> LedgerReply {
         if matches!(answer, Some(Answer::Dispatcher(DispatcherReply::Done))) {
             if file_ids.len() >= FORGOTTEN_FILES_BATCH {

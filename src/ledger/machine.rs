@@ -92,19 +92,20 @@ impl Ledger {
         if is_late {
             self.alarm_at = None;
         }
-        let mut is_daily_missing = false;
         if !std::mem::replace(&mut self.has_caught_up, true) || is_late {
             match rows.next_wake()? {
                 Some(wake) if is_late || wake <= now.plus_millis(WITHDRAW_RETRY_MILLIS) => self.wake_by(wake.max(now)),
                 // Its predecessor set it. If it was lost, that shows when it is late.
-                Some(wake) if self.alarm_at.is_none() => self.alarm_at = Some(wake),
-                // Rows without a wake-up of their own, such as files: the daily alarm may be lost.
-                None => is_daily_missing = rows.exists()?,
-                Some(_) => {}
+                Some(wake) => self.alarm_at = self.alarm_at.or(Some(wake)),
+                None if is_late && rows.exists()? => self.wake_by(now.plus_millis(DAY_MILLIS)),
+                // Rows that are checked once a day, such as files. Nothing says when their alarm should have fired.
+                None if self.must_wake_by.is_none() && self.alarm_at.is_none() && rows.exists()? => {
+                    let tomorrow = now.plus_millis(DAY_MILLIS);
+                    self.alarm_at = Some(tomorrow);
+                    return Ok(AlarmChange::SetIfNone(tomorrow));
+                }
+                None => {}
             }
-        }
-        if is_daily_missing && self.must_wake_by.is_none() {
-            return Ok(AlarmChange::SetIfNone(now.plus_millis(DAY_MILLIS)));
         }
         let Some(by) = self.must_wake_by.take() else { return Ok(AlarmChange::Keep) };
         let at = match self.alarm_at {
@@ -116,6 +117,12 @@ impl Ledger {
         }
         self.alarm_at = Some(at);
         Ok(AlarmChange::Set(at))
+    }
+
+    /// Returns whether the alarm is expected at this time, and at no earlier one.
+    #[must_use]
+    pub fn expects_alarm_at(&self, at: UnixMillis) -> bool {
+        self.alarm_at == Some(at)
     }
 
     /// Returns when to try the alarm again after its turn failed: set it to this time. A handler never fails, because the

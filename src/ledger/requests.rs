@@ -34,27 +34,26 @@ impl Ledger {
     }
 
     /// Returns the envelope of a reply, with the caller's rate-limit numbers. `limit` is the caller's
-    /// `requests_per_minute`, and `counted` what its request counted as ([`Effects::counted`]).
+    /// `requests_per_minute`, and `counted` what the request counts as.
     ///
     /// # Errors
     /// [`RowError`] if the counts of the minute cannot be read.
     pub fn envelop(
         &mut self,
         reply: LedgerReply,
-        limit: Option<u32>,
-        counted: Option<Counted>,
+        (limit, counted): (Option<u32>, Option<Counted>),
         rows: &dyn LedgerRows,
         now: UnixMillis,
     ) -> Result<LedgerEnvelope, RowError> {
-        // The numbers are those of the requests; after a refused repeat, of its own limit.
+        // The headers show the requests that are left; after a refused repeat, its own limit.
         let shown = match reply {
             // A revoked token or a used proof gets the same response as any invalid token: without rate-limit headers.
             LedgerReply::Refused(LedgerRefusal::Revoked | LedgerRefusal::ProofUsed) => None,
-            LedgerReply::Refused(LedgerRefusal::RateLimited { .. }) => counted.or(Some(Counted::Request)),
+            LedgerReply::Refused(LedgerRefusal::RateLimited { .. }) => counted,
             _ => Some(Counted::Request),
         };
         let rate = match shown.zip(limit) {
-            Some((counted, limit)) => Some(Turn::new(self, rows, now, None).minute()?.left(counted, limit, now)),
+            Some((shown, limit)) => Some(Turn::new(self, rows, now, None).minute()?.left(shown, limit, now)),
             None => None,
         };
         Ok(LedgerEnvelope { rate, reply })
@@ -117,7 +116,7 @@ impl Turn<'_> {
                 self.conclude_state_check(&job_id, was_acknowledged, answer)
             }
             Continuation::ConcludeCancel { job_id } => self.conclude_cancel(&job_id, answer),
-            Continuation::CancelWaiting(work) => self.resume_cancels(work, answer),
+            Continuation::CancelWaiting { rest } => self.resume_cancels(rest, answer),
             Continuation::ConcludeForgetting { file_ids } => {
                 Ok(Next::Reply(self.conclude_forgetting(file_ids, answer)))
             }

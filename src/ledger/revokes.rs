@@ -5,7 +5,7 @@ use super::machine::{DAY_MILLIS, Revocations};
 use super::marks;
 use super::revocation::is_revoked;
 use super::rows::RowError;
-use super::step::{Answer, CancelWaiting, Continuation, Next, Question};
+use super::step::{Answer, Continuation, Next, Question};
 use super::turn::Turn;
 use crate::constants::{ISSUER_LEEWAY_MAX_SECS, ISSUER_OTHER_LIFETIME_MAX_SECS, PAGE_SIZE_MAX};
 use crate::messages::{Caller, DispatcherRequest, LedgerRefusal, LedgerReply, LedgerRequest, Revocation};
@@ -37,7 +37,9 @@ impl Turn<'_> {
         self.mark_revoked(&revocation)?;
         self.ledger.revocations = None;
         self.wake_by(self.now.plus_millis(DAY_MILLIS));
-        self.cancel_waiting(revocation, Vec::new(), None)
+        let mut waiting = self.waiting_of(&revocation)?;
+        waiting.reverse();
+        self.cancel_waiting(waiting)
     }
 
     /// Writes the mark of a revocation. It is kept until no token that it refuses can be valid.
@@ -61,58 +63,47 @@ impl Turn<'_> {
         }
     }
 
-    /// Cancels the waiting predictions of revoked tokens, page by page and one after the other. Stops at the first
-    /// refusal: the tokens are refused already, and a repeated revocation cancels the rest.
-    fn cancel_waiting(
-        &mut self,
-        revocation: Revocation,
-        mut rest: Vec<JobId>,
-        mut before: Option<JobId>,
-    ) -> Result<Next, RowError> {
-        loop {
-            while let Some(job_id) = rest.pop() {
-                match self.check_cancelable(&job_id)? {
-                    Cancelable::Open => {
-                        let request = DispatcherRequest::Cancel { job_id };
-                        let work = CancelWaiting { revocation, rest, before };
-                        return Ok(Next::Ask(Question::Dispatcher(request), Continuation::CancelWaiting(work)));
-                    }
-                    Cancelable::Ended | Cancelable::Missing => {}
-                    Cancelable::Unacknowledged => return Ok(Next::refuse(LedgerRefusal::Unavailable)),
+    /// Cancels the waiting predictions of revoked tokens, one after the other. Stops at the first refusal: the tokens are
+    /// refused already, and a repeated revocation cancels the rest.
+    fn cancel_waiting(&mut self, mut rest: Vec<JobId>) -> Result<Next, RowError> {
+        while let Some(job_id) = rest.pop() {
+            match self.check_cancelable(&job_id)? {
+                Cancelable::Open => {
+                    let question = Question::Dispatcher(DispatcherRequest::Cancel { job_id });
+                    return Ok(Next::Ask(question, Continuation::CancelWaiting { rest }));
                 }
+                Cancelable::Ended | Cancelable::Missing => {}
+                Cancelable::Unacknowledged => return Ok(Next::refuse(LedgerRefusal::Unavailable)),
             }
-            let page = self.rows.page(PAGE_SIZE_MAX, before.as_ref(), Some(Status::Queued))?;
-            let Some(last) = page.last() else { return Ok(Next::Reply(LedgerReply::Done)) };
-            before = Some(last.job_id.clone());
-            rest = page
-                .into_iter()
-                .rev()
-                .filter(|record| is_made_by_revoked(record, &revocation))
-                .map(|record| record.job_id)
-                .collect();
+        }
+        Ok(Next::Reply(LedgerReply::Done))
+    }
+
+    /// Stores what the Dispatcher says about a cancel, and goes on with the next.
+    pub(super) fn resume_cancels(&mut self, rest: Vec<JobId>, answer: Option<Answer>) -> Result<Next, RowError> {
+        if self.apply_cancel(answer)? {
+            self.cancel_waiting(rest)
+        } else {
+            Ok(Next::refuse(LedgerRefusal::Unavailable))
         }
     }
 
     /// Returns whether the request is a revocation whose tokens have predictions that still wait.
     pub(super) fn has_waiting_to_cancel(&self, request: &LedgerRequest) -> Result<bool, RowError> {
         let LedgerRequest::Revoke(revocation) = request else { return Ok(false) };
-        let mut before = None;
-        loop {
-            let page = self.rows.page(PAGE_SIZE_MAX, before.as_ref(), Some(Status::Queued))?;
-            let Some(last) = page.last() else { return Ok(false) };
-            if page.iter().any(|record| is_made_by_revoked(record, revocation)) {
-                return Ok(true);
-            }
-            before = Some(last.job_id.clone());
-        }
+        Ok(!self.waiting_of(revocation)?.is_empty())
     }
 
-    /// Stores what the Dispatcher says about a cancel, and goes on with the next.
-    pub(super) fn resume_cancels(&mut self, work: CancelWaiting, answer: Option<Answer>) -> Result<Next, RowError> {
-        if !self.apply_cancel(answer)? {
-            return Ok(Next::refuse(LedgerRefusal::Unavailable));
+    /// Returns the waiting predictions of revoked tokens, read page by page.
+    fn waiting_of(&self, revocation: &Revocation) -> Result<Vec<JobId>, RowError> {
+        let (mut found, mut before) = (Vec::new(), None);
+        loop {
+            let page = self.rows.page(PAGE_SIZE_MAX, before.as_ref(), Some(Status::Queued))?;
+            let Some(last) = page.last() else { return Ok(found) };
+            before = Some(last.job_id.clone());
+            let revoked = page.iter().filter(|record| is_made_by_revoked(record, revocation));
+            found.extend(revoked.map(|record| record.job_id.clone()));
         }
-        self.cancel_waiting(work.revocation, work.rest, work.before)
     }
 }
 

@@ -2,9 +2,7 @@
 
 use super::rows::Write;
 use crate::limit::minute_window::Counted;
-use crate::messages::{
-    DispatcherReply, DispatcherRequest, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest, Revocation,
-};
+use crate::messages::{DispatcherReply, DispatcherRequest, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest};
 use crate::types::ids::{BatchId, FileId, JobId};
 use crate::types::time::{UnixMillis, UnixSeconds};
 
@@ -114,8 +112,11 @@ pub enum Continuation {
         /// The prediction.
         job_id: JobId,
     },
-    /// Go on canceling the waiting predictions of revoked tokens.
-    CancelWaiting(CancelWaiting),
+    /// Store what the Dispatcher says about a cancel, and cancel the rest of the waiting predictions of revoked tokens.
+    CancelWaiting {
+        /// The rest, in reverse order.
+        rest: Vec<JobId>,
+    },
     /// Delete the records of files that the Dispatcher has taken over.
     ConcludeForgetting {
         /// The files.
@@ -123,17 +124,6 @@ pub enum Continuation {
     },
     /// Nothing.
     Ignore,
-}
-
-/// The cancels that follow a revocation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CancelWaiting {
-    /// The revocation.
-    pub(super) revocation: Revocation,
-    /// The rest of the page, newest last.
-    pub(super) rest: Vec<JobId>,
-    /// The last prediction of the page.
-    pub(super) before: Option<JobId>,
 }
 
 /// What the shell does after a turn, in this order. If the writes cannot be stored, it does nothing of the rest.
@@ -147,7 +137,7 @@ pub struct Effects {
     pub revoked_before: Option<UnixSeconds>,
     /// Start. Nobody awaits these. Each ends with a reply that is dropped.
     pub tasks: Vec<Next>,
-    /// What the request counted as, for [`super::Ledger::envelop`].
+    /// What the request counts as, for [`super::Ledger::envelop`]. Only the first turn of a message knows it.
     pub counted: Option<Counted>,
     /// Go on.
     pub next: Next,
@@ -160,7 +150,7 @@ pub enum AlarmChange {
     Keep,
     /// Set it. This replaces one that is set.
     Set(UnixMillis),
-    /// Set it, unless the platform has one that is set. A new memory does not know.
+    /// Set it if the platform says that none is set, and if [`super::Ledger::expects_alarm_at`] still says so then.
     SetIfNone(UnixMillis),
     /// Nothing is left: delete the storage, with the alarm, and start anew.
     DeleteAll,

@@ -23,7 +23,7 @@ pub(super) struct Turn<'a> {
     writes: Vec<Write>,
     pub(super) alerts: Vec<&'static str>,
     pub(super) tasks: Vec<Next>,
-    /// What the request counted as.
+    /// What the request counts as.
     pub(super) counted: Option<Counted>,
     /// A revoked-before time of all users that this turn has heard of.
     pub(super) heard_revoked_before: Option<UnixSeconds>,

@@ -25,6 +25,13 @@ pub struct LedgerActor {
     machine: RefCell<Machine>,
 }
 
+/// What a turn leaves to whoever made it.
+struct Turned {
+    next: Next,
+    change: AlarmChange,
+    counted: Option<Counted>,
+}
+
 impl LedgerActor {
     /// Makes the actor of an object. If the storage cannot be opened, every turn fails.
     pub(super) fn new(state: State, env: Env) -> Self {
@@ -40,9 +47,9 @@ impl LedgerActor {
     pub(super) async fn answer(self: &Rc<Self>, call: LedgerCall) -> ActorResult<LedgerEnvelope> {
         let now = platform::now();
         let limit = call.caller.as_ref().and_then(|caller| caller.requests_per_minute);
-        let (next, counted, _) = self.turn_and_change_alarm(Event::Call(call))?;
+        let Turned { next, counted, .. } = self.turn(Event::Call(call))?;
         let reply = self.finish(next).await?;
-        Ok(self.machine.borrow_mut().envelop(reply, limit, counted, self.store()?, now)?)
+        Ok(self.machine.borrow_mut().envelop(reply, (limit, counted), self.store()?, now)?)
     }
 
     /// Runs the alarm. Never fails: a failure is logged, and the alarm is set again.
@@ -56,17 +63,12 @@ impl LedgerActor {
     }
 
     async fn turn_and_delete(self: &Rc<Self>) -> ActorResult<()> {
-        let (_, _, change) = self.turn_and_change_alarm(Event::Alarm)?;
-        if change == AlarmChange::DeleteAll {
+        if self.turn(Event::Alarm)?.change == AlarmChange::DeleteAll {
             self.state.storage().delete_all().await.map_err(|_| PlatformError)?;
             self.store()?.forget_tables();
             *self.machine.borrow_mut() = Machine::default();
         }
         Ok(())
-    }
-
-    fn turn(self: &Rc<Self>, event: Event) -> ActorResult<Next> {
-        self.turn_and_change_alarm(event).map(|(next, ..)| next)
     }
 
     /// Makes one turn. Nothing is awaited in it, so no other event sees a part of it.
@@ -76,7 +78,7 @@ impl LedgerActor {
     /// 3. Set the alarm.
     /// 4. Log the alerts, and start the tasks. Each runs under the object's own `wait_until`, so that no request and no
     ///    alarm awaits it.
-    fn turn_and_change_alarm(self: &Rc<Self>, event: Event) -> ActorResult<(Next, Option<Counted>, AlarmChange)> {
+    fn turn(self: &Rc<Self>, event: Event) -> ActorResult<Turned> {
         let (store, now) = (self.store()?, platform::now());
         let mut machine = self.machine.borrow_mut();
         // 1. and 2. Decide and store.
@@ -104,13 +106,14 @@ impl LedgerActor {
                 let _ = this.finish(task).await;
             });
         }
-        Ok((effects.next, effects.counted, change))
+        Ok(Turned { next: effects.next, change, counted: effects.counted })
     }
 
     fn set_alarm_if_none(self: &Rc<Self>, at: UnixMillis) {
         let this = Rc::clone(self);
         self.state.wait_until(async move {
-            if let (Ok(None), Ok(store)) = (this.state.storage().get_alarm().await, this.store()) {
+            let is_lost = matches!(this.state.storage().get_alarm().await, Ok(None));
+            if let (true, Ok(store)) = (is_lost && this.machine.borrow().expects_alarm_at(at), this.store()) {
                 store.sql().set_alarm(at);
             }
         });
@@ -124,7 +127,7 @@ impl LedgerActor {
                 Next::Continue(then) => Event::Resume(then, None),
                 Next::Ask(question, then) => Event::Resume(then, self.ask(&question).await),
             };
-            next = self.turn(event)?;
+            next = self.turn(event)?.next;
         }
     }
 
