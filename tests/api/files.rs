@@ -242,7 +242,7 @@ fn an_upload_whose_client_left_is_recorded_all_the_same() {
     stack.fault("files", 4, &json!({"delay_ms": 1_500}));
     let request = Request::post("/v1/files").bearer(&token).header("Content-Type", "image/png").body(PNG);
     for _ in 0..4 {
-        request.send_and_leave(&stack.worker, Duration::from_millis(300));
+        request.send_and_reset(&stack.worker, Duration::from_millis(300));
     }
     let files = || stack.get(&token, "/v1/files").json()["data"].as_array().unwrap().len();
     wait_until("the records", || (files() == 2).then_some(()));

@@ -95,7 +95,14 @@ impl Request {
     /// Sends the request and disconnects after `delay`, without reading a response.
     pub fn send_and_leave(&self, address: &str, delay: Duration) {
         let mut socket = TcpStream::connect(address).unwrap();
-        // The close is a reset, as when a phone loses its network.
+        socket.write_all(&self.head(address)).unwrap();
+        socket.write_all(&self.body).unwrap();
+        std::thread::sleep(delay);
+    }
+
+    /// Sends the request and resets the connection after `delay`, as a phone that loses its network does.
+    pub fn send_and_reset(&self, address: &str, delay: Duration) {
+        let mut socket = TcpStream::connect(address).unwrap();
         socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO)).unwrap();
         socket.write_all(&self.head(address)).unwrap();
         socket.write_all(&self.body).unwrap();

@@ -277,7 +277,7 @@ fn repeats_of_a_key_have_an_allowance_of_their_own() {
     };
     let requests: Vec<Request> = (0..30).map(|number| create(format!("k{number}"))).collect();
     let (answers, _) = cost(&stack, requests.clone());
-    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 10);
+    assert_eq!(answers.iter().filter(|answer| answer.status < 300).count(), 10);
     assert_refused(&answers[29], 429, "rate_limit_error", "rate_limited");
     assert_refused(&stack.send(&requests[29]), 429, "rate_limit_error", "rate_limited");
     assert_eq!(stack.sent().len(), 11);

@@ -71,7 +71,7 @@ fn without_a_free_slot_a_create_is_queued_with_its_position() {
     stack.finish("first", &json!({}));
     let started = stack.until(&bob, &id_of(&second), |prediction| prediction["status"] != "queued");
     assert_eq!((&started["status"], started.get("queue")), (&json!("processing"), None));
-    assert_eq!(stack.sent(), ["first", "second"]);
+    stack.assert_sent(&["first", "second"]);
     let since = Instant::now();
     wait_until("the third moves up", || (position(&stack, &carol, &third) == 1).then_some(()));
     assert!(since.elapsed() < Duration::from_secs(4), "places are refreshed within three seconds");
@@ -79,7 +79,7 @@ fn without_a_free_slot_a_create_is_queued_with_its_position() {
     stack.until(&carol, &id_of(&third), |prediction| prediction["status"] == "processing");
     stack.finish("third", &json!({}));
     assert_eq!(stack.ended(&carol, &id_of(&third))["status"], "succeeded");
-    assert_eq!(stack.sent(), ["first", "second", "third"]);
+    stack.assert_sent(&["first", "second", "third"]);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_queued_prediction_is_canceled_at_once_and_for_free() {
     wait_until("the third moves up", || (position(&stack, &carol, &third) == 1).then_some(()));
     stack.finish("first", &json!({}));
     stack.until(&carol, &id_of(&third), |prediction| prediction["status"] == "processing");
-    assert_eq!(stack.sent(), ["first", "third"], "the vendor never hears of what was canceled");
+    stack.assert_sent(&["first", "third"]);
     let cancels = stack.vendor_requests().iter().filter(|request| request["route"] == "cancel").count();
     assert_eq!(cancels, 0);
 }
@@ -113,10 +113,10 @@ fn a_user_at_its_concurrency_limit_waits_while_others_start() {
     create_queued(&stack, &alice, "alice 3");
     let passed = stack.prompt(&bob, "bob 1");
     assert_eq!(passed.status, 201, "there are free slots: {}", passed.text());
-    assert_eq!(stack.sent(), ["alice 1", "bob 1"]);
+    stack.assert_sent(&["alice 1", "bob 1"]);
     stack.finish("alice 1", &json!({}));
     stack.until(&alice, &id_of(&waiting), |prediction| prediction["status"] == "processing");
-    assert_eq!(stack.sent(), ["alice 1", "bob 1", "alice 2"]);
+    stack.assert_sent(&["alice 1", "bob 1", "alice 2"]);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn the_whole_queue_is_bounded() {
     stack.finish("first", &json!({}));
     wait_until("the second starts", || (stack.sent().len() == 2).then_some(()));
     create_queued(&stack, &tokens[3], "fifth");
-    assert_eq!(stack.sent(), ["first", "second"]);
+    stack.assert_sent(&["first", "second"]);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_queue_timeout_is_reported_and_costs_nothing() {
     let next = stack.send(&create_of(&bob, "third"));
     assert!([201, 202].contains(&next.status), "{}", next.text());
     stack.until(&bob, &job_id(&next), |prediction| prediction["status"] == "processing");
-    assert_eq!(stack.sent(), ["first", "third"], "what timed out is never sent");
+    stack.assert_sent(&["first", "third"]);
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn with_a_refused_key_creates_are_queued_if_a_probe_can_come_in_time() {
         for (token, prediction) in [(&alice, &first), (&bob, &second)] {
             assert_eq!(stack.ended(token, &id_of(prediction))["status"], "succeeded");
         }
-        assert_eq!(stack.sent(), ["first", "first", "second"], "the row went back to the front");
+        stack.assert_sent(&["first", "first", "second"]);
     });
 }
 

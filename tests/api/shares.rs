@@ -107,7 +107,7 @@ fn the_daily_credits_of_the_key_are_shared_by_all_users() {
     // 2 of 5 credits are spent: one more prediction fits, a second does not.
     wait_until("there is room again", || (stack.prompt(&bob, "seventh").status < 300).then_some(()));
     assert_refused(&stack.prompt(&alice, "eighth"), 503, "api_error", "upstream_unavailable");
-    assert_eq!(stack.sent(), ["first", "fourth", "seventh"]);
+    stack.assert_sent(&["first", "fourth", "seventh"]);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn the_pool_credits_of_a_plan_are_shared_by_its_users() {
     assert_eq!((&usage["predictions"], &usage["credits_reserved"]), (&json!(0), &json!("0")));
     assert_eq!(stack.get(&third, "/v1/predictions").json()["data"], json!([]));
     assert_eq!(stack.prompt(&token(&user("other")), "fourth").status, 201, "another plan is not concerned");
-    assert_eq!(stack.sent(), ["first", "second", "fourth"]);
+    stack.assert_sent(&["first", "second", "fourth"]);
 }
 
 #[test]

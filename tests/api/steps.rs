@@ -30,11 +30,20 @@ impl Stack {
         requests.map(|request| body(request)["input"]["prompt"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Ends the vendor's prediction for this prompt now.
+    /// Waits until exactly these creates have reached the vendor. A prediction is `processing` before its create arrives
+    /// there.
+    pub fn assert_sent(&self, prompts: &[&str]) {
+        wait_until(&format!("the creates {prompts:?}"), || (self.sent().len() >= prompts.len()).then_some(()));
+        assert_eq!(self.sent(), prompts);
+    }
+
+    /// Ends the vendor's prediction for this prompt, once the vendor has it.
     pub fn finish(&self, prompt: &str, how: &Value) {
-        let creates = self.control_get("/state")["creates"].as_array().cloned().unwrap();
-        let found = creates.iter().find(|create| create["input"]["prompt"] == prompt);
-        let id = found.unwrap_or_else(|| panic!("the vendor never took {prompt}"))["id"].as_str().unwrap().to_owned();
+        let id = wait_until(&format!("the vendor has {prompt}"), || {
+            let creates = self.control_get("/state")["creates"].as_array().cloned().unwrap();
+            let found = creates.iter().find(|create| create["input"]["prompt"] == prompt);
+            found.map(|create| create["id"].as_str().unwrap().to_owned())
+        });
         self.control_post(&format!("/predictions/{id}/finish"), how);
     }
 }
