@@ -200,6 +200,11 @@ pub const EXPIRY_CONFIRM_MILLIS: i64 = 1_000;
 pub const STORED_INPUT_BYTES_MAX: u32 = 32 * 1_024 * 1_024;
 /// A user's part of them: a sixteenth, so that it takes 16 users to fill the store.
 pub const USER_INPUT_BYTES_MAX: u32 = STORED_INPUT_BYTES_MAX / 16;
+/// The Dispatcher's clock is set back if the real time is this far behind it, and still is at a look that comes
+/// [`CLOCK_CONFIRM_MILLIS`] later. Clocks of machines differ by less.
+pub const CLOCK_STEP_MILLIS: i64 = 5_000;
+/// See [`CLOCK_STEP_MILLIS`].
+pub const CLOCK_CONFIRM_MILLIS: i64 = 1_000;
 /// The Dispatcher's clock is stored when it is this far ahead of what is stored, and another row is stored.
 pub const CLOCK_STORED_MILLIS: i64 = 60_000;
 /// A user's queue positions are fetched at most once in this time (protocol 1, readers).

@@ -175,6 +175,16 @@ impl Health {
         probes.fold(self.creates_paused_until, UnixMillis::max)
     }
 
+    /// Sets later times to `now`, after the clock was set back.
+    pub fn set_back(&mut self, now: UnixMillis) {
+        let pauses = [&mut self.open_circuit, &mut self.key_pause].into_iter().flatten();
+        let times = [&mut self.slot_penalty_until, &mut self.creates_paused_until, &mut self.unknown_probe_at];
+        let of_models = self.paused_models.values_mut().chain(self.model_accepted_at.values_mut());
+        let all =
+            pauses.map(|pause| &mut pause.probe_at).chain(times).chain(of_models).chain(self.alerted_at.values_mut());
+        all.for_each(|time| *time = (*time).min(now));
+    }
+
     /// Schedules the next probe, while one is being sent. So there is a wait before the next one even if this one gets
     /// no reply.
     pub fn schedule_next_probe(&mut self, now: UnixMillis) {

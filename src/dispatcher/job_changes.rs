@@ -93,10 +93,9 @@ impl Dispatcher {
     /// Updates the average run times, of all models and of this one, with one run. A run weighs a tenth, so that the last
     /// ten runs count most. The first run of a model is its average.
     fn average_in_run(&mut self, model: &ModelId, run_millis: i64) {
-        let averaged = |average: i64| average.saturating_add(run_millis.saturating_sub(average).div_euclid(10)).max(1);
-        self.state.average_run_ms = averaged(self.average_run_millis());
-        let of_model = self.state.average_runs.get(model).copied().map_or(run_millis, averaged);
-        self.state.average_runs.insert(model.clone(), of_model);
+        self.state.average_run_ms = averaged(self.average_run_millis(), run_millis);
+        let before = self.state.average_runs.get(model).copied().unwrap_or(run_millis);
+        self.state.average_runs.insert(model.clone(), averaged(before, run_millis));
     }
 
     fn put_into_outbox(&mut self, user: UserKey, update: JobUpdate, now: UnixMillis) {
@@ -104,4 +103,9 @@ impl Dispatcher {
         self.changes.outbox.insert(job_id.clone());
         self.outbox.insert(job_id, OutboxRow::new(user, update, now));
     }
+}
+
+/// Returns an average with one more run in it.
+fn averaged(average: i64, run_millis: i64) -> i64 {
+    average.saturating_add(run_millis.saturating_sub(average).div_euclid(10)).max(1)
 }

@@ -26,6 +26,8 @@ pub struct Dispatcher {
     pub(super) outbox: BTreeMap<JobId, OutboxRow>,
     pub(super) state: StoredState,
     stored_rows: StoredRows,
+    /// The first look of those that found the clock far ahead. In memory only.
+    pub(super) clock_ahead_since: Option<UnixMillis>,
     /// True if the deficits may differ from what is stored.
     pub(super) is_queue_changed: bool,
     pub(super) unreadable: UnreadableRows,
@@ -53,6 +55,7 @@ impl Dispatcher {
             jobs: jobs.into_iter().map(|job| (job.spec.job_id.clone(), job)).collect(),
             outbox: outbox.into_iter().map(|row| (row.job_id().clone(), row)).collect(),
             stored_rows: StoredRows::of(&state),
+            clock_ahead_since: None,
             is_queue_changed: false,
             state,
             unreadable: UnreadableRows::default(),
@@ -174,12 +177,6 @@ impl Dispatcher {
     pub(super) fn slot_limit(&self, now: UnixMillis) -> usize {
         let penalty = usize::from(self.state.health.slot_penalty_until > now);
         self.limits.concurrent_predictions.saturating_sub(penalty).max(1)
-    }
-
-    /// Moves the clock to `now`, never back, and returns it.
-    pub(super) fn advance(&mut self, now: UnixMillis) -> UnixMillis {
-        self.state.clock = self.state.clock.max(now);
-        self.state.clock
     }
 
     pub(super) fn running_jobs(&self) -> usize {

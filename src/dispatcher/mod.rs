@@ -10,6 +10,7 @@
 //! | `machine` | the state and its accessors |
 //! | `job`, `job_terms` | a prediction as the machine keeps it: without its input |
 //! | `stored_state`, `state_rows` | what is stored besides jobs and updates, and its rows |
+//! | `clock` | the machine's time, and what happens after a step of the real clock |
 //! | `unreadable_rows` | rows that cannot be read, and the slots that they may hold |
 //! | `job_changes` | how a job changes and ends; each change is reported to the Ledger |
 //! | `enqueue`, `requests` | what Ledgers and the edge request |
@@ -23,6 +24,7 @@
 
 mod accounts;
 mod actions;
+mod clock;
 mod deliveries;
 mod due;
 mod enqueue;

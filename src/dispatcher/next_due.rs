@@ -14,6 +14,7 @@ impl Dispatcher {
     /// Returns when the alarm must fire next, or `None` if nothing can become due by the passing of time.
     #[must_use]
     pub fn next_due(&self, now: UnixMillis) -> Option<UnixMillis> {
+        let look = self.clock_look_due(now);
         let now = self.state.clock.max(now);
         let jobs = self.jobs.iter().filter_map(|(id, job)| self.job_next_due(id, job, now));
         let outbox = self.outbox.values().filter(|row| !row.is_dead).map(|row| {
@@ -21,7 +22,8 @@ impl Dispatcher {
             let is_in_flight = self.in_flight.deliveries.contains(&row.user);
             if is_in_flight { now.plus_millis(DELIVERY_REPORT_MILLIS) } else { row.next_at }
         });
-        jobs.chain(outbox).chain(self.next_file_deletion()).min().map(|at| at.max(now))
+        let due = jobs.chain(outbox).chain(self.next_file_deletion()).min().map(|at| at.max(now));
+        due.map(|at| look.unwrap_or(at))
     }
 
     fn job_next_due(&self, id: &JobId, job: &Job, now: UnixMillis) -> Option<UnixMillis> {

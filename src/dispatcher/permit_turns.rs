@@ -69,6 +69,15 @@ impl PermitTurns {
         self.turns.insert(user, turn);
     }
 
+    /// Sets later times to `now`, after the clock was set back.
+    pub(super) fn set_back(&mut self, now: UnixMillis) {
+        for turn in self.turns.values_mut() {
+            turn.asked_at = turn.asked_at.min(now);
+            turn.expected_at = turn.expected_at.min(now);
+            turn.waits_since = turn.waits_since.map(|since| since.min(now));
+        }
+    }
+
     /// Records that a user with this weight waits for the permit that becomes free at `expected_at`.
     pub(super) fn wait(&mut self, user: Option<UserKey>, weight: u32, expected_at: UnixMillis, now: UnixMillis) {
         let own = self.turns.get(&user);

@@ -175,6 +175,13 @@ impl RequestWindow {
         self.sent.iter().map(|(at, ..)| *at).max()
     }
 
+    /// Forgets requests later than `now` and ends later pauses, after the clock was set back.
+    pub fn set_back(&mut self, now: UnixMillis) {
+        self.sent.retain(|(at, ..)| *at <= now);
+        self.closed_until = self.closed_until.min(now);
+        self.vendor = self.vendor.filter(|vendor| vendor.until <= now);
+    }
+
     /// Lets no request pass before `until`, after the vendor throttled one. A later time stands.
     pub fn close_until(&mut self, until: UnixMillis) {
         self.closed_until = self.closed_until.max(until);

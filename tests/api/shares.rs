@@ -154,3 +154,19 @@ fn a_burst_never_overspends_a_pool() {
     // An accepted prediction may still wait for a connection to the vendor.
     wait_until("all are sent", || (stack.sent().len() == 8).then_some(()));
 }
+
+/// Anyone can be any number of guests.
+#[test]
+fn guests_hold_half_of_the_slots_at_most() {
+    let mut policy = policy_with(&json!({}), &json!({"concurrent_predictions": 4}));
+    policy["plans"]["guest"] = json!({"requests_per_minute": 60, "predictions_per_minute": 10,
+        "concurrent_predictions": 1, "daily_credits": "50", "pool_daily_credits": "500", "pool_waiting_share": 0.5});
+    let stack = Stack::with_policy(&policy);
+    stack.control_put("/settings", &json!({"manual": true}));
+    let guest = |number: usize| token_with(&user(&format!("guest-{number}")), json!({"plan": "guest"}));
+    let statuses: Vec<u16> = (0..6).map(|number| stack.prompt(&guest(number), &format!("g{number}")).status).collect();
+    assert_eq!(statuses, [201, 201, 202, 202, 202, 202]);
+    assert_eq!(stack.prompt(&token(&user("member")), "m").status, 201, "the other slots are for members");
+    stack.finish("g0", &json!({}));
+    stack.assert_sent(&["g0", "g1", "m", "g2"]);
+}

@@ -346,3 +346,25 @@ fn storage_with_a_breaking_migration_of_a_newer_build_is_left_alone() {
     wait_until("the second create", || (stack.sent() == ["first", "second"]).then_some(()));
     stack.until(&token, &waiting, |prediction| prediction["status"] == "processing");
 }
+
+#[test]
+fn a_stored_clock_an_hour_ahead_stops_nothing_for_longer_than_about_a_minute() {
+    let mut stack = Stack::start(&Options::default());
+    anomalies(&stack);
+    stack.kill_workerd();
+    let later = (now() + 3_600) * 1_000;
+    let closed = later + 60_000;
+    damage(
+        &stack,
+        &format!(
+            "INSERT OR REPLACE INTO state VALUES ('time', '{{\"clock\":{later}}}'), \
+             ('window', '{{\"window\":{{\"sent\":[[{later},\"c\",1]],\"closed_until\":{closed}}}}}')"
+        ),
+    );
+    stack.start_workerd_again();
+    let token = token(&user("late"));
+    let created = stack.prompt(&token, "late");
+    assert_eq!(created.status, 202, "the window is closed");
+    wait_until("the create", || (stack.sent() == ["late"]).then_some(()));
+    assert_eq!(stack.ended(&token, &job_id(&created))["status"], "succeeded");
+}

@@ -64,6 +64,7 @@ fn the_defaults_are_those_of_the_contract() {
     let plan = &config.policy.plans["default"];
     assert_eq!((plan.weight, plan.max_waiting, plan.models.is_none(), plan.pool_daily_credits), (1, 20, true, None));
     assert_eq!((plan.max_files, plan.max_file_bytes), (100, 1_000_000_000));
+    assert_eq!((plan.pool_weight, plan.pool_concurrent_predictions), (None, None));
     assert!((plan.pool_waiting_share - 1.0).abs() < f64::EPSILON);
     let key = &config.policy.key;
     assert_eq!((key.requests_per_minute, key.concurrent_predictions, key.daily_credits), (60, 5, None));

@@ -14,23 +14,29 @@ use valetkey::types::time::UnixMillis;
 use valetkey::vendor::body::VendorBody;
 use valetkey::vendor::reply::{VendorReply, VendorResponse};
 
-const START: UnixMillis = UnixMillis(1_768_473_000_000);
+pub const START: UnixMillis = UnixMillis(1_768_473_000_000);
 const MIB: usize = 1_024 * 1_024;
 
 /// The Dispatcher with its rows of `inputs`.
-struct World {
-    machine: Dispatcher,
+pub struct World {
+    pub machine: Dispatcher,
     inputs: BTreeMap<JobId, String>,
     state: BTreeMap<String, String>,
-    submits: Vec<JobId>,
-    now: UnixMillis,
+    pub submits: Vec<JobId>,
+    pub now: UnixMillis,
     count: u16,
+    /// Vendor requests so far.
+    pub sent: usize,
 }
 
 impl World {
     fn new(pools: BTreeMap<String, Pool>) -> Self {
+        Self::with_requests(6_000, pools)
+    }
+
+    pub fn with_requests(requests_per_minute: usize, pools: BTreeMap<String, Pool>) -> Self {
         let limits = DispatcherLimits {
-            requests_per_minute: 6_000,
+            requests_per_minute,
             concurrent_predictions: 2,
             daily_credits: None,
             max_waiting: 1_000,
@@ -41,10 +47,18 @@ impl World {
             outputs: valetkey::vendor::output::OutputRule::for_upstream("https://vendor.example/v1"),
         };
         let machine = Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new());
-        Self { machine, inputs: BTreeMap::new(), state: BTreeMap::new(), submits: Vec::new(), now: START, count: 0 }
+        Self {
+            machine,
+            inputs: BTreeMap::new(),
+            state: BTreeMap::new(),
+            submits: Vec::new(),
+            now: START,
+            count: 0,
+            sent: 0,
+        }
     }
 
-    fn turn<R>(&mut self, change: impl FnOnce(&mut Dispatcher, UnixMillis) -> R) -> R {
+    pub fn turn<R>(&mut self, change: impl FnOnce(&mut Dispatcher, UnixMillis) -> R) -> R {
         let result = change(&mut self.machine, self.now);
         let actions = self.machine.due(self.now);
         let changes = self.machine.take_changes();
@@ -52,6 +66,7 @@ impl World {
         apply(&mut self.state, changes.state);
         self.check_state();
         for action in actions {
+            self.sent += usize::from(!matches!(action, Action::Deliver(_)));
             if let Action::Submit { spec } = action {
                 assert_eq!(self.inputs[&spec.job_id].len(), spec.input_bytes(), "stored before it is sent");
                 self.submits.push(spec.job_id);
@@ -75,7 +90,7 @@ impl World {
     }
 
     /// Creates predictions whose inputs have this many bytes of text each.
-    fn create(&mut self, user: &str, plan: &str, texts: &[usize]) -> Result<Vec<JobId>, EnqueueRefusal> {
+    pub fn create(&mut self, user: &str, plan: &str, texts: &[usize]) -> Result<Vec<JobId>, EnqueueRefusal> {
         let spec = |bytes: &usize| {
             self.count += 1;
             let mut random = [0; 10];
@@ -97,7 +112,7 @@ impl World {
         Ok(ids)
     }
 
-    fn answer(&mut self, status: u16, body: &str) -> Option<CreateOutcome> {
+    pub fn answer(&mut self, status: u16, body: &str) -> Option<CreateOutcome> {
         let id = self.submits.pop()?;
         let reply = VendorReply::Response(VendorResponse {
             status,

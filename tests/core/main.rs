@@ -17,6 +17,7 @@
 
 mod config;
 mod dispatcher;
+mod dispatcher_clock;
 mod dispatcher_rows;
 mod dispatcher_vendor;
 mod drift;

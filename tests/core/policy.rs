@@ -493,6 +493,16 @@ fn each_policy_problem_names_its_path_and_its_rule() {
             vec!["plans.default.max_files is not a whole number from 0 to 1000000".to_owned()],
         ),
         ("/plans/default/max_file_bytes", json!("1"), vec![bytes.to_owned()]),
+        (
+            "/plans/default/pool_weight",
+            json!(0),
+            vec!["plans.default.pool_weight is not a whole number from 1 to 1000".to_owned()],
+        ),
+        (
+            "/plans/default/pool_concurrent_predictions",
+            json!("2"),
+            vec!["plans.default.pool_concurrent_predictions is not a whole number from 1 to 1000000".to_owned()],
+        ),
         ("/plans/default/max_file_bytes", json!(1_000_000_000_001_u64), vec![bytes.to_owned()]),
         ("/plans/default/pool_waiting_share", json!(0), vec![share.to_owned()]),
         ("/plans/default/pool_waiting_share", json!(1.01), vec![share.to_owned()]),
@@ -552,6 +562,9 @@ fn the_guest_plan_must_have_pool_limits() {
         guest[member] = value;
     }
     let policy = with("/plans/guest", guest).unwrap();
+    // All guests are one entry in the queue, with half of the five slots.
+    let guest = &policy.plans["guest"];
+    assert_eq!((guest.pool_weight, guest.pool_concurrent_predictions), (Some(guest.weight), Some(2)));
     assert_eq!(policy.plans["guest"].pool_daily_credits, MicroCredits::parse("5"));
 }
 

@@ -1,6 +1,6 @@
 //! Applies the numbered migrations of an object's database ([`crate::migration`]).
 
-use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::cloudflare::objects::handle::ActorResult;
@@ -14,12 +14,9 @@ use crate::migration::{Migration, Recorded, TooNew, decide_pending};
 const TABLE: &str =
     "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, is_breaking INTEGER NOT NULL) WITHOUT ROWID";
 
-#[derive(Deserialize)]
-struct Table {}
-
 /// Returns whether a table exists. Never creates one, so an object that stored nothing stays empty.
 pub fn has_table(sql: &Sql, name: &str) -> ActorResult<bool> {
-    let tables: Vec<Table> = sql.rows("SELECT name FROM sqlite_master WHERE name = ?", &[json!(name)])?;
+    let tables: Vec<IgnoredAny> = sql.rows("SELECT name FROM sqlite_master WHERE name = ?", &[json!(name)])?;
     Ok(!tables.is_empty())
 }
 

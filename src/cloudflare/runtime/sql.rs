@@ -60,6 +60,15 @@ impl Sql {
     }
 }
 
+/// A row with its key, selected as `id`, and a document.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Doc {
+    /// The key.
+    pub id: String,
+    /// JSON.
+    pub doc: String,
+}
+
 /// A statement with its parameters: a JSON array, as `platform.js` takes it.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Statement(Vec<Value>);

@@ -1,6 +1,5 @@
 //! The Dispatcher's tables (docs/schema.md): reads and writes rows, decides nothing.
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -9,7 +8,7 @@ use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::objects::migrations;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::PlatformError;
-use crate::cloudflare::runtime::sql::{Sql, Statement};
+use crate::cloudflare::runtime::sql::{Doc, Sql, Statement};
 use crate::dispatcher::{Changes, Dispatcher as Machine, DispatcherLimits, LoadedState, UnreadableRows};
 use crate::migration::Migration;
 use crate::types::ids::JobId;
@@ -38,13 +37,6 @@ const MIGRATIONS: [Migration; 2] = [
 /// The rows of the Dispatcher.
 pub struct DispatcherStore {
     sql: Sql,
-}
-
-/// A row with its key and a JSON document.
-#[derive(Deserialize)]
-pub(super) struct Doc {
-    pub(super) id: String,
-    pub(super) doc: String,
 }
 
 impl DispatcherStore {

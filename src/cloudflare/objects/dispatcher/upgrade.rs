@@ -1,11 +1,10 @@
 //! Rows as builds before stored them, brought up to date at each load: a rollback can bring them back at any time.
 
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::objects::migrations;
-use crate::cloudflare::runtime::sql::{Sql, Statement};
+use crate::cloudflare::runtime::sql::{Doc, Sql, Statement};
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
@@ -24,12 +23,6 @@ const MOVE_INPUTS: [&str; 3] = [
     "DELETE FROM inputs WHERE job_id NOT IN (SELECT job_id FROM jobs)",
 ];
 
-/// A key of `quarantine`: `{table}:{job_id}`.
-#[derive(Deserialize)]
-struct Name {
-    name: String,
-}
-
 /// Brings the rows of builds before up to date, before a row is read.
 pub fn move_old_rows(sql: &Sql, longest_slot_millis: i64, now: UnixMillis) -> ActorResult<()> {
     restore_quarantine(sql, longest_slot_millis, now)?;
@@ -37,13 +30,14 @@ pub fn move_old_rows(sql: &Sql, longest_slot_millis: i64, now: UnixMillis) -> Ac
 }
 
 /// Puts rows back into their table that a build before moved to `quarantine` at the fifth load. Rows whose time is over
-/// stay there, and so do those of predictions that have ended: what they say has no effect any more, or a wrong one.
+/// stay there, and a job that has ended is dropped: what they say has no effect any more, or a wrong one.
 fn restore_quarantine(sql: &Sql, longest_slot_millis: i64, now: UnixMillis) -> ActorResult<()> {
     if !migrations::has_table(sql, "quarantine")? {
         return Ok(());
     }
-    let rows: Vec<Name> = sql.rows("SELECT name FROM quarantine WHERE attempts >= 5", &[])?;
-    for Name { name } in rows {
+    let rows: Vec<Doc> = sql.rows("SELECT name AS id, '' AS doc FROM quarantine WHERE attempts >= 5", &[])?;
+    for Doc { id: name, .. } in rows {
+        // Its key is `{table}:{job_id}`.
         let Some((table, job_id)) = name.split_once(':') else { continue };
         let created_at = JobId::parse(job_id).map_or(UnixMillis(0), |job_id| job_id.created_at());
         if !["jobs", "outbox"].contains(&table) || now.millis_since(created_at) > longest_slot_millis {
