@@ -14,7 +14,7 @@ use valetkey::constants::{BATCH_MAX, BATCH_MAX_DEPTH, BODY_MAX_DEPTH};
 use valetkey::parse::json::parse_strict_object;
 use valetkey::parse::number::{is_same, parse_whole};
 use valetkey::policy::{CheckedCreate, Policy, check_batch, check_create, check_named_create, parse_policy};
-use valetkey::types::ids::{FileId, JobId};
+use valetkey::types::ids::FileId;
 use valetkey::types::model::ModelId;
 use valetkey::vendor::request;
 use valetkey::wire::rejection::{Code, Rejection};
