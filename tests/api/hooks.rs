@@ -2,8 +2,12 @@
 //! no effect.
 
 use serde_json::{Value, json};
+use valetkey::types::ids::JobId;
+use valetkey::types::secret::VendorKey;
+use valetkey::types::time::UnixMillis;
+use valetkey::vendor::webhook::capability;
 
-use crate::harness::{Options, Stack, policy, token, user};
+use crate::harness::{Options, Stack, VENDOR_KEY, now, policy, token, user};
 use crate::http::Request;
 use crate::steps::{assert_refused, job_id, wait_until};
 
@@ -97,6 +101,19 @@ fn a_wrong_capability_is_not_found_and_reaches_no_object() {
     // The edge alone decides: a wrong capability is a 404 even without the Dispatcher.
     let closed = Stack::start(&Options { unbound: Some("DISPATCHER"), ..Options::default() });
     assert_eq!(closed.send(&Request::post(&format!("{path}/{flipped}"))).status, 404);
+}
+
+#[test]
+fn a_capability_ends_with_the_longest_life_of_a_prediction() {
+    let stack = Stack::start(&Options { unbound: Some("DISPATCHER"), ..Options::default() });
+    let key = VendorKey::try_new(VENDOR_KEY).unwrap();
+    let call = |age_secs: i64| {
+        let job_id = JobId::new(UnixMillis((now() - age_secs) * 1_000), [7; 10]);
+        stack.send(&Request::post(&format!("/hooks/{}", capability(&job_id, &key))))
+    };
+    // The longest wait of 600 s, twice the longest run of 600 s, and 600 s to spare.
+    assert_eq!(call(2_395).status, 204);
+    assert_refused(&call(2_410), 404, "not_found_error", "not_found");
 }
 
 #[test]
