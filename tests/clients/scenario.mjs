@@ -4,11 +4,32 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
+import { after, before } from "node:test";
+import { Proxy } from "./proxy.mjs";
+import { startClientStack } from "./stack.mjs";
 
 /** Stops processes and servers that a timed-out test left running. */
 export const leftOvers = new Set();
 
 let people = 0;
+
+/**
+ * Starts a client stack and a proxy before the tests of a file, and stops them after. Both are members of the result from
+ * then on.
+ */
+export function useLiveStack(options) {
+  const live = {};
+  before(async () => {
+    live.stack = await startClientStack();
+    live.proxy = await Proxy.start(live.stack.origin);
+  }, options);
+  after(async () => {
+    for (const end of leftOvers) end();
+    await live.proxy?.stop();
+    await live.stack?.stop();
+  });
+  return live;
+}
 
 /** Starts the app's own backend: it responds to the n-th GET with the result of `give(n)`. */
 async function backend(give) {

@@ -6,33 +6,19 @@ import { rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
-import { Proxy } from "../clients/proxy.mjs";
-import { leftOvers, playScenario } from "../clients/scenario.mjs";
-import { startClientStack } from "../clients/stack.mjs";
+import { test } from "node:test";
+import { playScenario, useLiveStack } from "../clients/scenario.mjs";
 
 const FAR_AWAY = { timeout: 60_000 };
-let stack;
-let proxy;
-
-before(async () => {
-  stack = await startClientStack();
-  proxy = await Proxy.start(stack.origin);
-}, FAR_AWAY);
-
-after(async () => {
-  for (const end of leftOvers) end();
-  await proxy?.stop();
-  await stack?.stop();
-});
+const live = useLiveStack(FAR_AWAY);
 
 /** Runs a scenario of Live.kt as a new user. See `playScenario`. */
-function play(scenario, argument, { baseUrl = proxy.origin, ...options } = {}) {
+function play(scenario, argument, { baseUrl = live.proxy.origin, ...options } = {}) {
   const commandOf = (tokenUrl) => [
     process.env.JAVA,
     ...["-cp", process.env.KOTLIN_CLASSES, "valetkey.live.LiveKt", scenario, baseUrl, tokenUrl, argument],
   ];
-  return playScenario(stack, commandOf, options);
+  return playScenario(live.stack, commandOf, options);
 }
 
 /** Starts an API that returns `answers` in turn, for responses that the Worker cannot be made to send. */
@@ -60,9 +46,9 @@ test("a prompt becomes a picture", FAR_AWAY, async () => {
 });
 
 test("a create whose response is lost is made once", FAR_AWAY, async () => {
-  proxy.loseAnswer(/^POST \S+\/predictions /);
+  live.proxy.loseAnswer(/^POST \S+\/predictions /);
   // The JVM by itself repeats the request once. That response is lost too, so that the client has to repeat it.
-  proxy.loseAnswer(/^POST \S+\/predictions /);
+  live.proxy.loseAnswer(/^POST \S+\/predictions /);
   const { of, creates } = await play("run", "A garden behind a wall");
   assert.deepEqual(of("ended"), ["SUCCEEDED 1"]);
   assert.equal(creates, 1);
@@ -71,7 +57,7 @@ test("a create whose response is lost is made once", FAR_AWAY, async () => {
 test("events resume after a cut connection, and no state comes twice", FAR_AWAY, async () => {
   let cuts = 0;
   const onLine = (line) => {
-    if (line === "state PROCESSING") cuts += proxy.cut();
+    if (line === "state PROCESSING") cuts += live.proxy.cut();
   };
   const { of } = await play("events", "A garden in all four seasons", { onLine });
   assert.deepEqual(of("state"), ["PROCESSING", "SUCCEEDED"]);
@@ -105,7 +91,7 @@ test("a refused token is replaced once, and a second refusal is an error", FAR_A
 
 test("a user without credits gets an error, and nothing is retried", FAR_AWAY, async () => {
   const subject = `kotlin-poor-${Date.now()}`;
-  const give = () => stack.simulator.token(subject, "poor");
+  const give = () => live.stack.simulator.token(subject, "poor");
   assert.equal((await play("create", "one", { give })).creates, 1);
   const { of, creates } = await play("create", "two", { give });
   assert.match(of("error")[0], /^insufficient_credits 402 /);

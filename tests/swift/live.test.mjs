@@ -5,34 +5,21 @@ import { once } from "node:events";
 import { rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
-import { Proxy } from "../clients/proxy.mjs";
-import { leftOvers, playScenario } from "../clients/scenario.mjs";
-import { MODEL, startClientStack } from "../clients/stack.mjs";
+import { describe, test } from "node:test";
+import { leftOvers, playScenario, useLiveStack } from "../clients/scenario.mjs";
+import { MODEL } from "../clients/stack.mjs";
 import { findToolchain } from "./toolchain.mjs";
 
 const FAR_AWAY = { timeout: 90_000 };
 const JOB = "pred_01jh0000000000000000000000";
 const toolchain = findToolchain();
 const program = toolchain.inside(join(toolchain.place, "tests/swift/live/.build/debug/Live"));
-let stack;
-let proxy;
-
-before(async () => {
-  stack = await startClientStack();
-  proxy = await Proxy.start(stack.origin);
-}, FAR_AWAY);
-
-after(async () => {
-  for (const end of leftOvers) end();
-  await proxy?.stop();
-  await stack?.stop();
-});
+const live = useLiveStack(FAR_AWAY);
 
 /** Runs a scenario of Live.swift as a new user. See `playScenario`. */
-function play(scenario, argument, { baseUrl = proxy.origin, ...options } = {}) {
+function play(scenario, argument, { baseUrl = live.proxy.origin, ...options } = {}) {
   const commandOf = (tokenUrl) => toolchain.command(program, scenario, baseUrl, tokenUrl, argument);
-  return playScenario(stack, commandOf, options);
+  return playScenario(live.stack, commandOf, options);
 }
 
 /** Starts an API for responses that the Worker cannot be made to send. `respond(request, response)` sends each. */
@@ -68,7 +55,7 @@ test("a prompt becomes a picture", FAR_AWAY, async () => {
 });
 
 test("a create whose response is lost is made once", FAR_AWAY, async () => {
-  proxy.loseAnswer(/^POST \S+\/predictions /);
+  live.proxy.loseAnswer(/^POST \S+\/predictions /);
   const { of, creates } = await play("run", "A garden behind a wall");
   assert.deepEqual(of("ended"), ["succeeded 1"]);
   assert.equal(creates, 1);
@@ -84,7 +71,7 @@ test("a create that is repeated with its key is made once, and the key serves no
 test("events resume after a cut connection, and no state comes twice", FAR_AWAY, async () => {
   let cuts = 0;
   const onLine = (line) => {
-    if (line === "state processing") cuts += proxy.cut();
+    if (line === "state processing") cuts += live.proxy.cut();
   };
   const { of } = await play("events", "A garden in all four seasons", { onLine });
   assert.deepEqual(of("state"), ["processing", "succeeded"]);
@@ -122,7 +109,7 @@ test("a refused token is replaced once, and a second refusal is an error", FAR_A
 });
 
 test("a user without credits gets an error, and nothing is retried", FAR_AWAY, async () => {
-  const give = () => stack.simulator.token("swift-poor", "poor");
+  const give = () => live.stack.simulator.token("swift-poor", "poor");
   assert.equal((await play("create", "one", { give })).creates, 1);
   const { of, creates } = await play("create", "two", { give });
   assert.match(of("error")[0], /^insufficient_credits 402 askUser /);
