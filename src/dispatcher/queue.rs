@@ -1,6 +1,6 @@
 //! The queue: which waiting job starts next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fair_queue::{self, Deficits, Entry, WaitingEntry};
 use super::job::{Job, JobState};
@@ -60,36 +60,32 @@ impl Dispatcher {
         if let Some(job) = returned.min_by_key(|job| (job.enqueued_at, &job.spec.job_id)) {
             return Some(job.spec.job_id.clone());
         }
-        let (mut users, mut pools) = (Vec::new(), BTreeMap::<String, Vec<WaitingEntry>>::new());
-        let mut heads: BTreeMap<Entry, JobId> = BTreeMap::new();
-        for job in self.startable_jobs(now) {
-            let (entry, head) = (Entry::user(&job.user), job.spec.job_id.clone());
-            if heads.contains_key(&entry) {
-                continue;
-            }
-            heads.insert(entry.clone(), head.clone());
+        let (mut entries, mut pools) = (Vec::new(), BTreeMap::<String, Vec<WaitingEntry>>::new());
+        let mut seen = BTreeSet::new();
+        for job in self.startable_jobs(now).filter(|job| seen.insert(&job.user)) {
+            let waiting =
+                |weight| WaitingEntry { entry: Entry::user(&job.user), weight, head: job.spec.job_id.clone() };
             match self.pool_weight(&job.share.plan) {
-                None => users.push(WaitingEntry { entry, weight: job.share.weight, head }),
+                None => entries.push(waiting(job.share.weight)),
                 // Users of a pool share it equally.
-                Some(_) => {
-                    pools.entry(job.share.plan.clone()).or_default().push(WaitingEntry { entry, weight: 1, head })
-                }
+                Some(_) => pools.entry(job.share.plan.clone()).or_default().push(waiting(1)),
             }
         }
         for (plan, members) in &pools {
             let (weight, head) = (self.pool_weight(plan).unwrap_or(1), members.first()?.head.clone());
-            users.push(WaitingEntry { entry: Entry::pool(plan), weight, head });
+            entries.push(WaitingEntry { entry: Entry::pool(plan), weight, head });
         }
-        let picked = fair_queue::pick_next_entry(&users, &mut self.state.deficits)?;
+        let picked = fair_queue::pick_next_entry(&entries, &mut self.state.deficits)?;
         self.is_queue_changed = true;
-        let pool = pools.into_iter().find(|(plan, _)| picked == Entry::pool(plan));
-        let user = match pool {
-            None => picked,
+        let (waiting, user) = match pools.into_iter().find(|(plan, _)| picked == Entry::pool(plan)) {
+            None => (entries, picked),
             Some((plan, members)) => {
-                fair_queue::pick_next_entry(&members, self.state.pool_deficits.entry(plan).or_default())?
+                let deficits = self.state.pool_deficits.entry(plan).or_default();
+                let user = fair_queue::pick_next_entry(&members, deficits)?;
+                (members, user)
             }
         };
-        heads.remove(&user)
+        waiting.into_iter().find(|waiting| waiting.entry == user).map(|waiting| waiting.head)
     }
 
     /// Drops what a user has earned if the user waits for nothing any more, and so with its pool. A debt stays.
@@ -97,9 +93,11 @@ impl Dispatcher {
         self.positions.change();
         let is_user_gone = !self.waiting_jobs().any(|job| job.user == *user);
         let is_pool_gone = is_user_gone && !self.waiting_jobs().any(|job| job.share.plan == plan);
-        let drop_earned = |deficits: &mut Deficits, entry: &Entry| {
+        let is_queue_changed = &mut self.is_queue_changed;
+        let mut drop_earned = |deficits: &mut Deficits, entry: &Entry| {
             if deficits.get(entry).is_some_and(|deficit| *deficit > 0) {
                 deficits.remove(entry);
+                *is_queue_changed = true;
             }
         };
         if is_user_gone {
@@ -112,7 +110,6 @@ impl Dispatcher {
             drop_earned(&mut self.state.deficits, &Entry::pool(plan));
         }
         self.state.pool_deficits.retain(|_, members| !members.is_empty());
-        self.is_queue_changed = true;
     }
 
     /// Returns how many new jobs of a user would start at once.
@@ -138,8 +135,12 @@ impl Dispatcher {
         let position = i64::try_from(position).unwrap_or(i64::MAX);
         let slots = i64::try_from(self.slot_limit(now)).unwrap_or(i64::MAX).max(1);
         let by_slots = position.saturating_mul(self.average_run_millis()).div_euclid(slots);
+        by_slots.max(self.lane_wait_millis(position)).saturating_add(self.state.health.expected_pause_millis(now))
+    }
+
+    /// Returns how long the create lane takes to let this many creates pass.
+    pub(super) fn lane_wait_millis(&self, creates: i64) -> i64 {
         let lane = i64::try_from(Lane::Create.share(self.limits.requests_per_minute)).unwrap_or(i64::MAX).max(1);
-        let by_lane = position.saturating_mul(VENDOR_WINDOW_MILLIS).div_euclid(lane);
-        by_slots.max(by_lane).saturating_add(self.state.health.expected_pause_millis(now))
+        creates.saturating_mul(VENDOR_WINDOW_MILLIS).div_euclid(lane)
     }
 }

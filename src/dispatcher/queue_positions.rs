@@ -7,8 +7,7 @@ use super::fair_queue::{Entry, start_tag};
 use super::job::{Job, JobState};
 use super::machine::Dispatcher;
 use super::positions::Positions;
-use crate::constants::{RUN_LEFT_PARTS, VENDOR_WINDOW_MILLIS};
-use crate::limit::request_window::Lane;
+use crate::constants::RUN_LEFT_PARTS;
 use crate::types::ids::JobId;
 use crate::types::prediction::QueuePosition;
 use crate::types::time::UnixMillis;
@@ -36,15 +35,10 @@ impl Dispatcher {
         for job in self.waiting_jobs().filter(|job| !job.is_returned) {
             let entry = Entry::user(&job.user);
             let before = made.placed.entry(entry.clone()).or_default();
+            let tag = self.tag_among_peers(job, &entry, *before);
             match self.pool_weight(&job.share.plan) {
-                Some(_) => {
-                    let tag = start_tag(*before, 1, self.member_deficit(&job.share.plan, &entry));
-                    pools.entry(&job.share.plan).or_default().push((tag, job));
-                }
-                None => {
-                    let deficit = self.state.deficits.get(&entry).copied().unwrap_or_default();
-                    made.tags.push((start_tag(*before, job.share.weight, deficit), job.spec.job_id.clone()));
-                }
+                Some(_) => pools.entry(&job.share.plan).or_default().push((tag, job)),
+                None => made.tags.push((tag, job.spec.job_id.clone())),
             }
             *before = before.saturating_add(1);
         }
@@ -74,23 +68,26 @@ impl Dispatcher {
         let job = self.jobs.get(job_id)?;
         let (entry, plan) = (Entry::user(&job.user), job.share.plan.as_str());
         let before = self.positions.placed.get(&entry).copied().unwrap_or_default();
-        let tag = match self.pool_weight(plan) {
-            Some(_) => {
-                let own = start_tag(before, 1, self.member_deficit(plan, &entry));
-                let members = self.positions.pools.get(plan).map_or(&[][..], Vec::as_slice);
-                self.pool_tag(plan, members.partition_point(|tag| *tag <= own))
-            }
-            None => {
-                let deficit = self.state.deficits.get(&entry).copied().unwrap_or_default();
-                start_tag(before, job.share.weight, deficit)
-            }
+        let own = self.tag_among_peers(job, &entry, before);
+        let tag = if self.pool_weight(plan).is_some() {
+            let members = self.positions.pools.get(plan).map_or(&[][..], Vec::as_slice);
+            self.pool_tag(plan, members.partition_point(|tag| *tag <= own))
+        } else {
+            own
         };
         let is_returned = job.is_returned;
         Some(self.positions.place(job_id, entry, tag, is_returned))
     }
 
-    fn member_deficit(&self, plan: &str, entry: &Entry) -> i64 {
-        self.state.pool_deficits.get(plan).and_then(|members| members.get(entry)).copied().unwrap_or_default()
+    /// Returns the tag of a job after `before` others of its user: among the users of its pool, or among all entries if
+    /// its user is one.
+    fn tag_among_peers(&self, job: &Job, entry: &Entry, before: usize) -> i64 {
+        let (weight, deficits) = match self.pool_weight(&job.share.plan) {
+            Some(_) => (1, self.state.pool_deficits.get(&job.share.plan)),
+            None => (job.share.weight, Some(&self.state.deficits)),
+        };
+        let deficit = deficits.and_then(|deficits| deficits.get(entry)).copied().unwrap_or_default();
+        start_tag(before, weight, deficit)
     }
 
     fn pool_tag(&self, plan: &str, before: usize) -> i64 {
@@ -101,7 +98,6 @@ impl Dispatcher {
     /// Returns how long each job of the queue is expected to wait, in milliseconds: until a slot is free for it, or until
     /// the create lane has let all creates before it pass, whichever is later, plus the vendor's pause.
     fn waits(&self, order: &[JobId], now: UnixMillis) -> Vec<i64> {
-        let lane = i64::try_from(Lane::Create.share(self.limits.requests_per_minute)).unwrap_or(i64::MAX).max(1);
         let pause = self.state.health.expected_pause_millis(now);
         let mut slots = self.slot_times(now);
         let mut waits = Vec::new();
@@ -110,8 +106,7 @@ impl Dispatcher {
             let run = self.jobs.get(job_id).map_or(0, |job| self.mean_run_millis(job));
             slots.push(Reverse(free_in.saturating_add(run)));
             let passed = i64::try_from(waits.len()).unwrap_or(i64::MAX).saturating_add(1);
-            let by_lane = passed.saturating_mul(VENDOR_WINDOW_MILLIS).div_euclid(lane);
-            waits.push(free_in.max(by_lane).saturating_add(pause));
+            waits.push(free_in.max(self.lane_wait_millis(passed)).saturating_add(pause));
         }
         waits
     }
