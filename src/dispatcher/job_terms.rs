@@ -1,4 +1,4 @@
-//! What the machine knows of a prediction to be made: everything but its input.
+//! The terms of a prediction to be made: everything but its input.
 
 use serde::de::IgnoredAny;
 use serde::ser::SerializeMap;

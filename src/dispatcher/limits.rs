@@ -30,7 +30,7 @@ pub struct DispatcherLimits {
     pub outputs: OutputRule,
 }
 
-/// What all users of a plan share.
+/// The limits that all users of a plan share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pool {
     /// Credits per UTC day.

@@ -1,4 +1,4 @@
-//! What the Dispatcher stores besides jobs, inputs and updates.
+//! The Dispatcher's state that is stored besides jobs, inputs and updates.
 
 use std::collections::BTreeMap;
 

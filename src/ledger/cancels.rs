@@ -8,7 +8,7 @@ use crate::constants::WITHDRAWN_MILLIS;
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply};
 use crate::types::ids::JobId;
 
-/// Whether a prediction can be canceled.
+/// The answer to whether a prediction can be canceled.
 pub(super) enum Cancelable {
     /// The Dispatcher decides.
     Open,

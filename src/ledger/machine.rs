@@ -29,13 +29,13 @@ pub struct Ledger {
     pub(super) proofs_swept_at: UnixMillis,
     /// When forgotten files were last looked for.
     pub(super) files_swept_at: UnixMillis,
-    /// Whether this memory has checked for work that its predecessor left unfinished.
+    /// True once this memory has checked for work that its predecessor left unfinished.
     has_caught_up: bool,
     /// The time for which the alarm is set, as far as it is known. A new memory does not know what its predecessor set.
     alarm_at: Option<UnixMillis>,
     /// The latest time at which the alarm must fire because of this turn.
     must_wake_by: Option<UnixMillis>,
-    /// Whether this turn handles the alarm.
+    /// True while a turn handles the alarm.
     is_alarm: bool,
 }
 

@@ -8,7 +8,7 @@ use crate::messages::ProofUse;
 use crate::types::ids::RequestId;
 use crate::types::time::UnixMillis;
 
-/// Whether a proof may be used now.
+/// The answer to whether a proof may be used now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProofCheck {
     /// It was not used before.

@@ -78,7 +78,7 @@ pub enum Write {
     Jti {
         /// The token.
         jti: String,
-        /// What it has spent.
+        /// Its usage so far.
         usage: JtiUsage,
         /// When the row may be deleted. The row keeps a later time that it has.
         expires_at: UnixMillis,

@@ -1,4 +1,4 @@
-//! What the machine and its shell say to each other: events, questions to the Dispatcher, effects.
+//! The messages between the machine and its shell: events, questions to the Dispatcher, effects.
 
 use super::rows::Write;
 use crate::limit::minute_window::Counted;
@@ -6,7 +6,7 @@ use crate::messages::{DispatcherReply, DispatcherRequest, LedgerCall, LedgerRefu
 use crate::types::ids::{BatchId, FileId, JobId};
 use crate::types::time::{UnixMillis, UnixSeconds};
 
-/// What a turn handles.
+/// The cause of a turn.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A message arrived.
@@ -18,7 +18,7 @@ pub enum Event {
     Alarm,
 }
 
-/// What follows a turn.
+/// The step that follows a turn.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
     /// Reply to the message. After a turn of the Ledger's own, the reply is dropped.
@@ -56,7 +56,7 @@ pub enum Answer {
     RevokedBefore(Option<UnixSeconds>),
 }
 
-/// What a turn leaves for the turn that gets the answer to its question: ids, a request, or a reply. Nothing that was read
+/// The part of a turn that waits for the answer to its question: ids, a request, or a reply. Nothing that was read
 /// before a question is written after it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Continuation {

@@ -36,7 +36,7 @@ pub struct MinuteWindow {
     latest_now: UnixMillis,
 }
 
-/// What a request counts as.
+/// The kind of a counted request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
     /// A request.

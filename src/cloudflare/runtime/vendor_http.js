@@ -62,7 +62,7 @@ function reply(response, chunks) {
 }
 
 /**
- * Whether a body with this `Content-Encoding` is plain. The platform decodes gzip and br. A deflate or zstd body would pass
+ * Returns whether a body with this `Content-Encoding` is plain. The platform decodes gzip and br. A deflate or zstd body would pass
  * the key scan compressed, and the client's browser would decode it.
  */
 function isPlain(contentEncoding) {

@@ -25,7 +25,7 @@ pub struct LedgerActor {
     machine: RefCell<Machine>,
 }
 
-/// What a turn leaves to whoever made it.
+/// The results of a turn for its caller.
 struct Turned {
     next: Next,
     change: AlarmChange,
