@@ -5,6 +5,7 @@ import { randomId } from "./dpop.ts";
 import { failureOf, ValetkeyError } from "./errors.ts";
 import { hasEnded, watch } from "./events.ts";
 import { type Files, files, type ListOptions, query } from "./files.ts";
+import type { BatchItem, InputOf, ModelName } from "./models.ts";
 import type * as schema from "./schema.ts";
 import { type Call, type CallOptions, NO_ANSWER, type Options, transport } from "./transport.ts";
 
@@ -12,9 +13,6 @@ import { type Call, type CallOptions, NO_ANSWER, type Options, transport } from 
 const CREATE_TIMEOUT_MS = 55_000;
 /** The longest wait that the API accepts in `Prefer: wait=N`. */
 const LONGEST_WAIT_SECS = 60;
-
-/** A model's input. `Client.model` returns the model's rules for it. */
-export type Input = Record<string, unknown>;
 
 export interface CreateOptions {
   /**
@@ -34,22 +32,15 @@ export interface WaitOptions extends CallOptions {
   onUpdate?: ((prediction: schema.Prediction) => void) | undefined;
 }
 
-export interface BatchItem {
-  /** `owner/model`. */
-  model: string;
-  input: Input;
-  imageCount?: number | undefined;
-}
-
 export interface Client {
   /**
    * Creates a prediction and waits for it to end: `(await run("owner/model", { prompt })).output[0]` is a URL. Rejects
    * with a `ValetkeyError` if the prediction fails or is canceled. Aborting `signal` only stops waiting: the prediction
    * continues and is billed. Call `cancel` to stop it.
    */
-  run(model: string, input: Input, options?: CreateOptions & WaitOptions): Promise<schema.Prediction>;
+  run<M extends ModelName>(model: M, input: InputOf<M>, options?: CreateOptions & WaitOptions): Promise<schema.Prediction>;
   /** Creates a prediction and returns its first state, usually `queued` or `processing`. */
-  create(model: string, input: Input, options?: CreateOptions): Promise<schema.Prediction>;
+  create<M extends ModelName>(model: M, input: InputOf<M>, options?: CreateOptions): Promise<schema.Prediction>;
   /** Returns the current state of a prediction. */
   get(jobId: string, options?: CallOptions): Promise<schema.Prediction>;
   /** Waits until the prediction has ended, and returns it even if it failed or was canceled. */
@@ -77,7 +68,7 @@ export interface Client {
   /** Returns one model, with its price and input rules. */
   model(model: string, options?: CallOptions): Promise<schema.Model>;
   /** Returns the most that a prediction would cost, without creating it. */
-  estimate(model: string, input: Input, options?: Pick<CreateOptions, "imageCount" | "signal">): Promise<schema.Estimate>;
+  estimate<M extends ModelName>(model: M, input: InputOf<M>, options?: Pick<CreateOptions, "imageCount" | "signal">): Promise<schema.Estimate>;
   files: Files;
   /** Returns the user's plan, limits and usage. */
   account(options?: CallOptions): Promise<schema.Account>;
@@ -99,7 +90,7 @@ export function valetkey(options: Options): Client {
 
   const get = async (jobId: string, options?: CallOptions): Promise<schema.Prediction> => read(predictionPath(jobId), options);
 
-  async function create(model: string, input: Input, options: CreateOptions = {}): Promise<schema.Prediction> {
+  async function create<M extends ModelName>(model: M, input: InputOf<M>, options: CreateOptions = {}): Promise<schema.Prediction> {
     const path = `/v1/${modelPath(model)}/predictions`;
     checkObject("input", input);
     checkObject("options", options);

@@ -1,8 +1,9 @@
 // `valetkey/react`: a hook that runs one prediction at a time in a component.
 import { useCallback, useEffect, useRef, useState } from "react";
 import { check } from "./arguments.ts";
-import type { Client, CreateOptions, Input } from "./client.ts";
+import type { Client, CreateOptions } from "./client.ts";
 import type { ValetkeyError } from "./errors.ts";
+import type { InputOf, ModelName } from "./models.ts";
 import type { Prediction } from "./schema.ts";
 
 export interface PredictionState {
@@ -19,7 +20,7 @@ export interface UsePrediction extends PredictionState {
    * Starts a prediction. Resolves with the prediction if it succeeds, otherwise with `undefined`; see `error` for the
    * reason. Never rejects. Does nothing while a prediction is running.
    */
-  run(model: string, input: Input, options?: Omit<CreateOptions, "signal">): Promise<Prediction | undefined>;
+  run<M extends ModelName>(model: M, input: InputOf<M>, options?: Omit<CreateOptions, "signal">): Promise<Prediction | undefined>;
   /**
    * Cancels the running prediction. Before the create has returned an id, the cancel is sent as soon as the id is
    * known.
@@ -82,7 +83,7 @@ export function usePrediction(client: Client): UsePrediction {
     if (now.jobId !== undefined) void sendCancel(now, now.jobId);
   }, [sendCancel]);
 
-  const run = useCallback(async (model: string, input: Input, options: Omit<CreateOptions, "signal"> = {}) => {
+  const run = useCallback(async <M extends ModelName>(model: M, input: InputOf<M>, options: Omit<CreateOptions, "signal"> = {}) => {
     if (running.current?.client === client) return undefined;
     leave();
     const now: Running = { client, controller: new AbortController(), cancelWanted: false };
