@@ -1,4 +1,5 @@
-//! CORS for exact origins (contract 3): no wildcard, no credentials, and no origin is echoed unless it is listed.
+//! CORS for exact origins (contract 3): no wildcard, no credentials, and no origin is echoed unless it is listed. The
+//! one exception is a Worker that runs on the developer's own machine.
 
 /// Request headers that a page may send.
 pub const ALLOWED_HEADERS: &str =
@@ -22,23 +23,46 @@ pub enum OriginCheck<'a> {
     Refused,
 }
 
-/// Compares `origin`, byte for byte, with the allowed origins and the Worker's own: that of `PUBLIC_URL` and, on a
+/// The pages that may call a route, besides the Worker's own.
+#[derive(Clone, Copy, Debug)]
+pub enum Pages<'a> {
+    /// None: the operator's API.
+    None,
+    /// These origins and, where the Worker runs on a loopback host, any page of that machine.
+    Listed(&'a [String]),
+}
+
+/// Compares `origin`, byte for byte, with the origins of `pages` and the Worker's own: that of `PUBLIC_URL` and, on a
 /// loopback host, that of the request.
 #[must_use]
 pub fn check_origin<'a>(
     origin: Option<&'a str>,
-    allowed: &[String],
+    pages: Pages<'_>,
     public_origin: Option<&str>,
     request_origin: &str,
     request_is_loopback: bool,
 ) -> OriginCheck<'a> {
     let Some(origin) = origin else { return OriginCheck::None };
     let is_own = public_origin == Some(origin) || (request_is_loopback && origin == request_origin);
-    if is_own || allowed.iter().any(|listed| listed == origin) {
-        OriginCheck::Allowed(origin)
-    } else {
-        OriginCheck::Refused
-    }
+    let is_allowed = match pages {
+        Pages::None => false,
+        Pages::Listed(listed) => {
+            listed.iter().any(|listed| listed == origin) || (request_is_loopback && is_page_of_this_machine(origin))
+        }
+    };
+    if is_own || is_allowed { OriginCheck::Allowed(origin) } else { OriginCheck::Refused }
+}
+
+/// Returns whether `origin` is `localhost` or `127.0.0.1` on any port. The development servers of pages choose their
+/// ports themselves, so nobody can list them. A deployed Worker never has a loopback host: Cloudflare finds it by its
+/// host.
+fn is_page_of_this_machine(origin: &str) -> bool {
+    let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let port = host.and_then(|host| host.strip_prefix("localhost").or_else(|| host.strip_prefix("127.0.0.1")));
+    port.is_some_and(|port| {
+        let is_number = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        port.is_empty() || port.strip_prefix(':').is_some_and(is_number)
+    })
 }
 
 #[cfg(test)]
@@ -47,7 +71,8 @@ mod tests {
 
     fn check(origin: &str) -> OriginCheck<'_> {
         let allowed = ["https://app.example".to_owned(), "capacitor://localhost".to_owned()];
-        check_origin(Some(origin), &allowed, Some("https://api.example"), "https://api.example", false)
+        let pages = Pages::Listed(&allowed);
+        check_origin(Some(origin), pages, Some("https://api.example"), "https://api.example", false)
     }
 
     #[test]
@@ -55,7 +80,7 @@ mod tests {
         for good in ["https://app.example", "capacitor://localhost", "https://api.example"] {
             assert_eq!(check(good), OriginCheck::Allowed(good));
         }
-        assert_eq!(check_origin(None, &[], None, "", false), OriginCheck::None);
+        assert_eq!(check_origin(None, Pages::None, None, "", false), OriginCheck::None);
     }
 
     #[test]
@@ -82,7 +107,37 @@ mod tests {
     #[test]
     fn on_loopback_the_requests_own_origin_passes() {
         let origin = "http://127.0.0.1:8787";
-        assert_eq!(check_origin(Some(origin), &[], None, origin, true), OriginCheck::Allowed(origin));
-        assert_eq!(check_origin(Some(origin), &[], None, origin, false), OriginCheck::Refused);
+        assert_eq!(check_origin(Some(origin), Pages::None, None, origin, true), OriginCheck::Allowed(origin));
+        assert_eq!(check_origin(Some(origin), Pages::None, None, origin, false), OriginCheck::Refused);
+    }
+
+    #[test]
+    fn on_loopback_any_page_of_this_machine_passes_except_to_the_operators_api() {
+        let check = |origin, pages, is_loopback| {
+            matches!(
+                check_origin(Some(origin), pages, None, "http://127.0.0.1:8787", is_loopback),
+                OriginCheck::Allowed(_)
+            )
+        };
+        let listed = Pages::Listed(&[]);
+        for page in ["http://localhost:5173", "http://127.0.0.1:3000", "https://localhost:8443", "http://localhost"] {
+            assert!(check(page, listed, true), "{page}");
+            assert!(!check(page, listed, false), "a deployment: {page}");
+            assert!(!check(page, Pages::None, true), "the operator's API: {page}");
+        }
+        let others = [
+            "http://localhost.evil.example",
+            "http://localhost:80.evil.example",
+            "http://localhost:",
+            "http://localhost:80/",
+            "http://127.0.0.1.evil.example",
+            "http://127.0.0.2:3000",
+            "http://evil.example",
+            "ftp://localhost:1",
+            "null",
+        ];
+        for other in others {
+            assert!(!check(other, listed, true), "{other}");
+        }
     }
 }

@@ -128,3 +128,20 @@ fn on_loopback_our_own_origin_is_allowed() {
     let answer = stack.send(&Request::get("/v1/predictions").bearer(&token).header("Origin", &own));
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, Some(&*own)));
 }
+
+#[test]
+fn on_loopback_every_page_of_localhost_is_allowed_except_to_the_operators_api() {
+    let (stack, token) = (shared(), token(&user("local")));
+    for origin in ["http://localhost:5173", "http://127.0.0.1:3000"] {
+        let answer = stack.send(&Request::get("/v1/predictions").bearer(&token).header("Origin", origin));
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, Some(origin)));
+        let preflight = stack.send(&Request::new("OPTIONS", MODEL).header("Origin", origin));
+        assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (204, Some(origin)));
+        let admin = stack.send(&Request::post("/admin/api/revocations").bearer(&token).header("Origin", origin));
+        assert_eq!((admin.error().2.as_str(), cors_headers(&admin)), ("origin_not_allowed", Vec::new()));
+    }
+    for origin in ["http://127.0.0.2:3000", "http://localhost.evil.example"] {
+        let answer = stack.send(&Request::get("/v1/predictions").bearer(&token).header("Origin", origin));
+        assert_eq!((answer.status, cors_headers(&answer)), (403, Vec::new()), "{origin}");
+    }
+}

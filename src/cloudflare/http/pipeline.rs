@@ -26,7 +26,7 @@ use crate::parse::url::is_loopback_host;
 use crate::types::ids::RequestId;
 use crate::types::time::UnixMillis;
 use crate::vendor::webhook;
-use crate::wire::cors::{OriginCheck, check_origin};
+use crate::wire::cors::{OriginCheck, Pages, check_origin};
 use crate::wire::headers::{self, RequestHead, UrlParts, split_url};
 use crate::wire::rejection::{Code, Rejection};
 use crate::wire::route::{AdminRoute, Feature, NoRoute, PublicRoute, Route, TokenRoute, UserRoute};
@@ -166,10 +166,10 @@ fn misconfigured(incoming: &Incoming<'_>, route: &Result<Route, NoRoute>, proble
 
 fn check_request_origin<'a>(incoming: &Incoming<'a>, config: &Config) -> OriginCheck<'a> {
     let is_admin = matches!(Feature::of_path(incoming.url.path), Some(Feature::Admin));
-    let allowed = if is_admin { &[][..] } else { &config.allowed_origins[..] };
+    let pages = if is_admin { Pages::None } else { Pages::Listed(&config.allowed_origins) };
     let origin = incoming.head.origin.as_deref();
     let is_loopback = is_loopback_host(incoming.url.host);
-    match check_origin(origin, allowed, config.public_url.as_deref(), incoming.url.origin, is_loopback) {
+    match check_origin(origin, pages, config.public_url.as_deref(), incoming.url.origin, is_loopback) {
         // Only the Worker's own page may call the operator's API. It has the same origin, so it needs no CORS headers.
         OriginCheck::Allowed(_) if is_admin => OriginCheck::None,
         check => check,

@@ -6,14 +6,14 @@ import { openRecorded } from "../../support/browser.mjs";
 const CREATE = "/v1/black-forest-labs/flux-kontext-max/predictions";
 const BODY = JSON.stringify({ input: { prompt: "A garden of somebody else" } });
 
-/** Serves an empty page on a free port of the same host: only the port makes it another origin. */
+/** Serves an empty page on a subdomain of `localhost`. The Worker allows pages of `localhost` itself, but not this one. */
 async function withForeignPage(use) {
   const server = createServer((_, answer) => {
     answer.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>Elsewhere</title>");
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   try {
-    await use(`http://127.0.0.1:${server.address().port}`);
+    await use(`http://elsewhere.localhost:${server.address().port}`);
   } finally {
     server.closeAllConnections();
     server.close();
