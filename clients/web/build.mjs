@@ -1,29 +1,33 @@
 // Builds the package into clients/web/dist, prints bundle sizes, and fails if a bundle is too large: `make client`.
-//
-//   ESBUILD_BIN  path of esbuild; default: the one in node_modules.
 import { execFileSync } from "node:child_process";
-import { rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
+import { rolldown } from "rolldown";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const DIST = join(import.meta.dirname, "dist");
-/** Largest size of the whole main entry, minified and gzipped (docs/decisions/0020-clients.md). */
-const CAP_BYTES = 6_900;
-/**
- * `valetkey` alone may weigh at most this share of the main entry, which shows that bundlers drop the unused proofs
- * (dpop.ts).
- */
-const TREE_SHAKEN = 0.9;
-const esbuild = process.env.ESBUILD_BIN || join(ROOT, "node_modules/.bin/esbuild");
+/** Largest size of the main entry, minified and gzipped (docs/decisions/0020-clients.md). */
+const CAP_BYTES = 6_000;
+/** Packages that apps bring along. */
+const PEERS = ["react", "react/jsx-runtime", "jose"];
 
 /**
- * Bundles `source`, a module that imports a part of the package, as an app's build would, and returns the minified
- * script.
+ * Bundles `source`, a module that imports a part of the package, as an app's build with Vite does, and returns the
+ * minified script. Parts that are loaded when they are used are scripts of their own, and are in it only if it `isWhole`.
  */
-function bundle(source) {
-  const flags = ["--bundle", "--format=esm", "--target=es2022", "--minify", "--external:react", "--legal-comments=none", "--log-level=warning"];
-  return execFileSync(esbuild, [...flags, "--loader=js"], { input: source, cwd: DIST });
+async function bundle(source, isWhole = false) {
+  const entry = join(DIST, "entry.js");
+  const plugin = {
+    name: "entry",
+    resolveId: (id) => (id === entry ? id : null),
+    load: (id) => (id === entry ? source : null),
+    resolveDynamicImport: (id) => (isWhole ? null : { id, external: true }),
+  };
+  const build = await rolldown({ input: entry, plugins: [plugin], external: PEERS, logLevel: "warn" });
+  const { output } = await build.generate({ format: "es", minify: true, codeSplitting: false });
+  await build.close();
+  return output[0].code;
 }
 
 /** Prints the size of a script and returns its gzipped bytes. */
@@ -35,12 +39,12 @@ function weigh(what, script) {
 
 rmSync(DIST, { recursive: true, force: true });
 execFileSync(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "--project", import.meta.dirname], { stdio: "inherit" });
-const all = bundle('export * from "./index.js"');
+copyFileSync(join(ROOT, "LICENSE"), join(import.meta.dirname, "LICENSE"));
+const bytes = weigh("the main entry", await bundle('export * from "./index.js"'));
 // A single file for a page without a build step.
-writeFileSync(join(DIST, "valetkey.min.js"), all);
-const bytes = weigh("the main entry", all);
-const alone = weigh("the client alone", bundle('export { valetkey } from "./index.js"'));
-weigh("the exchange alone", bundle('export { tokenExchange } from "./exchange.js"'));
-weigh("the hook", bundle('import { usePrediction } from "./react.js"; export { usePrediction }'));
-if (alone > bytes * TREE_SHAKEN) throw new Error("clients/web is not tree-shakable: a bundle of `valetkey` alone contains unused code");
+const whole = await bundle('export * from "./index.js"', true);
+weigh("the main entry with all parts", whole);
+writeFileSync(join(DIST, "valetkey.min.js"), whole);
+weigh("the exchange alone", await bundle('export { tokenExchange } from "./exchange.js"'));
+weigh("the hook", await bundle('export { usePrediction } from "./react.js"'));
 if (bytes > CAP_BYTES) throw new Error(`clients/web: the main entry has ${bytes} bytes gzipped, above its limit of ${CAP_BYTES}`);

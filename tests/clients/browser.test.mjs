@@ -89,7 +89,7 @@ function bundled(source) {
 }
 
 /** Starts an app's server, with an empty page, the client (bundled and as modules) and both components. */
-async function startApp() {
+async function startApp(host = "127.0.0.1") {
   const files = readdirSync(DIST).filter((name) => name.endsWith(".js"));
   const scripts = { "/component.js": bundled(COMPONENT), "/driven.js": bundled(DRIVEN), ...Object.fromEntries(files.map((name) => [`/${name}`, readFileSync(join(DIST, name))])) };
   const server = createServer(({ url }, response) => {
@@ -98,7 +98,7 @@ async function startApp() {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  return { server, origin: `http://127.0.0.1:${server.address().port}` };
+  return { server, origin: `http://${host}:${server.address().port}` };
 }
 
 const chromium = findChromium();
@@ -116,8 +116,9 @@ function defineTests() {
   let people = 0;
 
   before(async () => {
-    [app, stranger] = await Promise.all([startApp(), startApp()]);
-    stack = await startClientStack({ origins: [app.origin] });
+    // A subdomain of `localhost` is another machine to the Worker, which allows all pages of `localhost` itself.
+    [app, stranger] = await Promise.all([startApp(), startApp("stranger.localhost")]);
+    stack = await startClientStack();
     browser = await launch(chromium);
   }, PATIENT);
 
@@ -282,17 +283,59 @@ function defineTests() {
     await context.close();
   });
 
-  test("a page whose preflight is refused gets the error `network`", PATIENT, async () => {
+  /** The error of a create in a page of `stranger`, whose origin the Worker refuses. */
+  async function strangersError(baseUrl) {
     const context = await browser.newContext();
     const page = await open(context, stranger);
+    const { code, advice, message } = await page.evaluate(async ({ baseUrl, model }) => {
+      const { valetkey } = await import("/valetkey.min.js");
+      const error = await valetkey({ baseUrl, getToken: () => "e30.e30.c2ln", maxTries: 1 }).create(model, { prompt: "p" }).catch((thrown) => thrown);
+      return { code: error.code, advice: error.advice, message: error.message };
+    }, { ...setting(), baseUrl });
+    await context.close();
+    return { code, advice, message };
+  }
+
+  test("a page whose preflight is refused is told which origin to allow", PATIENT, async () => {
     const { next } = await stack.simulator.requests();
-    const code = await page.evaluate(async ({ baseUrl, session, subject, model }) => {
+    assert.deepEqual(await strangersError(stack.origin), {
+      code: "origin_not_allowed",
+      advice: "give_up",
+      message: `${stack.origin} refuses pages of ${stranger.origin}: add ${stranger.origin} to its ALLOWED_ORIGINS.`,
+    });
+    assert.deepEqual(await stack.simulator.vendorRequests(next), []);
+  });
+
+  test("a page that cannot reach the deployment is told so", PATIENT, async () => {
+    const nowhere = createServer().listen(0, "127.0.0.1");
+    await once(nowhere, "listening");
+    const baseUrl = `http://127.0.0.1:${nowhere.address().port}`;
+    nowhere.close();
+    await once(nowhere, "close");
+    const { code, advice, message } = await strangersError(baseUrl);
+    assert.deepEqual([code, advice], ["unreachable", "ask_user"]);
+    assert.ok(message.includes(baseUrl) && message.includes(stranger.origin), message);
+  });
+
+  test("a File in an input is uploaded by itself, and a repetition sends it no second time", PATIENT, async () => {
+    const context = await browser.newContext();
+    const page = await open(context);
+    const { next } = await stack.simulator.requests();
+    const result = await page.evaluate(async ({ baseUrl, session, subject, model }) => {
       const { valetkey } = await import("/valetkey.min.js");
       const getToken = async () => (await (await fetch(session, { method: "POST", body: JSON.stringify({ sub: subject }) })).json()).token;
-      return valetkey({ baseUrl, getToken, maxTries: 1 }).create(model, { prompt: "p" }).catch((error) => error.code);
+      const client = valetkey({ baseUrl, getToken });
+      const photo = new File([Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])], "garden.png", { type: "image/png" });
+      const picture = await client.run(model, { prompt: "The same at night", input_image: photo });
+      await client.run(model, { prompt: "The same in spring", input_image: photo });
+      const refused = await client.run(model, { prompt: photo }).catch(({ code, param }) => ({ code, param }));
+      return { status: picture.status, requestId: picture.requestId, files: (await client.files.list()).data.length, refused };
     }, setting());
-    assert.equal(code, "network");
-    assert.deepEqual(await stack.simulator.vendorRequests(next), []);
+    assert.match(result.requestId, /^req_/);
+    assert.deepEqual([result.status, result.files], ["succeeded", 1]);
+    assert.deepEqual(result.refused, { code: "invalid_parameter", param: "input.prompt" });
+    const requests = await stack.simulator.vendorRequests(next);
+    assert.equal(requests.filter(({ route }) => route === "create").length, 2);
     await context.close();
   });
 }

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { ValetkeyError } from "../../clients/web/src/index.ts";
-import { CODES } from "../support/codes.mjs";
+import { CODES_OF_APPS } from "../support/codes.mjs";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const KOTLIN = join(ROOT, "clients/kotlin");
@@ -15,7 +15,7 @@ const { schemas } = JSON.parse(readFileSync(join(ROOT, "docs/openapi.json"), "ut
 const codes = [...main("ValetkeyException").matchAll(/^ {4}([A-Z_]+)\("(\w+)", Advice\.(\w+)\)[,;]$/gm)];
 
 test("its codes are those of the API, of predictions and of the clients themselves", () => {
-  assert.deepEqual(codes.map(([, , wire]) => wire).sort(), CODES);
+  assert.deepEqual(codes.map(([, , wire]) => wire).sort(), CODES_OF_APPS);
   for (const [, name, wire] of codes) assert.equal(name, wire.toUpperCase());
 });
 

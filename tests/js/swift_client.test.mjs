@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { ValetkeyError } from "../../clients/web/src/index.ts";
-import { CODES } from "../support/codes.mjs";
+import { CODES_OF_APPS } from "../support/codes.mjs";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const SWIFT = join(ROOT, "clients/swift");
@@ -53,7 +53,7 @@ function membersOf(text) {
 test("each code has the same advice as in the TypeScript client", () => {
   const advice = { repeat: "repeat", wait: "wait", askUser: "ask_user", giveUp: "give_up" };
   const rows = [...read("Sources/Valetkey/Code.swift").matchAll(/^ {8}"(\w+)": \.(\w+),$/gm)];
-  assert.deepEqual(rows.map(([, code]) => code).sort(), CODES);
+  assert.deepEqual(rows.map(([, code]) => code).sort(), CODES_OF_APPS);
   for (const [, code, word] of rows) assert.equal(advice[word], new ValetkeyError(code, "").advice, code);
 });
 

@@ -70,6 +70,11 @@ export function invalid(param: string, allowed: string, found: unknown, cause?: 
   return new ValetkeyError("invalid_parameter", `\`${param}\` must be ${allowed}, not ${found}.`, { param }, cause);
 }
 
+/** Returns true for a `Blob` and a `File`, also one of another window. */
+export function isBlob(value: unknown): value is Blob {
+  return /^(Blob|File)$/.test(kindOf(value));
+}
+
 /** Returns the kind of a value, such as `BigInt` or `PointerEvent`. */
 function kindOf(value: unknown): string {
   return ({}).toString.call(value).slice(8, -1);

@@ -3,8 +3,10 @@ import type { ErrorCode, Prediction, PredictionErrorCode } from "./schema.ts";
 
 /** Error codes of this client itself, in addition to the API's. */
 export type ClientErrorCode =
-  /** No response: there is no connection, or the CORS preflight was refused. A page cannot tell the two apart. */
+  /** No response. The request may have arrived. */
   | "network"
+  /** A page never got a response from the deployment, not even to a plain request: nothing has arrived there. */
+  | "unreachable"
   /** No response in time. */
   | "timeout"
   /** A response that is not from Valetkey, for example from a proxy or a captive portal. */
@@ -54,6 +56,7 @@ const ADVICE: Record<Exclude<Code, GiveUpCode>, Advice> = {
   queue_full: "wait",
   limiter_unavailable: "wait",
   upstream_unavailable: "wait",
+  unreachable: "ask_user",
   missing_token: "ask_user",
   invalid_token: "ask_user",
   no_token: "ask_user",
@@ -70,7 +73,10 @@ const ADVICE: Record<Exclude<Code, GiveUpCode>, Advice> = {
   timed_out: "ask_user",
 };
 
-/** Further details of an error. A member is absent if its value is unknown. */
+/**
+ * Further details of an error. A member is absent if its value is unknown. Names that the client gives are camelCase
+ * (`jobId`, `requestId`); in what the API sent, such as `prediction`, they are as on the wire (`job_id`).
+ */
 export interface ErrorDetails {
   /** HTTP status of the response. */
   status?: number | undefined;
@@ -114,6 +120,13 @@ export class ValetkeyError extends Error implements ErrorDetails {
     // Repeating with the same key would only return the prediction that has failed.
     return advice === "repeat" && this.prediction !== undefined ? "ask_user" : advice;
   }
+}
+
+/** Awaits a part of the client that few apps need, and that is loaded when it is used. */
+export async function part<T>(loading: Promise<T>): Promise<T> {
+  return loading.catch((cause: unknown) => {
+    throw new ValetkeyError("network", "Could not load all of the client.", {}, cause);
+  });
 }
 
 /** A parsed JSON body of unknown shape. */

@@ -3,7 +3,7 @@ import { ValetkeyError } from "./errors.ts";
 import { backoffMs, mayRepeat, reasonOf, sleep } from "./retry.ts";
 import type { Prediction } from "./schema.ts";
 import { eventParser } from "./sse.ts";
-import { explain, NO_ANSWER, type Transport } from "./transport.ts";
+import { explain, identified, NO_ANSWER, type Result, type Transport } from "./transport.ts";
 
 /** The API sends a heartbeat comment every 15 s. A stream that is silent for more than two heartbeats is dead. */
 const SILENCE_MS = 35_000;
@@ -39,7 +39,7 @@ export function hasEnded(prediction: Prediction): boolean {
  * stopped (`Last-Event-ID`), with a new token if necessary. Throws if the API refuses, or after three minutes of
  * failures.
  */
-export async function* watch(transport: Transport, path: string, signal: AbortSignal | undefined): AsyncGenerator<Prediction, void, undefined> {
+export async function* watch(transport: Transport, path: string, signal: AbortSignal | undefined): AsyncGenerator<Result<Prediction>, void, undefined> {
   const place = {};
   try {
     yield* follow(transport, path, signal, place);
@@ -48,7 +48,7 @@ export async function* watch(transport: Transport, path: string, signal: AbortSi
   }
 }
 
-async function* follow(transport: Transport, path: string, signal: AbortSignal | undefined, place: object): AsyncGenerator<Prediction, void, undefined> {
+async function* follow(transport: Transport, path: string, signal: AbortSignal | undefined, place: object): AsyncGenerator<Result<Prediction>, void, undefined> {
   let streamsFrom = transport.canStream ? 0 : Infinity;
   let lastId: string | undefined;
   let seen = "";
@@ -91,13 +91,13 @@ async function* follow(transport: Transport, path: string, signal: AbortSignal |
 
 /** Something received: a state of the prediction, or, without one, a heartbeat. */
 interface Heard {
-  prediction?: Prediction;
+  prediction?: Result<Prediction>;
   id?: string;
 }
 
 /** Polls once. */
 async function* look({ send }: Transport, path: string, signal: AbortSignal | undefined): AsyncGenerator<Heard> {
-  yield { prediction: await send<Prediction>("GET", path, { signal }) };
+  yield { prediction: await send<Result<Prediction>>("GET", path, { signal }) };
 }
 
 /** Opens the event stream and yields what it sends, until the server closes it. */
@@ -120,7 +120,7 @@ async function* stream({ open }: Transport, path: string, lastId: string | undef
       // Only a comment counts as a heartbeat. Bytes that are not understood do not.
       if (/^:/m.test(text)) yield {};
       for (const { type, data, id } of parse(text)) {
-        if (type === "status") yield { prediction: JSON.parse(data), id };
+        if (type === "status") yield { prediction: identified(JSON.parse(data), answer.headers.get("x-request-id")), id };
       }
       limit.restart(SILENCE_MS);
     }

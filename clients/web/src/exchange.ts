@@ -20,6 +20,8 @@ export interface Exchange {
   type?: keyof typeof TYPES;
   /** Scopes to request, out of `create read cancel files`. Default: all that the subject token allows. */
   scope?: string;
+  /** Allows http to other machines, as in `Options.allowHttp`. */
+  allowHttp?: boolean;
   /** Binds the new token to this key (RFC 9449). */
   dpop?: ProofKey | Promise<ProofKey>;
   /** Returns a Firebase App Check token. Needed if the deployment requires one. */
@@ -35,7 +37,7 @@ export interface Exchange {
 export function tokenExchange(exchange: Exchange): GetToken {
   checkObject("exchange", exchange);
   const { subjectToken, type = "jwt", scope, dpop, appCheck } = exchange;
-  const base = checkedBase(exchange.baseUrl);
+  const base = checkedBase(exchange.baseUrl, exchange.allowHttp);
   checkType("subjectToken", "function", subjectToken);
   check(Object.hasOwn(TYPES, type), "type", "jwt or turnstile", type);
   checkType("scope", "string", scope ?? "");

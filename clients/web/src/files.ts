@@ -1,11 +1,8 @@
-// Files, and uploads with progress. `fetch` does not report upload progress, so an upload with `onProgress` uses
-// XMLHttpRequest where the platform has it.
-import { check, checkFunction, checkObject, segment } from "./arguments.ts";
+// Files, and lists of pages.
+import { check, segment } from "./arguments.ts";
+import { part } from "./errors.ts";
 import type { FileList, File as StoredFile } from "./schema.ts";
-import type { CallOptions, Fetch, Transport } from "./transport.ts";
-
-/** Time limit of an upload: enough for 90 MB at 0.8 Mbit/s. */
-const UPLOAD_TIMEOUT_MS = 900_000;
+import { type CallOptions, identified, type Result, type Transport } from "./transport.ts";
 
 export interface UploadOptions {
   /**
@@ -28,16 +25,19 @@ export interface ListOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** A page; in `for await`, each entry of this page and of the pages after it. */
+export type Pages<Page extends { data: unknown[] }> = Promise<Result<Page>> & AsyncIterable<Result<Page["data"][number]>>;
+
 export interface Files {
   /**
    * Uploads at most 90,000,000 bytes. Pass the returned `file_id` as an input whose rule has `"format":"file"`. An
    * upload has no idempotency key, so the client does not retry it when the connection is lost.
    */
-  upload(file: Blob, options?: UploadOptions): Promise<StoredFile>;
+  upload(file: Blob, options?: UploadOptions): Promise<Result<StoredFile>>;
   /** Lists the user's files, newest first. */
-  list(options?: ListOptions): Promise<FileList>;
+  list(options?: ListOptions): Pages<FileList>;
   /** Returns a file's metadata. */
-  get(fileId: string, options?: CallOptions): Promise<StoredFile>;
+  get(fileId: string, options?: CallOptions): Promise<Result<StoredFile>>;
   /** Deletes a file. If the first response is lost and a retry gets `not_found`, this resolves. */
   delete(fileId: string, options?: CallOptions): Promise<void>;
 }
@@ -45,29 +45,8 @@ export interface Files {
 export function files({ call, send }: Transport): Files {
   const path = (fileId: string): string => `/v1/files/${segment("fileId", fileId)}`;
   return {
-    async upload(file, options = {}) {
-      // Not `instanceof`: React Native and polyfills have blobs of their own.
-      check(typeof file?.size === "number" && typeof file.type === "string", "file", "a Blob", file);
-      checkObject("options", options);
-      const { contentType = file.type.split(";")[0], onProgress, signal } = options;
-      checkFunction("onProgress", onProgress);
-      // `fetch` rejects such a header with a TypeError, which would be reported as a network failure.
-      check(/^[ -~]*$/.test(`${contentType}`), "contentType", "a media type", contentType);
-      const canReport = onProgress !== undefined && typeof XMLHttpRequest !== "undefined";
-      const stored = await call<StoredFile>({
-        method: "POST",
-        path: "/v1/files",
-        body: file,
-        headers: { "content-type": contentType },
-        signal,
-        timeoutMs: UPLOAD_TIMEOUT_MS,
-        isRepeatable: false,
-        ...(canReport && { via: withProgress(file.size, onProgress) }),
-      });
-      if (!canReport) onProgress?.(file.size, file.size);
-      return stored;
-    },
-    list: async (options) => send("GET", `/v1/files${query(options, "limit", "cursor")}`, options),
+    upload: async (file, options) => (await part(import("./upload.ts"))).upload(call, file, options),
+    list: (options) => paged(async (options) => send("GET", `/v1/files${query(options, "limit", "cursor")}`, options), options),
     get: async (fileId, options) => send("GET", path(fileId), options),
     delete: async (fileId, options) => send("DELETE", path(fileId), options),
   };
@@ -84,24 +63,17 @@ export function query<Name extends string>(options: Partial<Record<Name, string 
   return `${set}` && `?${set}`;
 }
 
-/** Returns a `fetch` that sends the request with XMLHttpRequest and reports upload progress. */
-function withProgress(total: number, onProgress: (sent: number, total: number) => void): Fetch {
-  return (url, { method = "POST", headers, body, signal }) =>
-    new Promise((resolve, reject) => {
-      const request = new XMLHttpRequest();
-      const stop = (): void => request.abort();
-      request.open(method, url);
-      for (const [name, value] of Object.entries(headers as Record<string, string>)) request.setRequestHeader(name, value);
-      request.upload.onprogress = ({ loaded }) => onProgress(Math.min(loaded, total), total);
-      request.onload = () => {
-        const headers: [string, string][] = ["x-request-id", "retry-after"].map((name) => [name, request.getResponseHeader(name) ?? ""]);
-        resolve(new Response(request.responseText || null, { status: request.status, headers }));
-      };
-      // `explain` in transport.ts, which catches this, finds out whether the caller's signal or the time limit aborted.
-      request.onerror = request.onabort = () => reject(new TypeError("No response."));
-      request.onloadend = () => signal?.removeEventListener("abort", stop);
-      signal?.addEventListener("abort", stop);
-      if (signal?.aborted) reject();
-      else request.send(body as XMLHttpRequestBodyInit);
-    });
+/** Returns the page that `read` reads with these options, which is also an iterable of the entries from there on. */
+export function paged<Page extends { data: object[]; next_cursor: string | null }, Options extends ListOptions>(
+  read: (options: Options | undefined) => Promise<Result<Page>>, options: Options | undefined,
+): Pages<Page> {
+  const first = read(options);
+  return Object.assign(first, {
+    async *[Symbol.asyncIterator]() {
+      for (let page = await first; ; page = await read({ ...options, cursor: page.next_cursor } as Options)) {
+        for (const entry of page.data) yield identified(entry, page.requestId);
+        if (page.next_cursor === null) return;
+      }
+    },
+  }) as Pages<Page>;
 }

@@ -1,41 +1,13 @@
-// Proofs of possession (DPoP, RFC 9449). A token that is bound to this key is useless to a thief who does not have the
-// key.
-
-import { check, checkNumber, checkObject, checkType, invalid } from "./arguments.ts";
+// Makes the keys of proofs of possession (DPoP, RFC 9449) and the proofs. Loaded by dpop.ts when an app asks for a key.
+import { checkNumber, checkObject, checkType, invalid } from "./arguments.ts";
+import type { ProofKey } from "./dpop.ts";
+import { randomId } from "./random.ts";
 
 const DATABASE = "valetkey";
 const STORE = "keys";
 
-export interface Proof {
-  /** HTTP method of the request. */
-  method: string;
-  /** URL of the request. In a page it may be relative to the page's own address. */
-  url: string;
-  /** Access token sent with the request. Absent when the request is for a token. */
-  token?: string | undefined;
-  /** Current time, Unix seconds. */
-  nowSecs: number;
-}
-
-export interface ProofKey {
-  /** The key's thumbprint (RFC 7638), base64url. A bound token carries it in `cnf.jkt`. */
-  readonly thumbprint: string;
-  /** Returns the value of the `DPoP` header for one request. */
-  prove(proof: Proof): Promise<string>;
-  /**
-   * Deletes the stored key, for example when the user signs out. The next `proofKey` creates a new key. This object
-   * keeps working until it is garbage-collected.
-   */
-  forget(): Promise<void>;
-}
-
-/**
- * Returns this browser's ES256 key, stored in IndexedDB under `name` and created on first use. The private key is not
- * extractable: an injected script can use it while the script runs, but cannot steal it. Without IndexedDB (Node) the
- * key lives as long as the returned object. Rejects without WebCrypto: on pages that are not served over https, and in
- * React Native.
- */
-export async function proofKey(name = "default"): Promise<ProofKey> {
+/** Returns the key with this name. See `proofKey` in dpop.ts. */
+export async function madeKey(name: string): Promise<ProofKey> {
   checkType("name", "string", name);
   const { subtle } = globalThis.crypto ?? {};
   if (subtle === undefined) throw new Error("Proofs need WebCrypto: use https.");
@@ -67,11 +39,6 @@ export async function proofKey(name = "default"): Promise<ProofKey> {
       if (globalThis.indexedDB !== undefined) await inStore("readwrite", (store) => store.delete(name));
     },
   };
-}
-
-/** Throws unless `key` is a `ProofKey`, a promise of one, or absent. */
-export function checkKey(key: (Partial<ProofKey> & Partial<Promise<ProofKey>>) | undefined): void {
-  check(key == null || typeof (key.prove ?? key.then) === "function", "dpop", "a key from proofKey()", key);
 }
 
 /** Returns the URL without its query and fragment (RFC 9449, section 4.2). */
@@ -120,16 +87,4 @@ function bytes(text: string): Uint8Array<ArrayBuffer> {
 function base64url(data: ArrayBuffer | Uint8Array): string {
   const text = btoa(String.fromCharCode(...new Uint8Array(data)));
   return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
-
-/**
- * Returns 128 random bits in hex. Falls back to `Math.random` because React Native has no `crypto` without a polyfill.
- * That is enough for an idempotency key, which must be unique but not secret.
- */
-export function randomId(): string {
-  const random = new Uint8Array(16);
-  const crypto: Partial<Crypto> | undefined = globalThis.crypto;
-  if (crypto?.getRandomValues !== undefined) crypto.getRandomValues(random);
-  else random.forEach((_, index) => (random[index] = Math.random() * 256));
-  return Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -7,7 +7,10 @@
  */
 export interface Models {}
 
-/** A model's input. `Client.model` returns the model's rules for it. */
+/** An input whose rule has `"format":"file"`: the id of a file, or a file, which the client uploads. */
+export type FileInput = string | Blob;
+
+/** A model's input. `Client.model` returns the model's rules for it. A `Blob` stands for the id of a file. */
 export type Input = Record<string, unknown>;
 
 /** A model's name, `owner/model`. Only those of `Models`, if it has any. */

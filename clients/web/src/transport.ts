@@ -34,6 +34,11 @@ export interface Options {
    * (RFC 9449).
    */
   dpop?: ProofKey | Promise<ProofKey> | undefined;
+  /**
+   * Allows http to other machines, for a phone that uses `valetkey dev --lan`. Everyone on the network can read the token:
+   * never set it in a release.
+   */
+  allowHttp?: boolean | undefined;
   /** Returns a Firebase App Check token. Needed if the deployment requires one. */
   appCheck?: (() => string | Promise<string>) | undefined;
   /** How many times to send a request at most, the first time included. Default 4. */
@@ -43,6 +48,12 @@ export interface Options {
   /** Replaces the platform's `fetch`, for example with React Native's `expo/fetch`, which can read streams. */
   fetch?: Fetch | undefined;
 }
+
+/**
+ * A result of the API. Its `requestId`, by which the operator finds the request in the log, is not enumerable: copies, JSON
+ * and comparisons have what the API sent and nothing else.
+ */
+export type Result<T> = T & { readonly requestId?: string | undefined };
 
 export interface CallOptions {
   /** Stops waiting for the response. It never stops a prediction; call `cancel` for that. */
@@ -96,7 +107,7 @@ export interface Transport {
 export function transport(options: Options): Transport {
   checkObject("options", options);
   const { maxTries = DEFAULT_TRIES, longestWaitSecs = DEFAULT_LONGEST_WAIT_SECS, dpop, getToken, appCheck } = options;
-  const base = checkedBase(options.baseUrl);
+  const base = checkedBase(options.baseUrl, options.allowHttp);
   checkNumber("maxTries", maxTries, 1);
   checkNumber("longestWaitSecs", longestWaitSecs, 0);
   checkType("getToken", "function", getToken);
@@ -106,6 +117,8 @@ export function transport(options: Options): Transport {
   const fetcher: Fetch = options.fetch ?? ((url, init) => fetch(url, init));
   const thumbprint = async (): Promise<string | undefined> => (await dpop)?.thumbprint;
   const tokens = tokenSource(getToken, thumbprint);
+  /** True once the deployment has sent a response. */
+  let isReached = false;
 
   async function authorization(method: string, url: string, token: string): Promise<Record<string, string>> {
     try {
@@ -132,6 +145,7 @@ export function transport(options: Options): Transport {
         const headers = await limit.race(authorization(method, url, token));
         for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers[name] = value;
         const answer = await (call.via ?? fetcher)(url, { ...FETCH_RULES, method, headers, body: call.body ?? null, signal: limit.signal });
+        isReached = true;
         if (answer.ok) return { answer, limit };
         const error = errorOf(answer.status, answer.headers, await answer.json().catch(() => undefined));
         if (error.status !== 401 || isRefused) throw error;
@@ -147,7 +161,8 @@ export function transport(options: Options): Transport {
   async function once<T>(call: Call): Promise<T> {
     const { answer, limit } = await open(call);
     try {
-      return answer.status === 204 ? (undefined as T) : await answer.json();
+      if (answer.status === 204) return undefined as T;
+      return identified(await answer.json(), answer.headers.get("x-request-id"));
     } catch (thrown) {
       throw explain(thrown, limit, call.signal);
     } finally {
@@ -165,11 +180,14 @@ export function transport(options: Options): Transport {
         const { code, retryAfterSecs } = error;
         // The first delete succeeded, but its response was lost.
         if (tries > 1 && call.method === "DELETE" && code === "not_found") return undefined as T;
-        if (!mayRepeat(error, call.isRepeatable ?? true, longestWaitSecs)) throw error;
+        let isEnd = !mayRepeat(error, call.isRepeatable ?? true, longestWaitSecs);
         // An earlier attempt with the same key is still in progress. The API sends `Retry-After: 1`, so such a retry
         // does not count as a try; a time limit applies instead.
         const isSecond = code === "idempotency_in_progress";
-        if (isSecond ? performance.now() - startedAt > IN_PROGRESS_MS : tries >= maxTries) throw error;
+        isEnd ||= isSecond ? performance.now() - startedAt > IN_PROGRESS_MS : tries >= maxTries;
+        // A page sees the same for a refused preflight, a wrong address and a lost connection.
+        const isUnclear = code === "network" && !isReached;
+        if (isEnd) throw isUnclear ? await import("./diagnosis.ts").then((part) => part.diagnosed(error, base, fetcher), () => error) : error;
         await sleep(backoffMs(tries, Math.random(), retryAfterSecs), call.signal, retryAfterSecs === undefined);
         if (!isSecond) tries += 1;
       }
@@ -185,6 +203,12 @@ export function transport(options: Options): Transport {
     canStream: options.fetch !== undefined || globalThis.navigator?.product !== "ReactNative",
     lookers: new Set(),
   };
+}
+
+/** Adds `requestId` to what the API sent. Throws what `explain` takes for an unreadable answer if that is no object. */
+export function identified<T>(body: T, requestId: string | null | undefined): Result<T> {
+  if (Object(body) !== body) throw new SyntaxError();
+  return Object.defineProperty(body as object, "requestId", { value: requestId ?? undefined }) as Result<T>;
 }
 
 /**
@@ -205,10 +229,11 @@ export function explain(thrown: unknown, limit: Deadline, signal: AbortSignal | 
  * TLS, anyone on the network could read the token. (An Android emulator reaches its host machine as 10.0.2.2.) Valetkey's
  * routes have no prefix, so a path is always a mistake, such as the `/v1` of the vendor's base URL.
  */
-export function checkedBase(baseUrl: string): string {
+export function checkedBase(baseUrl: string, allowHttp = false): string {
   checkType("baseUrl", "string", baseUrl);
   const base = baseUrl.replace(/\/+$/, "");
-  const isSafe = /^((https:\/\/([^\s/?#@:[\]\\]+|\[[\da-f:.]+])|http:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1]|10\.0\.2\.2))(:\d{1,5})?)?$/i.test(base);
-  check(isSafe, "baseUrl", "an https URL without a path, or http on this machine", baseUrl, true);
+  const isSafe = /^((https:\/\/([^\s/?#@:[\]\\]+|\[[\da-f:.]+])|http:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1]|10\.0\.2\.2))(:\d{1,5})?)?$/i;
+  const allowed = "an https URL without a path, or http on this machine (with `allowHttp: true` on any)";
+  check(isSafe.test(allowHttp === true ? base.replace(/^http:/i, "https:") : base), "baseUrl", allowed, baseUrl, true);
   return base;
 }

@@ -33,7 +33,7 @@ const CALLS = [
   ["input.prompt", "Function", (client) => client.create(MODEL, { prompt: () => "p" })],
   ["input.prompt", "Promise", (client) => client.create(MODEL, { prompt: Promise.resolve("p") })],
   ["input.kind", "Symbol", (client) => client.create(MODEL, { kind: Symbol("a") })],
-  ["input.image", "Blob", (client) => client.create(MODEL, { image: FILE })],
+  ["input.more.image", "Blob", (client) => client.create(MODEL, { more: { image: FILE } })],
   ["input.image", "Uint8Array", (client) => client.create(MODEL, { image: new Uint8Array(2) })],
   ["input.more", "Map", (client) => client.create(MODEL, { more: new Map([["a", 1]]) })],
   ["input.self", "circular or nested too deeply", (client) => client.create(MODEL, circular)],

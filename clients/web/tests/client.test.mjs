@@ -353,3 +353,68 @@ test("baseUrl must be https, or http on this machine, without a path", () => {
     valetkey({ baseUrl, getToken });
   }
 });
+
+test("with allowHttp, baseUrl may be http on any machine, and nothing else changes", () => {
+  const getToken = () => "t";
+  for (const baseUrl of ["http://192.168.1.20:8787", "http://pc.local:8787/", "HTTP://10.0.0.5"]) {
+    const refusal = { code: "invalid_parameter", param: "baseUrl", message: new RegExp(`with \`allowHttp: true\`.*, not "${baseUrl}"\\.$`) };
+    assert.throws(() => valetkey({ baseUrl, getToken }), refusal, baseUrl);
+    assert.throws(() => valetkey({ baseUrl, getToken, allowHttp: "no" }), refusal, "only `true` allows it");
+    assert.throws(() => tokenExchange({ baseUrl, subjectToken: getToken }), refusal, baseUrl);
+    valetkey({ baseUrl, getToken, allowHttp: true });
+    tokenExchange({ baseUrl, subjectToken: getToken, allowHttp: true });
+  }
+  for (const baseUrl of ["http://192.168.1.20:8787/v1", "ftp://192.168.1.20", "http://u@192.168.1.20", "http://"]) {
+    assert.throws(() => valetkey({ baseUrl, getToken, allowHttp: true }), { code: "invalid_parameter", param: "baseUrl" }, baseUrl);
+  }
+});
+
+test("each result has the id of its request, which copies and JSON leave out", async () => {
+  const numbered = (number, body) => answer(200, body, { "x-request-id": `req_${number}` });
+  const steps = [numbered(1, prediction()), numbered(2, { data: [prediction()], next_cursor: null }), answer(200, {}), answer(204)];
+  await scripted(steps, async (client) => {
+    const made = await client.create(MODEL, {});
+    assert.equal(made.requestId, "req_1");
+    assert.deepEqual([{ ...made }, JSON.parse(JSON.stringify(made))], [prediction(), prediction()]);
+    assert.equal((await client.list()).requestId, "req_2");
+    assert.equal((await client.account()).requestId, undefined);
+    assert.equal(await client.delete(JOB), undefined);
+  });
+  const stream = streamed(status(1, SUCCEEDED));
+  stream.headers.set("x-request-id", "req_9");
+  const { result } = await scripted([stream], (client) => client.wait(JOB));
+  assert.equal(result.requestId, "req_9");
+});
+
+test("a response that is JSON but no object is unreadable", async () => {
+  for (const body of [null, 5, "hello"]) {
+    await assert.rejects(scripted([answer(200, body)], (client) => client.get(JOB), { maxTries: 1 }), { code: "unreadable_answer" });
+  }
+});
+
+test("a list is a page to await, and all entries to iterate", async () => {
+  const page = (ids, next) => answer(200, { data: ids.map((id) => prediction({ job_id: id })), next_cursor: next }, { "x-request-id": `req_${next}` });
+  const pages = () => [page(["a", "b"], "c1"), page([], "c2"), page(["c"], null)];
+  const { requests } = await scripted([...pages(), page(["a"], "c1")], async (client) => {
+    const seen = [];
+    for await (const { job_id: id, requestId } of client.list({ limit: 2, status: "queued" })) seen.push(`${id} ${requestId}`);
+    assert.deepEqual(seen, ["a req_c1", "b req_c1", "c req_null"]);
+    assert.equal((await client.list()).data.length, 1);
+  });
+  assert.deepEqual(requests.map(({ path }) => path.split("?")[1]), ["limit=2&status=queued", "limit=2&cursor=c1&status=queued", "limit=2&cursor=c2&status=queued", undefined]);
+  const files = await scripted([answer(200, { data: [{ file_id: "file_1" }], next_cursor: null })], async (client) => {
+    for await (const file of client.files.list()) return file.file_id;
+  });
+  assert.equal(files.result, "file_1");
+});
+
+test("an iteration that breaks off reads no further page, and a failed one throws", async () => {
+  const page = () => answer(200, { data: [prediction()], next_cursor: "c1" });
+  await scripted([page, page, refusal(403, "insufficient_permissions")], async (client) => {
+    for await (const _ of client.list()) break;
+    const iterate = async () => {
+      for await (const _ of client.list());
+    };
+    await assert.rejects(iterate(), { code: "insufficient_permissions" });
+  });
+});

@@ -40,6 +40,7 @@ const SENTENCES: Readonly<Record<Code | PageCode, string>> = {
   timed_out: "This picture took too long and was abandoned.",
   // Codes of the client.
   network: "The service cannot be reached. Check your connection and try again.",
+  unreachable: "The service cannot be reached. Check your connection.",
   timeout: "The service took too long to answer. Try again.",
   unreadable_answer: "The service sent a response that this page cannot read.",
   no_token: "The app’s own server did not hand out a session token. Try again in a moment.",
