@@ -9,9 +9,9 @@ use crate::harness::{ISSUER, MODEL, Options, Stack, VENDOR_KEY, now, policy, sha
 use crate::http::{Request, Response};
 use crate::steps::{assert_refused, at_once, job_id, policy_with, retry_after, wait_until};
 
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\x00\xff\xfe not really";
+pub const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\x00\xff\xfe not really";
 
-fn upload(stack: &Stack, token: &str, content_type: &str, body: &[u8]) -> Response {
+pub fn upload(stack: &Stack, token: &str, content_type: &str, body: &[u8]) -> Response {
     stack.send(&Request::post("/v1/files").bearer(token).header("Content-Type", content_type).body(body))
 }
 

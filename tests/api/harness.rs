@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use jwt_simple::prelude::{HS256Key, MACLike};
 use serde_json::{Value, json};
+use valetkey::types::ids::UserKey;
 
 use crate::hostile::keys::encode;
 use crate::http::{Request, Response};
@@ -39,7 +40,8 @@ pub struct Options {
     pub unbound: Option<&'static str>,
     /// Runs the second build, which has the cargo feature `test-exports` (tests/shipped/entry.js).
     pub test_exports: bool,
-    /// Counts the messages to the objects, can run an alarm now, and has a rate-limit binding (tests/shipped/observed.js).
+    /// Counts messages to the objects and loses some, can run an alarm now, and has a rate-limit binding
+    /// (tests/shipped/observed.js).
     pub is_observed: bool,
     /// Stores in memory where the machine can (Linux): workerd waits for each write to the disk, which other programs may
     /// keep busy.
@@ -179,11 +181,10 @@ impl Stack {
             fs::copy(root().join(build).join(file), directory.join(file))
                 .unwrap_or_else(|error| panic!("no {build} ({error}): run `make {target}` first"));
         }
-        for file in ["observed.js", "rate_limit.js"] {
+        for file in ["backdoor.js", "observed.js", "rate_limit.js"] {
             fs::copy(root().join("tests/shipped").join(file), directory.join(file)).unwrap();
         }
         fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory, options)).unwrap();
-        fs::write(directory.join("backdoor.js"), BACKDOOR).unwrap();
         let (workerd, worker, objects) = start_workerd(&directory);
         let (workerd, may_trap) = (Mutex::new(workerd), options.may_trap);
         let stack = Self { worker, objects, vendor, control, directory, _simulator: simulator, workerd, may_trap };
@@ -220,10 +221,46 @@ impl Stack {
         Request::post(&format!("/{binding}/{name}/alarm")).json(&json!({})).send(&self.objects);
     }
 
+    /// Ends the instance of an object once what it has in flight has ended. The next event starts another.
+    pub fn evict(&self, binding: &str, name: &str) {
+        assert_eq!(Request::post(&format!("/{binding}/{name}/evict")).send(&self.objects).text(), "{}");
+    }
+
+    pub fn evict_ledger(&self, subject: &str) {
+        self.evict("LEDGER", UserKey::new(ISSUER, subject).as_str());
+    }
+
+    pub fn evict_dispatcher(&self) {
+        self.evict("DISPATCHER", "main");
+    }
+
+    /// Ends the instances of all objects in the middle of what they do. The process and the edge go on.
+    pub fn abort_objects(&self) {
+        assert_eq!(Request::post("/abort-all").send(&self.objects).text(), "{}");
+    }
+
     /// Returns how many messages the Ledgers and the Dispatcher got. The stack must be observed.
     pub fn object_messages(&self) -> [u64; 2] {
-        let counts = self.send(&Request::get("/test/messages")).json();
+        self.counts("/test/messages")
+    }
+
+    /// Returns how many instances of the Ledgers and of the Dispatcher were started. The stack must be observed.
+    pub fn object_instances(&self) -> [u64; 2] {
+        self.counts("/test/instances")
+    }
+
+    fn counts(&self, target: &str) -> [u64; 2] {
+        let counts = self.send(&Request::get(target)).json();
         ["Ledger", "Dispatcher"].map(|class| counts[class].as_u64().unwrap())
+    }
+
+    /// Loses each message to an object that has this word, until [`Self::lose_no_messages`]. The stack must be observed.
+    pub fn lose_messages(&self, word: &str) {
+        self.send(&Request::get(&format!("/test/lose?word={word}")));
+    }
+
+    pub fn lose_no_messages(&self) {
+        self.send(&Request::get("/test/lose"));
     }
 
     pub fn send(&self, request: &Request) -> Response {
@@ -467,7 +504,8 @@ fn workerd_binary() -> PathBuf {
 fn start_workerd(directory: &Path) -> (Process, String, String) {
     let mut command = dies_with_parent(&workerd_binary());
     // `--control-fd=1` reports the chosen ports on stdout.
-    command.args(["serve", "--control-fd=1", "--verbose"]).arg(directory.join("workerd.capnp"));
+    // `--experimental` lets backdoor.js evict objects.
+    command.args(["serve", "--experimental", "--control-fd=1", "--verbose"]).arg(directory.join("workerd.capnp"));
     let (process, lines) = Process::start("workerd", command);
     let port = |socket: &str| {
         let line = wait_for(&lines, |line| line.contains("\"listen\"") && line.contains(&format!("\"{socket}\"")));
@@ -477,16 +515,6 @@ fn start_workerd(directory: &Path) -> (Process, String, String) {
     let worker = port("http");
     (process, worker, port("objects"))
 }
-
-/// A second Worker, for tests only, that forwards messages to the Durable Objects. No client can send these messages.
-const BACKDOOR: &str = r#"export default {
-  async fetch(request, env) {
-    const [, binding, name, path = ""] = new URL(request.url).pathname.split("/");
-    const reply = await env[binding].getByName(name).fetch(`https://object/${path}`, { method: "POST", body: await request.text() });
-    return new Response(reply.headers.get("reply") ?? (await reply.text()));
-  },
-};
-"#;
 
 fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path, options: &Options) -> String {
     let unbound = options.unbound;
@@ -533,6 +561,7 @@ const config :Workerd.Config = (
     (name = "backdoor", worker = (
       modules = [(name = "backdoor.js", esModule = embed "backdoor.js")],
       compatibilityDate = "2026-10-01",
+      compatibilityFlags = ["unsafe_module"],
       bindings = [
         (name = "LEDGER", durableObjectNamespace = (className = "Ledger", serviceName = "main")),
         (name = "DISPATCHER", durableObjectNamespace = (className = "Dispatcher", serviceName = "main")),

@@ -33,6 +33,7 @@ mod creates;
 mod documented;
 mod errors;
 mod events;
+mod evictions;
 mod files;
 mod harness;
 mod hooks;

@@ -19,7 +19,7 @@ fn stack() -> Stack {
 }
 
 /// Returns a token of the default issuer that is bound to the prover's key.
-fn bound_to(prover: &Prover, subject: &str) -> String {
+pub fn bound_to(prover: &Prover, subject: &str) -> String {
     token_with(subject, json!({"cnf": {"jkt": prover.thumbprint()}}))
 }
 
