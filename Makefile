@@ -110,6 +110,12 @@ build/test/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/build.sh $(TEST_ENTR
 	@scripts/build.sh test-exports tests/shipped/entry.js build/test
 	@touch $@
 
+# The Worker's parser of settings, for Node: the command-line tool checks settings with it. After the Worker, so that two
+# linkers do not compete.
+build/check/check.cjs: $(BUILD_TOOLS) $(RUST_SOURCES) $(shell find check -type f) scripts/build-check.sh | wasm-target build/index.js
+	@scripts/build-check.sh
+	@touch $@
+
 site: dist/site/.built
 
 dist/site/.built: node_modules/.package-lock.json $(SITE_SOURCES)

@@ -38,7 +38,7 @@ pub mod types;
 pub mod vendor;
 pub mod wire;
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "platform"))]
 mod cloudflare;
 #[cfg(test)]
 mod testing;

@@ -2,7 +2,8 @@
 
 use url::Url;
 
-use crate::parse::url::is_loopback;
+use crate::parse::problem::{Place, SettingProblem};
+use crate::parse::url::LocalHosts;
 
 /// Origins of web views in mobile and desktop apps, which are fixed.
 const APP_ORIGINS: [&str; 3] = ["capacitor://localhost", "ionic://localhost", "tauri://localhost"];
@@ -11,20 +12,23 @@ const APP_ORIGINS: [&str; 3] = ["capacitor://localhost", "ionic://localhost", "t
 ///
 /// # Errors
 /// Every problem of every entry.
-pub(super) fn parse_origins(text: &str) -> Result<Vec<String>, Vec<String>> {
+pub(super) fn parse_origins(text: &str, local: LocalHosts) -> Result<Vec<String>, Vec<SettingProblem>> {
     if text.trim() == "none" {
         return Ok(Vec::new());
     }
     let mut origins: Vec<String> = Vec::new();
     let mut problems = Vec::new();
     for (index, origin) in text.split(',').map(str::trim).enumerate() {
-        let checked = match check_origin(origin) {
+        let checked = match check_origin(origin, local) {
             Ok(()) if origins.iter().any(|known| known == origin) => Err("is listed twice"),
             checked => checked,
         };
         match checked {
             Ok(()) => origins.push(origin.to_owned()),
-            Err(problem) => problems.push(format!("entry {} {problem}", index.saturating_add(1))),
+            Err(problem) => problems.push(SettingProblem {
+                at: Place::default().item(index),
+                text: format!("entry {} {problem}", index.saturating_add(1)),
+            }),
         }
     }
     if problems.is_empty() { Ok(origins) } else { Err(problems) }
@@ -32,7 +36,7 @@ pub(super) fn parse_origins(text: &str) -> Result<Vec<String>, Vec<String>> {
 
 /// Checks that `origin` is written exactly as a browser sends it: no path, no trailing slash, lower case, no default
 /// port.
-fn check_origin(origin: &str) -> Result<(), &'static str> {
+fn check_origin(origin: &str, local: LocalHosts) -> Result<(), &'static str> {
     if APP_ORIGINS.contains(&origin) {
         return Ok(());
     }
@@ -41,7 +45,7 @@ fn check_origin(origin: &str) -> Result<(), &'static str> {
     }
     let url = Url::parse(origin).map_err(|_| "is not an origin such as https://app.example.com")?;
     let host = url.host().ok_or("has no host")?;
-    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&host)) {
+    if url.scheme() != "https" && !(url.scheme() == "http" && local.include(&host)) {
         return Err("is not https (http only for a loopback host)");
     }
     // Browsers write an origin in exactly one way. Any other spelling would never match.

@@ -10,7 +10,8 @@ use crate::config::reader::{Lookup, Reader};
 use crate::config::settings::Config;
 use crate::constants::TOKEN_LIFETIME_SECS;
 use crate::oauth::Turnstile;
-use crate::parse::url::{BaseUrl, ResourceUrl};
+use crate::parse::problem::{Place, SettingProblem};
+use crate::parse::url::{BaseUrl, LocalHosts, ResourceUrl};
 use crate::policy::{GUEST_PLAN, Policy, parse_policy};
 use crate::token::{GUEST_ISSUER, Issuer, ProofRule, Purpose, SigningKeys, parse_issuers};
 use crate::types::secret::Secret;
@@ -44,9 +45,14 @@ pub fn parse(lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
         reader.add_problem("DEEPCREATIVE_API_KEY", "is missing");
     }
     let vendor_key_next = reader.read_vendor_key("DEEPCREATIVE_API_KEY_NEXT");
-    let upstream_url = reader.read("UPSTREAM_URL", BaseUrl::try_new).or_else(|| BaseUrl::try_new(VENDOR_URL).ok());
-    let (public_url, public_is_loopback) = read_public_url(&mut reader).unzip();
-    let allowed_origins = read_allowed_origins(&mut reader);
+    let local_hosts = match reader.read_choice::<Switch>("DEV_LAN") {
+        Switch::Off => LocalHosts::Loopback,
+        Switch::On => LocalHosts::LoopbackAndPrivate,
+    };
+    let upstream_url = reader.read("UPSTREAM_URL", |text| BaseUrl::try_new(text, local_hosts));
+    let upstream_url = upstream_url.or_else(|| BaseUrl::try_new(VENDOR_URL, local_hosts).ok());
+    let (public_url, public_is_local) = read_public_url(&mut reader, local_hosts).unzip();
+    let allowed_origins = read_allowed_origins(&mut reader, local_hosts);
     let issuers = reader.read_json("ISSUERS", ISSUERS_PARTS, |text| parse_issuers(text, lookup));
     let policy = reader.read_json("POLICY", POLICY_PARTS, parse_policy);
     let demo = reader.read_choice::<Switch>("DEMO") == Switch::On;
@@ -69,7 +75,8 @@ pub fn parse(lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
             vendor_key_next,
             upstream_url,
             public_url,
-            public_is_loopback: public_is_loopback.unwrap_or_default(),
+            public_is_local: public_is_local.unwrap_or_default(),
+            local_hosts,
             allowed_origins,
             issuers,
             policy,
@@ -83,20 +90,20 @@ pub fn parse(lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
     }
 }
 
-/// Reads the Worker's own origin. Returns also whether it is on a loopback host. A path is refused, because every route
-/// has its fixed path.
-fn read_public_url(reader: &mut Reader<'_>) -> Option<(String, bool)> {
-    let url = reader.read("PUBLIC_URL", BaseUrl::try_new)?;
+/// Reads the Worker's own origin. Returns also whether it is on a local host. A path is refused, because every route has
+/// its fixed path.
+fn read_public_url(reader: &mut Reader<'_>, local: LocalHosts) -> Option<(String, bool)> {
+    let url = reader.read("PUBLIC_URL", |text| BaseUrl::try_new(text, local))?;
     if url.text == url.origin {
-        return Some((url.origin, url.is_loopback));
+        return Some((url.origin, url.is_local));
     }
     reader.add_problem("PUBLIC_URL", "has a path: it must be scheme, host and port alone");
     None
 }
 
-fn read_allowed_origins(reader: &mut Reader<'_>) -> Vec<String> {
+fn read_allowed_origins(reader: &mut Reader<'_>, local: LocalHosts) -> Vec<String> {
     let text = reader.require("ALLOWED_ORIGINS", "is missing: list exact origins, or say none");
-    let origins = text.and_then(|text| reader.check("ALLOWED_ORIGINS", parse_origins(&text)));
+    let origins = text.and_then(|text| reader.check("ALLOWED_ORIGINS", parse_origins(&text, local)));
     origins.unwrap_or_default()
 }
 
@@ -143,7 +150,8 @@ fn host_of(origin: &str) -> Option<String> {
 fn check_public_url(reader: &mut Reader<'_>, issuers: &[Issuer], public_url: Option<&str>) {
     for (index, issuer) in issuers.iter().enumerate() {
         if public_url == Some(issuer.name()) {
-            let problem = format!("[{index}].issuer is PUBLIC_URL, whose tokens TOKEN_SIGNING_KEYS sign");
+            let place = Place::default().item(index).member("issuer");
+            let problem = SettingProblem::new(&place, "is PUBLIC_URL, whose tokens TOKEN_SIGNING_KEYS sign");
             reader.add_problem("ISSUERS", problem);
         }
         if public_url.is_none() && issuer.proof_rule() == ProofRule::Required {

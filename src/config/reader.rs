@@ -6,6 +6,7 @@ use strum::VariantNames;
 
 use crate::config::problem::Problem;
 use crate::parse::digits::parse_digits;
+use crate::parse::problem::SettingProblem;
 use crate::types::secret::{VendorKey, VendorKeyProblem};
 
 /// Looks up the text of a variable or secret.
@@ -22,8 +23,8 @@ impl<'a> Reader<'a> {
         Self { lookup, problems: Vec::new() }
     }
 
-    pub(super) fn add_problem(&mut self, name: &str, text: impl Into<String>) {
-        self.problems.push(Problem::new(name, text));
+    pub(super) fn add_problem(&mut self, name: &str, problem: impl Into<SettingProblem>) {
+        self.problems.push(Problem::new(name, problem));
     }
 
     /// Returns the text of a setting, if it is set.
@@ -41,14 +42,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Parses a setting, if it is set.
-    pub(super) fn read<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, &'static str>) -> Option<T> {
+    pub(super) fn read<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, &'static str>) -> Option<T> {
         let text = self.get(name)?;
         parse(&text).map_err(|problem| self.add_problem(name, problem)).ok()
     }
 
     /// Returns the value, or adds each of the problems to the setting `name`.
-    pub(super) fn check<T>(&mut self, name: &str, result: Result<T, Vec<String>>) -> Option<T> {
-        result.map_err(|problems| problems.into_iter().for_each(|text| self.add_problem(name, text))).ok()
+    pub(super) fn check<T, P: Into<SettingProblem>>(&mut self, name: &str, result: Result<T, Vec<P>>) -> Option<T> {
+        result.map_err(|problems| problems.into_iter().for_each(|problem| self.add_problem(name, problem))).ok()
     }
 
     /// Parses a setting that must be set and may continue in `NAME_2` … `NAME_last`, because a variable holds 5 KB.
@@ -56,7 +57,7 @@ impl<'a> Reader<'a> {
         &mut self,
         name: &str,
         last: u32,
-        parse: impl Fn(&str) -> Result<T, Vec<String>>,
+        parse: impl Fn(&str) -> Result<T, Vec<SettingProblem>>,
     ) -> Option<T> {
         let mut text = self.require(name, "is missing")?;
         let mut has_ended = false;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::problem::Problem;
 use crate::oauth::Turnstile;
-use crate::parse::url::{BaseUrl, is_loopback_host};
+use crate::parse::url::{BaseUrl, LocalHosts};
 use crate::policy::Policy;
 use crate::token::{Issuer, SigningKeys, loopback_problems};
 use crate::types::secret::VendorKey;
@@ -33,8 +33,10 @@ pub struct Config {
     pub upstream_url: BaseUrl,
     /// The Worker's own origin, if it is set.
     pub public_url: Option<String>,
-    /// Whether `public_url` is on a loopback host.
-    pub(super) public_is_loopback: bool,
+    /// Whether `public_url` is on a local host.
+    pub(super) public_is_local: bool,
+    /// The hosts on which the settings for development work.
+    pub local_hosts: LocalHosts,
     /// Origins whose pages may call the API, besides the Worker's own.
     pub allowed_origins: Vec<String>,
     /// Issuers whose tokens are accepted. With signing keys, this deployment is one of them.
@@ -55,29 +57,37 @@ pub struct Config {
 
 impl Config {
     /// Checks the settings against the host that the Worker is called by. A vendor, an issuer, a `PUBLIC_URL` or a
-    /// `TURNSTILE_URL` on a loopback host is for development, and an error on any other host.
+    /// `TURNSTILE_URL` on a local host, and `DEV_LAN`, are for development, and an error on any other host.
     ///
     /// # Errors
     /// The settings that are for development.
     pub fn check_host(&self, host: &str) -> Result<(), Vec<Problem>> {
         let guests_are_local = self.turnstile.as_ref().is_some_and(|turnstile| turnstile.url.is_loopback);
-        let is_loopback_only = self.upstream_url.is_loopback
-            || self.public_is_loopback
+        let is_on_lan = self.local_hosts != LocalHosts::Loopback;
+        let is_local_only = self.upstream_url.is_local
+            || self.public_is_local
             || guests_are_local
+            || is_on_lan
             || self.issuers.iter().any(Issuer::is_loopback);
-        if !is_loopback_only || is_loopback_host(host) {
+        if !is_local_only || self.local_hosts.include_name(host) {
             return Ok(());
         }
-        let mut problems: Vec<_> =
-            loopback_problems(&self.issuers, false).into_iter().map(|text| Problem::new("ISSUERS", text)).collect();
-        if self.upstream_url.is_loopback {
+        let mut problems: Vec<_> = loopback_problems(&self.issuers, false)
+            .into_iter()
+            .map(|problem| Problem::new("ISSUERS", problem))
+            .collect();
+        if self.upstream_url.is_local {
             problems.push(Problem::new("UPSTREAM_URL", "is on a loopback host, and this Worker is not"));
         }
-        if self.public_is_loopback {
+        if self.public_is_local {
             problems.push(Problem::new("PUBLIC_URL", "is on a loopback host, and this Worker is not"));
         }
         if guests_are_local {
             problems.push(Problem::new("TURNSTILE_URL", "is on a loopback host, and this Worker is not"));
+        }
+        if is_on_lan {
+            problems
+                .push(Problem::new("DEV_LAN", "is on, which is for development, and this Worker is on a public host"));
         }
         Err(problems)
     }

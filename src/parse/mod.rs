@@ -3,5 +3,6 @@
 pub mod digits;
 pub mod json;
 pub mod number;
+pub mod problem;
 pub mod shape;
 pub mod url;

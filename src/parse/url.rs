@@ -7,26 +7,51 @@ use url::{Host, Url};
 
 use crate::constants::ISSUER_NAME_MAX_BYTES;
 
+/// The hosts on which plain http is allowed, and where settings for development work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LocalHosts {
+    /// Loopback hosts.
+    #[default]
+    Loopback,
+    /// Also the private IPv4 addresses (RFC 1918): the Worker runs on a developer's machine, and a phone calls it.
+    LoopbackAndPrivate,
+}
+
+impl LocalHosts {
+    /// Returns whether `host` is one of these.
+    #[must_use]
+    pub fn include<S: AsRef<str>>(self, host: &Host<S>) -> bool {
+        let is_private = matches!(host, Host::Ipv4(address) if address.is_private());
+        is_loopback(host) || (self == Self::LoopbackAndPrivate && is_private)
+    }
+
+    /// Returns whether a host as written in a URL is one of these. An IPv6 address has its brackets.
+    #[must_use]
+    pub fn include_name(self, host: &str) -> bool {
+        Host::parse(host).is_ok_and(|host| self.include(&host))
+    }
+}
+
 /// An absolute URL without credentials, query, fragment or trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl {
     pub(crate) text: String,
     pub(crate) origin: String,
-    pub(crate) is_loopback: bool,
+    pub(crate) is_local: bool,
 }
 
 impl BaseUrl {
-    /// Parses an https URL, or an http one on a loopback host.
+    /// Parses an https URL, or an http one on a local host.
     ///
     /// # Errors
     /// The problem, without the value.
-    pub fn try_new(text: &str) -> Result<Self, &'static str> {
-        let (url, is_loopback) = parse_url(text)?;
+    pub fn try_new(text: &str, local: LocalHosts) -> Result<Self, &'static str> {
+        let (url, is_local) = parse_url(text, local)?;
         if url.query().is_some() || url.fragment().is_some() {
             return Err("has a query or a fragment");
         }
         let text = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { text, origin: url.origin().ascii_serialization(), is_loopback })
+        Ok(Self { text, origin: url.origin().ascii_serialization(), is_local })
     }
 
     /// Returns the URL, without a trailing slash.
@@ -55,7 +80,7 @@ impl ResourceUrl {
     /// # Errors
     /// The problem, without the value.
     pub fn try_new(text: &str) -> Result<Self, &'static str> {
-        let (url, is_loopback) = parse_url(text)?;
+        let (url, is_loopback) = parse_url(text, LocalHosts::Loopback)?;
         if url.fragment().is_some() {
             return Err("has a fragment");
         }
@@ -69,17 +94,17 @@ impl ResourceUrl {
     }
 }
 
-/// Checks the rules for every URL in a setting. Returns the URL, and whether it is on a loopback host.
-fn parse_url(text: &str) -> Result<(Url, bool), &'static str> {
+/// Checks the rules for every URL in a setting. Returns the URL, and whether it is on a local host.
+fn parse_url(text: &str, local: LocalHosts) -> Result<(Url, bool), &'static str> {
     let url = Url::parse(text).map_err(|_| "is not a URL")?;
-    let is_loopback = is_loopback(&url.host().ok_or("has no host")?);
-    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback) {
+    let is_local = local.include(&url.host().ok_or("has no host")?);
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_local) {
         return Err("is not https (http only for a loopback host)");
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("has credentials in it");
     }
-    Ok((url, is_loopback))
+    Ok((url, is_local))
 }
 
 /// Whether a URL may have a query.
@@ -123,12 +148,6 @@ pub fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
     }
 }
 
-/// Returns whether a host as written in a URL is a loopback host. An IPv6 address has its brackets.
-#[must_use]
-pub fn is_loopback_host(host: &str) -> bool {
-    Host::parse(host).is_ok_and(|host| is_loopback(&host))
-}
-
 /// Returns whether `text` is an https URL on a public host. The Worker never fetches it, but the vendor does, so names
 /// and addresses of private networks are refused (server-side request forgery).
 #[must_use]
@@ -168,8 +187,9 @@ mod tests {
 
     #[test]
     fn a_base_url_has_no_query_and_loses_its_trailing_slash() {
-        assert_eq!(BaseUrl::try_new("https://vendor.example/v1/").unwrap().as_str(), "https://vendor.example/v1");
-        assert!(BaseUrl::try_new("https://vendor.example/v1?x").is_err());
+        let parse = |text| BaseUrl::try_new(text, LocalHosts::Loopback);
+        assert_eq!(parse("https://vendor.example/v1/").unwrap().as_str(), "https://vendor.example/v1");
+        assert!(parse("https://vendor.example/v1?x").is_err());
     }
 
     #[test]
@@ -188,8 +208,23 @@ mod tests {
             "[::ffff:127.0.0.1]",
             "[::ffff:7f00:1]",
         ] {
-            assert!(is_loopback_host(host), "{host}");
+            assert!(LocalHosts::Loopback.include_name(host), "{host}");
         }
+    }
+
+    #[test]
+    fn private_addresses_are_local_only_where_they_are_asked_for() {
+        for host in ["10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.20"] {
+            assert!(LocalHosts::LoopbackAndPrivate.include_name(host), "{host}");
+            assert!(!LocalHosts::Loopback.include_name(host), "{host}");
+        }
+        for host in ["172.32.0.1", "192.169.0.1", "169.254.0.1", "100.64.0.1", "8.8.8.8", "[fd00::1]", "app.example"] {
+            assert!(!LocalHosts::LoopbackAndPrivate.include_name(host), "{host}");
+        }
+        assert!(LocalHosts::LoopbackAndPrivate.include_name("localhost"));
+        let url = "http://192.168.1.20:8788/v1";
+        assert!(BaseUrl::try_new(url, LocalHosts::LoopbackAndPrivate).unwrap().is_local);
+        assert!(BaseUrl::try_new(url, LocalHosts::Loopback).is_err());
     }
 
     #[test]
@@ -208,7 +243,7 @@ mod tests {
             "::1",
             "127.0.0.1.example",
         ] {
-            assert!(!is_loopback_host(host), "{host}");
+            assert!(!LocalHosts::Loopback.include_name(host), "{host}");
         }
     }
 }

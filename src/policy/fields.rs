@@ -6,13 +6,16 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value};
 
 use crate::parse::number::parse_whole;
+use crate::parse::problem::{Place, SettingProblem};
 use crate::types::credits::MicroCredits;
 
-/// Reads the members of the object at `path`, and adds to the problems.
+/// Reads the members of the object at `place`, and adds to the problems.
 pub(super) struct Fields<'a> {
-    path: String,
+    place: Place,
     members: &'a Map<String, Value>,
-    problems: &'a mut Vec<String>,
+    /// False if the value is not an object. That is one problem, and not one more for each member that is missing.
+    is_object: bool,
+    problems: &'a mut Vec<SettingProblem>,
 }
 
 static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
@@ -20,25 +23,36 @@ static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new
 impl<'a> Fields<'a> {
     /// Returns a reader of the object in `value`. Anything else is a problem and is read as an empty object. Each
     /// member that is not one of `known` is a problem, too.
-    pub(super) fn new(path: &str, value: &'a Value, known: &[&str], problems: &'a mut Vec<String>) -> Self {
-        let members = value.as_object().unwrap_or_else(|| {
-            problems.push(format!("{path} is not an object"));
-            &EMPTY
-        });
-        for name in members.keys().filter(|name| !known.contains(&name.as_str())) {
-            problems.push(match is_plain_name(name) {
-                true => format!("{path}.{name} is not a setting"),
-                false => format!("{path} has a member that is not a setting"),
-            });
+    pub(super) fn new(place: Place, value: &'a Value, known: &[&str], problems: &'a mut Vec<SettingProblem>) -> Self {
+        let object = value.as_object();
+        if object.is_none() {
+            problems.push(SettingProblem::new(&place, "is not an object"));
         }
-        Self { path: path.to_owned(), members, problems }
+        let members = object.unwrap_or(&EMPTY);
+        for (index, name) in members.keys().enumerate().filter(|(_, name)| !known.contains(&name.as_str())) {
+            let at = if is_plain_name(name) { place.member(name) } else { place.hidden_member(name, index) };
+            let rule = format!("is not a setting; known are {}", known.join(", "));
+            problems.push(SettingProblem::new(&at, &rule));
+        }
+        Self { place, members, is_object: object.is_some(), problems }
+    }
+
+    /// Returns the place of a member.
+    pub(super) fn place_of(&self, member: &str) -> Place {
+        self.place.member(member)
     }
 
     pub(super) fn add_problem(&mut self, member: &str, rule: &str) {
-        self.problems.push(format!("{}.{member} {rule}", self.path));
+        self.add_problem_at(&self.place_of(member), rule);
     }
 
-    pub(super) fn problems(&mut self) -> &mut Vec<String> {
+    pub(super) fn add_problem_at(&mut self, place: &Place, rule: &str) {
+        if self.is_object {
+            self.problems.push(SettingProblem::new(place, rule));
+        }
+    }
+
+    pub(super) fn problems(&mut self) -> &mut Vec<SettingProblem> {
         self.problems
     }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::constants::{INPUT_ITEMS_MAX, INPUT_TEXT_MAX_CHARS};
 use crate::parse::number::{self, parse_whole};
+use crate::parse::problem::{Place, SettingProblem};
 use crate::parse::url::is_public_https_url;
 use crate::policy::fields::Fields;
 use crate::types::file::is_like_vendor_file_id;
@@ -67,12 +68,12 @@ enum Source {
 }
 
 /// The members of a rule.
-const MEMBERS: [&str; 10] =
+pub const RULE_MEMBERS: [&str; 10] =
     ["type", "required", "default", "enum", "min", "max", "max_length", "items", "max_items", "format"];
 
 impl InputRule {
-    pub(super) fn parse(path: &str, value: &Value, problems: &mut Vec<String>) -> Self {
-        let mut fields = Fields::new(path, value, &MEMBERS, problems);
+    pub(super) fn parse(place: &Place, value: &Value, problems: &mut Vec<SettingProblem>) -> Self {
+        let mut fields = Fields::new(place.clone(), value, &RULE_MEMBERS, problems);
         let kind = fields.require("type", Kind::String, "is not string, integer, number, boolean or array", |value| {
             value.as_str()?.parse().ok()
         });
@@ -93,7 +94,7 @@ impl InputRule {
             items: None,
             max_items: fields.read("max_items", None, "is not a whole number", |value| parse_whole(value).map(Some)),
         };
-        rule.items = parse_items(&mut fields, path, kind);
+        rule.items = parse_items(&mut fields, kind);
         rule.check_consistency(&mut fields);
         rule
     }
@@ -255,14 +256,14 @@ fn check_members_fit(fields: &mut Fields<'_>, kind: Kind) {
     }
 }
 
-fn parse_items(fields: &mut Fields<'_>, path: &str, kind: Kind) -> Option<Box<InputRule>> {
+fn parse_items(fields: &mut Fields<'_>, kind: Kind) -> Option<Box<InputRule>> {
     match (kind, fields.get("items")) {
         (Kind::Array, None) => {
             fields.add_problem("items", "is missing, and an array needs it");
             None
         }
         (Kind::Array, Some(value)) => {
-            let rule = InputRule::parse(&format!("{path}.items"), value, fields.problems());
+            let rule = InputRule::parse(&fields.place_of("items"), value, fields.problems());
             if rule.kind == Kind::Array || rule.required || rule.default.is_some() {
                 fields.add_problem("items", "is an array, required or has a default, which items cannot");
             }

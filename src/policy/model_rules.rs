@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::constants::{MODEL_RUN_MAX_SECS, OUTPUTS_MAX};
+use crate::parse::problem::{Place, SettingProblem};
 use crate::policy::fields::{CREDITS_RULE, Fields, parse_credits};
 use crate::policy::input_rule::InputRule;
 use crate::types::credits::MicroCredits;
 use crate::types::model::ModelId;
+
+/// The members of a model.
+pub const MODEL_MEMBERS: [&str; 4] = ["credits", "max_seconds", "max_image_count", "input"];
 
 /// The price and the limits of a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,15 +28,14 @@ pub struct ModelRules {
 }
 
 impl ModelRules {
-    pub(super) fn parse(path: &str, value: &Value, problems: &mut Vec<String>) -> Self {
-        let known = ["credits", "max_seconds", "max_image_count", "input"];
+    pub(super) fn parse(place: &Place, value: &Value, problems: &mut Vec<SettingProblem>) -> Self {
         let images = u32::try_from(OUTPUTS_MAX).unwrap_or(u32::MAX);
-        let mut fields = Fields::new(path, value, &known, problems);
+        let mut fields = Fields::new(place.clone(), value, &MODEL_MEMBERS, problems);
         Self {
             credits: fields.require("credits", MicroCredits::ZERO, CREDITS_RULE, parse_credits),
             max_seconds: fields.read_number("max_seconds", 600, 1..=MODEL_RUN_MAX_SECS),
             max_image_count: fields.read_number("max_image_count", 1, 1..=images),
-            input: parse_input(path, fields.get("input"), fields.problems()),
+            input: parse_input(&mut fields),
         }
     }
 
@@ -44,22 +47,24 @@ impl ModelRules {
     }
 }
 
-fn parse_input(path: &str, value: Option<&Value>, problems: &mut Vec<String>) -> BTreeMap<String, InputRule> {
-    let Some(value) = value else {
-        problems.push(format!("{path}.input is missing"));
+fn parse_input(fields: &mut Fields<'_>) -> BTreeMap<String, InputRule> {
+    let Some(value) = fields.get("input") else {
+        fields.add_problem("input", "is missing");
         return BTreeMap::new();
     };
     let Some(members) = value.as_object() else {
-        problems.push(format!("{path}.input is not an object"));
+        fields.add_problem("input", "is not an object");
         return BTreeMap::new();
     };
+    let place = fields.place_of("input");
     let mut rules = BTreeMap::new();
-    for (name, rule) in members {
-        if is_input_name(name) {
-            rules.insert(name.clone(), InputRule::parse(&format!("{path}.input.{name}"), rule, problems));
-        } else {
-            problems.push(format!("{path}.input has a name that is not 1 to 64 of A-Z, a-z, 0-9, _ and -"));
+    for (index, (name, rule)) in members.iter().enumerate() {
+        let is_good = is_input_name(name);
+        let place = if is_good { place.member(name) } else { place.hidden_member(name, index) };
+        if !is_good {
+            fields.add_problem_at(&place, "has a name that is not 1 to 64 of A-Z, a-z, 0-9, _ and -");
         }
+        rules.insert(name.clone(), InputRule::parse(&place, rule, fields.problems()));
     }
     rules
 }

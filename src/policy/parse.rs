@@ -9,6 +9,7 @@ use crate::constants::{
 };
 use crate::parse::json::parse_strict;
 use crate::parse::number::parse_whole;
+use crate::parse::problem::{Place, SettingProblem};
 use crate::policy::fields::{CREDITS_RULE, Fields, is_plain_name, parse_credits};
 use crate::policy::input_rule::InputRule;
 use crate::policy::model_rules::ModelRules;
@@ -16,7 +17,10 @@ use crate::policy::plans::{DEFAULT_PLAN, GUEST_PLAN, Plan, Policy, VendorKeyLimi
 use crate::types::credits::MicroCredits;
 use crate::types::model::ModelId;
 
-const PLAN_MEMBERS: [&str; 13] = [
+/// The members of `POLICY`.
+pub const POLICY_MEMBERS: [&str; 3] = ["plans", "models", "key"];
+/// The members of a plan.
+pub const PLAN_MEMBERS: [&str; 13] = [
     "requests_per_minute",
     "predictions_per_minute",
     "concurrent_predictions",
@@ -32,51 +36,52 @@ const PLAN_MEMBERS: [&str; 13] = [
     "pool_concurrent_predictions",
 ];
 
+/// The members of `key`.
+pub const KEY_MEMBERS: [&str; 5] =
+    ["requests_per_minute", "concurrent_predictions", "daily_credits", "expected_other_requests_per_minute", "queue"];
+/// The members of `key.queue`.
+pub const QUEUE_MEMBERS: [&str; 2] = ["max_waiting", "max_wait_secs"];
+
 /// Parses POLICY.
 ///
 /// # Errors
 /// All problems, such as `plans.default.daily_credits is missing`. They name places and rules, never values.
-pub fn parse_policy(text: &str) -> Result<Policy, Vec<String>> {
-    let value = parse_strict(text.as_bytes(), POLICY_MAX_DEPTH)
-        .map_err(|_| vec!["is not JSON, has a member twice, or nests too deep".to_owned()])?;
+pub fn parse_policy(text: &str) -> Result<Policy, Vec<SettingProblem>> {
+    let value = parse_strict(text.as_bytes(), POLICY_MAX_DEPTH).map_err(|problem| vec![problem.into()])?;
     let mut problems = Vec::new();
-    let mut root = Fields::new("POLICY", &value, &["plans", "models", "key"], &mut problems);
+    let mut root = Fields::new(Place::default(), &value, &POLICY_MEMBERS, &mut problems);
     for name in ["plans", "models"] {
         if !root.has(name) {
             root.add_problem(name, "is missing");
         }
     }
     let empty = json!({});
-    let models = parse_models(value.get("models").unwrap_or(&empty), &mut problems);
+    let models = value.get("models").map(|models| parse_models(models, &mut problems)).unwrap_or_default();
     let key = parse_key(value.get("key").unwrap_or(&empty), &mut problems);
-    let plans = parse_plans(value.get("plans").unwrap_or(&empty), &models, &key, &mut problems);
-    for problem in &mut problems {
-        // Each problem is shown together with the variable's name, so it does not repeat that.
-        if let Some(rest) = problem.strip_prefix("POLICY.") {
-            *problem = rest.to_owned();
-        }
-    }
+    let plans = value.get("plans").map(|plans| parse_plans(plans, &models, &key, &mut problems)).unwrap_or_default();
     let most_items = models.values().flat_map(|rules| rules.input.values()).map(InputRule::most_items).max();
     let most_items = most_items.unwrap_or_default();
     if problems.is_empty() { Ok(Policy { plans, models, key, most_items }) } else { Err(problems) }
 }
 
-fn parse_models(value: &Value, problems: &mut Vec<String>) -> BTreeMap<ModelId, ModelRules> {
+fn parse_models(value: &Value, problems: &mut Vec<SettingProblem>) -> BTreeMap<ModelId, ModelRules> {
+    let place = Place::default().member("models");
     let Some(members) = value.as_object() else {
-        problems.push("models is not an object".to_owned());
+        problems.push(SettingProblem::new(&place, "is not an object"));
         return BTreeMap::new();
     };
     if members.is_empty() {
-        problems.push("models has no model".to_owned());
+        problems.push(SettingProblem::new(&place, "has no model"));
     }
     let mut models = BTreeMap::new();
-    for (name, rules) in members {
-        let Some(model) = ModelId::parse(name) else {
-            problems.push("models has a name that is not owner/model in lower case".to_owned());
-            continue;
-        };
-        let rules = ModelRules::parse(&format!("models.{model}"), rules, problems);
-        models.insert(model, rules);
+    for (index, (name, rules)) in members.iter().enumerate() {
+        let model = ModelId::parse(name);
+        let place = if model.is_some() { place.member(name) } else { place.hidden_member(name, index) };
+        if model.is_none() {
+            problems.push(SettingProblem::new(&place, "has a name that is not owner/model in lower case"));
+        }
+        let rules = ModelRules::parse(&place, rules, problems);
+        models.extend(model.map(|model| (model, rules)));
     }
     models
 }
@@ -85,34 +90,35 @@ fn parse_plans(
     value: &Value,
     models: &BTreeMap<ModelId, ModelRules>,
     key: &VendorKeyLimits,
-    problems: &mut Vec<String>,
+    problems: &mut Vec<SettingProblem>,
 ) -> BTreeMap<String, Plan> {
+    let place = Place::default().member("plans");
     let Some(members) = value.as_object() else {
-        problems.push("plans is not an object".to_owned());
+        problems.push(SettingProblem::new(&place, "is not an object"));
         return BTreeMap::new();
     };
     if !members.contains_key(DEFAULT_PLAN) {
-        problems.push("plans.default is missing".to_owned());
+        problems.push(SettingProblem::new(&place.member(DEFAULT_PLAN), "is missing"));
     }
     let mut plans = BTreeMap::new();
-    for (name, plan) in members {
-        if is_plain_name(name) {
-            plans.insert(name.clone(), parse_plan(name, plan, models, key, problems));
-        } else {
-            problems.push("plans has a name that is not 1 to 32 of a-z, 0-9, _ and -".to_owned());
+    for (index, (name, plan)) in members.iter().enumerate() {
+        let is_good = is_plain_name(name);
+        let place = if is_good { place.member(name) } else { place.hidden_member(name, index) };
+        if !is_good {
+            problems.push(SettingProblem::new(&place, "has a name that is not 1 to 32 of a-z, 0-9, _ and -"));
         }
+        let fields = Fields::new(place, plan, &PLAN_MEMBERS, problems);
+        plans.insert(name.clone(), parse_plan(name, fields, models, key));
     }
     plans
 }
 
 fn parse_plan(
     name: &str,
-    value: &Value,
+    mut fields: Fields<'_>,
     models: &BTreeMap<ModelId, ModelRules>,
     key: &VendorKeyLimits,
-    problems: &mut Vec<String>,
 ) -> Plan {
-    let mut fields = Fields::new(&format!("plans.{name}"), value, &PLAN_MEMBERS, problems);
     if name == GUEST_PLAN {
         // Anyone can be a guest, so all guests together must have a limit.
         for member in ["pool_daily_credits", "pool_waiting_share"] {
@@ -156,31 +162,26 @@ fn parse_plan(
 
 /// Reads the models of a plan. `["*"]`, the default, means all of them; other names must be in the price table.
 fn parse_plan_models(fields: &mut Fields<'_>, models: &BTreeMap<ModelId, ModelRules>) -> Option<Vec<ModelId>> {
-    let value = fields.get("models")?;
-    let names: Option<Vec<&str>> = value.as_array().map(|items| items.iter().filter_map(Value::as_str).collect());
-    match names.as_deref() {
-        Some(["*"]) => return None,
-        Some(names) if !names.is_empty() && Some(names.len()) == value.as_array().map(Vec::len) => {
-            let listed: Vec<_> = names.iter().filter_map(|name| ModelId::parse(name)).collect();
-            if listed.len() == names.len() && listed.iter().all(|model| models.contains_key(model)) {
-                return Some(listed);
-            }
-            fields.add_problem("models", "names a model that is not in models");
-        }
-        _ => fields.add_problem("models", "is not [\"*\"] or a list of owner/model names"),
+    let items = fields.get("models")?.as_array().filter(|items| !items.is_empty());
+    let Some(items) = items else {
+        fields.add_problem("models", "is not [\"*\"] or a list of owner/model names");
+        return None;
+    };
+    if matches!(items.as_slice(), [only] if only == "*") {
+        return None;
     }
-    Some(Vec::new())
+    let mut listed = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        match item.as_str().and_then(ModelId::parse).filter(|model| models.contains_key(model)) {
+            Some(model) => listed.push(model),
+            None => fields.add_problem_at(&fields.place_of("models").item(index), "is not one of the models in models"),
+        }
+    }
+    Some(listed)
 }
 
-fn parse_key(value: &Value, problems: &mut Vec<String>) -> VendorKeyLimits {
-    let known = [
-        "requests_per_minute",
-        "concurrent_predictions",
-        "daily_credits",
-        "expected_other_requests_per_minute",
-        "queue",
-    ];
-    let mut fields = Fields::new("key", value, &known, problems);
+fn parse_key(value: &Value, problems: &mut Vec<SettingProblem>) -> VendorKeyLimits {
+    let mut fields = Fields::new(Place::default().member("key"), value, &KEY_MEMBERS, problems);
     let mut grant = VendorKeyLimits {
         requests_per_minute: fields.read_number("requests_per_minute", 60, 1..=POLICY_NUMBER_MAX),
         concurrent_predictions: fields.read_number("concurrent_predictions", 5, 1..=1_000),
@@ -197,7 +198,7 @@ fn parse_key(value: &Value, problems: &mut Vec<String>) -> VendorKeyLimits {
         fields.add_problem("expected_other_requests_per_minute", "leaves nothing of requests_per_minute");
     }
     if let Some(queue) = fields.get("queue") {
-        let mut fields = Fields::new("key.queue", queue, &["max_waiting", "max_wait_secs"], fields.problems());
+        let mut fields = Fields::new(fields.place_of("queue"), queue, &QUEUE_MEMBERS, fields.problems());
         grant.max_waiting = fields.read_number("max_waiting", 500, 0..=10_000);
         grant.max_wait_secs = fields.read_number("max_wait_secs", 600, 1..=WAIT_MAX_SECS);
     }

@@ -8,6 +8,7 @@ use super::key_set::KeySet;
 use super::refusal::Refusal;
 use super::remote_keys::RemoteKeys;
 use super::token_types::TokenTypes;
+use crate::parse::problem::{Place, SettingProblem};
 use crate::types::time::UnixSeconds;
 
 /// The origin issuer of guests (contract 5). No entry of `ISSUERS` can have this name, so no other issuer can issue
@@ -178,8 +179,11 @@ impl Issuer {
 /// the Worker's machine could be that issuer. This deployment's own issuer has no entry in `ISSUERS` and is skipped; a
 /// problem of `PUBLIC_URL` is reported elsewhere.
 #[must_use]
-pub fn loopback_problems(issuers: &[Issuer], worker_is_on_loopback: bool) -> Vec<String> {
+pub fn loopback_problems(issuers: &[Issuer], worker_is_on_loopback: bool) -> Vec<SettingProblem> {
     let is_wrong = |issuer: &Issuer| issuer.is_loopback && !issuer.is_own() && !worker_is_on_loopback;
     let wrong = issuers.iter().enumerate().filter(|(_, issuer)| is_wrong(issuer));
-    wrong.map(|(index, _)| format!("[{index}] is on a loopback host, and this Worker is not")).collect()
+    let problem = |(index, _)| {
+        SettingProblem::new(&Place::default().item(index), "is on a loopback host, and this Worker is not")
+    };
+    wrong.map(problem).collect()
 }

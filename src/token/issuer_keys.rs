@@ -10,6 +10,7 @@ use super::issuer::IssuerKeys;
 use super::key_set::{KeySet, KeySetProblem};
 use super::remote_keys::RemoteKeys;
 use super::setting_reader::SettingReader;
+use crate::parse::problem::Place;
 use crate::parse::url::{Query, parse_web_url};
 
 /// Returns the text of the secret with this name, or `None` if it is not set.
@@ -24,11 +25,14 @@ pub(super) fn parse_keys(
 ) -> Option<(IssuerKeys, bool)> {
     let value = settings.require("keys")?;
     let only = value.as_object().filter(|members| members.len() == 1).and_then(|members| members.iter().next());
+    let place = settings.place_of("keys");
     let written = |keys: KeySet| (IssuerKeys::Written(Arc::new(keys)), false);
     match only.map(|(name, value)| (name.as_str(), value)) {
-        Some(("jwks", set)) => parse_inline_keys(settings, set, algorithms?).map(written),
-        Some(("secret", name)) => parse_secret_keys(settings, name, algorithms?, secret).map(written),
-        Some(("jwks_url", url)) => parse_remote_keys(settings, url, algorithms?),
+        Some(("jwks", set)) => parse_inline_keys(settings, &place.member("jwks"), set, algorithms?).map(written),
+        Some(("secret", name)) => {
+            parse_secret_keys(settings, &place.member("secret"), name, algorithms, secret).map(written)
+        }
+        Some(("jwks_url", url)) => parse_remote_keys(settings, &place.member("jwks_url"), url, algorithms),
         _ => {
             settings.add_problem("keys", "does not have exactly one of jwks_url, jwks and secret");
             None
@@ -36,70 +40,80 @@ pub(super) fn parse_keys(
     }
 }
 
-fn parse_inline_keys(settings: &mut SettingReader<'_>, set: &Value, algorithms: &[Algorithm]) -> Option<KeySet> {
+fn parse_inline_keys(
+    settings: &mut SettingReader<'_>,
+    place: &Place,
+    set: &Value,
+    algorithms: &[Algorithm],
+) -> Option<KeySet> {
     if algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
-        settings.add_problem("keys.jwks", "holds public keys, but the algorithms are HS: these need keys.secret");
+        settings.add_problem_at(place, "holds public keys, but the algorithms are HS: these need keys.secret");
         return None;
     }
-    report_problems(settings, KeySet::parse_public(set, algorithms), "keys.jwks", "keys.jwks.keys")
+    KeySet::parse_public(set, algorithms)
+        .map_err(|problems| {
+            for KeySetProblem { index, problem } in problems {
+                let key = index.map(|index| place.member("keys").item(index));
+                settings.add_problem_at(key.as_ref().unwrap_or(place), &problem.to_string());
+            }
+        })
+        .ok()
 }
 
 fn parse_remote_keys(
     settings: &mut SettingReader<'_>,
+    place: &Place,
     url: &Value,
-    algorithms: &[Algorithm],
+    algorithms: Option<&[Algorithm]>,
 ) -> Option<(IssuerKeys, bool)> {
+    let url = url.as_str().unwrap_or_default();
+    let is_loopback = parse_web_url(url, Query::Allowed);
+    if is_loopback.is_none() {
+        let rule = "is not an https URL (http only on a loopback host) without user, password and fragment";
+        settings.add_problem_at(place, rule);
+    }
+    let algorithms = algorithms?;
     if algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
-        settings.add_problem("keys.jwks_url", "publishes keys, but the algorithms are HS: these need keys.secret");
+        settings.add_problem_at(place, "publishes keys, but the algorithms are HS: these need keys.secret");
         return None;
     }
-    let url = url.as_str().unwrap_or_default();
-    let Some(is_loopback) = parse_web_url(url, Query::Allowed) else {
-        settings.add_problem(
-            "keys.jwks_url",
-            "is not an https URL (http only on a loopback host) without user, password and fragment",
-        );
-        return None;
-    };
-    Some((IssuerKeys::Remote(Arc::new(RemoteKeys::new(url.to_owned(), algorithms.to_vec()))), is_loopback))
+    Some((IssuerKeys::Remote(Arc::new(RemoteKeys::new(url.to_owned(), algorithms.to_vec()))), is_loopback?))
 }
 
 fn parse_secret_keys(
     settings: &mut SettingReader<'_>,
+    place: &Place,
     name: &Value,
-    algorithms: &[Algorithm],
+    algorithms: Option<&[Algorithm]>,
     secret: SecretSource<'_>,
 ) -> Option<KeySet> {
     let Some(name) = name.as_str().filter(|name| is_secret_name(name)) else {
-        settings.add_problem(
-            "keys.secret",
-            "is not the name of a secret (capital letters, digits, _), or is reserved for another setting",
-        );
+        let rule = "is not the name of a secret (capital letters, digits, _), or is reserved for another setting";
+        settings.add_problem_at(place, rule);
         return None;
     };
+    let text = secret(name);
+    if text.is_none() {
+        settings.add_problem_at(place, &format!("names {name}, which is not set"));
+    }
+    let algorithms = algorithms?;
     if !algorithms.iter().all(|algorithm| algorithm.is_symmetric()) {
-        settings.add_problem(
-            "keys.secret",
-            "names a secret, but the algorithms are not HS: use keys.jwks or keys.jwks_url",
-        );
+        settings.add_problem_at(place, "names a secret, but the algorithms are not HS: use keys.jwks or keys.jwks_url");
         return None;
     }
-    let Some(text) = secret(name) else {
-        settings.add_problem("keys.secret", &format!("names {name}, which is not set"));
-        return None;
-    };
-    let place = format!("keys.secret names {name}, which");
-    report_problems(
-        settings,
-        KeySet::parse_secret(&text, algorithms),
-        &place,
-        &format!("keys.secret names {name}, whose keys"),
-    )
+    KeySet::parse_secret(&text?, algorithms)
+        .map_err(|problems| {
+            for KeySetProblem { index, problem } in problems {
+                let which = index.map_or_else(|| "which".to_owned(), |index| format!("whose keys[{index}]"));
+                settings.add_problem_at(place, &format!("names {name}, {which} {problem}"));
+            }
+        })
+        .ok()
 }
 
 /// Names of the deployment's own settings and bindings, which no issuer may use as its secret. Variables are not secret
 /// at all, and a person who knows another secret of the deployment must not be able to sign tokens with it.
-const RESERVED_NAMES: [&str; 20] = [
+const RESERVED_NAMES: [&str; 22] = [
     "DEEPCREATIVE_API_KEY",
     "DEEPCREATIVE_API_KEY_NEXT",
     "TOKEN_SIGNING_KEYS",
@@ -117,9 +131,11 @@ const RESERVED_NAMES: [&str; 20] = [
     "ALERT_WEBHOOK_URL",
     "EVENTS_WEBHOOK_URL",
     "LOG_LEVEL",
+    "DEV_LAN",
     "LEDGER",
     "DISPATCHER",
     "ASSETS",
+    "ADDRESS_RATE_LIMIT",
 ];
 
 /// Returns whether `name` is or could become the continuation of a long setting: `ISSUERS_2`, `POLICY_40` and so on.
@@ -136,23 +152,4 @@ fn is_secret_name(text: &str) -> bool {
         && text.bytes().next().is_some_and(|first| !first.is_ascii_digit())
         && !RESERVED_NAMES.contains(&text)
         && !is_continuation(text)
-}
-
-/// Returns the keys, or adds a problem for the set (`whole`) or for each wrong key (`each`, with its index)
-/// and returns `None`.
-fn report_problems(
-    settings: &mut SettingReader<'_>,
-    keys: Result<KeySet, Vec<KeySetProblem>>,
-    whole: &str,
-    each: &str,
-) -> Option<KeySet> {
-    let problems = match keys {
-        Ok(keys) => return Some(keys),
-        Err(problems) => problems,
-    };
-    for KeySetProblem { index, problem } in problems {
-        let place = index.map_or_else(|| whole.to_owned(), |index| format!("{each}[{index}]"));
-        settings.add_problem(&place, &problem.to_string());
-    }
-    None
 }

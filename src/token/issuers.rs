@@ -15,9 +15,11 @@ use crate::constants::{
     ISSUER_NAME_MAX_BYTES, ISSUER_OTHER_LIFETIME_MAX_SECS, ISSUERS_MAX_DEPTH, SETTING_TEXT_MAX_BYTES,
 };
 use crate::parse::json::parse_strict;
+use crate::parse::problem::{Place, SettingProblem};
 use crate::parse::url::{Query, parse_web_url};
 
-const MEMBERS: [&str; 14] = [
+/// The members of an issuer.
+pub const ISSUER_MEMBERS: [&str; 14] = [
     "issuer",
     "audience",
     "keys",
@@ -38,23 +40,23 @@ const MEMBERS: [&str; 14] = [
 ///
 /// # Errors
 /// All problems, such as `[0].audience is missing`. They name places and rules, never values.
-pub fn parse_issuers(json_text: &str, secret: SecretSource<'_>) -> Result<Vec<Issuer>, Vec<String>> {
+pub fn parse_issuers(json_text: &str, secret: SecretSource<'_>) -> Result<Vec<Issuer>, Vec<SettingProblem>> {
     let list = match parse_strict(json_text.as_bytes(), ISSUERS_MAX_DEPTH) {
         Ok(Value::Array(list)) if !list.is_empty() => list,
-        Ok(Value::Array(_)) => return Err(vec![String::from("has no issuers")]),
-        Ok(_) => return Err(vec![String::from("is not a list")]),
-        Err(_) => return Err(vec![String::from("is not JSON, has a duplicate member, or is nested too deeply")]),
+        Ok(Value::Array(_)) => return Err(vec!["has no issuers".into()]),
+        Ok(_) => return Err(vec!["is not a list".into()]),
+        Err(problem) => return Err(vec![problem.into()]),
     };
-    let (mut issuers, mut problems): (Vec<Issuer>, Vec<String>) = (Vec::new(), Vec::new());
+    let (mut issuers, mut problems): (Vec<Issuer>, Vec<SettingProblem>) = (Vec::new(), Vec::new());
     for (index, value) in list.iter().enumerate() {
-        let path = format!("[{index}]");
+        let place = Place::default().item(index);
         let Some(members) = value.as_object() else {
-            problems.push(format!("{path} is not an object"));
+            problems.push(SettingProblem::new(&place, "is not an object"));
             continue;
         };
         let before = list.iter().take(index).filter_map(|other| other.get("issuer"));
         let repeated = before.into_iter().any(|other| members.get("issuer") == Some(other));
-        let mut settings = SettingReader::new(path, members, &mut problems);
+        let mut settings = SettingReader::new(place, members, &mut problems);
         if repeated {
             settings.add_problem("issuer", "is listed twice");
         }
@@ -69,7 +71,7 @@ fn parse_issuer(
     members: &Map<String, Value>,
     secret: SecretSource<'_>,
 ) -> Option<Issuer> {
-    settings.refuse_unknown(&MEMBERS);
+    settings.refuse_unknown(&ISSUER_MEMBERS);
     let name = parse_name(settings);
     let audience = parse_audience(settings);
     let algorithms = parse_algorithms(settings);
@@ -135,8 +137,8 @@ fn parse_name(settings: &mut SettingReader<'_>) -> Option<(String, bool)> {
 
 fn parse_audience(settings: &mut SettingReader<'_>) -> Option<Vec<String>> {
     let value = settings.require("audience")?;
-    let audience =
-        settings.read_list("audience", value, NAME_RULE, |text| is_printable(text).then(|| text.to_owned()))?;
+    let place = settings.place_of("audience");
+    let audience = settings.read_list(&place, value, NAME_RULE, |text| is_printable(text).then(|| text.to_owned()))?;
     if audience.is_empty() {
         settings.add_problem("audience", "is empty");
     }
@@ -145,7 +147,10 @@ fn parse_audience(settings: &mut SettingReader<'_>) -> Option<Vec<String>> {
 
 fn parse_algorithms(settings: &mut SettingReader<'_>) -> Option<Vec<Algorithm>> {
     let value = settings.require("algorithms")?;
-    let algorithms = settings.read_list("algorithms", value, "is not a supported algorithm", Algorithm::parse)?;
+    let place = settings.place_of("algorithms");
+    let rule =
+        format!("is not one of {}", Algorithm::ALL.iter().map(|known| known.as_str()).collect::<Vec<_>>().join(", "));
+    let algorithms = settings.read_list(&place, value, &rule, Algorithm::parse)?;
     if algorithms.is_empty() {
         settings.add_problem("algorithms", "is empty");
         return None;
@@ -164,7 +169,7 @@ fn parse_algorithms(settings: &mut SettingReader<'_>) -> Option<Vec<Algorithm>> 
 fn parse_purposes(settings: &mut SettingReader<'_>) -> Option<Vec<Purpose>> {
     let Some(value) = settings.get("use") else { return Some(vec![Purpose::Access]) };
     let rule = "is not one of access, exchange, admin, attest";
-    let purposes = settings.read_list("use", value, rule, |text| text.parse().ok())?;
+    let purposes = settings.read_list(&settings.place_of("use"), value, rule, |text| text.parse().ok())?;
     if purposes.is_empty() {
         settings.add_problem("use", "is empty");
     }
@@ -198,8 +203,8 @@ fn parse_token_types(settings: &mut SettingReader<'_>) -> Option<TokenTypes> {
     let Some(value) = settings.get("token_types") else {
         return Some(TokenTypes::new(&[String::from("JWT"), String::from("at+jwt")]));
     };
-    let types =
-        settings.read_list("token_types", value, NAME_RULE, |text| is_printable(text).then(|| text.to_owned()))?;
+    let place = settings.place_of("token_types");
+    let types = settings.read_list(&place, value, NAME_RULE, |text| is_printable(text).then(|| text.to_owned()))?;
     if types.is_empty() {
         settings.add_problem("token_types", "is empty");
     }
@@ -210,7 +215,9 @@ fn parse_extra_header_members(settings: &mut SettingReader<'_>) -> Option<Vec<St
     let Some(value) = settings.get("extra_header_members") else { return Some(Vec::new()) };
     let rule = "is not a header member that may be ignored (crit, b64, zip and enc never may)";
     let allowed = |text: &str| is_printable(text) && !NEVER_ALLOWED_MEMBERS.contains(&text);
-    settings.read_list("extra_header_members", value, rule, |text| allowed(text).then(|| text.to_owned()))
+    settings.read_list(&settings.place_of("extra_header_members"), value, rule, |text| {
+        allowed(text).then(|| text.to_owned())
+    })
 }
 
 fn parse_admins(settings: &mut SettingReader<'_>) -> Option<BTreeMap<String, Vec<AdminRight>>> {
@@ -221,12 +228,12 @@ fn parse_admins(settings: &mut SettingReader<'_>) -> Option<BTreeMap<String, Vec
     };
     let mut admins = BTreeMap::new();
     for (index, (name, rights)) in members.iter().enumerate() {
-        // The problem shows the index, not the name: the name may be an operator's email address.
-        let place = format!("admins(entry {index})");
-        let rights = settings.read_list(&place, rights, "is not read or write", |text| text.parse().ok())?;
-        admins.insert(name.clone(), rights);
+        // The name may be an operator's email address.
+        let place = settings.place_of("admins").hidden_member(name, index);
+        let rights = settings.read_list(&place, rights, "is not read or write", |text| text.parse().ok());
+        admins.extend(rights.map(|rights| (name.clone(), rights)));
     }
-    Some(admins)
+    (admins.len() == members.len()).then_some(admins)
 }
 
 /// Hashes all settings but the keys, which have their own thumbprints. Equal settings have equal hashes, because

@@ -11,8 +11,14 @@ fn good() -> Value {
     json!({"issuer": NAME, "audience": ["test"], "keys": {"secret": "TEST_SECRET"}, "algorithms": ["HS256"]})
 }
 
+/// Returns the texts of problems, without the list of known members.
+fn texts(problems: Vec<SettingProblem>) -> Vec<String> {
+    let known = |text: String| text.split("; known are").next().unwrap().to_owned();
+    problems.into_iter().map(|problem| known(problem.text)).collect()
+}
+
 fn parse(list: &Value) -> Result<Vec<Issuer>, Vec<String>> {
-    parse_issuers(&list.to_string(), &|name| (name == "TEST_SECRET").then(|| SECRET.to_owned()))
+    parse_issuers(&list.to_string(), &|name| (name == "TEST_SECRET").then(|| SECRET.to_owned())).map_err(texts)
 }
 
 /// Returns the problems of a valid issuer with one member changed. `null` removes the member.
@@ -144,7 +150,7 @@ fn a_loopback_issuer_is_for_a_loopback_worker() {
     let issuers = parse(&json!([good(), issuer])).unwrap();
     assert_eq!(issuers.iter().map(Issuer::is_loopback).collect::<Vec<_>>(), [false, true]);
     assert!(loopback_problems(&issuers, true).is_empty());
-    assert_eq!(loopback_problems(&issuers, false), ["[1] is on a loopback host, and this Worker is not"]);
+    assert_eq!(texts(loopback_problems(&issuers, false)), ["[1] is on a loopback host, and this Worker is not"]);
 }
 
 #[test]
@@ -170,7 +176,7 @@ fn keys_at_a_url_are_public_and_on_https() {
         assert!(at(bad.clone()).unwrap_err()[0].starts_with("[0].keys.jwks_url is not an https URL"), "{bad}");
     }
     let local = at(json!("http://127.0.0.1:8788/keys")).unwrap();
-    assert_eq!(loopback_problems(&local, false), ["[0] is on a loopback host, and this Worker is not"]);
+    assert_eq!(texts(loopback_problems(&local, false)), ["[0] is on a loopback host, and this Worker is not"]);
 }
 
 #[test]
@@ -284,7 +290,8 @@ fn a_secret_that_is_missing_is_named_and_one_at_the_wrong_place_is_not_shown() {
 
 #[test]
 fn problems_of_keys_have_their_place_and_no_value() {
-    let short = parse_issuers(&json!([good()]).to_string(), &|_| Some(String::from("hunter2"))).unwrap_err();
+    let short = parse_issuers(&json!([good()]).to_string(), &|_| Some(String::from("hunter2")));
+    let short = texts(short.unwrap_err());
     assert_eq!(short.len(), 1);
     assert!(short[0].starts_with("[0].keys.secret names TEST_SECRET, which is too short"), "{short:?}");
     assert!(!short[0].contains("hunter2"));
@@ -299,10 +306,34 @@ fn an_unknown_member_is_shown_only_where_it_looks_like_a_name() {
     assert_eq!(with("color", json!(1)), ["[0].color is not a setting"]);
     assert_eq!(with("max_lifetime", json!(1)), ["[0].max_lifetime is not a setting"]);
     let (longest, longer) = ("n".repeat(32), "n".repeat(33));
+    assert_eq!(with(&longer, json!(1)), ["[0](entry 4) is not a setting"]);
     assert_eq!(with(&longest, json!(1)), [format!("[0].{longest} is not a setting")]);
-    for name in ["sk_live_SECRET", "Color", "color ", &longer] {
-        assert_eq!(with(name, json!(1)), ["[0] has a member that is not a setting"], "{name}");
+    // Uppercase letters and digits sort before the other members, so the entry is the first one.
+    for name in ["SK_live_SECRET", "Color", "9color "] {
+        assert_eq!(with(name, json!(1)), ["[0](entry 0) is not a setting"], "{name}");
     }
+}
+
+#[test]
+fn every_operator_and_every_key_is_checked_even_if_another_is_wrong() {
+    let mut issuer = good();
+    issuer["admins"] = json!({"a@x.example": ["rule"], "b": ["read", "write", "own"], "c": 1});
+    issuer["algorithms"] = json!(["none"]);
+    issuer["keys"] = json!({"secret": "OTHER"});
+    let problems = parse_issuers(&json!([issuer]).to_string(), &|_| None).unwrap_err();
+    let shown = texts(problems.clone());
+    assert_eq!(shown[0].split(" HS").next(), Some("[0].algorithms[0] is not one of"));
+    assert_eq!(
+        shown[1..],
+        [
+            "[0].keys.secret names OTHER, which is not set",
+            "[0].admins(entry 0)[0] is not read or write",
+            "[0].admins(entry 1)[2] is not read or write",
+            "[0].admins(entry 2) is not a list of strings",
+        ]
+    );
+    let place = Place::default().item(0).member("admins").hidden_member("a@x.example", 0).item(0);
+    assert_eq!(problems[2].at, place);
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub use cache::TokenCache;
 pub use grant::{Grant, Scope, TokenCaps};
 pub use issuer::{AdminRight, AudienceClaim, GUEST_ISSUER, Issuer, ProofRule, Purpose, loopback_problems};
 pub use issuer_keys::SecretSource;
-pub use issuers::parse_issuers;
+pub use issuers::{ISSUER_MEMBERS, parse_issuers};
 pub use jwk::{Key, KeyProblem};
 pub use key_set::{KeySet, KeySetProblem};
 pub use proof::{BadProof, PROOF_ALGORITHMS, Proof, ProofTarget};

@@ -9,21 +9,33 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 use strum::VariantNames;
 
+use crate::parse::problem::{Place, SettingProblem};
+
 /// Reads the members of the object at `path`, and adds to the problems.
 pub(super) struct SettingReader<'a> {
-    path: String,
+    place: Place,
     members: &'a Map<String, Value>,
-    problems: &'a mut Vec<String>,
+    problems: &'a mut Vec<SettingProblem>,
 }
 
 impl<'a> SettingReader<'a> {
-    pub fn new(path: String, members: &'a Map<String, Value>, problems: &'a mut Vec<String>) -> Self {
-        Self { path, members, problems }
+    pub fn new(place: Place, members: &'a Map<String, Value>, problems: &'a mut Vec<SettingProblem>) -> Self {
+        Self { place, members, problems }
+    }
+
+    /// Returns the place of a member.
+    pub fn place_of(&self, member: &str) -> Place {
+        self.place.member(member)
     }
 
     /// Adds the problem that `member` breaks `rule`.
     pub fn add_problem(&mut self, member: &str, rule: &str) {
-        self.problems.push(format!("{}.{member} {rule}", self.path));
+        self.add_problem_at(&self.place_of(member), rule);
+    }
+
+    /// Adds the problem that the value at `place` breaks `rule`.
+    pub fn add_problem_at(&mut self, place: &Place, rule: &str) {
+        self.problems.push(SettingProblem::new(place, rule));
     }
 
     /// Returns the member's value, if it is present.
@@ -44,12 +56,10 @@ impl<'a> SettingReader<'a> {
     /// name.
     pub fn refuse_unknown(&mut self, known: &[&str]) {
         let members = self.members;
-        for name in members.keys().filter(|name| !known.contains(&name.as_str())) {
-            if is_plain_name(name) {
-                self.add_problem(name, "is not a setting");
-            } else {
-                self.problems.push(format!("{} has a member that is not a setting", self.path));
-            }
+        for (index, name) in members.keys().enumerate().filter(|(_, name)| !known.contains(&name.as_str())) {
+            let is_plain = is_plain_name(name);
+            let place = if is_plain { self.place_of(name) } else { self.place.hidden_member(name, index) };
+            self.add_problem_at(&place, &format!("is not a setting; known are {}", known.join(", ")));
         }
     }
 
@@ -104,22 +114,21 @@ impl<'a> SettingReader<'a> {
     /// `None`.
     pub fn read_list<T>(
         &mut self,
-        member: &str,
+        place: &Place,
         value: &Value,
         rule: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<Vec<T>> {
         let Some(items) = value.as_array() else {
-            self.add_problem(member, "is not a list of strings");
+            self.add_problem_at(place, "is not a list of strings");
             return None;
         };
         let (mut parsed, mut seen) = (Vec::new(), BTreeSet::new());
         for (index, item) in items.iter().enumerate() {
-            let name = format!("{member}[{index}]");
             match item.as_str().map(|text| (seen.insert(text), parse(text))) {
                 Some((true, Some(item))) => parsed.push(item),
-                Some((false, Some(_))) => self.add_problem(&name, "is listed twice"),
-                _ => self.add_problem(&name, rule),
+                Some((false, Some(_))) => self.add_problem_at(&place.item(index), "is listed twice"),
+                _ => self.add_problem_at(&place.item(index), rule),
             }
         }
         (parsed.len() == items.len()).then_some(parsed)

@@ -33,21 +33,21 @@ pub enum Pages<'a> {
 }
 
 /// Compares `origin`, byte for byte, with the origins of `pages` and the Worker's own: that of `PUBLIC_URL` and, on a
-/// loopback host, that of the request.
+/// local host, that of the request.
 #[must_use]
 pub fn check_origin<'a>(
     origin: Option<&'a str>,
     pages: Pages<'_>,
     public_origin: Option<&str>,
     request_origin: &str,
-    request_is_loopback: bool,
+    request_is_local: bool,
 ) -> OriginCheck<'a> {
     let Some(origin) = origin else { return OriginCheck::None };
-    let is_own = public_origin == Some(origin) || (request_is_loopback && origin == request_origin);
+    let is_own = public_origin == Some(origin) || (request_is_local && origin == request_origin);
     let is_allowed = match pages {
         Pages::None => false,
         Pages::Listed(listed) => {
-            listed.iter().any(|listed| listed == origin) || (request_is_loopback && is_page_of_this_machine(origin))
+            listed.iter().any(|listed| listed == origin) || (request_is_local && is_page_of_this_machine(origin))
         }
     };
     if is_own || is_allowed { OriginCheck::Allowed(origin) } else { OriginCheck::Refused }

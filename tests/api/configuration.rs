@@ -94,6 +94,26 @@ fn settings_for_development_are_an_error_on_a_public_host() {
 }
 
 #[test]
+fn issuers_and_policy_may_be_json_bindings() {
+    let stack = Stack::start(&Options { binds_json: true, ..Options::default() });
+    assert_eq!(stack.send(&Request::get("/readyz")).status, 200);
+    assert_eq!(stack.create(&token(&user("json"))).status, 201);
+}
+
+#[test]
+fn a_phone_on_the_same_network_may_call_only_with_dev_lan() {
+    let ready = |stack: &Stack, host: &str| stack.send(&Request::get("/readyz").header("Host", host));
+    let stack = Stack::start(&Options::default());
+    assert_eq!(ready(&stack, "192.168.1.20:8787").status, 503);
+    let stack = stack_with("DEV_LAN", Some("on"));
+    assert_eq!(ready(&stack, "192.168.1.20:8787").status, 200);
+    let public = ready(&stack, "api.example");
+    assert_eq!(public.status, 503);
+    let errors = public.json()["errors"].clone();
+    assert!(errors.as_array().unwrap().iter().any(|error| error["name"] == "DEV_LAN"), "{errors}");
+}
+
+#[test]
 fn without_demo_no_page_is_served() {
     let stack = Stack::start(&Options::default());
     for path in ["/", "/demo/demo.js", "/demo/settings.json"] {

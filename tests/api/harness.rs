@@ -34,6 +34,8 @@ pub const MODEL: &str = "/v1/acme/model-x/predictions";
 pub struct Options {
     /// Settings to set, or to leave out (`None`).
     pub settings: Vec<(&'static str, Option<String>)>,
+    /// Binds `ISSUERS` and `POLICY` as JSON, not as text.
+    pub binds_json: bool,
     /// Additional flags of the simulator.
     pub simulator: Vec<&'static str>,
     /// A binding to leave out, as if its service could not be reached.
@@ -519,8 +521,10 @@ fn start_workerd(directory: &Path) -> (Process, String, String) {
 fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path, options: &Options) -> String {
     let unbound = options.unbound;
     let quote = |text: &str| Value::from(text).to_string();
-    let texts: String =
-        settings.iter().map(|(name, value)| format!("(name = {}, text = {}),", quote(name), quote(value))).collect();
+    let kind = |name: &str| if options.binds_json && ["ISSUERS", "POLICY"].contains(&name) { "json" } else { "text" };
+    let bind =
+        |(name, value): (&&str, &String)| format!("(name = {}, {} = {}),", quote(name), kind(name), quote(value));
+    let texts: String = settings.iter().map(bind).collect();
     let path = |path: PathBuf| quote(&path.to_string_lossy());
     let (storage, assets) = (path(directory.join("storage")), path(root().join("dist/site")));
     let assets_binding = if unbound == Some("ASSETS") { "" } else { r#"(name = "ASSETS", service = "assets"),"# };

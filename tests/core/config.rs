@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use valetkey::config::{self, Config, LogLevel, Problem};
+use valetkey::parse::problem::{Place, SettingProblem};
 use valetkey::policy::{Policy, check_batch, check_create, check_named_create, parse_policy};
 use valetkey::token::Grant;
 use valetkey::types::credits::MicroCredits;
@@ -74,7 +75,7 @@ fn the_defaults_are_those_of_the_contract() {
 
 #[test]
 fn each_invalid_setting_is_reported_by_name_and_never_by_value() {
-    let cases: [(&str, &[Option<&str>]); 12] = [
+    let cases: [(&str, &[Option<&str>]); 13] = [
         (
             "DEEPCREATIVE_API_KEY",
             &[
@@ -134,6 +135,7 @@ fn each_invalid_setting_is_reported_by_name_and_never_by_value() {
         ("DEMO", &[Some(""), Some("true"), Some("ON")]),
         ("TOKEN_LIFETIME_SECS", &[Some("59"), Some("901"), Some("5m"), Some("-60"), Some("+300"), Some("")]),
         ("LOG_LEVEL", &[Some("warn"), Some("")]),
+        ("DEV_LAN", &[Some(""), Some("true")]),
         (
             "TOKEN_SIGNING_KEYS",
             &[Some(""), Some("{\"keys\":[]}"), Some("{\"keys\":[{\"kty\":\"oct\",\"k\":\"c2VjcmV0\"}]}")],
@@ -168,6 +170,7 @@ fn all_errors_are_reported_at_once() {
 #[test]
 fn valid_variants_are_accepted() {
     for (name, value) in [
+        ("DEV_LAN", "off"),
         ("UPSTREAM_URL", "http://127.0.0.1:8788/v1/"),
         ("UPSTREAM_URL", "http://[::1]:1/v1"),
         ("PUBLIC_URL", "https://api.example"),
@@ -222,6 +225,64 @@ fn a_public_url_on_loopback_is_an_error_on_any_other_host() {
         }
     }
     assert_eq!(problem(with_own_tokens("", None).unwrap(), "api.example"), [""; 0]);
+}
+
+#[test]
+fn private_addresses_are_local_with_dev_lan_which_is_an_error_on_a_public_host() {
+    let lan = [
+        ("ALLOWED_ORIGINS", "http://192.168.1.20:5173"),
+        ("UPSTREAM_URL", "http://192.168.1.20:8788/v1"),
+        ("PUBLIC_URL", "http://192.168.1.20:8787"),
+    ];
+    let parse_with = |changes: &[(&str, &str)]| {
+        let mut settings = good();
+        settings.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        parse(&settings)
+    };
+    for change in lan {
+        assert_eq!(parse_with(&[change]).unwrap_err()[0].name, change.0);
+        let config = parse_with(&[change, ("DEV_LAN", "on")]).unwrap();
+        for host in ["192.168.1.20", "10.1.2.3", "localhost"] {
+            assert!(config.check_host(host).is_ok(), "{host}");
+        }
+        for host in ["api.example.com", "8.8.8.8"] {
+            let names: Vec<String> = config.check_host(host).unwrap_err().into_iter().map(|one| one.name).collect();
+            assert!(names.contains(&"DEV_LAN".to_owned()), "{names:?}");
+        }
+    }
+    let config = parse_with(&[("DEV_LAN", "on")]).unwrap();
+    assert_eq!(config.check_host("api.example.com").unwrap_err().len(), 1);
+    // Without the setting a private address is a public host.
+    let config = parse_with(&[("UPSTREAM_URL", "http://127.0.0.1:8788/v1")]).unwrap();
+    assert!(config.check_host("192.168.1.20").is_err());
+}
+
+#[test]
+fn text_that_is_not_json_says_line_and_column() {
+    for name in ["ISSUERS", "POLICY"] {
+        for (text, expected) in [
+            ("[\n  {\"a\": 1,}\n]", "not JSON at line 2, column 11"),
+            ("{\"a\": 1,\n \"a\": 2}", "repeated member at line 2, column 4"),
+            ("[1", "unexpected end at line 1, column 2"),
+        ] {
+            let problems = with(name, Some(text)).unwrap_err();
+            let found: Vec<&str> = problems.iter().map(|problem| problem.problem.as_str()).collect();
+            assert_eq!(found, [format!("is not acceptable JSON: {expected}")], "{name} {text}");
+        }
+    }
+}
+
+#[test]
+fn a_problem_carries_the_place_of_its_value() {
+    let place = Place::default();
+    let mut policy = policy();
+    policy["plans"]["default"]["models"] = json!(["acme/model-x", "acme/model-y"]);
+    let problems = with("POLICY", Some(&policy.to_string())).unwrap_err();
+    assert_eq!(problems[0].at, place.member("plans").member("default").member("models").item(1));
+    let problems = with("ALLOWED_ORIGINS", Some("https://a.example,http://b.example")).unwrap_err();
+    assert_eq!(problems[0].at, place.item(1));
+    let problems = with("LOG_LEVEL", Some("loud")).unwrap_err();
+    assert_eq!(problems[0].at, place);
 }
 
 #[test]
@@ -326,7 +387,7 @@ fn settings_for_development_need_a_loopback_host() {
 }
 
 /// Parses POLICY with the member at `pointer` set to `value`.
-fn policy_with(pointer: &str, value: Value) -> Result<Policy, Vec<String>> {
+fn policy_with(pointer: &str, value: Value) -> Result<Policy, Vec<SettingProblem>> {
     let mut policy = policy();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     policy.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(name.to_owned(), value);
@@ -464,7 +525,7 @@ fn a_file_cannot_be_a_default_or_an_enum_value() {
         let mut policy = with_files();
         policy["models"]["acme/model-x"]["input"]["mask"][member] = value;
         let problems = parse_policy(&policy.to_string()).unwrap_err();
-        assert!(problems.iter().any(|problem| problem.contains("mask.format")), "{problems:?}");
+        assert!(problems.iter().any(|problem| problem.text.contains("mask.format")), "{problems:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! POLICY rule by rule: what it may contain, what a client sees of it, and which requests it allows.
 
 use serde_json::{Value, json};
+use valetkey::parse::problem::SettingProblem;
 use valetkey::policy::{CheckedCreate, Policy, check_create, parse_policy};
 use valetkey::token::{Grant, Scope};
 use valetkey::types::credits::MicroCredits;
@@ -38,7 +39,7 @@ fn policy() -> Value {
 }
 
 /// Parses the policy with the member at `pointer` set, or removed if `value` is null.
-fn with(pointer: &str, value: Value) -> Result<Policy, Vec<String>> {
+fn with(pointer: &str, value: Value) -> Result<Policy, Vec<SettingProblem>> {
     let mut policy = policy();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     let members = policy.pointer_mut(parent).unwrap().as_object_mut().unwrap();
@@ -50,11 +51,17 @@ fn with(pointer: &str, value: Value) -> Result<Policy, Vec<String>> {
 }
 
 fn problems(pointer: &str, value: &Value) -> Vec<String> {
-    with(pointer, value.clone()).err().unwrap_or_else(|| panic!("{pointer} accepts {value}"))
+    texts(with(pointer, value.clone()).err().unwrap_or_else(|| panic!("{pointer} accepts {value}")))
+}
+
+/// Returns the texts of problems, without the list of known members.
+fn texts(problems: Vec<SettingProblem>) -> Vec<String> {
+    let known = |text: String| text.split("; known are").next().unwrap().to_owned();
+    problems.into_iter().map(|problem| known(problem.text)).collect()
 }
 
 /// Parses the policy with one more input of the model: `x`, with `rule`.
-fn with_x(rule: &Value) -> Result<Policy, Vec<String>> {
+fn with_x(rule: &Value) -> Result<Policy, Vec<SettingProblem>> {
     with("/models/acme~1model-x/input/x", rule.clone())
 }
 
@@ -442,7 +449,7 @@ fn contradictory_rules_are_reported_by_name() {
         (json!({}), "x.type is missing"),
         (json!(1), "x is not an object"),
     ] {
-        let problems = with_x(&rule).unwrap_err();
+        let problems = texts(with_x(&rule).unwrap_err());
         assert!(problems.contains(&format!("models.acme/model-x.input.{expected}")), "{rule}: {problems:?}");
     }
     for items in [
@@ -451,7 +458,7 @@ fn contradictory_rules_are_reported_by_name() {
         json!({"type": "string", "default": "d"}),
     ] {
         let expected = "models.acme/model-x.input.x.items is an array, required or has a default, which items cannot";
-        assert_eq!(with_x(&json!({"type": "array", "items": items})).unwrap_err(), [expected], "{items}");
+        assert_eq!(texts(with_x(&json!({"type": "array", "items": items})).unwrap_err()), [expected], "{items}");
     }
 }
 
@@ -460,21 +467,29 @@ fn each_policy_problem_names_its_path_and_its_rule() {
     let name = "models.acme/model-x";
     let model = "/models/acme~1model-x";
     let listed = "plans.default.models is not [\"*\"] or a list of owner/model names";
-    let unpriced = "plans.default.models names a model that is not in models";
+    let unpriced = |index| format!("plans.default.models[{index}] is not one of the models in models");
     let share = "plans.default.pool_waiting_share is not a number above 0 and at most 1";
     let bytes = "plans.default.max_file_bytes is not a whole number from 0 to 1000000000000";
     let leaves_nothing = "key.expected_other_requests_per_minute leaves nothing of requests_per_minute";
     let credits = "is not a decimal string such as \"2.5\"";
     for (pointer, value, expected) in [
-        ("/plans", json!(null), vec!["plans is missing".to_owned(), "plans.default is missing".to_owned()]),
+        ("/plans", json!(null), vec!["plans is missing".to_owned()]),
         ("/plans", json!([]), vec!["plans is not an object".to_owned()]),
         ("/plans/default", json!(null), vec!["plans.default is missing".to_owned()]),
-        ("/models", json!(null), vec!["models is missing".to_owned(), "models has no model".to_owned()]),
+        ("/models", json!(null), vec!["models is missing".to_owned()]),
         ("/models", json!(1), vec!["models is not an object".to_owned()]),
-        ("/models/acme", json!({}), vec!["models has a name that is not owner/model in lower case".to_owned()]),
+        (
+            "/models/acme",
+            json!({"credits": "1"}),
+            vec![
+                "models(entry 0) has a name that is not owner/model in lower case".to_owned(),
+                "models(entry 0).input is missing".to_owned(),
+            ],
+        ),
+        ("/plans/default", json!(7), vec!["plans.default is not an object".to_owned()]),
         ("/extra", json!(1), vec!["extra is not a setting".to_owned()]),
         ("/plans/default/weigth", json!(1), vec!["plans.default.weigth is not a setting".to_owned()]),
-        ("/plans/default/sk_SECRET", json!(1), vec!["plans.default has a member that is not a setting".to_owned()]),
+        ("/plans/default/sk_SECRET", json!(1), vec!["plans.default(entry 4) is not a setting".to_owned()]),
         (
             "/plans/default/requests_per_minute",
             json!(null),
@@ -509,16 +524,20 @@ fn each_policy_problem_names_its_path_and_its_rule() {
         ("/plans/default/pool_waiting_share", json!(-0.5), vec![share.to_owned()]),
         ("/plans/default/models", json!([]), vec![listed.to_owned()]),
         ("/plans/default/models", json!("*"), vec![listed.to_owned()]),
-        ("/plans/default/models", json!(["acme/model-x", 1]), vec![listed.to_owned()]),
-        ("/plans/default/models", json!(["acme/model-y"]), vec![unpriced.to_owned()]),
-        ("/plans/default/models", json!(["acme/model-x", "*"]), vec![unpriced.to_owned()]),
-        ("/plans/default/models", json!(["acme/model-x", "acme/model-y"]), vec![unpriced.to_owned()]),
+        ("/plans/default/models", json!(["acme/model-x", 1]), vec![unpriced(1)]),
+        ("/plans/default/models", json!(["acme/model-y"]), vec![unpriced(0)]),
+        ("/plans/default/models", json!(["acme/model-x", "*"]), vec![unpriced(1)]),
+        (
+            "/plans/default/models",
+            json!(["acme/model-y", "acme/model-x", "acme/model-z"]),
+            vec![unpriced(0), unpriced(2)],
+        ),
         (&format!("{model}/input"), json!(null), vec![format!("{name}.input is missing")]),
         (&format!("{model}/input"), json!([]), vec![format!("{name}.input is not an object")]),
         (
             &format!("{model}/input/a b"),
             json!({"type": "string"}),
-            vec![format!("{name}.input has a name that is not 1 to 64 of A-Z, a-z, 0-9, _ and -")],
+            vec![format!("{name}.input(entry 0) has a name that is not 1 to 64 of A-Z, a-z, 0-9, _ and -")],
         ),
         (&format!("{model}/credits"), json!(null), vec![format!("{name}.credits is missing")]),
         (&format!("{model}/credits"), json!("-1"), vec![format!("{name}.credits {credits}")]),
@@ -547,7 +566,9 @@ fn each_policy_problem_names_its_path_and_its_rule() {
     }
     for name in ["UPPER", "", "a b", "a.b", &"p".repeat(33)] {
         let pointer = format!("/plans/{name}");
-        assert_eq!(problems(&pointer, &plan()), ["plans has a name that is not 1 to 32 of a-z, 0-9, _ and -"]);
+        let expected =
+            ["0", "1"].map(|entry| format!("plans(entry {entry}) has a name that is not 1 to 32 of a-z, 0-9, _ and -"));
+        assert_eq!(problems(&pointer, &plan()), [&expected[usize::from(name.starts_with('p'))][..]]);
     }
 }
 

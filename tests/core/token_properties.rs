@@ -167,7 +167,7 @@ proptest! {
         issuer[&name] = value;
         if let Err(problems) = parse_issuers(&json!([issuer]).to_string(), &|_| Some(secret.to_owned())) {
             prop_assert!(!problems.is_empty());
-            prop_assert!(problems.iter().all(|problem| problem.starts_with("[0]") && !problem.contains(secret)));
+            prop_assert!(problems.iter().all(|problem| problem.text.starts_with("[0]") && !problem.text.contains(secret)));
         }
     }
 }

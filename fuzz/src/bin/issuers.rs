@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
+use valetkey::parse::problem::SettingProblem;
 use valetkey::token::{Issuer, Purpose, loopback_problems, parse_issuers};
 use valetkey_fuzz::json;
 use valetkey_fuzz::settings::SECRET;
@@ -33,7 +34,7 @@ static BASES: LazyLock<Vec<Value>> = LazyLock::new(|| {
     vec![json!([secret]), json!([written]), json!([remote]), json!([named]), all]
 });
 
-fn parse(text: &str) -> Result<Vec<Issuer>, Vec<String>> {
+fn parse(text: &str) -> Result<Vec<Issuer>, Vec<SettingProblem>> {
     parse_issuers(text, &|name| (name == "APP_SECRET").then(|| SECRET.to_owned()))
 }
 
@@ -45,11 +46,11 @@ fn check(data: &[u8]) {
         Ok(issuers) => check_issuers(&issuers, &value),
         Err(problems) => {
             assert!(!problems.is_empty());
-            assert!(!problems.iter().any(|problem| problem.contains(SECRET)), "{problems:?}");
+            assert!(!problems.iter().any(|problem| problem.text.contains(SECRET)), "{problems:?}");
         }
     }
     if let Err(problems) = parse(&json::with_marker(&value, data).to_string()) {
-        assert!(!problems.iter().any(|problem| problem.contains(json::MARKER)), "{problems:?}");
+        assert!(!problems.iter().any(|problem| problem.text.contains(json::MARKER)), "{problems:?}");
     }
 }
 

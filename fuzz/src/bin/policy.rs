@@ -22,7 +22,7 @@ fn check(data: &[u8]) {
         Err(problems) => assert!(!problems.is_empty()),
     }
     if let Err(problems) = parse_policy(&json::with_marker(&value, data).to_string()) {
-        assert!(!problems.iter().any(|problem| problem.contains(json::MARKER)), "{problems:?}");
+        assert!(!problems.iter().any(|problem| problem.text.contains(json::MARKER)), "{problems:?}");
     }
 }
 

@@ -10,13 +10,12 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use url::Url;
 use valetkey::config::{self, Config};
-use valetkey::parse::url::BaseUrl;
-use valetkey::parse::url::is_loopback_host;
+use valetkey::parse::url::{BaseUrl, LocalHosts};
 use valetkey_fuzz::settings::{SECRET, VENDOR_KEY, policy};
 
 valetkey_fuzz::target!(check);
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "DEEPCREATIVE_API_KEY",
     "DEEPCREATIVE_API_KEY_NEXT",
     "UPSTREAM_URL",
@@ -30,6 +29,7 @@ const NAMES: [&str; 13] = [
     "TOKEN_SIGNING_KEYS",
     "TURNSTILE_URL",
     "ALERT_WEBHOOK_URL",
+    "DEV_LAN",
 ];
 
 fn good() -> BTreeMap<String, String> {
@@ -76,9 +76,9 @@ fn secrets(settings: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
         .filter(|secret| secret.len() >= 16 && !secret.contains(' '))
 }
 
-fn has_loopback_public_url(config: &Config) -> bool {
+fn has_local_public_url(config: &Config) -> bool {
     let url = config.public_url.as_deref().and_then(|url| Url::parse(url).ok());
-    url.is_some_and(|url| url.host_str().is_some_and(is_loopback_host))
+    url.is_some_and(|url| url.host_str().is_some_and(|host| config.local_hosts.include_name(host)))
 }
 
 fn check_config(config: &Config, settings: &BTreeMap<String, String>) {
@@ -88,16 +88,19 @@ fn check_config(config: &Config, settings: &BTreeMap<String, String>) {
 
     let upstream = config.upstream_url.as_str();
     assert!(!upstream.ends_with('/'));
-    assert_eq!(BaseUrl::try_new(upstream), Ok(config.upstream_url.clone()));
+    assert_eq!(BaseUrl::try_new(upstream, config.local_hosts), Ok(config.upstream_url.clone()));
     let url = Url::parse(upstream).unwrap();
     let host = url.host_str().unwrap();
-    assert!(url.scheme() == "https" || (url.scheme() == "http" && is_loopback_host(host)), "{upstream}");
+    assert!(url.scheme() == "https" || (url.scheme() == "http" && config.local_hosts.include_name(host)), "{upstream}");
     assert!(url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none());
     // A vendor on loopback is accepted only if the Worker itself is on loopback.
     assert!(config.check_host("localhost").is_ok());
     assert_eq!(
         config.check_host("api.example.com").is_err(),
-        is_loopback_host(host) || has_loopback_public_url(config) || config.issuers[0].is_loopback()
+        config.local_hosts.include_name(host)
+            || has_local_public_url(config)
+            || config.issuers[0].is_loopback()
+            || config.local_hosts != LocalHosts::Loopback
     );
 
     for (index, origin) in config.allowed_origins.iter().enumerate() {
@@ -110,7 +113,10 @@ fn check_config(config: &Config, settings: &BTreeMap<String, String>) {
         assert!(!origin.contains(['*', ',', ' ']) && origin != "null");
     }
     if let Some(public) = &config.public_url {
-        assert_eq!(BaseUrl::try_new(public).map(|url| url.origin().to_owned()).as_ref(), Ok(public));
+        assert_eq!(
+            BaseUrl::try_new(public, config.local_hosts).map(|url| url.origin().to_owned()).as_ref(),
+            Ok(public)
+        );
     }
     assert!((60..=900).contains(&config.token_lifetime_secs));
 }

@@ -22,7 +22,6 @@ use crate::constants::{ACK_TIMEOUT_MILLIS, MISCONFIGURED_RETRY_SECS, OTHER_BODY_
 use crate::limit::webhook_limiter::WebhookLimiter;
 use crate::messages::DispatcherRequest;
 use crate::oauth;
-use crate::parse::url::is_loopback_host;
 use crate::types::ids::RequestId;
 use crate::types::time::UnixMillis;
 use crate::vendor::webhook;
@@ -168,8 +167,8 @@ fn check_request_origin<'a>(incoming: &Incoming<'a>, config: &Config) -> OriginC
     let is_admin = matches!(Feature::of_path(incoming.url.path), Some(Feature::Admin));
     let pages = if is_admin { Pages::None } else { Pages::Listed(&config.allowed_origins) };
     let origin = incoming.head.origin.as_deref();
-    let is_loopback = is_loopback_host(incoming.url.host);
-    match check_origin(origin, pages, config.public_url.as_deref(), incoming.url.origin, is_loopback) {
+    let is_local = config.local_hosts.include_name(incoming.url.host);
+    match check_origin(origin, pages, config.public_url.as_deref(), incoming.url.origin, is_local) {
         // Only the Worker's own page may call the operator's API. It has the same origin, so it needs no CORS headers.
         OriginCheck::Allowed(_) if is_admin => OriginCheck::None,
         check => check,

@@ -107,9 +107,14 @@ export async function isWithinRate(limiter, key) {
   }
 }
 
-/** Returns every text binding, as JSON. */
+/** The settings that are JSON. They may also be JSON bindings, such as `[vars.POLICY.plans.default]` in wrangler.toml. */
+const JSON_SETTINGS = ["ISSUERS", "POLICY"];
+
+/** Returns every text binding, and the settings that are JSON bindings as text. The result is JSON. */
 export function textBindings(env) {
-  return JSON.stringify(Object.fromEntries(Object.entries(env).filter(([, value]) => typeof value === "string")));
+  const texts = Object.entries(env).filter(([, value]) => typeof value === "string");
+  const written = JSON_SETTINGS.filter((name) => typeof env[name] === "object").map((name) => [name, JSON.stringify(env[name])]);
+  return JSON.stringify(Object.fromEntries([...texts, ...written]));
 }
 
 /** Returns a response whose body is written later, and its writer. */
