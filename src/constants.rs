@@ -10,6 +10,10 @@
 pub const MILLIS_PER_SECOND: i64 = 1_000;
 /// Seconds in a UTC day. Unix time has no leap seconds.
 pub const SECONDS_PER_DAY: i64 = 86_400;
+/// Milliseconds in an hour.
+pub const MILLIS_PER_HOUR: i64 = 3_600 * MILLIS_PER_SECOND;
+/// Milliseconds in a UTC day.
+pub const MILLIS_PER_DAY: i64 = SECONDS_PER_DAY * MILLIS_PER_SECOND;
 /// Largest difference between the clocks of two objects, or of an edge and an object (protocol 5).
 pub const CLOCK_TOLERANCE_MILLIS: i64 = 2_000;
 
@@ -80,6 +84,8 @@ pub const DELIVERY_BATCH: usize = 20;
 pub const DEAD_LETTER_MILLIS: i64 = 24 * 3_600 * 1_000;
 /// An alarm that is this late, or missing while work is due, is set again (protocol 3).
 pub const ALARM_LATE_MILLIS: i64 = 5_000;
+/// Wait before a Ledger's alarm tries again to use storage that only a newer version may touch (protocol 3).
+pub const TOO_NEW_RETRY_MILLIS: i64 = 3_600 * 1_000;
 
 // ---- Requests to the vendor -----------------------------------------------------------------------------------------
 

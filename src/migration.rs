@@ -34,17 +34,27 @@ pub struct Recorded {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooNew;
 
-/// Returns those of the `known` migrations that are to be applied, in order.
+/// The storage, compared with the migrations that this build knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison<'a> {
+    /// The migrations that are to be applied, in order.
+    pub pending: Vec<&'a Migration>,
+    /// True if a newer build made a compatible migration: it may have stored what this build does not see.
+    pub is_newer: bool,
+}
+
+/// Compares the `known` migrations with those that the storage records.
 ///
 /// # Errors
 /// [`TooNew`]. Then the storage must not be touched.
-pub fn decide_pending<'a>(known: &'a [Migration], recorded: &[Recorded]) -> Result<Vec<&'a Migration>, TooNew> {
+pub fn compare<'a>(known: &'a [Migration], recorded: &[Recorded]) -> Result<Comparison<'a>, TooNew> {
     let own = known.iter().map(|migration| migration.number).max().unwrap_or_default();
     if recorded.iter().any(|row| row.is_breaking != 0 && row.number > own) {
         return Err(TooNew);
     }
     let is_recorded = |number| recorded.iter().any(|row| row.number == number);
-    Ok(known.iter().filter(|migration| !is_recorded(migration.number)).collect())
+    let pending = known.iter().filter(|migration| !is_recorded(migration.number)).collect();
+    Ok(Comparison { pending, is_newer: recorded.iter().any(|row| row.number > own) })
 }
 
 #[cfg(test)]
@@ -56,25 +66,27 @@ mod tests {
         Migration { number: 2, is_breaking: true, statements: &[] },
     ];
 
-    fn pending(recorded: &[(u32, u32)]) -> Result<Vec<u32>, TooNew> {
+    /// Returns the numbers of the pending migrations, and whether the storage is newer.
+    fn compared(recorded: &[(u32, u32)]) -> Result<(Vec<u32>, bool), TooNew> {
         let rows: Vec<_> = recorded
             .iter()
             .map(|(number, is_breaking)| Recorded { number: *number, is_breaking: *is_breaking })
             .collect();
-        Ok(decide_pending(&KNOWN, &rows)?.iter().map(|migration| migration.number).collect())
+        let Comparison { pending, is_newer } = compare(&KNOWN, &rows)?;
+        Ok((pending.iter().map(|migration| migration.number).collect(), is_newer))
     }
 
     #[test]
     fn each_migration_is_applied_once_and_in_order() {
-        assert_eq!(pending(&[]), Ok(vec![1, 2]));
-        assert_eq!(pending(&[(1, 0)]), Ok(vec![2]));
-        assert_eq!(pending(&[(1, 0), (2, 1)]), Ok(vec![]));
+        assert_eq!(compared(&[]), Ok((vec![1, 2], false)));
+        assert_eq!(compared(&[(1, 0)]), Ok((vec![2], false)));
+        assert_eq!(compared(&[(1, 0), (2, 1)]), Ok((vec![], false)));
     }
 
     #[test]
     fn a_newer_builds_compatible_migration_is_ignored_and_a_breaking_one_is_not() {
-        assert_eq!(pending(&[(1, 0), (2, 1), (3, 0)]), Ok(vec![]));
-        assert_eq!(pending(&[(1, 0), (2, 1), (3, 0), (4, 1)]), Err(TooNew));
-        assert_eq!(pending(&[(4, 1)]), Err(TooNew));
+        assert_eq!(compared(&[(1, 0), (2, 1), (3, 0)]), Ok((vec![], true)));
+        assert_eq!(compared(&[(1, 0), (2, 1), (3, 0), (4, 1)]), Err(TooNew));
+        assert_eq!(compared(&[(4, 1)]), Err(TooNew));
     }
 }

@@ -79,14 +79,14 @@ pub const fn needs_tick(record: &PredictionRecord, now: UnixMillis) -> bool {
 
 /// Returns when a row needs the Ledger's alarm:
 ///
-/// - an ended prediction, to be deleted after its retention
+/// - an ended prediction, to be deleted after its retention, with all that ended in the same hour
 /// - a withdrawal, to be retried
 /// - a prediction that the Dispatcher has not acknowledged, to ask for its state soon: the instance died in its create
 /// - any other prediction, to ask for its state after its longest life
 #[must_use]
 pub fn next_wake_at(record: &PredictionRecord) -> UnixMillis {
     match record.completed_at {
-        Some(completed_at) => completed_at.plus_millis(RETENTION_MILLIS),
+        Some(completed_at) => completed_at.plus_millis(RETENTION_MILLIS).hour_end(),
         None if record.withdrawing || !record.is_acknowledged() => {
             record.last_update_at.plus_millis(WITHDRAW_RETRY_MILLIS)
         }

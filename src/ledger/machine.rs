@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::rows::{LedgerRows, RowError};
 use super::step::AlarmChange;
 use super::streams::OpenStreams;
-use crate::constants::{ALARM_LATE_MILLIS, SECONDS_PER_DAY, WITHDRAW_RETRY_MILLIS};
+use crate::constants::{ALARM_LATE_MILLIS, WITHDRAW_RETRY_MILLIS};
 use crate::limit::minute_window::MinuteWindow;
 use crate::types::ids::JobId;
 use crate::types::prediction::QueuePosition;
@@ -74,6 +74,8 @@ impl Ledger {
     /// - Only an earlier time replaces what is set.
     /// - An alarm that is late is set again, because the platform can lose one. So is the alarm of rows that are due, in
     ///   the first turn of a memory: its predecessor may have died in the middle of a create.
+    /// - As long as there are rows, an alarm is set: the first row sets it, and each alarm the next. It fires when a
+    ///   prediction needs it, or when rows expire.
     ///
     /// # Errors
     /// [`RowError`] if the rows do not say when they need the alarm.
@@ -82,10 +84,7 @@ impl Ledger {
             if rows.is_empty()? {
                 return Ok(AlarmChange::DeleteAll);
             }
-            // Rows without a wake-up of their own, such as marks, are checked once a day.
-            let tomorrow = now.plus_millis(DAY_MILLIS);
-            let next = rows.next_wake()?.unwrap_or(tomorrow).min(tomorrow);
-            self.wake_by(next.max(now.plus_millis(WITHDRAW_RETRY_MILLIS)));
+            self.wake_by(next_alarm(rows, now)?.max(now.plus_millis(WITHDRAW_RETRY_MILLIS)));
             self.has_caught_up = true;
         }
         let is_late = self.alarm_at.is_some_and(|at| now.millis_since(at) > ALARM_LATE_MILLIS);
@@ -94,15 +93,15 @@ impl Ledger {
         }
         if !std::mem::replace(&mut self.has_caught_up, true) || is_late {
             match rows.next_wake()? {
-                Some(wake) if is_late || wake <= now.plus_millis(WITHDRAW_RETRY_MILLIS) => self.wake_by(wake.max(now)),
+                Some(wake) if wake <= now.plus_millis(WITHDRAW_RETRY_MILLIS) => self.wake_by(wake.max(now)),
+                _ if is_late && rows.exists()? => self.wake_by(next_alarm(rows, now)?),
                 // Its predecessor set it. If it was lost, that shows when it is late.
-                Some(wake) => self.alarm_at = self.alarm_at.or(Some(wake)),
-                None if is_late && rows.exists()? => self.wake_by(now.plus_millis(DAY_MILLIS)),
-                // Rows that are checked once a day, such as files. Nothing says when their alarm should have fired.
+                Some(_) => self.alarm_at = self.alarm_at.or(Some(next_alarm(rows, now)?)),
+                // Rows that wait for their expiry alone. Nothing says when their alarm should have fired.
                 None if self.must_wake_by.is_none() && self.alarm_at.is_none() && rows.exists()? => {
-                    let tomorrow = now.plus_millis(DAY_MILLIS);
-                    self.alarm_at = Some(tomorrow);
-                    return Ok(AlarmChange::SetIfNone(tomorrow));
+                    let at = next_alarm(rows, now)?;
+                    self.alarm_at = Some(at);
+                    return Ok(AlarmChange::SetIfNone(at));
                 }
                 None => {}
             }
@@ -110,7 +109,7 @@ impl Ledger {
         let Some(by) = self.must_wake_by.take() else { return Ok(AlarmChange::Keep) };
         let at = match self.alarm_at {
             Some(_) => by,
-            None => rows.next_wake()?.map_or(by, |wake| wake.min(by)),
+            None => next_alarm(rows, now)?.min(by),
         };
         if self.alarm_at.is_some_and(|set| set <= at) {
             return Ok(AlarmChange::Keep);
@@ -127,8 +126,8 @@ impl Ledger {
 
     /// Returns when to try the alarm again after its turn failed: set it to this time. A handler never fails, because the
     /// platform deletes an alarm after six failures.
-    pub fn retry_alarm(&mut self, now: UnixMillis) -> UnixMillis {
-        let at = now.plus_millis(ALARM_LATE_MILLIS);
+    pub fn retry_alarm(&mut self, now: UnixMillis, wait_millis: i64) -> UnixMillis {
+        let at = now.plus_millis(wait_millis);
         self.alarm_at = Some(at);
         at
     }
@@ -139,5 +138,8 @@ impl Ledger {
     }
 }
 
-/// A day, in milliseconds.
-pub(super) const DAY_MILLIS: i64 = UnixSeconds(SECONDS_PER_DAY).millis().0;
+/// Returns when the alarm must fire for the rows as they are: when a prediction needs it, or when rows expire.
+fn next_alarm(rows: &dyn LedgerRows, now: UnixMillis) -> Result<UnixMillis, RowError> {
+    let deletion = rows.first_expiries()?.next_deletion(now);
+    Ok(rows.next_wake()?.map_or(deletion, |wake| wake.min(deletion)))
+}

@@ -1,11 +1,11 @@
 //! The work of a Ledger that no user requests: job updates of the Dispatcher, and the alarm.
 
 use super::lifecycle::{apply_update, build_lost_update, settle};
-use super::machine::DAY_MILLIS;
+use super::marks;
 use super::rows::{RowError, Write};
 use super::step::{Answer, Continuation, Next, Question};
 use super::turn::Turn;
-use crate::constants::{RETENTION_MILLIS, STATE_CHECK_SLACK_MILLIS, USAGE_DAYS};
+use crate::constants::{MILLIS_PER_DAY, RETENTION_MILLIS, STATE_CHECK_SLACK_MILLIS, USAGE_DAYS};
 use crate::messages::{DispatcherReply, DispatcherRequest, JobUpdate, LedgerReply};
 use crate::types::ids::JobId;
 use crate::types::prediction::PredictionRecord;
@@ -35,13 +35,11 @@ impl Turn<'_> {
         let due = self.rows.due(self.now)?;
         // Rows that cannot be read would fire the alarm forever. They wait a day for a version that can read them.
         if due.is_empty() && self.rows.next_wake()?.is_some_and(|wake| wake <= self.now) {
-            self.write(Write::Postpone { now: self.now, until: self.now.plus_millis(DAY_MILLIS) });
+            self.write(Write::Postpone { now: self.now, until: self.now.plus_millis(MILLIS_PER_DAY) });
         }
         let mut withdrawals = Vec::new();
         for record in due {
-            if record.status.is_terminal() {
-                self.write(Write::DeletePrediction(record.job_id));
-            } else if record.withdrawing {
+            if record.withdrawing {
                 let job_ids = self.job_ids_of_create(&record)?;
                 self.write(Write::Prediction(PredictionRecord { last_update_at: self.now, ..record }));
                 if !withdrawals.contains(&job_ids) {
@@ -55,9 +53,13 @@ impl Turn<'_> {
             self.tasks.push(Next::Continue(Continuation::Withdraw { job_ids }));
         }
         if self.rows.exists()? {
+            self.write(Write::DeleteEndedPredictions(self.now));
             self.write(Write::DeleteDays(UtcDay(self.now.utc_day().0.saturating_sub(USAGE_DAYS))));
             self.write(Write::DeleteExpiredJtis(self.now.plus_millis(-RETENTION_MILLIS)));
-            self.write(Write::DeleteExpiredMarks { prefix: "", by: self.now });
+            self.write(Write::DeleteExpiredMarks(self.now));
+            for prefix in marks::SHORT_LIVED {
+                self.write(Write::DeleteShortLivedMarks { prefix, by: self.now });
+            }
         }
         self.forget_files()
     }

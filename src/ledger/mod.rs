@@ -26,6 +26,7 @@
 //! | `creates`, `admission`, `replay` | creates, and repeats of them |
 //! | `withdrawal` | taking back a create |
 //! | `maintenance`, `lifecycle` | job updates, settlement, the alarm |
+//! | `expiry`, `paging` | when rows are deleted; pages of rows that can be read |
 //! | `reads`, `cancels`, `streams` | reads, cancels, leases of open streams |
 //! | `revokes`, `revocation` | revocation of a user's tokens; the isolate's copy of the revoked-before time of all users |
 //! | `file_requests`, `files` | records of files, and their limits |
@@ -33,6 +34,7 @@
 mod admission;
 mod cancels;
 mod creates;
+mod expiry;
 mod file_requests;
 mod files;
 mod lifecycle;
@@ -40,6 +42,7 @@ mod machine;
 mod maintenance;
 mod marks;
 mod minute;
+mod paging;
 mod proofs;
 mod reads;
 mod replay;
@@ -56,9 +59,12 @@ mod withdrawal;
 mod testing;
 
 pub use admission::JtiUsage;
+pub use expiry::FirstExpiries;
 pub use files::FileUsage;
 pub use lifecycle::{batch_status, next_wake_at};
 pub use machine::Ledger;
+pub use marks::SHORT_LIVED;
+pub use paging::read_readable;
 pub use revocation::{RevokedBefore, RevokedStep};
 pub use rows::{LedgerRows, RowError, Write};
 pub use step::{AlarmChange, Answer, Continuation, Effects, Event, Next, Question};

@@ -37,7 +37,7 @@ impl Turn<'_> {
         self.write_mark(marks::proof(&proof.id), &proof.request, mark_expires_at(proof))?;
         if self.now.millis_since(self.ledger.proofs_swept_at) >= PROOF_SWEEP_MILLIS {
             self.ledger.proofs_swept_at = self.now;
-            self.write(Write::DeleteExpiredMarks { prefix: marks::PROOFS, by: self.now });
+            self.write(Write::DeleteShortLivedMarks { prefix: marks::PROOFS, by: self.now });
         }
         self.wake_if_new()
     }

@@ -1,7 +1,7 @@
 //! Revocation of a user's tokens (protocol 7).
 
 use super::cancels::Cancelable;
-use super::machine::{DAY_MILLIS, Revocations};
+use super::machine::Revocations;
 use super::marks;
 use super::revocation::is_revoked;
 use super::rows::RowError;
@@ -36,7 +36,6 @@ impl Turn<'_> {
     pub(super) fn revoke(&mut self, revocation: Revocation) -> Result<Next, RowError> {
         self.mark_revoked(&revocation)?;
         self.ledger.revocations = None;
-        self.wake_by(self.now.plus_millis(DAY_MILLIS));
         let mut waiting = self.waiting_of(&revocation)?;
         waiting.reverse();
         self.cancel_waiting(waiting)
@@ -53,11 +52,13 @@ impl Turn<'_> {
                 let issued_by = before.map_or(*issued_by, |before| before.max(*issued_by)).max(now.seconds());
                 let longest = UnixSeconds(ISSUER_OTHER_LIFETIME_MAX_SECS).millis().0.saturating_mul(2);
                 let expires_at = issued_by.millis().max(now).plus_millis(longest);
+                self.wake_by(expires_at.hour_end());
                 self.write_mark(marks::REVOKED.to_owned(), &issued_by, expires_at)
             }
             Revocation::Token { jti, expires_at } => {
                 let longest = ISSUER_OTHER_LIFETIME_MAX_SECS.saturating_add(2 * ISSUER_LEEWAY_MAX_SECS);
                 let expires_at = now.max(*expires_at).plus_millis(UnixSeconds(longest).millis().0);
+                self.wake_by(expires_at.hour_end());
                 self.write_mark(marks::revoked_token(jti), jti, expires_at)
             }
         }

@@ -1,6 +1,7 @@
 //! A user's rows (docs/schema.md): what the machine reads of them, and what it writes.
 
 use super::admission::JtiUsage;
+use super::expiry::FirstExpiries;
 use super::files::FileUsage;
 use crate::messages::DayUsage;
 use crate::types::file::FileRecord;
@@ -25,18 +26,20 @@ pub trait LedgerRows {
 
     /// Reads a prediction.
     fn prediction(&self, job_id: &JobId) -> Result<Option<PredictionRecord>, RowError>;
-    /// Reads a page of predictions, newest first, and one row more if there is one.
+    /// Reads a page of predictions, newest first, and one more if there is one.
     fn page(
         &self,
         limit: u32,
         before: Option<&JobId>,
         status: Option<Status>,
     ) -> Result<Vec<PredictionRecord>, RowError>;
-    /// Reads predictions that need the alarm by now, at most fifty.
+    /// Reads predictions that have not ended and need the alarm by now, at most fifty.
     fn due(&self, now: UnixMillis) -> Result<Vec<PredictionRecord>, RowError>;
-    /// Returns when the next prediction needs the alarm, whether its row can be read or not.
+    /// Returns when the next prediction that has not ended needs the alarm, whether its row can be read or not.
     fn next_wake(&self) -> Result<Option<UnixMillis>, RowError>;
-    /// Counts the predictions with a status.
+    /// Returns which rows are to be deleted first.
+    fn first_expiries(&self) -> Result<FirstExpiries, RowError>;
+    /// Counts the predictions with a status, which is not terminal.
     fn count(&self, status: Status) -> Result<u32, RowError>;
 
     /// Reads the usage of a day. Zero if it has no row.
@@ -48,7 +51,7 @@ pub trait LedgerRows {
 
     /// Reads a file's record, unless the file was last used on `forgotten` or before.
     fn file(&self, file_id: &FileId, forgotten: UtcDay) -> Result<Option<FileRecord>, RowError>;
-    /// Reads a page of files, newest first, and one row more if there is one. Files that were last used on `forgotten`
+    /// Reads a page of files, newest first, and one more if there is one. Files that were last used on `forgotten`
     /// or before are not the user's any more.
     fn files(&self, limit: u32, before: Option<&FileId>, forgotten: UtcDay) -> Result<Vec<FileRecord>, RowError>;
     /// Returns the room that the user's files take, without those last used on `forgotten` or before.
@@ -72,6 +75,8 @@ pub enum Write {
     Prediction(PredictionRecord),
     /// Delete a prediction.
     DeletePrediction(JobId),
+    /// Delete the predictions that ended and were kept until this time, whether their rows can be read or not.
+    DeleteEndedPredictions(UnixMillis),
     /// Store the usage of a day.
     Day(DayUsage),
     /// Store what a token has spent.
@@ -98,18 +103,21 @@ pub enum Write {
     },
     /// Delete a mark.
     DeleteMark(String),
-    /// Delete the marks that expired by a time and whose names start with a prefix.
-    DeleteExpiredMarks {
-        /// The prefix.
+    /// Delete the short-lived marks that expired by a time and whose names start with a prefix.
+    DeleteShortLivedMarks {
+        /// The prefix: one of the short-lived marks of `marks.rs`.
         prefix: &'static str,
         /// The time.
         by: UnixMillis,
     },
+    /// Delete the other marks that expired by a time.
+    DeleteExpiredMarks(UnixMillis),
     /// Delete the usage of days up to this one that have no reservations.
     DeleteDays(UtcDay),
-    /// Delete what tokens spent that expired before a time.
+    /// Delete what tokens spent that expired by a time.
     DeleteExpiredJtis(UnixMillis),
-    /// Let the first fifty predictions that are due by `now` need the alarm at `until`. None of them can be read.
+    /// Let the first fifty predictions that have not ended and are due by `now` need the alarm at `until`. None of them can
+    /// be read.
     Postpone {
         /// The time of this turn.
         now: UnixMillis,

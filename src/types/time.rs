@@ -5,7 +5,7 @@
 use ::time::{Date, OffsetDateTime};
 use serde::{Deserialize, Serialize};
 
-use crate::constants::{MILLIS_PER_SECOND, SECONDS_PER_DAY};
+use crate::constants::{MILLIS_PER_HOUR, MILLIS_PER_SECOND, SECONDS_PER_DAY};
 
 /// Milliseconds since the Unix epoch (UTC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
@@ -45,6 +45,13 @@ impl UnixMillis {
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
+    }
+
+    /// Returns the end of the hour that contains this millisecond, or this time if it is a full hour.
+    #[must_use]
+    pub const fn hour_end(self) -> Self {
+        let since = self.0.rem_euclid(MILLIS_PER_HOUR);
+        if since == 0 { self } else { self.plus_millis(MILLIS_PER_HOUR.saturating_sub(since)) }
     }
 
     /// Writes the time as RFC 3339 in UTC with whole seconds, such as `2026-01-15T10:30:00Z`.
@@ -102,6 +109,20 @@ mod tests {
 
     use super::*;
     use crate::testing::property_config;
+
+    #[test]
+    fn an_hour_ends_at_the_next_full_hour() {
+        let noon = UnixMillis(1_768_478_400_000);
+        for (time, end) in [
+            (noon, noon),
+            (noon.plus_millis(1), noon.plus_millis(3_600_000)),
+            (noon.plus_millis(3_599_999), noon.plus_millis(3_600_000)),
+            (UnixMillis(-1), UnixMillis(0)),
+            (UnixMillis(i64::MAX), UnixMillis(i64::MAX)),
+        ] {
+            assert_eq!(time.hour_end(), end, "{time:?}");
+        }
+    }
 
     #[test]
     fn a_time_is_written_as_rfc3339_with_whole_seconds() {

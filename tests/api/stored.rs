@@ -11,22 +11,24 @@ use crate::upstream_answers::{assert_failed, credits};
 
 /// Changes the Dispatcher's stored rows, as a disk fault or another version of the Worker would. workerd must not run.
 pub fn damage(stack: &Stack, sql: &str) {
-    run_sql(stack, sql, "");
+    run_sql(stack, "dispatcher", sql, "");
 }
 
 /// Returns the rows of a query of the Dispatcher's stored rows. workerd must not run.
 pub fn stored(stack: &Stack, query: &str) -> Value {
-    serde_json::from_str(&run_sql(stack, "", query)).unwrap()
+    serde_json::from_str(&run_sql(stack, "dispatcher", "", query)).unwrap()
 }
 
-fn run_sql(stack: &Stack, sql: &str, query: &str) -> String {
+/// Runs statements, then a query, on each object of a class that has tables. Returns the rows of each as a line of JSON.
+/// workerd must not run.
+pub fn run_sql(stack: &Stack, class: &str, sql: &str, query: &str) -> String {
     let script = r#"
         const { DatabaseSync } = require("node:sqlite");
         const { readdirSync } = require("node:fs");
         const [folder, sql, query] = process.argv.slice(1);
         for (const file of readdirSync(folder).filter((name) => name.endsWith(".sqlite"))) {
           const database = new DatabaseSync(`${folder}/${file}`);
-          const tables = database.prepare("SELECT name FROM sqlite_master WHERE name = 'jobs'").all();
+          const tables = database.prepare("SELECT name FROM sqlite_master WHERE name IN ('jobs', 'predictions')").all();
           if (tables.length > 0) {
             database.exec(sql);
             if (query !== "") console.log(JSON.stringify(database.prepare(query).all()));
@@ -34,7 +36,7 @@ fn run_sql(stack: &Stack, sql: &str, query: &str) -> String {
           database.close();
         }"#;
     let node = root().join("node_modules/.bin/node");
-    let folder = stack.directory.join("storage/dispatcher");
+    let folder = stack.directory.join("storage").join(class);
     let done = Command::new(node).args(["-e", script]).arg(folder).args([sql, query]).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).unwrap()

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use valetkey::constants::ALARM_LATE_MILLIS;
 use valetkey::ledger::{AlarmChange, Effects, Event, Ledger, Next, Write};
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::JobId;
@@ -83,7 +84,7 @@ impl LedgerObject {
         match self.turn(Event::Alarm, now, None) {
             Some((_, tasks)) => tasks,
             None => {
-                self.alarm = Some(self.machine.retry_alarm(now));
+                self.alarm = Some(self.machine.retry_alarm(now, ALARM_LATE_MILLIS));
                 Vec::new()
             }
         }

@@ -18,6 +18,7 @@
     reason = "a test may fail loudly"
 )]
 
+mod alarms;
 mod calls;
 mod day;
 mod dispatcher;

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use valetkey::constants::FORGOTTEN_FILES_BATCH;
-use valetkey::ledger::{FileUsage, JtiUsage, LedgerRows, RowError, Write, next_wake_at};
+use valetkey::ledger::{
+    FileUsage, FirstExpiries, JtiUsage, LedgerRows, RowError, SHORT_LIVED, Write, next_wake_at, read_readable,
+};
 use valetkey::messages::DayUsage;
 use valetkey::types::file::FileRecord;
 use valetkey::types::ids::{FileId, JobId};
@@ -34,6 +36,11 @@ impl Rows {
         self.predictions.values().map(|(record, _)| record)
     }
 
+    /// Returns whether nothing is stored, not even empty tables.
+    pub fn is_deleted(&self) -> bool {
+        !self.exists
+    }
+
     /// Makes the writes of a turn.
     pub fn apply(&mut self, writes: &[Write]) {
         self.exists |= !writes.is_empty();
@@ -46,6 +53,9 @@ impl Rows {
                 self.predictions.insert(record.job_id.clone(), (record.clone(), next_wake_at(record)));
             }
             Write::DeletePrediction(job_id) => drop(self.predictions.remove(job_id)),
+            Write::DeleteEndedPredictions(by) => {
+                self.predictions.retain(|_, (record, wake)| !record.status.is_terminal() || *wake > *by);
+            }
             Write::Day(day) => drop(self.days.insert(day.day, *day)),
             Write::Jti { jti, usage, expires_at } => {
                 let before = self.jtis.get(jti).map_or(UnixMillis(0), |(_, expires_at)| *expires_at);
@@ -57,11 +67,14 @@ impl Rows {
                 self.marks.insert(name.clone(), (doc.clone(), *expires_at));
             }
             Write::DeleteMark(name) => drop(self.marks.remove(name)),
-            Write::DeleteExpiredMarks { prefix, by } => {
+            Write::DeleteShortLivedMarks { prefix, by } => {
                 self.marks.retain(|name, (_, expires_at)| !name.starts_with(prefix) || *expires_at > *by);
             }
+            Write::DeleteExpiredMarks(by) => {
+                self.marks.retain(|name, (_, expires_at)| is_short_lived(name) || *expires_at > *by);
+            }
             Write::DeleteDays(until) => self.days.retain(|day, usage| *day > until.0 || usage.reserved.micros() != 0),
-            Write::DeleteExpiredJtis(by) => self.jtis.retain(|_, (_, expires_at)| *expires_at >= *by),
+            Write::DeleteExpiredJtis(by) => self.jtis.retain(|_, (_, expires_at)| *expires_at > *by),
             Write::Postpone { now, until } => {
                 for job_id in self.due_ids(*now) {
                     self.predictions.get_mut(&job_id).unwrap().1 = *until;
@@ -71,9 +84,15 @@ impl Rows {
     }
 
     fn due_ids(&self, now: UnixMillis) -> Vec<JobId> {
-        let mut due: Vec<_> = self.predictions.iter().filter(|(_, (_, wake))| *wake <= now).collect();
-        due.sort_by_key(|(_, (_, wake))| *wake);
+        let mut due: Vec<_> = self.open().filter(|(_, wake)| *wake <= now).collect();
+        due.sort_by_key(|(_, wake)| *wake);
         due.into_iter().take(50).map(|(job_id, _)| job_id.clone()).collect()
+    }
+
+    /// Returns the predictions that have not ended, each with the time when it needs the alarm.
+    fn open(&self) -> impl Iterator<Item = (&JobId, UnixMillis)> {
+        let open = self.predictions.iter().filter(|(_, (record, _))| !record.status.is_terminal());
+        open.map(|(job_id, (_, wake))| (job_id, *wake))
     }
 
     fn readable(&self, job_id: &JobId) -> Option<PredictionRecord> {
@@ -104,9 +123,15 @@ impl LedgerRows for Rows {
         before: Option<&JobId>,
         status: Option<Status>,
     ) -> Result<Vec<PredictionRecord>, RowError> {
-        let older = self.predictions.iter().rev().filter(|(job_id, _)| before.is_none_or(|before| *job_id < before));
-        let wanted = older.filter(|(_, (record, _))| status.is_none_or(|status| record.status == status));
-        Ok(wanted.take(limit as usize + 1).filter_map(|(job_id, _)| self.readable(job_id)).collect())
+        let before = before.map_or("pred_z", JobId::as_str);
+        read_readable(limit as usize + 1, before, |before, count| {
+            let older = self.records().filter(|record| record.job_id.as_str() < before);
+            let mut wanted: Vec<_> =
+                older.filter(|record| status.is_none_or(|status| record.status == status)).collect();
+            wanted.reverse();
+            let ids = wanted.into_iter().take(count).map(|record| &record.job_id);
+            Ok(ids.map(|job_id| (job_id.to_string(), self.readable(job_id))).collect())
+        })
     }
 
     fn due(&self, now: UnixMillis) -> Result<Vec<PredictionRecord>, RowError> {
@@ -114,7 +139,21 @@ impl LedgerRows for Rows {
     }
 
     fn next_wake(&self) -> Result<Option<UnixMillis>, RowError> {
-        Ok(self.predictions.values().map(|(_, wake)| *wake).min())
+        Ok(self.open().map(|(_, wake)| wake).min())
+    }
+
+    fn first_expiries(&self) -> Result<FirstExpiries, RowError> {
+        let ended = self.predictions.values().filter(|(record, _)| record.status.is_terminal());
+        let lasting = self.marks.iter().filter(|(name, _)| !is_short_lived(name));
+        let file = self.files.values().filter(|file| file.used_on.is_some()).min_by_key(|file| file.used_on);
+        Ok(FirstExpiries {
+            prediction: ended.map(|(_, wake)| *wake).min(),
+            day: self.days.values().filter(|day| day.reserved.micros() == 0).map(|day| UtcDay(day.day)).min(),
+            jti: self.jtis.values().map(|(_, expires_at)| *expires_at).min(),
+            mark: lasting.map(|(_, (_, expires_at))| *expires_at).min(),
+            file_used_on: file.and_then(|file| file.used_on),
+            file: file.map(|file| file.file_id.clone()),
+        })
     }
 
     fn count(&self, status: Status) -> Result<u32, RowError> {
@@ -164,6 +203,10 @@ impl LedgerRows for Rows {
         let named = self.marks.iter().filter(|(name, (_, expires_at))| name.starts_with(prefix) && *expires_at > now);
         Ok(named.map(|(_, (doc, _))| doc.clone()).collect())
     }
+}
+
+fn is_short_lived(name: &str) -> bool {
+    SHORT_LIVED.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn is_kept(file: &FileRecord, forgotten: UtcDay) -> bool {

@@ -5,9 +5,8 @@ use serde_json::json;
 
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::log;
-use crate::cloudflare::runtime::platform::PlatformError;
 use crate::cloudflare::runtime::sql::{Sql, Statement};
-use crate::migration::{Migration, Recorded, TooNew, decide_pending};
+use crate::migration::{Comparison, Migration, Recorded, TooNew, compare};
 
 /// SQLite's `user_version` would do, but Durable Objects allow few pragmas:
 /// <https://developers.cloudflare.com/durable-objects/api/sqlite-storage-api/>.
@@ -20,21 +19,19 @@ pub fn has_table(sql: &Sql, name: &str) -> ActorResult<bool> {
     Ok(!tables.is_empty())
 }
 
-/// Returns the migrations that are to be applied. Fails, with an alert, if the storage is too new for this build.
-pub fn pending(sql: &Sql, known: &'static [Migration]) -> ActorResult<Vec<&'static Migration>> {
+/// Compares the storage with the migrations of this build. Returns [`TooNew`], with an alert, if the storage must not be
+/// touched.
+pub fn read(sql: &Sql, known: &'static [Migration]) -> ActorResult<Result<Comparison<'static>, TooNew>> {
     let recorded: Vec<Recorded> = if has_table(sql, "migrations")? {
         sql.rows("SELECT number, is_breaking FROM migrations", &[])?
     } else {
         Vec::new()
     };
-    decide_pending(known, &recorded).map_err(|TooNew| {
-        log::alert("storage_too_new");
-        PlatformError
-    })
+    Ok(compare(known, &recorded).inspect_err(|TooNew| log::alert("storage_too_new")))
 }
 
 /// Applies migrations, each in one transaction.
-pub fn apply(sql: &Sql, pending: &[&Migration]) -> ActorResult<()> {
+pub fn apply<'a>(sql: &Sql, pending: impl IntoIterator<Item = &'a Migration>) -> ActorResult<()> {
     for migration in pending {
         let record = Statement::new(
             "INSERT INTO migrations (number, is_breaking) VALUES (?, ?)",

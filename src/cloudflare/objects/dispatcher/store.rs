@@ -10,7 +10,7 @@ use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::cloudflare::runtime::sql::{Doc, Sql, Statement};
 use crate::dispatcher::{Changes, Dispatcher as Machine, DispatcherLimits, LoadedState, UnreadableRows};
-use crate::migration::Migration;
+use crate::migration::{Migration, TooNew};
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
@@ -43,7 +43,8 @@ impl DispatcherStore {
     /// Opens the store and applies the migrations that are missing. Fails if the storage is too new: then every message
     /// is refused, and nothing is read or written.
     pub fn new(sql: Sql) -> ActorResult<Self> {
-        migrations::apply(&sql, &migrations::pending(&sql, &MIGRATIONS)?)?;
+        let found = migrations::read(&sql, &MIGRATIONS)?.map_err(|TooNew| PlatformError)?;
+        migrations::apply(&sql, found.pending)?;
         Ok(Self { sql })
     }
 

@@ -11,7 +11,7 @@ use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::cloudflare::runtime::sql::Sql;
-use crate::constants::DISPATCHER_ACK_TIMEOUT_MILLIS;
+use crate::constants::{ALARM_LATE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, TOO_NEW_RETRY_MILLIS};
 use crate::ledger::{AlarmChange, Answer, Event, Ledger as Machine, Next, Question};
 use crate::limit::minute_window::Counted;
 use crate::messages::{LedgerCall, LedgerEnvelope, LedgerReply};
@@ -57,7 +57,8 @@ impl LedgerActor {
         if self.turn_and_delete().await.is_err() {
             log::alert("ledger_alarm_failed");
             if let Ok(store) = self.store() {
-                store.sql().set_alarm(self.machine.borrow_mut().retry_alarm(platform::now()));
+                let wait = if store.tables().are_too_new() { TOO_NEW_RETRY_MILLIS } else { ALARM_LATE_MILLIS };
+                store.sql().set_alarm(self.machine.borrow_mut().retry_alarm(platform::now(), wait));
             }
         }
     }
@@ -65,7 +66,7 @@ impl LedgerActor {
     async fn turn_and_delete(self: &Rc<Self>) -> ActorResult<()> {
         if self.turn(Event::Alarm)?.change == AlarmChange::DeleteAll {
             self.state.storage().delete_all().await.map_err(|_| PlatformError)?;
-            self.store()?.forget_tables();
+            self.store()?.tables().forget();
             *self.machine.borrow_mut() = Machine::default();
         }
         Ok(())

@@ -7,6 +7,7 @@
 
 mod actor;
 mod store;
+mod tables;
 mod writes;
 
 use std::rc::Rc;

@@ -1,46 +1,39 @@
 //! The Ledger's tables (docs/schema.md): reads and writes rows, decides nothing.
 
-use std::cell::Cell;
-
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::tables::Tables;
 use super::writes::build_statement;
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::PlatformError;
-use crate::cloudflare::runtime::sql::{Sql, Statement};
+use crate::cloudflare::runtime::sql::Sql;
 use crate::constants::{FORGOTTEN_FILES_BATCH, USAGE_DAYS};
-use crate::ledger::{FileUsage, JtiUsage, LedgerRows, RowError, Write};
+use crate::ledger::{FileUsage, FirstExpiries, JtiUsage, LedgerRows, RowError, Write, read_readable};
 use crate::messages::DayUsage;
 use crate::types::file::FileRecord;
 use crate::types::ids::{FileId, JobId};
 use crate::types::prediction::{PredictionRecord, Status};
 use crate::types::time::{UnixMillis, UtcDay};
 
-const SCHEMA: [&str; 5] = [
-    "CREATE TABLE IF NOT EXISTS predictions (job_id TEXT PRIMARY KEY, status TEXT NOT NULL, wakes_at INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS days (day INTEGER PRIMARY KEY, spent INTEGER NOT NULL, reserved INTEGER NOT NULL, predictions INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS jti (jti TEXT PRIMARY KEY, predictions INTEGER NOT NULL, credits INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS files (file_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, doc TEXT NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID",
-];
-
-/// Holds for the files of the user: last used after a day, or without a day of use.
-const IS_KEPT: &str = "COALESCE(json_extract(doc, '$.used_on') > ?, TRUE)";
-
 /// The rows of one user.
 pub struct LedgerStore {
     sql: Sql,
-    /// Whether the tables exist, once that was read. A Ledger creates them with its first write, never with a read
-    /// (protocol 7).
-    has_tables: Cell<Option<bool>>,
+    tables: Tables,
 }
 
-/// A row with a JSON document.
+/// A row's document: JSON.
 #[derive(Deserialize)]
 struct Doc {
+    doc: String,
+}
+
+/// A row's key and document.
+#[derive(Deserialize)]
+struct Row {
+    id: String,
     doc: String,
 }
 
@@ -67,7 +60,7 @@ impl From<RowError> for PlatformError {
 impl LedgerStore {
     /// Makes the store of an object. Touches no row.
     pub const fn new(sql: Sql) -> Self {
-        Self { sql, has_tables: Cell::new(None) }
+        Self { sql, tables: Tables::new() }
     }
 
     /// Returns the storage, for the alarm.
@@ -75,13 +68,9 @@ impl LedgerStore {
         &self.sql
     }
 
-    fn create_tables(&self) -> ActorResult<()> {
-        if !self.exists()? {
-            let statements: Vec<_> = SCHEMA.iter().map(|statement| Statement::new(statement, [])).collect();
-            self.sql.transaction(&statements)?;
-            self.has_tables.set(Some(true));
-        }
-        Ok(())
+    /// Returns the tables.
+    pub const fn tables(&self) -> &Tables {
+        &self.tables
     }
 
     fn read<T: DeserializeOwned>(&self, sql: &str, parameters: &[Value]) -> RowResult<Vec<T>> {
@@ -105,6 +94,29 @@ impl LedgerStore {
         Ok(parsed)
     }
 
+    /// Reads documents in descending order of their ids, and goes on past those that cannot be parsed. Of `sql`, the last
+    /// two parameters are the id before which it starts, and the number of rows.
+    fn page_of<T: DeserializeOwned>(
+        &self,
+        (sql, first_parameters): (&str, &[Value]),
+        before: &str,
+        count: usize,
+    ) -> RowResult<Vec<T>> {
+        let mut unreadable = false;
+        let found = read_readable(count, before, |before, count| {
+            let parameters: Vec<_> = first_parameters.iter().cloned().chain([json!(before), json!(count)]).collect();
+            let rows: Vec<Row> = self.read(sql, &parameters)?;
+            let parse = |Row { id, doc }| (id, serde_json::from_str(&doc).ok());
+            let parsed: Vec<(String, Option<T>)> = rows.into_iter().map(parse).collect();
+            unreadable |= parsed.iter().any(|(_, record)| record.is_none());
+            RowResult::Ok(parsed)
+        });
+        if unreadable {
+            log::alert("row_unreadable");
+        }
+        found
+    }
+
     fn number(&self, sql: &str, parameters: &[Value]) -> RowResult<Option<i64>> {
         Ok(self.read::<Number>(sql, parameters)?.first().and_then(|row| row.number))
     }
@@ -114,27 +126,15 @@ impl LedgerStore {
         if writes.is_empty() {
             return Ok(());
         }
-        self.create_tables()?;
+        self.tables.create(&self.sql)?;
         let statements: Result<Vec<_>, _> = writes.iter().map(build_statement).collect();
         self.sql.transaction(&statements?)
-    }
-
-    /// Forgets that the tables exist, after the platform deleted everything.
-    pub fn forget_tables(&self) {
-        self.has_tables.set(None);
     }
 }
 
 impl LedgerRows for LedgerStore {
     fn exists(&self) -> RowResult<bool> {
-        if let Some(known) = self.has_tables.get() {
-            return Ok(known);
-        }
-        // `marks` is the newest table: a Ledger of an older version gets it with its next write.
-        let sql = "SELECT COUNT(*) AS number FROM sqlite_master WHERE name = 'marks'";
-        let exists = self.sql.rows::<Number>(sql, &[])?.first().is_some_and(|row| row.number > Some(0));
-        self.has_tables.set(Some(exists));
-        Ok(exists)
+        Ok(self.tables.exist(&self.sql)?)
     }
 
     fn prediction(&self, job_id: &JobId) -> RowResult<Option<PredictionRecord>> {
@@ -144,22 +144,46 @@ impl LedgerRows for LedgerStore {
     fn page(&self, limit: u32, before: Option<&JobId>, status: Option<Status>) -> RowResult<Vec<PredictionRecord>> {
         // Ids sort by creation time, and `pred_z` sorts after every id.
         let before = before.map_or("pred_z", JobId::as_str);
-        self.parseable_docs(
-            "SELECT doc FROM predictions WHERE job_id < ? AND (? IS NULL OR status = ?) ORDER BY job_id DESC LIMIT ?",
-            &[json!(before), json!(status), json!(status), json!(limit.saturating_add(1))],
-        )
+        let sql = match status {
+            None => "SELECT job_id AS id, doc FROM predictions WHERE job_id < ? ORDER BY job_id DESC LIMIT ?",
+            // `+`: by the index of open predictions, which are few, and not by the primary key.
+            Some(Status::Queued | Status::Processing) => {
+                "SELECT job_id AS id, doc FROM predictions WHERE status = ? AND status IN ('queued', 'processing') \
+                 AND +job_id < ? ORDER BY +job_id DESC LIMIT ?"
+            }
+            Some(Status::Succeeded | Status::Failed | Status::Canceled) => {
+                "SELECT job_id AS id, doc FROM predictions WHERE status = ? AND job_id < ? ORDER BY job_id DESC LIMIT ?"
+            }
+        };
+        let parameters: Vec<_> = status.iter().map(|status| json!(status)).collect();
+        self.page_of((sql, &parameters), before, page_rows(limit))
     }
 
     fn due(&self, now: UnixMillis) -> RowResult<Vec<PredictionRecord>> {
-        self.parseable_docs("SELECT doc FROM predictions WHERE wakes_at <= ? ORDER BY wakes_at LIMIT 50", &[json!(now)])
+        self.parseable_docs(
+            "SELECT doc FROM predictions WHERE status IN ('queued', 'processing') AND wakes_at <= ? \
+             ORDER BY wakes_at LIMIT 50",
+            &[json!(now)],
+        )
     }
 
     fn next_wake(&self) -> RowResult<Option<UnixMillis>> {
-        Ok(self.number("SELECT MIN(wakes_at) AS number FROM predictions", &[])?.map(UnixMillis))
+        let sql = "SELECT MIN(wakes_at) AS number FROM predictions WHERE status IN ('queued', 'processing')";
+        Ok(self.number(sql, &[])?.map(UnixMillis))
+    }
+
+    fn first_expiries(&self) -> RowResult<FirstExpiries> {
+        let sql = "SELECT (SELECT MIN(wakes_at) FROM predictions WHERE status IN ('succeeded', 'failed', 'canceled')) \
+             AS prediction, (SELECT MIN(day) FROM days WHERE reserved = 0) AS day, \
+             (SELECT MIN(expires_at) FROM jti) AS jti, (SELECT MIN(expires_at) FROM marks \
+             WHERE name <> 'minute' AND name NOT BETWEEN 'proof:' AND 'proof;') AS mark, \
+             (SELECT MIN(used_on) FROM files) AS file_used_on, \
+             (SELECT file_id FROM files WHERE used_on IS NOT NULL ORDER BY used_on LIMIT 1) AS file";
+        Ok(self.read(sql, &[])?.pop().unwrap_or_default())
     }
 
     fn count(&self, status: Status) -> RowResult<u32> {
-        let sql = "SELECT COUNT(*) AS number FROM predictions WHERE status = ?";
+        let sql = "SELECT COUNT(*) AS number FROM predictions WHERE status = ? AND status IN ('queued', 'processing')";
         Ok(self.number(sql, &[json!(status)])?.and_then(|count| u32::try_from(count).ok()).unwrap_or_default())
     }
 
@@ -181,29 +205,31 @@ impl LedgerRows for LedgerStore {
 
     fn files(&self, limit: u32, before: Option<&FileId>, forgotten: UtcDay) -> RowResult<Vec<FileRecord>> {
         let before = before.map_or("file_z", FileId::as_str);
-        let sql = format!("SELECT doc FROM files WHERE file_id < ? AND {IS_KEPT} ORDER BY file_id DESC LIMIT ?");
-        self.parseable_docs(&sql, &[json!(before), json!(forgotten), json!(limit.saturating_add(1))])
+        let sql = "SELECT file_id AS id, doc FROM files WHERE COALESCE(used_on > ?, TRUE) AND file_id < ? \
+             ORDER BY file_id DESC LIMIT ?";
+        self.page_of((sql, &[json!(forgotten)]), before, page_rows(limit))
     }
 
     fn file(&self, file_id: &FileId, forgotten: UtcDay) -> RowResult<Option<FileRecord>> {
-        let sql = format!("SELECT doc FROM files WHERE file_id = ? AND {IS_KEPT}");
-        self.doc(&sql, &[json!(file_id), json!(forgotten)])
+        let sql = "SELECT doc FROM files WHERE file_id = ? AND COALESCE(used_on > ?, TRUE)";
+        self.doc(sql, &[json!(file_id), json!(forgotten)])
     }
 
     fn file_usage(&self, forgotten: UtcDay) -> RowResult<FileUsage> {
-        let sql = format!(
-            "SELECT COUNT(*) AS files, COALESCE(SUM(json_extract(doc, '$.bytes')), 0) AS bytes FROM files WHERE {IS_KEPT}"
-        );
-        Ok(self.read::<FileUsage>(&sql, &[json!(forgotten)])?.first().copied().unwrap_or_default())
+        let sql = "SELECT COALESCE(SUM(files), 0) AS files, COALESCE(SUM(bytes), 0) AS bytes FROM \
+             (SELECT COUNT(*) AS files, SUM(bytes) AS bytes FROM files WHERE used_on > ? \
+             UNION ALL SELECT COUNT(*), SUM(bytes) FROM files WHERE used_on IS NULL)";
+        Ok(self.read::<FileUsage>(sql, &[json!(forgotten)])?.first().copied().unwrap_or_default())
     }
 
     fn forgotten_files(&self, forgotten: UtcDay) -> RowResult<Vec<FileRecord>> {
-        let sql = format!("SELECT doc FROM files WHERE NOT {IS_KEPT} LIMIT ?");
-        self.parseable_docs(&sql, &[json!(forgotten), json!(FORGOTTEN_FILES_BATCH)])
+        let sql = "SELECT file_id AS id, doc FROM files WHERE used_on <= ? AND +file_id < ? \
+             ORDER BY +file_id DESC LIMIT ?";
+        self.page_of((sql, &[json!(forgotten)]), "file_z", FORGOTTEN_FILES_BATCH)
     }
 
     fn files_without_use(&self) -> RowResult<Vec<FileRecord>> {
-        self.parseable_docs("SELECT doc FROM files WHERE json_extract(doc, '$.used_on') IS NULL", &[])
+        self.parseable_docs("SELECT doc FROM files WHERE used_on IS NULL", &[])
     }
 
     fn mark(&self, name: &str, now: UnixMillis) -> RowResult<Option<String>> {
@@ -218,9 +244,17 @@ impl LedgerRows for LedgerStore {
     }
 
     fn is_empty(&self) -> RowResult<bool> {
-        let tables = ["predictions", "days", "jti", "files", "marks"];
-        let sums: Vec<String> = tables.iter().map(|table| format!("(SELECT COUNT(*) FROM {table})")).collect();
-        let rows = self.number(&format!("SELECT {} AS number", sums.join(" + ")), &[])?;
-        Ok(rows.is_none_or(|rows| rows == 0))
+        if self.tables.are_newer() {
+            return Ok(false);
+        }
+        let sql = "SELECT (SELECT MIN(job_id) FROM predictions) IS NULL AND (SELECT MIN(day) FROM days) IS NULL \
+             AND (SELECT MIN(jti) FROM jti) IS NULL AND (SELECT MIN(file_id) FROM files) IS NULL \
+             AND (SELECT MIN(name) FROM marks) IS NULL AS number";
+        Ok(self.number(sql, &[])? != Some(0))
     }
+}
+
+/// Returns the number of rows to read for a page: one more, which says whether there is another page.
+fn page_rows(limit: u32) -> usize {
+    usize::try_from(limit.saturating_add(1)).unwrap_or(usize::MAX)
 }

@@ -18,6 +18,10 @@ pub fn build_statement(write: &Write) -> ActorResult<Statement> {
             )
         }
         Write::DeletePrediction(job_id) => Statement::new("DELETE FROM predictions WHERE job_id = ?", [json!(job_id)]),
+        Write::DeleteEndedPredictions(by) => Statement::new(
+            "DELETE FROM predictions WHERE status IN ('succeeded', 'failed', 'canceled') AND wakes_at <= ?",
+            [json!(by)],
+        ),
         Write::Day(day) => Statement::new(
             "INSERT OR REPLACE INTO days (day, spent, reserved, predictions) VALUES (?, ?, ?, ?)",
             [json!(day.day), json!(day.spent), json!(day.reserved), json!(day.predictions)],
@@ -40,16 +44,20 @@ pub fn build_statement(write: &Write) -> ActorResult<Statement> {
             "INSERT OR REPLACE INTO marks (name, doc, expires_at) VALUES (?, ?, ?)",
             [json!(name), json!(doc), json!(expires_at)],
         ),
-        Write::DeleteExpiredMarks { prefix, by } => Statement::new(
+        Write::DeleteExpiredMarks(by) => Statement::new(
+            "DELETE FROM marks WHERE expires_at <= ? AND name <> 'minute' AND name NOT BETWEEN 'proof:' AND 'proof;'",
+            [json!(by)],
+        ),
+        Write::DeleteShortLivedMarks { prefix, by } => Statement::new(
             "DELETE FROM marks WHERE name >= ? AND name < ? AND expires_at <= ?",
             [json!(prefix), json!(format!("{prefix}\u{10ffff}")), json!(by)],
         ),
         Write::DeleteMark(name) => Statement::new("DELETE FROM marks WHERE name = ?", [json!(name)]),
         Write::DeleteDays(day) => Statement::new("DELETE FROM days WHERE day <= ? AND reserved = 0", [json!(day)]),
-        Write::DeleteExpiredJtis(by) => Statement::new("DELETE FROM jti WHERE expires_at < ?", [json!(by)]),
+        Write::DeleteExpiredJtis(by) => Statement::new("DELETE FROM jti WHERE expires_at <= ?", [json!(by)]),
         Write::Postpone { now, until } => Statement::new(
-            "UPDATE predictions SET wakes_at = ? WHERE job_id IN \
-                 (SELECT job_id FROM predictions WHERE wakes_at <= ? ORDER BY wakes_at LIMIT 50)",
+            "UPDATE predictions SET wakes_at = ? WHERE job_id IN (SELECT job_id FROM predictions \
+                 WHERE status IN ('queued', 'processing') AND wakes_at <= ? ORDER BY wakes_at LIMIT 50)",
             [json!(until), json!(now)],
         ),
     })

@@ -1,0 +1,82 @@
+//! The alarms of a Ledger that gets no messages any more.
+
+use valetkey::constants::{MILLIS_PER_DAY, MILLIS_PER_HOUR};
+use valetkey::ledger::{Answer, Event, Next};
+use valetkey::messages::{DispatcherReply, JobEnd, JobUpdate, LedgerCall, LedgerRequest, Stage};
+use valetkey::types::credits::MicroCredits;
+use valetkey::types::ids::JobId;
+use valetkey::types::prediction::Status;
+use valetkey::types::time::UnixMillis;
+
+use crate::calls;
+use crate::ledger::LedgerObject;
+
+const NOON: UnixMillis = UnixMillis(1_768_478_400_000);
+const CREATED_AT: UnixMillis = UnixMillis(NOON.0 + 60_000);
+
+/// Handles a message. Everything it asks gets `answer`.
+fn call(ledger: &mut LedgerObject, call: LedgerCall, answer: Answer, now: UnixMillis) {
+    let mut event = Event::Call(call);
+    loop {
+        event = match ledger.turn(event, now, None).unwrap().0 {
+            Next::Reply(_) => return,
+            Next::Continue(then) => Event::Resume(then, None),
+            Next::Ask(_, then) => Event::Resume(then, Some(answer.clone())),
+        };
+    }
+}
+
+/// Fires one alarm after the other until none is left. Returns when each fired.
+fn fire_alarms(ledger: &mut LedgerObject) -> Vec<UnixMillis> {
+    let mut fired = Vec::new();
+    while let Some(at) = ledger.alarm {
+        assert!(fired.len() < 100, "{fired:?}");
+        ledger.fire_alarm(at);
+        fired.push(at);
+    }
+    fired
+}
+
+fn update(job_id: &JobId, sequence: u64, end: Option<JobEnd>) -> JobUpdate {
+    let stage = if end.is_some() { Stage::Ended } else { Stage::Submitting };
+    JobUpdate { job_id: job_id.clone(), sequence, stage, at: CREATED_AT, cancel_requested: false, queue: None, end }
+}
+
+#[test]
+fn an_idle_ledger_has_an_alarm_only_when_something_expires() {
+    let mut ledger = LedgerObject::default();
+    let job_id = JobId::new(CREATED_AT, [1; 10]);
+    let create = calls::create(0, vec![calls::spec(job_id.clone(), 0)], Some(1), 0, CREATED_AT);
+    let accepted = DispatcherReply::Jobs(vec![update(&job_id, 1, None)]);
+    call(&mut ledger, create, Answer::Dispatcher(accepted), CREATED_AT);
+    let end = JobEnd {
+        status: Status::Succeeded,
+        failure: None,
+        output: Vec::new(),
+        credits: MicroCredits::parse("2.5").unwrap(),
+        predict_time: None,
+    };
+    let ended = LedgerRequest::JobUpdates { updates: vec![update(&job_id, 2, Some(end))] };
+    let ended_at = CREATED_AT.plus_millis(1_000);
+    call(&mut ledger, calls::uncounted(ended), Answer::RevokedBefore(None), ended_at);
+    let hour_after = NOON.plus_millis(MILLIS_PER_HOUR);
+    let expected = [
+        // The prediction should have ended long before: 60 s in the queue, 30 s at the vendor, 600 s more.
+        CREATED_AT.plus_millis(690_000),
+        // The idempotency key expires, then the prediction, then the day.
+        hour_after.plus_millis(MILLIS_PER_DAY),
+        hour_after.plus_millis(7 * MILLIS_PER_DAY),
+        NOON.utc_day().start().plus_millis(30 * MILLIS_PER_DAY),
+    ];
+    assert_eq!(fire_alarms(&mut ledger), expected);
+    assert!(ledger.rows.is_deleted(), "nothing is left");
+}
+
+#[test]
+fn a_ledger_that_only_counted_requests_is_deleted_after_a_week() {
+    let mut ledger = LedgerObject::default();
+    let read = calls::counted(LedgerRequest::Check, 0, NOON);
+    call(&mut ledger, read, Answer::RevokedBefore(None), NOON);
+    assert_eq!(fire_alarms(&mut ledger), [NOON.plus_millis(7 * MILLIS_PER_DAY)]);
+    assert!(ledger.rows.is_deleted());
+}
