@@ -8,6 +8,8 @@
 
 /// Milliseconds in a second.
 pub const MILLIS_PER_SECOND: i64 = 1_000;
+/// Seconds in a minute, the period of the vendor's rate limit.
+pub const SECONDS_PER_MINUTE: i64 = 60;
 /// Seconds in a UTC day. Unix time has no leap seconds.
 pub const SECONDS_PER_DAY: i64 = 86_400;
 /// Milliseconds in an hour.
@@ -189,6 +191,11 @@ pub const PROBE_FIRST_MILLIS: i64 = 30_000;
 pub const PROBE_MAX_MILLIS: i64 = 600_000;
 /// Wait after a throttled create whose response has no usable `Retry-After`.
 pub const THROTTLE_DEFAULT_MILLIS: i64 = 5_000;
+/// Requests of the vendor's minute that may remain unexplained before the key counts as used by somebody else: some are on
+/// the way when the vendor counts.
+pub const KEY_LEAK_TOLERANCE_REQUESTS: usize = 3;
+/// Time without its cause after which an alert is raised again. A cause that lasts is told once.
+pub const ALERT_QUIET_MILLIS: i64 = 600_000;
 /// Longest wait until the vendor's `X-RateLimit-Reset` that is believed: two of its windows. A reset in milliseconds, or
 /// of another clock, is further ahead.
 pub const RATE_LIMIT_RESET_MAX_MILLIS: i64 = 120_000;

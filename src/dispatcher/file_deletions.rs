@@ -97,7 +97,7 @@ mod tests {
     use crate::policy::parse_policy;
     use crate::types::ids::UserKey;
     use crate::vendor::body::VendorBody;
-    use crate::vendor::reply::VendorResponse;
+    use crate::vendor::reply::{RateLimit, VendorResponse};
 
     fn machine() -> Dispatcher {
         let policy = r#"{"plans":{"default":{"requests_per_minute":60,"predictions_per_minute":10,"concurrent_predictions":2,"daily_credits":"50"}},"models":{"acme/model-x":{"credits":"2.5","input":{}}}}"#;
@@ -109,8 +109,7 @@ mod tests {
         VendorReply::Response(VendorResponse {
             status,
             retry_after: None,
-            rate_limit_remaining: None,
-            rate_limit_reset: None,
+            rate_limit: RateLimit::default(),
             body: VendorBody::Unreadable,
         })
     }

@@ -12,6 +12,8 @@ use crate::vendor::output::OutputRule;
 pub struct DispatcherLimits {
     /// Vendor requests in any minute: the vendor's limit minus the requests of other users of the key.
     pub requests_per_minute: usize,
+    /// Vendor requests in any minute that other users of the key are expected to make.
+    pub expected_other_requests: usize,
     /// Slots: predictions at the vendor at once.
     pub concurrent_predictions: usize,
     /// Credits per UTC day.
@@ -61,6 +63,7 @@ impl DispatcherLimits {
         };
         Self {
             requests_per_minute: count(own),
+            expected_other_requests: count(key.expected_other_requests_per_minute),
             concurrent_predictions: count(key.concurrent_predictions),
             daily_credits: key.daily_credits,
             max_waiting: count(key.max_waiting),

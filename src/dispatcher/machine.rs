@@ -13,6 +13,8 @@ use super::state_rows::StoredRows;
 use super::stored_state::StoredState;
 use super::unreadable_rows::UnreadableRows;
 use crate::constants::ASSUMED_RUN_MILLIS;
+use crate::limit::alert_limiter::AlertLimiter;
+use crate::limit::key_leak::KeyLeakDetector;
 use crate::messages::Anomalies;
 use crate::types::ids::JobId;
 use crate::types::model::ModelId;
@@ -41,6 +43,9 @@ pub struct Dispatcher {
     pub(super) last_file: Option<String>,
     /// The failed tries of a file, and when the next one may be made.
     pub(super) file_retries: BTreeMap<String, (u32, UnixMillis)>,
+    /// In memory only, as is the next one.
+    pub(super) key_leak: KeyLeakDetector,
+    pub(super) alert_limiter: AlertLimiter,
     pub(super) in_flight: InFlight,
     pub(super) positions: Positions,
     pub(super) changes: Changes,
@@ -65,6 +70,8 @@ impl Dispatcher {
             file_deletion_at: UnixMillis(0),
             last_file: None,
             file_retries: BTreeMap::new(),
+            key_leak: KeyLeakDetector::default(),
+            alert_limiter: AlertLimiter::default(),
             in_flight: InFlight::default(),
             positions: Positions::default(),
             changes: Changes::default(),

@@ -1,7 +1,8 @@
 //! The effects of any reply of the vendor (rate limits, alerts about oddities), and those of the model list.
 
 use super::machine::Dispatcher;
-use crate::constants::RATE_LIMIT_RESET_MAX_MILLIS;
+use crate::constants::{RATE_LIMIT_RESET_MAX_MILLIS, VENDOR_WINDOW_MILLIS};
+use crate::limit::key_leak::KeyUsage;
 use crate::limit::request_window::VendorCount;
 use crate::parse::digits::parse_digits;
 use crate::types::model::ModelId;
@@ -27,7 +28,7 @@ impl Dispatcher {
     fn apply_rate_limit(&mut self, reply: &VendorReply, now: UnixMillis) {
         let VendorReply::Response(response) = reply else { return };
         let number = |text: &Option<String>| text.as_deref().and_then(|text| parse_digits::<i64>(text.trim()));
-        let (remaining, reset) = (number(&response.rate_limit_remaining), number(&response.rate_limit_reset));
+        let (remaining, reset) = (number(&response.rate_limit.remaining), number(&response.rate_limit.reset));
         let (Some(remaining), Some(reset)) = (remaining.and_then(|left| u32::try_from(left).ok()), reset) else {
             return;
         };
@@ -35,7 +36,29 @@ impl Dispatcher {
         if until.millis_since(now) > RATE_LIMIT_RESET_MAX_MILLIS {
             self.alert_hourly("rate_limit_reset_ignored", now);
         } else if until > now {
+            let limit = number(&response.rate_limit.limit).and_then(|limit| u32::try_from(limit).ok());
+            if let Some(limit) = limit {
+                self.look_for_key_leak(limit.saturating_sub(remaining), UnixSeconds(reset), now);
+            }
             self.state.window.apply_vendor_count(VendorCount { remaining, until });
+        }
+    }
+
+    /// Compares the requests that the vendor counted in its minute with our own. One that ends more than a minute ahead
+    /// began after `now`, by our clock: there is nothing to compare.
+    fn look_for_key_leak(&mut self, used: u32, reset: UnixSeconds, now: UnixMillis) {
+        let began_at = reset.millis().plus_millis(VENDOR_WINDOW_MILLIS.saturating_neg());
+        if began_at > now {
+            return;
+        }
+        let usage = KeyUsage {
+            reset,
+            used: usize::try_from(used).unwrap_or(usize::MAX),
+            own: self.state.window.count_since(began_at),
+            expected_other: self.limits.expected_other_requests,
+        };
+        if self.key_leak.observe(&usage) && self.alert_limiter.admit("key_leak", now) {
+            self.changes.alerts.push("key_leak");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Arithmetic of limits: windows and poll intervals. The clock is an argument.
 
+pub mod alert_limiter;
+pub mod key_leak;
 pub mod minute_window;
 pub mod poll_plan;
 mod request_blocks;

@@ -194,6 +194,12 @@ impl RequestWindow {
         self.vendor = Some(VendorCount { remaining, ..count });
     }
 
+    /// Returns how many requests were sent at `from` or later, as far back as the window goes.
+    #[must_use]
+    pub fn count_since(&self, from: UnixMillis) -> usize {
+        self.sent.iter().filter(|(at, ..)| *at >= from).map(|(.., requests)| requests).sum()
+    }
+
     /// Returns how many requests count now.
     #[must_use]
     pub fn count(&self, now: UnixMillis) -> usize {

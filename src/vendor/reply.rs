@@ -25,12 +25,21 @@ pub struct VendorResponse {
     pub status: u16,
     /// `Retry-After`, as sent.
     pub retry_after: Option<String>,
-    /// `X-RateLimit-Remaining`, as sent.
-    pub rate_limit_remaining: Option<String>,
-    /// `X-RateLimit-Reset`, as sent.
-    pub rate_limit_reset: Option<String>,
+    /// The headers `X-RateLimit-*`.
+    pub rate_limit: RateLimit,
     /// The content of the body.
     pub body: VendorBody,
+}
+
+/// The headers `X-RateLimit-*`, as sent (vendor-api 5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RateLimit {
+    /// `X-RateLimit-Limit`.
+    pub limit: Option<String>,
+    /// `X-RateLimit-Remaining`.
+    pub remaining: Option<String>,
+    /// `X-RateLimit-Reset`.
+    pub reset: Option<String>,
 }
 
 impl VendorReply {

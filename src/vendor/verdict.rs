@@ -131,6 +131,7 @@ fn throttle_millis(response: &VendorResponse, now: UnixMillis) -> i64 {
 mod tests {
     use super::*;
     use crate::vendor::body::VendorBody;
+    use crate::vendor::reply::RateLimit;
 
     const ENVELOPE: &str = r#"{"error":{"type":"api_error","message":"m","code":"c"}}"#;
     /// 2026-10-21T07:27:50Z.
@@ -142,13 +143,7 @@ mod tests {
 
     fn with_body(status: u16, body: VendorBody, retry_after: Option<&str>) -> VendorReply {
         let retry_after = retry_after.map(str::to_owned);
-        VendorReply::Response(VendorResponse {
-            status,
-            retry_after,
-            rate_limit_remaining: None,
-            rate_limit_reset: None,
-            body,
-        })
+        VendorReply::Response(VendorResponse { status, retry_after, rate_limit: RateLimit::default(), body })
     }
 
     #[test]

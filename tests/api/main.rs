@@ -43,6 +43,7 @@ mod hostile_tokens;
 mod http;
 mod idempotency;
 mod identity;
+mod key_leak;
 mod kills;
 mod lifecycle;
 mod limits;

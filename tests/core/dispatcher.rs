@@ -13,13 +13,14 @@ use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
 use valetkey::types::time::UnixMillis;
 use valetkey::vendor::body::VendorBody;
-use valetkey::vendor::reply::{VendorReply, VendorResponse};
+use valetkey::vendor::reply::{RateLimit, VendorReply, VendorResponse};
 
 const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
 
 fn limits() -> DispatcherLimits {
     DispatcherLimits {
         requests_per_minute: 60,
+        expected_other_requests: 0,
         concurrent_predictions: 10,
         daily_credits: None,
         max_waiting: 500,
@@ -63,8 +64,7 @@ fn answer(status: u16, body: &str) -> VendorReply {
     VendorReply::Response(VendorResponse {
         status,
         retry_after: None,
-        rate_limit_remaining: None,
-        rate_limit_reset: None,
+        rate_limit: RateLimit::default(),
         body: VendorBody::read(body.as_bytes()),
     })
 }

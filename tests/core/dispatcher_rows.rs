@@ -12,7 +12,7 @@ use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
 use valetkey::types::time::UnixMillis;
 use valetkey::vendor::body::VendorBody;
-use valetkey::vendor::reply::{VendorReply, VendorResponse};
+use valetkey::vendor::reply::{RateLimit, VendorReply, VendorResponse};
 
 pub const START: UnixMillis = UnixMillis(1_768_473_000_000);
 const MIB: usize = 1_024 * 1_024;
@@ -37,6 +37,7 @@ impl World {
     pub fn with_requests(requests_per_minute: usize, pools: BTreeMap<String, Pool>) -> Self {
         let limits = DispatcherLimits {
             requests_per_minute,
+            expected_other_requests: 0,
             concurrent_predictions: 2,
             daily_credits: None,
             max_waiting: 1_000,
@@ -117,8 +118,7 @@ impl World {
         let reply = VendorReply::Response(VendorResponse {
             status,
             retry_after: None,
-            rate_limit_remaining: None,
-            rate_limit_reset: None,
+            rate_limit: RateLimit::default(),
             body: VendorBody::read(body.as_bytes()),
         });
         Some(self.turn(|machine, now| machine.finish_submit(&id, &reply, now)))

@@ -13,7 +13,7 @@ use valetkey::types::time::UnixMillis;
 use valetkey::vendor::body::VendorBody;
 use valetkey::vendor::key_scan::KeyScan;
 use valetkey::vendor::output::OutputRule;
-use valetkey::vendor::reply::{VendorReply, VendorResponse};
+use valetkey::vendor::reply::{RateLimit, VendorReply, VendorResponse};
 
 const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
 const ENVELOPE: &str = r#"{"error":{"type":"t","message":"m","code":"c"}}"#;
@@ -25,6 +25,7 @@ fn limits(second: bool) -> DispatcherLimits {
     let scan = KeyScan::new([&VendorKey::try_new(KEY).unwrap()]);
     DispatcherLimits {
         requests_per_minute: 6_000,
+        expected_other_requests: 10,
         concurrent_predictions: 100,
         daily_credits: None,
         max_waiting: 500,
@@ -56,7 +57,7 @@ fn spec(number: u8, model: &str) -> JobSpec {
 }
 
 fn response(status: u16, body: VendorBody) -> VendorResponse {
-    VendorResponse { status, retry_after: None, rate_limit_remaining: None, rate_limit_reset: None, body }
+    VendorResponse { status, retry_after: None, rate_limit: RateLimit::default(), body }
 }
 
 fn answer(status: u16, body: &str) -> VendorReply {
@@ -229,8 +230,11 @@ fn a_status_word_that_contains_the_key_is_not_logged() {
 fn a_reset_far_ahead_is_ignored_with_an_alert_once_in_an_hour() {
     let with_reset = |reset: i64| {
         VendorReply::Response(VendorResponse {
-            rate_limit_remaining: Some("0".into()),
-            rate_limit_reset: Some(reset.to_string()),
+            rate_limit: RateLimit {
+                remaining: Some("0".into()),
+                reset: Some(reset.to_string()),
+                ..RateLimit::default()
+            },
             ..response(200, VendorBody::read(RUNNING.as_bytes()))
         })
     };
@@ -247,6 +251,44 @@ fn a_reset_far_ahead_is_ignored_with_an_alert_once_in_an_hour() {
     for reset in [now + 3_600, (now + 60) * 1_000, i64::MAX] {
         let (first, told) = next_poll(reset);
         assert!(first < 10 && told == ignored, "{reset}: {first} {told:?}");
+    }
+}
+
+/// Returns a poll's response that says: of 60 requests of the minute that ends at `reset`, `used` were made.
+fn with_usage(used: i64, reset: UnixMillis) -> VendorReply {
+    let rate_limit = RateLimit {
+        limit: Some("60".into()),
+        remaining: Some((60 - used).to_string()),
+        reset: Some(reset.seconds().0.to_string()),
+    };
+    VendorReply::Response(VendorResponse { rate_limit, ..response(200, VendorBody::read(RUNNING.as_bytes())) })
+}
+
+/// Polls once in ten seconds for three minutes, while others make `others` requests a minute. Returns the alerts.
+fn alerts_beside(others: i64) -> Vec<&'static str> {
+    let (mut machine, id) = running();
+    let mut own: Vec<i64> = vec![0];
+    for second in (1..180).step_by(10) {
+        let polled = machine.due(at(second)).iter().any(|action| matches!(action, Action::Poll { .. }));
+        if polled {
+            own.push(second);
+            own.retain(|sent| second - sent < 60);
+            let used = i64::try_from(own.len()).unwrap() + others;
+            machine.finish_poll(&id, &with_usage(used, at(own[0] + 60)), at(second));
+        }
+    }
+    alerts(&mut machine)
+}
+
+#[test]
+fn a_key_that_somebody_else_uses_is_told_once() {
+    assert_eq!(alerts_beside(14), ["key_leak"]);
+}
+
+#[test]
+fn requests_of_programs_that_are_expected_are_no_leak() {
+    for others in [0, 10, 13] {
+        assert_eq!(alerts_beside(others), Vec::<&str>::new(), "{others}");
     }
 }
 

@@ -13,7 +13,7 @@ use valetkey::types::model::ModelId;
 use valetkey::types::prediction::Status;
 use valetkey::types::time::UnixMillis;
 use valetkey::vendor::body::VendorBody;
-use valetkey::vendor::reply::{VendorReply, VendorResponse};
+use valetkey::vendor::reply::{RateLimit, VendorReply, VendorResponse};
 
 use crate::dispatcher;
 
@@ -42,8 +42,7 @@ fn vendor(status: &str) -> VendorReply {
     VendorReply::Response(VendorResponse {
         status: 200,
         retry_after: None,
-        rate_limit_remaining: None,
-        rate_limit_reset: None,
+        rate_limit: RateLimit::default(),
         body: VendorBody::read(format!(r#"{{"job_id":"v","status":"{status}"}}"#).as_bytes()),
     })
 }
@@ -52,6 +51,7 @@ impl Day {
     fn new(requests_per_minute: usize, concurrent_predictions: usize) -> Self {
         let limits = DispatcherLimits {
             requests_per_minute,
+            expected_other_requests: 0,
             concurrent_predictions,
             daily_credits: None,
             max_waiting: 500,

@@ -44,6 +44,7 @@ pub fn limits() -> DispatcherLimits {
     };
     DispatcherLimits {
         requests_per_minute: REQUESTS,
+        expected_other_requests: 0,
         concurrent_predictions: SLOTS,
         daily_credits: MicroCredits::parse(KEY_DAILY),
         max_waiting: 12,

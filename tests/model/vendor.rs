@@ -1,7 +1,7 @@
 //! The vendor's possible responses to a request in flight.
 
 use valetkey::vendor::body::VendorBody;
-use valetkey::vendor::reply::{VendorReply, VendorResponse};
+use valetkey::vendor::reply::{RateLimit, VendorReply, VendorResponse};
 
 /// The outcome of a vendor request, or of a message between the objects.
 #[derive(Clone, Copy, Debug)]
@@ -63,8 +63,7 @@ fn too_large() -> VendorReply {
     VendorReply::Response(VendorResponse {
         status: 200,
         retry_after: None,
-        rate_limit_remaining: None,
-        rate_limit_reset: None,
+        rate_limit: RateLimit::default(),
         body: VendorBody::TooLarge,
     })
 }
@@ -73,8 +72,7 @@ fn answer(status: u16, body: &str, retry_after: Option<&str>) -> VendorReply {
     VendorReply::Response(VendorResponse {
         status,
         retry_after: retry_after.map(str::to_owned),
-        rate_limit_remaining: None,
-        rate_limit_reset: None,
+        rate_limit: RateLimit::default(),
         body: VendorBody::read(body.as_bytes()),
     })
 }

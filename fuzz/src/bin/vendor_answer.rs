@@ -27,8 +27,8 @@ use valetkey::vendor::key_scan::KeyScan;
 use valetkey::vendor::output::OutputRule;
 use valetkey::vendor::progress::{Progress, loggable_word};
 use valetkey::vendor::reply::{
-    VendorPrediction, VendorReply, VendorResponse, has_id_conflict, is_error_envelope, read_file_id, read_models,
-    read_prediction,
+    RateLimit, VendorPrediction, VendorReply, VendorResponse, has_id_conflict, is_error_envelope, read_file_id,
+    read_models, read_prediction,
 };
 use valetkey::vendor::request;
 use valetkey::vendor::verdict::{CreateVerdict, PollVerdict, read_create_reply, read_poll_reply};
@@ -64,8 +64,7 @@ fn check(data: &[u8]) {
     let response = VendorResponse {
         status: status.parse().unwrap_or(200),
         retry_after: retry_after.map(str::to_owned),
-        rate_limit_remaining: None,
-        rate_limit_reset: None,
+        rate_limit: RateLimit::default(),
         body: VendorBody::read(&body),
     };
     check_verdicts(&response);

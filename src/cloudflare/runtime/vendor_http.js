@@ -5,7 +5,7 @@ import { readVendorBody } from "./vendor_bodies.js";
 import { inTime, respond, stopAfterDeath } from "./platform.js";
 
 /**
- * One request to the vendor. Never follows a redirect. Resolves to [status, retryAfter, remaining, reset, chunks], where the
+ * One request to the vendor. Never follows a redirect. Resolves to [status, retryAfter, limit, remaining, reset, chunks], where the
  * chunks are undefined if there are more than `maxBytes` or no room beside other bodies (`smallBytes`, `allBytes`); or to "timed_out" or
  * "broken". Never rejects: an error may hold the URL.
  */
@@ -58,7 +58,8 @@ export async function uploadToVendor(
 
 function reply(response, chunks) {
   const header = (name) => response.headers.get(name) ?? undefined;
-  return [response.status, header("retry-after"), header("x-ratelimit-remaining"), header("x-ratelimit-reset"), chunks];
+  const [limit, remaining, reset] = ["limit", "remaining", "reset"].map((name) => header(`x-ratelimit-${name}`));
+  return [response.status, header("retry-after"), limit, remaining, reset, chunks];
 }
 
 /**

@@ -12,7 +12,7 @@ use crate::constants::{
 };
 use crate::types::secret::VendorKey;
 use crate::vendor::body::{BodyReader, VendorBody};
-use crate::vendor::reply::{VendorReply, VendorResponse};
+use crate::vendor::reply::{RateLimit, VendorReply, VendorResponse};
 use crate::vendor::request::{USER_AGENT, VendorRequest};
 
 mod js {
@@ -183,9 +183,12 @@ fn read_reply(reply: &JsValue) -> VendorReply {
     VendorReply::Response(VendorResponse {
         status,
         retry_after: parts.get(1).as_string(),
-        rate_limit_remaining: parts.get(2).as_string(),
-        rate_limit_reset: parts.get(3).as_string(),
-        body: read_body(&parts.get(4)),
+        rate_limit: RateLimit {
+            limit: parts.get(2).as_string(),
+            remaining: parts.get(3).as_string(),
+            reset: parts.get(4).as_string(),
+        },
+        body: read_body(&parts.get(5)),
     })
 }
 
