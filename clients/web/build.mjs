@@ -12,6 +12,11 @@ const CAP_BYTES = 6_000;
 /** Packages that apps bring along. */
 const PEERS = ["react", "react/jsx-runtime", "jose"];
 
+/** Shows the bundler's warnings, except that a bundle loses the directive of the React entry: frameworks keep it. */
+function onLog(level, log, show) {
+  if (log.code !== "MODULE_LEVEL_DIRECTIVE") show(level, log);
+}
+
 /**
  * Bundles `source`, a module that imports a part of the package, as an app's build with Vite does, and returns the
  * minified script. Parts that are loaded when they are used are scripts of their own, and are in it only if it `isWhole`.
@@ -24,7 +29,7 @@ async function bundle(source, isWhole = false) {
     load: (id) => (id === entry ? source : null),
     resolveDynamicImport: (id) => (isWhole ? null : { id, external: true }),
   };
-  const build = await rolldown({ input: entry, plugins: [plugin], external: PEERS, logLevel: "warn" });
+  const build = await rolldown({ input: entry, plugins: [plugin], external: PEERS, onLog });
   const { output } = await build.generate({ format: "es", minify: true, codeSplitting: false });
   await build.close();
   return output[0].code;

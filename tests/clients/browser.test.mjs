@@ -14,30 +14,38 @@ const ROOT = resolve(import.meta.dirname, "../..");
 const DIST = join(ROOT, "clients/web/dist");
 const PATIENT = { timeout: 90_000 };
 
-/** A component that starts a prediction when it mounts, in React's strict mode, which mounts each component twice. */
+/**
+ * A component that starts a prediction when it mounts, and one that follows a prediction, in React's strict mode, which
+ * mounts each component twice.
+ */
 const COMPONENT = `
 import { StrictMode, useEffect } from "react";
 import { createRoot } from "react-dom/client";
 import { usePrediction } from "./clients/web/dist/react.js";
 
 let started = 0;
+async function ending(jobId, { signal, onUpdate }) {
+  onUpdate({ job_id: jobId, status: "processing", output: [] });
+  await new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+    setTimeout(resolve, 50);
+  });
+  return { job_id: jobId, status: "succeeded", output: [] };
+}
 const client = {
-  async run(model, input, { signal, onUpdate }) {
-    const number = (started += 1);
-    onUpdate({ job_id: "pred_" + number, status: "processing", output: [] });
-    await new Promise((resolve, reject) => {
-      signal.addEventListener("abort", () => reject(signal.reason));
-      setTimeout(resolve, 50);
-    });
-    return { job_id: "pred_" + number, status: "succeeded", output: [] };
-  },
+  run: (model, input, options) => ending("pred_" + (started += 1), options),
+  wait: ending,
 };
 function Studio() {
   const { run, isRunning, prediction, error } = usePrediction(client);
   useEffect(() => void run("a/b", {}), [run]);
   return [started, isRunning, prediction?.job_id, prediction?.status, error?.message].join(" ");
 }
-createRoot(document.body).render(<StrictMode><Studio /></StrictMode>);
+function Resumed() {
+  const { isRunning, prediction, error } = usePrediction(client, { jobId: "pred_9" });
+  return [isRunning, prediction?.job_id, prediction?.status, error?.message].join(" ");
+}
+createRoot(document.body).render(<StrictMode><p><Studio /></p><p><Resumed /></p></StrictMode>);
 `;
 
 /**
@@ -45,40 +53,69 @@ createRoot(document.body).render(<StrictMode><Studio /></StrictMode>);
  *
  * - `hook`: the hook's current value
  * - `show(name)`: selects the user whose client the hook gets; `undefined` unmounts the component
- * - `log`: the calls that the clients got
+ * - `render()`: renders the component around it again
+ * - `resume(id)`: passes a job id to the hook
+ * - `log`: the calls that the clients got, and the warnings of the hook
+ *
+ * The client of `own` is made in each render of the hook's component, that of `parent` in each render around it. Both
+ * components call the hook without a client: it comes from a provider.
  */
 const DRIVEN = `
 import { useState } from "react";
 import { flushSync } from "react-dom";
 import { createRoot } from "react-dom/client";
-import { usePrediction } from "./clients/web/dist/react.js";
+import { usePrediction, useValetkey, ValetkeyProvider } from "./clients/web/dist/react.js";
 
 globalThis.log = [];
 globalThis.runs = {};
 globalThis.cancelError = undefined;
+console.warn = (text) => log.push(text.slice(0, 16));
+const waits = (name, { signal, onUpdate }) => new Promise((resolve, reject) => {
+  runs[name] = { update: (id) => onUpdate({ job_id: id, status: "processing" }), end: (id, status = "succeeded", message) => resolve({ job_id: id, status, error: message && { code: "timed_out", message } }), fail: reject };
+  signal.addEventListener("abort", () => {
+    log.push(name + " aborted");
+    reject(signal.reason);
+  });
+});
 const clientOf = (name) => ({
-  run: (model, input, { signal, onUpdate }) => new Promise((resolve, reject) => {
+  run: (model, input, options) => {
     log.push(name + " run");
-    runs[name] = { update: (id) => onUpdate({ job_id: id, status: "processing" }), end: (id) => resolve({ job_id: id, status: "succeeded" }), fail: reject };
-    signal.addEventListener("abort", () => {
-      log.push(name + " aborted");
-      reject(signal.reason);
-    });
-  }),
+    return waits(name, options);
+  },
+  wait: (id, options) => {
+    log.push(name + " wait " + id);
+    return waits(name, options);
+  },
   cancel: async (id) => {
     log.push(name + " cancel " + id);
     if (cancelError) throw cancelError;
   },
 });
 const clients = { alice: clientOf("alice"), bob: clientOf("bob") };
-function Studio({ client }) {
-  globalThis.hook = usePrediction(client);
+function Studio({ client, jobId }) {
+  globalThis.hook = usePrediction(client, { jobId });
+  return null;
+}
+function Own({ jobId }) {
+  globalThis.hook = usePrediction(clientOf("own"), { jobId });
+  return null;
+}
+function Provided({ jobId }) {
+  globalThis.hook = usePrediction({ jobId });
+  globalThis.provided = useValetkey();
   return null;
 }
 function App() {
   const [who, setWho] = useState("alice");
+  const [jobId, setJobId] = useState();
+  const [, setTimes] = useState(0);
   globalThis.show = (name) => flushSync(() => setWho(name));
-  return who && <Studio client={clients[who]} />;
+  globalThis.resume = (id) => flushSync(() => setJobId(id));
+  globalThis.render = () => flushSync(() => setTimes((times) => times + 1));
+  if (who === "own") return <Own jobId={jobId} />;
+  if (who === "provided") return <ValetkeyProvider client={clients.alice}><Provided jobId={jobId} /></ValetkeyProvider>;
+  if (who === "parent") return <ValetkeyProvider client={clientOf("parent")}><Provided jobId={jobId} /></ValetkeyProvider>;
+  return who && <Studio client={clients[who]} jobId={jobId} />;
 }
 createRoot(document.body).render(<App />);
 `;
@@ -185,6 +222,7 @@ function defineTests() {
     const page = await open(await browser.newContext());
     await page.evaluate(() => void import("/component.js"));
     await page.getByText("2 false pred_2 succeeded").waitFor();
+    await page.getByText("false pred_9 succeeded").waitFor();
     await page.context().close();
   });
 
@@ -227,6 +265,43 @@ function defineTests() {
     assert.deepEqual(running, { log: ["alice run", "alice aborted", "bob run"], isRunning: true, jobId: "pred_2", error: undefined });
     const ended = await drive("void hook.run()", "runs.alice.end('pred_1')", "show('bob')");
     assert.deepEqual([ended.jobId, ended.isRunning], [undefined, false]);
+  });
+
+  test("the hook follows a prediction that was started before, and cancels it", PATIENT, async () => {
+    const { log, jobId, isRunning } = await drive("resume('pred_1')", "runs.alice.update('pred_1')", "void hook.run()", "hook.cancel()");
+    assert.deepEqual([log, jobId, isRunning], [["alice wait pred_1", "alice cancel pred_1"], "pred_1", true]);
+    const ended = await drive("resume('pred_1')", "runs.alice.end('pred_1')");
+    assert.deepEqual([ended.jobId, ended.isRunning, ended.error], ["pred_1", false, undefined]);
+    const failed = await drive("resume('pred_1')", "runs.alice.end('pred_1', 'failed', 'It took too long.')");
+    assert.deepEqual([failed.isRunning, failed.error], [false, "It took too long."]);
+    const canceled = await drive("resume('pred_1')", "runs.alice.end('pred_1', 'canceled')");
+    assert.deepEqual([canceled.jobId, canceled.error], ["pred_1", undefined]);
+  });
+
+  test("the id of the hook's own prediction is not followed a second time, another one is", PATIENT, async () => {
+    const { log } = await drive("void hook.run()", "runs.alice.update('pred_1')", "resume('pred_1')", "render()", "runs.alice.end('pred_1')", "render()");
+    assert.deepEqual(log, ["alice run"]);
+    const ended = await drive("void hook.run()", "runs.alice.end('pred_1')", "resume('pred_1')");
+    assert.deepEqual(ended.log, ["alice run"]);
+    const other = await drive("void hook.run()", "runs.alice.update('pred_1')", "resume('pred_2')", "runs.alice.end('pred_2')");
+    assert.deepEqual([other.log, other.jobId], [["alice run", "alice aborted", "alice wait pred_2"], "pred_2"]);
+  });
+
+  test("the hook takes its client from a provider", PATIENT, async () => {
+    const { log, jobId } = await drive("show('provided')", "resume('pred_0')", "runs.alice.end('pred_0')", "void hook.run()", "runs.alice.end('pred_1')", "log.push(typeof provided.run)");
+    assert.deepEqual([log, jobId], [["alice wait pred_0", "alice run", "function"], "pred_1"]);
+  });
+
+  test("a client that each render makes anew loses no prediction, and the developer is warned once", PATIENT, async () => {
+    const { log, jobId, isRunning } = await drive("show('own')", "void hook.run()", "runs.own.update('pred_1')", "render()", "hook.cancel()", "render()");
+    assert.deepEqual([log, jobId, isRunning], [["own run", "valetkey: each r", "own cancel pred_1"], "pred_1", true]);
+    const ended = await drive("show('own')", "void hook.run()", "runs.own.end('pred_1')", "render()", "void hook.run()", "runs.own.end('pred_2')");
+    assert.deepEqual([ended.log, ended.jobId], [["own run", "valetkey: each r", "own run"], "pred_2"]);
+  });
+
+  test("a client that each render around the hook makes anew is noticed after three renders", PATIENT, async () => {
+    const { log, jobId } = await drive("show('parent')", "render()", "render()", "render()", "void hook.run()", "runs.parent.update('pred_1')", "render()", "runs.parent.end('pred_1')");
+    assert.deepEqual([log, jobId], [["valetkey: each r", "parent run"], "pred_1"]);
   });
 
   test("a page of another origin makes a picture with a DPoP-bound token, which is worthless without its key", PATIENT, async () => {
