@@ -1,11 +1,12 @@
 // `make test-examples`: runs examples/ as a user does, against the built Worker on real workerd.
 //
 // Each file in cases/ tests one example. Its default export is a list of `[name, test]` pairs. Its optional export
-// `missing()` returns what this machine lacks to run them, or `undefined`. Each test gets `{stack, pages, browser}`:
+// `missing()` returns what this machine lacks to run them, or `undefined`. Each test gets `{stack, pages, browser, services}`:
 //
 // - `stack`: the Worker and the simulator
 // - `pages`: a server of pages, on an origin that the Worker allows
 // - `browser()`: launches Chromium once
+// - `services`: the processes that an example started, which end with the tests
 //
 //   PYTHON_BIN     a Python with the packages of tests/requirements.txt; default: the Makefile's, else python3
 //   SIMULATOR_BIN  the simulator; default target/debug/valetkey-simulator
@@ -21,17 +22,20 @@ import { PLANS } from "./plans.mjs";
 const suite = new Suite();
 const pages = await Pages.start();
 const stack = await startStack({ plans: PLANS, settings: () => ({ ALLOWED_ORIGINS: pages.origin }) });
+const services = [];
+process.once("exit", () => services.forEach((service) => service.kill()));
 let launched;
 const browser = () => (launched ??= launch(findChromium()));
 try {
   for (const file of readdirSync(join(import.meta.dirname, "cases")).sort()) {
     const { default: tests, missing } = await import(`./cases/${file}`);
     const lacking = missing?.();
-    if (lacking === undefined) await suite.run(tests, { stack, pages, browser }, () => console.log(stack.logs()));
+    if (lacking === undefined) await suite.run(tests, { stack, pages, browser, services }, () => console.log([stack.logs(), ...services.map(({ log }) => log)].join("\n")));
     else suite.skip(file, lacking);
   }
 } finally {
   await (await launched)?.close();
+  await Promise.all(services.map((service) => service.stop()));
   pages.stop();
   await stack.stop();
 }

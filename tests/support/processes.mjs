@@ -10,11 +10,11 @@ export class Service {
   #output = "";
   #exited;
 
-  /** Starts `command`. `env` is added to this process's environment. */
-  constructor(name, command, args, env = {}) {
+  /** Starts `command` in the folder `cwd`. `env` is added to this process's environment. */
+  constructor(name, command, args, env = {}, cwd = undefined) {
     this.#name = name;
     // `detached` creates the process group: wrangler starts workerd, which starts children of its own.
-    this.#child = spawn(command, args, { env: { ...process.env, ...env }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = spawn(command, args, { cwd, env: { ...process.env, ...env }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
     this.#exited = new Promise((resolve) => {
       this.#child.once("exit", (code, signal) => resolve(`${name} exited with ${signal ?? code}`));
       this.#child.once("error", (error) => resolve(`${name} did not start: ${error.message}`));

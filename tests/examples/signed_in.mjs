@@ -1,0 +1,84 @@
+// An app with a backend of its own, from sign-in to picture: what the examples of such backends have in common.
+import assert from "node:assert/strict";
+import { copyFileSync, cpSync, mkdirSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { Studio } from "./studio.mjs";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+
+/** The settings that the examples of backends read, for the Worker and the issuer of a stack. */
+export function backendEnvironment({ origin, session }) {
+  return {
+    PATH: process.env.PATH,
+    VALETKEY_URL: origin,
+    APP_TOKEN_SECRET: session.SESSION_SECRET,
+    APP_TOKEN_ISSUER: session.SESSION_ISSUER,
+    APP_TOKEN_AUDIENCE: session.SESSION_AUDIENCE,
+  };
+}
+
+/** Copies examples/page, with the client beside it as its users put it there, to dist/examples/page. */
+export function installPage() {
+  const page = join(ROOT, "dist/examples/page");
+  rmSync(page, { recursive: true, force: true });
+  mkdirSync(page, { recursive: true });
+  cpSync(join(ROOT, "examples/page"), page, { recursive: true });
+  copyFileSync(join(ROOT, "clients/web/dist/valetkey.min.js"), join(page, "valetkey.js"));
+}
+
+/** Asks the endpoint of tokens. `cookie` is that of a session. */
+const askToken = (origin, path, cookie) => fetch(origin + path, { method: "POST", headers: cookie === undefined ? {} : { cookie } });
+
+/**
+ * Returns the tests of a backend with a page. `open(world)` starts it once and returns its origin. `tokenPath` is the path
+ * of its endpoint for tokens.
+ */
+export function signedInJourneys(name, open, tokenPath = "/valetkey-token") {
+  return [
+    [
+      `${name}: from sign-in to picture, made once and for the user of the session`,
+      async (world) => {
+        const { stack } = world;
+        const origin = await open(world);
+        const { next } = await stack.simulator.requests();
+        const studio = await Studio.open(await world.browser(), origin, { viewport: { width: 720, height: 900 } });
+        await studio.submit("A garden of nobody");
+        assert.match(await studio.problemText(), /^Sign in first\./);
+        await studio.page.getByLabel("Name").fill(`${name}-user`);
+        await studio.page.getByRole("button", { name: "Sign in" }).click();
+        await studio.waitFor(`Signed in as ${name}-user.`);
+        await studio.submit("A serene Japanese garden");
+        assert.ok((await studio.pictureWidth()) > 0);
+        assert.equal(await studio.status.innerText(), "Your picture is ready.");
+        assert.equal((await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create").length, 1);
+        const [{ value, httpOnly }] = (await studio.context.cookies()).filter(({ name }) => name === "session");
+        assert.equal(httpOnly, true, "no script reads the session");
+        const answer = await askToken(origin, tokenPath, `session=${value}`);
+        const { sub, iat, exp } = JSON.parse(Buffer.from((await answer.json()).token.split(".")[1], "base64url"));
+        assert.deepEqual([answer.status, answer.headers.get("cache-control"), sub, exp - iat], [200, "no-store", `${name}-user`, 300]);
+        await studio.screenshot(name);
+        await studio.assertClean(stack.vendorKey);
+        await studio.context.close();
+      },
+    ],
+    [
+      `${name}: without a session there is no token, and the refusal is not cached`,
+      async (world) => {
+        const origin = await open(world);
+        for (const cookie of [undefined, "session=guessed"]) {
+          const answer = await askToken(origin, tokenPath, cookie);
+          assert.deepEqual([answer.status, answer.headers.get("cache-control")], [401, "no-store"], String(cookie));
+        }
+      },
+    ],
+    [
+      `${name}: axe finds no violation`,
+      async (world) => {
+        // The page's content security policy blocks axe, as it should; the policy is not under test here.
+        const studio = await Studio.open(await world.browser(), await open(world), { bypassCSP: true });
+        await studio.assertAccessible("signed out");
+        await studio.context.close();
+      },
+    ],
+  ];
+}
