@@ -33,7 +33,7 @@ SITE_SOURCES := docs/openapi.json $(shell find site clients/web/src -type f 2>/d
 
 .PHONY: dev test quick build site token deploy-check lint fmt fuzz mutants bench timing capacity advisories go chromium clean help
 .PHONY: fmt-check clippy deny test-rust test-workspace test-model test-fuzz test-differential test-shipped test-core test-api-quick quick-builds
-.PHONY: test-js test-openapi test-clients test-kotlin test-swift test-browser test-migration test-examples
+.PHONY: fixture test-js test-openapi test-clients test-kotlin test-swift test-browser test-migration test-examples
 .DEFAULT_GOAL := help
 
 help:
@@ -52,6 +52,7 @@ help:
 	@echo "make bench         requests a second, beside its peers"
 	@echo "make timing        what the time of a 401 tells"
 	@echo "make capacity      simulated days of one key"
+	@echo "make fixture       stored objects for later builds to open; NAME, BUILD"
 
 # Prints the time and the name of a step, as scripts/build.sh does.
 step = @printf '%s  %s\n' "$$(date +%T)" "$(1)" >&2
@@ -235,6 +236,10 @@ test-differential: node_modules/.package-lock.json $(TOOLS)/python/.ready
 # The part of test-workspace that shows hostile tokens, keys, vectors and panics to the shipped bytes on workerd.
 test-shipped: build build/test/index.js simulator
 	cargo test --test api -- hostile_keys:: hostile_tokens:: signature_vectors:: panic
+
+# Stores objects as the Worker in the folder BUILD does, for later builds to open (tests/fixtures/objects/README.md).
+fixture: simulator
+	FIXTURE=$(NAME) BUILD=$(or $(BUILD),$(CURDIR)/build) cargo test --test api -- --ignored fixtures::make
 
 # The unit tests, and the model with few cases.
 test-core:

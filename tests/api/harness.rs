@@ -48,6 +48,12 @@ pub struct Options {
     /// Stores in memory where the machine can (Linux): workerd waits for each write to the disk, which other programs may
     /// keep busy.
     pub stores_in_memory: bool,
+    /// Objects that another build stored: a `tar` archive of its storage folder.
+    pub objects: Option<PathBuf>,
+    /// Shifts the Worker's clock by milliseconds (tests/shipped/clock.js).
+    pub clock_offset: Option<i64>,
+    /// Runs the Worker that was built into this folder, not the one of this tree.
+    pub build: Option<PathBuf>,
     /// The test makes the Worker's wasm instance end. Without this a trap fails the test.
     pub may_trap: bool,
 }
@@ -167,6 +173,9 @@ impl Stack {
     pub fn start(options: &Options) -> Self {
         let directory = temporary_directory(options.stores_in_memory);
         fs::create_dir_all(directory.join("storage")).unwrap();
+        if let Some(archive) = &options.objects {
+            run("tar", &["-xzf".as_ref(), archive.as_ref(), "-C".as_ref(), directory.join("storage").as_ref()]);
+        }
         let program = std::env::var("SIMULATOR_BIN")
             .map_or_else(|_| root().join("target/debug/valetkey-simulator"), PathBuf::from);
         let mut command = dies_with_parent(&program);
@@ -180,10 +189,11 @@ impl Stack {
         let (build, target) =
             if options.test_exports { ("build/test", "build/test/index.js") } else { ("build", "build") };
         for file in ["index.js", "core.wasm"] {
-            fs::copy(root().join(build).join(file), directory.join(file))
-                .unwrap_or_else(|error| panic!("no {build} ({error}): run `make {target}` first"));
+            let build = options.build.clone().unwrap_or_else(|| root().join(build));
+            fs::copy(build.join(file), directory.join(file))
+                .unwrap_or_else(|error| panic!("no {} ({error}): run `make {target}` first", build.display()));
         }
-        for file in ["backdoor.js", "observed.js", "rate_limit.js"] {
+        for file in ["backdoor.js", "clock.js", "observed.js", "rate_limit.js"] {
             fs::copy(root().join("tests/shipped").join(file), directory.join(file)).unwrap();
         }
         fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory, options)).unwrap();
@@ -436,6 +446,9 @@ pub fn issuers() -> Value {
 
 fn settings(vendor: &str, options: &Options) -> BTreeMap<&'static str, String> {
     let mut settings = default_settings(vendor);
+    if let Some(offset) = options.clock_offset {
+        settings.insert("TEST_CLOCK_OFFSET_MS", offset.to_string());
+    }
     for (name, value) in &options.settings {
         match value {
             // The simulator picks a free port, so a setting cannot contain its address earlier.
@@ -496,6 +509,12 @@ fn wait_for(lines: &Receiver<String>, found: impl Fn(&str) -> bool) -> String {
     panic!("did not become ready:\n{seen}");
 }
 
+/// Runs a program to its end.
+pub fn run(program: &str, arguments: &[&std::ffi::OsStr]) {
+    let done = Command::new(program).args(arguments).output().unwrap();
+    assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
 /// Returns the workerd binary that wrangler depends on, from the package for this platform.
 fn workerd_binary() -> PathBuf {
     let packages = fs::read_dir(root().join("node_modules/@cloudflare")).expect("run `make build` first");
@@ -528,11 +547,13 @@ fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path, options: 
     let path = |path: PathBuf| quote(&path.to_string_lossy());
     let (storage, assets) = (path(directory.join("storage")), path(root().join("dist/site")));
     let assets_binding = if unbound == Some("ASSETS") { "" } else { r#"(name = "ASSETS", service = "assets"),"# };
-    let (observed_module, rate_limit) = if options.is_observed {
+    let (wrapper, rate_limit) = if options.is_observed {
         (
             r#"(name = "observed.js", esModule = embed "observed.js"),"#,
             r#"(name = "ADDRESS_RATE_LIMIT", wrapped = (moduleName = "test:rate-limit")),"#,
         )
+    } else if options.clock_offset.is_some() {
+        (r#"(name = "clock.js", esModule = embed "clock.js"),"#, "")
     } else {
         ("", "")
     };
@@ -546,7 +567,7 @@ fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path, options: 
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = (
-      modules = [{observed_module}
+      modules = [{wrapper}
         (name = "index.js", esModule = embed "index.js"), (name = "core.wasm", wasm = embed "core.wasm")],
       compatibilityDate = "2026-10-01",
       compatibilityFlags = ["enable_request_signal"],

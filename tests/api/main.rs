@@ -35,6 +35,7 @@ mod errors;
 mod events;
 mod evictions;
 mod files;
+mod fixtures;
 mod harness;
 mod hooks;
 mod hostile_http;
