@@ -49,7 +49,7 @@ help:
 	@echo "make advisories    known vulnerabilities of dependencies, where RustSec's database can be fetched"
 	@echo "make fuzz          every parser of hostile input, for minutes; FUZZ_SECONDS, FUZZ_TARGETS"
 	@echo "make mutants       which mistakes in limits, policy and tokens no test would notice; ONLY=src/limit for a part"
-	@echo "make bench         requests a second, beside its peers"
+	@echo "make bench         requests a second, beside its peers; how soon a client is told"
 	@echo "make timing        what the time of a 401 tells"
 	@echo "make capacity      simulated days of one key"
 	@echo "make fixture       stored objects for later builds to open; NAME, BUILD"
@@ -169,6 +169,7 @@ secret: node_modules/.package-lock.json
 
 bench: build
 	$(NODE) tests/load/bench.mjs
+	$(NODE) tests/load/notice.mjs
 
 # The figures of docs/identity.md, "What the time of a refusal tells".
 timing: build

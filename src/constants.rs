@@ -275,16 +275,20 @@ pub const REQUEST_WINDOW_MILLIS: i64 = 65_000;
 
 /// Open event streams of one user (contract 1).
 pub const EVENT_STREAMS_MAX: usize = 4;
-/// Wait between two polls by an event stream, at first and later (protocol 1).
-pub const EVENT_POLL_MILLIS: (i32, i32) = (1_000, 3_000);
-/// How long an event stream polls at the faster rate.
-pub const EVENT_FAST_POLL_MILLIS: i64 = 60_000;
+/// Sockets of one user, with those of waits and vendor streams (protocol 1).
+pub const SOCKETS_MAX: usize = 32;
+/// A socket of this age is closed and does not count: no response lasts as long.
+pub const SOCKET_MAX_MILLIS: i64 = EVENT_STREAM_MAX_MILLIS + 5_000;
+/// Longest pause before a socket that was lost is opened again: a deployment closes all of them at once.
+pub const SOCKET_REOPEN_MAX_MILLIS: i64 = 1_000;
+/// Wait between two polls of a Ledger that opens no socket.
+pub const LEDGER_POLL_MILLIS: i64 = 1_000;
 /// Wait between two comments, which keep proxies from closing an event stream and reveal a client that left (contract
 /// 1).
 pub const EVENT_HEARTBEAT_MILLIS: i64 = 15_000;
 /// Longest event stream (contract 1).
 pub const EVENT_STREAM_MAX_MILLIS: i64 = 300_000;
-/// Lease of a stream. A stream that does not renew it in this time counts as closed.
+/// Lease of a stream that polls. If it does not renew it in this time, it counts as closed.
 pub const STREAM_LEASE_MILLIS: i64 = 10_000;
 /// Shortest time between two openings of a prediction's vendor stream (contract 1).
 pub const STREAM_REOPEN_MILLIS: i64 = 10_000;

@@ -10,10 +10,11 @@
 // - Every wait ends with the instance. Otherwise a request that awaits a promise of a dead future would hang.
 // - Objects of one instance (one generation) are not used in another, since they point into its memory: a Durable
 //   Object is rebuilt, a driven request is dropped.
-import { decodeRequest, encodeReply, callObject } from "./runtime/object_channel.js";
 import { createInstance } from "./runtime/instance.js";
 import { lastResort, logError } from "./runtime/last_resort.js";
+import { decodeRequest, encodeReply, callObject, opensSocket } from "./runtime/object_channel.js";
 import { respond } from "./runtime/platform.js";
+import { completeClose } from "./runtime/sockets.js";
 
 /** Time-out of the message that withdraws a lost create, milliseconds. The response waits for it. */
 const WITHDRAWAL_MS = 800;
@@ -99,10 +100,11 @@ export function createWorker(core, module) {
       this.#env = env;
     }
 
-    #live(Core) {
+    /** Returns the core's part of the object. Call it only at the top of a handler. */
+    live() {
       instance.renew();
       if (this.#object === undefined || this.#generation !== instance.generation) {
-        this.#object = instance.call(() => new Core(this.#state, this.#env));
+        this.#object = instance.call(() => new this.constructor.Core(this.#state, this.#env));
         this.#generation = instance.generation;
       }
       return this.#object;
@@ -118,14 +120,14 @@ export function createWorker(core, module) {
     }
 
     #handle(message) {
-      const object = this.#live(this.constructor.Core);
+      const object = this.live();
       const reply = instance.call(() => object.handle(message));
       return typeof reply === "string" ? encodeReply(reply) : instance.guard(reply).then(encodeReply);
     }
 
     /** Runs the alarm. If this fails, the platform keeps the alarm armed and retries it. */
     async alarm() {
-      const object = this.#live(this.constructor.Core);
+      const object = this.live();
       await instance.guard(instance.call(() => object.alarm()));
     }
   }
@@ -133,6 +135,28 @@ export function createWorker(core, module) {
   return {
     Ledger: class Ledger extends DurableShell {
       static Core = core.Ledger;
+
+      fetch(request) {
+        return opensSocket(request) ? this.#open(decodeRequest(request)) : super.fetch(request);
+      }
+
+      /** Handles a message that opens a socket. The core accepts it, with its reply as the first message, or refuses. */
+      async #open(message) {
+        const { 0: client, 1: server } = new WebSocketPair();
+        const object = this.live();
+        const refusal = await instance.guard(Promise.resolve(instance.call(() => object.open(message, server))));
+        return refusal === "null" ? new Response(null, { status: 101, webSocket: client }) : encodeReply(refusal);
+      }
+
+      // Sockets outlive the wasm instance, and the edge sends nothing. So these handlers need no core: none can trap.
+
+      webSocketMessage() {}
+
+      webSocketClose(socket, code) {
+        completeClose(socket, code);
+      }
+
+      webSocketError() {}
     },
     Dispatcher: class Dispatcher extends DurableShell {
       static Core = core.Dispatcher;

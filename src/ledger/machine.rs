@@ -21,6 +21,8 @@ pub struct Ledger {
     /// The user's revocations, once they were read.
     pub(super) revocations: Option<Revocations>,
     pub(super) streams: OpenStreams,
+    /// True once this memory has told every socket what its predecessor may not have told.
+    pub(super) has_looked_at_sockets: bool,
     /// Queue positions, with the time at which the Dispatcher was asked for them.
     pub(super) queue_positions: (UnixMillis, BTreeMap<JobId, QueuePosition>),
     /// When the Dispatcher was last sent a tick.
@@ -63,6 +65,8 @@ impl Ledger {
     pub fn roll_back(&mut self) {
         self.minute = self.minute_before.take();
         self.revocations = None;
+        // The sockets were not told what this turn decided.
+        self.has_looked_at_sockets = false;
         self.must_wake_by = None;
         self.is_alarm = false;
     }

@@ -27,7 +27,8 @@
 //! | `withdrawal` | taking back a create |
 //! | `maintenance`, `lifecycle` | job updates, settlement, the alarm |
 //! | `expiry`, `paging` | when rows are deleted; pages of rows that can be read |
-//! | `reads`, `cancels`, `streams` | reads, cancels, leases of open streams |
+//! | `reads`, `cancels` | reads, cancels |
+//! | `sockets`, `socket`, `streams` | sockets that are told of changes, and who may open one; leases of streams that poll |
 //! | `revokes`, `revocation` | revocation of a user's tokens; the isolate's copy of the revoked-before time of all users |
 //! | `file_requests`, `files` | records of files, and their limits |
 
@@ -50,6 +51,8 @@ mod requests;
 mod revocation;
 mod revokes;
 mod rows;
+mod socket;
+mod sockets;
 mod step;
 mod streams;
 mod turn;
@@ -67,5 +70,5 @@ pub use marks::SHORT_LIVED;
 pub use paging::read_readable;
 pub use revocation::{RevokedBefore, RevokedStep};
 pub use rows::{LedgerRows, RowError, Write};
+pub use socket::{CloseReason, Notice, OpenSockets, Socket};
 pub use step::{AlarmChange, Answer, Continuation, Effects, Event, Next, Question};
-pub use streams::event_wait_millis;

@@ -18,12 +18,14 @@ impl Turn<'_> {
         self.reply_with_positions(LedgerReply::Prediction(Box::new(record)))
     }
 
-    /// Handles one poll by an open stream: renews its lease, then reads the prediction.
+    /// Handles one poll by a stream without a socket: renews its lease, then reads the prediction.
     pub(super) fn watch(&mut self, job_id: &JobId, stream: &StreamId) -> Result<Next, RowError> {
         if self.prediction(job_id)?.is_none() {
             return Ok(Next::refuse(LedgerRefusal::NotFound));
         }
-        match self.ledger.streams.renew(stream, self.now) {
+        let others = self.live_sockets();
+        let place = self.check_streams(stream, &others).and_then(|()| self.ledger.streams.renew(stream, self.now));
+        match place {
             Ok(()) => self.get(job_id),
             Err(refusal) => Ok(Next::refuse(refusal)),
         }

@@ -3,6 +3,7 @@
 use super::machine::Ledger;
 use super::proofs::ProofCheck;
 use super::rows::{LedgerRows, RowError, Write};
+use super::socket::{OpenSockets, Socket};
 use super::step::{Answer, Continuation, Effects, Event, Next, Question};
 use super::turn::Turn;
 use crate::limit::minute_window::Counted;
@@ -11,7 +12,8 @@ use crate::types::time::{UnixMillis, UnixSeconds};
 
 impl Ledger {
     /// Takes one turn: decides what an event does. The module's documentation says how the shell drives it.
-    /// `revoked_before` is the revoked-before time of all users, as far as the isolate knows it.
+    /// `sockets` are those that are open, `revoked_before` the revoked-before time of all users, as far as the isolate
+    /// knows it.
     ///
     /// # Errors
     /// [`RowError`] if a row that the event needs cannot be read. Then nothing is to be stored; call
@@ -20,16 +22,18 @@ impl Ledger {
         &mut self,
         event: Event,
         rows: &dyn LedgerRows,
+        sockets: OpenSockets<'_>,
         now: UnixMillis,
         revoked_before: Option<UnixSeconds>,
     ) -> Result<Effects, RowError> {
         self.begin_turn(matches!(event, Event::Alarm));
-        let mut turn = Turn::new(self, rows, now, revoked_before);
+        let mut turn = Turn::new(self, rows, sockets, now, revoked_before);
         let next = match event {
             Event::Call(call) => turn.authorize(call),
             Event::Resume(then, answer) => turn.resume(then, answer),
             Event::Alarm => turn.handle_alarm().map(|()| Next::Reply(LedgerReply::Done)),
         }?;
+        turn.look_at_sockets();
         Ok(turn.into_effects(next))
     }
 
@@ -53,7 +57,7 @@ impl Ledger {
             _ => Some(Counted::Request),
         };
         let rate = match shown.zip(limit) {
-            Some((shown, limit)) => Some(Turn::new(self, rows, now, None).minute()?.left(shown, limit, now)),
+            Some((shown, limit)) => Some(Turn::new(self, rows, &Vec::new, now, None).minute()?.left(shown, limit, now)),
             None => None,
         };
         Ok(LedgerEnvelope { rate, reply })
@@ -84,7 +88,12 @@ impl Turn<'_> {
             return Ok(Next::refuse(refusal));
         }
         let asks = !matches!(request, LedgerRequest::Create(_) | LedgerRequest::Revoke(_));
-        let then = Continuation::Handle { issued_at: Some(caller.issued_at), request: Box::new(request) };
+        let then = match request {
+            LedgerRequest::Watch { job_id, stream, is_socket: true } => {
+                Continuation::OpenSocket(Box::new(Socket::new(caller, stream, job_id, self.now)))
+            }
+            request => Continuation::Handle { issued_at: Some(caller.issued_at), request: Box::new(request) },
+        };
         Ok(if asks { Next::Ask(Question::RevokedBefore, then) } else { Next::Continue(then) })
     }
 
@@ -100,6 +109,11 @@ impl Turn<'_> {
                 // 4. The request.
                 self.handle(*request, issued_at)
             }
+            Continuation::OpenSocket(socket) => match refusal_of_revoked(socket.caller.issued_at, answer) {
+                Some(refusal) => Ok(Next::refuse(refusal)),
+                None => self.open_socket(socket),
+            },
+            Continuation::AcceptSocket { socket, asked_at } => self.accept_socket(socket, asked_at, answer),
             Continuation::ReplyUnlessRevoked { issued_at, reply } => match refusal_of_revoked(issued_at, answer) {
                 Some(refusal) => Ok(Next::refuse(refusal)),
                 None => self.reply_with_positions(*reply),
@@ -165,13 +179,13 @@ impl Turn<'_> {
             LedgerRequest::GetBatch { batch_id } => return self.get_batch(batch_id),
             LedgerRequest::List { limit, before, status } => return self.list(limit, before.as_ref(), status),
             LedgerRequest::Cancel { job_id } => return self.cancel(job_id),
-            LedgerRequest::Watch { job_id, stream } => return self.watch(&job_id, &stream),
+            LedgerRequest::Watch { job_id, stream, .. } => return self.watch(&job_id, &stream),
             LedgerRequest::Withdraw { job_ids } => return self.withdraw_and_report(job_ids),
             LedgerRequest::Revoke(revocation) => return self.revoke(revocation),
             LedgerRequest::Delete { job_id } => self.delete(job_id)?,
             LedgerRequest::Account { predictions_per_minute } => self.account(predictions_per_minute)?,
             LedgerRequest::Unwatch { stream, unopened } => {
-                self.ledger.streams.close(&stream, unopened);
+                self.end_stream(&stream, unopened);
                 LedgerReply::Done
             }
             LedgerRequest::ReserveFile { upload, bytes, limits } => self.reserve_file(&upload, bytes, limits)?,

@@ -62,6 +62,12 @@ impl RevokedBefore {
         self.has_heard
     }
 
+    /// Returns the time of the next question.
+    #[must_use]
+    pub const fn fresh_until(&self) -> UnixMillis {
+        self.ask_at
+    }
+
     /// Decides what a request does at `now`.
     #[must_use]
     pub fn decide(&self, now: UnixMillis) -> RevokedStep {

@@ -1,6 +1,7 @@
 //! The messages between the machine and its shell: events, questions to the Dispatcher, effects.
 
 use super::rows::Write;
+use super::socket::{Notice, Socket};
 use crate::limit::minute_window::Counted;
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest};
 use crate::types::ids::{BatchId, FileId, JobId};
@@ -81,6 +82,15 @@ pub enum Continuation {
         /// When the Dispatcher was asked.
         asked_at: UnixMillis,
     },
+    /// Open a socket whose caller was authorized and counted.
+    OpenSocket(Box<Socket>),
+    /// Accept a socket, with the queue position in its first message.
+    AcceptSocket {
+        /// The socket.
+        socket: Box<Socket>,
+        /// When the Dispatcher was asked.
+        asked_at: UnixMillis,
+    },
     /// Store what the Dispatcher says about an enqueue.
     ConcludeCreate {
         /// The `iat` of the caller's token.
@@ -137,6 +147,10 @@ pub struct Effects {
     pub revoked_before: Option<UnixSeconds>,
     /// Start. Nobody awaits these. Each ends with a reply that is dropped.
     pub tasks: Vec<Next>,
+    /// Do with the sockets.
+    pub notices: Vec<Notice>,
+    /// Accept this socket. The reply of the same turn is its first message.
+    pub accepted: Option<Socket>,
     /// What the request counts as, for [`super::Ledger::envelop`]. Only the first turn of a message knows it.
     pub counted: Option<Counted>,
     /// Go on.

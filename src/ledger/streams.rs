@@ -1,13 +1,11 @@
-//! The open streams of a user: leases that each poll renews (contract 1).
+//! Leases of streams (contract 1): of those that poll, which are of an edge of the build before, and of a vendor stream
+//! for the time in which its prediction gets no other.
 //!
-//! They are in memory only. A new instance learns of the open streams within seconds, because each of them polls.
+//! They are in memory only. A new instance learns of a stream that polls within seconds.
 
 use std::collections::BTreeMap;
 
-use crate::constants::{
-    EVENT_FAST_POLL_MILLIS, EVENT_HEARTBEAT_MILLIS, EVENT_POLL_MILLIS, EVENT_STREAMS_MAX, STREAM_LEASE_MILLIS,
-    STREAM_REOPEN_MILLIS,
-};
+use crate::constants::{EVENT_STREAMS_MAX, STREAM_LEASE_MILLIS, STREAM_REOPEN_MILLIS};
 use crate::limit::seconds::whole_seconds;
 use crate::messages::{LedgerRefusal, StreamId};
 use crate::types::ids::{JobId, RequestId};
@@ -36,19 +34,20 @@ impl OpenStreams {
     /// [`LedgerRefusal::RateLimited`] if too many event streams are open, or if another vendor stream of the prediction
     /// is open or was opened less than 10 s ago.
     pub fn renew(&mut self, stream: &StreamId, now: UnixMillis) -> Result<(), LedgerRefusal> {
-        self.events.retain(|_, at| now.millis_since(*at) < STREAM_LEASE_MILLIS);
-        self.vendor.retain(|_, open| {
-            now.millis_since(open.polled_at) < STREAM_LEASE_MILLIS
-                || now.millis_since(open.opened_at) < STREAM_REOPEN_MILLIS
-        });
         match &stream.vendor {
             None => self.renew_event_stream(&stream.id, now),
             Some(job_id) => self.renew_vendor_stream(job_id, &stream.id, now),
         }
     }
 
+    /// Returns how many other event streams have a lease.
+    pub fn other_events(&mut self, id: &RequestId, now: UnixMillis) -> usize {
+        self.events.retain(|_, at| now.millis_since(*at) < STREAM_LEASE_MILLIS);
+        self.events.keys().filter(|other| *other != id).count()
+    }
+
     fn renew_event_stream(&mut self, id: &RequestId, now: UnixMillis) -> Result<(), LedgerRefusal> {
-        if !self.events.contains_key(id) && self.events.len() >= EVENT_STREAMS_MAX {
+        if self.other_events(id, now) >= EVENT_STREAMS_MAX {
             let oldest = self.events.values().min().copied().unwrap_or(now);
             return Err(rate_limited(oldest.plus_millis(STREAM_LEASE_MILLIS).millis_since(now)));
         }
@@ -56,7 +55,20 @@ impl OpenStreams {
         Ok(())
     }
 
-    fn renew_vendor_stream(&mut self, job_id: &JobId, id: &RequestId, now: UnixMillis) -> Result<(), LedgerRefusal> {
+    /// Opens a vendor stream, or renews its lease.
+    ///
+    /// # Errors
+    /// As [`Self::renew`].
+    pub fn renew_vendor_stream(
+        &mut self,
+        job_id: &JobId,
+        id: &RequestId,
+        now: UnixMillis,
+    ) -> Result<(), LedgerRefusal> {
+        self.vendor.retain(|_, open| {
+            now.millis_since(open.polled_at) < STREAM_LEASE_MILLIS
+                || now.millis_since(open.opened_at) < STREAM_REOPEN_MILLIS
+        });
         match self.vendor.get_mut(job_id) {
             Some(open) if open.id == *id => open.polled_at = now,
             Some(other) => {
@@ -88,16 +100,6 @@ impl OpenStreams {
     }
 }
 
-/// Returns how long an open event stream waits: until its next poll, its next heartbeat or its end, whichever comes
-/// first. At least one millisecond.
-#[must_use]
-pub fn event_wait_millis(now: UnixMillis, opened: UnixMillis, written: UnixMillis, ends: UnixMillis) -> i32 {
-    let is_fast = now.millis_since(opened) < EVENT_FAST_POLL_MILLIS;
-    let poll = if is_fast { EVENT_POLL_MILLIS.0 } else { EVENT_POLL_MILLIS.1 };
-    let due = written.plus_millis(EVENT_HEARTBEAT_MILLIS).min(ends).millis_since(now);
-    i32::try_from(due).unwrap_or(i32::MAX).clamp(1, poll)
-}
-
 fn rate_limited(millis: i64) -> LedgerRefusal {
     LedgerRefusal::RateLimited { retry_after_secs: whole_seconds(millis) }
 }
@@ -107,7 +109,7 @@ mod tests {
     use super::*;
 
     fn stream(number: u8, vendor: Option<&JobId>) -> StreamId {
-        StreamId { id: RequestId::new(UnixMillis(0), [number; 10]), vendor: vendor.cloned() }
+        StreamId { id: RequestId::new(UnixMillis(0), [number; 10]), vendor: vendor.cloned(), is_wait: false }
     }
 
     #[test]
@@ -151,16 +153,5 @@ mod tests {
         assert!(open.renew(&stream(1, Some(&job_id)), UnixMillis(0)).is_ok());
         open.close(&stream(1, Some(&job_id)), true);
         assert!(open.renew(&stream(2, Some(&job_id)), UnixMillis(1)).is_ok());
-    }
-
-    #[test]
-    fn an_event_stream_waits_for_whatever_is_due_first() {
-        let [opened, written, ends] = [UnixMillis(0), UnixMillis(100_000), UnixMillis(300_000)];
-        let wait = |now: i64| event_wait_millis(UnixMillis(now), opened, written, ends);
-        assert_eq!(wait(100_000), 3_000);
-        assert_eq!(event_wait_millis(UnixMillis(1_000), opened, UnixMillis(1_000), ends), 1_000, "fast at first");
-        assert_eq!(wait(113_500), 1_500, "the heartbeat");
-        assert_eq!(event_wait_millis(UnixMillis(299_200), opened, UnixMillis(299_000), ends), 800, "its end");
-        assert_eq!((wait(115_000), wait(400_000)), (1, 1), "never without a pause");
     }
 }

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use super::admission::JtiUsage;
 use super::machine::Ledger;
 use super::rows::{LedgerRows, RowError, Write};
+use super::socket::{Notice, OpenSockets, Socket};
 use super::step::{Effects, Next};
 use crate::limit::minute_window::Counted;
 use crate::messages::DayUsage;
@@ -17,12 +18,15 @@ use crate::types::time::{UnixMillis, UnixSeconds, UtcDay};
 pub(super) struct Turn<'a> {
     pub(super) ledger: &'a mut Ledger,
     pub(super) rows: &'a dyn LedgerRows,
+    pub(super) sockets: OpenSockets<'a>,
     pub(super) now: UnixMillis,
     /// The revoked-before time of all users, as far as the isolate knows it.
     pub(super) revoked_before: Option<UnixSeconds>,
     writes: Vec<Write>,
     pub(super) alerts: Vec<&'static str>,
     pub(super) tasks: Vec<Next>,
+    pub(super) notices: Vec<Notice>,
+    pub(super) accepted: Option<Socket>,
     /// What the request counts as.
     pub(super) counted: Option<Counted>,
     /// A revoked-before time of all users that this turn has heard of.
@@ -33,17 +37,21 @@ impl<'a> Turn<'a> {
     pub(super) const fn new(
         ledger: &'a mut Ledger,
         rows: &'a dyn LedgerRows,
+        sockets: OpenSockets<'a>,
         now: UnixMillis,
         revoked_before: Option<UnixSeconds>,
     ) -> Self {
         Self {
             ledger,
             rows,
+            sockets,
             now,
             revoked_before,
             writes: Vec::new(),
             alerts: Vec::new(),
             tasks: Vec::new(),
+            notices: Vec::new(),
+            accepted: None,
             counted: None,
             heard_revoked_before: None,
         }
@@ -51,8 +59,14 @@ impl<'a> Turn<'a> {
 
     /// Returns what the turn has decided.
     pub(super) fn into_effects(self, next: Next) -> Effects {
-        let Self { writes, alerts, tasks, counted, heard_revoked_before, .. } = self;
-        Effects { writes, alerts, revoked_before: heard_revoked_before, tasks, counted, next }
+        let Self { writes, alerts, tasks, notices, accepted, counted, heard_revoked_before, .. } = self;
+        let revoked_before = heard_revoked_before;
+        Effects { writes, alerts, revoked_before, tasks, notices, accepted, counted, next }
+    }
+
+    /// Returns the writes so far.
+    pub(super) fn writes(&self) -> &[Write] {
+        &self.writes
     }
 
     /// Makes the alarm fire at `at` or before.

@@ -84,8 +84,24 @@ fn ledger_request_format_unchanged() {
     assert_json(&LedgerRequest::Get { job_id: job_id() }, json!({"get": {"job_id": job_id().as_str()}}));
     assert_json(&LedgerRequest::Check, json!("check"));
     let request = RequestId::new(UnixMillis(0), [0; 10]);
-    let stream = StreamId { id: request.clone(), vendor: Some(job_id()) };
+    assert_json(
+        &ProofUse { id: "p".into(), request: request.clone(), expires_at: UnixSeconds(4) },
+        json!({"id": "p", "request": request.as_str(), "ends_at": 4}),
+    );
+}
+
+#[test]
+fn messages_about_streams_format_unchanged() {
+    let request = RequestId::new(UnixMillis(0), [0; 10]);
+    let stream = StreamId { id: request.clone(), vendor: Some(job_id()), is_wait: false };
     let stream_json = json!({"id": request.as_str(), "vendor": job_id().as_str()});
+    // The build before polls, and knows no sockets.
+    let watch = |is_socket| LedgerRequest::Watch { job_id: job_id(), stream: stream.clone(), is_socket };
+    let watch_json = json!({"job_id": job_id().as_str(), "stream": stream_json});
+    assert_json(&watch(false), json!({"watch": watch_json}));
+    assert_json(&watch(true), json!({"watch": {"job_id": job_id().as_str(), "stream": stream_json, "socket": true}}));
+    let wait = StreamId { id: request.clone(), vendor: None, is_wait: true };
+    assert_json(&wait, json!({"id": request.as_str(), "wait": true}));
     assert_json(
         &LedgerRequest::Unwatch { stream: stream.clone(), unopened: false },
         json!({"unwatch": {"stream": stream_json}}),
@@ -93,10 +109,6 @@ fn ledger_request_format_unchanged() {
     assert_json(
         &LedgerRequest::Unwatch { stream, unopened: true },
         json!({"unwatch": {"stream": stream_json, "unopened": true}}),
-    );
-    assert_json(
-        &ProofUse { id: "p".into(), request: request.clone(), expires_at: UnixSeconds(4) },
-        json!({"id": "p", "request": request.as_str(), "ends_at": 4}),
     );
 }
 

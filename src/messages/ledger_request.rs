@@ -95,12 +95,16 @@ pub enum LedgerRequest {
         /// The plan's creates per minute.
         predictions_per_minute: u32,
     },
-    /// One poll by an open stream: renews its lease, then reads the prediction.
+    /// Open a socket for a stream, and read the prediction. From an edge that polls: renew the stream's lease, and read
+    /// the prediction.
     Watch {
         /// The prediction.
         job_id: JobId,
         /// The stream.
         stream: StreamId,
+        /// True if the message opens a socket. A Ledger of the build before, which ignores this, replies without one.
+        #[serde(rename = "socket", default, skip_serializing_if = "std::ops::Not::not")]
+        is_socket: bool,
     },
     /// A stream has ended.
     Unwatch {
@@ -177,7 +181,7 @@ impl LedgerRequest {
     }
 }
 
-/// An open stream of a user.
+/// A response that follows a prediction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamId {
     /// The request that opened it.
@@ -185,6 +189,9 @@ pub struct StreamId {
     /// The prediction whose vendor stream is relayed: one stream at a time. Absent for an event stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<JobId>,
+    /// True for `Prefer: wait`, which does not count as an open stream.
+    #[serde(rename = "wait", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_wait: bool,
 }
 
 /// The tokens to refuse from now on.

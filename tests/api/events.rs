@@ -1,12 +1,15 @@
-//! `GET /v1/predictions/{id}/events`: the present state first, then each change and each queue position; at most four
-//! streams per user.
+//! `GET /v1/predictions/{id}/events`: the present state first, then each change as the Ledger tells it, and each queue
+//! position; at most four streams per user.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use valetkey::types::ids::UserKey;
 
-use crate::harness::{Stack, shared, token, token_with, user};
+use crate::harness::{ISSUER, Options, Stack, shared, token, token_with, user};
 use crate::http::Request;
 use crate::sse::Sse;
-use crate::steps::{assert_refused, job_id, policy_with, wait_until};
+use crate::steps::{assert_refused, create_of, job_id, policy_with, wait_until};
 
 fn path(id: &str) -> String {
     format!("/v1/predictions/{id}/events")
@@ -53,7 +56,9 @@ fn queue_positions_are_sent_as_they_change() {
     stack.finish("first", &json!({}));
     assert_eq!(place(stream.next_event()), json!(1));
     stack.finish("second", &json!({}));
-    let started = stream.next_event().unwrap().json();
+    // An ETA may change meanwhile, and the position may not.
+    let mut rest = std::iter::from_fn(|| stream.next_event()).map(|event| event.json());
+    let started = rest.find(|event| event["queue"]["position"] != json!(1)).unwrap();
     assert_eq!((started["status"].clone(), started.get("queue")), (json!("processing"), None));
     stack.finish("third", &json!({}));
     let ended: Vec<Value> = std::iter::from_fn(|| stream.next_event()).map(|event| event.json()).collect();
@@ -110,7 +115,7 @@ fn no_event_is_sent_after_the_token_expires() {
     let id = job_id(&stack.prompt(&token, "stopped too late"));
     let exp = crate::harness::now() + 3;
     let mut stream = open(&stack, &token_with(&name, json!({"exp": exp})), &id);
-    // Just after `exp`, and well before the stream's next poll, which comes every one to three seconds.
+    // Just after `exp`.
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let end = std::time::Duration::from_secs(exp.unsigned_abs()) + std::time::Duration::from_millis(20);
     std::thread::sleep(end.saturating_sub(since_epoch));
@@ -140,4 +145,117 @@ fn a_stream_ends_with_its_token_and_a_silent_stream_sends_heartbeats() {
     let heartbeat = std::iter::from_fn(|| stream.next()).find(|event| !event.comment.is_empty());
     assert_eq!(heartbeat.unwrap().comment, "heartbeat");
     assert!(stack.vendor_requests().iter().filter(|request| request["route"] == "get").count() < 10);
+}
+
+/// A stack whose objects are observed, and whose predictions end when a test says so.
+fn observed() -> Stack {
+    let stack = Stack::start(&Options { is_observed: true, ..Options::default() });
+    stack.control_put("/settings", &json!({"manual": true}));
+    stack
+}
+
+fn ledger_of(name: &str) -> String {
+    UserKey::new(ISSUER, name).as_str().to_owned()
+}
+
+fn ledger_messages(stack: &Stack) -> u64 {
+    stack.object_messages()[0]
+}
+
+/// The Ledger loses its memory meanwhile, as one that sleeps does.
+#[test]
+fn a_stream_of_many_seconds_costs_one_request_to_the_ledger() {
+    let (stack, name) = (observed(), user("sleeper"));
+    let token = token(&name);
+    let id = job_id(&stack.prompt(&token, "watched"));
+    let before = ledger_messages(&stack);
+    let mut stream = open(&stack, &token, &id);
+    assert_eq!(stream.next_event().unwrap().json()["status"], "processing");
+    stack.evict_ledger(&name);
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(ledger_messages(&stack) - before, 1);
+    stack.finish("watched", &json!({}));
+    assert_eq!(stream.next_event().unwrap().json()["status"], "succeeded");
+    assert!(stream.next().is_none());
+    // The other one is the Dispatcher's, which tells the end.
+    assert_eq!(ledger_messages(&stack) - before, 2);
+}
+
+#[test]
+fn a_stream_whose_ledger_is_reset_misses_nothing() {
+    let (stack, name) = (observed(), user("unlucky"));
+    let token = token(&name);
+    let id = job_id(&stack.prompt(&token, "watched"));
+    let mut stream = open(&stack, &token, &id);
+    assert_eq!(stream.next_event().unwrap().json()["status"], "processing");
+    let before = ledger_messages(&stack);
+    stack.abort_objects();
+    wait_until("the socket to be opened again", || (ledger_messages(&stack) > before).then_some(()));
+    stack.finish("watched", &json!({}));
+    assert_eq!(stream.next_event().unwrap().json()["status"], "succeeded");
+    assert!(stream.next().is_none());
+}
+
+/// The client reads on from where it was: with `Last-Event-ID`, a first event only if there is a newer one.
+#[test]
+fn a_stream_whose_ledger_is_reset_twice_ends() {
+    let (stack, name) = (observed(), user("unluckier"));
+    let token = token(&name);
+    let id = job_id(&stack.prompt(&token, "watched"));
+    let mut stream = open(&stack, &token, &id);
+    let last = stream.next_event().unwrap().id;
+    for _ in 0..2 {
+        let before = ledger_messages(&stack);
+        stack.abort_objects();
+        wait_until("the socket to be opened again, or the end", || {
+            (ledger_messages(&stack) > before || stream.is_over()).then_some(())
+        });
+    }
+    assert_eq!(stream.rest(), "");
+    let mut again = Sse::open(&stack.worker, &path(&id), &token, &[("Last-Event-ID", &last)]);
+    stack.finish("watched", &json!({}));
+    assert_eq!(again.next_event().unwrap().json()["status"], "succeeded");
+}
+
+/// During a deployment the edge can be newer than the Ledger, which then ignores the upgrade.
+#[test]
+fn a_ledger_of_the_build_before_sockets_is_polled() {
+    let (stack, token) = (observed(), token(&user("early")));
+    stack.send(&Request::get("/test/sockets?are=unknown"));
+    let id = job_id(&stack.prompt(&token, "watched"));
+    let mut stream = open(&stack, &token, &id);
+    assert_eq!(stream.next_event().unwrap().json()["status"], "processing");
+    let before = ledger_messages(&stack);
+    wait_until("a second poll", || (ledger_messages(&stack) > before + 1).then_some(()));
+    stack.finish("watched", &json!({}));
+    assert_eq!(stream.next_event().unwrap().json()["status"], "succeeded");
+    assert!(stream.next().is_none());
+    let waiting = create_of(&token, "waited for").header("Prefer", "wait=20");
+    stack.control_put("/settings", &json!({"manual": false}));
+    assert_eq!(stack.send(&waiting).json()["status"], "succeeded");
+}
+
+/// During a deployment the Ledger can be newer than the edge, which polls.
+#[test]
+fn a_stream_of_the_edge_before_is_answered_and_counts() {
+    let (stack, name) = (observed(), user("late"));
+    let token = token(&name);
+    let id = job_id(&stack.prompt(&token, "watched"));
+    let ledger = ledger_of(&name);
+    let poll = |stream: &str| {
+        let stream = json!({"id": format!("req_01jh00000000000000000000{stream}")});
+        let caller = json!({"issued_at": crate::harness::now()});
+        let ask = json!({"watch": {"job_id": id, "stream": stream}});
+        stack.send_to_object("LEDGER", &ledger, &json!({"caller": caller, "ask": ask}))["reply"].clone()
+    };
+    for stream in ["a1", "a2", "a3", "a1"] {
+        assert_eq!(poll(stream)["prediction"]["job_id"], json!(id), "{stream}");
+    }
+    let mut fourth = open(&stack, &token, &id);
+    assert!(fourth.next_event().is_some());
+    assert_eq!(poll("a4")["refused"]["rate_limited"]["retry_after_secs"], json!(15));
+    assert_refused(&stack.get(&token, &path(&id)), 429, "rate_limit_error", "rate_limited");
+    let unwatch = json!({"unwatch": {"stream": {"id": "req_01jh00000000000000000000a1"}}});
+    assert_eq!(stack.send_to_object("LEDGER", &ledger, &json!({"ask": unwatch})), json!({"reply": "done"}));
+    assert_eq!(poll("a4")["prediction"]["job_id"], json!(id));
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{ISSUER, Options, Stack, now, token, token_with, user};
 use crate::http::{Request, Response};
 use crate::identity::{LOGIN, PUBLIC_URL, STAFF, SigningKey, assert_oauth_error, form, start, token_of};
+use crate::sse::Sse;
 use crate::steps::{assert_refused, create_of, job_id};
 
 const LIST: &str = "/v1/predictions";
@@ -505,4 +506,43 @@ fn the_admin_api_allows_only_its_own_origin_and_sends_no_cors_headers() {
     let own = from(PUBLIC_URL);
     assert_eq!((own.status, own.header("access-control-allow-origin")), (204, None));
     assert_eq!(own.header("cache-control"), Some("no-store"));
+}
+
+/// Opens a stream of a prediction that runs until a test ends it, and reads its first event.
+fn open_stream(stack: &Stack, token: &str, kind: &str) -> Sse {
+    stack.control_put("/settings", &json!({"manual": true}));
+    let id = job_id(&stack.prompt(token, "watched"));
+    let mut stream = Sse::open(&stack.worker, &format!("/v1/predictions/{id}/{kind}"), token, &[]);
+    assert_eq!(stream.status(), 200, "{}", stream.head);
+    assert!(stream.next_event().is_some());
+    stream
+}
+
+/// The Ledger closes the socket: no heartbeat, which would be the next thing to come, is sent before the end.
+#[test]
+fn a_revocation_ends_the_open_streams_of_its_tokens_at_once() {
+    let stack = stack();
+    for kind in ["events", "stream"] {
+        let name = user("logout");
+        let (here, there) = (stack.own_token(&name, &json!({}), &[]), stack.own_token(&name, &json!({}), &[]));
+        let (mut mine, mut other) = (open_stream(&stack, &here, kind), open_stream(&stack, &there, kind));
+        assert_eq!(stack.revoke(&here).status, 200);
+        assert_eq!(mine.rest(), "", "{kind}");
+        assert!(!other.is_over(), "{kind}");
+        let body = json!({"issuer": LOGIN, "subject": name});
+        assert_eq!(stack.admin_revoke(&boss(), &body).status, 204);
+        assert_eq!(other.rest(), "", "{kind}");
+    }
+}
+
+/// Only the Dispatcher knows this revocation, and the isolate asks it within 30 s: the time of two heartbeats.
+#[test]
+fn a_revocation_of_all_users_ends_open_streams_within_half_a_minute() {
+    let stack = stack();
+    let token = stack.own_token(&user("everybody"), &json!({}), &[]);
+    let mut stream = open_stream(&stack, &token, "events");
+    stack.send_to_object("DISPATCHER", "main", &json!({"revoke_all": {"issued_by": now()}}));
+    let rest = stream.rest();
+    let heartbeats = rest.matches(": heartbeat").count();
+    assert!(heartbeats <= 2 && !rest.contains("event"), "{rest}");
 }

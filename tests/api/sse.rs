@@ -71,6 +71,15 @@ impl Sse {
         Some(chunk)
     }
 
+    /// Returns whether the connection is closed, or has more to read.
+    pub fn is_over(&self) -> bool {
+        let socket = self.reader.get_ref();
+        socket.set_nonblocking(true).unwrap();
+        let seen = socket.peek(&mut [0]);
+        socket.set_nonblocking(false).unwrap();
+        seen.is_ok()
+    }
+
     /// Returns the next byte of the connection, including chunk framing.
     pub fn byte(&mut self) -> Option<u8> {
         let mut byte = [0];

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{MODEL, Stack, shared, token, token_with, user};
+use crate::harness::{MODEL, Options, Stack, shared, token, token_with, user};
 use crate::http::{Request, Response};
-use crate::steps::{assert_refused, policy_with};
+use crate::sse::Sse;
+use crate::steps::{assert_refused, job_id, policy_with, wait_until};
 
 fn create(stack: &Stack, token: &str, prompt: &str, prefer: &str) -> Response {
     let body = json!({"input": {"prompt": prompt}});
@@ -51,6 +52,51 @@ fn a_replay_over_the_rate_limit_does_not_wait() {
         assert_eq!((answer.header("idempotency-replayed"), &answer.json()["status"]), (replayed, &json!("processing")));
     }
     assert_eq!(stack.sent().len(), 1);
+}
+
+/// Event streams are limited to four, waits are not among them.
+#[test]
+fn waits_take_no_place_of_an_event_stream() {
+    let stack = Stack::start(&Options { is_observed: true, ..Options::default() });
+    stack.control_put("/settings", &json!({"manual": true}));
+    let token = token(&user("patient"));
+    let id = job_id(&stack.prompt(&token, "watched"));
+    let path = format!("/v1/predictions/{id}/events");
+    std::thread::scope(|scope| {
+        let waits: Vec<_> = (0..5)
+            .map(|number| {
+                scope.spawn({
+                    let (stack, token) = (&stack, &token);
+                    move || create(stack, token, &format!("waited for {number}"), "wait=60")
+                })
+            })
+            .collect();
+        wait_until("the creates", || (stack.sent().len() == 6).then_some(()));
+        let mut streams: Vec<Sse> = (0..4).map(|_| Sse::open(&stack.worker, &path, &token, &[])).collect();
+        assert!(streams.iter_mut().all(|stream| stream.status() == 200 && stream.next_event().is_some()));
+        assert_eq!(stack.get(&token, &path).status, 429);
+        for number in 0..5 {
+            stack.finish(&format!("waited for {number}"), &json!({}));
+        }
+        for wait in waits {
+            assert_eq!(wait.join().unwrap().json()["status"], "succeeded");
+        }
+    });
+}
+
+/// The create, its acknowledgement and its end; a socket, and no look after it.
+#[test]
+fn a_wait_of_many_seconds_costs_one_request_to_the_ledger() {
+    let stack = Stack::start(&Options { is_observed: true, ..Options::default() });
+    stack.control_put("/settings", &json!({"manual": true}));
+    let token = token(&user("patient"));
+    let waited = |secs: u32| {
+        let before = stack.object_messages()[0];
+        let answer = create(&stack, &token, &format!("waited for {secs}"), &format!("wait={secs}"));
+        assert_eq!((answer.status, &answer.json()["status"]), (201, &json!("processing")));
+        stack.object_messages()[0] - before
+    };
+    assert_eq!(waited(8), waited(1));
 }
 
 fn estimate(stack: &Stack, token: &str, body: &Value) -> Response {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use valetkey::constants::ALARM_LATE_MILLIS;
-use valetkey::ledger::{AlarmChange, Effects, Event, Ledger, Next, Write};
+use valetkey::ledger::{AlarmChange, CloseReason, Effects, Event, Ledger, Next, Notice, Socket, Write};
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::JobId;
 use valetkey::types::prediction::PredictionRecord;
@@ -31,6 +31,12 @@ pub struct LedgerObject {
     /// Counts the instances. The answers to questions of an earlier instance reach nobody.
     pub instance: u32,
     pub alarm: Option<UnixMillis>,
+    /// The open sockets. They outlive the instance.
+    pub sockets: Vec<Socket>,
+    /// The sockets that were closed, and why.
+    pub closed: Vec<(Socket, CloseReason)>,
+    /// The instance ends after the next turn that tells a socket: its changes are stored, and not told.
+    pub ends_untold: bool,
     /// The next turn cannot store its writes.
     pub cannot_store: bool,
     /// The time of each admitted prediction: an independent check of the rate limit.
@@ -44,7 +50,8 @@ pub struct LedgerObject {
 impl LedgerObject {
     /// Runs one turn as the shell does. `None` if it failed.
     pub fn turn(&mut self, event: Event, now: UnixMillis, revoked_before: Option<UnixSeconds>) -> Option<Followed> {
-        let decided = self.machine.turn(event, &self.rows, now, revoked_before);
+        let sockets = self.sockets.clone();
+        let decided = self.machine.turn(event, &self.rows, &|| sockets.clone(), now, revoked_before);
         let is_stored = |effects: &Effects| effects.writes.is_empty() || !std::mem::take(&mut self.cannot_store);
         let effects = decided.ok().filter(is_stored);
         match &effects {
@@ -64,13 +71,53 @@ impl LedgerObject {
                 self.alarm = None;
             }
         }
-        effects.map(|effects| (effects.next, effects.tasks))
+        let effects = effects?;
+        if !effects.notices.is_empty() && std::mem::take(&mut self.ends_untold) {
+            self.restart(false);
+            return None;
+        }
+        effects.notices.into_iter().for_each(|notice| self.notify(notice));
+        self.sockets.extend(effects.accepted);
+        self.check_sockets();
+        Some((effects.next, effects.tasks))
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        match notice {
+            Notice::Tell(socket, record) => {
+                let told = self.sockets.iter_mut().find(|open| open.stream.id == socket.stream.id).unwrap();
+                assert!(told.sequence < socket.sequence, "told twice");
+                assert_eq!(record.sequence, socket.sequence);
+                *told = socket;
+            }
+            Notice::Close(id, reason) => {
+                let (closed, open) = std::mem::take(&mut self.sockets).into_iter().partition(|one| one.stream.id == id);
+                self.sockets = open;
+                for socket in closed {
+                    let record = self.rows.record(&socket.job_id);
+                    let is_told = record.is_some_and(|record| record.sequence == socket.sequence);
+                    assert!(reason != CloseReason::Ended || is_told, "closed before it was told the end");
+                    self.closed.push((socket, reason));
+                }
+            }
+        }
+    }
+
+    /// Checks that every socket was told the present state of its prediction, and is closed at its end.
+    fn check_sockets(&self) {
+        let is_told = |socket: &&Socket| socket.stream.vendor.is_none();
+        let is_readable = |socket: &&Socket| !self.rows.unreadable.contains(&socket.job_id);
+        for socket in self.sockets.iter().filter(is_told).filter(is_readable) {
+            let record = self.rows.record(&socket.job_id).unwrap();
+            assert_eq!((socket.sequence, record.status.is_terminal()), (record.sequence, false), "not told");
+        }
     }
 
     /// Runs a turn of the instance before. It sees the rows, its memory is stale, and it cannot store: then it ends.
     pub fn turn_of_old(&mut self, event: Event, now: UnixMillis) -> Option<Followed> {
         let mut old = self.old.take()?;
-        let effects = old.turn(event, &self.rows, now, None).ok().filter(|effects| effects.writes.is_empty())?;
+        let effects =
+            old.turn(event, &self.rows, &Vec::new, now, None).ok().filter(|effects| effects.writes.is_empty())?;
         self.old = Some(old);
         Some((effects.next, effects.tasks))
     }

@@ -3,6 +3,7 @@
 //! - lost, late and repeated messages
 //! - late and lost alarms
 //! - crashes between any two steps, of both objects or of one; an old instance of a Ledger that goes on for a while
+//! - sockets that follow predictions, and instances that end between storing a change and telling it
 //! - turns that cannot be stored, rows that cannot be read
 //! - a clock that steps forward and back
 //!
@@ -25,6 +26,7 @@ mod dispatcher;
 mod fairness;
 mod ledger;
 mod rows;
+mod sockets;
 mod turns;
 mod vendor;
 mod world;
@@ -68,6 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => pick().prop_map(|pick| Step::Cancel { pick }),
         1 => pick().prop_map(|pick| Step::Delete { pick }),
         4 => pick().prop_map(|pick| Step::Get { pick }),
+        6 => (pick(), token()).prop_map(|(pick, token)| Step::Watch { pick, token }),
         3 => (user(), token(), proptest::option::of(0_u8..4))
             .prop_map(|(user, token, proof)| Step::Check { user, token, proof }),
         1 => user().prop_map(|user| Step::CheckOld { user }),
@@ -79,6 +82,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Crash),
         2 => (user(), any::<bool>()).prop_map(|(user, old)| Step::RestartLedger { user, old_lives_on: old }),
         1 => Just(Step::RestartDispatcher),
+        1 => user().prop_map(|user| Step::EndUntold { user }),
         1 => user().prop_map(|user| Step::FailLedger { user }),
         1 => Just(Step::FailDispatcher),
         1 => pick().prop_map(|pick| Step::Unreadable { pick }),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use valetkey::dispatcher::{Action, Dispatcher};
 use valetkey::ledger::{Answer, Continuation, Event, Next, Question};
 use valetkey::messages::{
-    DispatcherRequest, JobSpec, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest, Revocation,
+    DispatcherRequest, JobSpec, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest, Revocation, StreamId,
 };
 use valetkey::types::ids::{JobId, RequestId, UserKey};
 use valetkey::types::prediction::Status;
@@ -51,6 +51,11 @@ pub enum Step {
     Get {
         pick: usize,
     },
+    /// A user opens a socket for a prediction.
+    Watch {
+        pick: usize,
+        token: u8,
+    },
     /// A user asks for something that reads no prediction, and may show a proof of possession.
     Check {
         user: u8,
@@ -89,6 +94,10 @@ pub enum Step {
         old_lives_on: bool,
     },
     RestartDispatcher,
+    /// The instance of a Ledger ends after its next turn that tells a socket, before it tells it.
+    EndUntold {
+        user: u8,
+    },
     /// The next turn of an object cannot be stored.
     FailLedger {
         user: u8,
@@ -316,7 +325,11 @@ impl World {
         let revocation =
             Revocation::Token { jti: jti.clone(), expires_at: self.latest.plus_millis(calls::TOKEN_MILLIS) };
         let is_stored = !self.ledger(&owner).cannot_store;
+        let instance = self.ledger(&owner).instance;
         self.call(&owner, calls::uncounted(LedgerRequest::Revoke(revocation)));
+        let ledger = self.ledger(&owner);
+        let is_open = ledger.sockets.iter().any(|socket| socket.caller.jti.as_ref() == Some(&jti));
+        assert!(!is_stored || !is_open || ledger.instance != instance, "a socket of a revoked token is open");
         if is_stored {
             self.revoked.entry((owner, jti)).or_insert(self.latest.plus_millis(1));
         }
@@ -431,6 +444,23 @@ impl World {
         self.call(&user, call);
     }
 
+    fn watch(&mut self, pick: usize, token: u8) {
+        let Some((job_id, user)) = self.pick(pick) else { return };
+        let stream = StreamId { id: RequestId::new(self.latest, self.next_random()), vendor: None, is_wait: false };
+        let watch = LedgerRequest::Watch { job_id, stream, is_socket: true };
+        self.call(&user, calls::counted(watch, token, self.latest));
+    }
+
+    fn send_check(&mut self, user: u8, token: u8, proof: Option<u8>) {
+        let random = self.next_random();
+        let mut call = calls::counted(LedgerRequest::Check, token, self.latest);
+        if let (Some(proof), Some(caller)) = (proof, &mut call.caller) {
+            let request = RequestId::new(self.latest, random);
+            caller.proof = Some(calls::proof(proof, request, UnixMillis(START)));
+        }
+        self.call(&calls::user(user), call);
+    }
+
     pub fn take(&mut self, step: Step) {
         match step {
             Step::Create { user, count, key, token, is_late } => self.create(user, count, key, token, is_late),
@@ -444,15 +474,8 @@ impl World {
             Step::Cancel { pick } => self.call_about(pick, |job_id| LedgerRequest::Cancel { job_id }),
             Step::Delete { pick } => self.call_about(pick, |job_id| LedgerRequest::Delete { job_id }),
             Step::Get { pick } => self.call_about(pick, |job_id| LedgerRequest::Get { job_id }),
-            Step::Check { user, token, proof } => {
-                let random = self.next_random();
-                let mut call = calls::counted(LedgerRequest::Check, token, self.latest);
-                if let (Some(proof), Some(caller)) = (proof, &mut call.caller) {
-                    let request = RequestId::new(self.latest, random);
-                    caller.proof = Some(calls::proof(proof, request, UnixMillis(START)));
-                }
-                self.call(&calls::user(user), call);
-            }
+            Step::Watch { pick, token } => self.watch(pick, token),
+            Step::Check { user, token, proof } => self.send_check(user, token, proof),
             Step::CheckOld { user } => {
                 let owner = calls::user(user);
                 let Some(instance) = self.ledger(&owner).instance.checked_sub(1) else { return };
@@ -474,6 +497,7 @@ impl World {
             }
             Step::RestartLedger { user, old_lives_on } => self.ledger(&calls::user(user)).restart(old_lives_on),
             Step::RestartDispatcher => self.restart_dispatcher(),
+            Step::EndUntold { user } => self.ledger(&calls::user(user)).ends_untold = true,
             Step::FailLedger { user } => self.ledger(&calls::user(user)).cannot_store = true,
             Step::FailDispatcher => self.dispatcher.cannot_store = true,
             Step::Unreadable { pick } => {

@@ -1,11 +1,13 @@
 // The shipped Worker, with routes for tests: how many messages and instances each object class got, messages that are
-// lost, and an alarm that fires now.
+// lost, objects without sockets, and an alarm that fires now.
 import * as shipped from "./index.js";
 
 const messages = { Ledger: 0, Dispatcher: 0 };
 const instances = { Ledger: 0, Dispatcher: 0 };
 /** Messages to an object with this word are lost. */
 let lost;
+/** False while the objects are of a build that is older than sockets: it ignores the header `Upgrade`. */
+let hasSockets = true;
 
 function observe(name) {
   return class extends shipped[name] {
@@ -21,7 +23,7 @@ function observe(name) {
       }
       messages[name] += 1;
       if (lost !== undefined && (request.url + (await request.clone().text())).includes(lost)) throw new Error("lost");
-      return super.fetch(request);
+      return super.fetch(hasSockets ? request : new Request(request, { headers: {} }));
     }
   };
 }
@@ -38,6 +40,7 @@ export default {
       lost = searchParams.get("word") ?? undefined;
       return Response.json({});
     }
+    if (pathname === "/test/sockets") return Response.json((hasSockets = searchParams.get("are") === "known"));
     return shipped.default.fetch(request, env, context);
   },
 };

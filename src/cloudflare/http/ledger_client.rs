@@ -7,6 +7,7 @@ use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::outcome::{Counted, RouteError};
 use crate::cloudflare::objects::client::{self, ask_dispatcher};
 use crate::cloudflare::runtime::platform::PlatformError;
+use crate::cloudflare::runtime::sockets::LedgerSocket;
 use crate::constants::{ACK_TIMEOUT_MILLIS, MILLIS_PER_SECOND, THROTTLE_DEFAULT_MILLIS};
 use crate::messages::{
     Caller, DispatcherReply, DispatcherRequest, LedgerCall, LedgerEnvelope, LedgerRefusal, LedgerReply, LedgerRequest,
@@ -25,10 +26,44 @@ pub async fn ask_ledger(
     caller: &AuthenticatedCaller,
     request: LedgerRequest,
 ) -> Result<Counted<LedgerReply>, RouteError> {
+    let call = counted_call(context, caller, request)?;
+    count(send(context.env, &caller.grant.user, &call).await?, caller)
+}
+
+/// Sends a request that opens a socket, as [`ask_ledger`] sends any other. Returns no socket if the Ledger opened none.
+pub async fn open_socket(
+    context: &RequestContext<'_>,
+    caller: &AuthenticatedCaller,
+    request: LedgerRequest,
+) -> Result<(Counted<LedgerReply>, Option<LedgerSocket>), RouteError> {
+    let call = counted_call(context, caller, request)?;
+    let (envelope, socket) = client::open_socket(context.env, &caller.grant.user, &call).await.map_err(unavailable)?;
+    Ok((count(envelope, caller)?, socket))
+}
+
+/// Sends a message that opens a socket, for a request that was counted before. The Ledger checks revocation again.
+pub async fn reopen_socket(
+    env: &Env,
+    grant: &Grant,
+    request: LedgerRequest,
+) -> Result<(LedgerReply, Option<LedgerSocket>), Rejection> {
+    let call = LedgerCall { caller: Some(caller_of(grant, None, None)), request };
+    let (envelope, socket) = client::open_socket(env, &grant.user, &call).await.map_err(unavailable)?;
+    Ok((accept(envelope.reply)?, socket))
+}
+
+fn counted_call(
+    context: &RequestContext<'_>,
+    caller: &AuthenticatedCaller,
+    request: LedgerRequest,
+) -> Result<LedgerCall, Rejection> {
     let limit = context.plan_of(caller)?.requests_per_minute;
     let sender = caller_of(&caller.grant, Some(limit), caller.proof.clone());
-    let call = LedgerCall { caller: Some(sender), request };
-    let LedgerEnvelope { rate, reply } = send(context.env, &caller.grant.user, &call).await?;
+    Ok(LedgerCall { caller: Some(sender), request })
+}
+
+fn count(envelope: LedgerEnvelope, caller: &AuthenticatedCaller) -> Result<Counted<LedgerReply>, RouteError> {
+    let LedgerEnvelope { rate, reply } = envelope;
     match accept(reply) {
         Ok(value) => Ok(Counted { value, rate }),
         Err(rejection) => Err(RouteError { rejection: with_challenge(rejection, caller.challenge), rate }),
@@ -73,8 +108,11 @@ pub fn caller_of(grant: &Grant, requests_per_minute: Option<u32>, proof: Option<
 }
 
 async fn send(env: &Env, user: &UserKey, call: &LedgerCall) -> Result<LedgerEnvelope, Rejection> {
-    let unavailable = |PlatformError| limiter_unavailable("ledger_unavailable");
     client::ask_ledger(env, user, call).await.map_err(unavailable)
+}
+
+fn unavailable(PlatformError: PlatformError) -> Rejection {
+    limiter_unavailable("ledger_unavailable")
 }
 
 fn accept(reply: LedgerReply) -> Result<LedgerReply, Rejection> {

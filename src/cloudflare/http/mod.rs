@@ -7,6 +7,7 @@ pub mod admission;
 pub mod authentication;
 pub mod body;
 pub mod context;
+mod follower;
 pub mod key_sets;
 pub mod ledger_client;
 pub mod lost;

@@ -9,6 +9,7 @@ use worker::Env;
 
 use crate::cloudflare::runtime::driver::wait;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
+use crate::cloudflare::runtime::sockets::LedgerSocket;
 use crate::constants::{ACK_TIMEOUT_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, REVOKED_POLL_MILLIS};
 use crate::ledger::{RevokedBefore, RevokedStep};
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerCall, LedgerEnvelope};
@@ -72,6 +73,12 @@ pub async fn revoked_by(env: &Env, now: UnixMillis) -> Result<Option<UnixSeconds
     }
 }
 
+/// Returns when an open stream asks [`revoked_by`] again. So each revocation ends it within 30 s, however many streams
+/// the isolate holds.
+pub fn revoked_by_is_fresh_until() -> UnixMillis {
+    REVOKED.get().fresh_until()
+}
+
 /// Asks the Dispatcher for the revoked-before time now: for a token exchange, whose new token would outlive the
 /// revocation. Fails if the Dispatcher does not reply.
 pub async fn revoked_by_now(env: &Env, now: UnixMillis) -> Result<Option<UnixSeconds>, PlatformError> {
@@ -95,6 +102,23 @@ pub fn remember_revoked(time: UnixSeconds) {
 pub async fn ask_ledger(env: &Env, user: &UserKey, call: &LedgerCall) -> Result<LedgerEnvelope, PlatformError> {
     let message = encode_message(call, call.request.holds_content())?;
     call_object(&ledgers(env)?, user.as_str(), &message, ACK_TIMEOUT_MILLIS).await
+}
+
+/// Sends a message that opens a socket to a user's Ledger. Fails if it does not reply in time. Returns no socket if the
+/// Ledger refused, or if its build is older than sockets.
+pub async fn open_socket(
+    env: &Env,
+    user: &UserKey,
+    call: &LedgerCall,
+) -> Result<(LedgerEnvelope, Option<LedgerSocket>), PlatformError> {
+    let message = encode_message(call, false)?;
+    let (reply, socket) =
+        LedgerSocket::open(&ledgers(env)?, user.as_str(), &message, to_timeout(ACK_TIMEOUT_MILLIS)).await?;
+    Ok((serde_json::from_str(&reply).map_err(|_| PlatformError)?, socket))
+}
+
+fn to_timeout(millis: i64) -> i32 {
+    i32::try_from(millis).unwrap_or(i32::MAX)
 }
 
 /// Returns the text of a message. It starts with a space if the message holds content, which is what users wrote or
@@ -127,8 +151,7 @@ pub async fn call_object<R: DeserializeOwned>(
     message: &str,
     timeout_millis: i64,
 ) -> Result<R, PlatformError> {
-    let timeout = i32::try_from(timeout_millis).unwrap_or(i32::MAX);
-    let reply = wait(js::call_object(namespace, name, message, timeout)).await?;
+    let reply = wait(js::call_object(namespace, name, message, to_timeout(timeout_millis))).await?;
     let text = reply.as_string().ok_or(PlatformError)?;
     serde_json::from_str(&text).map_err(|_| PlatformError)
 }

@@ -1,9 +1,11 @@
-//! Rust types for the platform's APIs: settings, requests that JavaScript drives, HTTP, streams, SQLite and the log.
+//! Rust types for the platform's APIs: settings, requests that JavaScript drives, HTTP, streams, sockets, SQLite and the
+//! log.
 
 pub mod deployment;
 pub mod driver;
 pub mod event_stream;
 pub mod log;
 pub mod platform;
+pub mod sockets;
 pub mod sql;
 pub mod vendor_http;

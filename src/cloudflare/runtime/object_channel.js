@@ -25,6 +25,16 @@ export function encodeRequest(message) {
     : [ADDRESS, { method: "POST", body: message }];
 }
 
+/** Returns the arguments of `stub.fetch` for a message that opens a socket. */
+export function socketRequest(message) {
+  return [`${ADDRESS}?${encodeURIComponent(message)}`, { headers: { Upgrade: "websocket" } }];
+}
+
+/** Returns whether a request opens a socket. */
+export function opensSocket(request) {
+  return request.headers.get("Upgrade") === "websocket";
+}
+
 /** Returns the message in a request: a text, or a promise of one. */
 export function decodeRequest(request) {
   if (request.method !== "GET") return request.text();
@@ -47,12 +57,20 @@ const TIMED_OUT = new Error("no reply in time");
 /**
  * Sends a message to a Durable Object and resolves to its reply. Rejects after `timeoutMs`, although the object may
  * still handle the message.
+ */
+export function callObject(namespace, name, message, timeoutMs) {
+  return exchange(namespace, name, encodeRequest(message), timeoutMs, decodeReply);
+}
+
+/**
+ * Sends a request to a Durable Object and resolves to what `read` makes of the response, which may be a promise. Rejects
+ * after `timeoutMs`.
  *
  * A message that failed with a retryable error is sent once more, to a new stub, as the platform recommends
  * (developers.cloudflare.com/durable-objects/best-practices/error-handling), but never to an overloaded object.
  * Messages are idempotent, so one may arrive twice (protocol 2).
  */
-export function callObject(namespace, name, message, timeoutMs) {
+export function exchange(namespace, name, request, timeoutMs, read) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(reject, timeoutMs, TIMED_OUT);
     const settle = (end) => (value) => {
@@ -60,14 +78,14 @@ export function callObject(namespace, name, message, timeoutMs) {
       end(value);
     };
     const fail = settle(reject);
-    const read = (response) => {
-      const reply = decodeReply(response);
+    const receive = (response) => {
+      const reply = read(response);
       if (typeof reply === "string") settle(resolve)(reply);
       else reply.then(settle(resolve), fail);
     };
-    const send = () => namespace.getByName(name).fetch(...encodeRequest(message));
-    send().then(read, (error) => {
-      if (error?.retryable === true && error.overloaded !== true) send().then(read, fail);
+    const send = () => namespace.getByName(name).fetch(...request);
+    send().then(receive, (error) => {
+      if (error?.retryable === true && error.overloaded !== true) send().then(receive, fail);
       else fail(error);
     });
   });

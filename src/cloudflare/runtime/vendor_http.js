@@ -104,11 +104,6 @@ export async function relayStream(url, authorization, userAgent, forms, firstByt
   return [200, respond(200, headerLines, readable), done, stop];
 }
 
-/** Waits for `done` of a relayed stream, for `ms` at most. Resolves to its result, or to `undefined`. */
-export function endedWithin(done, ms) {
-  return inTime(done, ms).catch(() => undefined);
-}
-
 /** Relays a stream chunk by chunk, until either side ends or is silent for too long, or until the key appears. */
 async function pump(reader, writer, scanner, silenceMs) {
   let leaked = false;

@@ -59,8 +59,6 @@ mod js {
             silence: u32,
             header_lines: &str,
         ) -> Promise;
-        #[wasm_bindgen(js_name = endedWithin)]
-        pub fn ended_within(done: &JsValue, millis: i32) -> Promise;
     }
 }
 
@@ -115,15 +113,13 @@ pub async fn upload_to_vendor(
 /// A stream of the vendor that is being relayed to a client.
 pub struct Relay {
     response: JsValue,
-    done: JsValue,
+    done: js_sys::Promise,
     stop: js_sys::Function,
 }
 
-/// The state of a relayed stream.
+/// How a relayed stream ended.
 pub enum RelayEnd {
-    /// The stream is open.
-    Running,
-    /// The stream has ended.
+    /// One side ended it, or it was stopped.
     Ended,
     /// The stream was cut off, because it contained the vendor key.
     Leaked,
@@ -135,10 +131,9 @@ impl Relay {
         self.response.clone().dyn_into().map_err(|_| PlatformError)
     }
 
-    /// Waits for the end of the stream, for `millis` at most.
-    pub async fn ended_within(&self, millis: i32) -> RelayEnd {
-        match wait(js::ended_within(&self.done, millis)).await {
-            Ok(end) if end.is_undefined() => RelayEnd::Running,
+    /// Waits for the end of the stream.
+    pub async fn end(&self) -> RelayEnd {
+        match wait(self.done.clone()).await {
             Ok(end) if end.as_string().as_deref() == Some("leaked") => RelayEnd::Leaked,
             Ok(_) | Err(_) => RelayEnd::Ended,
         }
@@ -169,8 +164,9 @@ pub async fn relay_stream(
     let Some(parts) = relayed.dyn_ref::<Array>().filter(|parts| parts.length() == 4) else {
         return Err(read_reply(&relayed));
     };
-    let stop = parts.get(3).dyn_into().map_err(|_| VendorReply::Broken)?;
-    Ok(Relay { response: parts.get(1), done: parts.get(2), stop })
+    let broken = |_| VendorReply::Broken;
+    let (done, stop) = (parts.get(2).dyn_into().map_err(broken)?, parts.get(3).dyn_into().map_err(broken)?);
+    Ok(Relay { response: parts.get(1), done, stop })
 }
 
 fn read_reply(reply: &JsValue) -> VendorReply {

@@ -5,13 +5,14 @@ use serde_json::json;
 use crate::cloudflare::http::admission::{Admitted, admit};
 use crate::cloudflare::http::body::{BodyKind, read_json};
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
+use crate::cloudflare::http::follower::wait_for_end;
 use crate::cloudflare::http::ledger_client::{ask_ledger_again, unexpected, use_proof};
 use crate::cloudflare::http::lost;
 use crate::cloudflare::http::outcome::{Counted, Reply, RouteResult};
 use crate::cloudflare::http::response::Response;
 use crate::cloudflare::objects::client::ask_dispatcher;
 use crate::cloudflare::runtime::platform;
-use crate::constants::{EVENT_POLL_MILLIS, MILLIS_PER_SECOND, OUTCOME_WAIT_MILLIS};
+use crate::constants::OUTCOME_WAIT_MILLIS;
 use crate::ledger::batch_status;
 use crate::messages::{CreateOutcome, DispatcherReply, DispatcherRequest, IdempotencyKey, LedgerReply, LedgerRequest};
 use crate::policy;
@@ -161,24 +162,4 @@ fn wait_secs(context: &RequestContext<'_>, admitted: &Counted<Admitted>) -> Opti
     let is_full = admitted.rate.is_some_and(|rate| rate.remaining == 0);
     let may_wait = !(admitted.value.is_replayed && is_full);
     context.head.prefer.as_deref().and_then(parse_preferred_wait_secs).filter(|_| may_wait)
-}
-
-/// Waits for the end of a prediction, for `secs` at most. The edge polls the Ledger, because an object that is kept
-/// awake is billed by the second (protocol 1).
-async fn wait_for_end(
-    context: &RequestContext<'_>,
-    caller: &AuthenticatedCaller,
-    mut record: PredictionRecord,
-    secs: u32,
-) -> PredictionRecord {
-    let until = context.now.plus_millis(i64::from(secs).saturating_mul(MILLIS_PER_SECOND));
-    while !record.status.is_terminal() {
-        let left = i32::try_from(until.millis_since(platform::now())).unwrap_or_default();
-        if left <= 0 {
-            break;
-        }
-        platform::sleep(left.min(EVENT_POLL_MILLIS.0)).await;
-        record = reread(context, caller, record).await;
-    }
-    record
 }

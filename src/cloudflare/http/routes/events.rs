@@ -1,15 +1,11 @@
-//! `GET /v1/predictions/{id}/events`: server-sent events. The edge holds the stream and polls the Ledger every few
-//! seconds (protocol 1). Each poll checks revocation again and renews the stream's lease. A user has at most four
-//! leases.
+//! `GET /v1/predictions/{id}/events`: server-sent events. The edge holds the stream and follows the prediction
+//! ([`Follower`]). Heartbeats and the stream's end are timers of the edge. A user has at most four event streams.
 
 use std::rc::Rc;
 
-use worker::Env;
-
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
-use crate::cloudflare::http::ledger_client::{
-    ask_ledger, ask_ledger_again, limiter_unavailable, tell_ledger, unexpected,
-};
+use crate::cloudflare::http::follower::{Followed, Follower};
+use crate::cloudflare::http::ledger_client::{ask_ledger, limiter_unavailable, tell_ledger, unexpected};
 use crate::cloudflare::http::outcome::{Reply, RouteResult};
 use crate::cloudflare::http::response::stream_lines;
 use crate::cloudflare::runtime::deployment::Deployment;
@@ -17,48 +13,51 @@ use crate::cloudflare::runtime::event_stream::OpenStream;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{EVENT_HEARTBEAT_MILLIS, EVENT_STREAM_MAX_MILLIS};
-use crate::ledger::event_wait_millis;
 use crate::messages::{LedgerReply, LedgerRequest, StreamId};
 use crate::parse::digits::parse_digits;
-use crate::token::Grant;
 use crate::types::ids::JobId;
 use crate::types::prediction::{PredictionRecord, QueuePosition};
 use crate::types::time::UnixMillis;
-use crate::wire::rejection::Code;
 
 /// Opens the stream after step 9, the Ledger: 401, 404, 429, 503.
 pub async fn open(context: &RequestContext<'_>, caller: &AuthenticatedCaller, job_id: &JobId) -> RouteResult {
-    let stream = StreamId { id: context.request_id.clone(), vendor: None };
-    let watch = LedgerRequest::Watch { job_id: job_id.clone(), stream: stream.clone() };
-    let counted = ask_ledger(context, caller, watch).await?;
-    let reject = |rejection| counted.reject(rejection);
-    let LedgerReply::Prediction(record) = &counted.value else { return Err(reject(unexpected())) };
-    let record = record.as_ref().clone();
-    let lines = stream_lines(counted.rate, context.request_id, context.origin);
-    let no_response = |PlatformError| reject(limiter_unavailable("no_response"));
-    let user = &caller.grant.user;
+    let stream = StreamId { id: context.request_id.clone(), vendor: None, is_wait: false };
     if context.is_head() {
-        let _ = tell_ledger(context.env, user, LedgerRequest::Unwatch { stream, unopened: false }).await;
-        return Ok(Reply::Open(platform::respond(200, &lines, None).map_err(no_response)?));
+        return head(context, caller, job_id, stream).await;
     }
-    let (response, out) = OpenStream::open(&lines).map_err(no_response)?;
-    let mut events = Events {
-        env: context.env.clone(),
+    let counted = Follower::open(context, caller, job_id, stream).await?;
+    let lines = stream_lines(counted.rate, context.request_id, context.origin);
+    let no_response = |PlatformError| limiter_unavailable("no_response");
+    let (response, out) = OpenStream::open(&lines).map_err(|error| counted.reject(no_response(error)))?;
+    let (follower, record) = counted.value;
+    let events = Events {
         deployment: Rc::clone(context.deployment),
-        grant: caller.grant.clone(),
-        stream,
+        follower,
         base_url: context.base_url.to_owned(),
-        opened_at: context.now,
+        ends_at: context.now.plus_millis(EVENT_STREAM_MAX_MILLIS).min(caller.grant.expires_at.millis()),
         written_at: context.now,
         shown: last_seen(context.head.last_event_id.as_deref(), &record),
         out,
     };
-    wasm_bindgen_futures::spawn_local(async move {
-        events.run(record).await;
-        let (env, user, stream) = (&events.env, &events.grant.user, events.stream.clone());
-        let _ = tell_ledger(env, user, LedgerRequest::Unwatch { stream, unopened: false }).await;
-    });
+    wasm_bindgen_futures::spawn_local(events.run(record));
     Ok(Reply::Open(response))
+}
+
+/// Responds to HEAD: the head of the stream that a GET would open, without a socket.
+async fn head(
+    context: &RequestContext<'_>,
+    caller: &AuthenticatedCaller,
+    job_id: &JobId,
+    stream: StreamId,
+) -> RouteResult {
+    let watch = LedgerRequest::Watch { job_id: job_id.clone(), stream: stream.clone(), is_socket: false };
+    let counted = ask_ledger(context, caller, watch).await?;
+    let LedgerReply::Prediction(_) = &counted.value else { return Err(counted.reject(unexpected())) };
+    let unwatch = LedgerRequest::Unwatch { stream, unopened: false };
+    let _ = tell_ledger(context.env, &caller.grant.user, unwatch).await;
+    let lines = stream_lines(counted.rate, context.request_id, context.origin);
+    let no_response = |PlatformError| counted.reject(limiter_unavailable("no_response"));
+    Ok(Reply::Open(platform::respond(200, &lines, None).map_err(no_response)?))
 }
 
 /// Returns the sequence number and queue position that the client has already seen, by its `Last-Event-ID`.
@@ -68,12 +67,11 @@ fn last_seen(last_event_id: Option<&str>, record: &PredictionRecord) -> Option<(
 }
 
 struct Events {
-    env: Env,
     deployment: Rc<Deployment>,
-    grant: Grant,
-    stream: StreamId,
+    follower: Follower,
     base_url: String,
-    opened_at: UnixMillis,
+    /// Five minutes after the stream was opened, or the token's expiry if that is earlier.
+    ends_at: UnixMillis,
     written_at: UnixMillis,
     /// Sequence number and queue position of the last event.
     shown: Option<(u64, Option<QueuePosition>)>,
@@ -81,28 +79,31 @@ struct Events {
 }
 
 impl Events {
-    /// Writes events until the prediction ends, the token expires or is revoked, the client disconnects, or five
-    /// minutes have passed.
-    async fn run(&mut self, mut record: PredictionRecord) {
-        let ends_at = self.opened_at.plus_millis(EVENT_STREAM_MAX_MILLIS).min(self.grant.expires_at.millis());
+    /// Writes events until the prediction ends, the stream's time is over, the token is revoked, or the client
+    /// disconnects.
+    async fn run(mut self, record: PredictionRecord) {
+        let _ = self.write_all(record).await;
+        let Self { follower, out, .. } = self;
+        drop(out);
+        follower.end(false).await;
+    }
+
+    /// Fails if the client has disconnected, or if an event would contain the vendor key.
+    async fn write_all(&mut self, mut record: PredictionRecord) -> Result<(), PlatformError> {
         loop {
-            if self.show(&record).await.is_err() || record.status.is_terminal() {
-                return;
+            self.show(&record).await?;
+            if record.status.is_terminal() {
+                return Ok(());
             }
-            platform::sleep(event_wait_millis(platform::now(), self.opened_at, self.written_at, ends_at)).await;
-            if platform::now() >= ends_at {
-                return;
+            let heartbeat_at = self.written_at.plus_millis(EVENT_HEARTBEAT_MILLIS);
+            match self.follower.next(heartbeat_at.min(self.ends_at)).await {
+                Followed::Record(present) => record = *present,
+                Followed::Nothing => {}
+                Followed::Ended => return Ok(()),
             }
-            let watch = LedgerRequest::Watch { job_id: record.job_id.clone(), stream: self.stream.clone() };
-            match ask_ledger_again(&self.env, &self.grant, watch).await {
-                Ok(LedgerReply::Prediction(present)) => record = *present,
-                // The Ledger did not reply: it may reply to the next poll.
-                Err(rejection) if rejection.code == Code::LimiterUnavailable => {}
-                Ok(_) | Err(_) => return,
-            }
-            // The token may have expired during the poll. Nothing is written after that.
-            if platform::now() >= ends_at {
-                return;
+            // The token may have expired. Nothing is written after that.
+            if platform::now() >= self.ends_at {
+                return Ok(());
             }
         }
     }

@@ -1,22 +1,22 @@
 //! `GET /v1/predictions/{id}/stream`: relays the vendor's own stream to the prediction's owner. The stream passes
 //! through the edge, never through an object, and needs a permit of the Dispatcher (protocol 4).
 
-use worker::Env;
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
 
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
-use crate::cloudflare::http::ledger_client::{
-    Permit, ask_ledger, ask_ledger_again, ask_permit, tell_ledger, unexpected, vendor_refusal,
-};
+use crate::cloudflare::http::follower::{Followed, Follower};
+use crate::cloudflare::http::ledger_client::{Permit, ask_ledger, ask_permit, tell_ledger, unexpected, vendor_refusal};
 use crate::cloudflare::http::outcome::{Counted, Reply, RouteResult};
 use crate::cloudflare::http::response::stream_lines;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::cloudflare::runtime::vendor_http::{self, Relay, RelayEnd};
-use crate::constants::EVENT_POLL_MILLIS;
 use crate::messages::{LedgerReply, LedgerRequest, Rate, StreamId};
-use crate::token::Grant;
 use crate::types::ids::JobId;
 use crate::types::prediction::Status;
+use crate::types::time::UnixMillis;
 use crate::vendor::request;
 use crate::wire::rejection::{Code, Rejection};
 
@@ -27,13 +27,12 @@ use crate::wire::rejection::{Code, Rejection};
 /// 11. Open the stream at the vendor: 502, 503, 504.
 pub async fn open(context: &RequestContext<'_>, caller: &AuthenticatedCaller, job_id: &JobId) -> RouteResult {
     // 9
-    let stream = StreamId { id: context.request_id.clone(), vendor: Some(job_id.clone()) };
-    let watch = LedgerRequest::Watch { job_id: job_id.clone(), stream: stream.clone() };
-    let counted = ask_ledger(context, caller, watch.clone()).await?;
-    let LedgerReply::Prediction(record) = &counted.value else { return Err(counted.reject(unexpected())) };
+    let stream = StreamId { id: context.request_id.clone(), vendor: Some(job_id.clone()), is_wait: false };
     if context.is_head() {
-        return head(context, caller, stream, record.status, counted.rate).await;
+        return head(context, caller, job_id, stream).await;
     }
+    let Counted { value: (follower, record), rate } = Follower::open(context, caller, job_id, stream).await?;
+    let reject = |rejection| Counted { value: (), rate }.reject(rejection);
     // 10
     let permit = if record.status.is_terminal() {
         Err(no_stream())
@@ -44,24 +43,22 @@ pub async fn open(context: &RequestContext<'_>, caller: &AuthenticatedCaller, jo
     let (vendor_id, permit) = match permit {
         Ok(permit) => permit,
         Err(rejection) => {
-            unwatch(context, caller, stream, true).await;
-            return Err(counted.reject(rejection));
+            // No vendor request was made.
+            follower.end(true).await;
+            return Err(reject(rejection));
         }
     };
     // 11
-    let relay = match open_relay(context, &vendor_id, &permit, counted.rate).await {
+    let relay = match open_relay(context, &vendor_id, &permit, rate).await {
         Ok(relay) => relay,
         Err(rejection) => {
-            unwatch(context, caller, stream, false).await;
-            return Err(counted.reject(rejection));
+            follower.end(false).await;
+            return Err(reject(rejection));
         }
     };
-    let response = relay.response().map_err(|PlatformError| counted.reject(unexpected()))?;
-    let (env, grant) = (context.env.clone(), caller.grant.clone());
-    wasm_bindgen_futures::spawn_local(async move {
-        watch_relay(&env, &grant, &relay, &watch).await;
-        let _ = tell_ledger(&env, &grant.user, LedgerRequest::Unwatch { stream, unopened: false }).await;
-    });
+    let response = relay.response().map_err(|PlatformError| reject(unexpected()))?;
+    let expires_at = caller.grant.expires_at.millis();
+    wasm_bindgen_futures::spawn_local(watch_relay(relay, follower, expires_at));
     Ok(Reply::Open(response))
 }
 
@@ -73,38 +70,43 @@ fn no_stream() -> Rejection {
 async fn head(
     context: &RequestContext<'_>,
     caller: &AuthenticatedCaller,
+    job_id: &JobId,
     stream: StreamId,
-    status: Status,
-    rate: Option<Rate>,
 ) -> RouteResult {
-    unwatch(context, caller, stream, true).await;
-    let reject = |rejection| Counted { value: (), rate }.reject(rejection);
-    if status != Status::Processing {
-        return Err(reject(no_stream()));
+    let watch = LedgerRequest::Watch { job_id: job_id.clone(), stream: stream.clone(), is_socket: false };
+    let counted = ask_ledger(context, caller, watch).await?;
+    let LedgerReply::Prediction(record) = &counted.value else { return Err(counted.reject(unexpected())) };
+    let _ = tell_ledger(context.env, &caller.grant.user, LedgerRequest::Unwatch { stream, unopened: true }).await;
+    if record.status != Status::Processing {
+        return Err(counted.reject(no_stream()));
     }
-    let lines = stream_lines(rate, context.request_id, context.origin);
-    Ok(Reply::Open(platform::respond(200, &lines, None).map_err(|PlatformError| reject(unexpected()))?))
+    let lines = stream_lines(counted.rate, context.request_id, context.origin);
+    let no_response = |PlatformError| counted.reject(unexpected());
+    Ok(Reply::Open(platform::respond(200, &lines, None).map_err(no_response)?))
 }
 
 /// Watches a relayed stream until it ends, and stops it once the token has expired or is revoked.
-async fn watch_relay(env: &Env, grant: &Grant, relay: &Relay, watch: &LedgerRequest) {
-    loop {
-        match relay.ended_within(EVENT_POLL_MILLIS.1).await {
-            RelayEnd::Running => {}
-            RelayEnd::Ended => return,
-            RelayEnd::Leaked => return log::alert("vendor_key_in_stream"),
-        }
-        let is_expired = platform::now() >= grant.expires_at.millis();
-        if is_expired || ask_ledger_again(env, grant, watch.clone()).await.is_err_and(|rejection| ends(&rejection)) {
-            relay.stop();
-        }
+async fn watch_relay(relay: Relay, mut follower: Follower, expires_at: UnixMillis) {
+    let stop = async {
+        while platform::now() < expires_at && !matches!(follower.next(expires_at).await, Followed::Ended) {}
+        relay.stop();
+        // The stream ends now.
+        std::future::pending().await
+    };
+    if matches!(first_of(relay.end(), stop).await, RelayEnd::Leaked) {
+        log::alert("vendor_key_in_stream");
     }
+    follower.end(false).await;
 }
 
-/// Returns whether a refused poll ends the stream. Any refusal does, except that of a Ledger that did not reply in
-/// time.
-fn ends(rejection: &Rejection) -> bool {
-    rejection.code != Code::LimiterUnavailable
+/// Awaits two futures until one of them is ready.
+async fn first_of<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    std::future::poll_fn(|context| match one.as_mut().poll(context) {
+        Poll::Pending => other.as_mut().poll(context),
+        ready => ready,
+    })
+    .await
 }
 
 async fn open_relay(
@@ -120,10 +122,4 @@ async fn open_relay(
     vendor_http::relay_stream(&request, key, &forms, &lines)
         .await
         .map_err(|reply| vendor_refusal(&reply, platform::now()))
-}
-
-/// Ends the stream's lease. If it is `unopened`, no vendor request was made, and the prediction may be streamed again
-/// at once.
-async fn unwatch(context: &RequestContext<'_>, caller: &AuthenticatedCaller, stream: StreamId, unopened: bool) {
-    let _ = tell_ledger(context.env, &caller.grant.user, LedgerRequest::Unwatch { stream, unopened }).await;
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use wasm_bindgen::JsValue;
 use worker::{Env, State};
 
 use super::store::LedgerStore;
@@ -10,9 +11,10 @@ use crate::cloudflare::objects::client::{ask_dispatcher, known_revoked_by, remem
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
+use crate::cloudflare::runtime::sockets::ObjectSockets;
 use crate::cloudflare::runtime::sql::Sql;
 use crate::constants::{ALARM_LATE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, TOO_NEW_RETRY_MILLIS};
-use crate::ledger::{AlarmChange, Answer, Event, Ledger as Machine, Next, Question};
+use crate::ledger::{AlarmChange, Answer, Event, Ledger as Machine, Next, Notice, Question, Socket};
 use crate::limit::minute_window::Counted;
 use crate::messages::{LedgerCall, LedgerEnvelope, LedgerReply};
 use crate::types::time::UnixMillis;
@@ -30,6 +32,8 @@ struct Turned {
     next: Next,
     change: AlarmChange,
     counted: Option<Counted>,
+    /// A socket that the reply opens.
+    accepted: Option<Socket>,
 }
 
 impl LedgerActor {
@@ -45,11 +49,34 @@ impl LedgerActor {
 
     /// Handles a message. The reply comes with the caller's rate-limit numbers.
     pub(super) async fn answer(self: &Rc<Self>, call: LedgerCall) -> ActorResult<LedgerEnvelope> {
+        Ok(self.reply_to(call).await?.0)
+    }
+
+    /// Handles a message that opens a socket. Returns the reply of a refusal. Nothing is awaited between the turn that
+    /// accepts the socket and its first message, so no change comes between what the message says and what follows it.
+    pub(super) async fn open(
+        self: &Rc<Self>,
+        call: LedgerCall,
+        socket: &JsValue,
+    ) -> ActorResult<Option<LedgerEnvelope>> {
+        let (envelope, accepted) = self.reply_to(call).await?;
+        let Some(accepted) = accepted else { return Ok(Some(envelope)) };
+        self.sockets().accept(socket, accepted.stream.id.as_str(), &accepted, &envelope)?;
+        Ok(None)
+    }
+
+    async fn reply_to(self: &Rc<Self>, call: LedgerCall) -> ActorResult<(LedgerEnvelope, Option<Socket>)> {
         let now = platform::now();
         let limit = call.caller.as_ref().and_then(|caller| caller.requests_per_minute);
-        let Turned { next, counted, .. } = self.turn(Event::Call(call))?;
-        let reply = self.finish(next).await?;
-        Ok(self.machine.borrow_mut().envelop(reply, (limit, counted), self.store()?, now)?)
+        let turned = self.turn(Event::Call(call))?;
+        let counted = turned.counted;
+        let (reply, accepted) = self.finish(turned.next, turned.accepted).await?;
+        let envelope = self.machine.borrow_mut().envelop(reply, (limit, counted), self.store()?, now)?;
+        Ok((envelope, accepted))
+    }
+
+    fn sockets(&self) -> ObjectSockets<'_> {
+        ObjectSockets::new(&self.state)
     }
 
     /// Runs the alarm. Never fails: a failure is logged, and the alarm is set again.
@@ -77,13 +104,15 @@ impl LedgerActor {
     /// 1. Decide.
     /// 2. Store the writes in one transaction. If that fails, only the alarm is looked after.
     /// 3. Set the alarm.
-    /// 4. Log the alerts, and start the tasks. Each runs under the object's own `wait_until`, so that no request and no
+    /// 4. Log the alerts, tell the sockets, and start the tasks. Each task runs under the object's own `wait_until`, so that no request and no
     ///    alarm awaits it.
     fn turn(self: &Rc<Self>, event: Event) -> ActorResult<Turned> {
         let (store, now) = (self.store()?, platform::now());
         let mut machine = self.machine.borrow_mut();
         // 1. and 2. Decide and store.
-        let decided = machine.turn(event, store, now, known_revoked_by()).map_err(PlatformError::from);
+        let decided = machine
+            .turn(event, store, &|| self.sockets().attached(), now, known_revoked_by())
+            .map_err(PlatformError::from);
         let stored = decided.and_then(|effects| store.store(&effects.writes).map(|()| effects));
         let stored = stored.inspect_err(|_| machine.roll_back());
         // 3. The alarm.
@@ -95,8 +124,9 @@ impl LedgerActor {
             Ok(AlarmChange::Keep | AlarmChange::DeleteAll) | Err(_) => {}
         }
         let (effects, change) = (stored?, change?);
-        // 4. Alerts and tasks.
+        // 4. Alerts, sockets and tasks.
         effects.alerts.into_iter().for_each(log::alert);
+        effects.notices.into_iter().for_each(|notice| self.notify(notice));
         if let Some(revoked_before) = effects.revoked_before {
             remember_revoked(revoked_before);
         }
@@ -104,10 +134,21 @@ impl LedgerActor {
             let this = Rc::clone(self);
             self.state.wait_until(async move {
                 // The alarm repeats work that fails.
-                let _ = this.finish(task).await;
+                let _ = this.finish(task, None).await;
             });
         }
-        Ok(Turned { next: effects.next, change, counted: effects.counted })
+        Ok(Turned { next: effects.next, change, counted: effects.counted, accepted: effects.accepted })
+    }
+
+    /// Tells a socket. If that fails, the socket has just ended.
+    fn notify(&self, notice: Notice) {
+        let _ = match notice {
+            Notice::Tell(socket, record) => {
+                let message = LedgerEnvelope { rate: None, reply: LedgerReply::Prediction(record) };
+                self.sockets().tell(socket.stream.id.as_str(), &socket, &message)
+            }
+            Notice::Close(id, reason) => self.sockets().close(id.as_str(), reason.code()),
+        };
     }
 
     fn set_alarm_if_none(self: &Rc<Self>, at: UnixMillis) {
@@ -120,15 +161,20 @@ impl LedgerActor {
         });
     }
 
-    /// Asks what a turn wants to know, and makes the turns that follow, until there is a reply.
-    async fn finish(self: &Rc<Self>, mut next: Next) -> ActorResult<LedgerReply> {
+    /// Asks what a turn wants to know, and makes the turns that follow, until there is a reply. Returns it with the socket
+    /// that its turn accepted.
+    async fn finish(
+        self: &Rc<Self>,
+        mut next: Next,
+        mut accepted: Option<Socket>,
+    ) -> ActorResult<(LedgerReply, Option<Socket>)> {
         loop {
             let event = match next {
-                Next::Reply(reply) => return Ok(reply),
+                Next::Reply(reply) => return Ok((reply, accepted)),
                 Next::Continue(then) => Event::Resume(then, None),
                 Next::Ask(question, then) => Event::Resume(then, self.ask(&question).await),
             };
-            next = self.turn(event)?.next;
+            Turned { next, accepted, .. } = self.turn(event)?;
         }
     }
 

@@ -56,9 +56,26 @@ impl Ledger {
         let actor = Rc::clone(&self.actor);
         let recover = || {
             log::alert("ledger_failed");
-            let reply = LedgerReply::Refused(LedgerRefusal::Unavailable);
-            Ok::<_, PlatformError>(LedgerEnvelope { rate: None, reply })
+            Ok::<_, PlatformError>(unavailable())
         };
         handle(message, move |call| async move { actor.answer(call).await }, recover)
     }
+
+    /// Handles a message that opens a socket: `socket` is its other end. Called by worker.js. Returns the reply of a
+    /// refusal, or `null` if the socket was accepted: its first message is the reply.
+    pub fn open(&self, message: &str, socket: JsValue) -> JsValue {
+        #[cfg(feature = "test-exports")]
+        crate::cloudflare::test_exports::panic_if_at(crate::cloudflare::test_exports::Place::Ledger);
+        let actor = Rc::clone(&self.actor);
+        let recover = || {
+            log::alert("ledger_failed");
+            Ok::<_, PlatformError>(Some(unavailable()))
+        };
+        handle(message, move |call| async move { actor.open(call, &socket).await }, recover)
+    }
+}
+
+/// The reply of a Ledger that failed.
+const fn unavailable() -> LedgerEnvelope {
+    LedgerEnvelope { rate: None, reply: LedgerReply::Refused(LedgerRefusal::Unavailable) }
 }
