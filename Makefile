@@ -33,7 +33,7 @@ SITE_SOURCES := docs/openapi.json $(shell find site clients/web/src -type f 2>/d
 
 .PHONY: dev test quick build site token deploy-check lint fmt fuzz mutants bench timing capacity advisories go chromium clean help
 .PHONY: fmt-check clippy deny test-rust test-workspace test-model test-fuzz test-differential test-shipped test-core test-api-quick quick-builds
-.PHONY: fixture test-js test-openapi test-clients test-kotlin test-swift test-browser test-migration test-examples
+.PHONY: fixture test-js test-openapi test-clients test-kotlin test-swift test-browser test-migration test-examples test-next
 .DEFAULT_GOAL := help
 
 help:
@@ -183,7 +183,7 @@ capacity:
 
 # The stages of `make test`, in this order. CI=true makes a skipped test an error.
 STAGES := build simulator client test-workspace test-model test-fuzz test-differential test-js test-openapi test-clients \
-	test-kotlin test-swift test-browser test-migration test-examples deploy-check
+	test-kotlin test-swift test-browser test-migration test-examples test-next deploy-check
 
 QUICK_STAGES := fmt-check quick-builds test-api-quick
 
@@ -310,6 +310,15 @@ test-migration: build simulator $(TOOLS)/python/.ready
 
 test-examples: build simulator client chromium $(TOOLS)/python/.ready
 	$(NODE) tests/examples/run.mjs
+
+# The example with Next, which has its own lock file: 370 MB on disk. `valetkey` is copied into it, so a new build is installed anew.
+examples/next/node_modules/.package-lock.json: examples/next/package-lock.json clients/web/dist/valetkey.min.js
+	$(call step,npm: the packages of examples/next)
+	@cd examples/next && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-next: build simulator client chromium examples/next/node_modules/.package-lock.json
+	$(NODE) tests/examples/run.mjs next
 
 # Two hours: .cargo/mutants.toml says what is changed and which tests run. Random cases are few and always the same, so that
 # two runs say the same. Survivors (2) and timeouts (3) are results and no failure; target/mutants.out has them.

@@ -1,6 +1,8 @@
-// `make test-examples`: runs examples/ as a user does, against the built Worker on real workerd.
+// `make test-examples` and `make test-next`: run examples/ as a user does, against the built Worker on real workerd.
 //
-// Each file in cases/ tests one example. Its default export is a list of `[name, test]` pairs. Its optional export
+//   node tests/examples/run.mjs [FOLDER]
+//
+// Each file in FOLDER, cases/ by default, tests one example. Its default export is a list of `[name, test]` pairs. Its optional export
 // `missing()` returns what this machine lacks to run them, or `undefined`. Each test gets `{stack, pages, browser, services}`:
 //
 // - `stack`: the Worker and the simulator
@@ -19,6 +21,7 @@ import { Suite } from "../support/suite.mjs";
 import { Pages } from "./pages.mjs";
 import { PLANS } from "./plans.mjs";
 
+const folder = process.argv[2] ?? "cases";
 const suite = new Suite();
 const pages = await Pages.start();
 const stack = await startStack({ plans: PLANS, settings: () => ({ ALLOWED_ORIGINS: pages.origin }) });
@@ -27,8 +30,8 @@ process.once("exit", () => services.forEach((service) => service.kill()));
 let launched;
 const browser = () => (launched ??= launch(findChromium()));
 try {
-  for (const file of readdirSync(join(import.meta.dirname, "cases")).sort()) {
-    const { default: tests, missing } = await import(`./cases/${file}`);
+  for (const file of readdirSync(join(import.meta.dirname, folder)).sort()) {
+    const { default: tests, missing } = await import(`./${folder}/${file}`);
     const lacking = missing?.();
     if (lacking === undefined) await suite.run(tests, { stack, pages, browser, services }, () => console.log([stack.logs(), ...services.map(({ log }) => log)].join("\n")));
     else suite.skip(file, lacking);

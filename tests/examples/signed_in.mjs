@@ -43,7 +43,7 @@ export function signedInJourneys(name, open, tokenPath = "/valetkey-token") {
         const { next } = await stack.simulator.requests();
         const studio = await Studio.open(await world.browser(), origin, { viewport: { width: 720, height: 900 } });
         await studio.submit("A garden of nobody");
-        assert.match(await studio.problemText(), /^Sign in first\./);
+        await studio.waitFor("Sign in first.");
         await studio.page.getByLabel("Name").fill(`${name}-user`);
         await studio.page.getByRole("button", { name: "Sign in" }).click();
         await studio.waitFor(`Signed in as ${name}-user.`);
