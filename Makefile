@@ -28,6 +28,7 @@ export SIMULATOR_BIN := $(CURDIR)/target/debug/valetkey-simulator
 
 RUST_SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock rust-toolchain.toml
 CLIENT_SOURCES := $(shell find clients/web/src -type f) $(wildcard clients/web/*.json clients/web/*.mjs)
+CLI_SOURCES := $(shell find cli/src cli/bin -type f) $(wildcard cli/*.json cli/*.mjs cli/*.md)
 TEST_ENTRY := $(wildcard tests/shipped/*.js)
 SITE_SOURCES := docs/openapi.json $(shell find site clients/web/src -type f 2>/dev/null)
 
@@ -43,6 +44,7 @@ help:
 	@echo "make token SUB=al  a token for the running make dev"
 	@echo "make build         the release Worker in build/"
 	@echo "make client        the TypeScript client in clients/web/dist/"
+	@echo "make bundle        the package create-valetkey in dist/, for users without Rust"
 	@echo "make deploy-check  a dry run of the deployment, and its size"
 	@echo "make deploy        wrangler deploy; make secret NAME=X for its secrets"
 	@echo "make lint          formatting, clippy, licenses and sources of dependencies"
@@ -117,6 +119,17 @@ build/check/check.cjs: $(BUILD_TOOLS) $(RUST_SOURCES) $(shell find check -type f
 	@scripts/build-check.sh
 	@touch $@
 
+# The package that a user without Rust runs: the tool, the Worker and the pages in dist/create-valetkey-VERSION.tgz.
+.PHONY: bundle
+bundle: dist/.bundled
+
+dist/.bundled: build/index.js build/check/check.cjs dist/site/.built $(CLI_SOURCES) $(CLIENT_SOURCES) LICENSE
+	$(call step,cli: create-valetkey)
+	@$(NODE) node_modules/typescript/bin/tsc --project cli
+	@$(NODE) cli/build.mjs
+	@rm -f dist/create-valetkey-*.tgz && cd dist && npm pack --silent --ignore-scripts ../cli/dist
+	@touch $@
+
 site: dist/site/.built
 
 dist/site/.built: node_modules/.package-lock.json $(SITE_SOURCES)
@@ -183,7 +196,7 @@ capacity:
 
 # The stages of `make test`, in this order. CI=true makes a skipped test an error.
 STAGES := build simulator client test-workspace test-model test-fuzz test-differential test-js test-openapi test-clients \
-	test-kotlin test-swift test-browser test-migration test-examples test-next deploy-check
+	test-cli test-kotlin test-swift test-browser test-migration test-examples test-next deploy-check
 
 QUICK_STAGES := fmt-check quick-builds test-api-quick
 
@@ -264,6 +277,10 @@ test-js: client
 # clients/web in Node, Deno and Chromium, against the Worker on workerd.
 test-clients: build simulator client chromium
 	$(NODE) --test "tests/clients/*.test.mjs"
+
+# The packed tool on a machine without Rust: from nothing to a picture, what `check` finds, and types that do not compile.
+test-cli: bundle client
+	$(NODE) --test "tests/cli/*.test.mjs"
 
 # clients/kotlin, compiled by npm's compiler on the machine's Java. Without Java the test says that it skips, and fails where CI is set.
 test-kotlin: build simulator

@@ -1,0 +1,115 @@
+import { networkInterfaces } from "node:os";
+import { Failure } from "../failure.ts";
+import { forgetDev, noteAddress } from "../project/addresses.ts";
+import { checkProject } from "../project/check.ts";
+import { findProject, type Project } from "../project/folder.ts";
+import { writeConfiguration } from "../project/generated.ts";
+import { newVendorKey } from "../project/keys.ts";
+import { readSecretsFile } from "../project/secrets.ts";
+import { exitOf, startWrangler } from "../project/wrangler.ts";
+import { startStandIn } from "../stand-in/vendor.ts";
+import { Progress } from "../terminal.ts";
+import { checked } from "./check.ts";
+import { type Command, text } from "./command.ts";
+
+const DEFAULT_PORT = 8787;
+
+export const dev: Command = {
+  summary: "Runs the gateway on this machine",
+  details: `
+Starts the Worker on workerd, as Cloudflare runs it. With --mock a stand-in plays the vendor: it needs no key, costs nothing, and
+its pictures say that they are stand-ins. Stop it with Ctrl+C.
+`,
+  options: {
+    mock: { type: "boolean", help: "a stand-in instead of the vendor" },
+    lan: { type: "boolean", help: "phones on the same network may call it too" },
+    port: { type: "string", value: "N", help: `default: ${DEFAULT_PORT}` },
+  },
+  async run(options) {
+    const project = findProject();
+    const isMock = options["mock"] === true;
+    const address = options["lan"] === true ? lanAddress() : "127.0.0.1";
+    const port = portOf(text(options, "port"));
+    const changes: Record<string, unknown> = { ...(options["lan"] === true && { DEV_LAN: "on" }) };
+    const { values } = checkProject(project, { for: "dev" });
+    if ("PUBLIC_URL" in values) changes["PUBLIC_URL"] = `http://${address}:${port}`;
+    if (isMock) Object.assign(changes, await mockSettings(values, address));
+    const standIns = isMock ? { DEEPCREATIVE_API_KEY: newVendorKey() } : {};
+    const { secrets, worker, variables } = checked(project, { for: "dev", changes, standIns });
+    // wrangler reads the secrets of .dev.vars itself. What is not there, it can have only as variables.
+    const file = readSecretsFile(project);
+    const others = Object.fromEntries(Object.entries(secrets).filter(([name]) => !(name in file)));
+    writeConfiguration(project, worker, { ...variables, ...others });
+    await runWorker(project, { address, port, isMock, isOnLan: options["lan"] === true });
+  },
+};
+
+function portOf(value: string | undefined): number {
+  const port = value === undefined ? DEFAULT_PORT : Number(value);
+  if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
+  throw new Failure("--port is a number from 1 to 65535.");
+}
+
+/** Returns this machine's first private IPv4 address. */
+function lanAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const found = all.find(({ family, address }) => family === "IPv4" && /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)/.test(address));
+  if (found === undefined) throw new Failure("This machine has no private IPv4 address: connect it to the phone's network, or leave out --lan.");
+  return found.address;
+}
+
+/** Starts the stand-in. Returns the settings that lead to it. */
+async function mockSettings(values: Record<string, unknown>, address: string): Promise<Record<string, unknown>> {
+  const policy = values["POLICY"] as { models?: Record<string, unknown> } | undefined;
+  const models = Object.keys(policy?.models ?? {});
+  const { server, port } = await startStandIn({ host: address, models, guestHost: address });
+  // The Worker's process keeps this one running.
+  server.unref();
+  const origin = `http://${address}:${port}`;
+  return { UPSTREAM_URL: `${origin}/v1`, TURNSTILE_URL: `http://127.0.0.1:${port}/siteverify` };
+}
+
+interface Running {
+  address: string;
+  port: number;
+  isMock: boolean;
+  isOnLan: boolean;
+}
+
+/** Runs the Worker until it ends or the user stops it. */
+async function runWorker(project: Project, { address, port, isMock, isOnLan }: Running): Promise<void> {
+  const progress = new Progress("Starting the Worker");
+  const flags = ["--ip", isOnLan ? "0.0.0.0" : address, "--port", String(port), "--inspector-port", "0", "--persist-to", ".wrangler/state"];
+  const child = startWrangler(project, ["dev", ...flags, "--show-interactive-dev-session=false"], ["ignore", "pipe", "pipe"], { CI: "true" });
+  const stop = (): void => void child.kill("SIGTERM");
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  let output = "";
+  let isReady = false;
+  const url = `http://${address}:${port}`;
+  const show = (text: string): void => {
+    if (isReady) return void process.stdout.write(text);
+    output += text;
+    if (!output.includes("Ready on")) return;
+    isReady = true;
+    progress.end(`Running at ${url}`);
+    noteAddress(project, "dev", { url, isMock });
+    console.log(greeting(url, isMock));
+  };
+  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", show);
+  const code = await exitOf(child);
+  forgetDev(project);
+  if (isReady) return;
+  progress.end("The Worker did not start");
+  console.error(output.trim());
+  throw new Failure(`wrangler ended with code ${code}: its output above says why.`);
+}
+
+function greeting(url: string, isMock: boolean): string {
+  const vendor = isMock ? "A stand-in plays the vendor: nothing is paid, and its pictures say what they are." : "Predictions cost credits of your key.";
+  return `
+${vendor} Press Ctrl+C to stop. In another terminal:
+
+  npx --no-install valetkey picture "A serene Japanese garden"
+  curl ${url}/readyz
+`;
+}

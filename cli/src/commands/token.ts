@@ -1,0 +1,50 @@
+import { Failure } from "../failure.ts";
+import { checkProject } from "../project/check.ts";
+import { findProject, type Project } from "../project/folder.ts";
+import { CLI_MINUTES_MAX, signToken } from "../project/tokens.ts";
+import { type Command, text } from "./command.ts";
+
+const DEFAULT_MINUTES = 15;
+const SCOPES = ["create", "read", "cancel", "files"];
+
+/** Returns the project's ISSUERS, checked only so far that they can be read. */
+export function issuersOf(project: Project): unknown {
+  const { values, problems } = checkProject(project, { for: "dev" });
+  if (Object.keys(values).length === 0) throw new Failure(problems[0]?.text ?? "The settings are empty.");
+  return values["ISSUERS"];
+}
+
+/** Returns a whole number of minutes that a token may live. */
+export function minutesOf(value: string | undefined): number {
+  const minutes = value === undefined ? DEFAULT_MINUTES : Number(value);
+  if (Number.isInteger(minutes) && minutes >= 1 && minutes <= CLI_MINUTES_MAX) return minutes;
+  throw new Failure(`--minutes is a whole number from 1 to ${CLI_MINUTES_MAX}.`);
+}
+
+function scopesOf(value: string | undefined): string[] | undefined {
+  const scopes = value?.split(/[\s,]+/).filter((scope) => scope !== "");
+  const unknown = scopes?.find((scope) => !SCOPES.includes(scope));
+  if (unknown !== undefined || scopes?.length === 0) throw new Failure(`--scope is a list of ${SCOPES.join(", ")}.`);
+  return scopes;
+}
+
+export const token: Command = {
+  summary: "Prints a token for your own gateway",
+  argument: "SUB",
+  details: `
+SUB is the user whom the token speaks for. The issuer valetkey-cli signs it, with VALETKEY_CLI_SECRET of .dev.vars.
+A token is a secret until it expires: whoever has it can spend the user's credits.
+`,
+  options: {
+    plan: { type: "string", value: "NAME", help: "a plan of POLICY; default: default" },
+    scope: { type: "string", value: "LIST", help: `some of ${SCOPES.join(",")}; default: all` },
+    minutes: { type: "string", value: "N", help: `lifetime, 1 to ${CLI_MINUTES_MAX}; default: ${DEFAULT_MINUTES}` },
+  },
+  async run(options, [subject, ...more]) {
+    if (subject === undefined || more.length > 0) throw new Failure("Name one user: `valetkey token alice`.");
+    const minutes = minutesOf(text(options, "minutes"));
+    const scopes = scopesOf(text(options, "scope"));
+    const project = findProject();
+    console.log(await signToken(project, issuersOf(project), { subject, minutes, plan: text(options, "plan"), scopes }));
+  },
+};

@@ -1,0 +1,46 @@
+// Where the gateway answers: the running `valetkey dev`, or the deployment. Both are noted in .valetkey/.
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { Failure } from "../failure.ts";
+import { GENERATED, type Project } from "./folder.ts";
+
+export type Kind = "dev" | "deployment";
+
+export interface Address {
+  url: string;
+  /** True if the vendor behind it is the stand-in. */
+  isMock?: boolean;
+}
+
+/** Notes where the gateway answers. */
+export function noteAddress(project: Project, kind: Kind, address: Address): void {
+  mkdirSync(project.path(GENERATED), { recursive: true });
+  writeFileSync(project.path(GENERATED, `${kind}.json`), `${JSON.stringify(address)}\n`);
+}
+
+/** Forgets that `valetkey dev` runs. */
+export function forgetDev(project: Project): void {
+  rmSync(project.path(GENERATED, "dev.json"), { force: true });
+}
+
+function noted(project: Project, kind: Kind): Address | undefined {
+  const path = project.path(GENERATED, `${kind}.json`);
+  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Address) : undefined;
+}
+
+/** Returns where the gateway answers: `url`, or the running dev, or the deployment. */
+export async function findGateway(project: Project, url: string | undefined): Promise<Address> {
+  if (url !== undefined) return { url: url.replace(/\/+$/, "") };
+  const dev = noted(project, "dev");
+  if (dev !== undefined && (await answers(dev.url))) return dev;
+  const deployment = noted(project, "deployment");
+  if (deployment !== undefined) return deployment;
+  throw new Failure("No gateway runs yet: start one with `npx --no-install valetkey dev`, or deploy one, or name one with --url.");
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(2_000) })).ok;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,118 @@
+// From nothing to a picture, with the packed tool and without Rust: create, check, dev --mock, picture, deploy --dry-run.
+import assert from "node:assert/strict";
+import { copyFileSync, readFileSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import { basename, join } from "node:path";
+import { after, test } from "node:test";
+import { addVendorKey, Machine, tarball, trackedFiles, VENDOR_KEY } from "./machine.mjs";
+
+const machine = new Machine();
+after(() => machine.remove());
+
+const gateway = join(machine.work, "my-gateway");
+const startedAt = performance.now();
+const seconds = () => `${((performance.now() - startedAt) / 1_000).toFixed(1)} s`;
+
+/** Returns a free port. */
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** The values in .dev.vars. */
+function secretsOf(folder) {
+  return [...readFileSync(join(folder, ".dev.vars"), "utf8").matchAll(/^[A-Z_]+='(.+)'$/gm)].map(([, value]) => value);
+}
+
+test("the machine has no Rust, and an answer is not needed", async (t) => {
+  assert.notEqual((await machine.run("sh", ["-c", "command -v cargo rustc make"])).code, 0);
+  // npx takes a path that does not begin with a dot for a program.
+  copyFileSync(tarball(), join(machine.work, basename(tarball())));
+  const created = await machine.run("npx", ["--yes", `./${basename(tarball())}`, "my-gateway", "--yes", "--origin", "https://app.example.com"]);
+  assert.equal(created.code, 0, created.all);
+  t.diagnostic(`created and installed after ${seconds()}`);
+  assert.equal(statSync(join(gateway, ".dev.vars")).mode & 0o777, 0o600);
+  assert.match(created.stdout, /DEEPCREATIVE_API_KEY/);
+});
+
+test("the tool is in vendor/, and nothing asks a registry for it", () => {
+  const { devDependencies } = JSON.parse(readFileSync(join(gateway, "package.json"), "utf8"));
+  assert.match(devDependencies["create-valetkey"], /^file:vendor\/create-valetkey-[\d.]+\.tgz$/);
+  assert.match(devDependencies.wrangler, /^\d+\.\d+\.\d+$/);
+  for (const [name, text] of Object.entries({ "README.md": readFileSync(join(gateway, "README.md"), "utf8") })) {
+    assert.doesNotMatch(text, /npx (?!--no-install)/, name);
+  }
+});
+
+test("a stand-in's picture is made, and says what it is", async (t) => {
+  const port = await freePort();
+  const dev = await machine.start(gateway, ["dev", "--mock", "--port", String(port)], "Press Ctrl+C to stop");
+  try {
+    t.diagnostic(`running after ${seconds()}`);
+    const made = await machine.valetkey(gateway, ["picture", "A serene <Japanese> garden & a bridge"]);
+    assert.equal(made.code, 0, made.all);
+    t.diagnostic(`the first picture after ${seconds()} (aim: 90 s)`);
+    const path = /^(pictures\/pred_\w+\.svg) \(a stand-in/m.exec(made.stdout)?.[1];
+    const picture = readFileSync(join(gateway, path), "utf8");
+    assert.match(picture, /stand-in/);
+    assert.match(picture, /A serene &lt;Japanese&gt;/);
+    assert.match(made.stderr, /processing/);
+
+    const { stdout: token } = await machine.valetkey(gateway, ["token", "alice", "--scope", "read"]);
+    const read = { headers: { authorization: `Bearer ${token.trim()}` } };
+    assert.equal((await fetch(`http://127.0.0.1:${port}/v1/models`, read)).status, 200);
+    const refused = await fetch(`http://127.0.0.1:${port}/v1/black-forest-labs/flux-kontext-max/predictions`, { ...read, method: "POST" });
+    assert.equal(refused.status, 403);
+
+    const types = await machine.valetkey(gateway, ["types", "--url", `http://127.0.0.1:${port}`, "--out", "-"]);
+    assert.match(types.stdout, /"black-forest-labs\/flux-kontext-max"/, types.all);
+  } finally {
+    await dev.stop();
+  }
+});
+
+test("without a gateway that runs, `picture` says how to start one", async () => {
+  const { code, stderr } = await machine.valetkey(gateway, ["picture", "x"]);
+  assert.equal(code, 1);
+  assert.match(stderr, /No gateway runs yet: start one with `npx --no-install valetkey dev`/);
+});
+
+test("the folder deploys by a dry run, also by wrangler alone, and needs the vendor's key only then", async () => {
+  const missing = await machine.valetkey(gateway, ["deploy", "--dry-run"]);
+  assert.equal(missing.code, 1);
+  assert.match(missing.stderr, /^\.dev\.vars:1:1: DEEPCREATIVE_API_KEY: is missing/m);
+  addVendorKey(gateway);
+  const { code, all, stdout } = await machine.valetkey(gateway, ["deploy", "--dry-run"]);
+  assert.equal(code, 0, all);
+  assert.match(stdout, /these secrets: DEEPCREATIVE_API_KEY, APP_TOKEN_SECRET, VALETKEY_CLI_SECRET/);
+  // As Workers Builds does: `npm run build`, then wrangler.
+  const built = await machine.run("npm", ["run", "build"], { cwd: gateway });
+  assert.equal(built.code, 0, built.all);
+  const alone = await machine.run("npx", ["--no-install", "wrangler", "deploy", "--dry-run"], { cwd: gateway, env: { CI: "true" } });
+  assert.equal(alone.code, 0, alone.all);
+  for (const binding of ["LEDGER", "DISPATCHER", "ADDRESS_RATE_LIMIT", "ASSETS", "POLICY"]) assert.match(alone.stdout, new RegExp(`env\\.${binding}\\b`));
+});
+
+test("secrets are neither printed nor tracked", async () => {
+  const secrets = secretsOf(gateway);
+  assert.equal(secrets.length, 3);
+  assert.ok(secrets.includes(VENDOR_KEY));
+  const outputs = [];
+  for (const args of [["check"], ["deploy", "--dry-run"], ["deploy"], ["--help"], ["types", "--out", "-"]]) {
+    outputs.push((await machine.valetkey(gateway, args, { env: { CI: "true" } })).all);
+  }
+  const files = trackedFiles(gateway);
+  assert.ok(!(".dev.vars" in files) && ".dev.vars.example" in files && "wrangler.jsonc" in files, Object.keys(files).join(" "));
+  for (const secret of secrets) {
+    for (const text of [...outputs, ...Object.values(files)]) assert.ok(!text.includes(secret));
+  }
+});
+
+test("without a login `deploy` says how to get one", async () => {
+  const { code, stderr } = await machine.valetkey(gateway, ["deploy"], { env: { CI: "true" } });
+  assert.equal(code, 1);
+  assert.match(stderr, /set CLOUDFLARE_API_TOKEN/);
+});
