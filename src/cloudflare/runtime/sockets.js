@@ -14,10 +14,11 @@ const LOST = 1006;
 
 /**
  * Completes the closing of a socket that the other side closed. Without it, the other side would see its socket as lost
- * ten seconds later. The codes 1005 and 1006 stand for the absence of a code or of a close frame, and cannot be sent.
+ * ten seconds later. `code` is that of the other side: 1005 and 1006 stand for the absence of a code or of a close frame,
+ * and are not answered.
  */
 export function completeClose(socket, code) {
-  if (code !== 1005 && code !== LOST) socket.close(code);
+  if (code !== 1005 && code !== LOST) socket.close(1000);
 }
 
 // ---- The Ledger's end -----------------------------------------------------------------------------------------------
