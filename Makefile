@@ -174,7 +174,8 @@ deploy-check: build
 WRANGLER := $(NODE) node_modules/wrangler/bin/wrangler.js
 
 .PHONY: deploy secret
-deploy: build
+deploy: build build/check/check.cjs
+	@$(NODE) scripts/check-settings.mjs
 	$(WRANGLER) deploy
 
 secret: node_modules/.package-lock.json

@@ -93,6 +93,11 @@ await start(
   { CI: "true" },
   "Ready on",
 );
+const ready = await fetch(`http://127.0.0.1:${port}/readyz`);
+if (!ready.ok) {
+  console.error(`The settings in .dev/.dev.vars are wrong: ${await ready.text()}`);
+  stop(1);
+}
 console.log(`
 Valetkey is running.
 

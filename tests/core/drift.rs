@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use valetkey::config;
+use valetkey::policy::{KEY_MEMBERS, MODEL_MEMBERS, PLAN_MEMBERS, POLICY_MEMBERS, QUEUE_MEMBERS, RULE_MEMBERS};
+use valetkey::token::ISSUER_MEMBERS;
 use valetkey::wire::rejection::Code;
 use valetkey::wire::route::Route;
 
@@ -57,14 +60,18 @@ fn every_route_of_the_routes_page_is_a_route() {
     }
 }
 
+/// Returns the names of all variables and secrets that the parser reads.
+fn known_settings() -> BTreeSet<String> {
+    let source = ["parse", "reader"].map(|file| read(&format!("src/config/{file}.rs"))).concat();
+    let is_name = |text: &&str| text.len() > 3 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    source.split('"').skip(1).step_by(2).filter(is_name).map(str::to_owned).collect()
+}
+
 #[test]
 fn settings_page_lists_every_setting_and_no_other() {
     let listed: BTreeSet<String> =
         table("docs/settings.md", "Variables and secrets").iter().flat_map(|row| words(&row[0])).collect();
-    let source = ["parse", "reader"].map(|file| read(&format!("src/config/{file}.rs"))).concat();
-    let is_name = |text: &&str| text.len() > 3 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    let known: BTreeSet<String> = source.split('"').skip(1).step_by(2).filter(is_name).map(str::to_owned).collect();
-    assert_eq!(listed, known);
+    assert_eq!(listed, known_settings());
 }
 
 #[test]
@@ -197,4 +204,57 @@ fn the_last_resort_script_matches_the_wire_error() {
     ] {
         assert!(script.contains(&said), "src/cloudflare/runtime/last_resort.js does not say {said}");
     }
+}
+
+/// Returns the names of the members that the schema of the settings has at `pointer`.
+fn schema_members(pointer: &str) -> BTreeSet<String> {
+    let schema: Value = serde_json::from_str(&read("cli/valetkey.schema.json")).unwrap();
+    let members = schema.pointer(pointer).and_then(Value::as_object).unwrap_or_else(|| panic!("no {pointer}"));
+    members.keys().filter(|name| *name != "$schema").cloned().collect()
+}
+
+/// tests/cli/schema.test.mjs compares what the members may be.
+#[test]
+fn the_schema_of_the_settings_has_the_members_of_the_parser() {
+    for (pointer, known) in [
+        ("/$defs/issuer/properties", &ISSUER_MEMBERS[..]),
+        ("/$defs/policy/properties", &POLICY_MEMBERS[..]),
+        ("/$defs/plan/properties", &PLAN_MEMBERS[..]),
+        ("/$defs/model/properties", &MODEL_MEMBERS[..]),
+        ("/$defs/rule/properties", &RULE_MEMBERS[..]),
+        ("/$defs/key/properties", &KEY_MEMBERS[..]),
+        ("/$defs/key/properties/queue/properties", &QUEUE_MEMBERS[..]),
+    ] {
+        let known: BTreeSet<String> = known.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(schema_members(pointer), known, "{pointer}");
+    }
+}
+
+#[test]
+fn the_schema_has_every_variable_and_the_tool_knows_every_secret() {
+    let tool = read("cli/src/project/secrets.ts");
+    let line = tool.lines().find(|line| line.contains("const SECRET_SETTINGS")).expect("the list of secrets");
+    let secrets: BTreeSet<String> = line.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    assert!(secrets.contains("DEEPCREATIVE_API_KEY") && secrets.is_disjoint(&schema_members("/properties")));
+    let both: BTreeSet<String> = schema_members("/properties").union(&secrets).cloned().collect();
+    assert_eq!(both, known_settings());
+}
+
+#[test]
+fn the_tool_cuts_long_settings_into_as_many_parts_as_the_parser_joins() {
+    let parser = read("src/config/parse.rs");
+    let last = |name: &str| {
+        let text = parser.split(&format!("const {name}_PARTS: u32 = ")).nth(1).unwrap();
+        text.split(';').next().unwrap().to_owned()
+    };
+    let parts = format!("{{ ISSUERS: {}, POLICY: {} }}", last("ISSUERS"), last("POLICY"));
+    assert!(read("cli/src/project/variables.ts").contains(&parts), "{parts}");
+}
+
+/// A folder of `create` pins the wrangler that this repository tests with.
+#[test]
+fn the_tool_pins_this_repositorys_wrangler() {
+    let manifest: Value = serde_json::from_str(&read("package.json")).unwrap();
+    let version = manifest["devDependencies"]["wrangler"].as_str().unwrap();
+    assert!(read("cli/src/create/files.ts").contains(&format!("WRANGLER_VERSION = \"{version}\"")), "{version}");
 }
