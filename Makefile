@@ -148,6 +148,11 @@ clients/web/dist/valetkey.min.js: node_modules/.package-lock.json $(CLIENT_SOURC
 client-types: node_modules/.package-lock.json
 	$(NODE) scripts/client-types.mjs
 
+# After a change of cli/valetkey.schema.json.
+.PHONY: settings-page
+settings-page: node_modules/.package-lock.json
+	$(NODE) scripts/settings-page.mjs
+
 .PHONY: simulator
 simulator:
 	$(call step,cargo: the simulator)
