@@ -1,6 +1,8 @@
 plugins {
     kotlin("jvm") version "2.4.20"
     `java-library`
+    `maven-publish`
+    signing
 }
 
 group = "valetkey"
@@ -19,6 +21,49 @@ dependencies {
 java {
     sourceCompatibility = JavaVersion.VERSION_1_8
     targetCompatibility = JavaVersion.VERSION_1_8
+    // Maven Central wants both.
+    withSourcesJar()
+    withJavadocJar()
+}
+
+// docs/publishing.md. `publishToMavenLocal` needs none of these properties.
+publishing {
+    publications.create<MavenPublication>("library") {
+        from(components["java"])
+        pom {
+            name.set("Valetkey")
+            description.set("Calls a prediction API through Valetkey, from Android and the JVM.")
+            url.set(providers.gradleProperty("projectUrl"))
+            licenses {
+                license {
+                    name.set("Apache-2.0")
+                    url.set("https://www.apache.org/licenses/LICENSE-2.0")
+                }
+            }
+            developers {
+                developer { name.set(providers.gradleProperty("developer")) }
+            }
+            scm { url.set(providers.gradleProperty("projectUrl")) }
+        }
+    }
+    repositories {
+        // Its credentials are the properties `mavenUsername` and `mavenPassword`.
+        providers.gradleProperty("mavenUrl").orNull?.let { address ->
+            maven {
+                name = "maven"
+                url = uri(address)
+                credentials(PasswordCredentials::class)
+            }
+        }
+    }
+}
+
+// A PGP key in the environment, so that it is in no file.
+providers.environmentVariable("SIGNING_KEY").orNull?.let { key ->
+    signing {
+        useInMemoryPgpKeys(key, providers.environmentVariable("SIGNING_PASSWORD").orNull)
+        sign(publishing.publications["library"])
+    }
 }
 
 kotlin {

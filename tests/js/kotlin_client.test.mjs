@@ -78,6 +78,18 @@ test("Gradle uses the same compiler version as the tests", () => {
   assert.ok(read("build.gradle.kts").includes(`kotlin("jvm") version "${devDependencies["kotlin-compiler"]}"`));
 });
 
+test("Gradle publishes the library with what Maven Central wants", () => {
+  const gradle = read("build.gradle.kts");
+  for (const part of ["`maven-publish`", 'from(components["java"])', "withSourcesJar()", "withJavadocJar()", "licenses {", "developers {", "scm {", "url.set(", "description.set("]) {
+    assert.ok(gradle.includes(part), part);
+  }
+});
+
+test("all packages have the same version", () => {
+  const versions = ["clients/web", "cli"].map((folder) => JSON.parse(readFileSync(join(ROOT, folder, "package.json"), "utf8")).version);
+  assert.deepEqual([...versions, /^version = "(.+)"$/m.exec(read("build.gradle.kts"))[1]], Array(3).fill(versions[0]));
+});
+
 test("Gradle passes the same compiler flags as the tests", () => {
   const gradle = read("build.gradle.kts");
   const runner = readFileSync(join(ROOT, "tests/kotlin/run.mjs"), "utf8");

@@ -200,7 +200,7 @@ describe("responses that the Worker cannot be made to send", { concurrency: true
 
   test("an upload whose response is lost is not repeated", FAR_AWAY, async () => {
     const { baseUrl, seen, stop } = await otherApi((request, response) => request.on("end", () => response.destroy()));
-    const { of } = await play("upload", toolchain.inside(join(toolchain.place, "clients/swift/Package.swift")), { baseUrl });
+    const { of } = await play("upload", toolchain.inside(join(toolchain.place, "Package.swift")), { baseUrl });
     stop();
     assert.match(of("error")[0], /^network 0 repeat /);
     assert.deepEqual(seen.map(({ method, headers }) => [method, Number(headers["content-length"]) > 100]), [["POST", true]]);

@@ -1,5 +1,5 @@
-// `make test-swift`: compiles clients/swift, runs its unit tests, compiles the Swift of the pages, and then tests the
-// client against the built Worker.
+// `make test-swift`: compiles the package of Package.swift, which is clients/swift, and runs its unit tests. Compiles the
+// Swift of the pages, and then tests the client against the built Worker.
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
@@ -50,7 +50,7 @@ for (const [page, leastBlocks] of Object.entries(PAGES)) {
   const [name, code] = pageCode(page, leastBlocks);
   writeFileSync(join(toolchain.place, "tests/swift/live/Sources/Pages", name), code);
 }
-swift("clients/swift", "build", "--build-tests", ...STRICT);
-swift("clients/swift", "test", "--skip-build", "--disable-swift-testing");
+swift(".", "build", "--build-tests", ...STRICT);
+swift(".", "test", "--skip-build", "--disable-swift-testing");
 swift("tests/swift/live", "build", ...STRICT);
 run(process.execPath, ["--test", join(ROOT, "tests/swift/live.test.mjs")]);

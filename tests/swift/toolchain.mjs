@@ -6,7 +6,7 @@ import { dirname, join, relative, resolve } from "node:path";
 const ROOT = resolve(import.meta.dirname, "../..");
 const SWIFT_ROOT = join(ROOT, ".tools/swift-root");
 /** The parts of the packages. Builds are in `.build`, which is kept between runs. */
-const SOURCES = ["clients/swift/Package.swift", "clients/swift/Sources", "clients/swift/Tests", "tests/swift/live/Package.swift", "tests/swift/live/Sources"];
+const SOURCES = ["Package.swift", "clients/swift/Sources", "clients/swift/Tests", "tests/swift/live/Package.swift", "tests/swift/live/Sources"];
 
 /**
  * The folder of the packages inside the installed root. The packages are copied so that no build can change the

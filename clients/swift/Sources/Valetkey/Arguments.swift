@@ -29,18 +29,18 @@ private func isWord(_ byte: UInt8) -> Bool {
     isDigit(byte) || isLowercase(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) || byte == UInt8(ascii: "_")
 }
 
-/// Returns the URL without trailing slashes. Requires https, except for this machine, because plain http would expose
-/// the token on the network. Valetkey's routes have no prefix, so a path is a mistake, such as the `/v1` of the
+/// Returns the URL without trailing slashes. Requires https, except for this machine and with `allowHTTP`, because plain
+/// http would expose the token on the network. Valetkey's routes have no prefix, so a path is a mistake, such as the `/v1` of the
 /// vendor's base URL.
-func checkedBase(_ url: URL) throws -> String {
-    let allowed = "an https URL without a path, or http on this machine"
+func checkedBase(_ url: URL, allowHTTP: Bool) throws -> String {
+    let allowed = "an https URL without a path, or http on this machine (with `allowHTTP: true` on any)"
     guard url.user == nil, url.password == nil else { throw ValetkeyError.invalid("baseURL", allowed, "one with a user or a password") }
     var base = url.absoluteString
     while base.hasSuffix("/") { base.removeLast() }
     let host = url.host ?? ""
     let scheme = url.scheme?.lowercased()
     let isOrigin = url.path.allSatisfy { $0 == "/" } && url.query == nil && url.fragment == nil && !host.isEmpty
-    guard isOrigin, scheme == "https" || (scheme == "http" && isThisMachine(host)) else {
+    guard isOrigin, scheme == "https" || (scheme == "http" && (allowHTTP || isThisMachine(host))) else {
         throw ValetkeyError.invalid("baseURL", allowed, "\"\(url.absoluteString)\"")
     }
     return base

@@ -38,10 +38,10 @@ final class Connection: Sendable {
     private let attestations: TokenStore?
 
     init(
-        baseURL: URL, configuration: URLSessionConfiguration, appCheck: (@Sendable () async throws -> String)?,
+        base: String, configuration: URLSessionConfiguration, appCheck: (@Sendable () async throws -> String)?,
         tokenProvider: @escaping TokenProvider
     ) throws {
-        base = try checkedBase(baseURL)
+        self.base = base
         // A background session does not support calls that wait for a response. The copy leaves the caller's object
         // unchanged.
         guard configuration.identifier == nil, let configuration = configuration.copy() as? URLSessionConfiguration else {

@@ -14,16 +14,19 @@ public final class Valetkey: Sendable {
     let connection: Connection
 
     /// - Parameters:
-    /// - baseURL: an https origin, or http on this machine. Anything else throws a `ValetkeyError`
-    ///   (`invalid_parameter`).
+    ///   - baseURL: an https origin, or http on this machine. Anything else throws a `ValetkeyError`
+    ///     (`invalid_parameter`).
+    ///   - allowHTTP: allows http to other machines, for a phone that uses `valetkey dev --lan`. Everyone on the network
+    ///     can read the token: never set it in a release.
     ///   - appCheck: returns the Firebase App Check token, if the deployment requires one with each request. Its errors
     ///     are handled like the token provider's.
     ///   - tokenProvider: returns a JWT for the signed-in user, from the app's own backend.
     public init(
-        baseURL: URL, configuration: URLSessionConfiguration = .ephemeral, appCheck: (@Sendable () async throws -> String)? = nil,
-        tokenProvider: @escaping TokenProvider
+        baseURL: URL, allowHTTP: Bool = false, configuration: URLSessionConfiguration = .ephemeral,
+        appCheck: (@Sendable () async throws -> String)? = nil, tokenProvider: @escaping TokenProvider
     ) throws {
-        connection = try Connection(baseURL: baseURL, configuration: configuration, appCheck: appCheck, tokenProvider: tokenProvider)
+        let base = try checkedBase(baseURL, allowHTTP: allowHTTP)
+        connection = try Connection(base: base, configuration: configuration, appCheck: appCheck, tokenProvider: tokenProvider)
     }
 
     /// Creates a prediction and waits until it succeeds. Its `output` holds URLs. Throws if it failed or was canceled.

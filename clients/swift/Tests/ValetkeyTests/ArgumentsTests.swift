@@ -91,6 +91,18 @@ final class ArgumentsTests: XCTestCase {
         }
     }
 
+    func testWithAllowHTTPTheBaseURLMayHaveHTTPOnAnyMachine() throws {
+        for text in ["http://192.168.1.20:8787", "http://pc.local/", "HTTP://10.0.0.5"] {
+            let url = try XCTUnwrap(URL(string: text))
+            let message = assertInvalid("baseURL", try Valetkey(baseURL: url) { _ in "t" })
+            XCTAssert(message.contains("`allowHTTP: true`") && message.contains(text), message)
+            _ = try Valetkey(baseURL: url, allowHTTP: true) { _ in "t" }
+        }
+        for text in ["http://192.168.1.20:8787/v1", "ftp://192.168.1.20", "http://user@192.168.1.20", "http:///v1"] {
+            assertInvalid("baseURL", try Valetkey(baseURL: XCTUnwrap(URL(string: text)), allowHTTP: true) { _ in "t" })
+        }
+    }
+
     func testAnInputThatJSONCannotExpressIsNamed() {
         let nan: JSONValue = ["prompt": "a secret prompt", "steps": [1, ["strength": .number(.nan)]]]
         let message = assertInvalid("input.steps[1].strength", try CreateRequest(model: nil, input: nan, imageCount: nil).json())

@@ -32,14 +32,16 @@ internal fun invalid(param: String, allowed: String, found: String): ValetkeyExc
 /** Returns the start of [text] in quotes: as much as an ID can have, and less than a token has. */
 private fun quoted(text: String) = "\"${text.take(MAX_QUOTED)}\""
 
+private val HTTP = Regex("^http:", RegexOption.IGNORE_CASE)
+
 /**
- * Returns [baseUrl] without trailing slashes. Requires https, except on this machine: plain http would expose the token
- * on the network. Valetkey's routes have no prefix, so a path is a mistake, such as the `/v1` of the vendor's base URL.
+ * Returns [baseUrl] without trailing slashes. Requires https, except on this machine and with [allowHttp]: plain http would
+ * expose the token on the network. Valetkey's routes have no prefix, so a path is a mistake, such as the `/v1` of the vendor's base URL.
  */
-internal fun checkedBase(baseUrl: String): String {
+internal fun checkedBase(baseUrl: String, allowHttp: Boolean = false): String {
     val base = baseUrl.trimEnd('/')
-    if (SECURE.matches(base) || THIS_MACHINE.matches(base)) return base
-    throw invalid("baseUrl", "an https URL without a path, or http on this machine", "\"$baseUrl\"")
+    if (SECURE.matches(if (allowHttp) base.replace(HTTP, "https:") else base) || THIS_MACHINE.matches(base)) return base
+    throw invalid("baseUrl", "an https URL without a path, or http on this machine (with `allowHttp = true` on any)", "\"$baseUrl\"")
 }
 
 /** Throws unless [value] is at least [min]. */

@@ -51,7 +51,7 @@ internal class OpenAnswer(private val exchange: HttpExchange, val head: HttpHead
  * errors.
  */
 internal class Transport(baseUrl: String, private val options: Options, provider: TokenProvider) {
-    private val base = checkedBase(baseUrl)
+    private val base = checkedBase(baseUrl, options.allowHttp)
     private val tokens = TokenSource(provider)
 
     /** The events that are polling. Weak, so that events that an app forgot to close do not slow the others down. */

@@ -22,6 +22,11 @@ public class Options @JvmOverloads @Throws(ValetkeyException::class) constructor
     public val longestWaitSecs: Long = 70,
     /** Provides the Firebase App Check token, if the deployment requires one. Called for each request. */
     public val appCheck: TokenProvider? = null,
+    /**
+     * Allows http to other machines, for a phone that uses `valetkey dev --lan`. Everyone on the network can read the token:
+     * never set it in a release.
+     */
+    public val allowHttp: Boolean = false,
 ) {
     init {
         checkNumber("maxTries", maxTries.toLong(), 1)

@@ -32,6 +32,17 @@ class ArgumentsTest {
     }
 
     @Test
+    fun `with allowHttp an address may have http on any machine, and nothing else changes`() {
+        val lan = Options(allowHttp = true)
+        for (base in listOf("http://192.168.1.20:8787", "http://pc.local/", "HTTP://10.0.0.5")) {
+            refused("baseUrl", "\"$base\"") { Valetkey(base) { "t" } }
+            Valetkey(base, lan) { "t" }
+            CoroutineValetkey(base, lan) { "t" }
+        }
+        for (base in listOf("http://192.168.1.20:8787/v1", "ftp://192.168.1.20", "http://u@192.168.1.20", "http://")) refused("baseUrl", "\"$base\"") { Valetkey(base, lan) { "t" } }
+    }
+
+    @Test
     fun `an option has to be a number that makes sense`() {
         refused("maxTries", "0") { Options(maxTries = 0) }
         refused("longestWaitSecs", "-1") { Options(longestWaitSecs = -1) }
