@@ -271,3 +271,16 @@ test("a watch that is forgotten is not called", () => {
   assert.equal(called, 10);
   other.forget();
 });
+
+test("the handlers of a Ledger's sockets need no core, also after its instance has ended: none can trap", () => {
+  const { core, abort, calls } = fakeCore({ Ledger: class { constructor() { assert.fail("the core was called"); } } });
+  const ledger = new (createWorker(core).Ledger)({}, {});
+  abort();
+  const closed = [];
+  const socket = { close: (code) => closed.push(code) };
+  ledger.webSocketMessage(socket, "text");
+  ledger.webSocketClose(socket, 1000, "");
+  ledger.webSocketClose(socket, 1006, "");
+  ledger.webSocketError(socket, new Error("lost"));
+  assert.deepEqual([closed, calls.resets], [[1000], 0]);
+});
