@@ -129,7 +129,7 @@ async function measure(ours, vendor, follow) {
 }
 
 const quantile = (sorted, part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))].toFixed(1).padStart(7);
-const row = (name, sorted) => console.log(`  ${name.padEnd(44)} p50 ${quantile(sorted, 0.5)} ms   p99 ${quantile(sorted, 0.99)} ms`);
+const row = (name, sorted) => console.log(`  ${name.padEnd(46)} p50 ${quantile(sorted, 0.5)} ms   p99 ${quantile(sorted, 0.99)} ms`);
 
 /** Returns the requests to objects while a prediction runs and is followed, without those of the create. */
 async function requestsOf(ours, vendor, follow) {
