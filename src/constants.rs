@@ -220,12 +220,20 @@ pub const CLOCK_STEP_MILLIS: i64 = 5_000;
 pub const CLOCK_CONFIRM_MILLIS: i64 = 1_000;
 /// The Dispatcher's clock is stored when it is this far ahead of what is stored, and another row is stored.
 pub const CLOCK_STORED_MILLIS: i64 = 60_000;
-/// A user's queue positions are fetched at most once in this time (protocol 1, readers).
-pub const QUEUE_POSITION_FRESH_MILLIS: i64 = 2_000;
+/// A queue position stays fresh for this part of its ETA (protocol 1, readers).
+pub const QUEUE_POSITION_FRESH_PARTS: i64 = 10;
+/// Shortest time that a queue position stays fresh.
+pub const QUEUE_POSITION_FRESH_MIN_MILLIS: i64 = 2_000;
+/// Longest time that a queue position stays fresh.
+pub const QUEUE_POSITION_FRESH_MAX_MILLIS: i64 = 30_000;
 /// Queue positions are computed anew at most once in this time.
 pub const POSITIONS_FRESH_MILLIS: i64 = 1_000;
-/// A run that is longer than the mean is expected to take another tenth of the mean.
+/// A run is expected to take at least this part of the mean longer.
 pub const RUN_LEFT_PARTS: i64 = 10;
+/// A run of a model whose runs are not known is expected to take at least this part of its age longer.
+pub const UNKNOWN_RUN_LEFT_PARTS: i64 = 3;
+/// Runs that make up a mean run time. With fewer, one odd run moves every ETA; with more, a slower vendor shows late.
+pub const AVERAGED_RUNS: i64 = 20;
 /// Assumed run time of a prediction until one has been observed.
 pub const ASSUMED_RUN_MILLIS: i64 = 20_000;
 

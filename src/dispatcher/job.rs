@@ -145,6 +145,19 @@ impl Job {
         self.state == JobState::Running && self.cancel_requested && !self.cancel_sent
     }
 
+    /// Returns how long the run is known to have taken: without the time in which a poll was due and the request window
+    /// let none pass.
+    pub(super) fn run_millis(&self, now: UnixMillis) -> i64 {
+        let delay = if self.polled_at >= self.poll_at {
+            self.polled_at.millis_since(self.poll_at)
+        } else if self.state == JobState::Running {
+            now.millis_since(self.poll_at).max(0)
+        } else {
+            0
+        };
+        now.millis_since(self.submitted_at.unwrap_or(now)).saturating_sub(delay).max(0)
+    }
+
     /// Returns the end of the model's longest run: `max_seconds` after the submit.
     #[must_use]
     pub fn run_deadline(&self) -> UnixMillis {

@@ -5,6 +5,7 @@ use super::enqueue::NewJob;
 use super::job::{Job, JobState};
 use super::machine::Dispatcher;
 use super::outbox_row::OutboxRow;
+use crate::constants::AVERAGED_RUNS;
 use crate::messages::{JobEnd, JobUpdate, QueueShare};
 use crate::types::credits::MicroCredits;
 use crate::types::ids::{JobId, UserKey};
@@ -23,7 +24,6 @@ impl Dispatcher {
         }
         self.jobs.insert(job_id.clone(), Job::new(user, spec, share, now));
         self.changes.jobs.insert(job_id);
-        self.positions.change();
     }
 
     /// Changes a job and reports its new state to its Ledger.
@@ -32,7 +32,6 @@ impl Dispatcher {
         change(job);
         job.sequence = job.sequence.saturating_add(1);
         self.changes.jobs.insert(job_id.clone());
-        self.positions.change();
         let queue_position = self.queue_position(job_id, now);
         let Some(job) = self.jobs.get(job_id) else { return };
         let (user, update) = (job.user.clone(), job.update_for_ledger(now, queue_position, None));
@@ -46,8 +45,8 @@ impl Dispatcher {
         if job.state != JobState::Unknown {
             self.settle(&job, end.credits);
         }
-        if let (JobState::Running, Some(submitted_at)) = (job.state, job.submitted_at) {
-            self.average_in_run(&job.spec.model, now.millis_since(submitted_at).max(1));
+        if job.state == JobState::Running {
+            self.average_in_run(&job.spec.model, job.run_millis(now).max(1));
         }
         job.sequence = job.sequence.saturating_add(1);
         let (user, update) = (job.user.clone(), job.update_for_ledger(now, None, Some(end)));
@@ -90,12 +89,18 @@ impl Dispatcher {
         }
     }
 
-    /// Updates the average run times, of all models and of this one, with one run. A run weighs a tenth, so that the last
-    /// ten runs count most. The first run of a model is its average.
+    /// Updates the average run times, of all models and of this one, with one run. The last [`AVERAGED_RUNS`] count most. Of
+    /// a model that has ended fewer runs, all of them count the same.
     fn average_in_run(&mut self, model: &ModelId, run_millis: i64) {
-        self.state.average_run_ms = averaged(self.average_run_millis(), run_millis);
-        let before = self.state.average_runs.get(model).copied().unwrap_or(run_millis);
-        self.state.average_runs.insert(model.clone(), averaged(before, run_millis));
+        let is_first = self.state.average_run_ms == 0;
+        let before = if is_first { run_millis } else { self.state.average_run_ms };
+        self.state.average_run_ms = averaged(before, run_millis, AVERAGED_RUNS);
+        let before = self.state.average_runs.get(model).copied();
+        // How many runs are in a stored average is not stored.
+        let runs = self.averaged_runs.entry(model.clone()).or_insert(if before.is_some() { AVERAGED_RUNS } else { 0 });
+        *runs = runs.saturating_add(1).min(AVERAGED_RUNS);
+        let average = averaged(before.unwrap_or(run_millis), run_millis, *runs);
+        self.state.average_runs.insert(model.clone(), average);
     }
 
     fn put_into_outbox(&mut self, user: UserKey, update: JobUpdate, now: UnixMillis) {
@@ -105,7 +110,8 @@ impl Dispatcher {
     }
 }
 
-/// Returns an average with one more run in it.
-fn averaged(average: i64, run_millis: i64) -> i64 {
-    average.saturating_add(run_millis.saturating_sub(average).div_euclid(10)).max(1)
+/// Returns an average with one more run in it, which weighs as much as each of `runs`.
+pub(super) fn averaged(average: i64, run_millis: i64, runs: i64) -> i64 {
+    let more = run_millis.saturating_sub(average).checked_div(runs).unwrap_or_default();
+    average.saturating_add(more).max(1)
 }

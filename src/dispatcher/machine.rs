@@ -48,6 +48,8 @@ pub struct Dispatcher {
     pub(super) alert_limiter: AlertLimiter,
     pub(super) in_flight: InFlight,
     pub(super) positions: Positions,
+    /// How many runs are in the average of a model, at most `AVERAGED_RUNS`. In memory only.
+    pub(super) averaged_runs: BTreeMap<ModelId, i64>,
     pub(super) changes: Changes,
 }
 
@@ -74,6 +76,7 @@ impl Dispatcher {
             alert_limiter: AlertLimiter::default(),
             in_flight: InFlight::default(),
             positions: Positions::default(),
+            averaged_runs: BTreeMap::new(),
             changes: Changes::default(),
         }
     }

@@ -16,7 +16,7 @@
 //! | `enqueue`, `requests` | what Ledgers and the edge request |
 //! | `due`, `expiry`, `next_due` | the work that is due, and when the alarm must fire next |
 //! | `queue`, `fair_queue` | whose prediction starts next |
-//! | `queue_positions`, `positions` | queue positions and ETAs |
+//! | `queue_positions`, `positions`, `expected_starts` | queue positions and ETAs |
 //! | `submit_results`, `poll_results`, `vendor_results` | effects of the vendor's replies: to creates, to polls and cancels, to all |
 //! | `vendor_keys` | which vendor key polls and cancels use |
 //! | `deliveries` | the Ledgers' acknowledgements |
@@ -28,6 +28,7 @@ mod clock;
 mod deliveries;
 mod due;
 mod enqueue;
+mod expected_starts;
 mod expiry;
 mod fair_queue;
 mod file_deletions;

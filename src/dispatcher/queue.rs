@@ -30,7 +30,7 @@ impl Dispatcher {
     }
 
     /// Returns how many predictions of all users of a plan may be at the vendor at once.
-    fn pool_limit(&self, plan: &str) -> usize {
+    pub(super) fn pool_limit(&self, plan: &str) -> usize {
         self.limits.pools.get(plan).and_then(|pool| pool.concurrent_predictions).unwrap_or(usize::MAX)
     }
 
@@ -90,7 +90,6 @@ impl Dispatcher {
 
     /// Drops what a user has earned if the user waits for nothing any more, and so with its pool. A debt stays.
     pub(super) fn leave_queue(&mut self, user: &UserKey, plan: &str) {
-        self.positions.change();
         let is_user_gone = !self.waiting_jobs().any(|job| job.user == *user);
         let is_pool_gone = is_user_gone && !self.waiting_jobs().any(|job| job.share.plan == plan);
         let is_queue_changed = &mut self.is_queue_changed;

@@ -1,20 +1,18 @@
 //! Queue positions and ETAs, from virtual start tags: one pass over the queue, at most once a second.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
+use super::expected_starts::ExpectedStarts;
 use super::fair_queue::{Entry, start_tag};
 use super::job::{Job, JobState};
 use super::machine::Dispatcher;
 use super::positions::Positions;
-use crate::constants::RUN_LEFT_PARTS;
 use crate::types::ids::JobId;
 use crate::types::prediction::QueuePosition;
 use crate::types::time::UnixMillis;
 
 impl Dispatcher {
-    /// Returns the queue position of a job, if it waits. It may be a second old. Users at their own limit are counted
-    /// like all others, so the ETA is rather too long than too short.
+    /// Returns the queue position of a job, if it waits. It may be a second old.
     pub fn queue_position(&mut self, job_id: &JobId, now: UnixMillis) -> Option<QueuePosition> {
         if self.jobs.get(job_id).is_none_or(|job| job.state != JobState::Waiting) {
             return None;
@@ -53,13 +51,10 @@ impl Dispatcher {
         }
         made.tags.sort();
         made.returned = returned.len();
-        let order: Vec<JobId> = returned
-            .into_iter()
-            .map(|job| job.spec.job_id.clone())
-            .chain(made.tags.iter().map(|(_, job_id)| job_id.clone()))
-            .collect();
-        let waits = self.waits(&order, now);
-        made.set_all(order, waits);
+        let in_turn = made.tags.iter().filter_map(|(_, job_id)| self.jobs.get(job_id));
+        let order: Vec<&Job> = returned.into_iter().chain(in_turn).collect();
+        let waits = ExpectedStarts::waits(self, &order, now);
+        made.set_all(order.into_iter().map(|job| job.spec.job_id.clone()).zip(waits));
         made
     }
 
@@ -93,52 +88,6 @@ impl Dispatcher {
     fn pool_tag(&self, plan: &str, before: usize) -> i64 {
         let deficit = self.state.deficits.get(&Entry::pool(plan)).copied().unwrap_or_default();
         start_tag(before, self.pool_weight(plan).unwrap_or(1), deficit)
-    }
-
-    /// Returns how long each job of the queue is expected to wait, in milliseconds: until a slot is free for it, or until
-    /// the create lane has let all creates before it pass, whichever is later, plus the vendor's pause.
-    fn waits(&self, order: &[JobId], now: UnixMillis) -> Vec<i64> {
-        let pause = self.state.health.expected_pause_millis(now);
-        let mut slots = self.slot_times(now);
-        let mut waits = Vec::new();
-        for job_id in order {
-            let Some(Reverse(free_in)) = slots.pop() else { break };
-            let run = self.jobs.get(job_id).map_or(0, |job| self.mean_run_millis(job));
-            slots.push(Reverse(free_in.saturating_add(run)));
-            let passed = i64::try_from(waits.len()).unwrap_or(i64::MAX).saturating_add(1);
-            waits.push(free_in.max(self.lane_wait_millis(passed)).saturating_add(pause));
-        }
-        waits
-    }
-
-    /// Returns in how many milliseconds each slot that may be used is expected to be free; at least one slot.
-    fn slot_times(&self, now: UnixMillis) -> BinaryHeap<Reverse<i64>> {
-        let held = self.jobs.values().filter(|job| job.holds_slot());
-        let mut times: Vec<i64> = held.map(|job| self.time_left_millis(job, now)).collect();
-        times.sort_unstable();
-        let limit = self.slot_limit(now);
-        // If more slots are held than may be used, the first that become free stay empty.
-        let unused = times.len().saturating_sub(limit);
-        let free = limit.saturating_sub(self.held_slots()).max(usize::from(times.is_empty()));
-        times.into_iter().skip(unused).chain(std::iter::repeat_n(0, free)).map(Reverse).collect()
-    }
-
-    /// Returns how long a job is expected to hold its slot. A run that is longer than the mean is expected to take
-    /// another part of the mean: it has not ended, so that "any moment now" would be wrong again and again.
-    fn time_left_millis(&self, job: &Job, now: UnixMillis) -> i64 {
-        let mean = self.mean_run_millis(job);
-        match job.state {
-            JobState::Unknown => job.run_deadline().millis_since(now).max(0),
-            _ => {
-                let age = now.millis_since(job.submitted_at.unwrap_or(now));
-                mean.saturating_sub(age).max(mean.div_euclid(RUN_LEFT_PARTS))
-            }
-        }
-    }
-
-    /// Returns the mean run time of the job's model, or of all models before one of its own has ended.
-    fn mean_run_millis(&self, job: &Job) -> i64 {
-        self.state.average_runs.get(&job.spec.model).copied().unwrap_or_else(|| self.average_run_millis())
     }
 }
 

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::dispatcher::job_terms::JobTerms;
 use crate::dispatcher::{DispatcherLimits, StoredState};
+use crate::limit::request_window::Lane;
 use crate::messages::{JobSpec, QueueShare};
 use crate::policy::parse_policy;
 use crate::types::credits::MicroCredits;
@@ -66,6 +67,8 @@ fn position(machine: &mut Dispatcher, number: usize, now: UnixMillis) -> (u32, u
 fn start(machine: &mut Dispatcher, number: usize, at: UnixMillis) {
     let job = machine.jobs.get_mut(&job_id(number)).unwrap();
     (job.state, job.submitted_at) = (JobState::Running, Some(at));
+    // Its next poll is not due in these tests.
+    job.poll_at = NOW.plus_millis(3_600_000);
 }
 
 #[test]
@@ -77,11 +80,18 @@ fn a_pass_is_made_at_most_once_a_second_and_new_jobs_are_placed_at_once() {
     add(&mut machine, 4, 1, 1);
     assert_eq!(position(&mut machine, 4, NOW).0, 2);
     assert_eq!(position(&mut machine, 1, NOW.plus_millis(999)).0, 2);
+    // Newcomers of one user are placed one behind the other, and told that the queue goes on as fast.
+    (5..7).for_each(|number| add(&mut machine, number, 2, 1));
+    (7..17).for_each(|number| add(&mut machine, number, 0, 1));
+    let placed: Vec<u32> = (5..17).map(|number| position(&mut machine, number, NOW).0).collect();
+    assert_eq!(placed, [3, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]);
+    let told: Vec<u32> = [3, 16].map(|number| position(&mut machine, number, NOW).1).into();
+    assert_eq!(told, [20, 85]);
+    (5..17).for_each(|number| drop(machine.remove_job(&job_id(number))));
     let later = NOW.plus_millis(1_000);
     let places: Vec<u32> = (0..5).map(|number| position(&mut machine, number, later).0).collect();
     assert_eq!(places, [1, 3, 4, 5, 2]);
     machine.jobs.get_mut(&job_id(3)).unwrap().is_returned = true;
-    machine.positions.change();
     assert_eq!(position(&mut machine, 3, later.plus_millis(1_000)).0, 1, "a returned job is first");
 }
 
@@ -95,10 +105,78 @@ fn an_eta_is_never_shorter_than_the_time_until_a_slot_can_be_free() {
     assert_eq!(position(&mut machine, 2, NOW), (1, 10));
     assert_eq!(position(&mut machine, 3, NOW), (2, 35));
     // A run that is longer than the mean is not expected to end at any moment.
-    machine.positions.change();
     let later = NOW.plus_millis(30_000);
-    assert_eq!(position(&mut machine, 2, later), (1, 4));
-    assert_eq!(position(&mut machine, 3, later), (2, 5));
+    assert_eq!(position(&mut machine, 2, later), (1, 5));
+    assert_eq!(position(&mut machine, 3, later), (2, 20));
+}
+
+#[test]
+fn no_eta_says_any_moment_now_while_runs_of_40_seconds_hold_every_slot() {
+    for known_mean in [None, Some(40_000), Some(2_000)] {
+        let mut machine = machine();
+        (0..3).for_each(|number| add(&mut machine, number, number, 1));
+        let model = ModelId::parse("acme/model-x").unwrap();
+        machine.state.average_runs.extend(known_mean.map(|mean| (model, mean)));
+        (0..2).for_each(|number| start(&mut machine, number, NOW));
+        // The first ones may not know that runs have become longer.
+        let shown: Vec<u32> = (5..40).map(|age| position(&mut machine, 2, NOW.plus_millis(age * 1_000)).1).collect();
+        assert!(shown[..30].iter().all(|eta| *eta >= 3), "{known_mean:?}: {shown:?}");
+        let three_quarters = i64::from(shown[25]);
+        assert!(known_mean == Some(2_000) || (three_quarters - 10).abs() <= 5, "{known_mean:?}: {shown:?}");
+    }
+}
+
+#[test]
+fn users_and_pools_at_their_own_limits_let_others_start_before_them() {
+    let mut machine = machine();
+    machine.limits.concurrent_predictions = 3;
+    machine.state.average_runs.insert(ModelId::parse("acme/model-x").unwrap(), 10_000);
+    (0..4).for_each(|number| add(&mut machine, number, 0, 1));
+    (4..6).for_each(|number| add(&mut machine, number, 1, 1));
+    machine.jobs.values_mut().for_each(|job| job.share.concurrent_predictions = 1);
+    start(&mut machine, 0, NOW);
+    start(&mut machine, 4, NOW);
+    // Each user's jobs start one after the other, though a slot is free.
+    let etas: Vec<u32> = [1, 2, 3, 5].map(|number| position(&mut machine, number, NOW).1).into();
+    assert_eq!(etas, [10, 20, 30, 10]);
+    // Guests have one slot of two, whoever they are.
+    let mut machine = self::machine();
+    machine.state.average_runs.insert(ModelId::parse("acme/model-x").unwrap(), 10_000);
+    (0..4).for_each(|number| add(&mut machine, number, number, 0));
+    start(&mut machine, 0, NOW);
+    assert_eq!([1, 2, 3].map(|number| position(&mut machine, number, NOW).1), [10, 20, 30]);
+}
+
+#[test]
+fn an_eta_accounts_for_the_lanes_of_creates_and_of_polls_and_for_pauses() {
+    let model = ModelId::parse("acme/model-x").unwrap();
+    let waiting = |requests_per_minute: usize| {
+        let mut machine = machine();
+        machine.limits.requests_per_minute = requests_per_minute;
+        machine.limits.concurrent_predictions = 50;
+        machine.state.average_runs.insert(model.clone(), 1_000);
+        (0..4).for_each(|number| add(&mut machine, number, number, 1));
+        machine
+    };
+    // Of ten requests a minute, five are for creates; one was just sent, and four have been a while ago.
+    let mut slow = waiting(10);
+    slow.limits.requests_per_minute = 10;
+    for at in [-40_000, -30_000, -20_000, -10_000, 0] {
+        slow.state.window.record(Lane::Create, 10, NOW.plus_millis(at));
+    }
+    assert_eq!([0, 1, 2, 3].map(|number| position(&mut slow, number, NOW).1), [21, 31, 41, 51]);
+    // A run's end is seen by a poll. One in a minute passes here, so the second slot is free a minute later.
+    let mut polled = waiting(1_000);
+    polled.limits.concurrent_predictions = 2;
+    (0..2).for_each(|number| start(&mut polled, number, NOW.plus_millis(-500)));
+    polled.state.window.close_until(NOW.plus_millis(30_000));
+    assert_eq!([2, 3].map(|number| position(&mut polled, number, NOW).1), [30, 30]);
+    let mut paused = waiting(1_000);
+    paused.state.health.pause_key(NOW);
+    assert_eq!([0, 3].map(|number| position(&mut paused, number, NOW).1), [30, 30]);
+    let mut resting = waiting(1_000);
+    resting.state.health.paused_models.insert(model.clone(), NOW.plus_millis(50_000));
+    assert_eq!(position(&mut resting, 0, NOW).1, 50);
 }
 
 #[test]

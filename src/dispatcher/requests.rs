@@ -5,10 +5,9 @@ use super::machine::Dispatcher;
 use crate::constants::{PERMIT_WAIT_MAX_MILLIS, POLL_MIN_MILLIS, WEBHOOK_POLL_MIN_MILLIS};
 use crate::limit::request_window::Lane;
 use crate::limit::seconds::whole_seconds;
-use crate::messages::{DispatcherReply, JobEnd, JobUpdate};
+use crate::messages::{DispatcherReply, FreshPosition, JobEnd, JobUpdate};
 use crate::types::credits::MicroCredits;
 use crate::types::ids::{JobId, UserKey};
-use crate::types::prediction::QueuePosition;
 use crate::types::time::{UnixMillis, UnixSeconds};
 
 impl Dispatcher {
@@ -86,10 +85,11 @@ impl Dispatcher {
         self.jobs.get(job_id).map(|job| job.update_for_ledger(now, queue_position, None))
     }
 
-    /// Returns the queue positions of those predictions that wait.
-    pub fn queue_positions(&mut self, job_ids: &[JobId], now: UnixMillis) -> Vec<(JobId, QueuePosition)> {
+    /// Returns the queue positions of those predictions that wait, and how long they stay fresh.
+    pub fn queue_positions(&mut self, job_ids: &[JobId], now: UnixMillis) -> Vec<(JobId, FreshPosition)> {
         let now = self.advance(now);
-        job_ids.iter().filter_map(|job_id| Some((job_id.clone(), self.queue_position(job_id, now)?))).collect()
+        let mut fresh = |job_id| self.queue_position(job_id, now).map(FreshPosition::new);
+        job_ids.iter().filter_map(|job_id| Some((job_id.clone(), fresh(job_id)?))).collect()
     }
 
     /// Brings the next poll forward after the vendor called the webhook: to now, or to 10 s after the last poll that a

@@ -39,6 +39,11 @@ impl UnreadableRows {
         self.slots_until.iter().filter(|until| **until > now).count()
     }
 
+    /// Returns when each of these slots is free.
+    pub(super) fn slots_until(&self, now: UnixMillis) -> impl Iterator<Item = UnixMillis> {
+        self.slots_until.iter().copied().filter(move |until| *until > now)
+    }
+
     /// Returns when the next of these slots is free.
     pub(super) fn next_free_slot(&self, now: UnixMillis) -> Option<UnixMillis> {
         self.slots_until.iter().filter(|until| **until > now).min().copied()

@@ -1,14 +1,11 @@
 //! The machine's memory, and the object's alarm.
 
-use std::collections::BTreeMap;
-
+use super::known_positions::KnownPositions;
 use super::rows::{LedgerRows, RowError};
 use super::step::AlarmChange;
 use super::streams::OpenStreams;
 use crate::constants::{ALARM_LATE_MILLIS, WITHDRAW_RETRY_MILLIS};
 use crate::limit::minute_window::MinuteWindow;
-use crate::types::ids::JobId;
-use crate::types::prediction::QueuePosition;
 use crate::types::time::{UnixMillis, UnixSeconds};
 
 /// The memory of a Ledger. It may be lost at any time: a new one starts from the rows.
@@ -23,8 +20,7 @@ pub struct Ledger {
     pub(super) streams: OpenStreams,
     /// True once this memory has told every socket what its predecessor may not have told.
     pub(super) has_looked_at_sockets: bool,
-    /// Queue positions, with the time at which the Dispatcher was asked for them.
-    pub(super) queue_positions: (UnixMillis, BTreeMap<JobId, QueuePosition>),
+    pub(super) queue_positions: KnownPositions,
     /// When the Dispatcher was last sent a tick.
     pub(super) ticked_at: UnixMillis,
     /// When the marks of expired proofs were last deleted.

@@ -27,7 +27,8 @@
 //! | `withdrawal` | taking back a create |
 //! | `maintenance`, `lifecycle` | job updates, settlement, the alarm |
 //! | `expiry`, `paging` | when rows are deleted; pages of rows that can be read |
-//! | `reads`, `cancels` | reads, cancels |
+//! | `reads`, `queue_positions`, `known_positions` | reads, and the queue positions that they show |
+//! | `cancels` | cancels |
 //! | `sockets`, `socket`, `streams` | sockets that are told of changes, and who may open one; leases of streams that poll |
 //! | `revokes`, `revocation` | revocation of a user's tokens; the isolate's copy of the revoked-before time of all users |
 //! | `file_requests`, `files` | records of files, and their limits |
@@ -38,6 +39,7 @@ mod creates;
 mod expiry;
 mod file_requests;
 mod files;
+mod known_positions;
 mod lifecycle;
 mod machine;
 mod maintenance;
@@ -45,6 +47,7 @@ mod marks;
 mod minute;
 mod paging;
 mod proofs;
+mod queue_positions;
 mod reads;
 mod replay;
 mod requests;

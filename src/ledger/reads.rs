@@ -1,14 +1,13 @@
-//! Reads by the user: predictions, batches, usage, queue positions.
+//! Reads by the user: predictions, batches, usage.
 
 use super::lifecycle::needs_tick;
 use super::rows::RowError;
-use super::step::{Answer, Continuation, Next, Question};
+use super::step::{Continuation, Next, Question};
 use super::turn::Turn;
-use crate::constants::{PAGE_SIZE_MAX, QUEUE_POSITION_FRESH_MILLIS, TICK_AFTER_MILLIS};
-use crate::messages::{AccountUsage, DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply, StreamId};
+use crate::constants::{PAGE_SIZE_MAX, TICK_AFTER_MILLIS};
+use crate::messages::{AccountUsage, DispatcherRequest, LedgerRefusal, LedgerReply, StreamId};
 use crate::types::ids::{BatchId, JobId};
 use crate::types::prediction::{PredictionRecord, Status};
-use crate::types::time::UnixMillis;
 
 impl Turn<'_> {
     /// Reads a prediction.
@@ -78,58 +77,6 @@ impl Turn<'_> {
             creates: Some(self.minute()?.creates_left(predictions_per_minute, now)),
         }))
     }
-
-    /// Replies with the present queue position in each waiting prediction. Asks the Dispatcher at most once in two
-    /// seconds, for all that waits.
-    pub(super) fn reply_with_positions(&mut self, mut reply: LedgerReply) -> Result<Next, RowError> {
-        if !records_of(&mut reply).iter().any(is_queued) {
-            return Ok(Next::Reply(reply));
-        }
-        let asked_at = self.now;
-        if asked_at.millis_since(self.ledger.queue_positions.0) < QUEUE_POSITION_FRESH_MILLIS {
-            return Ok(Next::Reply(self.fill_in_positions(reply)));
-        }
-        // Set before the answer, so that concurrent requests do not ask too.
-        self.ledger.queue_positions.0 = asked_at;
-        let waiting = self.rows.page(PAGE_SIZE_MAX, None, Some(Status::Queued))?;
-        let job_ids = waiting.into_iter().map(|record| record.job_id).collect();
-        let question = Question::Dispatcher(DispatcherRequest::QueuePositions { job_ids });
-        Ok(Next::Ask(question, Continuation::AddQueuePositions { reply: Box::new(reply), asked_at }))
-    }
-
-    /// Puts the Dispatcher's queue positions into a reply. If the Dispatcher did not reply, the last known ones stay.
-    pub(super) fn add_queue_positions(
-        &mut self,
-        reply: LedgerReply,
-        asked_at: UnixMillis,
-        answer: Option<Answer>,
-    ) -> LedgerReply {
-        if let Some(Answer::Dispatcher(DispatcherReply::QueuePositions(positions))) = answer {
-            self.ledger.queue_positions = (asked_at, positions.into_iter().collect());
-        }
-        self.fill_in_positions(reply)
-    }
-
-    fn fill_in_positions(&self, mut reply: LedgerReply) -> LedgerReply {
-        let positions = &self.ledger.queue_positions.1;
-        for record in records_of(&mut reply).iter_mut().filter(|record| is_queued(record)) {
-            record.queue = positions.get(&record.job_id).copied().or(record.queue);
-        }
-        reply
-    }
-}
-
-/// Returns the predictions in a reply.
-fn records_of(reply: &mut LedgerReply) -> &mut [PredictionRecord] {
-    match reply {
-        LedgerReply::Prediction(record) => std::slice::from_mut(record),
-        LedgerReply::Created { records, .. } | LedgerReply::Page { records, .. } => records,
-        LedgerReply::Account(_) | LedgerReply::Files { .. } | LedgerReply::Done | LedgerReply::Refused(_) => &mut [],
-    }
-}
-
-fn is_queued(record: &PredictionRecord) -> bool {
-    record.status == Status::Queued
 }
 
 /// Cuts off the row that is read beyond the page. Returns whether there was one.

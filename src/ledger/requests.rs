@@ -37,14 +37,14 @@ impl Ledger {
         Ok(turn.into_effects(next))
     }
 
-    /// Returns the envelope of a reply, with the caller's rate-limit numbers. `limit` is the caller's
+    /// Returns the envelope of a reply, with the caller's rate-limit numbers and the freshness of queue positions. `limit` is the caller's
     /// `requests_per_minute`, and `counted` what the request counts as.
     ///
     /// # Errors
     /// [`RowError`] if the counts of the minute cannot be read.
     pub fn envelop(
         &mut self,
-        reply: LedgerReply,
+        mut reply: LedgerReply,
         (limit, counted): (Option<u32>, Option<Counted>),
         rows: &dyn LedgerRows,
         now: UnixMillis,
@@ -60,7 +60,8 @@ impl Ledger {
             Some((shown, limit)) => Some(Turn::new(self, rows, &Vec::new, now, None).minute()?.left(shown, limit, now)),
             None => None,
         };
-        Ok(LedgerEnvelope { rate, reply })
+        let fresh_millis = self.queue_positions.fresh_millis_of(&mut reply, now);
+        Ok(LedgerEnvelope { rate, fresh_millis, reply })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod alert_limiter;
 pub mod key_leak;
+pub mod lane_forecast;
 pub mod minute_window;
 pub mod poll_plan;
 mod request_blocks;

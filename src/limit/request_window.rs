@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
+use super::lane_forecast::LaneForecast;
 use crate::constants::{CANCEL_RESERVE_REQUESTS, LANE_PERCENT, VENDOR_EXACT_REQUESTS, VENDOR_WINDOW_MILLIS};
 use crate::types::time::UnixMillis;
 
@@ -88,23 +89,28 @@ impl Counts {
         }
     }
 
-    /// Returns whether `lane` may send one more request.
+    /// Returns whether `lane` may send one more request: whether it has sent fewer than its [`Counts::capacity`].
+    fn allow(&self, lane: Lane, limit: usize) -> bool {
+        self.get(lane) < self.capacity(lane, limit)
+    }
+
+    /// Returns how many requests `lane` may send in the window, beside those of the other lanes.
     ///
     /// - A lane within its share needs room beside the requests that are reserved for cancels.
     /// - A lane that has used its share borrows from the others, but leaves them half of what they have not used.
-    fn allow(&self, lane: Lane, limit: usize) -> bool {
+    fn capacity(&self, lane: Lane, limit: usize) -> usize {
         let total: usize = self.0.iter().sum();
-        let room = limit.saturating_sub(total);
+        let room = limit.saturating_sub(total.saturating_sub(self.get(lane)));
         let reserved = CANCEL_RESERVE_REQUESTS.min(limit.saturating_sub(1));
+        let unreserved = room.saturating_sub(reserved);
         match lane {
-            Lane::Cancel => room > 0,
-            _ if room <= reserved => false,
-            _ if self.get(lane) < lane.share(limit) => true,
-            Lane::Other => false,
+            Lane::Cancel => room,
+            Lane::Other => lane.share(limit).min(unreserved),
             Lane::Create | Lane::Status => {
                 let others = Lane::VARIANTS.iter().filter(|other| **other != lane && **other != Lane::Cancel);
-                let unused = others.map(|other| other.share(limit).saturating_sub(self.get(*other)).div_ceil(2));
-                room > reserved.saturating_add(unused.sum())
+                let unused: usize =
+                    others.map(|other| other.share(limit).saturating_sub(self.get(*other)).div_ceil(2)).sum();
+                lane.share(limit).min(unreserved).max(unreserved.saturating_sub(unused))
             }
         }
     }
@@ -139,6 +145,16 @@ impl RequestWindow {
             }
         }
         open
+    }
+
+    /// Returns when `lane` may send its next requests, if the other lanes go on as in the last window.
+    #[must_use]
+    pub fn forecast(&self, lane: Lane, limit: usize, now: UnixMillis) -> LaneForecast {
+        let counted = || self.sent.iter().filter(|(at, ..)| now.millis_since(*at) < VENDOR_WINDOW_MILLIS);
+        let mut counts = Counts([0; 4]);
+        counted().for_each(|(_, of, requests)| counts.add(*of, *requests));
+        let own = counted().filter(|(_, of, _)| *of == lane).map(|(at, _, requests)| (*at, *requests)).collect();
+        LaneForecast::new(own, counts.capacity(lane, limit), self.open_from(lane, now))
     }
 
     /// Returns the earliest time at which the vendor accepts a request, by its own count. The last requests of that

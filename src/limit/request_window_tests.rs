@@ -40,6 +40,17 @@ fn creates_borrow_half_of_what_polls_do_not_use() {
 }
 
 #[test]
+fn a_forecast_lets_a_lane_send_as_soon_as_its_oldest_requests_expire() {
+    let mut forecast = filled(Lane::Create, 43).forecast(Lane::Create, 60, NOW);
+    assert_eq!([NOW, NOW, NOW].map(|at| forecast.send(at)), [NOW, LATER, LATER]);
+    let late = LATER.plus_millis(VENDOR_WINDOW_MILLIS);
+    assert_eq!([LATER, late].map(|at| forecast.send(at)), [LATER, late]);
+    let mut window = RequestWindow::default();
+    window.close_until(LATER);
+    assert_eq!(window.forecast(Lane::Status, 60, NOW).send(NOW), LATER);
+}
+
+#[test]
 fn a_large_grant_is_counted_by_the_second() {
     let mut window = RequestWindow::default();
     (0..5_000).for_each(|millis| window.record(Lane::Create, 100_000, UnixMillis(millis)));
@@ -143,6 +154,32 @@ proptest! {
         if earliest > now {
             let before = earliest.plus_millis(-1);
             prop_assert!(window.earliest(lane, limit, before) > before);
+        }
+    }
+
+    /// While the other lanes are silent, every request passes at its forecast time.
+    #[test]
+    fn no_forecast_is_too_early(
+        limit in 20_usize..200,
+        sent in proptest::collection::vec((0_i64..VENDOR_WINDOW_MILLIS, 0_usize..4), 0..300),
+    ) {
+        let mut window = RequestWindow::default();
+        let mut sent = sent;
+        sent.sort_unstable();
+        for (at, lane) in sent {
+            let (at, lane) = (UnixMillis(at), Lane::VARIANTS[lane]);
+            if window.earliest(lane, limit, at) <= at {
+                window.record(lane, limit, at);
+            }
+        }
+        for lane in [Lane::Create, Lane::Status] {
+            let (mut window, mut now) = (window.clone(), LATER);
+            let mut forecast = window.forecast(lane, limit, now);
+            for _ in 0..limit * 2 {
+                now = forecast.send(now);
+                prop_assert!(window.earliest(lane, limit, now) <= now, "{lane:?} at {now:?}");
+                window.record(lane, limit, now);
+            }
         }
     }
 }

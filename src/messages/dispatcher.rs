@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::deadline::Deadline;
+use super::fresh_position::FreshPosition;
 use super::job_spec::JobSpec;
 use super::job_update::JobUpdate;
 use crate::types::ids::{JobId, UserKey};
 use crate::types::model::ModelId;
-use crate::types::prediction::QueuePosition;
 use crate::types::time::{UnixMillis, UnixSeconds};
 
 /// Ledger or edge → Dispatcher.
@@ -128,7 +128,7 @@ pub enum DispatcherReply {
     Refused(EnqueueRefusal),
     /// Queue positions of those predictions that wait.
     #[serde(rename = "places")]
-    QueuePositions(Vec<(JobId, QueuePosition)>),
+    QueuePositions(Vec<(JobId, FreshPosition)>),
     /// The outcome of a create.
     Outcome(CreateOutcome),
     /// The edge may send one vendor request.

@@ -117,9 +117,13 @@ fn ledger_reply_format_unchanged() {
     let rate = Rate { limit: 60, remaining: 59, reset: UnixSeconds(7) };
     let refused = LedgerReply::Refused(LedgerRefusal::RateLimited { retry_after_secs: 3 });
     assert_json(
-        &LedgerEnvelope { rate: Some(rate), reply: refused },
+        &LedgerEnvelope { rate: Some(rate), fresh_millis: None, reply: refused },
         json!({"rate": {"limit": 60, "remaining": 59, "reset": 7},
             "reply": {"refused": {"rate_limited": {"retry_after_secs": 3}}}}),
+    );
+    assert_json(
+        &LedgerEnvelope { rate: None, fresh_millis: Some(2_000), reply: LedgerReply::Done },
+        json!({"fresh_ms": 2_000, "reply": "done"}),
     );
 }
 
@@ -183,11 +187,18 @@ fn dispatcher_messages_format_unchanged() {
     assert_json(&DispatcherReply::Revoked(Some(UnixSeconds(4))), json!({"revoked": 4}));
     assert_json(&DispatcherReply::Refused(EnqueueRefusal::Revoked), json!({"refused": "revoked"}));
     assert_json(&DispatcherReply::Outcome(CreateOutcome::TimedOut), json!({"outcome": "timed_out"}));
-    let position = QueuePosition { position: 1, eta_seconds: 20 };
+    let position = FreshPosition { position: 1, eta_seconds: 60, fresh_millis: 6_000 };
     assert_json(
         &DispatcherReply::QueuePositions(vec![(job_id(), position)]),
-        json!({"places": [[job_id().as_str(), {"position": 1, "eta_seconds": 20}]]}),
+        json!({"places": [[job_id().as_str(), {"position": 1, "eta_seconds": 60, "fresh_ms": 6_000}]]}),
     );
+    // The build before says nothing about how long a position stays fresh: two seconds, as it did.
+    let before = r#"{"position":1,"eta_seconds":60}"#;
+    let read = serde_json::from_str::<FreshPosition>(before).unwrap();
+    assert_eq!(read, FreshPosition { fresh_millis: 2_000, ..position });
+    // It reads the position, and ignores the rest.
+    let sent = serde_json::to_string(&position).unwrap();
+    assert_eq!(serde_json::from_str::<QueuePosition>(&sent).unwrap(), read.shown());
 }
 
 #[test]

@@ -15,6 +15,10 @@ pub struct LedgerEnvelope {
     /// The caller's requests of this minute, if the message named a caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
+    /// How long the queue positions in the reply stay fresh: no read shows newer ones before. Absent without a queued
+    /// prediction, and from the build before.
+    #[serde(rename = "fresh_ms", default, skip_serializing_if = "Option::is_none")]
+    pub fresh_millis: Option<i64>,
     /// The reply.
     pub reply: LedgerReply,
 }

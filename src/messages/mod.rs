@@ -7,6 +7,7 @@
 mod create_request;
 mod deadline;
 mod dispatcher;
+mod fresh_position;
 mod job_spec;
 mod job_update;
 mod ledger_reply;
@@ -18,6 +19,7 @@ mod format_tests;
 pub use create_request::{CreateRequest, FileUse, IdempotencyKey, JtiCaps, PlanLimits};
 pub use deadline::Deadline;
 pub use dispatcher::{Anomalies, CreateOutcome, DispatcherReply, DispatcherRequest, EnqueueRefusal, QueueShare};
+pub use fresh_position::FreshPosition;
 pub use job_spec::JobSpec;
 pub use job_update::{JobEnd, JobUpdate, Stage};
 pub use ledger_reply::{AccountUsage, DayUsage, LedgerEnvelope, LedgerRefusal, LedgerReply, Rate};

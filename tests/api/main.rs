@@ -32,6 +32,7 @@ mod cors;
 mod creates;
 mod documented;
 mod errors;
+mod etas;
 mod events;
 mod evictions;
 mod files;

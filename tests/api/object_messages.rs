@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{MODEL, Options, Stack, now, sign_with, token, token_with, user};
 use crate::http::{Request, Response};
 use crate::identity::{LOGIN, PUBLIC_URL, Prover, STAFF, SigningKey, assert_oauth_error, form, token_of};
-use crate::steps::{assert_refused, create_of, job_id};
+use crate::steps::{assert_refused, create_of, job_id, policy_with};
 
 const REQUESTS_PER_MINUTE: u64 = 10;
 const REVOCATIONS: &str = "/admin/api/revocations";
@@ -226,6 +226,36 @@ fn a_replayed_webhook_reaches_the_dispatcher_three_times() {
     let (answers, [_, dispatcher]) = cost(&stack, times(60, &Request::post(&hook)));
     assert!(answers.iter().all(|answer| answer.status == 204));
     assert!((3..=4).contains(&dispatcher), "{dispatcher}");
+}
+
+#[test]
+fn readers_ask_for_a_queue_position_when_it_stops_being_fresh() {
+    let slot = json!({"concurrent_predictions": 1});
+    let policy = policy_with(&json!({"max_waiting": 20}), &slot).to_string();
+    let settings = vec![("POLICY", Some(policy))];
+    let stack = Stack::start(&Options { settings, is_observed: true, ..Options::default() });
+    stack.control_put("/settings", &json!({"manual": true}));
+    let reader = token(&user("reader"));
+    let ids: Vec<String> = (0..14).map(|number| job_id(&stack.prompt(&reader, &format!("p{number}")))).collect();
+    // The last one waits for more than two minutes, so its position stays fresh for more than ten seconds. All readers
+    // of one user share it, streams too.
+    let last = Request::get(&format!("/v1/predictions/{}", ids[13])).bearer(&reader);
+    let (answers, [_, asked]) = cost(&stack, [last.clone()]);
+    assert!(answers[0].json()["queue"]["eta_seconds"].as_u64() > Some(100), "{}", answers[0].text());
+    let _stream = crate::sse::Sse::open(&stack.worker, &format!("{}/events", last.target), &reader, &[]);
+    let read = |request: &Request| {
+        let reads = (0..20).map(|_| {
+            std::thread::sleep(Duration::from_millis(250));
+            request.clone()
+        });
+        cost(&stack, reads)
+    };
+    let (answers, [ledger, dispatcher]) = read(&last);
+    assert!(answers.iter().all(|answer| answer.status == 200) && ledger >= 20);
+    assert_eq!((asked, dispatcher), (1, 0));
+    // The next one to start is asked for every two seconds, whoever reads it and how often.
+    let (_, [_, dispatcher]) = read(&Request::get("/v1/predictions").bearer(&reader));
+    assert!((2..=4).contains(&dispatcher), "{dispatcher} in five seconds");
 }
 
 /// Models call no Ledger, so they are not counted. An isolate asks for the vendor's list at most once a minute.

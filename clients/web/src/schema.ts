@@ -98,7 +98,7 @@ export interface Prediction {
      */
     position: number;
     /**
-     * The estimated wait.
+     * The estimated wait. It is estimated anew after a tenth of it, after 2 s at the earliest and 30 s at the latest.
      */
     eta_seconds: number;
   };

@@ -13,12 +13,14 @@
 use worker::Env;
 
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
-use crate::cloudflare::http::ledger_client::{ask_ledger_again, open_socket, reopen_socket, tell_ledger, unexpected};
+use crate::cloudflare::http::ledger_client::{ask_with_freshness, open_socket, reopen_socket, tell_ledger, unexpected};
 use crate::cloudflare::http::outcome::{Counted, RouteError};
 use crate::cloudflare::objects::client;
 use crate::cloudflare::runtime::platform;
 use crate::cloudflare::runtime::sockets::{LedgerSocket, Received};
-use crate::constants::{LEDGER_POLL_MILLIS, MILLIS_PER_SECOND, QUEUE_POSITION_FRESH_MILLIS, SOCKET_REOPEN_MAX_MILLIS};
+use crate::constants::{
+    LEDGER_POLL_MILLIS, MILLIS_PER_SECOND, QUEUE_POSITION_FRESH_MIN_MILLIS, SOCKET_REOPEN_MAX_MILLIS,
+};
 use crate::ledger::CloseReason;
 use crate::messages::{LedgerEnvelope, LedgerReply, LedgerRequest, StreamId};
 use crate::token::Grant;
@@ -69,7 +71,7 @@ impl Follower {
         let mut follower = Self::new(context, caller, job_id, stream);
         follower.has_lease = socket.is_none() && !record.status.is_terminal();
         follower.socket = socket;
-        follower.note(&record);
+        follower.note(&record, None);
         Ok(Counted { value: (follower, record), rate: counted.rate })
     }
 
@@ -119,7 +121,9 @@ impl Follower {
     /// Reads a message of the socket.
     fn read(&mut self, message: &str) -> Followed {
         match serde_json::from_str(message) {
-            Ok(LedgerEnvelope { reply: LedgerReply::Prediction(record), .. }) => self.learn(record),
+            Ok(LedgerEnvelope { reply: LedgerReply::Prediction(record), fresh_millis, .. }) => {
+                self.learn(record, fresh_millis)
+            }
             // A message of a newer build.
             Ok(_) | Err(_) => Followed::Nothing,
         }
@@ -140,7 +144,7 @@ impl Follower {
         match reopen_socket(&self.env, &self.grant, watch).await {
             Ok((LedgerReply::Prediction(record), socket)) => {
                 self.socket = socket;
-                self.learn(record)
+                self.learn(record, None)
             }
             Ok(_) | Err(_) => Followed::Ended,
         }
@@ -159,11 +163,12 @@ impl Follower {
     }
 
     async fn ask(&mut self, request: LedgerRequest) -> Followed {
-        match ask_ledger_again(&self.env, &self.grant, request).await {
-            Ok(LedgerReply::Prediction(record)) => self.learn(record),
+        match ask_with_freshness(&self.env, &self.grant, request).await {
+            Ok((LedgerReply::Prediction(record), fresh_millis)) => self.learn(record, fresh_millis),
             // The Ledger did not reply. It may the next time.
             Err(rejection) if rejection.code == Code::LimiterUnavailable => {
-                self.position_at = self.position_at.map(|_| platform::now().plus_millis(QUEUE_POSITION_FRESH_MILLIS));
+                self.position_at =
+                    self.position_at.map(|_| platform::now().plus_millis(QUEUE_POSITION_FRESH_MIN_MILLIS));
                 Followed::Nothing
             }
             Ok(_) | Err(_) => Followed::Ended,
@@ -171,16 +176,18 @@ impl Follower {
     }
 
     /// Returns a state as what was learned. One that a newer one overtook is nothing.
-    fn learn(&mut self, record: Box<PredictionRecord>) -> Followed {
+    fn learn(&mut self, record: Box<PredictionRecord>, fresh_millis: Option<i64>) -> Followed {
         let is_overtaken = record.sequence < self.sequence;
-        self.note(&record);
+        self.note(&record, fresh_millis);
         if is_overtaken { Followed::Nothing } else { Followed::Record(record) }
     }
 
-    fn note(&mut self, record: &PredictionRecord) {
+    /// Notes a state. Its queue position is read again when it stops being fresh, in `fresh_millis` if the Ledger said so.
+    fn note(&mut self, record: &PredictionRecord, fresh_millis: Option<i64>) {
         self.sequence = self.sequence.max(record.sequence);
         let is_queued = record.status == Status::Queued;
-        self.position_at = is_queued.then(|| platform::now().plus_millis(QUEUE_POSITION_FRESH_MILLIS));
+        let fresh_millis = fresh_millis.unwrap_or(QUEUE_POSITION_FRESH_MIN_MILLIS);
+        self.position_at = is_queued.then(|| platform::now().plus_millis(fresh_millis));
     }
 
     /// Ends the stream. If it is `unopened`, no vendor request was made, and the prediction may be streamed again at once.
@@ -210,7 +217,7 @@ pub async fn wait_for_end(
     let mut follower = Follower::new(context, caller, &job_id, stream);
     if let Ok((LedgerReply::Prediction(present), socket)) = reopen_socket(context.env, &caller.grant, watch).await {
         follower.socket = socket;
-        follower.note(&present);
+        follower.note(&present, None);
         record = *present;
     }
     while !record.status.is_terminal() && platform::now() < until {

@@ -63,7 +63,7 @@ fn counted_call(
 }
 
 fn count(envelope: LedgerEnvelope, caller: &AuthenticatedCaller) -> Result<Counted<LedgerReply>, RouteError> {
-    let LedgerEnvelope { rate, reply } = envelope;
+    let LedgerEnvelope { rate, reply, .. } = envelope;
     match accept(reply) {
         Ok(value) => Ok(Counted { value, rate }),
         Err(rejection) => Err(RouteError { rejection: with_challenge(rejection, caller.challenge), rate }),
@@ -92,8 +92,18 @@ pub async fn ask_as(
 
 /// Sends a message to the caller's Ledger for a request that was counted before. The Ledger checks revocation again.
 pub async fn ask_ledger_again(env: &Env, grant: &Grant, request: LedgerRequest) -> Result<LedgerReply, Rejection> {
+    Ok(ask_with_freshness(env, grant, request).await?.0)
+}
+
+/// Sends a request as [`ask_ledger_again`] does. Returns the reply, and how long its queue positions stay fresh.
+pub async fn ask_with_freshness(
+    env: &Env,
+    grant: &Grant,
+    request: LedgerRequest,
+) -> Result<(LedgerReply, Option<i64>), Rejection> {
     let call = LedgerCall { caller: Some(caller_of(grant, None, None)), request };
-    accept(send(env, &grant.user, &call).await?.reply)
+    let LedgerEnvelope { fresh_millis, reply, .. } = send(env, &grant.user, &call).await?;
+    Ok((accept(reply)?, fresh_millis))
 }
 
 /// Sends a message to a Ledger in the name of no caller, so that it is handled even if the caller's token has been

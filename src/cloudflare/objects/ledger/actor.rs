@@ -144,7 +144,7 @@ impl LedgerActor {
     fn notify(&self, notice: Notice) {
         let _ = match notice {
             Notice::Tell(socket, record) => {
-                let message = LedgerEnvelope { rate: None, reply: LedgerReply::Prediction(record) };
+                let message = LedgerEnvelope { rate: None, fresh_millis: None, reply: LedgerReply::Prediction(record) };
                 self.sockets().tell(socket.stream.id.as_str(), &socket, &message)
             }
             Notice::Close(id, reason) => self.sockets().close(id.as_str(), reason.code()),

@@ -77,5 +77,5 @@ impl Ledger {
 
 /// The reply of a Ledger that failed.
 const fn unavailable() -> LedgerEnvelope {
-    LedgerEnvelope { rate: None, reply: LedgerReply::Refused(LedgerRefusal::Unavailable) }
+    LedgerEnvelope { rate: None, fresh_millis: None, reply: LedgerReply::Refused(LedgerRefusal::Unavailable) }
 }
