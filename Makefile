@@ -32,7 +32,7 @@ CLI_SOURCES := $(shell find cli/src cli/bin -type f) $(wildcard cli/*.json cli/*
 TEST_ENTRY := $(wildcard tests/shipped/*.js)
 SITE_SOURCES := docs/openapi.json $(shell find site clients/web/src -type f 2>/dev/null)
 
-.PHONY: dev test quick build site token deploy-check lint fmt fuzz mutants bench timing capacity advisories go chromium clean help
+.PHONY: dev test quick build site token deploy-check lint fmt fuzz mutants bench starts timing capacity advisories go chromium clean help
 .PHONY: fmt-check clippy deny test-rust test-workspace test-model test-fuzz test-differential test-shipped test-core test-api-quick quick-builds
 .PHONY: fixture test-js test-openapi test-clients test-kotlin test-swift test-browser test-migration test-examples test-next
 .DEFAULT_GOAL := help
@@ -52,6 +52,7 @@ help:
 	@echo "make fuzz          every parser of hostile input, for minutes; FUZZ_SECONDS, FUZZ_TARGETS"
 	@echo "make mutants       which mistakes in limits, policy and tokens no test would notice; ONLY=src/limit for a part"
 	@echo "make bench         requests a second, beside its peers; how soon a client is told"
+	@echo "make starts        starts a second of one Dispatcher, by the vendor's response time"
 	@echo "make timing        what the time of a 401 tells"
 	@echo "make capacity      simulated days of one key"
 	@echo "make fixture       stored objects for later builds to open; NAME, BUILD"
@@ -189,6 +190,10 @@ secret: node_modules/.package-lock.json
 bench: build
 	$(NODE) tests/load/bench.mjs
 	$(NODE) tests/load/notice.mjs
+
+# The figures of docs/architecture.md, "A Dispatcher's ceiling".
+starts: build simulator
+	$(NODE) tests/load/starts.mjs
 
 # The figures of docs/identity.md, "What the time of a refusal tells".
 timing: build

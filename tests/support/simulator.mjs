@@ -36,6 +36,11 @@ export class Simulator {
     return this.#call("POST", "/faults", { route, times: 1, fault });
   }
 
+  /** Makes every response of `route` wait for so many milliseconds. */
+  delay(route, milliseconds) {
+    return this.#call("POST", "/faults", { route, times: null, fault: { delay_ms: milliseconds } });
+  }
+
   /** Returns the faults that have not fired yet. */
   async faultsLeft() {
     return (await this.#call("GET", "/faults")).faults;
