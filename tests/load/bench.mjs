@@ -10,6 +10,8 @@ import { startWorker } from "./workerd.mjs";
 const root = resolve(import.meta.dirname, "../..");
 const seconds = Number(process.env.BENCH_SECONDS ?? "3");
 const rounds = Number(process.env.BENCH_ROUNDS ?? "5");
+// An earlier build, measured in the same rounds.
+const previousBuild = process.env.BENCH_PREVIOUS;
 const connections = 16;
 // Concurrent creates: as many vendor connections as the Dispatcher uses for them (VENDOR_CONNECTIONS_MAX less
 // VENDOR_CONNECTIONS_RESERVED). More would wait in Valetkey's queue; the peers have none.
@@ -115,17 +117,21 @@ async function startAll(upstream) {
     stops.push(worker.stop);
     return worker;
   };
+  const built = (build) => ({
+    files: { "index.js": join(build, "index.js"), "core.wasm": join(build, "core.wasm") },
+    bindings: settings,
+    objects: ["Ledger", "Dispatcher"],
+  });
   mkdirSync(join(directory, "null"), { recursive: true });
   return {
     nullRelay: await start("null", { files: { "null.js": join(root, "tests/load/peers/null.js") }, bindings }),
     hono: await start("hono-relay", { files: { "hono.js": bundle("hono.js") }, bindings }),
     objects: await start("objects", { files: { "two-objects.js": bundle("two-objects.js") }, bindings, objects: ["Ledger", "Dispatcher"] }),
     ours: await start("ours", {
-      files: { "index.js": join(root, "build/index.js"), "core.wasm": join(root, "build/core.wasm") },
-      bindings: settings,
-      objects: ["Ledger", "Dispatcher"],
+      ...built(join(root, "build")),
       flags: process.argv.includes("--profile") ? ["--inspector-addr=127.0.0.1:9333"] : [],
     }),
+    previous: previousBuild === undefined ? undefined : await start("previous", built(resolve(previousBuild))),
   };
 }
 
@@ -146,9 +152,14 @@ async function main() {
     env: { ...process.env, CARGO_TARGET_DIR: process.env.CARGO_TARGET_DIR ?? join(root, "target/load") },
     stdio: "inherit",
   });
-  const { nullRelay, hono, objects, ours } = await startAll(await startUpstream());
+  const { nullRelay, hono, objects, ours, previous } = await startAll(await startUpstream());
   const good = token("alice");
   const id = await endedPrediction(ours, good);
+  // A record belongs to a user of one issuer, so each token reads a prediction of its own. All are made before the rounds,
+  // which keep this process from noticing that a connection was closed.
+  const signed = es256Token("alice");
+  const signedId = await endedPrediction(ours, signed);
+  const earlierId = previous && (await endedPrediction(previous, good));
   if (process.argv.includes("--profile")) {
     const { profile } = await import("./profile.mjs");
     return profile("127.0.0.1:9333", () => load(ours, 200, [wire("GET", `/v1/predictions/${id}`, good)], 5));
@@ -162,32 +173,38 @@ async function main() {
   print("401, a token with a wrong signature", [["Hono + jose", honoRefused], ["Valetkey", oursRefused]]);
 
   const get = [wire("GET", `/v1/predictions/${id}`, good)];
-  const [nullGet, honoGet, oursGet] = measure([[nullRelay, 200, get], [hono, 200, get], [ours, 200, get]]);
-  print("GET of an ended prediction (the peers relay, Valetkey reads the user's Ledger)", [["null relay", nullGet], ["Hono + jose", honoGet], ["Valetkey", oursGet]]);
+  const before = previous && [[previous, 200, [wire("GET", `/v1/predictions/${earlierId}`, good)]]];
+  const [nullGet, honoGet, oursGet, previousGet] = measure([[nullRelay, 200, get], [hono, 200, get], [ours, 200, get], ...(before ?? [])]);
+  print("GET of an ended prediction (the peers relay, Valetkey reads the user's Ledger)", [
+    ["null relay", nullGet], ["Hono + jose", honoGet], ["Valetkey", oursGet], ...(before ? [["the previous build", previousGet]] : []),
+  ]);
 
-  // A record belongs to a user of one issuer, so each token reads a prediction of its own.
-  const signed = es256Token("alice");
-  const signedGet = [wire("GET", `/v1/predictions/${await endedPrediction(ours, signed)}`, signed)];
+  const signedGet = [wire("GET", `/v1/predictions/${signedId}`, signed)];
   const [hs256, es256] = measure([[ours, 200, get], [ours, 200, signedGet]]);
   print("GET with a token that the isolate has verified before, by algorithm", [["HS256", hs256], ["ES256", es256]]);
   const targetSigned = () => target("ES256 warm, to HS256", es256.rps / hs256.rps, 0.95);
 
   const creates = Array.from({ length: 256 }, (_, user) => wire("POST", "/v1/acme/model-x/predictions", token(`user-${user}`), createBody));
-  const targetGet = () => target("GET, to Hono + jose", oursGet.rps / honoGet.rps, 1.2);
+  const targetGet = () => {
+    target("GET, to Hono + jose", oursGet.rps / honoGet.rps, 1.2);
+    if (before) target("GET, to the previous build", oursGet.rps / previousGet.rps, 1);
+  };
   if (process.env.BENCH_ONLY === "reads") {
     targetGet();
     return targetSigned();
   }
-  const [nullCreate, honoCreate, objectsCreate, oursCreate] = measure([
-    [nullRelay, 201, creates], [hono, 201, creates], [objects, 201, creates], [ours, 201, creates],
+  const [nullCreate, honoCreate, objectsCreate, oursCreate, previousCreate] = measure([
+    [nullRelay, 201, creates], [hono, 201, creates], [objects, 201, creates], [ours, 201, creates], ...(before ? [[previous, 201, creates]] : []),
   ], creating);
   print(`create, ${creating} at a time (the relays keep no state; Valetkey and the two objects reserve, submit and settle)`, [
     ["null relay", nullCreate], ["Hono + jose", honoCreate], ["JavaScript, two objects", objectsCreate], ["Valetkey", oursCreate],
+    ...(before ? [["the previous build", previousCreate]] : []),
   ]);
 
   console.log("\ntargets");
   targetGet();
   targetSigned();
+  if (before) target("create, to the previous build", oursCreate.rps / previousCreate.rps, 1);
   target("create, to the same two objects in JavaScript", oursCreate.rps / objectsCreate.rps, 0.9);
   target("401, to Hono + jose", oursRefused.rps / honoRefused.rps, 0.85);
   memory(ours, id, good, bad);
