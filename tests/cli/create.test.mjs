@@ -117,6 +117,8 @@ test("every command has a help, and the overview names it", async () => {
   const { stdout } = await runTool(tool, ["--help"], { cwd: folder });
   const commands = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
   assert.deepEqual(commands, ["create", "check", "dev", "deploy", "picture", "token", "types"]);
+  const page = readFileSync(join(ROOT, "docs/cli.md"), "utf8").split("\n## Commands\n")[1].split("\n## ")[0];
+  assert.deepEqual([...page.matchAll(/^\| `([a-z]+)[^`]*` \| /gm)].map(([, name]) => name), commands);
   for (const command of commands) {
     const help = await runTool(tool, [command, "--help"], { cwd: folder });
     assert.equal(help.code, 0);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { copyFileSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:net";
+import { networkInterfaces } from "node:os";
 import { basename, join } from "node:path";
 import { after, test } from "node:test";
 import { addVendorKey, Machine, tarball, trackedFiles, VENDOR_KEY } from "./machine.mjs";
@@ -74,6 +75,24 @@ test("a stand-in's picture is made, and says what it is", async (t) => {
   }
 });
 
+test("a phone on the same network may call with --lan", async (t) => {
+  const addresses = Object.values(networkInterfaces()).flat().filter(({ family, address }) => family === "IPv4" && /^(10|192\.168|172\.(1[6-9]|2\d|3[01]))\./.test(address));
+  const port = await freePort();
+  if (addresses.length === 0) {
+    const refused = await machine.valetkey(gateway, ["dev", "--mock", "--lan", "--port", String(port)]);
+    assert.match(refused.stderr, /has no private IPv4 address/);
+    return t.diagnostic("this machine has no private IPv4 address");
+  }
+  const dev = await machine.start(gateway, ["dev", "--mock", "--lan", "--port", String(port)], "Press Ctrl+C to stop");
+  try {
+    const url = `http://${addresses[0].address}:${port}`;
+    assert.ok(dev.output().includes(url), dev.output());
+    assert.equal((await fetch(`${url}/readyz`)).status, 200);
+  } finally {
+    await dev.stop();
+  }
+});
+
 test("without a gateway that runs, `picture` says how to start one", async () => {
   const { code, stderr } = await machine.valetkey(gateway, ["picture", "x"]);
   assert.equal(code, 1);
@@ -88,6 +107,9 @@ test("the folder deploys by a dry run, also by wrangler alone, and needs the ven
   const { code, all, stdout } = await machine.valetkey(gateway, ["deploy", "--dry-run"]);
   assert.equal(code, 0, all);
   assert.match(stdout, /these secrets: DEEPCREATIVE_API_KEY, APP_TOKEN_SECRET, VALETKEY_CLI_SECRET/);
+  // Without the redirect: what is tracked is a Worker by itself.
+  const tracked = await machine.run("npx", ["--no-install", "wrangler", "deploy", "--dry-run", "--config", "wrangler.jsonc"], { cwd: gateway, env: { CI: "true" } });
+  assert.equal(tracked.code, 0, tracked.all);
   // As Workers Builds does: `npm run build`, then wrangler.
   const built = await machine.run("npm", ["run", "build"], { cwd: gateway });
   assert.equal(built.code, 0, built.all);

@@ -92,7 +92,7 @@ async function runWorker(project: Project, { address, port, isMock, isOnLan }: R
     if (!output.includes("Ready on")) return;
     isReady = true;
     progress.end(`Running at ${url}`);
-    noteAddress(project, "dev", { url, isMock });
+    noteAddress(project, "dev", { url, isMock, isDev: true });
     console.log(greeting(url, isMock));
   };
   for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", show);

@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { hasEnded, valetkey, ValetkeyError } from "../../../clients/web/src/index.ts";
 import type { Prediction } from "../../../clients/web/src/schema.ts";
 import { Failure, messageOf } from "../failure.ts";
-import { findGateway } from "../project/addresses.ts";
+import { type Address, findGateway } from "../project/addresses.ts";
 import { checkProject } from "../project/check.ts";
 import { findProject } from "../project/folder.ts";
 import { signToken } from "../project/tokens.ts";
@@ -45,7 +45,7 @@ deployment.
     // First, so that a missing secret is named before a missing gateway.
     await getToken();
     const gateway = await findGateway(project, text(options, "url"));
-    const prediction = await make(gateway.url, getToken, model, prompt);
+    const prediction = await make(gateway, getToken, model, prompt);
     const path = await save(prediction, project.path(text(options, "out") ?? "pictures"));
     const standIn = gateway.isMock === true ? " (a stand-in: `valetkey dev` runs with --mock)" : "";
     console.log(`${relative(".", path)}${standIn}`);
@@ -59,10 +59,10 @@ function firstModel(policy: unknown): string {
   return name;
 }
 
-async function make(baseUrl: string, getToken: () => Promise<string>, model: string, prompt: string): Promise<Prediction> {
+async function make({ url: baseUrl, isDev = false }: Address, getToken: () => Promise<string>, model: string, prompt: string): Promise<Prediction> {
   const progress = new Progress(`${model} at ${baseUrl}`);
   try {
-    const client = valetkey({ baseUrl, getToken });
+    const client = valetkey({ baseUrl, getToken, allowHttp: isDev });
     const prediction = await client.run(model, { prompt }, { onUpdate: (state) => !hasEnded(state) && progress.update(describe(state)) });
     progress.end(`succeeded${prediction.credits_used === null ? "" : `, ${prediction.credits_used} credits`}`);
     return prediction;

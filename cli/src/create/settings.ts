@@ -50,7 +50,7 @@ export function settingsText(answers: Answers): string {
   "$schema": "./valetkey.schema.json",
 
   // The origins of pages that may call the gateway, exactly as a browser sends them. Apps and servers need none.
-  "ALLOWED_ORIGINS": ${JSON.stringify(answers.origins)},
+  "ALLOWED_ORIGINS": ${oneLine(answers.origins)},
 ${own}
   // Whose tokens are accepted.
   "ISSUERS": [

@@ -9,6 +9,8 @@ export interface Address {
   url: string;
   /** True if the vendor behind it is the stand-in. */
   isMock?: boolean;
+  /** True for `valetkey dev`, which has no certificate. */
+  isDev?: boolean;
 }
 
 /** Notes where the gateway answers. */
