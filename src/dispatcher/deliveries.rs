@@ -11,8 +11,11 @@ use crate::types::time::UnixMillis;
 
 impl Dispatcher {
     /// Starts one delivery for each Ledger with due updates, and turns day-old rows into dead letters.
+    ///
+    /// An update that a Ledger did not acknowledge is delivered alone: a Ledger takes all updates of a message or none, so
+    /// one prediction whose row it cannot read would hold up the others.
     pub(super) fn due_deliveries(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
-        let mut by_user: BTreeMap<UserKey, Vec<JobUpdate>> = BTreeMap::new();
+        let mut by_user: BTreeMap<UserKey, (bool, Vec<JobUpdate>)> = BTreeMap::new();
         for (id, row) in &mut self.outbox {
             if row.is_dead || row.next_at > now || self.in_flight.deliveries.contains(&row.user) {
                 continue;
@@ -23,12 +26,15 @@ impl Dispatcher {
                 self.changes.alerts.push("dead_letter");
                 continue;
             }
-            let batch = by_user.entry(row.user.clone()).or_default();
-            if batch.len() < DELIVERY_BATCH {
+            let (is_repeat, batch) = by_user.entry(row.user.clone()).or_default();
+            if batch.is_empty() {
+                *is_repeat = row.attempts > 0;
+                batch.push(row.update.clone());
+            } else if batch.len() < DELIVERY_BATCH && row.attempts == 0 && !*is_repeat {
                 batch.push(row.update.clone());
             }
         }
-        for (user, updates) in by_user {
+        for (user, (_, updates)) in by_user {
             self.in_flight.deliveries.insert(user.clone());
             actions.push(Action::Deliver(Delivery { user, updates }));
         }

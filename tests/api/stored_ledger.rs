@@ -160,6 +160,39 @@ fn a_ledger_with_a_breaking_migration_of_a_newer_build_is_left_alone() {
     assert_eq!(used.stack.get(&used.revoked, "/v1/predictions").status, 401);
 }
 
+#[test]
+fn an_unreadable_prediction_holds_up_no_other_and_ends_once_it_can_be_read() {
+    let mut stack = Stack::start(&Options { simulator: vec!["--prediction-ms", "60000"], ..Options::default() });
+    let token = token(&user("damaged"));
+    let [bad, good] = ["bad", "good"].map(|prompt| job_id(&stack.prompt(&token, prompt)));
+    for id in [&bad, &good] {
+        stack.until(&token, id, |prediction| prediction["status"] == "processing");
+    }
+    stack.kill_workerd();
+    damage(
+        &stack,
+        &format!(
+            "CREATE TABLE kept AS SELECT * FROM predictions; UPDATE predictions SET doc = '{{}}' WHERE job_id = '{bad}'"
+        ),
+    );
+    for prompt in ["bad", "good"] {
+        stack.finish(prompt, &json!({"status": "succeeded"}));
+    }
+    stack.start_workerd_again();
+    anomalies(&stack);
+    assert_eq!(stack.ended(&token, &good)["status"], "succeeded");
+    assert_eq!(stack.get(&token, &format!("/v1/predictions/{bad}")).status, 503);
+    stack.kill_workerd();
+    damage(
+        &stack,
+        "UPDATE predictions SET doc = (SELECT doc FROM kept WHERE kept.job_id = predictions.job_id) WHERE doc = '{}'",
+    );
+    stack.start_workerd_again();
+    anomalies(&stack);
+    assert_eq!(stack.ended(&token, &bad)["status"], "succeeded", "its update was kept");
+    assert_eq!(stack.usage(&token)["credits_spent"], "5");
+}
+
 /// Reads all pages of a list, and returns the ids on it in order.
 fn all_pages(stack: &Stack, token: &str, list: &str, id: &str) -> Vec<String> {
     let (mut ids, mut cursor) = (Vec::new(), String::new());

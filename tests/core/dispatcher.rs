@@ -241,3 +241,32 @@ fn requests_in_flight_survive_a_turn_that_could_not_be_stored() {
     assert!(after.is_submitting(&spec(1, "p").job_id), "its fetch still reports here");
     assert!(after.job(&spec(2, "p").job_id).is_none());
 }
+
+/// A Ledger takes all updates of a message or none. One whose row it could not read once held up all the others.
+#[test]
+fn an_update_that_its_ledger_cannot_apply_holds_up_no_other() {
+    let (mut machine, ids) = running(3);
+    let [bad, good, other] = [0, 1, 2].map(|index: usize| ids[index].clone());
+    let ended = answer(200, r#"{"job_id":"v","status":"failed"}"#);
+    let mut now = NOW.plus_millis(10_000);
+    let _ = machine.due(now);
+    machine.finish_delivery(&user(), &[]);
+    ids.iter().for_each(|job_id| machine.finish_poll(job_id, &ended, now));
+    let mut acknowledged = Vec::new();
+    let mut sizes = Vec::new();
+    for _ in 0..20 {
+        for action in machine.due(now) {
+            let Action::Deliver(delivery) = action else { continue };
+            sizes.push(delivery.updates.len());
+            if delivery.updates.iter().any(|update| update.job_id == bad) {
+                machine.retry_delivery(&delivery.user, &delivery.updates, now);
+            } else {
+                machine.finish_delivery(&delivery.user, &delivery.updates);
+                acknowledged.extend(delivery.updates.into_iter().map(|update| update.job_id));
+            }
+        }
+        now = now.plus_millis(500);
+    }
+    assert_eq!(acknowledged, [good, other]);
+    assert_eq!((sizes[0], sizes[1..].iter().max()), (3, Some(&1)));
+}
