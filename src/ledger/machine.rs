@@ -96,12 +96,13 @@ impl Ledger {
                 Some(wake) if wake <= now.plus_millis(WITHDRAW_RETRY_MILLIS) => self.wake_by(wake.max(now)),
                 _ if is_late && rows.exists()? => self.wake_by(next_alarm(rows, now)?),
                 // Its predecessor set it. If it was lost, that shows when it is late.
-                Some(_) => self.alarm_at = self.alarm_at.or(Some(next_alarm(rows, now)?)),
-                // Rows that wait for their expiry alone. Nothing says when their alarm should have fired.
+                Some(wake) => self.alarm_at = self.alarm_at.or(Some(wake)),
+                // Rows that wait for their expiry alone. Nothing says when their alarm should have fired, and a row may expire
+                // before the alarm that its predecessor set.
                 None if self.must_wake_by.is_none() && self.alarm_at.is_none() && rows.exists()? => {
                     let at = next_alarm(rows, now)?;
                     self.alarm_at = Some(at);
-                    return Ok(AlarmChange::SetIfNone(at));
+                    return Ok(AlarmChange::SetUnlessEarlier(at));
                 }
                 None => {}
             }

@@ -164,8 +164,9 @@ pub enum AlarmChange {
     Keep,
     /// Set it. This replaces one that is set.
     Set(UnixMillis),
-    /// Set it if the platform says that none is set, and if [`super::Ledger::expects_alarm_at`] still says so then.
-    SetIfNone(UnixMillis),
+    /// Set it, unless the platform says that one is set for this time or before, and if [`super::Ledger::expects_alarm_at`]
+    /// still says so then.
+    SetUnlessEarlier(UnixMillis),
     /// Nothing is left: delete the storage, with the alarm, and start anew.
     DeleteAll,
 }

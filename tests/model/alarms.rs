@@ -4,7 +4,8 @@ use valetkey::constants::{MILLIS_PER_DAY, MILLIS_PER_HOUR};
 use valetkey::ledger::{Answer, Event, Next};
 use valetkey::messages::{DispatcherReply, JobEnd, JobUpdate, LedgerCall, LedgerRequest, Stage};
 use valetkey::types::credits::MicroCredits;
-use valetkey::types::ids::JobId;
+use valetkey::types::file::FileLimits;
+use valetkey::types::ids::{JobId, RequestId};
 use valetkey::types::prediction::Status;
 use valetkey::types::time::UnixMillis;
 
@@ -79,4 +80,23 @@ fn a_ledger_that_only_counted_requests_is_deleted_after_a_week() {
     call(&mut ledger, read, Answer::RevokedBefore(None), NOON);
     assert_eq!(fire_alarms(&mut ledger), [NOON.plus_millis(7 * MILLIS_PER_DAY)]);
     assert!(ledger.rows.is_deleted());
+}
+
+/// A new memory once believed that the alarm fires for the first row that expires, while one was set for much later. It
+/// then set none for a create.
+#[test]
+fn the_alarm_of_a_create_is_set_whatever_expires_before_it() {
+    let mut ledger = LedgerObject::default();
+    call(&mut ledger, calls::counted(LedgerRequest::Check, 0, NOON), Answer::RevokedBefore(None), NOON);
+    let reserved_at = NOON.plus_millis(50 * 60_000);
+    let upload = RequestId::new(reserved_at, [1; 10]);
+    let reserve = LedgerRequest::ReserveFile { upload, bytes: 1, limits: FileLimits { max_files: 1, max_bytes: 1 } };
+    call(&mut ledger, calls::uncounted(reserve), Answer::RevokedBefore(None), reserved_at);
+    ledger.restart(false);
+    let created_at = NOON.plus_millis(54 * 60_000);
+    let job_id = JobId::new(created_at, [1; 10]);
+    let create = calls::create(0, vec![calls::spec(job_id.clone(), 0)], None, 0, created_at);
+    let accepted = DispatcherReply::Jobs(vec![update(&job_id, 1, None)]);
+    call(&mut ledger, create, Answer::Dispatcher(accepted), created_at);
+    assert!(ledger.alarm.unwrap() <= created_at.plus_millis(690_000), "{:?}", ledger.alarm);
 }

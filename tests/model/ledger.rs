@@ -64,7 +64,7 @@ impl LedgerObject {
         match self.machine.change_alarm(&self.rows, now).ok()? {
             AlarmChange::Keep => {}
             AlarmChange::Set(at) => self.alarm = Some(at),
-            AlarmChange::SetIfNone(at) => self.alarm = self.alarm.or(Some(at)),
+            AlarmChange::SetUnlessEarlier(at) => self.alarm = Some(self.alarm.map_or(at, |set| set.min(at))),
             AlarmChange::DeleteAll => {
                 self.rows = Rows::default();
                 self.machine = Ledger::default();

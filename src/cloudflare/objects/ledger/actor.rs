@@ -120,7 +120,7 @@ impl LedgerActor {
         drop(machine);
         match change {
             Ok(AlarmChange::Set(at)) => store.sql().set_alarm(at),
-            Ok(AlarmChange::SetIfNone(at)) => self.set_alarm_if_none(at),
+            Ok(AlarmChange::SetUnlessEarlier(at)) => self.set_alarm_unless_earlier(at),
             Ok(AlarmChange::Keep | AlarmChange::DeleteAll) | Err(_) => {}
         }
         let (effects, change) = (stored?, change?);
@@ -151,11 +151,12 @@ impl LedgerActor {
         };
     }
 
-    fn set_alarm_if_none(self: &Rc<Self>, at: UnixMillis) {
+    fn set_alarm_unless_earlier(self: &Rc<Self>, at: UnixMillis) {
         let this = Rc::clone(self);
         self.state.wait_until(async move {
-            let is_lost = matches!(this.state.storage().get_alarm().await, Ok(None));
-            if let (true, Ok(store)) = (is_lost && this.machine.borrow().expects_alarm_at(at), this.store()) {
+            let set_at = this.state.storage().get_alarm().await;
+            let is_late = set_at.is_ok_and(|set_at| set_at.is_none_or(|set_at| set_at > at.0));
+            if let (true, Ok(store)) = (is_late && this.machine.borrow().expects_alarm_at(at), this.store()) {
                 store.sql().set_alarm(at);
             }
         });
