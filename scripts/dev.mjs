@@ -73,7 +73,6 @@ mkdirSync(dev, { recursive: true });
 const { vendorKey, sessionSecret } = secrets();
 const simulator = `http://127.0.0.1:${simulatorPort}`;
 await cp(join(root, "dist/site"), join(dev, "site"), { recursive: true });
-writeFileSync(join(dev, "site/demo/settings.json"), JSON.stringify({ session_url: `${simulator}/session` }));
 writeFileSync(join(dev, "wrangler.json"), JSON.stringify(wranglerConfig(root, join(dev, "site"))));
 const vars = developmentVars({ vendorKey, sessionSecret, simulator });
 writeFileSync(join(dev, ".dev.vars"), vars, { mode: 0o600 });

@@ -47,7 +47,7 @@ const POLICY = {
  * - `simulator`: origin of the simulator, which is the vendor and the app's backend in one
  * - `plans`: added to the policy's plans
  * - `key`: the policy's `key`, the limits of the vendor key
- * - `changes`: settings that replace or extend the others
+ * - `changes`: settings that replace or extend the others; `undefined` leaves one out
  */
 export function developmentVars({ vendorKey, sessionSecret, simulator, demo = "on", plans = {}, key, changes = {} }) {
   const settings = {
@@ -59,7 +59,8 @@ export function developmentVars({ vendorKey, sessionSecret, simulator, demo = "o
     ISSUERS: JSON.stringify([ISSUER]),
     POLICY: JSON.stringify({ ...POLICY, plans: { ...POLICY.plans, ...plans }, key }),
     DEMO: demo,
+    DEMO_SESSION_URL: `${simulator}/session`,
     ...changes,
   };
-  return Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`).join("");
+  return Object.entries(settings).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}='${value}'\n`).join("");
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
+use crate::config::demo::read_demo;
 use crate::config::origins::parse_origins;
 use crate::config::problem::Problem;
 use crate::config::reader::{Lookup, Reader};
@@ -25,15 +26,6 @@ const ISSUERS_PARTS: u32 = 9;
 /// `POLICY` may continue up to `POLICY_40`.
 const POLICY_PARTS: u32 = 40;
 
-/// A setting that is on or off.
-#[derive(Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
-#[strum(serialize_all = "snake_case")]
-enum Switch {
-    #[default]
-    Off,
-    On,
-}
-
 /// Reads every setting with `lookup`.
 ///
 /// # Errors
@@ -45,17 +37,14 @@ pub fn parse(lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
         reader.add_problem("DEEPCREATIVE_API_KEY", "is missing");
     }
     let vendor_key_next = reader.read_vendor_key("DEEPCREATIVE_API_KEY_NEXT");
-    let local_hosts = match reader.read_choice::<Switch>("DEV_LAN") {
-        Switch::Off => LocalHosts::Loopback,
-        Switch::On => LocalHosts::LoopbackAndPrivate,
-    };
+    let is_on_lan = reader.read_switch("DEV_LAN");
+    let local_hosts = if is_on_lan { LocalHosts::LoopbackAndPrivate } else { LocalHosts::Loopback };
     let upstream_url = reader.read("UPSTREAM_URL", |text| BaseUrl::try_new(text, local_hosts));
     let upstream_url = upstream_url.or_else(|| BaseUrl::try_new(VENDOR_URL, local_hosts).ok());
     let (public_url, public_is_local) = read_public_url(&mut reader, local_hosts).unzip();
     let allowed_origins = read_allowed_origins(&mut reader, local_hosts);
     let issuers = reader.read_json("ISSUERS", ISSUERS_PARTS, |text| parse_issuers(text, lookup));
     let policy = reader.read_json("POLICY", POLICY_PARTS, parse_policy);
-    let demo = reader.read_choice::<Switch>("DEMO") == Switch::On;
     let log_level = reader.read_choice("LOG_LEVEL");
     let token_lifetime_secs = reader.read_number("TOKEN_LIFETIME_SECS", TOKEN_LIFETIME_SECS);
     for name in ["ALERT_WEBHOOK_URL", "EVENTS_WEBHOOK_URL"] {
@@ -64,6 +53,8 @@ pub fn parse(lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
     let signing_keys = read_signing_keys(&mut reader, public_url.as_deref());
     let hosts = allowed_origins.iter().map(String::as_str).chain(public_url.as_deref()).filter_map(host_of).collect();
     let turnstile = read_turnstile(&mut reader, signing_keys.is_some(), policy.as_ref(), hosts);
+    let demo = read_demo(&mut reader, local_hosts, turnstile.is_some());
+    let docs_url = reader.read("DOCS_URL", ResourceUrl::try_new);
     let issuers = issuers.map(|issuers| {
         check_public_url(&mut reader, &issuers, public_url.as_deref());
         add_own_issuer(issuers, signing_keys.as_ref(), turnstile.is_some())
@@ -81,6 +72,7 @@ pub fn parse(lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
             issuers,
             policy,
             demo,
+            docs_url,
             token_lifetime_secs,
             signing_keys: signing_keys.map(Arc::new),
             turnstile,

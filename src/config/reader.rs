@@ -12,6 +12,15 @@ use crate::types::secret::{VendorKey, VendorKeyProblem};
 /// Looks up the text of a variable or secret.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// A setting that is on or off.
+#[derive(Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
+enum Switch {
+    #[default]
+    Off,
+    On,
+}
+
 /// Reads settings, and adds to the problems.
 pub(super) struct Reader<'a> {
     lookup: Lookup<'a>,
@@ -81,6 +90,11 @@ impl<'a> Reader<'a> {
             self.add_problem(name, format!("is not one of {}", T::VARIANTS.join(", ")));
             T::default()
         })
+    }
+
+    /// Reads a setting that is `on` or `off`. Returns false if it is not set or wrong.
+    pub(super) fn read_switch(&mut self, name: &str) -> bool {
+        self.read_choice::<Switch>(name) == Switch::On
     }
 
     /// Reads a whole number. Returns the default if the setting is not set or wrong.

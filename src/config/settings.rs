@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::config::demo::Demo;
 use crate::config::problem::Problem;
 use crate::oauth::Turnstile;
-use crate::parse::url::{BaseUrl, LocalHosts};
+use crate::parse::url::{BaseUrl, LocalHosts, ResourceUrl};
 use crate::policy::Policy;
 use crate::token::{Issuer, SigningKeys, loopback_problems};
 use crate::types::secret::VendorKey;
@@ -43,8 +44,10 @@ pub struct Config {
     pub issuers: Vec<Issuer>,
     /// Plans, models and limits.
     pub policy: Policy,
-    /// Whether `/` is the demo page.
-    pub demo: bool,
+    /// The demo page at `/`, if it is on.
+    pub demo: Option<Demo>,
+    /// The page about errors, which error responses link to.
+    pub docs_url: Option<ResourceUrl>,
     /// Lifetime of the tokens that this deployment issues, in seconds.
     pub token_lifetime_secs: u32,
     /// Keys that sign the tokens that this deployment issues. They turn `/auth/token` on.
@@ -56,39 +59,34 @@ pub struct Config {
 }
 
 impl Config {
-    /// Checks the settings against the host that the Worker is called by. A vendor, an issuer, a `PUBLIC_URL` or a
-    /// `TURNSTILE_URL` on a local host, and `DEV_LAN`, are for development, and an error on any other host.
+    /// Checks the settings against the host that the Worker is called by. A vendor, an issuer, a `PUBLIC_URL`, a
+    /// `TURNSTILE_URL` or a `DEMO_SESSION_URL` on a local host, and `DEV_LAN`, are for development, and an error on any
+    /// other host.
     ///
     /// # Errors
     /// The settings that are for development.
     pub fn check_host(&self, host: &str) -> Result<(), Vec<Problem>> {
         let guests_are_local = self.turnstile.as_ref().is_some_and(|turnstile| turnstile.url.is_loopback);
-        let is_on_lan = self.local_hosts != LocalHosts::Loopback;
-        let is_local_only = self.upstream_url.is_local
-            || self.public_is_local
-            || guests_are_local
-            || is_on_lan
-            || self.issuers.iter().any(Issuer::is_loopback);
+        let sessions_are_local = matches!(&self.demo, Some(Demo::Session(url)) if url.is_local);
+        let on_loopback = "is on a loopback host, and this Worker is not";
+        let local = [
+            ("UPSTREAM_URL", self.upstream_url.is_local, on_loopback),
+            ("PUBLIC_URL", self.public_is_local, on_loopback),
+            ("TURNSTILE_URL", guests_are_local, on_loopback),
+            ("DEMO_SESSION_URL", sessions_are_local, on_loopback),
+            (
+                "DEV_LAN",
+                self.local_hosts != LocalHosts::Loopback,
+                "is on, which is for development, and this Worker is on a public host",
+            ),
+        ];
+        let mut local = local.into_iter().filter(|(_, is_local, _)| *is_local).peekable();
+        let is_local_only = local.peek().is_some() || self.issuers.iter().any(Issuer::is_loopback);
         if !is_local_only || self.local_hosts.include_name(host) {
             return Ok(());
         }
-        let mut problems: Vec<_> = loopback_problems(&self.issuers, false)
-            .into_iter()
-            .map(|problem| Problem::new("ISSUERS", problem))
-            .collect();
-        if self.upstream_url.is_local {
-            problems.push(Problem::new("UPSTREAM_URL", "is on a loopback host, and this Worker is not"));
-        }
-        if self.public_is_local {
-            problems.push(Problem::new("PUBLIC_URL", "is on a loopback host, and this Worker is not"));
-        }
-        if guests_are_local {
-            problems.push(Problem::new("TURNSTILE_URL", "is on a loopback host, and this Worker is not"));
-        }
-        if is_on_lan {
-            problems
-                .push(Problem::new("DEV_LAN", "is on, which is for development, and this Worker is on a public host"));
-        }
-        Err(problems)
+        let issuers = loopback_problems(&self.issuers, false).into_iter();
+        let issuers = issuers.map(|problem| Problem::new("ISSUERS", problem));
+        Err(issuers.chain(local.map(|(name, _, problem)| Problem::new(name, problem))).collect())
     }
 }

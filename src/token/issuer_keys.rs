@@ -113,7 +113,7 @@ fn parse_secret_keys(
 
 /// Names of the deployment's own settings and bindings, which no issuer may use as its secret. Variables are not secret
 /// at all, and a person who knows another secret of the deployment must not be able to sign tokens with it.
-const RESERVED_NAMES: [&str; 22] = [
+const RESERVED_NAMES: [&str; 25] = [
     "DEEPCREATIVE_API_KEY",
     "DEEPCREATIVE_API_KEY_NEXT",
     "TOKEN_SIGNING_KEYS",
@@ -126,6 +126,9 @@ const RESERVED_NAMES: [&str; 22] = [
     "ISSUERS",
     "POLICY",
     "DEMO",
+    "DEMO_SESSION_URL",
+    "TURNSTILE_SITE_KEY",
+    "DOCS_URL",
     "TOKEN_LIFETIME_SECS",
     "TURNSTILE_URL",
     "ALERT_WEBHOOK_URL",

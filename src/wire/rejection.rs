@@ -314,17 +314,22 @@ impl Rejection {
         Self { job_id: Some(job_id), ..self }
     }
 
-    /// Writes the body: the vendor's error envelope, with our request id.
+    /// Writes the body: the vendor's error envelope, with our request id. `docs_url` is the page about errors, whose
+    /// anchors are the codes.
     #[must_use]
-    pub fn body(&self, request_id: &RequestId) -> String {
+    pub fn body(&self, request_id: &RequestId, docs_url: Option<&str>) -> String {
         let wire = self.code.wire();
         let message = if self.is_upload { FILE_TYPES_MESSAGE } else { wire.message };
         let details = self.details();
         let mut error = json!({
             "type": wire.kind, "message": message, "code": wire.code, "request_id": request_id.as_str(),
         });
-        if let (Some(error), false) = (error.as_object_mut(), details.is_empty()) {
-            error.insert("details".to_owned(), Value::Object(details));
+        let more = [
+            ("details", (!details.is_empty()).then_some(Value::Object(details))),
+            ("doc_url", docs_url.map(|page| Value::from(format!("{page}#{}", wire.code)))),
+        ];
+        if let Some(error) = error.as_object_mut() {
+            error.extend(more.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         }
         json!({ "error": error }).to_string()
     }
@@ -378,7 +383,7 @@ mod tests {
     #[test]
     fn the_envelope_is_the_vendors() {
         let id = RequestId::new(UnixMillis(0), [0; 10]);
-        let plain: Value = serde_json::from_str(&Rejection::new(Code::NotFound, "route").body(&id)).unwrap();
+        let plain: Value = serde_json::from_str(&Rejection::new(Code::NotFound, "route").body(&id, None)).unwrap();
         assert_eq!(
             plain,
             json!({"error": {"type": "not_found_error", "message": "Nothing was found. Check the path and the id in it.", "code": "not_found",
@@ -388,8 +393,16 @@ mod tests {
         assert_eq!(details(&rejection), json!({"param": "input.prompt"}));
     }
 
+    #[test]
+    fn an_error_links_to_its_place_on_the_page_about_errors() {
+        let id = RequestId::new(UnixMillis(0), [0; 10]);
+        let body = Rejection::new(Code::QueueFull, "queue").body(&id, Some("https://docs.example/errors?v=1"));
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["error"]["doc_url"], "https://docs.example/errors?v=1#queue_full");
+    }
+
     fn details(rejection: &Rejection) -> Value {
-        let body: Value = serde_json::from_str(&rejection.body(&RequestId::new(UnixMillis(0), [0; 10]))).unwrap();
+        let body: Value = serde_json::from_str(&rejection.body(&RequestId::new(UnixMillis(0), [0; 10]), None)).unwrap();
         body["error"]["details"].clone()
     }
 
@@ -413,7 +426,7 @@ mod tests {
     fn a_refused_file_type_lists_the_accepted_ones() {
         let refused = Rejection::bad_file_type("media_type");
         assert_eq!(details(&refused), json!({"rule": "enum", "allowed": FILE_TYPES}));
-        let body = refused.body(&RequestId::new(UnixMillis(0), [0; 10]));
+        let body = refused.body(&RequestId::new(UnixMillis(0), [0; 10]), None);
         let message = &serde_json::from_str::<Value>(&body).unwrap()["error"]["message"];
         assert!(FILE_TYPES.iter().all(|known| message.as_str().unwrap().contains(known)), "{message}");
     }

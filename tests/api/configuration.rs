@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{MODEL, Options, Stack, VENDOR_KEY, issuers, token, user};
-use crate::http::Request;
+use crate::http::{Request, Response};
 
 fn stack_with(name: &'static str, value: Option<&str>) -> Stack {
     Stack::start(&Options { settings: vec![(name, value.map(str::to_owned))], ..Options::default() })
@@ -126,4 +126,17 @@ fn without_demo_no_page_is_served() {
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; script-src 'self'") && !policy.contains("unsafe"), "{policy}");
     assert_eq!(demo.send(&Request::get("/demo/index.html")).status, 404);
+    let document = demo.send(&Request::get("/demo/settings.json"));
+    let expected = json!({"session_url": null, "turnstile_site_key": null, "is_stand_in": true});
+    assert_eq!((document.status, document.json()), (200, expected));
+}
+
+#[test]
+fn errors_link_to_the_page_about_errors() {
+    let stack = stack_with("DOCS_URL", Some("https://docs.example/errors"));
+    let links = |response: &Response| response.json()["error"]["doc_url"].clone();
+    assert_eq!(links(&stack.send(&Request::get("/nothing"))), "https://docs.example/errors#not_found");
+    assert_eq!(links(&stack.get("x", "/v1/account")), "https://docs.example/errors#invalid_token");
+    let public = stack.send(&Request::get("/v1/account").header("Host", "api.example"));
+    assert_eq!((public.error().2.as_str(), links(&public)), ("misconfigured", json!(null)));
 }

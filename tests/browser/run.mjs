@@ -7,6 +7,7 @@ import { findChromium, launch } from "../support/browser.mjs";
 import accessibility from "./cases/accessibility.mjs";
 import demo from "./cases/demo.mjs";
 import errors from "./cases/errors.mjs";
+import features from "./cases/features.mjs";
 import gallery from "./cases/gallery.mjs";
 import journey from "./cases/journey.mjs";
 import network from "./cases/network.mjs";
@@ -14,6 +15,7 @@ import origins from "./cases/origins.mjs";
 import screenshots from "./cases/screenshots.mjs";
 import secrets from "./cases/secrets.mjs";
 import units from "./cases/units.mjs";
+import ways from "./cases/ways.mjs";
 import { Suite } from "../support/suite.mjs";
 import { startStack } from "../support/stack.mjs";
 
@@ -27,7 +29,7 @@ const KEY = { requests_per_minute: 6000, concurrent_predictions: 50 };
 /** Tests that run at a time, each on its own stack, in one browser. Tests wait more than they compute. */
 const LANES = 4;
 
-const TESTS = [...demo, ...network, ...journey, ...accessibility, ...screenshots, ...gallery, ...errors, ...secrets, ...origins];
+const TESTS = [...demo, ...network, ...journey, ...features, ...accessibility, ...screenshots, ...gallery, ...errors, ...secrets, ...origins];
 
 const suite = new Suite();
 
@@ -62,5 +64,9 @@ async function runInBrowser(executablePath) {
 await suite.run(units, {});
 const chromium = findChromium();
 if (chromium === undefined) suite.skip("the demo page", "no Chromium (set CHROMIUM_BIN or install Debian's chromium)");
-else await runInBrowser(chromium);
+else {
+  await runInBrowser(chromium);
+  // Each starts a deployment and a browser of its own.
+  await suite.run(ways, {});
+}
 suite.finish();

@@ -16,9 +16,13 @@ export function signToken({ SESSION_ISSUER: iss, SESSION_AUDIENCE: aud, SESSION_
  */
 export async function signFor(context, { session }, claims) {
   const given = [];
-  const headers = { "access-control-allow-origin": "*", "access-control-allow-headers": "content-type" };
   await context.route((url) => url.pathname === "/session", (route) => {
     const request = route.request();
+    const headers = {
+      "access-control-allow-origin": request.headers()["origin"],
+      "access-control-allow-credentials": "true",
+      "access-control-allow-headers": "content-type",
+    };
     if (request.method() !== "POST") return route.fulfill({ status: 204, headers });
     const own = typeof claims === "function" ? claims(given.length) : claims;
     given.push(signToken(session, { sub: request.postDataJSON().sub, ...own }));

@@ -60,7 +60,8 @@ fn with(name: &str, value: Option<&str>) -> Result<Config, Vec<Problem>> {
 fn the_defaults_are_those_of_the_contract() {
     let config = parse(&good()).unwrap();
     assert_eq!(config.upstream_url.as_str(), "https://api.deepcreativelabs.com/v1");
-    assert_eq!((config.demo, config.token_lifetime_secs, config.log_level), (false, 300, LogLevel::Info));
+    assert_eq!((config.demo, config.docs_url, config.token_lifetime_secs), (None, None, 300));
+    assert_eq!(config.log_level, LogLevel::Info);
     assert_eq!((config.public_url, config.vendor_key_next.is_none()), (None, true));
     let plan = &config.policy.plans["default"];
     assert_eq!((plan.weight, plan.max_waiting, plan.models.is_none(), plan.pool_daily_credits), (1, 20, true, None));
@@ -151,7 +152,7 @@ fn each_invalid_setting_is_reported_by_name_and_never_by_value() {
             }
         }
     }
-    for name in ["TURNSTILE_URL", "ALERT_WEBHOOK_URL", "EVENTS_WEBHOOK_URL"] {
+    for name in ["TURNSTILE_URL", "ALERT_WEBHOOK_URL", "EVENTS_WEBHOOK_URL", "DOCS_URL"] {
         assert_eq!(with(name, Some("http://hooks.example")).unwrap_err()[0].name, name);
         for good in ["https://hooks.example/a", "https://hooks.example/a/?token=x"] {
             assert!(with(name, Some(good)).is_ok(), "{name} {good}");
@@ -187,9 +188,19 @@ fn valid_variants_are_accepted() {
     }
 }
 
-/// Parses the settings of a deployment that issues its own tokens and admits guests, with one setting replaced or
-/// removed. The private key is the example of RFC 8037, appendix A.1.
+/// Parses the settings of [`own_tokens`], with one setting replaced or removed.
 fn with_own_tokens(name: &str, value: Option<&str>) -> Result<Config, Vec<Problem>> {
+    let mut settings = own_tokens();
+    match value {
+        Some(value) => drop(settings.insert(name.to_owned(), value.to_owned())),
+        None => drop(settings.remove(name)),
+    }
+    parse(&settings)
+}
+
+/// Returns the settings of a deployment that issues its own tokens and admits guests. The private key is the example of
+/// RFC 8037, appendix A.1.
+fn own_tokens() -> BTreeMap<String, String> {
     let keys = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k1",
         "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]});
     let mut policy = policy();
@@ -204,11 +215,7 @@ fn with_own_tokens(name: &str, value: Option<&str>) -> Result<Config, Vec<Proble
         ("POLICY", policy.to_string()),
     ];
     settings.extend(own.map(|(name, value)| (name.to_owned(), value)));
-    match value {
-        Some(value) => drop(settings.insert(name.to_owned(), value.to_owned())),
-        None => drop(settings.remove(name)),
-    }
-    parse(&settings)
+    settings
 }
 
 #[test]
@@ -290,6 +297,69 @@ fn the_turnstile_url_is_used_as_written() {
     let url = "https://turnstile.example/siteverify/?region=eu";
     let config = with_own_tokens("TURNSTILE_URL", Some(url)).unwrap();
     assert_eq!(config.turnstile.unwrap().url.as_str(), url);
+}
+
+/// Returns the demo page's policy and document, with the settings of a deployment that admits guests and `changes`.
+fn demo_with(changes: &[(&str, &str)]) -> (String, Value) {
+    let mut settings = own_tokens();
+    settings.insert("DEMO".to_owned(), "on".to_owned());
+    settings.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let config = parse(&settings).unwrap();
+    (config.demo_security_policy(), config.demo_document())
+}
+
+#[test]
+fn the_demo_page_may_load_only_what_its_way_to_a_token_needs() {
+    let site_key = ("TURNSTILE_SITE_KEY", "0x4AAAAAAA_demo-key");
+    let session = ("DEMO_SESSION_URL", "https://app.example:8443/valetkey-token");
+    let turnstile = "https://challenges.cloudflare.com";
+    for (changes, scripts, calls, frames, session_url, key) in [
+        (&[][..], "'self' ", "'self' ", "'none'", Value::Null, Value::Null),
+        (&[site_key], &format!("'self' {turnstile}"), "'self' ", turnstile, Value::Null, json!(site_key.1)),
+        (&[session], "'self' ", "'self' https://app.example:8443", "'none'", json!(session.1), Value::Null),
+        (&[session, site_key], "'self' ", "'self' https://app.example:8443", "'none'", json!(session.1), Value::Null),
+    ] {
+        let (policy, document) = demo_with(changes);
+        let expected = format!(
+            "default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' blob: https: ; connect-src \
+             {calls}; frame-src {frames}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        );
+        assert_eq!(policy, expected);
+        assert_eq!(document, json!({"session_url": session_url, "turnstile_site_key": key, "is_stand_in": false}));
+    }
+}
+
+#[test]
+fn only_a_vendor_on_this_machine_is_called_a_stand_in() {
+    for (url, is_stand_in) in
+        [("http://127.0.0.1:8788/v1", true), ("https://localhost/v1", true), ("https://vendor.example/v1", false)]
+    {
+        let (policy, document) = demo_with(&[("UPSTREAM_URL", url)]);
+        assert_eq!(document["is_stand_in"], is_stand_in, "{url}");
+        assert_eq!(policy.contains("http://127.0.0.1:8788;"), url.starts_with("http:"), "{policy}");
+    }
+}
+
+#[test]
+fn settings_of_the_demo_page_are_checked_also_while_it_is_off() {
+    for (name, value, reported) in [
+        ("TURNSTILE_SITE_KEY", "", true),
+        ("TURNSTILE_SITE_KEY", "a key; script-src *", true),
+        ("TURNSTILE_SITE_KEY", "0x4AAAAAAAB", true),
+        ("TURNSTILE_SITE_KEY", "0x4AAAAAAA_demo-key", false),
+        ("DEMO_SESSION_URL", "/session", true),
+        ("DEMO_SESSION_URL", "http://app.example/session", true),
+    ] {
+        let problems = with_own_tokens(name, Some(value)).err().unwrap_or_default();
+        assert_eq!(problems.iter().any(|problem| problem.name == name), reported, "{name}={value}: {problems:?}");
+    }
+    assert_eq!(with("TURNSTILE_SITE_KEY", Some("0x4AAAAAAA_demo-key")).unwrap_err()[0].name, "TURNSTILE_SITE_KEY");
+    let mut settings = good();
+    settings.insert("DEMO".into(), "on".into());
+    settings.insert("DEMO_SESSION_URL".into(), "http://127.0.0.1:8788/session".into());
+    let local = parse(&settings).unwrap();
+    assert_eq!(local.check_host("api.example").unwrap_err()[0].name, "DEMO_SESSION_URL");
+    assert!(local.check_host("127.0.0.1").is_ok());
 }
 
 #[test]

@@ -40,6 +40,15 @@ fn errors_page_lists_every_error_with_its_status_and_no_other() {
     assert_eq!(listed, known);
 }
 
+/// `doc_url` ends in the code, so each code is the id of an anchor on the page that `DOCS_URL` names.
+#[test]
+fn errors_page_has_an_anchor_for_each_code() {
+    let page = read("docs/errors.md");
+    for code in Code::ALL.iter().map(|code| code.wire().code) {
+        assert!(page.contains(&format!("<a id=\"{code}\"></a>`{code}`")), "{code}");
+    }
+}
+
 #[test]
 fn every_route_of_the_routes_page_is_a_route() {
     for row in table("docs/routes.md", "All routes") {
@@ -62,7 +71,7 @@ fn every_route_of_the_routes_page_is_a_route() {
 
 /// Returns the names of all variables and secrets that the parser reads.
 fn known_settings() -> BTreeSet<String> {
-    let source = ["parse", "reader"].map(|file| read(&format!("src/config/{file}.rs"))).concat();
+    let source: String = sources("src/config").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
     let is_name = |text: &&str| text.len() > 3 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     source.split('"').skip(1).step_by(2).filter(is_name).map(str::to_owned).collect()
 }

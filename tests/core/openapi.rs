@@ -171,7 +171,7 @@ fn each_error_code_has_an_example_that_the_code_writes() {
             ..Rejection::new(code, "example")
         };
         let mut written: Value =
-            serde_json::from_str(&rejection.body(&RequestId::new(UnixMillis(0), [0; 10]))).unwrap();
+            serde_json::from_str(&rejection.body(&RequestId::new(UnixMillis(0), [0; 10]), None)).unwrap();
         written["error"]["request_id"] = body["error"]["request_id"].clone();
         assert_eq!(*body, written, "{name}");
         // This code always names the invalid parameter.

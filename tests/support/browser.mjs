@@ -24,8 +24,8 @@ export function findChromium() {
   return CANDIDATES.find((path) => existsSync(path));
 }
 
-export function launch(executablePath) {
-  return chromium.launch({ executablePath, args: FLAGS });
+export function launch(executablePath, flags = []) {
+  return chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
 }
 
 /** Opens a page in a new context and records it from its first request on. `prepare` gets the context before that. */

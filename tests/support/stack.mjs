@@ -29,12 +29,15 @@ function required(path, what) {
 /**
  * Starts the simulator and the Worker.
  *
- * - `settings(origin)`: returns settings of the Worker at `origin` that replace those of `make dev`
+ * - `settings(origin, simulator)`: returns settings of the Worker at `origin` that replace those of `make dev`
  * - `plans`: added to the policy's plans
  * - `key`: the policy's `key`, the limits of the vendor key
  * - `predictionMs`: how long a prediction takes
+ * - `host`: the Worker is called by this name over https, as a deployment is, and reaches the simulator where a deployment
+ *   reaches the vendor and Turnstile
+ * - `session`: issuer and audience of the session tokens
  */
-export async function startStack({ settings = () => ({}), plans = {}, key, predictionMs = PREDICTION_MS } = {}) {
+export async function startStack({ settings = () => ({}), plans = {}, key, predictionMs = PREDICTION_MS, host, session = SESSION } = {}) {
   const worker = required(join(ROOT, "build/index.js"), "the built Worker");
   const binary = required(resolve(ROOT, process.env.SIMULATOR_BIN || "target/debug/valetkey-simulator"), "the simulator");
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-browser-")));
@@ -55,9 +58,9 @@ export async function startStack({ settings = () => ({}), plans = {}, key, predi
     },
   };
   try {
-    stack.session = { ...SESSION, SESSION_SECRET: randomBytes(48).toString("base64url") };
+    stack.session = { ...session, SESSION_SECRET: randomBytes(48).toString("base64url") };
     stack.simulator = await startSimulator(services, binary, stack, predictionMs);
-    stack.origin = await startWorker(services, worker, directory, stack, { settings, plans, key });
+    stack.origin = await startWorker(services, worker, directory, stack, { settings, plans, key, host });
     return stack;
   } catch (error) {
     console.error(stack.logs());
@@ -87,24 +90,27 @@ async function freePort() {
   return port;
 }
 
-async function startWorker(services, worker, directory, { simulator, vendorKey, session }, { settings, plans, key }) {
+async function startWorker(services, worker, directory, { simulator, vendorKey, session }, { settings, plans, key, host }) {
   const site = join(directory, "site");
   execFileSync(process.execPath, [join(ROOT, "site/build.mjs")], {
-    env: { ...process.env, SITE_OUT: site, SESSION_URL: `${simulator.origin}/session` },
+    env: { ...process.env, SITE_OUT: site },
     stdio: ["ignore", "ignore", "inherit"],
   });
   // A copy, because wrangler watches its sources: a build during a test would restart the Worker.
   const build = join(directory, "build");
   cpSync(dirname(worker), build, { recursive: true });
+  const main = join(build, host === undefined ? basename(worker) : "deployed.js");
+  if (host !== undefined) writeDeployed(build, basename(worker), simulator.origin, host);
   const config = join(directory, "wrangler.json");
-  writeFileSync(config, JSON.stringify({ ...wranglerConfig(ROOT, site), main: join(build, basename(worker)) }));
+  writeFileSync(config, JSON.stringify({ ...wranglerConfig(ROOT, site), main }));
   const port = await freePort();
-  const changes = settings(`http://127.0.0.1:${port}`);
+  const changes = settings(`http://127.0.0.1:${port}`, simulator);
   const vars = developmentVars({ vendorKey, sessionSecret: session.SESSION_SECRET, simulator: simulator.origin, plans, key, changes });
   writeFileSync(join(directory, ".dev.vars"), vars, { mode: 0o600 });
 
   const wrangler = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
-  const flags = ["--config", config, "--port", String(port), "--inspector-port", "0", "--persist-to", join(directory, "state")];
+  const https = host === undefined ? [] : ["--local-protocol", "https", "--upstream-protocol", "https", "--local-upstream", host];
+  const flags = [...https, "--config", config, "--port", String(port), "--inspector-port", "0", "--persist-to", join(directory, "state")];
   const service = new Service("worker", process.execPath, [wrangler, "dev", "--ip", "127.0.0.1", ...flags], {
     CI: "1",
     WRANGLER_SEND_METRICS: "false",
@@ -113,8 +119,26 @@ async function startWorker(services, worker, directory, { simulator, vendorKey, 
     WRANGLER_LOG_PATH: join(directory, "logs"),
   });
   services.push(service);
-  const [, origin] = await service.line(/Ready on (http:\/\/127\.0\.0\.1:\d+)/);
+  const [, origin] = await service.line(/Ready on (https?:\/\/127\.0\.0\.1:\d+)/);
+  // Its certificate is its own, which only the browser is told to accept.
+  if (host !== undefined) return origin;
   const ready = await fetch(`${origin}/readyz`);
   if (!ready.ok) throw new Error(`/readyz responded with status ${ready.status}: ${await ready.text()}`);
   return origin;
+}
+
+/**
+ * Writes a Worker that is the built one, except that all its requests go to the simulator. That accepts no https address
+ * for its webhooks, so it is told its own.
+ */
+function writeDeployed(build, worker, simulator, host) {
+  const outbound = `
+    const send = globalThis.fetch;
+    globalThis.fetch = (input, init) => {
+      const { pathname, search } = new URL(input);
+      const body = typeof init?.body === "string" ? init.body.replace(${JSON.stringify(`"https://${host}/`)}, ${JSON.stringify(`"${simulator}/`)}) : init?.body;
+      return send(${JSON.stringify(simulator)} + pathname + search, { ...init, body });
+    };`;
+  writeFileSync(join(build, "outbound.js"), outbound);
+  writeFileSync(join(build, "deployed.js"), `import "./outbound.js";\nexport * from "./${worker}";\nexport { default } from "./${worker}";\n`);
 }

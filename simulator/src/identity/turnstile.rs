@@ -29,13 +29,14 @@ struct SiteverifyRequest {
     response: String,
 }
 
-/// Validates a visitor's token once. `response` is `guest:{hostname}:{action}:{anything}`.
+/// Validates a visitor's token once. `response` is `guest:{hostname}:{action}:{anything}`, or the same with slashes: the
+/// client for browsers accepts no colon in a token, which Turnstile's own do not have.
 async fn verify(State(app): State<Arc<App>>, Form(request): Form<SiteverifyRequest>) -> Response {
     let refused = |code: &str| json_response(&json!({"success": false, "error-codes": [code]}));
     if request.secret != SECRET {
         return refused("invalid-input-secret");
     }
-    let parts: Vec<&str> = request.response.splitn(4, ':').collect();
+    let parts: Vec<&str> = request.response.splitn(4, [':', '/']).collect();
     let ["guest", hostname, action, _] = parts[..] else { return refused("invalid-input-response") };
     if !app.used_turnstile_tokens.insert(request.response.clone()) {
         return refused("timeout-or-duplicate");

@@ -1,5 +1,6 @@
 // Observes the client's requests: the state of the network, and the request ids of responses about predictions.
 import type { Fetch } from "../../../clients/web/src/index.ts";
+import type { SentRequest } from "./curl.ts";
 
 export type Network =
   | { kind: "fine" }
@@ -9,6 +10,7 @@ export type Network =
   /** The API refused a request for now. The client retries after this many seconds. */
   | { kind: "busy"; retryAfterSecs: number };
 
+const CREATE_PATH = /\/v1\/[^/]+\/[^/]+\/predictions$/;
 const JOB_PATH = /\/v1\/predictions\/(pred_[0-9a-z]+)/;
 
 export class Connection {
@@ -16,6 +18,8 @@ export class Connection {
   #requestIds = new Map<string, string>();
   /** Called when `network` has changed. */
   onChange: () => void = () => {};
+  /** Called with each create before it is sent. */
+  onCreate: (request: SentRequest) => void = () => {};
 
   constructor() {
     addEventListener("offline", () => this.#set({ kind: "offline" }));
@@ -40,6 +44,7 @@ export class Connection {
   readonly fetch: Fetch = async (url, init) => {
     // The gallery's list requests do not change the network state: it polls in the background and shows its own errors.
     const isWork = init.method === "POST" || JOB_PATH.test(url);
+    if (init.method === "POST" && CREATE_PATH.test(url)) this.onCreate(sentRequest(url, init));
     let answer: Response;
     try {
       answer = await fetch(url, init);
@@ -60,6 +65,10 @@ export class Connection {
     this.#network = network;
     if (!isSame) this.onChange();
   }
+}
+
+function sentRequest(url: string, { method = "GET", headers, body }: RequestInit): SentRequest {
+  return { method, url: new URL(url, location.href).href, headers: Object.fromEntries(new Headers(headers)), body: typeof body === "string" ? body : "" };
 }
 
 /** Resolves when the browser is online; rejects with the signal's reason. */

@@ -1,8 +1,7 @@
 // Creates a prediction: uploads the picture to start from, sends the create, and repeats both after a lost connection.
 import { type Client, ValetkeyError } from "../../../clients/web/src/index.ts";
+import type { Offer } from "./offer.ts";
 import { type Order, randomHex } from "./person.ts";
-
-const MODEL = "black-forest-labs/flux-kontext-max";
 
 export interface Request extends Order {
   picture: File | undefined;
@@ -18,6 +17,7 @@ type Api = Pick<Client, "create"> & { files: Pick<Client["files"], "upload"> };
 
 export class Creator {
   readonly #api: Api;
+  readonly #offer: () => Promise<Offer>;
   readonly #backOnline: (signal: AbortSignal) => Promise<void>;
   readonly #isOnline: () => boolean;
   /** Ids of uploaded files: each file is uploaded once, even if it is used again. */
@@ -25,8 +25,9 @@ export class Creator {
   /** Requests whose outcome is unknown, by their idempotency keys. They must be repeated with the same key. */
   readonly #unanswered = new Map<string, { request: Request; mayHaveArrived: boolean }>();
 
-  constructor(api: Api, backOnline: (signal: AbortSignal) => Promise<void>, isOnline: () => boolean) {
+  constructor(api: Api, offer: () => Promise<Offer>, backOnline: (signal: AbortSignal) => Promise<void>, isOnline: () => boolean) {
     this.#api = api;
+    this.#offer = offer;
     this.#backOnline = backOnline;
     this.#isOnline = isOnline;
   }
@@ -39,10 +40,11 @@ export class Creator {
     const key = this.#keyOf(request) ?? randomHex(16);
     for (;;) {
       try {
-        const input = await this.#input(request, progress, signal);
+        const offer = await this.#offer();
+        const input = await this.#input(request, offer, progress, signal);
         signal.throwIfAborted();
         progress.sending();
-        return await this.#send(request, key, input);
+        return await this.#send(request, key, offer.model, input);
       } catch (thrown) {
         if (!(thrown instanceof ValetkeyError) || thrown.advice !== "repeat" || this.#isOnline()) throw thrown;
         await this.#backOnline(signal);
@@ -55,12 +57,12 @@ export class Creator {
     return this.#unanswered.get(this.#keyOf(request) ?? "")?.mayHaveArrived ?? false;
   }
 
-  async #send(request: Request, key: string, input: Record<string, string>): ReturnType<Api["create"]> {
+  async #send(request: Request, key: string, model: string, input: Record<string, string>): ReturnType<Api["create"]> {
     const attempt = this.#unanswered.get(key) ?? { request, mayHaveArrived: false };
     this.#unanswered.set(key, attempt);
     attempt.mayHaveArrived ||= this.#isOnline();
     try {
-      const prediction = await this.#api.create(MODEL, input, { idempotencyKey: key });
+      const prediction = await this.#api.create(model, input, { idempotencyKey: key });
       this.#unanswered.delete(key);
       return prediction;
     } catch (thrown) {
@@ -75,8 +77,10 @@ export class Creator {
     }
   }
 
-  async #input({ prompt, aspectRatio, picture }: Request, progress: Progress, signal: AbortSignal): Promise<Record<string, string>> {
-    if (picture === undefined) return { prompt, aspect_ratio: aspectRatio };
+  /** Returns the input, with what the model takes. */
+  async #input({ prompt, aspectRatio, picture }: Request, offer: Offer, progress: Progress, signal: AbortSignal): Promise<Record<string, string>> {
+    const input = { prompt, ...(offer.shapes.includes(aspectRatio) && { aspect_ratio: aspectRatio }) };
+    if (picture === undefined || !offer.takesPicture) return input;
     let fileId = this.#fileIds.get(picture);
     if (fileId === undefined) {
       progress.uploading(0, picture.size);
@@ -84,7 +88,7 @@ export class Creator {
       fileId = (await this.#api.files.upload(picture, { onProgress, signal })).file_id;
       this.#fileIds.set(picture, fileId);
     }
-    return { prompt, aspect_ratio: aspectRatio, input_image: fileId };
+    return { ...input, input_image: fileId };
   }
 
   /** Returns the key of the same request, if an earlier attempt's outcome is unknown. */

@@ -17,6 +17,7 @@ export class Gallery {
   readonly #person: Person;
   readonly #view: GalleryView;
   readonly #tabs: Tabs;
+  readonly #mayHavePictures: () => boolean;
   #pictures: Pictures = NONE;
   /** Changes since the pending list was requested, which may lack them. `undefined` marks a deleted picture. */
   readonly #changes = new Map<string, Prediction | undefined>();
@@ -30,11 +31,13 @@ export class Gallery {
   onSelect: (prediction: Prediction) => void = () => {};
   onRemoved: (jobId: string) => void = () => {};
 
-  constructor(client: Client, person: Person, view: GalleryView, tabs: Tabs) {
+  /** `mayHavePictures` returns false while no token is needed, because a new user has no pictures. */
+  constructor(client: Client, person: Person, view: GalleryView, tabs: Tabs, mayHavePictures: () => boolean) {
     this.#client = client;
     this.#person = person;
     this.#view = view;
     this.#tabs = tabs;
+    this.#mayHavePictures = mayHavePictures;
     view.onShow((jobId) => {
       const prediction = this.#pictures.shown.find(({ job_id: id }) => id === jobId);
       if (prediction !== undefined) this.onSelect(prediction);
@@ -47,15 +50,20 @@ export class Gallery {
   /** Loads the first page and returns the newest prediction that is in progress. */
   async start(): Promise<Prediction | undefined> {
     this.#render();
-    // A new user has no pictures, so no token is needed yet.
-    if (!this.#person.isKnown) return undefined;
+    if (!this.#mayHavePictures()) return undefined;
     this.#failedToLoad = !(await this.#try(() => this.#look()));
     return running(this.#pictures);
   }
 
+  /** Starts again for another user. Pictures of the user before cannot be read any more. */
+  async restart(): Promise<Prediction | undefined> {
+    this.#pictures = NONE;
+    return this.start();
+  }
+
   /** Polls in the background. Errors are not shown; the next poll tries again. */
   async refresh(): Promise<void> {
-    if (document.hidden || !this.#person.isKnown) return;
+    if (document.hidden || !this.#mayHavePictures()) return;
     try {
       await this.#look();
       if (this.#failedToLoad) this.#view.setProblem(undefined);

@@ -10,6 +10,7 @@ const MAX_ORDERS = 100;
 /** The input of a picture. It is stored here because the API does not return a prediction's input. */
 export interface Order {
   prompt: string;
+  /** Empty if the model has no such input. */
   aspectRatio: string;
 }
 

@@ -6,6 +6,12 @@ export type PageCode =
   | "empty_prompt"
   | "offline"
   | "no_session"
+  | "no_guest"
+  | "guest_ended"
+  | "token_needed"
+  | "token_malformed"
+  | "token_expired"
+  | "token_refused"
   | "picture_type"
   | "picture_empty"
   | "picture_size"
@@ -25,11 +31,26 @@ export interface Problem {
   param?: string | undefined;
 }
 
-/**
- * Cause of an error: the app's own backend, a different server than the API, did not respond. It has its own error
- * message.
- */
-export class BackendUnreachable extends Error {}
+/** Cause of an error: there is no token. `code` says why, in the words of the page's way to get one. */
+export class TokenProblem extends Error {
+  readonly code: PageCode;
+
+  constructor(code: PageCode, options?: ErrorOptions) {
+    super(code, options);
+    this.code = code;
+  }
+}
+
+/** Codes after which the same request would fail again, or after which it might be paid for a second time. */
+const NOT_TO_REPEAT: readonly Problem["code"][] = [
+  "invalid_parameter", "unsupported_parameter", "insufficient_credits", "insufficient_permissions", "model_not_allowed", "origin_not_allowed",
+  "misconfigured", "not_found", "outcome_unknown", "picture_unavailable", "guest_ended",
+];
+
+/** Returns true if a button to try again makes sense. */
+export function mayTryAgain({ code }: Problem): boolean {
+  return !NOT_TO_REPEAT.includes(code);
+}
 
 /** Converts a thrown value into a problem. Returns `undefined` for a bug in this page. */
 export function problemOf(thrown: unknown, isOnline: boolean): Problem | undefined {
@@ -40,7 +61,7 @@ export function problemOf(thrown: unknown, isOnline: boolean): Problem | undefin
 
 function codeOf(error: ValetkeyError, isOnline: boolean): Problem["code"] {
   if (error.code === "network" && !isOnline) return "offline";
-  return error.code === "no_token" || error.cause instanceof BackendUnreachable ? "no_session" : error.code;
+  return error.cause instanceof TokenProblem ? error.cause.code : error.code;
 }
 
 /** Returns the problem of a prediction that failed. */

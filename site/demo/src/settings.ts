@@ -1,21 +1,28 @@
-// The settings of a deployment: demo/settings.json, which site/build.mjs writes.
-import { ValetkeyError } from "../../../clients/web/src/index.ts";
+// The settings of a deployment: /demo/settings.json, which the Worker writes.
 
 const SETTINGS_PATH = "/demo/settings.json";
+/** Longest pause between two attempts, ms. */
+const LONGEST_PAUSE_MS = 8_000;
 
-/**
- * Returns a function that reads `{"session_url":"…"}` on its first call and keeps it. After a failure the next call
- * reads again.
- */
-export function sessionUrl(): () => Promise<string> {
-  let known: string | undefined;
-  return async () => (known ??= await read());
+export interface Settings {
+  /** URL of the app's own backend, which gives tokens. */
+  session_url: string | null;
+  /** Site key of the Turnstile widget that makes the visitor a guest. */
+  turnstile_site_key: string | null;
+  /** True if a stand-in on the operator's machine plays the vendor. A deployed Worker refuses such a vendor. */
+  is_stand_in: boolean;
 }
 
-async function read(): Promise<string> {
-  // A rejection of `fetch` is passed on: the client treats it as a network failure and retries.
-  const answer = await fetch(SETTINGS_PATH);
-  const settings: { session_url?: unknown } = await answer.json().catch(() => ({}));
-  if (typeof settings.session_url === "string") return settings.session_url;
-  throw new ValetkeyError("no_token", "demo/settings.json has no session_url.");
+/** Reads the settings. Repeats until it has them, because the page can do nothing without them. */
+export async function loadSettings(onFailure: () => void): Promise<Settings> {
+  for (let pauseMs = 1_000; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
+    try {
+      const answer = await fetch(SETTINGS_PATH);
+      if (answer.ok) return await answer.json();
+    } catch {
+      // No connection.
+    }
+    onFailure();
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
 }

@@ -7,7 +7,7 @@ import { describe } from "./describe.ts";
 import { loadPicture } from "./loading.ts";
 import type { Order, Person } from "./person.ts";
 import type { PictureField } from "./picture-field.ts";
-import { failureOf, type Problem, problemOf } from "./problem.ts";
+import { failureOf, mayTryAgain, type Problem, problemOf } from "./problem.ts";
 import { newRun, type Run } from "./run.ts";
 import type { FrameState, StageView } from "./stage-view.ts";
 import { NO_PICTURE, predictionText, type Situation, statusText, timeText, type Work } from "./status.ts";
@@ -37,6 +37,16 @@ export class Stage {
   #shownId: string | undefined;
   /** Called with each state of the prediction. */
   onSeen: (prediction: Prediction) => void = () => {};
+  /** Called with the id of each prediction that was created here. */
+  onCreated: (jobId: string) => void = () => {};
+  /** Called when a run has ended, in whatever way. */
+  onEnded: () => void = () => {};
+  /** Called when the user presses "Try again" for a picture that failed and was selected in the gallery. */
+  onRetry: (order: Order) => void = () => {};
+  /** Called when the user presses "Use this prompt again". */
+  onReuse: (order: Order) => void = () => {};
+  /** Code of an error for a prediction that is no longer there. */
+  goneCode: "not_found" | "guest_ended" = "not_found";
   /** Called when a create failed with the id of a prediction that the gallery does not have yet. */
   onFailed: () => void = () => {};
   /** Called when another prediction is on the stage, or none. */
@@ -63,14 +73,14 @@ export class Stage {
    * mistake.
    */
   async create(request: Request): Promise<void> {
-    if (this.#run?.order !== undefined) return;
+    if (this.#run?.request !== undefined) return;
     this.#leave();
     const { client, field } = this.#parts;
-    const { prompt, aspectRatio } = request;
-    const run = this.#begin({ kind: "sending" }, performance.now(), RATIOS[aspectRatio] ?? field.ratio, { prompt, aspectRatio });
+    const run = this.#begin({ kind: "sending" }, performance.now(), RATIOS[request.aspectRatio] ?? field.ratio, request);
     await this.#guard(run, async () => {
       const created = await this.#send(run, request);
       if (created === undefined) return;
+      this.onCreated(created.job_id);
       this.#remember(run, created.job_id);
       this.#see(run, created);
       if (run.isCanceling && !hasEnded(created)) await this.#sendCancel(run, client, created.job_id);
@@ -109,15 +119,16 @@ export class Stage {
     this.#parts.view.setProblem(undefined);
   }
 
-  #begin(work: Work, startedAt: number, ratio: number, order?: Order): Run {
-    const run = newRun(work, startedAt, order);
+  #begin(work: Work, startedAt: number, ratio: number, request?: Request): Run {
+    const run = newRun(work, startedAt, request);
     const { composer, connection, view } = this.#parts;
     this.#run = run;
     connection.reset();
+    this.goneCode = "not_found";
     view.setProblem(undefined);
     view.setRatio(ratio);
     view.setFrame("busy");
-    composer.setBusy({ canCreate: order === undefined, canCancel: run.isNews });
+    composer.setBusy({ canCreate: request === undefined, canCancel: run.isNews });
     this.#mark(run, undefined);
     this.#ticking = setInterval(() => this.#render(), 1000);
     this.#render();
@@ -175,7 +186,8 @@ export class Stage {
       const requestId = await this.#requestId(jobId);
       if (this.#run === run) this.#fail(run, status === "failed" ? failureOf(prediction, requestId) : { code: "picture_unavailable", jobId, requestId });
     } else if (this.#run === run) {
-      view.setPicture(picture, describe(prediction, person));
+      const order = person.order(jobId);
+      view.setPicture(picture, describe(prediction, person), order && (() => this.onReuse(order)));
       // A picture from the gallery that had already ended needs no status text.
       this.#end("done", run.isNews ? predictionText(prediction) : "");
     }
@@ -246,8 +258,9 @@ export class Stage {
     } catch (thrown) {
       // The user has moved on, which aborted the run. Errors of the API are shown anyway.
       if (run.watching.signal.aborted && !(thrown instanceof ValetkeyError)) return;
-      const problem = problemOf(thrown, navigator.onLine);
-      if (run.work.kind === "making" && problem?.code !== "not_found") this.#lookAway(run, problem ?? PAGE_ERROR);
+      let problem = problemOf(thrown, navigator.onLine);
+      if (problem?.code === "not_found") problem = { ...problem, code: this.goneCode };
+      if (run.work.kind === "making" && problem?.code !== this.goneCode) this.#lookAway(run, problem ?? PAGE_ERROR);
       else this.#fail(run, problem ?? PAGE_ERROR);
       // A bug in this page also goes to the console.
       if (problem === undefined) throw thrown;
@@ -267,15 +280,23 @@ export class Stage {
 
   /** Shows that the run has failed. */
   #fail(run: Run, problem: Problem): void {
+    const again = mayTryAgain(problem) ? this.#again(run) : undefined;
     if (this.#run === run) this.#end("failed", NO_PICTURE);
-    this.#parts.view.setProblem(problem);
+    this.#parts.view.setProblem(problem, again);
     if (run.jobId !== undefined || problem.jobId === undefined) return;
     this.#remember(run, problem.jobId);
     this.onFailed();
   }
 
-  #remember({ order }: Run, jobId: string): void {
-    if (order !== undefined) this.#parts.person.remember(jobId, order);
+  /** Returns what "Try again" does. The form may have changed since, so it sends what failed. */
+  #again({ request, jobId }: Run): (() => void) | undefined {
+    if (request !== undefined) return () => void this.create(request);
+    const order = jobId === undefined ? undefined : this.#parts.person.order(jobId);
+    return order && (() => this.onRetry(order));
+  }
+
+  #remember({ request }: Run, jobId: string): void {
+    if (request !== undefined) this.#parts.person.remember(jobId, { prompt: request.prompt, aspectRatio: request.aspectRatio });
   }
 
   #end(frame: FrameState, status: string): void {
@@ -289,5 +310,6 @@ export class Stage {
     }
     view.setStatus(status);
     composer.setBusy({ canCreate: true, canCancel: false });
+    this.onEnded();
   }
 }

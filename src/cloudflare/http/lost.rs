@@ -15,21 +15,21 @@ use crate::wire::rejection::{Code, Rejection};
 /// The reason in the log.
 const REASON: &str = "instance_ended";
 
-fn not_admitted(context: &RequestContext<'_>) -> Response {
-    Response::rejection(&Rejection::new(Code::LimiterUnavailable, REASON).retry_after(1), context.request_id)
+fn not_admitted() -> Response {
+    Response::rejection(Rejection::new(Code::LimiterUnavailable, REASON).retry_after(1))
 }
 
 /// Returns the 504 for a request that may have had an effect: the prediction exists, or the vendor may have received
 /// the request. With a 504, the client does not simply repeat it.
-fn timed_out(context: &RequestContext<'_>, job_id: Option<&JobId>, rate: Option<Rate>) -> Response {
+fn timed_out(job_id: Option<&JobId>, rate: Option<Rate>) -> Response {
     let rejection = Rejection::new(Code::UpstreamTimeout, REASON);
     let rejection = Rejection { job_id: job_id.cloned(), ..rejection };
-    Response { rate, ..Response::rejection(&rejection, context.request_id) }
+    Response { rate, ..Response::rejection(rejection) }
 }
 
 /// Leaves a 503 for a request that has had no effect yet. The client may repeat it.
 pub fn before_effects(context: &RequestContext<'_>) {
-    response::leave_fallback(context, not_admitted(context));
+    response::leave_fallback(context, not_admitted());
 }
 
 /// Leaves the 503 of [`before_effects`] in the token endpoint's error format (RFC 6749 section 5.2).
@@ -55,7 +55,7 @@ pub fn in_admission(
     // The Ledger's request count for this minute is lost with its reply, so the response reports no remaining requests.
     let reset = context.now.plus_millis(60 * MILLIS_PER_SECOND).seconds();
     let rate = Rate { limit: requests_per_minute, remaining: 0, reset };
-    let responses = (not_admitted(context), timed_out(context, job_ids.first(), Some(rate)));
+    let responses = (not_admitted(), timed_out(job_ids.first(), Some(rate)));
     let ledger = (client::ledgers(context.env)?, caller.grant.user.as_str(), message);
     response::leave_withdrawal(context, responses, ledger);
     Ok(())
@@ -64,10 +64,10 @@ pub fn in_admission(
 /// Leaves a 504 for a create that the Ledger has admitted. The client follows the existing prediction, so the user does
 /// not pay twice.
 pub fn after_admission<T>(context: &RequestContext<'_>, admitted: &Counted<T>, job_id: &JobId) {
-    response::leave_fallback(context, timed_out(context, Some(job_id), admitted.rate));
+    response::leave_fallback(context, timed_out(Some(job_id), admitted.rate));
 }
 
 /// Leaves a 504 for a request that is being sent to the vendor.
 pub fn while_sending<T>(context: &RequestContext<'_>, counted: &Counted<T>) {
-    response::leave_fallback(context, timed_out(context, None, counted.rate));
+    response::leave_fallback(context, timed_out(None, counted.rate));
 }

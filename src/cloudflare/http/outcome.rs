@@ -3,7 +3,6 @@
 use crate::cloudflare::http::response::Response;
 use crate::messages::Rate;
 use crate::oauth::OAuthRefusal;
-use crate::types::ids::RequestId;
 use crate::wire::rejection::Rejection;
 
 /// A response that the pipeline still has to write, or one that its handler has written.
@@ -68,10 +67,10 @@ impl Handled {
     }
 
     /// Returns a refusal in the API's error format (contract 3).
-    pub fn refused(error: RouteError, request_id: &RequestId) -> Self {
+    pub fn refused(error: RouteError) -> Self {
         let RouteError { rejection, rate } = error;
-        let response = Response { rate, ..Response::rejection(&rejection, request_id) };
-        Self { refused: Some((rejection.code.wire().code, rejection.reason)), ..Self::complete(response) }
+        let refused = Some((rejection.code.wire().code, rejection.reason));
+        Self { refused, ..Self::complete(Response { rate, ..Response::rejection(rejection) }) }
     }
 
     /// Returns a refusal of the token endpoint (RFC 6749 section 5.2).

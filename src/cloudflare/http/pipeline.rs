@@ -96,7 +96,7 @@ async fn answer(incoming: &Incoming<'_>, route: Result<Route, NoRoute>) -> Resul
     let deployment = match deployment_for(incoming) {
         Ok(deployment) => deployment,
         // No CORS headers: with wrong settings, the allowed origins are not known.
-        Err(problems) => return write(incoming, misconfigured(incoming, &route, &problems), OriginCheck::None, None),
+        Err(problems) => return write(incoming, misconfigured(&route, &problems), OriginCheck::None, None),
     };
     let config = &deployment.config;
     // 2 to 4
@@ -149,7 +149,7 @@ fn deployment_for(incoming: &Incoming<'_>) -> Result<Rc<Deployment>, Rc<Vec<Prob
 
 /// Returns the response of a deployment with wrong settings: 503, but the health checks still work. `/readyz` names the
 /// settings.
-fn misconfigured(incoming: &Incoming<'_>, route: &Result<Route, NoRoute>, problems: &[Problem]) -> Handled {
+fn misconfigured(route: &Result<Route, NoRoute>, problems: &[Problem]) -> Handled {
     let probe = match route {
         Ok(Route::Public(route)) => probe(route, Some(problems)),
         _ => None,
@@ -158,7 +158,7 @@ fn misconfigured(incoming: &Incoming<'_>, route: &Result<Route, NoRoute>, proble
         Some(response) => Handled::complete(response),
         None => {
             let rejection = Rejection::new(Code::Misconfigured, "configuration").retry_after(MISCONFIGURED_RETRY_SECS);
-            Handled::refused(rejection.into(), incoming.request_id)
+            Handled::refused(rejection.into())
         }
     }
 }
@@ -182,9 +182,9 @@ fn check_route(
     config: &Config,
     origin: OriginCheck<'_>,
 ) -> ControlFlow<Handled, Route> {
-    let refuse = |rejection: Rejection| ControlFlow::Break(Handled::refused(rejection.into(), incoming.request_id));
+    let refuse = |rejection: Rejection| ControlFlow::Break(Handled::refused(rejection.into()));
     let is_off = match Feature::of_path(incoming.url.path) {
-        Some(Feature::Demo) => !config.demo,
+        Some(Feature::Demo) => config.demo.is_none(),
         Some(Feature::OwnTokens) => config.signing_keys.is_none(),
         Some(Feature::Admin) | None => false,
     };
@@ -229,10 +229,11 @@ async fn public(context: &RequestContext<'_>, route: &PublicRoute) -> Result<Han
         PublicRoute::Demo(asset) => return assets::serve(context, asset).await.map(open),
         PublicRoute::OpenApi => return assets::document(context, "/openapi.json").await.map(open),
         PublicRoute::Hook(capability) => webhook_called(context, capability).await,
+        PublicRoute::DemoSettings => Some(Response::json(200, &context.deployment.config.demo_document())),
         PublicRoute::Health | PublicRoute::Ready => probe(route, None),
         PublicRoute::KeySet | PublicRoute::ServerMetadata => published(route, context.deployment),
     };
-    let not_found = || Handled::refused(Rejection::new(Code::NotFound, "capability").into(), context.request_id);
+    let not_found = || Handled::refused(Rejection::new(Code::NotFound, "capability").into());
     Ok(response.map_or_else(not_found, Handled::complete))
 }
 
@@ -287,7 +288,7 @@ async fn user(context: &RequestContext<'_>, route: &UserRoute) -> Handled {
     // 5
     let caller = match authentication::authenticate(context).await {
         Ok(caller) => caller,
-        Err(rejection) => return Handled::refused(rejection.into(), context.request_id),
+        Err(rejection) => return Handled::refused(rejection.into()),
     };
     // 6
     let result = if caller.grant.has_scope(route.scope()) {
@@ -298,7 +299,7 @@ async fn user(context: &RequestContext<'_>, route: &UserRoute) -> Handled {
     };
     let handled = match result {
         Ok(reply) => Handled { reply, refused: None, subject: None },
-        Err(error) => Handled::refused(error, context.request_id),
+        Err(error) => Handled::refused(error),
     };
     handled.of(caller.grant.user.log_pseudonym())
 }

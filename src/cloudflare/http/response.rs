@@ -10,17 +10,39 @@ use crate::cloudflare::runtime::driver;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::messages::Rate;
+use crate::parse::url::ResourceUrl;
 use crate::types::ids::{JobId, RequestId};
 use crate::wire::cors::{self, OriginCheck};
 use crate::wire::rejection::{Code, Rejection};
+
+/// The body of a response, before it is written.
+#[derive(Debug)]
+pub enum Body {
+    /// JSON.
+    Json(String),
+    /// An error. Its text needs the request's id and the deployment's page about errors.
+    Error(Box<Rejection>),
+}
+
+impl Body {
+    fn text(&self, request_id: &RequestId, deployment: Option<&Deployment>) -> String {
+        match self {
+            Self::Json(text) => text.clone(),
+            Self::Error(rejection) => {
+                let docs_url = deployment.and_then(|deployment| deployment.config.docs_url.as_ref());
+                rejection.body(request_id, docs_url.map(ResourceUrl::as_str))
+            }
+        }
+    }
+}
 
 /// A response before it is written.
 #[derive(Debug)]
 pub struct Response {
     /// HTTP status.
     pub status: u16,
-    /// JSON, or nothing.
-    pub body: Option<String>,
+    /// The body, if there is one.
+    pub body: Option<Body>,
     /// `Location`.
     pub location: Option<String>,
     /// `Retry-After`, seconds.
@@ -51,7 +73,7 @@ impl Response {
 
     /// Returns a JSON response with this text.
     pub fn json_text(status: u16, body: String) -> Self {
-        Self { body: Some(body), ..Self::empty(status) }
+        Self { body: Some(Body::Json(body)), ..Self::empty(status) }
     }
 
     /// Returns a response without a body.
@@ -73,14 +95,15 @@ impl Response {
     }
 
     /// Returns an error response (contract 3).
-    pub fn rejection(rejection: &Rejection, request_id: &RequestId) -> Self {
+    pub fn rejection(rejection: Rejection) -> Self {
+        let status = rejection.code.wire().status;
         Self {
-            body: Some(rejection.body(request_id)),
             retry_after_secs: rejection.retry_after_secs,
             allow: rejection.allow,
             challenge: rejection.challenge.header(rejection.code),
             created: rejection.job_id.clone(),
-            ..Self::empty(rejection.code.wire().status)
+            body: Some(Body::Error(Box::new(rejection))),
+            ..Self::empty(status)
         }
     }
 }
@@ -112,15 +135,17 @@ fn render(
 ) -> Parts {
     let leaks = |text: &str| deployment.is_some_and(|deployment| deployment.key_scan.finds_in(text));
     let header_lines = headers_of(response, request_id, origin);
-    if !leaks(&header_lines) && !response.body.as_deref().is_some_and(leaks) {
-        return Parts { status: response.status, header_lines, body: response.body.clone() };
+    let text = |response: &Response| response.body.as_ref().map(|body| body.text(request_id, deployment));
+    let body = text(response);
+    if !leaks(&header_lines) && !body.as_deref().is_some_and(leaks) {
+        return Parts { status: response.status, header_lines, body };
     }
     log::alert("vendor_key_in_answer");
-    let safe = instead_of(response, request_id);
+    let safe = instead_of(response);
     // The caller's page may read the 502, unless its own origin contains the key.
     let header_lines = Some(headers_of(&safe, request_id, origin)).filter(|lines| !leaks(lines));
     let header_lines = header_lines.unwrap_or_else(|| headers_of(&safe, request_id, OriginCheck::None));
-    Parts { status: safe.status, header_lines, body: safe.body }
+    Parts { status: safe.status, header_lines, body: text(&safe) }
 }
 
 /// Leaves the response that worker.js sends if the wasm instance ends before this request has one.
@@ -153,20 +178,20 @@ fn render_fallback(context: &RequestContext<'_>, response: Response) -> impl FnO
         OriginCheck::Allowed(origin) if !context.deployment.key_scan.finds_in(origin) => Some(origin.to_owned()),
         _ => None,
     };
+    let body = response.body.as_ref().filter(|_| !is_head).map(|body| body.text(&request_id, Some(context.deployment)));
     move || {
         let origin = origin.as_deref().map_or(OriginCheck::None, OriginCheck::Allowed);
         let header_lines = headers_of(&response, &request_id, origin);
-        let body = response.body.filter(|_| !is_head).map_or(JsValue::NULL, JsValue::from);
-        Array::of3(&JsValue::from(response.status), &header_lines.into(), &body)
+        Array::of3(&JsValue::from(response.status), &header_lines.into(), &body.map_or(JsValue::NULL, JsValue::from))
     }
 }
 
 /// Returns the 502 in place of a response that contains the vendor key. It keeps only what cannot come from the vendor:
 /// the id of the prediction that exists (contract 2), and the caller's rate-limit numbers.
-fn instead_of(answer: &Response, request_id: &RequestId) -> Response {
+fn instead_of(answer: &Response) -> Response {
     let rejection = Rejection::new(Code::UpstreamError, "vendor_key_in_answer");
     let rejection = Rejection { job_id: answer.created.clone(), ..rejection };
-    Response { rate: answer.rate, ..Response::rejection(&rejection, request_id) }
+    Response { rate: answer.rate, ..Response::rejection(rejection) }
 }
 
 fn headers_of(answer: &Response, request_id: &RequestId, origin: OriginCheck<'_>) -> String {

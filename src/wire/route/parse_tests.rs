@@ -22,6 +22,7 @@ fn every_route_and_alias_is_found() {
         ("GET", "/healthz".to_owned(), PublicRoute::Health.into()),
         ("GET", "/readyz".to_owned(), PublicRoute::Ready.into()),
         ("GET", "/".to_owned(), PublicRoute::Demo("/demo/index.html").into()),
+        ("GET", "/demo/settings.json".to_owned(), PublicRoute::DemoSettings.into()),
         ("POST", "/v1/acme/model-x/predictions".to_owned(), UserRoute::Create(model()).into()),
         ("POST", "/v1/models/acme/model-x/predictions".to_owned(), UserRoute::Create(model()).into()),
         ("GET", format!("/v1/predictions/{ID}"), UserRoute::Get(id()).into()),
@@ -62,7 +63,7 @@ fn every_route_and_alias_is_found() {
 /// Returns the lines of [`OPERATIONS`] of a route. Exhaustive: a new route does not compile until it is listed here.
 fn operations(route: &Route) -> &'static [(&'static str, &'static str)] {
     match route {
-        Route::Public(PublicRoute::Demo(_)) => &[],
+        Route::Public(PublicRoute::Demo(_) | PublicRoute::DemoSettings) => &[],
         Route::Public(PublicRoute::Health) => &[("get", "/healthz")],
         Route::Public(PublicRoute::Ready) => &[("get", "/readyz")],
         Route::Public(PublicRoute::OpenApi) => &[("get", "/openapi.json")],

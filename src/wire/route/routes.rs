@@ -29,6 +29,9 @@ pub enum PublicRoute {
     /// The demo page or one of its files; holds the asset's path.
     #[strum(serialize = "demo")]
     Demo(&'static str),
+    /// `GET /demo/settings.json`.
+    #[strum(serialize = "demo.settings")]
+    DemoSettings,
     /// `GET /openapi.json`.
     #[strum(serialize = "openapi")]
     OpenApi,

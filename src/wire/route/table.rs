@@ -10,13 +10,15 @@ use crate::wire::route::routes::{AccountView, AdminRoute, PublicRoute, Route, To
 pub(super) const MAX_SEGMENTS: usize = 5;
 
 /// The demo's files: public path and asset path. The Worker serves no other asset, whatever the folder holds.
-const DEMO_FILES: [(&str, &str); 5] = [
+const DEMO_FILES: [(&str, &str); 4] = [
     ("/", "/demo/index.html"),
     ("/demo/demo.css", "/demo/demo.css"),
     ("/demo/demo.js", "/demo/demo.js"),
-    ("/demo/settings.json", "/demo/settings.json"),
     ("/demo/icon.svg", "/demo/icon.svg"),
 ];
+
+/// The document with the demo page's settings. It depends on the deployment, so it is not an asset.
+const DEMO_SETTINGS: &str = "/demo/settings.json";
 
 /// The routes of one path, by method.
 pub(super) struct Resource {
@@ -59,6 +61,9 @@ impl Resource {
 pub(super) fn find_resource(path: &str) -> Option<Resource> {
     if let Some((_, asset)) = DEMO_FILES.iter().find(|(public, _)| *public == path) {
         return Some(Resource::get(PublicRoute::Demo(asset)));
+    }
+    if path == DEMO_SETTINGS {
+        return Some(Resource::get(PublicRoute::DemoSettings));
     }
     let mut segments = [""; MAX_SEGMENTS];
     let mut count = 0;

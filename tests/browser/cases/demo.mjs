@@ -6,7 +6,7 @@ const PROMPT = "A serene Japanese garden";
 
 /** Presses Tab until the element that matches `selector` has the focus. */
 async function tabTo(page, selector) {
-  for (let presses = 0; presses < 16; presses += 1) {
+  for (let presses = 0; presses < 32; presses += 1) {
     await page.keyboard.press("Tab");
     if (await page.evaluate((wanted) => document.activeElement?.matches(wanted) ?? false, selector)) return;
   }
@@ -45,11 +45,12 @@ export default [
       const { page } = demo;
       await tabTo(page, "#prompt");
       await page.keyboard.type(PROMPT);
+      await tabTo(page, "#examples button");
       await tabTo(page, "#picture-file");
       await tabTo(page, "[name=aspect_ratio]");
       await page.keyboard.press("ArrowRight");
       assert.equal(await page.getByLabel("Wide").isChecked(), true);
-      for (const _ of ["file", "prompt"]) await page.keyboard.press("Shift+Tab");
+      for (const _ of ["file", "example", "example", "example", "prompt"]) await page.keyboard.press("Shift+Tab");
       await page.keyboard.press("Control+Enter");
       await demo.cancel.waitFor();
       await tabTo(page, "#cancel");
@@ -57,6 +58,12 @@ export default [
       // Cancel had the focus and is now hidden: the focus has to move to another element.
       assert.equal(await page.evaluate(() => document.activeElement?.id), "create");
       await tabTo(page, "#open");
+      await tabTo(page, "#reuse");
+      await page.keyboard.press("Enter");
+      assert.equal(await page.evaluate(() => document.activeElement?.id), "prompt");
+      await tabTo(page, "#download");
+      await tabTo(page, "#curl-reveal");
+      await tabTo(page, "summary");
       await tabTo(page, ".thumb");
       await tabTo(page, ".remove");
       await page.keyboard.press("Enter");
@@ -78,14 +85,15 @@ export default [
     }),
   ],
   [
-    "the token stays in memory, and the page fetches one only when it needs it",
+    "the token stays in memory, and one is fetched for all requests of a visit",
     onDemo(async (demo) => {
+      await demo.page.waitForLoadState("networkidle");
       const sessions = [];
       demo.page.on("request", (request) => {
         if (new URL(request.url()).pathname === "/session" && request.method() === "POST") sessions.push(request);
       });
-      await demo.page.waitForLoadState("networkidle");
-      assert.deepEqual(demo.recorder.answers.filter(({ url }) => url.endsWith("/session")), []);
+      // The page asks for one at once, to show the price and the credits that are left.
+      await demo.page.reload();
       await demo.submit(PROMPT);
       await demo.pictureWidth();
       await demo.submit(PROMPT);

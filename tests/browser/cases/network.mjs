@@ -26,6 +26,16 @@ function refuse(code, retryAfterSecs) {
   return (route) => route.fulfill({ status: 429, headers: { "retry-after": String(retryAfterSecs) }, json: { error } });
 }
 
+/**
+ * Loses the response to the next create. On a connection that it has used before, Chromium itself would send the request
+ * again, so the create gets a new one.
+ */
+async function loseCreate({ page }, proxy) {
+  await page.waitForLoadState("networkidle");
+  proxy.cut();
+  proxy.loseAnswer(/^POST \S+predictions /);
+}
+
 /** Opens the demo page behind a proxy that can cut its connections. */
 async function withProxy({ stack, browser }, use) {
   const proxy = await Proxy.start(stack.origin);
@@ -101,7 +111,7 @@ export default [
       const { simulator } = world.stack;
       const { next } = await simulator.requests();
       const sent = watch(demo.page, isCreate);
-      proxy.loseAnswer(/^POST \S+predictions /);
+      await loseCreate(demo, proxy);
       await demo.submit(PROMPT);
       assert.ok((await demo.pictureWidth()) > 0);
       const keys = sent.map((headers) => headers["idempotency-key"]).filter((key) => key !== undefined);
@@ -115,7 +125,7 @@ export default [
     (world) => withProxy(world, async (demo, proxy) => {
       await withPace(world.stack, 8_000, async () => {
         // The create arrives; from then on there is no network.
-        proxy.loseAnswer(/^POST \S+predictions /);
+        await loseCreate(demo, proxy);
         const lost = demo.page.waitForEvent("requestfailed", (request) => isCreate(new URL(request.url())));
         await demo.submit(PROMPT);
         await lost;
@@ -138,7 +148,7 @@ export default [
       const text = await demo.problemText();
       assert.match(text, /^This service is not set up correctly\.[^]*req_of_this_test/);
       assert.equal(await demo.status.innerText(), "Your picture is still being made. It will appear in “Your pictures”.");
-      const thumb = demo.page.getByRole("button", { name: PROMPT, exact: true });
+      const thumb = demo.page.locator("#gallery-list").getByRole("button", { name: PROMPT, exact: true });
       await thumb.locator("img").waitFor();
       await thumb.click();
       await demo.picture.waitFor();

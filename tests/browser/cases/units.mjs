@@ -1,5 +1,6 @@
 // The page's pure parts and the key scan, without a browser. Node strips the types from the page's sources.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ValetkeyError } from "../../../clients/web/src/index.ts";
@@ -10,8 +11,15 @@ import { KNOWN_CODES, problemText } from "../../../site/demo/src/messages.ts";
 import { Person } from "../../../site/demo/src/person.ts";
 import { pictureProblem, size } from "../../../site/demo/src/picture-rules.ts";
 import { extended, NONE, refreshed, running, updated, withChanges, without } from "../../../site/demo/src/pictures.ts";
-import { BackendUnreachable, problemOf } from "../../../site/demo/src/problem.ts";
+import { mayTryAgain, problemOf, TokenProblem } from "../../../site/demo/src/problem.ts";
 import { statusText, timeText } from "../../../site/demo/src/status.ts";
+import { claimsOf, claimText, secondsLeft } from "../../../site/demo/src/claims.ts";
+import { curlOf } from "../../../site/demo/src/curl.ts";
+import { fileName } from "../../../site/demo/src/download.ts";
+import { guestTokens } from "../../../site/demo/src/guest.ts";
+import { eventText, Happened } from "../../../site/demo/src/happened.ts";
+import { offerOf, priceText } from "../../../site/demo/src/offer.ts";
+import { PastedToken } from "../../../site/demo/src/pasted.ts";
 import { about, clock, inTime } from "../../../site/demo/src/times.ts";
 import { scan } from "../../support/key-scan.mjs";
 
@@ -41,7 +49,8 @@ function creatorOf(answers, { isOnline = true } = {}) {
     create: next((_, input, { idempotencyKey }) => ["create", idempotencyKey, input.input_image]),
     files: { upload: next(({ name }) => ["upload", name]) },
   };
-  const creator = new Creator(api, async () => void steps.push(["back online"]), () => isOnline);
+  const offer = { model: "acme/painter", credits: "2.5", shapes: ["1:1"], takesPicture: true };
+  const creator = new Creator(api, async () => offer, async () => void steps.push(["back online"]), () => isOnline);
   const request = { prompt: "x", aspectRatio: "1:1", picture: undefined };
   const progress = { uploading: () => {}, sending: () => {} };
   const create = (changes = {}, signal = new AbortController().signal) => creator.create({ ...request, ...changes }, progress, signal);
@@ -62,9 +71,9 @@ function galleryOf() {
     setProblem: (told) => (problem = told),
     show: (entries) => (shown = entries.map(({ prediction: { job_id: id, status } }) => `${id.slice(5)} ${status}`)),
   };
-  const person = { isKnown: true, order: () => undefined, forget: () => {} };
+  const person = { order: () => undefined, forget: () => {} };
   globalThis.document ??= { hidden: false };
-  const gallery = new Gallery(client, person, view, { tell: () => {}, onChange: () => {} });
+  const gallery = new Gallery(client, person, view, { tell: () => {}, onChange: () => {} }, () => true);
   return { gallery, calls, handlers, shown: () => shown, problem: () => problem };
 }
 
@@ -99,14 +108,14 @@ export default [
     const later = (code) => problemText({ code, retryAfterSecs: 40 });
     assert.equal(later("network"), "The service cannot be reached. Check your connection and try again in 40 seconds.");
     assert.equal(later("timeout"), "The service took too long to answer. Try again in 40 seconds.");
-    assert.equal(later("no_token"), "The app’s own server did not hand out a session token. Try again in 40 seconds.");
+    assert.equal(later("no_session"), "The app’s own server did not hand out a session token. Try again in 40 seconds.");
     assert.equal(later("queue_full"), "The queue is full. Try again in 40 seconds.");
     for (const code of KNOWN_CODES) assert.match(later(code), /^(?!.*try again.*try again).*try again in 40 seconds\.$/i, code);
   }],
   ["problems of the network, the service and the app's backend are told apart", () => {
     const network = new ValetkeyError("network", "-");
     assert.deepEqual([problemOf(network, true).code, problemOf(network, false).code], ["network", "offline"]);
-    const backend = new ValetkeyError("network", "-", {}, new BackendUnreachable());
+    const backend = new ValetkeyError("network", "-", {}, new TokenProblem("no_session"));
     assert.deepEqual([problemOf(backend, true).code, problemOf(backend, false).code], ["no_session", "offline"]);
     assert.equal(problemOf(new ValetkeyError("rate_limited", "-", { requestId: "req_1", retryAfterSecs: 3 }), true).requestId, "req_1");
     assert.equal(problemOf(new TypeError("a mistake of ours"), true), undefined);
@@ -306,6 +315,127 @@ export default [
       const person = new Person(memory(new Map([["valetkey-demo-orders", junk], ["valetkey-demo-subject", "somebody else"]])));
       assert.deepEqual([person.isKnown, person.order("pred_a")], [false, undefined], junk);
     }
+  }],
+  ["a pasted token is used until it expires or is refused, and then asked for again", () => {
+    const now = Date.now();
+    const tokenOf = (secs) => jwt({ sub: "alice", exp: Math.floor(now / 1000) + secs });
+    const pasted = new PastedToken();
+    const asked = [];
+    pasted.onNeeded = (code) => asked.push(code);
+    const codeOf = (request) => {
+      try {
+        return pasted.getToken(request);
+      } catch (thrown) {
+        return problemOf(thrown, true).code;
+      }
+    };
+    assert.equal(codeOf({ forceRefresh: false }), "token_needed");
+    for (const [text, code] of [["  ", "token_needed"], ["hello", "token_malformed"], ["a.b.c", "token_malformed"], [tokenOf(-1), "token_expired"]]) {
+      assert.equal(pasted.take(text, now), code, text);
+    }
+    const token = tokenOf(100);
+    for (const text of [token, ` ${token}\n`, `Bearer ${token}`]) {
+      assert.equal(pasted.take(text, now), undefined);
+      assert.equal(codeOf({ forceRefresh: false }), token);
+    }
+    assert.equal(codeOf({ forceRefresh: true }), "token_refused");
+    assert.equal(pasted.isThere, false);
+    pasted.take(tokenOf(100), now - 200_000);
+    pasted.take(tokenOf(-100), now - 200_000);
+    assert.equal(codeOf({ forceRefresh: false }), "token_expired");
+    assert.deepEqual(asked, ["token_needed", "token_refused", "token_expired"]);
+  }],
+  ["each token of a guest costs one confirmation, and two callers share it", async () => {
+    const drawn = [];
+    const turnstile = { render: (_, options) => (drawn.push(options), "widget"), reset: (id) => drawn.push(id) };
+    const sent = [];
+    const before = globalThis.fetch;
+    globalThis.fetch = async (url, { body }) => {
+      sent.push([url, new URLSearchParams(body).get("subject_token")]);
+      return Response.json(sent.length === 2 ? { error: "invalid_request" } : { access_token: `access${sent.length}` }, { status: sent.length === 2 ? 400 : 200 });
+    };
+    try {
+      let guests = 0;
+      const getToken = guestTokens("0x4AAA", {}, () => (guests += 1), async () => turnstile);
+      const both = Promise.all([getToken({}), getToken({})]);
+      await settle();
+      assert.deepEqual([drawn.length, drawn[0].sitekey, drawn[0].action], [1, "0x4AAA", "guest"]);
+      drawn[0].callback("once");
+      assert.deepEqual(await both, ["access1", "access1"]);
+      const refused = getToken({});
+      await settle();
+      drawn[0].callback("twice");
+      await assert.rejects(refused, (thrown) => problemOf(thrown, true).code === "no_guest");
+      const failed = getToken({});
+      await settle();
+      assert.equal(drawn[0]["error-callback"](), true);
+      await assert.rejects(failed, (thrown) => problemOf(thrown, true).code === "no_guest");
+      assert.deepEqual([drawn.slice(1), guests], [["widget", "widget"], 1]);
+      assert.deepEqual(sent.map(([, token]) => token), ["once", "twice"]);
+      assert.ok(sent.every(([url]) => url === "/auth/token"));
+    } finally {
+      globalThis.fetch = before;
+    }
+  }],
+  ["the form offers what the model takes", () => {
+    const shapes = ["1:1", "16:9"];
+    const model = (id, input) => ({ id, credits: "2.5", input });
+    const prompt = { type: "string", required: true };
+    const plain = { model: "acme/x", credits: "2.5", shapes: [], takesPicture: false };
+    assert.deepEqual(offerOf([model("acme/x", { prompt })], shapes), plain);
+    const all = { prompt, aspect_ratio: { type: "string", enum: ["16:9", "3:2"] }, input_image: { type: "string", format: "file" } };
+    assert.deepEqual(offerOf([model("acme/x", all)], shapes), { ...plain, shapes: ["16:9"], takesPicture: true });
+    assert.deepEqual(offerOf([model("acme/x", { prompt, aspect_ratio: { type: "string" }, input_image: { type: "string", format: "https-url" } })], shapes), { ...plain, shapes });
+    assert.equal(offerOf([model("acme/x", { prompt }), model("black-forest-labs/flux-kontext-max", { prompt })], shapes).model, "black-forest-labs/flux-kontext-max");
+    assert.equal(offerOf([model("acme/upscale", { prompt, image: { type: "string", required: true } })], shapes), undefined);
+    assert.equal(offerOf([model("acme/x", { prompt, seed: { type: "integer", required: true, default: 1 } })], shapes).model, "acme/x");
+    assert.equal(offerOf([model("acme/upscale", { image: prompt })], shapes), undefined);
+    assert.equal(priceText(plain, undefined), "A picture costs up to 2.5 credits.");
+    assert.equal(priceText({ ...plain, credits: "1" }, { credits_balance: "10", daily_credits: "10" }), "A picture costs up to 1 credit. You have 10 of today’s 10 left.");
+    assert.match(priceText(plain, { credits_balance: "2.4", daily_credits: "10" }), /You have 2\.4 of today’s 10 left: not enough until midnight UTC\.$/);
+  }],
+  ["the curl command is what was sent, with a placeholder for the token, and a shell reads it back", () => {
+    const body = JSON.stringify({ input: { prompt: `It's "$HOME" \`id\` \\ ü` } });
+    const request = { method: "POST", url: "https://valetkey.example/v1/acme/x/predictions", headers: { authorization: "Bearer a.b.c", "idempotency-key": "k'1" }, body };
+    const command = curlOf(request);
+    assert.ok(command.includes('-H "Authorization: Bearer $TOKEN"') && !command.includes("a.b.c"), command);
+    const read = (text) => execFileSync("sh", ["-c", text.replace(/^curl/, "printf '%s\\n'")], { encoding: "utf8", env: { TOKEN: "t" } }).trim().split("\n");
+    const expected = ["-X", "POST", request.url, "-H", "Authorization: Bearer t", "-H", "idempotency-key: k'1", "-d", body];
+    assert.deepEqual(read(command), expected);
+    assert.ok(curlOf(request, "a.b.c").includes("Bearer a.b.c"));
+  }],
+  ["the panel keeps the events of the last create, each once", () => {
+    let [now, events, requests] = [1_000, [], 0];
+    const happened = new Happened({ setToken: () => {}, setRequest: () => (requests += 1), setEvents: (seen) => (events = seen.map(({ afterMs, prediction: { status } }) => `${afterMs} ${status}`)) }, () => now);
+    const send = (key) => happened.sent({ method: "POST", url: "-", headers: { "idempotency-key": key }, body: "" });
+    send("a");
+    happened.created("pred_a");
+    now += 400;
+    for (const status of ["queued", "queued", "processing"]) happened.seen(prediction("a", { status }));
+    happened.seen(prediction("b"));
+    send("a");
+    assert.deepEqual([events, requests], [["400 queued", "400 processing"], 2], "a repeat is the same create");
+    send("b");
+    happened.seen(prediction("a"));
+    assert.deepEqual(events, []);
+    const text = (members) => eventText(prediction("a", { credits_used: null, ...members }));
+    assert.equal(text({ status: "queued", queue: { position: 2, eta_seconds: 3.2 } }), "position 2, about 4 s");
+    assert.deepEqual([text({ credits_used: "2.5" }), text({ status: "failed", error: { code: "timed_out" } })], ["2.5 credits used", "timed_out"]);
+    assert.equal(text({ status: "processing", cancel_requested: true }), "cancel requested");
+  }],
+  ["claims are read from any token, and from nothing else", () => {
+    const claims = { sub: "ü", exp: 100, vk: { scope: ["read"] } };
+    assert.deepEqual(claimsOf(jwt(claims)), claims);
+    for (const text of ["", "a.b", "a.b.c.d", "e30.W10.c2ln", "e30.!.c2ln", `e30.${"A".repeat(5)}.c2ln`]) assert.equal(claimsOf(text), undefined, text);
+    assert.deepEqual([secondsLeft(claims, 40_500), secondsLeft(claims, 200_000), secondsLeft({}, 0)], [59, 0, undefined]);
+    assert.deepEqual([claimText("vk", claims.vk), claimText("sub", "ü"), claimText("n", 5)], ['{"scope":["read"]}', "ü", "5"]);
+    assert.match(claimText("exp", 100), /^\d+:01:40/);
+  }],
+  ["a failure that would repeat itself or be paid twice offers no other try", () => {
+    for (const [code, expected] of [["rate_limited", true], ["upstream_failed", true], ["network", true], ["token_needed", true], ["outcome_unknown", false], ["insufficient_credits", false], ["not_found", false]]) {
+      assert.equal(mayTryAgain({ code }), expected, code);
+    }
+    assert.deepEqual(["A lighthouse, in the fog!", "日本", "É".repeat(3)].map(fileName), ["a-lighthouse-in-the-fog.png", "picture.png", "e-e-e.png"]);
   }],
   ["the key scan finds the key, its tail and any piece in every encoding", () => {
     const encodings = {

@@ -38,12 +38,12 @@ pub async fn revoke(context: &RequestContext<'_>) -> Handled {
     // 1
     let operator = match verify_operator_token(context).await {
         Ok(operator) => operator,
-        Err(rejection) => return Handled::refused(rejection.into(), context.request_id),
+        Err(rejection) => return Handled::refused(rejection.into()),
     };
     // 2 to 5
     let handled = match revoke_as(context, &operator).await {
         Ok(()) => Handled::complete(Response::empty(204)),
-        Err(rejection) => Handled::refused(rejection.into(), context.request_id),
+        Err(rejection) => Handled::refused(rejection.into()),
     };
     handled.of(operator.grant.user.log_pseudonym())
 }

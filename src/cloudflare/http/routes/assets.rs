@@ -5,7 +5,6 @@ use worker::Env;
 
 use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::http::response;
-use crate::cloudflare::runtime::deployment::Deployment;
 use crate::cloudflare::runtime::driver::wait;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 
@@ -32,7 +31,7 @@ pub async fn serve(context: &RequestContext<'_>, asset: &'static str) -> Result<
     lines.push_str("\nContent-Type: ");
     lines.push_str(content_type(asset));
     lines.push_str("\nContent-Security-Policy: ");
-    lines.push_str(&content_security_policy(context.deployment));
+    lines.push_str(&context.deployment.config.demo_security_policy());
     platform::respond_with_body_of(&file, &lines)
 }
 
@@ -45,18 +44,4 @@ fn content_type(asset: &str) -> &'static str {
         Some("svg") => "image/svg+xml",
         _ => "application/octet-stream",
     }
-}
-
-/// Returns the `Content-Security-Policy` of the demo page. The page may load pictures over https, show a picture that
-/// the user picked (`blob:`), and call this API and the allowed origins, where the app's backend is.
-fn content_security_policy(deployment: &Deployment) -> String {
-    let config = &deployment.config;
-    let backends = config.allowed_origins.join(" ");
-    // In development the simulator serves its pictures over http on loopback.
-    let upstream = config.upstream_url.origin();
-    let pictures = if upstream.starts_with("http:") { upstream } else { "" };
-    format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: https: {pictures}; connect-src 'self' {backends}; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
 }
