@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use valetkey::config;
 use valetkey::policy::{KEY_MEMBERS, MODEL_MEMBERS, PLAN_MEMBERS, POLICY_MEMBERS, QUEUE_MEMBERS, RULE_MEMBERS};
-use valetkey::token::ISSUER_MEMBERS;
+use valetkey::token::{ISSUER_MEMBERS, Refusal};
 use valetkey::wire::rejection::Code;
 use valetkey::wire::route::Route;
 
@@ -38,6 +38,16 @@ fn errors_page_lists_every_error_with_its_status_and_no_other() {
     let known: BTreeSet<(u16, String)> =
         Code::ALL.iter().map(|code| (code.wire().status, code.wire().code.to_owned())).collect();
     assert_eq!(listed, known);
+}
+
+#[test]
+fn troubleshooting_names_reasons_of_the_log() {
+    let reasons: Vec<String> =
+        table("docs/troubleshooting.md", "Every request is 401").iter().flat_map(|row| words(&row[0])).collect();
+    assert!(reasons.len() > 7);
+    for reason in reasons {
+        assert!(Refusal::parse(&reason).is_some(), "{reason}");
+    }
 }
 
 /// `doc_url` ends in the code, so each code is the id of an anchor on the page that `DOCS_URL` names.
