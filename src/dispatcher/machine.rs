@@ -193,9 +193,9 @@ impl Dispatcher {
         self.jobs.values().filter(|job| job.state == JobState::Running).count()
     }
 
-    /// Returns whether a job or its last update is still here.
+    /// Returns whether a job or its last update is still here, in a row that can be read or not.
     pub(super) fn is_known(&self, job_id: &JobId) -> bool {
-        self.jobs.contains_key(job_id) || self.outbox.contains_key(job_id)
+        self.jobs.contains_key(job_id) || self.outbox.contains_key(job_id) || self.unreadable.contains(job_id)
     }
 
     /// Returns the vendor's id of a job, and the fingerprint of the key that it was submitted with.

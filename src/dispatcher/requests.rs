@@ -5,7 +5,7 @@ use super::machine::Dispatcher;
 use crate::constants::{PERMIT_WAIT_MAX_MILLIS, POLL_MIN_MILLIS, WEBHOOK_POLL_MIN_MILLIS};
 use crate::limit::request_window::Lane;
 use crate::limit::seconds::whole_seconds;
-use crate::messages::{DispatcherReply, FreshPosition, JobEnd, JobUpdate};
+use crate::messages::{DispatcherReply, FreshPosition, JobEnd, JobUpdate, Stage};
 use crate::types::credits::MicroCredits;
 use crate::types::ids::{JobId, UserKey};
 use crate::types::time::{UnixMillis, UnixSeconds};
@@ -48,7 +48,8 @@ impl Dispatcher {
                 self.changes.tombstones.insert(job_id.clone());
             }
         }
-        self.report_jobs(job_ids, now)
+        let report = |job_id| self.latest_update(job_id, now).or_else(|| self.unreadable_update(job_id, now));
+        DispatcherReply::Jobs(job_ids.iter().filter_map(report).collect())
     }
 
     /// Cancels a prediction. The Dispatcher alone decides, in one turn (protocol 1):
@@ -69,7 +70,8 @@ impl Dispatcher {
         self.report_jobs(std::slice::from_ref(job_id), now)
     }
 
-    /// Returns the present state of those predictions that are known.
+    /// Returns the present state of those predictions that are known. A row that cannot be read counts until its
+    /// prediction is given up.
     pub fn report_jobs(&mut self, job_ids: &[JobId], now: UnixMillis) -> DispatcherReply {
         let now = self.advance(now);
         DispatcherReply::Jobs(job_ids.iter().filter_map(|job_id| self.latest_update(job_id, now)).collect())
@@ -82,7 +84,25 @@ impl Dispatcher {
             return Some(row.update.clone());
         }
         let queue_position = self.queue_position(job_id, now);
-        self.jobs.get(job_id).map(|job| job.update_for_ledger(now, queue_position, None))
+        match self.jobs.get(job_id) {
+            Some(job) => Some(job.update_for_ledger(now, queue_position, None)),
+            None if self.unreadable.may_run(job_id, now) => self.unreadable_update(job_id, now),
+            None => None,
+        }
+    }
+
+    /// Returns the update of a prediction whose row cannot be read. It may be at the vendor, so its Ledger must not take
+    /// it back. Every update of the row itself is newer, or says that it waits.
+    fn unreadable_update(&self, job_id: &JobId, now: UnixMillis) -> Option<JobUpdate> {
+        self.unreadable.contains(job_id).then(|| JobUpdate {
+            job_id: job_id.clone(),
+            sequence: 1,
+            stage: Stage::Submitting,
+            at: now,
+            cancel_requested: false,
+            queue: None,
+            end: None,
+        })
     }
 
     /// Returns the queue positions of those predictions that wait, and how long they stay fresh.

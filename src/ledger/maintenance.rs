@@ -5,6 +5,7 @@ use super::marks;
 use super::rows::{RowError, Write};
 use super::step::{Answer, Continuation, Next, Question};
 use super::turn::Turn;
+use super::withdrawal::is_unsent;
 use crate::constants::{MILLIS_PER_DAY, RETENTION_MILLIS, STATE_CHECK_SLACK_MILLIS, USAGE_DAYS};
 use crate::messages::{DispatcherReply, DispatcherRequest, JobUpdate, LedgerReply};
 use crate::types::ids::JobId;
@@ -46,7 +47,7 @@ impl Turn<'_> {
                     withdrawals.push(job_ids);
                 }
             } else {
-                self.start_state_check(record);
+                self.start_state_check(record)?;
             }
         }
         for job_ids in withdrawals {
@@ -71,9 +72,11 @@ impl Turn<'_> {
     }
 
     /// Starts a state check that no request awaits, and sets the time of the next one.
-    fn start_state_check(&mut self, mut record: PredictionRecord) {
-        let was_acknowledged = record.is_acknowledged();
-        if was_acknowledged {
+    fn start_state_check(&mut self, mut record: PredictionRecord) -> Result<(), RowError> {
+        // The Dispatcher takes over all predictions of a create at once.
+        let create = self.predictions(&self.job_ids_of_create(&record)?)?;
+        let was_acknowledged = create.iter().any(PredictionRecord::is_acknowledged);
+        if record.is_acknowledged() {
             self.alerts.push("prediction_silent");
             record.state_check_at = self.now.plus_millis(STATE_CHECK_SLACK_MILLIS);
         } else {
@@ -86,13 +89,15 @@ impl Turn<'_> {
             Question::Dispatcher(request),
             Continuation::ConcludeStateCheck { job_id, was_acknowledged },
         ));
+        Ok(())
     }
 
     /// Stores what the Dispatcher says about a silent prediction. If it does not know the prediction:
     ///
     /// - If it never acknowledged the prediction, that was never handed over, and its message has expired by now. It is
     ///   withdrawn. So is one that a withdrawal overtook: the reply to that decides.
-    /// - If it had acknowledged the prediction before it was asked, that has ended with an unknown outcome.
+    /// - If it had acknowledged a prediction of the same create before it was asked, and the create cannot be withdrawn
+    ///   any more, the prediction has ended with an unknown outcome.
     pub(super) fn conclude_state_check(
         &mut self,
         job_id: &JobId,
@@ -109,7 +114,10 @@ impl Turn<'_> {
         };
         if !record.is_acknowledged() || record.withdrawing {
             // The withdrawal leaves a tombstone, which refuses a message that is still in flight.
-            return self.withdraw(self.job_ids_of_create(&record)?);
+            let job_ids = self.job_ids_of_create(&record)?;
+            if !was_acknowledged || is_unsent(&self.predictions(&job_ids)?, &job_ids) {
+                return self.withdraw(job_ids);
+            }
         }
         if was_acknowledged {
             self.alerts.push("prediction_lost_by_dispatcher");

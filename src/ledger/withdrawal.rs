@@ -117,6 +117,6 @@ impl Turn<'_> {
 }
 
 /// Returns whether the whole create is stored and none of it was sent to the vendor, as far as this Ledger knows.
-fn is_unsent(records: &[PredictionRecord], job_ids: &[JobId]) -> bool {
+pub(super) fn is_unsent(records: &[PredictionRecord], job_ids: &[JobId]) -> bool {
     records.len() == job_ids.len() && records.iter().all(|record| record.status == Status::Queued)
 }

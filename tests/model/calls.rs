@@ -4,14 +4,18 @@ use valetkey::messages::{
     Caller, CreateRequest, Deadline, IdempotencyKey, JobSpec, JtiCaps, LedgerCall, LedgerRequest, PlanLimits, ProofUse,
 };
 use valetkey::types::credits::MicroCredits;
+use valetkey::types::file::FileLimits;
 use valetkey::types::ids::{BatchId, JobId, RequestId, UserKey};
 use valetkey::types::model::ModelId;
 use valetkey::types::time::UnixMillis;
 
 use crate::dispatcher::GUEST;
+use crate::files::MAX_FILES;
 use crate::ledger::{CAP, CREATES_A_MINUTE, DAILY, REQUESTS_A_MINUTE};
 use crate::world::USERS;
 
+/// The model's longest run.
+pub const MAX_SECONDS: u32 = 30;
 /// How long a token is valid.
 pub const TOKEN_MILLIS: i64 = 30 * 86_400_000;
 
@@ -31,7 +35,7 @@ pub fn spec(job_id: JobId, user: u8) -> JobSpec {
         input: serde_json::Map::new(),
         image_count: 1,
         credits: MicroCredits::parse("2.5").unwrap(),
-        max_seconds: 30,
+        max_seconds: MAX_SECONDS,
     }
 }
 
@@ -75,6 +79,12 @@ pub fn create(user_number: u8, specs: Vec<JobSpec>, key: Option<u8>, token: u8, 
 /// Returns the use of a proof of possession by a request.
 pub fn proof(number: u8, request: RequestId, start: UnixMillis) -> ProofUse {
     ProofUse { id: format!("proof {number}"), request, expires_at: start.plus_millis(3_600_000).seconds() }
+}
+
+/// Returns the message that reserves room for an upload.
+pub fn reserve_file(upload: &RequestId, now: UnixMillis) -> LedgerCall {
+    let limits = FileLimits { max_files: MAX_FILES, max_bytes: 1_000 };
+    counted(LedgerRequest::ReserveFile { upload: upload.clone(), bytes: 1, limits }, 0, now)
 }
 
 /// Returns the message of a caller, who is counted.

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use valetkey::dispatcher::{
-    Action, Dispatcher, DispatcherLimits, Job, JobState, KEY_ACCOUNT, OutboxRow, Pool, StoredState,
+    Action, Dispatcher, DispatcherLimits, Job, JobState, KEY_ACCOUNT, LoadedState, OutboxRow, Pool, StoredState,
+    UnreadableRows,
 };
 use valetkey::messages::{DispatcherReply, DispatcherRequest};
 use valetkey::types::credits::MicroCredits;
-use valetkey::types::ids::JobId;
+use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::time::{UnixMillis, UnixSeconds};
 use valetkey::vendor::output::OutputRule;
+
+use crate::build_before;
 
 pub const SLOTS: usize = 3;
 pub const REQUESTS: usize = 40;
@@ -20,14 +23,41 @@ const KEY_DAILY: &str = "150";
 pub const GUEST: &str = "guest";
 const GUEST_DAILY: &str = "25";
 const GUEST_WAITING: usize = 4;
+const MAX_WAIT_MILLIS: i64 = 60_000;
+/// How long an unreadable job holds its slot: the longest wait and twice the longest run.
+const LONGEST_SLOT_MILLIS: i64 = MAX_WAIT_MILLIS + 2 * 1_000 * crate::calls::MAX_SECONDS as i64;
+/// How long an instance that was replaced may go on (docs/protocol.md).
+const OLD_INSTANCE_MILLIS: i64 = 300_000;
+
+/// A row that cannot be read: damaged, or of another version.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowName {
+    Job(JobId),
+    Update(JobId),
+    State(String),
+}
 
 pub struct DispatcherObject {
     pub machine: Dispatcher,
     pub jobs: BTreeMap<JobId, Job>,
+    inputs: BTreeMap<JobId, String>,
     pub outbox: BTreeMap<JobId, OutboxRow>,
     tombstones: BTreeSet<JobId>,
-    files: BTreeSet<String>,
-    state: StoredState,
+    pub files: BTreeSet<String>,
+    state: BTreeMap<String, String>,
+    /// The rows are as the build before wrote them.
+    is_of_build_before: bool,
+    /// Rows that the next load cannot read.
+    unreadable: BTreeSet<RowName>,
+    /// Jobs that this instance could not read when it was loaded.
+    hidden: BTreeSet<JobId>,
+    /// Jobs that an instance could not read, and gave up.
+    ever_hidden: BTreeSet<JobId>,
+    /// A row of the state was lost, or one about credits: the reservations of the day are estimates from then on.
+    has_lost_state: bool,
+    has_lost_spending: bool,
+    /// The instance before, if it has been replaced and does not know yet, and the time of that.
+    old: Option<(Dispatcher, UnixMillis)>,
     /// The next turn cannot store its changes.
     pub cannot_store: bool,
     /// Vendor requests: when, and whether it was a cancel.
@@ -48,7 +78,7 @@ pub fn limits() -> DispatcherLimits {
         concurrent_predictions: SLOTS,
         daily_credits: MicroCredits::parse(KEY_DAILY),
         max_waiting: 12,
-        max_wait_millis: 60_000,
+        max_wait_millis: MAX_WAIT_MILLIS,
         pools: BTreeMap::from([(GUEST.to_owned(), guests)]),
         key_fingerprint: "key".into(),
         other_key_fingerprint: Some("other".into()),
@@ -58,42 +88,57 @@ pub fn limits() -> DispatcherLimits {
 
 impl DispatcherObject {
     pub fn new() -> Self {
-        let state = StoredState::default();
         Self {
-            machine: Dispatcher::load(limits(), state.clone(), Vec::new(), Vec::new()),
+            machine: Dispatcher::load(limits(), StoredState::default(), Vec::new(), Vec::new()),
             jobs: BTreeMap::new(),
+            inputs: BTreeMap::new(),
             outbox: BTreeMap::new(),
             tombstones: BTreeSet::new(),
             files: BTreeSet::new(),
-            state,
+            state: BTreeMap::new(),
+            is_of_build_before: false,
+            unreadable: BTreeSet::new(),
+            hidden: BTreeSet::new(),
+            ever_hidden: BTreeSet::new(),
+            has_lost_state: false,
+            has_lost_spending: false,
+            old: None,
             cannot_store: false,
             sent: Vec::new(),
         }
     }
 
     /// Runs one turn as the shell does: change, decide, store. Returns the actions to start, or `None` if the turn could
-    /// not be stored. `latest` is a clock that never goes back.
+    /// not be stored. `real` is the vendor's clock, which never goes back.
     pub fn turn<R>(
         &mut self,
         change: impl FnOnce(&mut Dispatcher, UnixMillis) -> R,
-        (now, latest): (UnixMillis, UnixMillis),
+        (now, real): (UnixMillis, UnixMillis),
     ) -> Option<(R, Vec<Action>)> {
         let result = change(&mut self.machine, now);
         let actions = self.machine.due(now);
         let changes = self.machine.take_changes();
         if std::mem::take(&mut self.cannot_store) {
-            let loaded = self.load();
+            let loaded = self.load(now);
             let before = std::mem::replace(&mut self.machine, loaded.clone());
             self.machine = loaded.resume_work_of(before, &actions);
             return None;
         }
         for id in changes.jobs {
+            assert!(!self.hidden.contains(&id), "a row that cannot be read is replaced");
             match self.machine.job(&id) {
                 Some(job) => drop(self.jobs.insert(id, job.clone())),
                 None => drop(self.jobs.remove(&id)),
             }
         }
+        for (id, input) in changes.inputs {
+            match input {
+                Some(input) => drop(self.inputs.insert(id, input)),
+                None => drop(self.inputs.remove(&id)),
+            }
+        }
         for id in changes.outbox {
+            self.unreadable.remove(&RowName::Update(id.clone()));
             match self.machine.outbox_row(&id) {
                 Some(row) => drop(self.outbox.insert(id, row.clone())),
                 None => drop(self.outbox.remove(&id)),
@@ -106,11 +151,20 @@ impl DispatcherObject {
             };
         }
         self.tombstones.extend(changes.tombstones);
-        if !changes.state.is_empty() {
-            self.state = self.machine.stored_state().clone();
+        for (name, doc) in changes.state {
+            self.unreadable.remove(&RowName::State(name.clone()));
+            match doc {
+                Some(doc) => drop(self.state.insert(name, doc)),
+                None => drop(self.state.remove(&name)),
+            }
+        }
+        for action in &actions {
+            if let Action::Submit { spec } = action {
+                assert!(self.inputs.contains_key(&spec.job_id), "a create without its input");
+            }
         }
         let requests = actions.iter().filter(|action| !matches!(action, Action::Deliver(_)));
-        self.sent.extend(requests.map(|action| (latest, matches!(action, Action::Cancel { .. }))));
+        self.sent.extend(requests.map(|action| (real, matches!(action, Action::Cancel { .. }))));
         Some((result, actions))
     }
 
@@ -165,15 +219,121 @@ impl DispatcherObject {
         (reply, actions.unwrap_or_default())
     }
 
-    fn load(&self) -> Dispatcher {
-        let (jobs, outbox) = (self.jobs.values().cloned().collect(), self.outbox.values().cloned().collect());
-        let state: StoredState = serde_json::from_str(&serde_json::to_string(&self.state).unwrap()).unwrap();
-        Dispatcher::load(limits(), state, jobs, outbox).with_file_deletions(self.files.iter().cloned())
+    /// Asks for a vendor request of the edge's own, as an upload does.
+    pub fn permit(&mut self, user: UserKey, clock: (UnixMillis, UnixMillis)) -> Vec<Action> {
+        let Some((reply, actions)) = self.turn(|machine, now| machine.grant_permit(None, Some(user), 1, now), clock)
+        else {
+            return Vec::new();
+        };
+        if matches!(reply, DispatcherReply::Permit { .. }) {
+            self.sent.push((clock.1, false));
+        }
+        actions
     }
 
-    /// Starts a new instance from the rows.
-    pub fn restart(&mut self) {
-        self.machine = self.load();
+    /// Loads the machine as the shell does.
+    fn load(&mut self, now: UnixMillis) -> Dispatcher {
+        if std::mem::take(&mut self.is_of_build_before) {
+            let inputs = &mut self.inputs;
+            self.jobs.values_mut().for_each(|job| *job = build_before::upgraded_job(job, inputs));
+            inputs.retain(|job_id, _| self.jobs.contains_key(job_id));
+            self.outbox.values_mut().for_each(|row| *row = build_before::upgraded_update(row));
+        }
+        let mut unreadable = UnreadableRows::default();
+        let (mut jobs, mut outbox) = (Vec::new(), Vec::new());
+        self.hidden.clear();
+        for (job_id, job) in &self.jobs {
+            if self.unreadable.contains(&RowName::Job(job_id.clone())) {
+                unreadable.add_job(job_id.as_str(), LONGEST_SLOT_MILLIS);
+                self.hidden.insert(job_id.clone());
+            } else {
+                jobs.push(job.clone());
+            }
+        }
+        self.ever_hidden.extend(self.hidden.iter().cloned());
+        for (job_id, row) in &self.outbox {
+            if self.unreadable.contains(&RowName::Update(job_id.clone())) {
+                unreadable.add_update(job_id.as_str(), LONGEST_SLOT_MILLIS);
+            } else {
+                outbox.push(row.clone());
+            }
+        }
+        let loaded = LoadedState::read(&self.readable_state(), &jobs, &limits().pools, now);
+        self.has_lost_state |= !loaded.unreadable.is_empty();
+        self.has_lost_spending |= loaded.unreadable.contains(&"spending");
+        Dispatcher::load(limits(), loaded.state, jobs, outbox)
+            .with_replaced_state(loaded.replaced)
+            .with_unreadable(unreadable)
+            .with_file_deletions(self.files.iter().cloned())
+    }
+
+    fn readable_state(&self) -> Vec<(String, String)> {
+        let is_unreadable = |name: &String| self.unreadable.contains(&RowName::State(name.clone()));
+        let doc = |name: &String, doc: &String| if is_unreadable(name) { "?".to_owned() } else { doc.clone() };
+        self.state.iter().map(|(name, text)| (name.clone(), doc(name, text))).collect()
+    }
+
+    /// Starts a new instance from the rows. The one before has ended, or goes on for a while.
+    pub fn restart(&mut self, old_lives_on: bool, (now, real): (UnixMillis, UnixMillis)) {
+        if !self.has_lost_state && self.unreadable.is_empty() && !self.is_of_build_before {
+            self.check_state_is_stored(now);
+        }
+        let loaded = self.load(now);
+        let before = std::mem::replace(&mut self.machine, loaded);
+        self.old = old_lives_on.then_some((before, real));
+    }
+
+    /// Handles a message at the instance before, if that goes on. It cannot store: then it ends. Returns its reply. A
+    /// message for which the shell reads storage ends it too.
+    pub fn answer_of_old(
+        &mut self,
+        request: &DispatcherRequest,
+        (now, real): (UnixMillis, UnixMillis),
+    ) -> Option<Option<DispatcherReply>> {
+        let (mut old, since) = self.old.take()?;
+        if real.millis_since(since) > OLD_INSTANCE_MILLIS {
+            return None;
+        }
+        let reply = match request {
+            DispatcherRequest::Cancel { job_id } => old.cancel(job_id, now),
+            DispatcherRequest::State { job_id } => old.report_jobs(std::slice::from_ref(job_id), now),
+            DispatcherRequest::QueuePositions { job_ids } => {
+                DispatcherReply::QueuePositions(old.queue_positions(job_ids, now))
+            }
+            _ => return Some(None),
+        };
+        let _ = old.due(now);
+        let changes = old.take_changes();
+        if !changes.jobs.is_empty() || !changes.outbox.is_empty() || !changes.state.is_empty() {
+            return Some(None);
+        }
+        self.old = Some((old, since));
+        Some(Some(reply))
+    }
+
+    /// Rewrites the rows as the build before would, which ran for a moment after a rollback.
+    pub fn roll_back(&mut self) {
+        self.is_of_build_before = true;
+        let main = build_before::state(self.machine.stored_state());
+        self.state.insert("main".to_owned(), main);
+    }
+
+    /// Makes a row unreadable for the next load, or readable again.
+    pub fn toggle_unreadable(&mut self, pick: usize) {
+        let jobs = self.jobs.keys().cloned().map(RowName::Job);
+        let updates = self.outbox.keys().cloned().map(RowName::Update);
+        let mut rows: Vec<RowName> = jobs.chain(updates).collect();
+        rows.extend(self.state.keys().cloned().map(RowName::State));
+        let Some(index) = pick.checked_rem(rows.len()) else { return };
+        let row = rows.swap_remove(index);
+        if !self.unreadable.remove(&row) {
+            self.unreadable.insert(row);
+        }
+    }
+
+    /// Makes every row readable, as a newer version does.
+    pub fn make_readable(&mut self) {
+        self.unreadable.clear();
     }
 
     pub fn revoked_before(&self) -> Option<UnixSeconds> {
@@ -181,19 +341,26 @@ impl DispatcherObject {
     }
 
     /// Checks slots, vendor requests and accounts. `taken` is how many predictions the vendor accepted.
-    pub fn check(&self, latest: UnixMillis, taken: usize) {
-        let open = self.machine.held_slots();
-        let unknown = self.jobs.values().filter(|job| job.state == JobState::Unknown).count();
-        assert!(open.saturating_sub(unknown) <= SLOTS, "more than the slots: {open}, unknown {unknown}");
-        let of_minute = || self.sent.iter().filter(|(at, _)| latest.millis_since(*at) < 60_000);
+    pub fn check(&self, (latest, real): (UnixMillis, UnixMillis), taken: usize) {
+        let is_given_up = |job_id: &JobId| {
+            self.ever_hidden.contains(job_id) && latest.millis_since(job_id.created_at()) >= LONGEST_SLOT_MILLIS
+        };
+        let held = self.jobs.iter().filter(|(job_id, job)| {
+            matches!(job.state, JobState::Submitting | JobState::Running) && !is_given_up(job_id)
+        });
+        assert!(held.count() <= SLOTS, "more than the slots");
+        let of_minute = || self.sent.iter().filter(|(at, _)| real.millis_since(*at) < 60_000);
         assert!(of_minute().count() <= REQUESTS, "too many requests in a minute");
         let others = of_minute().filter(|(_, is_cancel)| !is_cancel).count();
         assert!(others <= REQUESTS - RESERVED, "{others} requests leave no room for cancels");
         let days: BTreeSet<_> = self.jobs.values().map(|job| job.spec.day()).collect();
         for day in days {
-            let (spent, reserved) = self.state.accounts.usage(KEY_ACCOUNT, day);
-            self.check_account(day, (spent, reserved), KEY_DAILY, taken, |_| true);
-            let guests = self.state.accounts.usage(GUEST, day);
+            if self.has_lost_spending {
+                continue;
+            }
+            let accounts = &self.machine.stored_state().accounts;
+            self.check_account(day, accounts.usage(KEY_ACCOUNT, day), KEY_DAILY, taken, |_| true);
+            let guests = accounts.usage(GUEST, day);
             self.check_account(day, guests, GUEST_DAILY, taken, |job| job.share.plan == GUEST);
         }
         self.check_memory_is_stored();
@@ -218,9 +385,23 @@ impl DispatcherObject {
 
     /// Checks that the machine's memory is what it would load after a crash.
     fn check_memory_is_stored(&self) {
-        for (id, job) in &self.jobs {
+        for (id, job) in self.jobs.iter().filter(|(id, _)| !self.hidden.contains(*id)) {
             let in_memory = self.machine.job(id).unwrap();
             assert_eq!((in_memory.state, in_memory.sequence), (job.state, job.sequence), "not stored");
         }
+    }
+
+    fn check_state_is_stored(&self, now: UnixMillis) {
+        let jobs: Vec<Job> = self.jobs.values().cloned().collect();
+        let stored = LoadedState::read(&self.readable_state(), &jobs, &limits().pools, now).state;
+        let memory = self.machine.stored_state();
+        let accounts = |state: &StoredState| {
+            let mut accounts = serde_json::to_value(&state.accounts).unwrap().as_array().cloned().unwrap();
+            accounts.sort_by_key(serde_json::Value::to_string);
+            accounts
+        };
+        assert_eq!((accounts(&stored), &stored.health), (accounts(memory), &memory.health), "not stored");
+        assert_eq!((&stored.window, &stored.deficits), (&memory.window, &memory.deficits), "not stored");
+        assert_eq!(stored.pool_deficits, memory.pool_deficits, "not stored");
     }
 }

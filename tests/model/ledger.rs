@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use valetkey::constants::ALARM_LATE_MILLIS;
+use valetkey::constants::{ALARM_LATE_MILLIS, FILE_UNUSED_MAX_DAYS};
 use valetkey::ledger::{AlarmChange, CloseReason, Effects, Event, Ledger, Next, Notice, Socket, Write};
 use valetkey::types::credits::MicroCredits;
+use valetkey::types::file::FileRecord;
 use valetkey::types::ids::JobId;
 use valetkey::types::prediction::PredictionRecord;
 use valetkey::types::time::{UnixMillis, UnixSeconds};
@@ -146,6 +147,18 @@ impl LedgerObject {
 
     pub fn is_old(&self, instance: u32) -> bool {
         self.old.is_some() && instance + 1 == self.instance
+    }
+
+    /// Returns whether the user has this file: it is not forgotten.
+    pub fn has_file(&self, vendor_id: &str, now: UnixMillis) -> bool {
+        let last_forgotten = now.utc_day().0 - FILE_UNUSED_MAX_DAYS - 1;
+        let is_kept = |file: &FileRecord| file.used_on.is_none_or(|day| day.0 > last_forgotten);
+        self.rows.files.values().any(|file| file.vendor_id == vendor_id && is_kept(file))
+    }
+
+    /// Returns whether a prediction ended here. It may be deleted.
+    pub fn has_ended(&self, job_id: &JobId) -> bool {
+        self.ended.contains_key(job_id)
     }
 
     pub fn has_open(&self) -> bool {

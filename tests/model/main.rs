@@ -20,11 +20,13 @@
 )]
 
 mod alarms;
+mod build_before;
 mod calls;
 mod day;
 mod dispatcher;
 mod etas;
 mod fairness;
+mod files;
 mod ledger;
 mod reads;
 mod rows;
@@ -59,6 +61,10 @@ fn vendor() -> impl Strategy<Value = Vendor> {
     ]
 }
 
+fn wait(millis: i64) -> impl Strategy<Value = Step> {
+    (0..millis, 0_u8..4).prop_map(|(millis, late)| Step::Wait { millis, is_alarm_late: late == 0 })
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let user = || 0_u8..world::USERS;
     let token = || 0_u8..3;
@@ -83,13 +89,21 @@ fn step() -> impl Strategy<Value = Step> {
         1 => user().prop_map(|user| Step::LoseAlarm { user }),
         1 => Just(Step::Crash),
         2 => (user(), any::<bool>()).prop_map(|(user, old)| Step::RestartLedger { user, old_lives_on: old }),
-        1 => Just(Step::RestartDispatcher),
         1 => user().prop_map(|user| Step::EndUntold { user }),
+        1 => any::<bool>().prop_map(|old| Step::RestartDispatcher { old_lives_on: old }),
+        1 => Just(Step::RollBackDispatcher),
+        1 => user().prop_map(|user| Step::RollBackLedger { user }),
+        1 => pick().prop_map(|pick| Step::OldUpdate { pick }),
+        1 => Just(Step::Tick),
+        2 => user().prop_map(|user| Step::Upload { user }),
+        2 => (pick(), any::<bool>(), proptest::option::of(prop_oneof![Just(0_i64), Just(7), Just(8)]))
+            .prop_map(|(pick, is_stored, days_ago)| Step::EndUpload { pick, is_stored, days_ago }),
         1 => user().prop_map(|user| Step::FailLedger { user }),
         1 => Just(Step::FailDispatcher),
         1 => pick().prop_map(|pick| Step::Unreadable { pick }),
-        12 => (0_i64..5_000).prop_map(|millis| Step::Wait { millis }),
-        2 => (0_i64..2_000_000).prop_map(|millis| Step::Wait { millis }),
+        2 => pick().prop_map(|pick| Step::UnreadableAtDispatcher { pick }),
+        12 => wait(5_000),
+        2 => wait(2_000_000),
         2 => (0_i64..600_000).prop_map(|millis| Step::ClockBack { millis }),
     ]
 }
@@ -121,7 +135,7 @@ fn a_prediction_that_was_sent_and_turned_away_is_not_withdrawn() {
         Step::Answer { pick: 1, vendor: Vendor::Good },
         Step::Answer { pick: 0, vendor: Vendor::Throttled },
         Step::Answer { pick: 1, vendor: Vendor::Good },
-        Step::Wait { millis: 2_000 },
+        Step::Wait { millis: 2_000, is_alarm_late: false },
         Step::Answer { pick: 1, vendor: Vendor::Throttled },
         // The withdrawal arrives, its reply does not.
         Step::Answer { pick: 0, vendor: Vendor::LostAfterwards },

@@ -12,6 +12,8 @@ use valetkey::types::ids::{FileId, JobId};
 use valetkey::types::prediction::{PredictionRecord, Status};
 use valetkey::types::time::{UnixMillis, UtcDay};
 
+use crate::build_before;
+
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
     exists: bool,
@@ -19,7 +21,7 @@ pub struct Rows {
     predictions: BTreeMap<JobId, (PredictionRecord, UnixMillis)>,
     pub days: BTreeMap<i64, DayUsage>,
     pub jtis: BTreeMap<String, (JtiUsage, UnixMillis)>,
-    files: BTreeMap<FileId, FileRecord>,
+    pub files: BTreeMap<FileId, FileRecord>,
     pub marks: BTreeMap<String, (String, UnixMillis)>,
     /// Predictions whose rows cannot be read.
     pub unreadable: BTreeSet<JobId>,
@@ -39,6 +41,16 @@ impl Rows {
     /// Returns whether nothing is stored, not even empty tables.
     pub fn is_deleted(&self) -> bool {
         !self.exists
+    }
+
+    /// Rewrites the rows without newer members, as the build before writes them.
+    pub fn make_of_build_before(&mut self) {
+        self.predictions.values_mut().for_each(|(record, _)| *record = build_before::without(record, &["token_id"]));
+        self.files.values_mut().for_each(|file| *file = build_before::without(file, &["used_on"]));
+        for (doc, _) in self.marks.iter_mut().filter(|(name, _)| name.starts_with("key:")).map(|(_, mark)| mark) {
+            let record: serde_json::Value = serde_json::from_str(doc).unwrap();
+            *doc = build_before::without(&record, &["request_hash"]).to_string();
+        }
     }
 
     /// Makes the writes of a turn.

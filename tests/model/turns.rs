@@ -1,14 +1,17 @@
-//! Single turns of a Ledger: what the random interleavings found, and find again only once in a hundred thousand cases.
+//! Single turns of the objects: what the random interleavings found, and find again only once in a hundred thousand cases.
 
+use valetkey::dispatcher::Action;
 use valetkey::ledger::{Answer, Continuation, Event, Next, Question};
 use valetkey::messages::{
-    DispatcherReply, DispatcherRequest, JobEnd, JobUpdate, LedgerCall, LedgerReply, LedgerRequest, Stage,
+    Deadline, DispatcherReply, DispatcherRequest, JobEnd, JobUpdate, LedgerCall, LedgerReply, LedgerRequest,
+    QueueShare, Stage,
 };
 use valetkey::types::ids::JobId;
 use valetkey::types::prediction::{Failure, Status};
 use valetkey::types::time::UnixMillis;
 
 use crate::calls;
+use crate::dispatcher::DispatcherObject;
 use crate::ledger::LedgerObject;
 
 const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
@@ -92,4 +95,60 @@ fn a_lost_alarm_is_set_again_for_rows_that_are_not_due_yet() {
     let check = Event::Call(calls::uncounted(LedgerRequest::Check));
     ledger.turn(check, NOW.plus_millis(66_000), None).unwrap();
     assert_eq!(ledger.alarm, Some(state_check_at));
+}
+
+/// The row of one prediction of a batch could not be read when the Dispatcher started. The Ledger had the other one's
+/// end, asked for this one each minute for ever, and kept its credits.
+#[test]
+fn a_part_of_a_batch_that_the_dispatcher_lost_ends() {
+    let mut ledger = LedgerObject::default();
+    let ids = [job_id(), JobId::new(NOW, [2; 10])];
+    let batch = calls::create(0, ids.iter().map(|id| calls::spec(id.clone(), 0)).collect(), None, 0, NOW);
+    let Next::Continue(then) = take(&mut ledger, Event::Call(batch)) else { panic!("not authorized") };
+    take(&mut ledger, Event::Resume(then, None));
+    let Some(Answer::Dispatcher(DispatcherReply::Jobs(updates))) = jobs(Some((Stage::Running, None))) else { panic!() };
+    take(&mut ledger, Event::Call(calls::uncounted(LedgerRequest::JobUpdates { updates })));
+    let (_, tasks) = ledger.turn(Event::Alarm, NOW.plus_millis(120_000), None).unwrap();
+    let [Next::Ask(Question::Dispatcher(DispatcherRequest::State { job_id }), then)] = &tasks[..] else {
+        panic!("{tasks:?}")
+    };
+    assert_eq!(*job_id, ids[1]);
+    take(&mut ledger, Event::Resume(then.clone(), jobs(None)));
+    let record = ledger.rows.record(&ids[1]).unwrap();
+    assert_eq!((record.status, record.failure), (Status::Failed, Some(Failure::OutcomeUnknown)));
+    assert_eq!(ledger.rows.record(&ids[0]).unwrap().status, Status::Processing);
+    ledger.check(NOW);
+}
+
+/// The Dispatcher started without the row of a prediction that it could not read, and said that it knew none. The Ledger
+/// gave the credits back, although the vendor had the prediction; and a repeated enqueue was sent again.
+#[test]
+fn a_prediction_whose_row_cannot_be_read_is_neither_dropped_nor_sent_again() {
+    let mut dispatcher = DispatcherObject::new();
+    let clock = (NOW, NOW);
+    let enqueue = || {
+        let LedgerRequest::Create(create) = create().request else { panic!() };
+        DispatcherRequest::Enqueue {
+            user: create.user,
+            specs: create.specs,
+            share: QueueShare { plan: "default".into(), weight: 1, concurrent_predictions: 2, max_waiting: 6 },
+            deadline: Deadline::after(NOW, 2_000),
+            issued_at: None,
+        }
+    };
+    let (_, actions) = dispatcher.answer(enqueue(), clock);
+    assert!(actions.iter().any(|action| matches!(action, Action::Submit { .. })));
+    dispatcher.toggle_unreadable(0);
+    dispatcher.restart(false, clock);
+    let stage = |(reply, actions): (Option<DispatcherReply>, Vec<Action>)| {
+        assert!(!actions.iter().any(|action| matches!(action, Action::Submit { .. })), "sent again");
+        let Some(DispatcherReply::Jobs(updates)) = reply else { panic!("{reply:?}") };
+        updates.first().map(|update| update.stage)
+    };
+    assert_eq!(stage(dispatcher.answer(enqueue(), clock)), Some(Stage::Submitting));
+    let later = (NOW.plus_millis(600_000), NOW.plus_millis(600_000));
+    let withdraw = DispatcherRequest::Withdraw { job_ids: vec![job_id()] };
+    assert_eq!(stage(dispatcher.answer(withdraw, later)), Some(Stage::Submitting));
+    // Its Ledger may give it up once it has given up its slot.
+    assert_eq!(stage(dispatcher.answer(DispatcherRequest::State { job_id: job_id() }, later)), None);
 }

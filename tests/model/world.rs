@@ -1,18 +1,22 @@
 //! The Dispatcher, the Ledgers, the vendor, and all requests and messages in flight.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use valetkey::dispatcher::{Action, Dispatcher};
+use valetkey::constants::FILE_UPLOAD_MILLIS;
+use valetkey::dispatcher::{Action, Dispatcher, Job, JobState};
 use valetkey::ledger::{Answer, Continuation, Event, Next, Question};
 use valetkey::messages::{
-    DispatcherRequest, JobSpec, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest, Revocation, StreamId,
+    DispatcherReply, DispatcherRequest, JobSpec, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest, Revocation,
+    StreamId,
 };
 use valetkey::types::ids::{JobId, RequestId, UserKey};
 use valetkey::types::prediction::Status;
 use valetkey::types::time::UnixMillis;
 
+use crate::build_before;
 use crate::calls;
 use crate::dispatcher::DispatcherObject;
+use crate::files::Files;
 use crate::ledger::{LedgerObject, REQUESTS_A_MINUTE};
 use crate::vendor::{self, Vendor};
 
@@ -20,8 +24,12 @@ const START: i64 = 1_768_473_000_000;
 /// How long everything takes to end at most: a row that could not be read is tried again after a day, and a lost alarm
 /// is noticed at the next message.
 const DRAIN_MILLIS: i64 = 2 * 86_400_000;
+/// More steps than a drain needs.
+const DRAIN_STEPS_MAX: u32 = 5_000;
 /// Number of users. The last one is a guest.
 pub const USERS: u8 = 4;
+/// The edge and the Ledger of this user are of the build before: their messages have no newer members.
+const USER_OF_BUILD_BEFORE: u8 = 2;
 
 /// One event.
 #[derive(Clone, Debug)]
@@ -93,22 +101,51 @@ pub enum Step {
         user: u8,
         old_lives_on: bool,
     },
-    RestartDispatcher,
     /// The instance of a Ledger ends after its next turn that tells a socket, before it tells it.
     EndUntold {
         user: u8,
+    },
+    RestartDispatcher {
+        old_lives_on: bool,
+    },
+    /// The rows are rewritten by the build before, which ran for a moment after a rollback.
+    RollBackDispatcher,
+    RollBackLedger {
+        user: u8,
+    },
+    /// A Dispatcher of the build before reports the state of a prediction that it reports no more today.
+    OldUpdate {
+        pick: usize,
+    },
+    /// A Ledger of the build before wakes the Dispatcher.
+    Tick,
+    /// An upload asks for a permit and for room.
+    Upload {
+        user: u8,
+    },
+    /// An upload ends: the vendor has the file, or not. The file was last used so many days ago.
+    EndUpload {
+        pick: usize,
+        is_stored: bool,
+        days_ago: Option<i64>,
     },
     /// The next turn of an object cannot be stored.
     FailLedger {
         user: u8,
     },
     FailDispatcher,
-    /// A row cannot be read any more, or can again.
+    /// A row of a Ledger cannot be read any more, or can again.
     Unreadable {
         pick: usize,
     },
+    /// The same for a row of the Dispatcher, from its next start on.
+    UnreadableAtDispatcher {
+        pick: usize,
+    },
+    /// Time passes. The Dispatcher's alarm fires, or is late.
     Wait {
         millis: i64,
+        is_alarm_late: bool,
     },
     ClockBack {
         millis: i64,
@@ -142,12 +179,14 @@ pub struct World {
     now: UnixMillis,
     /// The Ledgers' clock, which never goes back.
     latest: UnixMillis,
+    /// The vendor's clock: the time that has passed, whatever the clocks of the objects say.
+    real: UnixMillis,
+    files: Files,
     count: u16,
     creates: Vec<(UserKey, LedgerCall)>,
     owners: BTreeMap<JobId, UserKey>,
     /// How often the vendor accepted each job.
     pub taken: BTreeMap<JobId, u32>,
-    deleted: BTreeSet<JobId>,
     /// Predictions whose creates were withdrawn, and how often the vendor had accepted each by then.
     gone: BTreeMap<JobId, u32>,
     /// For each user, its requests that passed the limit.
@@ -165,11 +204,12 @@ impl World {
             pending: Vec::new(),
             now: UnixMillis(START),
             latest: UnixMillis(START),
+            real: UnixMillis(START),
+            files: Files::default(),
             count: 0,
             creates: Vec::new(),
             owners: BTreeMap::new(),
             taken: BTreeMap::new(),
-            deleted: BTreeSet::new(),
             gone: BTreeMap::new(),
             served: BTreeMap::new(),
             revoked: BTreeMap::new(),
@@ -180,10 +220,16 @@ impl World {
     fn advance(&mut self, millis: i64) {
         self.now = self.now.plus_millis(millis);
         self.latest = self.latest.max(self.now);
+        self.real = self.real.plus_millis(millis.max(0));
+    }
+
+    /// Returns the Dispatcher's clock and the vendor's.
+    fn clock(&self) -> (UnixMillis, UnixMillis) {
+        (self.now, self.real)
     }
 
     fn turn<R>(&mut self, change: impl FnOnce(&mut Dispatcher, UnixMillis) -> R) {
-        if let Some((_, actions)) = self.dispatcher.turn(change, (self.now, self.latest)) {
+        if let Some((_, actions)) = self.dispatcher.turn(change, self.clock()) {
             self.pending.extend(actions.into_iter().map(Work::Action));
         }
     }
@@ -271,24 +317,21 @@ impl World {
                 self.served.entry(chain.user.clone()).or_default().push(chain.started);
             }
         }
-        match (&call.request, reply) {
-            (LedgerRequest::Withdraw { job_ids }, Some(LedgerReply::Done)) => {
-                // While the Dispatcher has not replied, the predictions stay, and may go on after all (protocol 1).
-                let rows = &self.ledgers[&chain.user].rows;
-                for job_id in job_ids.iter().filter(|job_id| rows.record(job_id).is_none()) {
-                    self.gone.insert(job_id.clone(), self.taken.get(job_id).copied().unwrap_or(0));
-                }
+        if let (LedgerRequest::Withdraw { job_ids }, Some(LedgerReply::Done)) = (&call.request, reply) {
+            // While the Dispatcher has not replied, the predictions stay, and may go on after all (protocol 1).
+            let rows = &self.ledgers[&chain.user].rows;
+            for job_id in job_ids.iter().filter(|job_id| rows.record(job_id).is_none()) {
+                self.gone.insert(job_id.clone(), self.taken.get(job_id).copied().unwrap_or(0));
             }
-            (LedgerRequest::Delete { job_id }, Some(LedgerReply::Done)) => {
-                self.deleted.insert(job_id.clone());
-            }
-            _ => {}
         }
     }
 
     fn create(&mut self, user: u8, count: u8, key: Option<u8>, token: u8, is_late: bool) {
         let specs: Vec<JobSpec> = (0..count).map(|_| self.spec(user)).collect();
-        let call = calls::create(user, specs.clone(), key, token, self.latest);
+        let mut call = calls::create(user, specs.clone(), key, token, self.latest);
+        if user == USER_OF_BUILD_BEFORE {
+            call = build_before::of_edge(&call);
+        }
         let owner = calls::user(user);
         self.owners.extend(specs.into_iter().map(|spec| (spec.job_id, owner.clone())));
         self.creates.push((owner.clone(), call.clone()));
@@ -349,9 +392,19 @@ impl World {
 
     /// Handles a message at the Dispatcher.
     fn arrive(&mut self, request: DispatcherRequest) -> Option<Answer> {
-        let (reply, actions) = self.dispatcher.answer(request, (self.now, self.latest));
+        let (reply, actions) = self.dispatcher.answer(request, self.clock());
         self.pending.extend(actions.into_iter().map(Work::Action));
         reply.map(Answer::Dispatcher)
+    }
+
+    /// Handles a message at the Dispatcher, or at the instance before if that goes on.
+    fn arrive_at_either(&mut self, request: DispatcherRequest, fate: Vendor) -> Option<Answer> {
+        if matches!(fate, Vendor::Canceled | Vendor::Odd)
+            && let Some(reply) = self.dispatcher.answer_of_old(&request, self.clock())
+        {
+            return reply.map(Answer::Dispatcher);
+        }
+        self.arrive(request)
     }
 
     fn ask(&mut self, chain: Chain, question: Question, then: Continuation, fate: Vendor) {
@@ -360,7 +413,11 @@ impl World {
             Question::RevokedBefore => {
                 Some(Answer::RevokedBefore(self.dispatcher.revoked_before())).filter(|_| is_answered)
             }
-            Question::Dispatcher(request) if arrives => self.arrive(request).filter(|_| is_answered),
+            Question::Dispatcher(request) if arrives => {
+                let is_old = chain.user == calls::user(USER_OF_BUILD_BEFORE);
+                let request = if is_old { build_before::of_ledger(request) } else { request };
+                self.arrive_at_either(request, fate).filter(|_| is_answered)
+            }
             Question::Dispatcher(request) => {
                 self.pending.push(Work::Late(request));
                 None
@@ -402,16 +459,21 @@ impl World {
             }
             Action::FetchModels => self.turn(|machine, now| machine.finish_models(None, now)),
             Action::DeleteFile { vendor_id } => {
+                let user = self.files.owner(&vendor_id);
+                assert!(!self.ledgers[&user].has_file(&vendor_id, self.latest), "a file that its user has is deleted");
                 let answer = vendor::to_poll(vendor);
                 self.turn(|machine, now| machine.finish_file_deletion(&vendor_id, &answer, now));
+                if !self.dispatcher.files.contains(&vendor_id) {
+                    self.files.deleted.insert(vendor_id);
+                }
             }
         }
     }
 
     /// Restarts the Dispatcher from its rows. Its requests in flight are lost: the vendor counts as having accepted each
     /// create. Every other message in flight goes on.
-    fn restart_dispatcher(&mut self) {
-        self.dispatcher.restart();
+    fn restart_dispatcher(&mut self, old_lives_on: bool) {
+        self.dispatcher.restart(old_lives_on, self.clock());
         let (lost, kept) =
             std::mem::take(&mut self.pending).into_iter().partition(|work| matches!(work, Work::Action(_)));
         self.pending = kept;
@@ -434,6 +496,38 @@ impl World {
                 Next::Continue(then) => drop(self.run(chain.clone(), Event::Resume(then, None))),
                 Next::Ask(question, then) => self.pending.push(Work::Question(chain.clone(), question, then)),
                 Next::Reply(_) => {}
+            }
+        }
+    }
+
+    fn upload(&mut self, user: u8) {
+        let owner = calls::user(user);
+        let actions = self.dispatcher.permit(owner.clone(), self.clock());
+        self.pending.extend(actions.into_iter().map(Work::Action));
+        let random = self.next_random();
+        let upload = RequestId::new(self.latest, random);
+        if self.call(&owner, calls::reserve_file(&upload, self.latest)) == Some(LedgerReply::Done) {
+            self.files.uploads.push((owner, upload, self.latest));
+        }
+    }
+
+    fn end_upload(&mut self, pick: usize, is_stored: bool, days_ago: Option<i64>) {
+        let Some(index) = pick.checked_rem(self.files.uploads.len()) else { return };
+        let (user, upload, since) = self.files.uploads.remove(index);
+        // The edge gives up before the reserved room is given back.
+        if !is_stored || self.latest.millis_since(since) > i64::from(FILE_UPLOAD_MILLIS) {
+            self.call(&user, calls::uncounted(LedgerRequest::ReleaseFile { upload }));
+            return;
+        }
+        let random = self.next_random();
+        let file = self.files.record(&user, self.latest, days_ago, random);
+        let vendor_id = file.vendor_id.clone();
+        let put = calls::uncounted(LedgerRequest::PutFile { file, upload: Some(upload) });
+        if self.call(&user, put).is_none() {
+            // The edge hands the file over by itself, or raises an alert.
+            let request = DispatcherRequest::DeleteFiles { vendor_ids: vec![vendor_id.clone()] };
+            if self.arrive(request) != Some(Answer::Dispatcher(DispatcherReply::Done)) {
+                self.files.deleted.insert(vendor_id);
             }
         }
     }
@@ -461,6 +555,7 @@ impl World {
         self.call(&calls::user(user), call);
     }
 
+    #[allow(clippy::too_many_lines, reason = "one arm for each kind of step")]
     pub fn take(&mut self, step: Step) {
         match step {
             Step::Create { user, count, key, token, is_late } => self.create(user, count, key, token, is_late),
@@ -493,11 +588,30 @@ impl World {
             Step::LoseAlarm { user } => self.ledger(&calls::user(user)).alarm = None,
             Step::Crash => {
                 self.ledgers.values_mut().for_each(|ledger| ledger.restart(false));
-                self.restart_dispatcher();
+                self.restart_dispatcher(false);
             }
             Step::RestartLedger { user, old_lives_on } => self.ledger(&calls::user(user)).restart(old_lives_on),
-            Step::RestartDispatcher => self.restart_dispatcher(),
             Step::EndUntold { user } => self.ledger(&calls::user(user)).ends_untold = true,
+            Step::RestartDispatcher { old_lives_on } => self.restart_dispatcher(old_lives_on),
+            Step::RollBackDispatcher => {
+                self.dispatcher.roll_back();
+                self.restart_dispatcher(false);
+            }
+            Step::RollBackLedger { user } => {
+                let ledger = self.ledger(&calls::user(user));
+                ledger.rows.make_of_build_before();
+                ledger.restart(false);
+            }
+            Step::OldUpdate { pick } => {
+                let Some((job_id, user)) = self.pick(pick) else { return };
+                let is_at_vendor = |job: &&Job| matches!(job.state, JobState::Submitting | JobState::Running);
+                let Some(job) = self.dispatcher.jobs.get(&job_id).filter(is_at_vendor) else { return };
+                let updates = vec![job.update_for_ledger(self.now, None, None)];
+                self.call(&user, calls::uncounted(LedgerRequest::JobUpdates { updates }));
+            }
+            Step::Tick => drop(self.arrive(DispatcherRequest::Tick)),
+            Step::Upload { user } => self.upload(user),
+            Step::EndUpload { pick, is_stored, days_ago } => self.end_upload(pick, is_stored, days_ago),
             Step::FailLedger { user } => self.ledger(&calls::user(user)).cannot_store = true,
             Step::FailDispatcher => self.dispatcher.cannot_store = true,
             Step::Unreadable { pick } => {
@@ -507,9 +621,12 @@ impl World {
                     unreadable.insert(job_id);
                 }
             }
-            Step::Wait { millis } => {
+            Step::UnreadableAtDispatcher { pick } => self.dispatcher.toggle_unreadable(pick),
+            Step::Wait { millis, is_alarm_late } => {
                 self.advance(millis);
-                self.turn(|_, _| ());
+                if !is_alarm_late {
+                    self.turn(|_, _| ());
+                }
             }
             Step::ClockBack { millis } => {
                 self.advance(-millis);
@@ -520,7 +637,8 @@ impl World {
 
     pub fn check(&self) {
         assert!(self.taken.values().all(|count| *count <= 1), "paid twice");
-        self.dispatcher.check(self.latest, self.taken.len());
+        self.dispatcher.check((self.latest, self.real), self.taken.len());
+        self.files.check(&self.ledgers, &self.dispatcher.files, self.latest);
         self.ledgers.values().for_each(|ledger| ledger.check(self.latest));
         for (job_id, taken) in &self.gone {
             assert_eq!(self.taken.get(job_id).copied().unwrap_or(0), *taken, "withdrawn and sent");
@@ -539,12 +657,19 @@ impl World {
             ledger.cannot_store = false;
             ledger.rows.unreadable.clear();
         }
+        self.dispatcher.make_readable();
+        self.restart_dispatcher(false);
         let end = self.latest.plus_millis(DRAIN_MILLIS);
+        let mut steps = 0;
         while self.latest < end {
             while !self.pending.is_empty() {
                 self.answer(0, Vendor::Ended);
                 self.check();
+                steps += 1;
+                assert!(steps < DRAIN_STEPS_MAX, "the work does not end");
             }
+            steps += 1;
+            assert!(steps < DRAIN_STEPS_MAX, "woken for nothing, again and again");
             if self.has_ended() {
                 break;
             }
@@ -569,6 +694,7 @@ impl World {
 
     fn has_ended(&self) -> bool {
         let is_idle = self.dispatcher.jobs.is_empty() && self.dispatcher.outbox.values().all(|row| row.is_dead);
+        let is_idle = is_idle && self.dispatcher.files.is_empty();
         is_idle && !self.ledgers.values().any(LedgerObject::has_open)
     }
 
@@ -579,7 +705,8 @@ impl World {
         for (user, call) in &self.creates {
             let job_ids = calls::job_ids(call);
             let rows = &self.ledgers[user].rows;
-            let kept = job_ids.iter().filter(|id| rows.record(id).is_some() || self.deleted.contains(*id)).count();
+            let is_kept = |id: &&JobId| rows.record(id).is_some() || self.ledgers[user].has_ended(id);
+            let kept = job_ids.iter().filter(is_kept).count();
             assert!(kept == 0 || kept == job_ids.len(), "a part of a batch");
         }
         for ledger in self.ledgers.values() {

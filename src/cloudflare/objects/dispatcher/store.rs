@@ -54,7 +54,7 @@ impl DispatcherStore {
         let state: Vec<Doc> = self.sql.rows("SELECT name AS id, doc FROM state", &[])?;
         let mut unreadable = UnreadableRows::default();
         let jobs = self.docs("jobs", |job_id| unreadable.add_job(job_id, longest_slot_millis))?;
-        let outbox = self.docs("outbox", |_| unreadable.add_other())?;
+        let outbox = self.docs("outbox", |job_id| unreadable.add_update(job_id, longest_slot_millis))?;
         let state: Vec<(String, String)> = state.into_iter().map(|row| (row.id, row.doc)).collect();
         let loaded = LoadedState::read(&state, &jobs, &limits.pools, now);
         for kind in loaded.unreadable {
