@@ -39,7 +39,8 @@ not there stay as they are at Cloudflare.
 };
 
 async function dryRun(project: Project, { variables, secrets }: Checked): Promise<void> {
-  const { code, output } = await whileShowing("wrangler deploy --dry-run", () => runWrangler(project, ["deploy", "--dry-run", "--outdir", ".valetkey/dry-run"]));
+  const args = ["deploy", "--dry-run", "--outdir", ".valetkey/dry-run"];
+  const { code, output } = await whileShowing("wrangler deploy --dry-run", () => runWrangler(project, args));
   if (code !== 0) {
     console.error(output.trim());
     throw new Failure(`The dry run ended with code ${code}: wrangler's output above says why.`);

@@ -28,17 +28,30 @@ export async function ask(options: Options, positionals: string[], readKey: (pat
   const form = new Form(isSilent);
   const folder = positionals[0] ?? (await form.text("Which folder?", "my-gateway", "name one: `create-valetkey my-gateway`", "my-gateway"));
   const keyFile = text(options, "key-file");
-  const vendorKey = keyFile === undefined ? (process.env["DEEPCREATIVE_API_KEY"] ?? (await form.secret("The vendor's key (empty: later)"))) : readKey(keyFile);
+  const givenKey = keyFile === undefined ? process.env["DEEPCREATIVE_API_KEY"] : readKey(keyFile);
+  const vendorKey = givenKey ?? (await form.secret("The vendor's key (empty: later)"));
   const signIn = text(options, "sign-in") ?? (await form.choice("Who signs your users in?", signInChoices(), BACKEND));
   const provider = await askProvider(form, options, signIn);
   const origins = (options["origin"] as string[] | undefined) ?? (await askOrigins(form));
-  const isForGuests = signIn === GUESTS;
-  const answers: Answers = { folder, vendorKey: vendorKey || undefined, signIn, provider, origins: origins.filter((origin) => origin !== "none"), hasCliIssuer: options["no-cli-issuer"] !== true };
-  if (!isForGuests) return answers;
-  if (!answers.hasCliIssuer) throw new Failure("Guests alone leave ISSUERS empty without valetkey-cli: leave out --no-cli-issuer, or choose another --sign-in.");
-  answers.publicUrl = text(options, "public-url") ?? (await form.text("The gateway's address", "https://my-gateway.example.workers.dev", "name it with --public-url"));
-  answers.turnstileSecret = process.env["TURNSTILE_SECRET"] ?? (await form.secret("Turnstile's secret key (empty: later)"));
-  return answers;
+  const answers: Answers = {
+    folder,
+    vendorKey: vendorKey || undefined,
+    signIn,
+    provider,
+    origins: origins.filter((origin) => origin !== "none"),
+    hasCliIssuer: options["no-cli-issuer"] !== true,
+  };
+  return signIn === GUESTS ? askAboutGuests(form, options, answers) : answers;
+}
+
+async function askAboutGuests(form: Form, options: Options, answers: Answers): Promise<Answers> {
+  if (!answers.hasCliIssuer) {
+    throw new Failure("Guests alone leave ISSUERS empty without valetkey-cli: leave out --no-cli-issuer, or choose another --sign-in.");
+  }
+  const example = "https://my-gateway.example.workers.dev";
+  const publicUrl = text(options, "public-url") ?? (await form.text("The gateway's address", example, "name it with --public-url"));
+  const turnstileSecret = process.env["TURNSTILE_SECRET"] ?? (await form.secret("Turnstile's secret key (empty: later)"));
+  return { ...answers, publicUrl, turnstileSecret };
 }
 
 function signInChoices(): { value: string; label: string }[] {

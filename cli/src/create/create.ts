@@ -97,7 +97,8 @@ function npm(args: string[], cwd: string): ReturnType<typeof spawn> {
 }
 
 async function install(project: Project): Promise<void> {
-  const code = await whileShowing("npm install: wrangler and the gateway", () => exitOf(npm(["install", "--no-audit", "--no-fund", "--loglevel=error"], project.root)));
+  const args = ["install", "--no-audit", "--no-fund", "--loglevel=error"];
+  const code = await whileShowing("npm install: wrangler and the gateway", () => exitOf(npm(args, project.root)));
   if (code !== 0) throw new Failure(`npm install ended with code ${code}: run it again in ${project.root}.`);
 }
 

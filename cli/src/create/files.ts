@@ -29,7 +29,13 @@ export function workerConfiguration(name: string): string {
     compatibility_flags: ["enable_request_signal"],
     no_bundle: true,
     preview_urls: false,
-    assets: { directory: `node_modules/${PACKAGE_NAME}/site`, binding: "ASSETS", run_worker_first: true, html_handling: "none", not_found_handling: "none" },
+    assets: {
+      directory: `node_modules/${PACKAGE_NAME}/site`,
+      binding: "ASSETS",
+      run_worker_first: true,
+      html_handling: "none",
+      not_found_handling: "none",
+    },
     durable_objects: {
       bindings: [
         { name: "LEDGER", class_name: "Ledger" },
@@ -92,10 +98,12 @@ build command \`npm run build\`, deploy command \`npm run deploy\`.
 
 function signInText({ signIn }: Answers): string {
   if (signIn === BACKEND) {
-    return `Your backend signs a token of five minutes for each user, with \`${BACKEND_SECRET}\` of \`.dev.vars\`: \`iss\`, \`aud\`, \`sub\`, \`iat\` and \`exp\`, HS256. Set \`issuer\`
-in \`valetkey.jsonc\` to the \`iss\` that it writes.`;
+    return `Your backend signs a token of five minutes for each user, with \`${BACKEND_SECRET}\` of \`.dev.vars\`: HS256, with \`iss\`,
+\`aud\`, \`sub\`, \`iat\` and \`exp\`. Set \`issuer\` in \`valetkey.jsonc\` to the \`iss\` that it writes.`;
   }
-  if (signIn === GUESTS) return "Visitors are guests: a page shows Cloudflare Turnstile's widget with the action `guest`, and exchanges its token at `/auth/token`.";
+  if (signIn === GUESTS) {
+    return "Visitors are guests: a page shows Cloudflare Turnstile's widget with the action `guest`, and exchanges its token at\n`/auth/token`.";
+  }
   return "Your users sign in with your identity provider. The client sends its token.";
 }
 

@@ -91,7 +91,10 @@ export const PROVIDERS: Record<string, Provider> = {
   },
   entra: {
     title: "Microsoft Entra ID",
-    questions: [{ flag: "tenant", text: "The tenant's id", example: "99999999-8888-7777-6666-555555555555" }, clientId("11111111-2222-3333-4444-555555555555")],
+    questions: [
+      { flag: "tenant", text: "The tenant's id", example: "99999999-8888-7777-6666-555555555555" },
+      clientId("11111111-2222-3333-4444-555555555555"),
+    ],
     entry: ({ tenant, "client-id": client }) => ({
       issuer: `https://login.microsoftonline.com/${tenant}/v2.0`,
       audience: [client],

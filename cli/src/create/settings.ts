@@ -10,7 +10,14 @@ export const BACKEND_SECRET = "APP_TOKEN_SECRET";
 const BACKEND_ISSUER = "https://app.example.com";
 
 const DEFAULT_PLAN = { requests_per_minute: 60, predictions_per_minute: 10, concurrent_predictions: 2, daily_credits: "50" };
-const GUEST_PLAN = { requests_per_minute: 30, predictions_per_minute: 3, concurrent_predictions: 1, daily_credits: "5", pool_daily_credits: "50", pool_waiting_share: 0.25 };
+const GUEST_PLAN = {
+  requests_per_minute: 30,
+  predictions_per_minute: 3,
+  concurrent_predictions: 1,
+  daily_credits: "5",
+  pool_daily_credits: "50",
+  pool_waiting_share: 0.25,
+};
 const MODELS = {
   "black-forest-labs/flux-kontext-max": {
     credits: "2.5",
@@ -76,7 +83,8 @@ function indented(value: unknown, indent: number): string {
   const line = oneLine(value);
   if (line.length + indent <= 120 || typeof value !== "object" || value === null) return `${blank}${line}`;
   const isList = Array.isArray(value);
-  const items = isList ? value.map((item) => indented(item, indent + 2)) : Object.entries(value).map(([name, item]) => `${blank}  ${JSON.stringify(name)}: ${indented(item, indent + 2).trimStart()}`);
+  const member = ([name, item]: [string, unknown]): string => `${blank}  ${JSON.stringify(name)}: ${indented(item, indent + 2).trimStart()}`;
+  const items = isList ? value.map((item) => indented(item, indent + 2)) : Object.entries(value).map(member);
   return `${blank}${isList ? "[" : "{"}\n${items.join(",\n")}\n${blank}${isList ? "]" : "}"}`;
 }
 
@@ -107,5 +115,6 @@ export function secretsOf({ vendorKey, signIn, hasCliIssuer, turnstileSecret }: 
 
 /** Returns the names of the secrets that a deployment needs. */
 export function secretNames(answers: Answers): string[] {
-  return ["DEEPCREATIVE_API_KEY", ...Object.keys(secretsOf(answers)).filter((name) => name !== "DEEPCREATIVE_API_KEY"), ...(answers.signIn === GUESTS && !answers.turnstileSecret ? ["TURNSTILE_SECRET"] : [])];
+  const guests = answers.signIn === GUESTS ? ["TURNSTILE_SECRET"] : [];
+  return [...new Set(["DEEPCREATIVE_API_KEY", ...Object.keys(secretsOf(answers)), ...guests])];
 }
