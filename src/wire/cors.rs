@@ -28,7 +28,7 @@ pub enum OriginCheck<'a> {
 pub enum Pages<'a> {
     /// None: the operator's API.
     None,
-    /// These origins and, where the Worker runs on a loopback host, any page of that machine.
+    /// These origins and, where the Worker runs on a local host, any page of that machine.
     Listed(&'a [String]),
 }
 
@@ -47,22 +47,31 @@ pub fn check_origin<'a>(
     let is_allowed = match pages {
         Pages::None => false,
         Pages::Listed(listed) => {
-            listed.iter().any(|listed| listed == origin) || (request_is_local && is_page_of_this_machine(origin))
+            listed.iter().any(|listed| listed == origin)
+                || (request_is_local && is_page_of_this_machine(origin, request_origin))
         }
     };
     if is_own || is_allowed { OriginCheck::Allowed(origin) } else { OriginCheck::Refused }
 }
 
-/// Returns whether `origin` is `localhost` or `127.0.0.1` on any port. The development servers of pages choose their
-/// ports themselves, so nobody can list them. A deployed Worker never has a loopback host: Cloudflare finds it by its
-/// host.
-fn is_page_of_this_machine(origin: &str) -> bool {
-    let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    let port = host.and_then(|host| host.strip_prefix("localhost").or_else(|| host.strip_prefix("127.0.0.1")));
-    port.is_some_and(|port| {
-        let is_number = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-        port.is_empty() || port.strip_prefix(':').is_some_and(is_number)
-    })
+/// Returns whether `origin` is a page of the developer's machine: of `localhost`, `127.0.0.1` or the host of the request,
+/// such as a private address with `DEV_LAN`, on any port. The development servers of pages choose their ports themselves,
+/// so nobody can list them. A deployed Worker never has a local host: Cloudflare finds it by its host.
+fn is_page_of_this_machine(origin: &str, request_origin: &str) -> bool {
+    let host = host_of(origin);
+    host.is_some() && (matches!(host, Some("localhost" | "127.0.0.1")) || host == host_of(request_origin))
+}
+
+/// Returns the host of an http(s) origin, without its port.
+fn host_of(origin: &str) -> Option<&str> {
+    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))?;
+    match authority.rsplit_once(':') {
+        None => Some(authority),
+        Some((host, port)) => {
+            let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then_some(host)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -138,6 +147,20 @@ mod tests {
         ];
         for other in others {
             assert!(!check(other, listed, true), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_page_on_the_local_host_of_the_request_passes_for_a_phone_on_the_same_network() {
+        let check = |origin, is_local| {
+            let worker = "http://192.168.1.20:8787";
+            check_origin(Some(origin), Pages::Listed(&[]), None, worker, is_local) == OriginCheck::Allowed(origin)
+        };
+        assert!(check("http://192.168.1.20:5173", true));
+        assert!(!check("http://192.168.1.20:5173", false), "without DEV_LAN");
+        for other in ["http://192.168.1.21:5173", "http://192.168.1.20.evil.example:5173", "http://192.168.1.20:5173:1"]
+        {
+            assert!(!check(other, true), "{other}");
         }
     }
 }

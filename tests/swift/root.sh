@@ -1,5 +1,6 @@
-# !/bin/sh Installs Swift from Debian trixie into a separate Debian root of 3 GB, which shares nothing with the
-# machine's own packages. tests/swift/toolchain.mjs runs commands in that root.
+#!/bin/sh
+# Installs Swift from Debian trixie into a separate Debian root of 3 GB, which shares nothing with the machine's own
+# packages. tests/swift/toolchain.mjs runs commands in that root.
 #
 #   root.sh DIRECTORY
 #
