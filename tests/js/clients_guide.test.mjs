@@ -18,7 +18,7 @@ test("the table lists every code with its status and advice", () => {
   for (const [code, { what }] of rows) assert.match(what, WORDS[new ValetkeyError(code, "").advice], code);
   const page = readFileSync(join(ROOT, "docs/errors.md"), "utf8");
   for (const code of components.schemas.ErrorCode.enum) {
-    assert.match(page, new RegExp(`^\\| ${rows.get(code).status} \\| \`${code}\``, "m"), `docs/errors.md gives ${code} another status`);
+    assert.match(page, new RegExp(`^\\| ${rows.get(code).status} \\| <a id="${code}"></a>\`${code}\``, "m"), `docs/errors.md gives ${code} another status`);
   }
 });
 
