@@ -53,8 +53,10 @@ fn finish_all(stack: &Stack) {
     let state = stack.control_get("/state");
     for prediction in state["predictions"].as_array().unwrap() {
         if prediction["status"] == "processing" {
-            let id = prediction["id"].as_str().unwrap();
-            stack.control_post(&format!("/predictions/{id}/finish"), &json!({"status": "succeeded"}));
+            let finish = format!("/predictions/{}/finish", prediction["id"].as_str().unwrap());
+            let finished = Request::post(&finish).json(&json!({"status": "succeeded"})).send(&stack.control);
+            // One that was created after the change of the settings may have ended by itself.
+            assert!([200, 409].contains(&finished.status), "{}", finished.text());
         }
     }
 }
