@@ -37,6 +37,8 @@ export class DemoPage {
   }
 
   async submit(prompt) {
+    // Create is kept, but nothing is shown yet, while the page does not know its settings.
+    await this.page.locator("#form:not([aria-busy])").waitFor();
     await this.prompt.fill(prompt);
     await this.create.click();
   }

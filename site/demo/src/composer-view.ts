@@ -38,6 +38,7 @@ export class ComposerView {
 
   onCreate(handler: () => void): void {
     this.#onCreate = handler;
+    this.#form.removeAttribute("aria-busy");
     if (this.#isPressed) handler();
   }
 

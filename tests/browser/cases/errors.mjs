@@ -125,6 +125,8 @@ export default [
     "an app backend that is down is told apart from the service",
     onDemo(async (demo) => {
       await demo.page.route(isSession, (route) => route.abort());
+      // Without the token that the page has.
+      await demo.page.reload();
       await demo.submit(PROMPT);
       assert.match(await demo.problemText(), /own server did not hand out a session token/);
     }),
