@@ -220,6 +220,8 @@ pub const CLOCK_STEP_MILLIS: i64 = 5_000;
 pub const CLOCK_CONFIRM_MILLIS: i64 = 1_000;
 /// The Dispatcher's clock is stored when it is this far ahead of what is stored, and another row is stored.
 pub const CLOCK_STORED_MILLIS: i64 = 60_000;
+/// The precision to which the Dispatcher stores when a model was last accepted.
+pub const HEALTH_STORED_MILLIS: i64 = 60_000;
 /// A queue position stays fresh for this part of its ETA (protocol 1, readers).
 pub const QUEUE_POSITION_FRESH_PARTS: i64 = 10;
 /// Shortest time that a queue position stays fresh.
@@ -263,8 +265,6 @@ pub const WITHDRAW_RETRY_MILLIS: i64 = 5_000;
 /// How long the Ledger remembers a withdrawal of a prediction that it does not know: longer than a message can be in
 /// transit and still be accepted.
 pub const WITHDRAWN_MILLIS: i64 = 60_000;
-/// The Ledger sends the Dispatcher a tick if a pending prediction has had no job update for this long (protocol 2).
-pub const TICK_AFTER_MILLIS: i64 = 15_000;
 /// Time after a prediction's longest wait and longest run, at which its Ledger asks the Dispatcher for the prediction's
 /// state (protocol 2).
 pub const STATE_CHECK_SLACK_MILLIS: i64 = 600_000;

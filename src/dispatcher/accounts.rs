@@ -52,6 +52,17 @@ impl Accounts {
         accounts
     }
 
+    /// Returns whether there is an account with this name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|account| account.name == name)
+    }
+
+    /// Drops the accounts whose name is not `kept`.
+    pub fn retain(&mut self, is_kept: impl Fn(&str) -> bool) {
+        self.0.retain(|account| is_kept(&account.name));
+    }
+
     /// Moves other accounts here. They are not here yet.
     pub fn append(&mut self, others: &mut Self) {
         self.0.append(&mut others.0);

@@ -54,6 +54,15 @@ pub struct Delivery {
     pub updates: Vec<JobUpdate>,
 }
 
+impl Changes {
+    /// Takes out the input of a job that arrived in this turn. It need not be stored if its create is sent now: after a
+    /// crash that create is never sent again.
+    pub(super) fn take_new_input(&mut self, job_id: &JobId) -> Option<String> {
+        let index = self.inputs.iter().position(|(id, input)| id == job_id && input.is_some())?;
+        self.inputs.remove(index).1
+    }
+}
+
 /// The rows to store in this turn. Ids name the rows that changed; a row that does not exist any more is deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {

@@ -43,11 +43,8 @@ impl Dispatcher {
     fn set_clock_back(&mut self, now: UnixMillis) {
         self.clock_ahead_since = None;
         self.state.clock = now;
-        for (id, job) in &mut self.jobs {
-            if set_job_back(job, now) {
-                self.changes.jobs.insert(id.clone());
-            }
-        }
+        let changed = self.jobs.change_all(|job| set_job_back(job, now));
+        self.changes.jobs.extend(changed);
         for (id, row) in &mut self.outbox {
             if set_back([&mut row.update.at, &mut row.created_at, &mut row.next_at], now) {
                 self.changes.outbox.insert(id.clone());
@@ -65,7 +62,8 @@ impl Dispatcher {
 
 fn set_job_back(job: &mut Job, now: UnixMillis) -> bool {
     let times = [&mut job.enqueued_at, &mut job.poll_at, &mut job.polled_at, &mut job.webhook_at, &mut job.cancel_at];
-    let optional = [&mut job.submitted_at, &mut job.not_found_since, &mut job.expiry_seen_at];
+    job.expiry_seen_at = None;
+    let optional = [&mut job.submitted_at, &mut job.not_found_since];
     set_back(times.into_iter().chain(optional.into_iter().flatten()), now)
 }
 

@@ -1,13 +1,12 @@
 //! The work that is due: cancels first, then creates, polls, the model list, forgotten files and deliveries.
 
 use super::actions::Action;
-use super::job::{Job, JobState};
+use super::job::JobState;
 use super::machine::Dispatcher;
 use crate::constants::{
     MODEL_LIST_FETCH_MILLIS, PROBE_FIRST_MILLIS, VENDOR_CONNECTIONS_MAX, VENDOR_CONNECTIONS_RESERVED,
 };
 use crate::limit::request_window::Lane;
-use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
 impl Dispatcher {
@@ -27,13 +26,11 @@ impl Dispatcher {
     }
 
     fn due_cancels(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
-        let due = |(_, job): &(&JobId, &Job)| job.needs_cancel() && job.cancel_at <= now;
-        let ids: Vec<JobId> = self.jobs.iter().filter(due).map(|(id, _)| id.clone()).collect();
-        for id in ids {
-            if self.in_flight.cancels.contains_key(&id) || !self.may_send(Lane::Cancel, now) {
-                continue;
-            }
-            let Some((vendor_id, key)) = self.vendor_id_and_next_key(&id) else { continue };
+        while self.may_send(Lane::Cancel, now) {
+            let sent = &self.in_flight.cancels;
+            let due = self.jobs.cancels().take_while(|(at, _)| *at <= now).find(|(_, id)| !sent.contains_key(id));
+            let Some(id) = due.map(|(_, id)| id.clone()) else { break };
+            let Some((vendor_id, key)) = self.vendor_id_and_next_key(&id) else { break };
             self.record_request(Lane::Cancel, now);
             self.in_flight.cancels.insert(id.clone(), key.clone());
             actions.push(Action::Cancel { job_id: id, vendor_id, vendor_key_fingerprint: Some(key) });
@@ -45,25 +42,26 @@ impl Dispatcher {
         while self.may_submit(now) {
             let Some(id) = self.pick_next_job(now) else { break };
             let fingerprint = self.limits.key_fingerprint.clone();
-            let Some(job) = self.jobs.get_mut(&id) else { break };
-            // Its Ledger knows it as queued. A job that arrives and starts in one turn is reported by the reply
-            // instead.
-            let was_queued_before = job.enqueued_at != now;
-            job.state = JobState::Submitting;
-            job.is_returned = false;
-            job.submitted_at = Some(now);
-            job.vendor_key_fingerprint = Some(fingerprint);
-            job.expiry_seen_at = None;
-            let (spec, user, plan) = (Box::new(job.spec.clone()), job.user.clone(), job.share.plan.clone());
+            let started = self.jobs.change(&id, |job| {
+                job.state = JobState::Submitting;
+                job.is_returned = false;
+                job.submitted_at = Some(now);
+                job.vendor_key_fingerprint = Some(fingerprint);
+                job.expiry_seen_at = None;
+                (Box::new(job.spec.clone()), job.user.clone(), job.share.plan.clone(), job.sequence)
+            });
+            let Some((spec, user, plan, sequence)) = started else { break };
             self.changes.jobs.insert(id.clone());
             self.record_request(Lane::Create, now);
             self.leave_queue(&user, &plan);
-            self.state.health.unknown_probe_at = now.plus_millis(PROBE_FIRST_MILLIS);
             self.state.health.schedule_next_probe(now);
-            if was_queued_before {
+            let input = self.changes.take_new_input(&id);
+            if input.is_none() || sequence > 1 {
+                // Its Ledger knows it as queued. Of a job that arrived in this turn, the reply to its enqueue says that it
+                // has started.
                 self.change_job(&id, now, |_| ());
             }
-            self.in_flight.submits.insert(id);
+            self.in_flight.submits.insert(id, input);
             actions.push(Action::Submit { spec });
         }
     }
@@ -78,26 +76,23 @@ impl Dispatcher {
     /// Returns whether unknown outcomes hold every slot and half a minute has passed since the last create. Then one is
     /// sent all the same (protocol 1).
     fn may_probe_past_unknown(&self, now: UnixMillis) -> bool {
-        let is_unknown_or_waiting = |job: &Job| matches!(job.state, JobState::Unknown | JobState::Waiting);
-        self.state.health.unknown_probe_at <= now && self.jobs.values().all(is_unknown_or_waiting)
+        let at_vendor = self.jobs.count(JobState::Submitting).saturating_add(self.jobs.count(JobState::Running));
+        self.unknown_probe_at() <= now && at_vendor == 0
+    }
+
+    /// Returns the earliest time of a create while unknown outcomes hold every slot: half a minute after the last one.
+    pub(super) fn unknown_probe_at(&self) -> UnixMillis {
+        self.state.window.newest_of(Lane::Create).map_or(UnixMillis(0), |at| at.plus_millis(PROBE_FIRST_MILLIS))
     }
 
     fn due_polls(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
-        let due = |(id, job): &(&JobId, &Job)| {
-            job.state == JobState::Running && job.poll_at <= now && !self.in_flight.polls.contains_key(*id)
-        };
-        let mut ids: Vec<(UnixMillis, JobId)> =
-            self.jobs.iter().filter(due).map(|(id, job)| (job.poll_at, id.clone())).collect();
-        ids.sort();
-        for (_, id) in ids {
-            if !self.may_send(Lane::Status, now) {
-                break;
-            }
-            let Some((vendor_id, key)) = self.vendor_id_and_next_key(&id) else { continue };
+        while self.may_send(Lane::Status, now) {
+            let sent = &self.in_flight.polls;
+            let due = self.jobs.polls().take_while(|(at, _)| *at <= now).find(|(_, id)| !sent.contains_key(id));
+            let Some(id) = due.map(|(_, id)| id.clone()) else { break };
+            let Some((vendor_id, key)) = self.vendor_id_and_next_key(&id) else { break };
             self.record_request(Lane::Status, now);
-            if let Some(job) = self.jobs.get_mut(&id) {
-                job.polled_at = now;
-            }
+            self.jobs.change(&id, |job| job.polled_at = now);
             self.in_flight.polls.insert(id.clone(), key.clone());
             actions.push(Action::Poll { job_id: id, vendor_id, vendor_key_fingerprint: Some(key) });
         }

@@ -1,7 +1,7 @@
 //! Taking over the predictions of a create.
 
 use super::accounts::KEY_ACCOUNT;
-use super::job::{Job, JobState};
+use super::job_table::JobCounts;
 use super::job_terms::JobTerms;
 use super::machine::Dispatcher;
 use crate::constants::{ENQUEUE_MAX_AGE_MILLIS, STORED_INPUT_BYTES_MAX, USER_INPUT_BYTES_MAX};
@@ -100,23 +100,20 @@ impl Dispatcher {
         }
         let more_bytes: usize = jobs.iter().map(|(spec, _)| spec.input_bytes()).sum();
         let pool = self.limits.pools.get(&share.plan);
-        let use_of = |is_counted: &dyn Fn(&Job) -> bool| {
-            let counted = || self.jobs.values().filter(|job| is_counted(job));
-            let waiting = counted().filter(|job| job.state == JobState::Waiting).count();
-            (waiting, counted().map(|job| job.spec.input_bytes()).sum())
-        };
-        let is_over = |(waiting, bytes): (usize, usize), max_waiting: usize, max_bytes: usize| {
-            waiting.saturating_add(more) > max_waiting || (bytes > 0 && bytes.saturating_add(more_bytes) > max_bytes)
+        let is_over = |counts: JobCounts, max_waiting: usize, max_bytes: usize| {
+            let bytes = counts.input_bytes;
+            counts.waiting.saturating_add(more) > max_waiting
+                || (bytes > 0 && bytes.saturating_add(more_bytes) > max_bytes)
         };
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         let retry_after_secs = self.secs_until_a_slot(now);
-        if is_over(use_of(&|job| job.user == *user), count(share.max_waiting), count(USER_INPUT_BYTES_MAX)) {
+        if is_over(self.jobs.counts_of_user(user), count(share.max_waiting), count(USER_INPUT_BYTES_MAX)) {
             return Err(EnqueueRefusal::TooManyPredictions { retry_after_secs });
         }
         let (max_waiting, max_bytes) = (self.limits.max_waiting, count(STORED_INPUT_BYTES_MAX));
         let of_pool = pool.map_or((max_waiting, max_bytes), |pool| (pool.max_waiting, pool.max_input_bytes));
-        let is_pool_full = is_over(use_of(&|job| job.share.plan == share.plan), of_pool.0, of_pool.1);
-        if is_pool_full || is_over(use_of(&|_| true), max_waiting, max_bytes) {
+        let is_pool_full = is_over(self.jobs.counts_of_plan(&share.plan), of_pool.0, of_pool.1);
+        if is_pool_full || is_over(self.jobs.counts(), max_waiting, max_bytes) {
             return Err(EnqueueRefusal::QueueFull { retry_after_secs });
         }
         Ok(())
@@ -132,7 +129,7 @@ impl Dispatcher {
         if let Some(at) = model_paused_until {
             return Err(paused_until(at));
         }
-        let position = self.waiting_jobs().count().saturating_add(jobs.len());
+        let position = self.jobs.counts().waiting.saturating_add(jobs.len());
         if health.is_paused() && self.expected_wait_millis(position, now) > self.limits.max_wait_millis {
             return Err(paused_until(health.next_create_at()));
         }
@@ -141,7 +138,7 @@ impl Dispatcher {
 
     /// Returns an estimate for `Retry-After`: the seconds until the next poll of a running job, at least one.
     fn secs_until_a_slot(&self, now: UnixMillis) -> u32 {
-        let next_poll = self.jobs.values().filter(|job| job.state == JobState::Running).map(|job| job.poll_at).min();
+        let next_poll = self.jobs.polls().next().map(|(at, _)| *at);
         whole_seconds(next_poll.unwrap_or(now).millis_since(now))
     }
 }

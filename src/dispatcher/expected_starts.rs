@@ -84,7 +84,7 @@ impl<'a> ExpectedStarts<'a> {
     /// Holds the slots that are held now, each until it is expected to be free.
     fn hold_slots(&mut self, now: UnixMillis) {
         let machine = self.machine;
-        for job in machine.jobs.values().filter(|job| job.holds_slot()) {
+        for job in machine.jobs.holding() {
             self.hold(job, now.plus_millis(self.time_left_millis(job, now)));
         }
         let penalty = machine.limits.concurrent_predictions.saturating_sub(machine.slot_limit(now));
@@ -211,7 +211,7 @@ impl Dispatcher {
     /// model has outlasted it, all of them are averaged in, as if they ended at that age.
     fn expected_runs(&self, now: UnixMillis) -> BTreeMap<&ModelId, i64> {
         let mut ages: BTreeMap<&ModelId, (i64, usize)> = BTreeMap::new();
-        for job in self.jobs.values().filter(|job| matches!(job.state, JobState::Submitting | JobState::Running)) {
+        for job in [JobState::Submitting, JobState::Running].into_iter().flat_map(|state| self.jobs.in_state(state)) {
             let age = job.run_millis(now);
             let (youngest, count) = ages.entry(&job.spec.model).or_insert((age, 0));
             (*youngest, *count) = ((*youngest).min(age), count.saturating_add(1));

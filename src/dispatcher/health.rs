@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::constants::{
-    CIRCUIT_FAILURES, MODEL_PAUSE_MILLIS, ODDITY_ALERT_MILLIS, PROBE_FIRST_MILLIS, PROBE_MAX_MILLIS,
-    SLOT_PENALTY_MILLIS,
+    CIRCUIT_FAILURES, HEALTH_STORED_MILLIS, MODEL_PAUSE_MILLIS, ODDITY_ALERT_MILLIS, PROBE_FIRST_MILLIS,
+    PROBE_MAX_MILLIS, SLOT_PENALTY_MILLIS,
 };
 use crate::types::model::ModelId;
 use crate::types::time::UnixMillis;
@@ -53,20 +53,23 @@ pub struct Health {
     /// No create before this time: the vendor throttled one.
     #[serde(rename = "creates_rest_until", default)]
     pub creates_paused_until: UnixMillis,
-    /// Earliest time of a create while unknown outcomes hold every slot.
-    #[serde(default)]
-    pub unknown_probe_at: UnixMillis,
     /// The caller whose create the vendor last refused with its own 403 or 404, by model. Any other reply deletes the
     /// entry.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub model_refused_to: BTreeMap<ModelId, String>,
     /// Time at which the vendor last accepted a create, by model. Entries older than [`MODEL_PAUSE_MILLIS`] are
-    /// dropped.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// dropped. Stored to the minute, so that not every create costs a row: after a restart a model may be paused up to
+    /// a minute early.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", serialize_with = "to_the_minute")]
     pub model_accepted_at: BTreeMap<ModelId, UnixMillis>,
     /// Time of the last alert, for alerts that are raised at most once an hour.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub alerted_at: BTreeMap<String, UnixMillis>,
+}
+
+fn to_the_minute<S: Serializer>(times: &BTreeMap<ModelId, UnixMillis>, serializer: S) -> Result<S::Ok, S::Error> {
+    let minute = |at: UnixMillis| UnixMillis(at.0.saturating_sub(at.0.rem_euclid(HEALTH_STORED_MILLIS)));
+    serializer.collect_map(times.iter().map(|(model, at)| (model, minute(*at))))
 }
 
 impl Health {
@@ -178,7 +181,7 @@ impl Health {
     /// Sets later times to `now`, after the clock was set back.
     pub fn set_back(&mut self, now: UnixMillis) {
         let pauses = [&mut self.open_circuit, &mut self.key_pause].into_iter().flatten();
-        let times = [&mut self.slot_penalty_until, &mut self.creates_paused_until, &mut self.unknown_probe_at];
+        let times = [&mut self.slot_penalty_until, &mut self.creates_paused_until];
         let of_models = self.paused_models.values_mut().chain(self.model_accepted_at.values_mut());
         let all =
             pauses.map(|pause| &mut pause.probe_at).chain(times).chain(of_models).chain(self.alerted_at.values_mut());

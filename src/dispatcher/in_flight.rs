@@ -8,7 +8,8 @@ use crate::types::ids::{JobId, UserKey};
 /// is known to have an unknown outcome: no submit of this instance will report it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct InFlight {
-    pub(super) submits: BTreeSet<JobId>,
+    /// Creates, each with its input if that is not stored: a create that is sent in the turn in which it arrived.
+    pub(super) submits: BTreeMap<JobId, Option<String>>,
     /// Polls, each with the fingerprint of its vendor key.
     pub(super) polls: BTreeMap<JobId, String>,
     /// Cancels, each with the fingerprint of its vendor key.

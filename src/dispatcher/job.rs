@@ -11,7 +11,7 @@ use crate::types::time::UnixMillis;
 
 /// The state of a job. Clients see `Waiting` as `queued`, `Submitting` and `Running` as `processing`. An `Unknown` job
 /// has ended for its client and only holds its slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// The job waits for a slot, or was returned to the queue after a throttled create or a refused key.
@@ -86,8 +86,9 @@ pub struct Job {
     /// True if polls and cancels use the other one of the two vendor keys.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub uses_other_key: bool,
-    /// Time of the first check that found its deadline passed. A second check must confirm it (protocol 5).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Time of the first check that found its deadline passed. A second check must confirm it (protocol 5). In memory
+    /// only: after a restart, the first check is made again, a second before the one that confirms it.
+    #[serde(skip)]
     pub expiry_seen_at: Option<UnixMillis>,
 }
 
@@ -172,6 +173,18 @@ impl Job {
         self.run_deadline().plus_millis(i64::from(self.spec.max_seconds).saturating_mul(1_000))
     }
 
+    /// Returns when its deadline must be checked: the end of its wait, of its longest run, or of its slot. At the
+    /// confirmation, if the deadline was seen to have passed. A create in flight has none: its report decides.
+    pub(super) fn expiry_check_at(&self, max_wait_millis: i64) -> Option<UnixMillis> {
+        let deadline = match self.state {
+            JobState::Waiting => self.enqueued_at.plus_millis(max_wait_millis),
+            JobState::Submitting => return None,
+            JobState::Running if self.cancel_requested => self.slot_deadline(),
+            JobState::Running | JobState::Unknown => self.run_deadline(),
+        };
+        Some(self.expiry_seen_at.map_or(deadline, |seen_at| seen_at.plus_millis(EXPIRY_CONFIRM_MILLIS)))
+    }
+
     /// Returns whether `deadline` has passed at two checks that are at least a second apart, and remembers the first.
     /// So one forward step of the clock does not end every lease at once (protocol 5).
     pub fn confirm_expiry(&mut self, deadline: UnixMillis, now: UnixMillis) -> bool {
@@ -244,15 +257,16 @@ mod tests {
             cancel_sent: true,
             not_found_polls: 1,
             not_found_since: Some(UnixMillis(9)),
-            expiry_seen_at: Some(UnixMillis(9)),
             ..taken
         };
         let text = format!(
-            r#"{{"user":"{}","order":{spec},{SHARE},"state":"running","sequence":1,"enqueued_at":7,"returned":true,"submitted_at":8,"vendor_id":"v","key":"k","poll_at":7,"polled_at":8,"hooked_at":9,"cancel_requested":true,"cancel_sent":true,"missing_polls":1,"missing_since":9,"expiry_seen_at":9}}"#,
+            r#"{{"user":"{}","order":{spec},{SHARE},"state":"running","sequence":1,"enqueued_at":7,"returned":true,"submitted_at":8,"vendor_id":"v","key":"k","poll_at":7,"polled_at":8,"hooked_at":9,"cancel_requested":true,"cancel_sent":true,"missing_polls":1,"missing_since":9}}"#,
             user.as_str()
         );
         assert_eq!(serde_json::to_string(&running).unwrap(), text);
         assert_eq!(serde_json::from_str::<Job>(&text).unwrap(), running);
+        let before = text.trim_end_matches('}').to_owned() + r#","expiry_seen_at":9}"#;
+        assert_eq!(serde_json::from_str::<Job>(&before).unwrap(), running, "a row of the build before");
         let refused = Job { key_refusals: 2, uses_other_key: true, ..job() };
         let text = waiting.trim_end_matches('}').to_owned() + r#","key_refusals":2,"uses_other_key":true}"#;
         assert_eq!(serde_json::to_string(&refused).unwrap(), text);

@@ -1,6 +1,5 @@
 //! How a job changes and ends. Each change is put into the outbox for the job's Ledger.
 
-use super::accounts::KEY_ACCOUNT;
 use super::enqueue::NewJob;
 use super::job::{Job, JobState};
 use super::machine::Dispatcher;
@@ -18,19 +17,22 @@ impl Dispatcher {
     pub(super) fn add_job(&mut self, user: UserKey, (spec, input): NewJob, share: QueueShare, now: UnixMillis) {
         let (job_id, day) = (spec.job_id.clone(), spec.day());
         self.changes.inputs.push((job_id.clone(), Some(input)));
-        self.state.accounts.reserve(KEY_ACCOUNT, day, spec.credits);
-        if self.limits.pools.contains_key(&share.plan) {
-            self.state.accounts.reserve(&share.plan, day, spec.credits);
+        for account in self.limits.accounts_of(&share.plan) {
+            self.state.accounts.reserve(account, day, spec.credits);
         }
-        self.jobs.insert(job_id.clone(), Job::new(user, spec, share, now));
+        self.jobs.insert(Job::new(user, spec, share, now));
         self.changes.jobs.insert(job_id);
     }
 
     /// Changes a job and reports its new state to its Ledger.
     pub(super) fn change_job(&mut self, job_id: &JobId, now: UnixMillis, change: impl FnOnce(&mut Job)) {
-        let Some(job) = self.jobs.get_mut(job_id) else { return };
-        change(job);
-        job.sequence = job.sequence.saturating_add(1);
+        let changed = self.jobs.change(job_id, |job| {
+            change(job);
+            job.sequence = job.sequence.saturating_add(1);
+        });
+        if changed.is_none() {
+            return;
+        }
         self.changes.jobs.insert(job_id.clone());
         let queue_position = self.queue_position(job_id, now);
         let Some(job) = self.jobs.get(job_id) else { return };
@@ -56,12 +58,14 @@ impl Dispatcher {
     /// Ends a job as unknown: it has failed for its client and is never sent again, its reservation counts as spent,
     /// and its slot stays held (protocol 1).
     pub(super) fn end_as_unknown(&mut self, job_id: &JobId, now: UnixMillis) {
-        let Some(job) = self.jobs.get_mut(job_id) else { return };
+        let changed = self.jobs.change(job_id, |job| {
+            job.state = JobState::Unknown;
+            job.spec.drop_input();
+            job.sequence = job.sequence.saturating_add(1);
+            job.clone()
+        });
+        let Some(job) = changed else { return };
         let end = JobEnd::failed(Failure::OutcomeUnknown, job.spec.credits);
-        job.state = JobState::Unknown;
-        job.spec.drop_input();
-        job.sequence = job.sequence.saturating_add(1);
-        let job = job.clone();
         self.settle(&job, end.credits);
         self.changes.jobs.insert(job_id.clone());
         self.changes.inputs.push((job_id.clone(), None));
@@ -83,9 +87,8 @@ impl Dispatcher {
     /// Books what a job cost, on the accounts where its credits were reserved.
     pub(super) fn settle(&mut self, job: &Job, used: MicroCredits) {
         let (day, reserved) = (job.spec.day(), job.spec.credits);
-        self.state.accounts.settle(KEY_ACCOUNT, day, reserved, used);
-        if self.limits.pools.contains_key(&job.share.plan) {
-            self.state.accounts.settle(&job.share.plan, day, reserved, used);
+        for account in self.limits.accounts_of(&job.share.plan) {
+            self.state.accounts.settle(account, day, reserved, used);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::accounts::KEY_ACCOUNT;
 use crate::constants::STORED_INPUT_BYTES_MAX;
 use crate::policy::{Plan, Policy};
 use crate::types::credits::MicroCredits;
@@ -48,6 +49,12 @@ pub struct Pool {
 }
 
 impl DispatcherLimits {
+    /// Returns the accounts on which a job of a plan is booked: the vendor key's, and that of the plan's pool if it has
+    /// daily credits. Nobody asks for what other plans spend.
+    pub(super) fn accounts_of<'a>(&self, plan: &'a str) -> impl Iterator<Item = &'a str> + use<'a> {
+        std::iter::once(KEY_ACCOUNT).chain(has_account(&self.pools, plan).then_some(plan))
+    }
+
     /// Returns the limits that a policy sets. The caller adds the keys' fingerprints and the rule for outputs.
     #[must_use]
     pub fn new(policy: &Policy) -> Self {
@@ -74,6 +81,11 @@ impl DispatcherLimits {
             outputs: OutputRule::default(),
         }
     }
+}
+
+/// Returns whether all users of a plan share daily credits, so that the plan has an account.
+pub(super) fn has_account(pools: &BTreeMap<String, Pool>, plan: &str) -> bool {
+    pools.get(plan).is_some_and(|pool| pool.daily_credits.is_some())
 }
 
 /// Returns the whole part of `share` × `all`. The share is above 0 and at most 1.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::actions::{Action, Changes};
 use super::in_flight::InFlight;
 use super::job::{Job, JobState};
+use super::job_table::JobTable;
 use super::limits::DispatcherLimits;
 use super::outbox_row::OutboxRow;
 use super::permit_turns::PermitTurns;
@@ -24,7 +25,7 @@ use crate::types::time::UnixMillis;
 #[derive(Clone, Debug)]
 pub struct Dispatcher {
     pub(super) limits: DispatcherLimits,
-    pub(super) jobs: BTreeMap<JobId, Job>,
+    pub(super) jobs: JobTable,
     pub(super) outbox: BTreeMap<JobId, OutboxRow>,
     pub(super) state: StoredState,
     stored_rows: StoredRows,
@@ -58,8 +59,8 @@ impl Dispatcher {
     #[must_use]
     pub fn load(limits: DispatcherLimits, state: StoredState, jobs: Vec<Job>, outbox: Vec<OutboxRow>) -> Self {
         Self {
+            jobs: JobTable::new(jobs, limits.max_wait_millis),
             limits,
-            jobs: jobs.into_iter().map(|job| (job.spec.job_id.clone(), job)).collect(),
             outbox: outbox.into_iter().map(|row| (row.job_id().clone(), row)).collect(),
             stored_rows: StoredRows::of(&state),
             clock_ahead_since: None,
@@ -157,16 +158,22 @@ impl Dispatcher {
         self.state.models.as_deref()
     }
 
+    /// Returns the input of a create in flight that is not stored.
+    #[must_use]
+    pub fn unstored_input(&self, job_id: &JobId) -> Option<&str> {
+        self.in_flight.submits.get(job_id)?.as_deref()
+    }
+
     /// Returns whether the create of a job is in flight, or about to be.
     #[must_use]
     pub fn is_submitting(&self, job_id: &JobId) -> bool {
-        self.jobs.get(job_id).is_some_and(|job| job.state == JobState::Submitting)
+        self.jobs.state(job_id) == Some(JobState::Submitting)
     }
 
     /// Returns what an operator must look at.
     #[must_use]
     pub fn anomalies(&self) -> Anomalies {
-        let unknown = self.jobs.values().filter(|job| job.state == JobState::Unknown);
+        let unknown = self.jobs.in_state(JobState::Unknown);
         Anomalies {
             unknown_outcomes: unknown
                 .map(|job| (job.spec.job_id.clone(), job.submitted_at.unwrap_or(job.enqueued_at)))
@@ -176,11 +183,10 @@ impl Dispatcher {
         }
     }
 
-    /// Returns the number of held slots. It is counted from the rows, never kept in a counter (protocol 4).
+    /// Returns the number of held slots (protocol 4).
     #[must_use]
     pub fn held_slots(&self) -> usize {
-        let held = self.jobs.values().filter(|job| job.holds_slot()).count();
-        held.saturating_add(self.unreadable.held_slots(self.state.clock))
+        self.jobs.counts().held.saturating_add(self.unreadable.held_slots(self.state.clock))
     }
 
     /// Returns the number of slots that may be held now.
@@ -190,12 +196,12 @@ impl Dispatcher {
     }
 
     pub(super) fn running_jobs(&self) -> usize {
-        self.jobs.values().filter(|job| job.state == JobState::Running).count()
+        self.jobs.count(JobState::Running)
     }
 
     /// Returns whether a job or its last update is still here, in a row that can be read or not.
     pub(super) fn is_known(&self, job_id: &JobId) -> bool {
-        self.jobs.contains_key(job_id) || self.outbox.contains_key(job_id) || self.unreadable.contains(job_id)
+        self.jobs.get(job_id).is_some() || self.outbox.contains_key(job_id) || self.unreadable.contains(job_id)
     }
 
     /// Returns the vendor's id of a job, and the fingerprint of the key that it was submitted with.

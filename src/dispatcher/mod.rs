@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `machine` | the state and its accessors |
 //! | `job`, `job_terms` | a prediction as the machine keeps it: without its input |
+//! | `job_table`, `waiting_jobs` | all jobs, and the indexes by which a turn finds the few that it needs |
 //! | `stored_state`, `state_rows` | what is stored besides jobs and updates, and its rows |
 //! | `clock` | the machine's time, and what happens after a step of the real clock |
 //! | `unreadable_rows` | rows that cannot be read, and the slots that they may hold |
@@ -36,6 +37,7 @@ mod health;
 mod in_flight;
 mod job;
 mod job_changes;
+mod job_table;
 mod job_terms;
 mod limits;
 mod machine;
@@ -53,6 +55,7 @@ mod submit_results;
 mod unreadable_rows;
 mod vendor_keys;
 mod vendor_results;
+mod waiting_jobs;
 
 pub use accounts::{Accounts, KEY_ACCOUNT};
 pub use actions::{Action, Changes, Delivery};

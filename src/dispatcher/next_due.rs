@@ -2,9 +2,8 @@
 
 use super::job::{Job, JobState};
 use super::machine::Dispatcher;
-use crate::constants::{EXPIRY_CONFIRM_MILLIS, VENDOR_CONNECTIONS_MAX};
+use crate::constants::VENDOR_CONNECTIONS_MAX;
 use crate::limit::request_window::Lane;
-use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
 /// Time after which a delivery in flight that has not reported is checked again.
@@ -16,7 +15,12 @@ impl Dispatcher {
     pub fn next_due(&self, now: UnixMillis) -> Option<UnixMillis> {
         let look = self.clock_look_due(now);
         let now = self.state.clock.max(now);
-        let jobs = self.jobs.iter().filter_map(|(id, job)| self.job_next_due(id, job, now));
+        let submit = self.next_submit_chance(now);
+        let is_lost = |job: &&Job| !self.in_flight.submits.contains_key(&job.spec.job_id);
+        let lost = self.jobs.in_state(JobState::Submitting).find(is_lost).map(|_| now);
+        let expiry = self.jobs.expiries().next().map(|(at, _)| *at);
+        let requests = [self.next_poll(now), self.next_cancel(now)];
+        let jobs = requests.into_iter().chain([submit, lost, expiry]).flatten();
         let outbox = self.outbox.values().filter(|row| !row.is_dead).map(|row| {
             // The report of a delivery in flight decides when the next one is due. The alarm covers a lost report.
             let is_in_flight = self.in_flight.deliveries.contains(&row.user);
@@ -26,42 +30,36 @@ impl Dispatcher {
         due.map(|at| look.unwrap_or(at))
     }
 
-    fn job_next_due(&self, id: &JobId, job: &Job, now: UnixMillis) -> Option<UnixMillis> {
-        match job.state {
-            JobState::Waiting => self.waiting_next_due(job, now),
-            JobState::Submitting if self.in_flight.submits.contains(id) => None,
-            JobState::Submitting => Some(now),
-            JobState::Running => self.running_next_due(id, job, now),
-            JobState::Unknown => Some(expiry_check_at(job, job.run_deadline())),
+    /// Returns when a create may become possible that is not possible now, if a job waits. One that could be sent now, and
+    /// is not, waits for a connection or a slot: a report frees one.
+    fn next_submit_chance(&self, now: UnixMillis) -> Option<UnixMillis> {
+        if self.jobs.counts().waiting == 0 {
+            return None;
         }
-    }
-
-    fn waiting_next_due(&self, job: &Job, now: UnixMillis) -> Option<UnixMillis> {
-        let expiry = expiry_check_at(job, job.enqueued_at.plus_millis(self.limits.max_wait_millis));
         let health = &self.state.health;
         let limit = self.limits.requests_per_minute;
         let create_at = health.next_create_at().max(self.state.window.earliest(Lane::Create, limit, now));
-        let paused_until = health.model_paused_until(&job.spec.model, now);
-        let times = [create_at, health.slot_penalty_until, health.unknown_probe_at];
-        let chances = times.map(Some).into_iter().chain([paused_until, self.unreadable.next_free_slot(now)]);
-        // A create that could be sent now, and is not, waits for a connection or a slot: a report frees one.
-        chances.flatten().filter(|at| *at > now).chain([expiry]).min()
+        let times = [create_at, health.slot_penalty_until, self.unknown_probe_at()];
+        let of_models = health.paused_models.iter().filter(|(model, _)| self.jobs.waiting().has_model(model));
+        let chances = times.into_iter().chain(of_models.map(|(_, until)| *until));
+        chances.chain(self.unreadable.next_free_slot(now)).filter(|at| *at > now).min()
     }
 
-    fn running_next_due(&self, id: &JobId, job: &Job, now: UnixMillis) -> Option<UnixMillis> {
-        let limit = self.limits.requests_per_minute;
-        // Without a free connection, the report of a request in flight decides.
-        let has_connection = self.in_flight.connections() < VENDOR_CONNECTIONS_MAX;
-        let poll = (has_connection && !self.in_flight.polls.contains_key(id))
-            .then(|| job.poll_at.max(self.state.window.earliest(Lane::Status, limit, now)));
-        let cancel = (has_connection && job.needs_cancel() && !self.in_flight.cancels.contains_key(id))
-            .then(|| job.cancel_at.max(self.state.window.earliest(Lane::Cancel, limit, now)));
-        [poll, cancel, Some(expiry_check_at(job, job.slot_deadline()))].into_iter().flatten().min()
+    fn next_poll(&self, now: UnixMillis) -> Option<UnixMillis> {
+        let sent = &self.in_flight.polls;
+        let (at, _) = self.jobs.polls().find(|(_, id)| !sent.contains_key(id)).filter(|_| self.is_connection_free())?;
+        Some((*at).max(self.state.window.earliest(Lane::Status, self.limits.requests_per_minute, now)))
     }
-}
 
-/// Returns when an expiry must be checked: at the deadline, or at the confirmation if the deadline was seen to have
-/// passed.
-fn expiry_check_at(job: &Job, deadline: UnixMillis) -> UnixMillis {
-    job.expiry_seen_at.map_or(deadline, |seen_at| seen_at.plus_millis(EXPIRY_CONFIRM_MILLIS))
+    fn next_cancel(&self, now: UnixMillis) -> Option<UnixMillis> {
+        let sent = &self.in_flight.cancels;
+        let (at, _) =
+            self.jobs.cancels().find(|(_, id)| !sent.contains_key(id)).filter(|_| self.is_connection_free())?;
+        Some((*at).max(self.state.window.earliest(Lane::Cancel, self.limits.requests_per_minute, now)))
+    }
+
+    /// Returns whether a connection is free. Without one, the report of a request in flight decides.
+    fn is_connection_free(&self) -> bool {
+        self.in_flight.connections() < VENDOR_CONNECTIONS_MAX
+    }
 }

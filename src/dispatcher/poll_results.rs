@@ -63,23 +63,25 @@ impl Dispatcher {
             PollVerdict::NothingSaid => (is_final_cancel_reply(reply), THROTTLE_DEFAULT_MILLIS),
             PollVerdict::VendorFailed => (false, THROTTLE_DEFAULT_MILLIS),
         };
-        if let Some(job) = self.jobs.get_mut(job_id) {
+        let changed = self.jobs.change(job_id, |job| {
             let wait = wait.saturating_mul(1_i64 << job.cancel_tries.min(6));
             job.cancel_tries = job.cancel_tries.saturating_add(1);
             job.cancel_sent = is_done;
             job.cancel_at = now.plus_millis(wait);
             job.poll_at = job.poll_at.min(now.plus_millis(POLL_FIRST_MILLIS));
-            self.changes.jobs.insert(job_id.clone());
-        }
+        });
+        self.changes.jobs.extend(changed.map(|()| job_id.clone()));
     }
 
     /// Applies the vendor's view of a prediction: ends the job if the status is final.
     pub(super) fn apply_prediction(&mut self, job_id: &JobId, prediction: VendorPrediction, now: UnixMillis) {
-        let Some(job) = self.jobs.get_mut(job_id) else { return };
-        job.not_found_polls = 0;
-        job.not_found_since = None;
-        job.key_refusals = 0;
-        let reserved = job.spec.credits;
+        let found = self.jobs.change(job_id, |job| {
+            job.not_found_polls = 0;
+            job.not_found_since = None;
+            job.key_refusals = 0;
+            job.spec.credits
+        });
+        let Some(reserved) = found else { return };
         if let Some(word) = &prediction.unknown_status {
             self.report_unknown_status(word, now);
         }
@@ -108,12 +110,14 @@ impl Dispatcher {
     /// Counts a poll with the job's own key that did not find the prediction. After [`LOST_AFTER_POLLS`] such polls
     /// over [`LOST_AFTER_MILLIS`] the prediction is lost. An overdue prediction ends at the first one.
     fn apply_not_found(&mut self, job_id: &JobId, now: UnixMillis) {
-        let Some(job) = self.jobs.get_mut(job_id) else { return };
-        job.not_found_polls = job.not_found_polls.saturating_add(1);
-        let since = *job.not_found_since.get_or_insert(now);
-        let credits = job.spec.credits;
-        let is_lost = job.not_found_polls >= LOST_AFTER_POLLS && now.millis_since(since) >= LOST_AFTER_MILLIS;
-        if now >= job.run_deadline() {
+        let counted = self.jobs.change(job_id, |job| {
+            job.not_found_polls = job.not_found_polls.saturating_add(1);
+            let since = *job.not_found_since.get_or_insert(now);
+            let is_lost = job.not_found_polls >= LOST_AFTER_POLLS && now.millis_since(since) >= LOST_AFTER_MILLIS;
+            (job.spec.credits, is_lost, now >= job.run_deadline())
+        });
+        let Some((credits, is_lost, is_overdue)) = counted else { return };
+        if is_overdue {
             self.end_job(job_id, JobEnd::failed(Failure::TimedOut, credits), now);
         } else if is_lost {
             self.changes.alerts.push("prediction_lost_by_vendor");
@@ -127,19 +131,21 @@ impl Dispatcher {
             0 => 0,
             refusals => self.key_back_off_millis(refusals),
         });
-        let Some(job) = self.jobs.get_mut(job_id) else { return };
-        let age = now.millis_since(job.submitted_at.unwrap_or(now));
-        let is_overdue = now >= job.run_deadline();
-        let wait = next_poll_millis(age, is_overdue, running, self.limits.requests_per_minute);
-        job.poll_at = now.plus_millis(wait.max(back_off));
-        if job.webhook_at > job.polled_at {
-            // A webhook arrived while this poll was in flight, so the poll may have seen an older state.
-            job.poll_at = now.max(job.webhook_at);
-        } else if job.polled_at.millis_since(job.webhook_at) < WEBHOOK_POLL_MIN_MILLIS {
-            // Calls beyond the edge's limit end at the edge. The next poll sees what they announced.
-            job.poll_at = job.poll_at.min(now.max(job.webhook_at.plus_millis(WEBHOOK_POLL_MIN_MILLIS)));
-        }
-        self.changes.jobs.insert(job_id.clone());
+        let requests_per_minute = self.limits.requests_per_minute;
+        let scheduled = self.jobs.change(job_id, |job| {
+            let age = now.millis_since(job.submitted_at.unwrap_or(now));
+            let is_overdue = now >= job.run_deadline();
+            let wait = next_poll_millis(age, is_overdue, running, requests_per_minute);
+            job.poll_at = now.plus_millis(wait.max(back_off));
+            if job.webhook_at > job.polled_at {
+                // A webhook arrived while this poll was in flight, so the poll may have seen an older state.
+                job.poll_at = now.max(job.webhook_at);
+            } else if job.polled_at.millis_since(job.webhook_at) < WEBHOOK_POLL_MIN_MILLIS {
+                // Calls beyond the edge's limit end at the edge. The next poll sees what they announced.
+                job.poll_at = job.poll_at.min(now.max(job.webhook_at.plus_millis(WEBHOOK_POLL_MIN_MILLIS)));
+            }
+        });
+        self.changes.jobs.extend(scheduled.map(|()| job_id.clone()));
     }
 }
 

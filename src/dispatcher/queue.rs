@@ -1,27 +1,21 @@
 //! The queue: which waiting job starts next.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::fair_queue::{self, Deficits, Entry, WaitingEntry};
 use super::job::{Job, JobState};
 use super::machine::Dispatcher;
+use super::waiting_jobs::Head;
 use crate::constants::{VENDOR_CONNECTIONS_MAX, VENDOR_CONNECTIONS_RESERVED, VENDOR_WINDOW_MILLIS};
 use crate::limit::request_window::Lane;
 use crate::messages::QueueShare;
 use crate::types::ids::{JobId, UserKey};
+use crate::types::model::ModelId;
 use crate::types::time::UnixMillis;
 
 impl Dispatcher {
     pub(super) fn waiting_jobs(&self) -> impl Iterator<Item = &Job> {
-        self.jobs.values().filter(|job| job.state == JobState::Waiting)
-    }
-
-    fn slots_of(&self, user: &UserKey) -> usize {
-        self.jobs.values().filter(|job| job.user == *user && job.holds_slot()).count()
-    }
-
-    fn slots_of_pool(&self, plan: &str) -> usize {
-        self.jobs.values().filter(|job| job.share.plan == plan && job.holds_slot()).count()
+        self.jobs.in_state(JobState::Waiting)
     }
 
     /// Returns the weight of a plan whose users are one entry in the turns.
@@ -34,41 +28,29 @@ impl Dispatcher {
         self.limits.pools.get(plan).and_then(|pool| pool.concurrent_predictions).unwrap_or(usize::MAX)
     }
 
-    /// Returns the waiting jobs that may start: their user is below its `concurrent_predictions`, their plan below its
-    /// `pool_concurrent_predictions`, and their model is not paused. A user at a limit is skipped, not refused.
-    fn startable_jobs(&self, now: UnixMillis) -> impl Iterator<Item = &Job> {
-        let mut held: BTreeMap<&UserKey, usize> = BTreeMap::new();
-        let mut held_by_plan: BTreeMap<&str, usize> = BTreeMap::new();
-        for job in self.jobs.values().filter(|job| job.holds_slot()) {
-            for count in [held.entry(&job.user).or_default(), held_by_plan.entry(&job.share.plan).or_default()] {
-                *count = count.saturating_add(1);
-            }
-        }
-        self.waiting_jobs().filter(move |job| {
-            let limit = usize::try_from(job.share.concurrent_predictions).unwrap_or(usize::MAX);
-            let plan = job.share.plan.as_str();
-            held.get(&job.user).is_none_or(|count| *count < limit)
-                && held_by_plan.get(plan).is_none_or(|count| *count < self.pool_limit(plan))
-                && self.state.health.model_paused_until(&job.spec.model, now).is_none()
-        })
+    /// Returns whether the jobs of a plan and of a model may start: the plan is below its `pool_concurrent_predictions`,
+    /// and the model is not paused. A user whose jobs may not start is skipped, not refused.
+    fn is_open(&self, plan: &str, model: &ModelId, now: UnixMillis) -> bool {
+        self.jobs.counts_of_plan(plan).held < self.pool_limit(plan)
+            && self.state.health.model_paused_until(model, now).is_none()
     }
 
     /// Picks the job that starts next: a returned job before all others, then the oldest job of the user whose turn it
-    /// is.
+    /// is. Looks at each user who has a job that may start.
     pub(super) fn pick_next_job(&mut self, now: UnixMillis) -> Option<JobId> {
-        let returned = self.startable_jobs(now).filter(|job| job.is_returned);
-        if let Some(job) = returned.min_by_key(|job| (job.enqueued_at, &job.spec.job_id)) {
-            return Some(job.spec.job_id.clone());
+        let waiting = self.jobs.waiting();
+        let is_startable = |job: &Job| waiting.is_ready(job) && self.is_open(&job.share.plan, &job.spec.model, now);
+        let returned = waiting.returned().find(|job_id| self.jobs.get(job_id).is_some_and(is_startable));
+        if let Some(job_id) = returned {
+            return Some(job_id.clone());
         }
         let (mut entries, mut pools) = (Vec::new(), BTreeMap::<String, Vec<WaitingEntry>>::new());
-        let mut seen = BTreeSet::new();
-        for job in self.startable_jobs(now).filter(|job| seen.insert(&job.user)) {
-            let waiting =
-                |weight| WaitingEntry { entry: Entry::user(&job.user), weight, head: job.spec.job_id.clone() };
-            match self.pool_weight(&job.share.plan) {
-                None => entries.push(waiting(job.share.weight)),
+        for Head { job_id: head, user, plan, weight } in waiting.heads(|plan, model| self.is_open(plan, model, now)) {
+            let entry = Entry::user(&user);
+            match self.pool_weight(&plan) {
+                None => entries.push(WaitingEntry { entry, weight, head }),
                 // Users of a pool share it equally.
-                Some(_) => pools.entry(job.share.plan.clone()).or_default().push(waiting(1)),
+                Some(_) => pools.entry(plan).or_default().push(WaitingEntry { entry, weight: 1, head }),
             }
         }
         for (plan, members) in &pools {
@@ -90,8 +72,8 @@ impl Dispatcher {
 
     /// Drops what a user has earned if the user waits for nothing any more, and so with its pool. A debt stays.
     pub(super) fn leave_queue(&mut self, user: &UserKey, plan: &str) {
-        let is_user_gone = !self.waiting_jobs().any(|job| job.user == *user);
-        let is_pool_gone = is_user_gone && !self.waiting_jobs().any(|job| job.share.plan == plan);
+        let is_user_gone = !self.jobs.waiting().has_waiting(user);
+        let is_pool_gone = is_user_gone && self.jobs.counts_of_plan(plan).waiting == 0;
         let is_queue_changed = &mut self.is_queue_changed;
         let mut drop_earned = |deficits: &mut Deficits, entry: &Entry| {
             if deficits.get(entry).is_some_and(|deficit| *deficit > 0) {
@@ -113,15 +95,15 @@ impl Dispatcher {
 
     /// Returns how many new jobs of a user would start at once.
     pub(super) fn count_immediate_starts(&self, user: &UserKey, share: &QueueShare, now: UnixMillis) -> usize {
-        if !self.may_submit(now) || self.startable_jobs(now).next().is_some() {
+        if !self.may_submit(now) || self.jobs.waiting().has_startable(|plan, model| self.is_open(plan, model, now)) {
             return 0;
         }
         let connections = VENDOR_CONNECTIONS_MAX.saturating_sub(VENDOR_CONNECTIONS_RESERVED);
         let limit = usize::try_from(share.concurrent_predictions).unwrap_or(usize::MAX);
         // At least one: `may_submit` may allow a probe past unknown outcomes.
         let slots = self.slot_limit(now).saturating_sub(self.held_slots()).max(1);
-        let own = limit.saturating_sub(self.slots_of(user));
-        let pool = self.pool_limit(&share.plan).saturating_sub(self.slots_of_pool(&share.plan));
+        let own = limit.saturating_sub(self.jobs.counts_of_user(user).held);
+        let pool = self.pool_limit(&share.plan).saturating_sub(self.jobs.counts_of_plan(&share.plan).held);
         // While the vendor is paused, one create at a time is a probe.
         let probes = if self.state.health.is_paused() { 1 } else { usize::MAX };
         slots.min(own).min(pool).min(probes).min(connections.saturating_sub(self.in_flight.connections()))

@@ -14,7 +14,7 @@ use crate::types::time::UnixMillis;
 impl Dispatcher {
     /// Returns the queue position of a job, if it waits. It may be a second old.
     pub fn queue_position(&mut self, job_id: &JobId, now: UnixMillis) -> Option<QueuePosition> {
-        if self.jobs.get(job_id).is_none_or(|job| job.state != JobState::Waiting) {
+        if self.jobs.state(job_id) != Some(JobState::Waiting) {
             return None;
         }
         if self.positions.is_due(now) {

@@ -65,10 +65,11 @@ fn position(machine: &mut Dispatcher, number: usize, now: UnixMillis) -> (u32, u
 }
 
 fn start(machine: &mut Dispatcher, number: usize, at: UnixMillis) {
-    let job = machine.jobs.get_mut(&job_id(number)).unwrap();
-    (job.state, job.submitted_at) = (JobState::Running, Some(at));
-    // Its next poll is not due in these tests.
-    job.poll_at = NOW.plus_millis(3_600_000);
+    machine.jobs.change(&job_id(number), |job| {
+        (job.state, job.submitted_at) = (JobState::Running, Some(at));
+        // Its next poll is not due in these tests.
+        job.poll_at = NOW.plus_millis(3_600_000);
+    });
 }
 
 #[test]
@@ -91,7 +92,7 @@ fn a_pass_is_made_at_most_once_a_second_and_new_jobs_are_placed_at_once() {
     let later = NOW.plus_millis(1_000);
     let places: Vec<u32> = (0..5).map(|number| position(&mut machine, number, later).0).collect();
     assert_eq!(places, [1, 3, 4, 5, 2]);
-    machine.jobs.get_mut(&job_id(3)).unwrap().is_returned = true;
+    machine.jobs.change(&job_id(3), |job| job.is_returned = true);
     assert_eq!(position(&mut machine, 3, later.plus_millis(1_000)).0, 1, "a returned job is first");
 }
 
@@ -133,7 +134,10 @@ fn users_and_pools_at_their_own_limits_let_others_start_before_them() {
     machine.state.average_runs.insert(ModelId::parse("acme/model-x").unwrap(), 10_000);
     (0..4).for_each(|number| add(&mut machine, number, 0, 1));
     (4..6).for_each(|number| add(&mut machine, number, 1, 1));
-    machine.jobs.values_mut().for_each(|job| job.share.concurrent_predictions = 1);
+    machine.jobs.change_all(|job| {
+        job.share.concurrent_predictions = 1;
+        true
+    });
     start(&mut machine, 0, NOW);
     start(&mut machine, 4, NOW);
     // Each user's jobs start one after the other, though a slot is free.

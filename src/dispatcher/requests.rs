@@ -79,7 +79,7 @@ impl Dispatcher {
 
     /// Returns an update that its Ledger has not acknowledged, else one made from the job's row: only the outbox knows
     /// how a job ended.
-    fn latest_update(&mut self, job_id: &JobId, now: UnixMillis) -> Option<JobUpdate> {
+    pub fn latest_update(&mut self, job_id: &JobId, now: UnixMillis) -> Option<JobUpdate> {
         if let Some(row) = self.outbox.get(job_id) {
             return Some(row.update.clone());
         }
@@ -117,16 +117,18 @@ impl Dispatcher {
     pub fn receive_webhook(&mut self, job_id: &JobId, now: UnixMillis) {
         let now = self.advance(now);
         let is_polled = self.in_flight.polls.contains_key(job_id);
-        let Some(job) = self.jobs.get_mut(job_id).filter(|job| job.state == JobState::Running) else { return };
+        let Some(job) = self.jobs.get(job_id).filter(|job| job.state == JobState::Running) else { return };
         if job.webhook_at > now {
             // The poll at that time will see whatever this call announces.
             return;
         }
         let earliest = job.webhook_at.plus_millis(WEBHOOK_POLL_MIN_MILLIS);
         let poll_at = now.max(job.polled_at.plus_millis(POLL_MIN_MILLIS)).max(earliest);
-        // A poll that is due before counts as the webhook's, so that it is followed by another one.
-        job.poll_at = if is_polled { poll_at } else { poll_at.min(job.poll_at) };
-        job.webhook_at = now.max(job.poll_at);
+        self.jobs.change(job_id, |job| {
+            // A poll that is due before counts as the webhook's, so that it is followed by another one.
+            job.poll_at = if is_polled { poll_at } else { poll_at.min(job.poll_at) };
+            job.webhook_at = now.max(job.poll_at);
+        });
         self.changes.jobs.insert(job_id.clone());
     }
 

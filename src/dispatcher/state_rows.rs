@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::accounts::KEY_ACCOUNT;
 use super::job::{Job, JobState};
-use super::limits::Pool;
+use super::limits::{Pool, has_account};
 use super::stored_state::StoredState;
 use crate::constants::{CLOCK_STORED_MILLIS, VENDOR_WINDOW_MILLIS};
 use crate::types::time::UnixMillis;
@@ -52,7 +52,8 @@ pub struct LoadedState {
     pub state: StoredState,
     /// The kinds of rows that could not be read.
     pub unreadable: Vec<&'static str>,
-    /// Rows to delete, if the state is of the document of the build before. All parts are written anew.
+    /// Rows to delete: the document of the build before, and accounts that are not needed. If there is one, all parts are
+    /// written anew.
     pub replaced: Vec<String>,
 }
 
@@ -79,9 +80,28 @@ impl LoadedState {
                 loaded.state.window.close_until(now.plus_millis(VENDOR_WINDOW_MILLIS));
             }
         }
+        loaded.fit_accounts(rows, jobs, pools);
         let newest = loaded.state.window.newest().unwrap_or_default();
         loaded.state.clock = loaded.state.clock.max(newest);
         loaded
+    }
+
+    /// Drops the accounts of plans that have no daily credits: nothing is booked on them any more. A plan that has daily
+    /// credits since this load starts with the reservations of its open jobs.
+    fn fit_accounts(&mut self, rows: &[(String, String)], jobs: &[Job], pools: &BTreeMap<String, Pool>) {
+        let is_needed = |plan: &str| plan == KEY_ACCOUNT || has_account(pools, plan);
+        for (name, _) in rows {
+            let is_needless = name.split_once(':').is_some_and(|(kind, plan)| kind == SPENDING && !is_needed(plan));
+            if is_needless && !self.replaced.contains(name) {
+                self.replaced.push(name.clone());
+            }
+        }
+        self.state.accounts.retain(is_needed);
+        for plan in pools.keys().filter(|plan| is_needed(plan)) {
+            if !self.state.accounts.contains(plan) {
+                self.state.reserve_open_jobs(Some(plan), jobs, pools);
+            }
+        }
     }
 
     /// Reads a row. Returns its kind, and the name of its account, if it cannot be read. A newer version's row of another
@@ -142,7 +162,7 @@ impl StoredState {
     /// Reserves the credits of the open jobs on one account, or on all of them.
     fn reserve_open_jobs(&mut self, account: Option<&str>, jobs: &[Job], pools: &BTreeMap<String, Pool>) {
         for job in jobs.iter().filter(|job| job.state != JobState::Unknown) {
-            let plan = Some(job.share.plan.as_str()).filter(|plan| pools.contains_key(*plan));
+            let plan = Some(job.share.plan.as_str()).filter(|plan| has_account(pools, plan));
             for name in [Some(KEY_ACCOUNT), plan].into_iter().flatten() {
                 if account.is_none_or(|account| account == name) {
                     self.accounts.reserve(name, job.spec.day(), job.spec.credits);
@@ -183,20 +203,19 @@ pub(super) struct StoredRows {
     /// Names and documents, without `time`.
     rows: Vec<(String, String)>,
     clock: UnixMillis,
-    average_run_ms: i64,
 }
 
 impl StoredRows {
     /// Returns the rows from which `state` was loaded.
     pub(super) fn of(state: &StoredState) -> Self {
-        Self { rows: state.rows(true), clock: state.clock, average_run_ms: state.average_run_ms }
+        Self { rows: state.rows(true), clock: state.clock }
     }
 
     /// Returns the rows of `state` that differ: each name with its document, or with `None` if the row is to be deleted.
     ///
     /// `is_queue_changed` says whether the deficits may have changed, `is_turn_stored` whether other rows are stored in the
-    /// same turn. The clock moves in each turn, and the window's newest request is as good at a load, so the clock is stored
-    /// once in a while, with other rows.
+    /// same turn. The clock moves in each turn, and the window's newest request is as good at a load; each end of a
+    /// prediction changes the average run times. So `time` is stored once in a while, with other rows.
     pub(super) fn update(
         &mut self,
         state: &StoredState,
@@ -228,10 +247,9 @@ impl StoredRows {
         let is_old = state.clock.millis_since(self.clock) >= CLOCK_STORED_MILLIS;
         let is_set_back = state.clock < self.clock;
         let is_stored = is_turn_stored || !changed.is_empty();
-        if state.average_run_ms != self.average_run_ms || is_set_back || (is_old && is_stored) {
-            (self.clock, self.average_run_ms) = (state.clock, state.average_run_ms);
-            let doc = joined(&row("clock", &self.clock), &row("average_run_ms", &self.average_run_ms));
-            // Each end of a prediction changes both averages.
+        if is_set_back || (is_old && is_stored) {
+            self.clock = state.clock;
+            let doc = joined(&row("clock", &self.clock), &row("average_run_ms", &state.average_run_ms));
             changed.push((TIME.to_owned(), Some(joined(&doc, &row("average_runs", &state.average_runs)))));
         }
         changed

@@ -1,9 +1,13 @@
 use super::*;
+use crate::dispatcher::DispatcherLimits;
 use crate::dispatcher::accounts::Accounts;
 use crate::dispatcher::fair_queue::Entry;
+use crate::dispatcher::job_terms::JobTerms;
 use crate::limit::request_window::{Lane, RequestWindow};
+use crate::messages::{JobSpec, QueueShare};
+use crate::policy::parse_policy;
 use crate::types::credits::MicroCredits;
-use crate::types::ids::UserKey;
+use crate::types::ids::{JobId, UserKey};
 use crate::types::model::ModelId;
 use crate::types::time::{UnixSeconds, UtcDay};
 
@@ -38,8 +42,20 @@ fn rows_of(state: &StoredState) -> Vec<(String, String)> {
     rows
 }
 
+fn pools() -> BTreeMap<String, Pool> {
+    let plans = |credits: &str| {
+        format!(
+            r#"{{"requests_per_minute":1,"predictions_per_minute":1,"concurrent_predictions":1,"daily_credits":"1"{credits}}}"#
+        )
+    };
+    let (free, other) = (plans(r#","pool_daily_credits":"9""#), plans(""));
+    let policy =
+        format!(r#"{{"plans":{{"free":{free},"default":{other}}},"models":{{"a/b":{{"credits":"1","input":{{}}}}}}}}"#);
+    DispatcherLimits::new(&parse_policy(&policy).unwrap()).pools
+}
+
 fn read(rows: &[(String, String)]) -> LoadedState {
-    LoadedState::read(rows, &[], &BTreeMap::new(), NOW)
+    LoadedState::read(rows, &[], &pools(), NOW)
 }
 
 #[test]
@@ -55,10 +71,7 @@ fn state_rows_format_unchanged() {
         ("time", r#"{"clock":1768473000000,"average_run_ms":5,"average_runs":{"acme/x":6}}"#),
         ("turns", &turns),
         ("turns:free", &pool),
-        (
-            "vendor_health",
-            r#"{"health":{"failures":0,"slot_penalty_until":60000,"creates_rest_until":0,"unknown_probe_at":0}}"#,
-        ),
+        ("vendor_health", r#"{"health":{"failures":0,"slot_penalty_until":60000,"creates_rest_until":0}}"#),
         ("vendor_models", r#"{"models":["acme/x"],"models_asked_at":4}"#),
         ("window", r#"{"window":{"sent":[[1768473000000,"c",1]],"closed_until":0}}"#),
     ];
@@ -108,6 +121,34 @@ fn an_unreadable_member_of_the_document_of_the_build_before_is_lost_alone() {
     assert_eq!(loaded.state.window.earliest(Lane::Create, 60, NOW), NOW.plus_millis(VENDOR_WINDOW_MILLIS));
 }
 
+/// A job of one day, that reserves 2 credits.
+fn job(plan: &str) -> Job {
+    let spec = JobSpec {
+        job_id: JobId::new(NOW, [1; 10]),
+        model: ModelId::parse("acme/x").unwrap(),
+        input: Map::new(),
+        image_count: 1,
+        credits: MicroCredits::parse("2").unwrap(),
+        max_seconds: 600,
+    };
+    let share = QueueShare { plan: plan.into(), weight: 1, concurrent_predictions: 1, max_waiting: 1 };
+    Job::new(UserKey::new("i", "s"), JobTerms::split(spec).0, share, NOW)
+}
+
+#[test]
+fn only_plans_with_daily_credits_have_an_account() {
+    let mut state = state();
+    state.accounts = Accounts::default();
+    for name in ["", "default"] {
+        state.accounts.reserve(name, NOW.utc_day(), MicroCredits::parse("5").unwrap());
+    }
+    let rows = rows_of(&state);
+    let loaded = LoadedState::read(&rows, &[job("free"), job("default")], &pools(), NOW);
+    let reserved = |name| loaded.state.accounts.usage(name, NOW.utc_day()).1.to_string();
+    assert_eq!([reserved(""), reserved("default"), reserved("free")], ["5", "0", "2"], "the open job's");
+    assert_eq!(loaded.replaced, ["spending:default"], "its row is deleted, or it would be wrong once it is needed");
+}
+
 #[test]
 fn only_rows_that_changed_are_written() {
     let mut state = state();
@@ -125,4 +166,6 @@ fn only_rows_that_changed_are_written() {
     assert_eq!(changed(&state), [("turns".into(), true)]);
     state.accounts = Accounts::default();
     assert_eq!(changed(&state), [("spending:".into(), false), ("spending:free".into(), false)]);
+    state.average_run_ms = 9;
+    assert_eq!(changed(&state), [], "averages are stored with the clock");
 }

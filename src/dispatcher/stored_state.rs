@@ -76,7 +76,7 @@ mod tests {
         state.health.pause_key(UnixMillis(0));
         let user = UserKey::new("i", "s");
         let text = format!(
-            r#"{{"window":{{"sent":[],"closed_until":0}},"health":{{"failures":0,"key_trouble":{{"probe_at":30000,"next_wait_ms":60000}},"slot_penalty_until":0,"creates_rest_until":0,"unknown_probe_at":0}},"accounts":[],"deficits":{{"{}":-2}},"average_run_ms":5,"clock":3,"models":["acme/x"],"models_asked_at":4,"revoked_by":5}}"#,
+            r#"{{"window":{{"sent":[],"closed_until":0}},"health":{{"failures":0,"key_trouble":{{"probe_at":30000,"next_wait_ms":60000}},"slot_penalty_until":0,"creates_rest_until":0}},"accounts":[],"deficits":{{"{}":-2}},"average_run_ms":5,"clock":3,"models":["acme/x"],"models_asked_at":4,"revoked_by":5}}"#,
             user.as_str()
         );
         assert_eq!(serde_json::to_string(&state).unwrap(), text);
@@ -95,11 +95,16 @@ mod tests {
             (&json!({"pool:guest": 3}), &json!({"guest": {user.as_str(): 4}}), &json!({"acme/x": 5}))
         );
         let mut state = StoredState::default();
-        state.health.record_model_accepted(&model, UnixMillis(6));
+        state.health.record_model_accepted(&model, UnixMillis(60_000));
         state.health.record_model_refusal(&model, "u", UnixMillis(6));
         assert!(state.health.may_alert("a", UnixMillis(7)));
-        let text = r#"{"failures":0,"slot_penalty_until":0,"creates_rest_until":0,"unknown_probe_at":0,"model_refused_to":{"acme/x":"u"},"model_accepted_at":{"acme/x":6},"alerted_at":{"a":7}}"#;
+        let text = r#"{"failures":0,"slot_penalty_until":0,"creates_rest_until":0,"model_refused_to":{"acme/x":"u"},"model_accepted_at":{"acme/x":60000},"alerted_at":{"a":7}}"#;
         assert_eq!(serde_json::to_string(&state.health).unwrap(), text);
         assert_eq!(serde_json::from_str::<Health>(text).unwrap(), state.health);
+        state.health.record_model_accepted(&model, UnixMillis(119_999));
+        state.health.record_model_refusal(&model, "u", UnixMillis(119_999));
+        assert_eq!(serde_json::to_string(&state.health).unwrap(), text, "stored to the minute");
+        let before = text.replace(r#""creates_rest_until":0"#, r#""creates_rest_until":0,"unknown_probe_at":9"#);
+        assert_eq!(serde_json::from_str::<Health>(&before).unwrap(), serde_json::from_str(text).unwrap());
     }
 }

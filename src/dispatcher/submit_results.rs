@@ -17,9 +17,9 @@ impl Dispatcher {
     pub fn finish_submit(&mut self, job_id: &JobId, reply: &VendorReply, now: UnixMillis) -> CreateOutcome {
         let now = self.advance(now);
         self.apply_reply(reply, now);
-        if !self.in_flight.submits.remove(job_id) || !self.is_submitting(job_id) {
+        let Some(input) = self.in_flight.submits.remove(job_id).filter(|_| self.is_submitting(job_id)) else {
             return CreateOutcome::Pending;
-        }
+        };
         match verdict::read_create_reply(reply, now) {
             CreateVerdict::Accepted { vendor_id, prediction } => {
                 self.apply_accepted(job_id, vendor_id, prediction, now)
@@ -28,13 +28,13 @@ impl Dispatcher {
                 self.state.health.creates_paused_until =
                     self.state.health.creates_paused_until.max(now.plus_millis(wait_millis));
                 self.state.health.penalize_slots(now);
-                self.return_to_queue(job_id, now)
+                self.return_to_queue(job_id, input, now)
             }
             CreateVerdict::KeyRefused => {
                 if self.state.health.pause_key(now) {
                     self.changes.alerts.push("vendor_key_refused");
                 }
-                self.return_to_queue(job_id, now)
+                self.return_to_queue(job_id, input, now)
             }
             CreateVerdict::ModelRefused => {
                 self.record_vendor_success();
@@ -69,14 +69,15 @@ impl Dispatcher {
     /// Ends a job whose create was not sent, because its stored input is missing. It costs nothing.
     pub fn reject_unsent(&mut self, job_id: &JobId, now: UnixMillis) -> CreateOutcome {
         let now = self.advance(now);
-        if !self.in_flight.submits.remove(job_id) || !self.is_submitting(job_id) {
+        if self.in_flight.submits.remove(job_id).is_none() || !self.is_submitting(job_id) {
             return CreateOutcome::Pending;
         }
         self.changes.alerts.push("input_missing");
         self.reject(job_id, CreateOutcome::Rejected, now)
     }
 
-    /// Applies the vendor's acceptance of a create: the job runs, unless it has ended already.
+    /// Applies the vendor's acceptance of a create: the job runs, unless it has ended already. Its Ledger is not told: it
+    /// knows the job as `processing` since the create was sent.
     fn apply_accepted(
         &mut self,
         job_id: &JobId,
@@ -90,12 +91,13 @@ impl Dispatcher {
         }
         let running = self.running_jobs().saturating_add(1);
         let wait = next_poll_millis(0, false, running, self.limits.requests_per_minute);
-        self.change_job(job_id, now, |job| {
+        self.jobs.change(job_id, |job| {
             job.state = JobState::Running;
             job.vendor_id = Some(vendor_id);
             job.spec.drop_input();
             job.poll_at = now.plus_millis(wait);
         });
+        self.changes.jobs.insert(job_id.clone());
         self.changes.inputs.push((job_id.clone(), None));
         self.apply_prediction(job_id, prediction, now);
         CreateOutcome::Accepted
@@ -125,12 +127,13 @@ impl Dispatcher {
         self.state.health.record_model_refusal(&job.spec.model, caller, now);
     }
 
-    /// Returns a job that the vendor did not accept to the front of the queue, or ends it if its client has canceled
-    /// it.
-    fn return_to_queue(&mut self, job_id: &JobId, now: UnixMillis) -> CreateOutcome {
+    /// Returns a job that the vendor did not accept to the front of the queue, with its input if that was not stored, or
+    /// ends it if its client has canceled it.
+    fn return_to_queue(&mut self, job_id: &JobId, input: Option<String>, now: UnixMillis) -> CreateOutcome {
         if self.jobs.get(job_id).is_some_and(|job| job.cancel_requested) {
             self.end_job(job_id, JobEnd::canceled_unsent(), now);
         } else {
+            self.changes.inputs.extend(input.map(|input| (job_id.clone(), Some(input))));
             self.change_job(job_id, now, |job| {
                 job.state = JobState::Waiting;
                 job.is_returned = true;

@@ -53,11 +53,11 @@ impl Dispatcher {
     /// Switches a job's next poll or cancel to the other key, if there is one.
     pub(super) fn try_other_key(&mut self, job_id: &JobId) {
         let has_other = self.limits.other_key_fingerprint.is_some();
-        if let Some(job) = self.jobs.get_mut(job_id) {
+        let changed = self.jobs.change(job_id, |job| {
             job.key_refusals = job.key_refusals.saturating_add(1);
             job.uses_other_key = has_other && !job.uses_other_key;
-            self.changes.jobs.insert(job_id.clone());
-        }
+        });
+        self.changes.jobs.extend(changed.map(|()| job_id.clone()));
     }
 
     /// Returns the shortest wait before the next poll of a job whose key was refused. The wait doubles each time all

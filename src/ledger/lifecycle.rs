@@ -1,12 +1,13 @@
 //! The life of an admitted prediction: job updates, settlement, and when its Ledger acts by itself.
 
 use super::admission::JtiUsage;
-use crate::constants::{RETENTION_MILLIS, TICK_AFTER_MILLIS, WITHDRAW_RETRY_MILLIS};
+use crate::constants::{RETENTION_MILLIS, WITHDRAW_RETRY_MILLIS};
 use crate::messages::{DayUsage, JobEnd, JobUpdate, Stage};
 use crate::types::prediction::{Failure, PredictionRecord, Status};
 use crate::types::time::UnixMillis;
 
-/// Applies a job update to a prediction. Returns whether it was new.
+/// Applies a job update to a prediction. Returns whether it was new. The Ledger and the edge apply the same updates, so
+/// the prediction ends at the same time in both.
 ///
 /// Only a higher sequence number is new, and a terminal prediction absorbs every update. So repeated and overtaken
 /// messages change nothing.
@@ -27,7 +28,7 @@ pub fn apply_update(record: &mut PredictionRecord, update: &JobUpdate, now: Unix
             record.output.clone_from(&end.output);
             record.predict_time = end.predict_time;
             record.credits_used = Some(end.credits);
-            record.completed_at = Some(now);
+            record.completed_at = Some(update.at.max(record.created_at));
         }
         (None, Stage::Waiting) => record.status = Status::Queued,
         (None, Stage::Submitting | Stage::Running | Stage::Ended) => record.status = Status::Processing,
@@ -68,13 +69,6 @@ pub fn settle(record: &PredictionRecord, day: DayUsage, jti: JtiUsage) -> (DayUs
     };
     let rest = jti.credits.saturating_sub(record.credits_reserved);
     (day, JtiUsage { credits: rest.checked_add(used).unwrap_or(jti.credits), ..jti })
-}
-
-/// Returns whether a prediction that is being read has had no update for so long that the Ledger sends the Dispatcher a
-/// tick (protocol 2).
-#[must_use]
-pub const fn needs_tick(record: &PredictionRecord, now: UnixMillis) -> bool {
-    !record.status.is_terminal() && now.millis_since(record.last_update_at) >= TICK_AFTER_MILLIS
 }
 
 /// Returns when a row needs the Ledger's alarm:

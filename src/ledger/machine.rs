@@ -21,14 +21,14 @@ pub struct Ledger {
     /// True once this memory has told every socket what its predecessor may not have told.
     pub(super) has_looked_at_sockets: bool,
     pub(super) queue_positions: KnownPositions,
-    /// When the Dispatcher was last sent a tick.
-    pub(super) ticked_at: UnixMillis,
     /// When the marks of expired proofs were last deleted.
     pub(super) proofs_swept_at: UnixMillis,
     /// When forgotten files were last looked for.
     pub(super) files_swept_at: UnixMillis,
     /// True once this memory has checked for work that its predecessor left unfinished.
     has_caught_up: bool,
+    /// When the rows needed the alarm before the first turn of this memory changed them.
+    found_wake: Option<Option<UnixMillis>>,
     /// The time for which the alarm is set, as far as it is known. A new memory does not know what its predecessor set.
     alarm_at: Option<UnixMillis>,
     /// The latest time at which the alarm must fire because of this turn.
@@ -57,6 +57,15 @@ impl Ledger {
         }
     }
 
+    /// Notes when the rows need the alarm, before the first turn of this memory changes them: a create that it admits is no
+    /// work of its predecessor.
+    pub(super) fn note_found_wake(&mut self, rows: &dyn LedgerRows) -> Result<(), RowError> {
+        if !self.has_caught_up && self.found_wake.is_none() {
+            self.found_wake = Some(rows.next_wake()?);
+        }
+        Ok(())
+    }
+
     /// Takes back what a turn changed in memory. Call it if the turn failed, or if its writes could not be stored.
     pub fn roll_back(&mut self) {
         self.minute = self.minute_before.take();
@@ -80,27 +89,33 @@ impl Ledger {
     /// # Errors
     /// [`RowError`] if the rows do not say when they need the alarm.
     pub fn change_alarm(&mut self, rows: &dyn LedgerRows, now: UnixMillis) -> Result<AlarmChange, RowError> {
+        let found_wake = self.found_wake.take();
         if std::mem::take(&mut self.is_alarm) {
             if rows.is_empty()? {
                 return Ok(AlarmChange::DeleteAll);
             }
-            self.wake_by(next_alarm(rows, now)?.max(now.plus_millis(WITHDRAW_RETRY_MILLIS)));
+            self.wake_by(next_alarm(rows, rows.next_wake()?, now)?.max(now.plus_millis(WITHDRAW_RETRY_MILLIS)));
             self.has_caught_up = true;
         }
         let is_late = self.alarm_at.is_some_and(|at| now.millis_since(at) > ALARM_LATE_MILLIS);
         if is_late {
             self.alarm_at = None;
         }
-        if !std::mem::replace(&mut self.has_caught_up, true) || is_late {
-            match rows.next_wake()? {
+        let is_first = !std::mem::replace(&mut self.has_caught_up, true);
+        let next_wake = || match found_wake {
+            Some(found) if is_first && !is_late => Ok(found),
+            _ => rows.next_wake(),
+        };
+        if is_first || is_late {
+            match next_wake()? {
                 Some(wake) if wake <= now.plus_millis(WITHDRAW_RETRY_MILLIS) => self.wake_by(wake.max(now)),
-                _ if is_late && rows.exists()? => self.wake_by(next_alarm(rows, now)?),
+                _ if is_late && rows.exists()? => self.wake_by(next_alarm(rows, next_wake()?, now)?),
                 // Its predecessor set it. If it was lost, that shows when it is late.
                 Some(wake) => self.alarm_at = self.alarm_at.or(Some(wake)),
                 // Rows that wait for their expiry alone. Nothing says when their alarm should have fired, and a row may expire
                 // before the alarm that its predecessor set.
                 None if self.must_wake_by.is_none() && self.alarm_at.is_none() && rows.exists()? => {
-                    let at = next_alarm(rows, now)?;
+                    let at = next_alarm(rows, None, now)?;
                     self.alarm_at = Some(at);
                     return Ok(AlarmChange::SetUnlessEarlier(at));
                 }
@@ -110,7 +125,7 @@ impl Ledger {
         let Some(by) = self.must_wake_by.take() else { return Ok(AlarmChange::Keep) };
         let at = match self.alarm_at {
             Some(_) => by,
-            None => next_alarm(rows, now)?.min(by),
+            None => next_alarm(rows, next_wake()?, now)?.min(by),
         };
         if self.alarm_at.is_some_and(|set| set <= at) {
             return Ok(AlarmChange::Keep);
@@ -139,8 +154,8 @@ impl Ledger {
     }
 }
 
-/// Returns when the alarm must fire for the rows as they are: when a prediction needs it, or when rows expire.
-fn next_alarm(rows: &dyn LedgerRows, now: UnixMillis) -> Result<UnixMillis, RowError> {
+/// Returns when the alarm must fire for the rows as they are: when a prediction needs it, at `wake`, or when rows expire.
+fn next_alarm(rows: &dyn LedgerRows, wake: Option<UnixMillis>, now: UnixMillis) -> Result<UnixMillis, RowError> {
     let deletion = rows.first_expiries()?.next_deletion(now);
-    Ok(rows.next_wake()?.map_or(deletion, |wake| wake.min(deletion)))
+    Ok(wake.map_or(deletion, |wake| wake.min(deletion)))
 }

@@ -67,7 +67,7 @@ mod testing;
 pub use admission::JtiUsage;
 pub use expiry::FirstExpiries;
 pub use files::FileUsage;
-pub use lifecycle::{batch_status, next_wake_at};
+pub use lifecycle::{apply_update, batch_status, next_wake_at};
 pub use machine::Ledger;
 pub use marks::SHORT_LIVED;
 pub use paging::read_readable;

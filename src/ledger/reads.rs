@@ -1,19 +1,17 @@
 //! Reads by the user: predictions, batches, usage.
 
-use super::lifecycle::needs_tick;
 use super::rows::RowError;
-use super::step::{Continuation, Next, Question};
+use super::step::Next;
 use super::turn::Turn;
-use crate::constants::{PAGE_SIZE_MAX, TICK_AFTER_MILLIS};
-use crate::messages::{AccountUsage, DispatcherRequest, LedgerRefusal, LedgerReply, StreamId};
+use crate::constants::PAGE_SIZE_MAX;
+use crate::messages::{AccountUsage, LedgerRefusal, LedgerReply, StreamId};
 use crate::types::ids::{BatchId, JobId};
-use crate::types::prediction::{PredictionRecord, Status};
+use crate::types::prediction::Status;
 
 impl Turn<'_> {
     /// Reads a prediction.
     pub(super) fn get(&mut self, job_id: &JobId) -> Result<Next, RowError> {
         let Some(record) = self.prediction(job_id)? else { return Ok(Next::refuse(LedgerRefusal::NotFound)) };
-        self.tick_if_silent(&record);
         self.reply_with_positions(LedgerReply::Prediction(Box::new(record)))
     }
 
@@ -27,15 +25,6 @@ impl Turn<'_> {
         match place {
             Ok(()) => self.get(job_id),
             Err(refusal) => Ok(Next::refuse(refusal)),
-        }
-    }
-
-    /// Sends the Dispatcher a tick if a prediction had no job update for 15 s (protocol 2).
-    fn tick_if_silent(&mut self, record: &PredictionRecord) {
-        let is_due = self.now.millis_since(self.ledger.ticked_at) >= TICK_AFTER_MILLIS;
-        if needs_tick(record, self.now) && is_due {
-            self.ledger.ticked_at = self.now;
-            self.tasks.push(Next::Ask(Question::Dispatcher(DispatcherRequest::Tick), Continuation::Ignore));
         }
     }
 

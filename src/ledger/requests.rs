@@ -27,6 +27,7 @@ impl Ledger {
         revoked_before: Option<UnixSeconds>,
     ) -> Result<Effects, RowError> {
         self.begin_turn(matches!(event, Event::Alarm));
+        self.note_found_wake(rows)?;
         let mut turn = Turn::new(self, rows, sockets, now, revoked_before);
         let next = match event {
             Event::Call(call) => turn.authorize(call),
@@ -74,8 +75,8 @@ impl Turn<'_> {
     /// 3. Check that the tokens of all users are not revoked: `Revoked` (401), `Unavailable` (503). This may ask the
     ///    Dispatcher, which serves everybody, so it comes after the request was counted. Of a create the Dispatcher
     ///    checks the token itself. A revocation is stored whatever the Dispatcher says.
-    /// 4. Handle the request, with the refusals of its handler. In a turn of its own: the request stays counted if that
-    ///    turn fails.
+    /// 4. Handle the request, with the refusals of its handler. A create and a revocation ask nobody first, so they are
+    ///    handled in the same turn, and stored in the same commit as their count.
     fn authorize(&mut self, call: LedgerCall) -> Result<Next, RowError> {
         let LedgerCall { caller, request } = call;
         let Some(caller) = caller else { return self.handle(request, None) };
@@ -88,27 +89,38 @@ impl Turn<'_> {
         if let Some(refusal) = self.count_and_use_proof(&caller)? {
             return Ok(Next::refuse(refusal));
         }
-        let asks = !matches!(request, LedgerRequest::Create(_) | LedgerRequest::Revoke(_));
         let then = match request {
+            request @ (LedgerRequest::Create(_) | LedgerRequest::Revoke(_)) => {
+                return self.handle_in_same_turn(request, caller.issued_at);
+            }
             LedgerRequest::Watch { job_id, stream, is_socket: true } => {
                 Continuation::OpenSocket(Box::new(Socket::new(caller, stream, job_id, self.now)))
             }
-            request => Continuation::Handle { issued_at: Some(caller.issued_at), request: Box::new(request) },
+            request => Continuation::Handle { issued_at: caller.issued_at, request: Box::new(request) },
         };
-        Ok(if asks { Next::Ask(Question::RevokedBefore, then) } else { Next::Continue(then) })
+        Ok(Next::Ask(Question::RevokedBefore, then))
+    }
+
+    /// Handles a request that this turn has counted. If that fails, the request stays counted: `Unavailable` (503).
+    fn handle_in_same_turn(&mut self, request: LedgerRequest, issued_at: UnixSeconds) -> Result<Next, RowError> {
+        let counted = self.save();
+        let handled = self.handle(request, Some(issued_at));
+        Ok(handled.unwrap_or_else(|RowError| {
+            self.restore(counted);
+            self.alerts.push("ledger_failed");
+            Next::refuse(LedgerRefusal::Unavailable)
+        }))
     }
 
     fn resume(&mut self, then: Continuation, answer: Option<Answer>) -> Result<Next, RowError> {
         match then {
             Continuation::Handle { issued_at, request } => {
-                let asks = !matches!(*request, LedgerRequest::Create(_) | LedgerRequest::Revoke(_));
                 // 3. Revocation of all users' tokens.
-                let refusal = issued_at.filter(|_| asks).and_then(|issued_at| refusal_of_revoked(issued_at, answer));
-                if let Some(refusal) = refusal {
+                if let Some(refusal) = refusal_of_revoked(issued_at, answer) {
                     return Ok(Next::refuse(refusal));
                 }
                 // 4. The request.
-                self.handle(*request, issued_at)
+                self.handle(*request, Some(issued_at))
             }
             Continuation::OpenSocket(socket) => match refusal_of_revoked(socket.caller.issued_at, answer) {
                 Some(refusal) => Ok(Next::refuse(refusal)),
@@ -135,7 +147,6 @@ impl Turn<'_> {
             Continuation::ConcludeForgetting { file_ids } => {
                 Ok(Next::Reply(self.conclude_forgetting(file_ids, answer)))
             }
-            Continuation::Ignore => Ok(Next::Reply(LedgerReply::Done)),
         }
     }
 

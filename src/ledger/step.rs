@@ -64,7 +64,7 @@ pub enum Continuation {
     /// Handle a request that was authorized and counted.
     Handle {
         /// The `iat` of the caller's token.
-        issued_at: Option<UnixSeconds>,
+        issued_at: UnixSeconds,
         /// The request.
         request: Box<LedgerRequest>,
     },
@@ -132,8 +132,6 @@ pub enum Continuation {
         /// The files.
         file_ids: Vec<FileId>,
     },
-    /// Nothing.
-    Ignore,
 }
 
 /// What the shell does after a turn, in this order. If the writes cannot be stored, it does nothing of the rest.

@@ -8,7 +8,7 @@ use super::machine::Ledger;
 use super::rows::{LedgerRows, RowError, Write};
 use super::socket::{Notice, OpenSockets, Socket};
 use super::step::{Effects, Next};
-use crate::limit::minute_window::Counted;
+use crate::limit::minute_window::{Counted, MinuteWindow};
 use crate::messages::DayUsage;
 use crate::types::ids::JobId;
 use crate::types::prediction::PredictionRecord;
@@ -31,6 +31,12 @@ pub(super) struct Turn<'a> {
     pub(super) counted: Option<Counted>,
     /// A revoked-before time of all users that this turn has heard of.
     pub(super) heard_revoked_before: Option<UnixSeconds>,
+}
+
+/// The writes and the counts of the minute at one point of a turn.
+pub(super) struct Saved {
+    writes: Vec<Write>,
+    minute: Option<MinuteWindow>,
 }
 
 impl<'a> Turn<'a> {
@@ -62,6 +68,20 @@ impl<'a> Turn<'a> {
         let Self { writes, alerts, tasks, notices, accepted, counted, heard_revoked_before, .. } = self;
         let revoked_before = heard_revoked_before;
         Effects { writes, alerts, revoked_before, tasks, notices, accepted, counted, next }
+    }
+
+    /// Returns what the turn has decided so far, for [`Self::restore`].
+    pub(super) fn save(&self) -> Saved {
+        Saved { writes: self.writes.clone(), minute: self.ledger.minute.clone() }
+    }
+
+    /// Takes back what the turn has decided since. An alarm that it wanted may fire for nothing.
+    pub(super) fn restore(&mut self, saved: Saved) {
+        self.writes = saved.writes;
+        self.ledger.minute = saved.minute;
+        self.ledger.revocations = None;
+        self.tasks.clear();
+        self.notices.clear();
     }
 
     /// Returns the writes so far.

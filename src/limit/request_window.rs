@@ -185,6 +185,12 @@ impl RequestWindow {
         }
     }
 
+    /// Returns the time of the newest request of a lane, while it counts.
+    #[must_use]
+    pub fn newest_of(&self, lane: Lane) -> Option<UnixMillis> {
+        self.sent.iter().rev().find(|(_, of, _)| *of == lane).map(|(at, ..)| *at)
+    }
+
     /// Returns the time of the newest request.
     #[must_use]
     pub fn newest(&self) -> Option<UnixMillis> {

@@ -54,6 +54,9 @@ pub enum DispatcherRequest {
     Outcome {
         /// The prediction.
         job_id: JobId,
+        /// True if the reply may be [`DispatcherReply::OutcomeWithUpdate`]. The build before does not know that one.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        with_update: bool,
     },
     /// The vendor called the prediction's webhook.
     #[serde(rename = "hook")]
@@ -131,6 +134,15 @@ pub enum DispatcherReply {
     QueuePositions(Vec<(JobId, FreshPosition)>),
     /// The outcome of a create.
     Outcome(CreateOutcome),
+    /// The outcome of a create, with the prediction's state at that time. Its Ledger knows that state or a later one.
+    #[serde(rename = "outcome_news")]
+    OutcomeWithUpdate {
+        /// The outcome.
+        outcome: CreateOutcome,
+        /// The prediction's state. Absent if only its Ledger knows it.
+        #[serde(rename = "news", default, skip_serializing_if = "Option::is_none")]
+        update: Option<Box<JobUpdate>>,
+    },
     /// The edge may send one vendor request.
     Permit {
         /// The vendor's id of the prediction.

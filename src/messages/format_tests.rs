@@ -186,7 +186,34 @@ fn dispatcher_messages_format_unchanged() {
     assert_json(&DispatcherRequest::Revoked, json!("revoked"));
     assert_json(&DispatcherReply::Revoked(Some(UnixSeconds(4))), json!({"revoked": 4}));
     assert_json(&DispatcherReply::Refused(EnqueueRefusal::Revoked), json!({"refused": "revoked"}));
+    // From an edge of the previous build, and for it.
+    assert_json(
+        &DispatcherRequest::Outcome { job_id: job_id(), with_update: false },
+        json!({"outcome": {"job_id": job_id().as_str()}}),
+    );
     assert_json(&DispatcherReply::Outcome(CreateOutcome::TimedOut), json!({"outcome": "timed_out"}));
+    assert_json(
+        &DispatcherRequest::Outcome { job_id: job_id(), with_update: true },
+        json!({"outcome": {"job_id": job_id().as_str(), "with_update": true}}),
+    );
+    let update = JobUpdate {
+        job_id: job_id(),
+        sequence: 1,
+        stage: Stage::Running,
+        at: UnixMillis(9),
+        cancel_requested: false,
+        queue: None,
+        end: None,
+    };
+    assert_json(
+        &DispatcherReply::OutcomeWithUpdate { outcome: CreateOutcome::Accepted, update: Some(Box::new(update)) },
+        json!({"outcome_news": {"outcome": "accepted",
+            "news": {"job_id": job_id().as_str(), "sequence": 1, "stage": "running", "at": 9}}}),
+    );
+    assert_json(
+        &DispatcherReply::OutcomeWithUpdate { outcome: CreateOutcome::Pending, update: None },
+        json!({"outcome_news": {"outcome": "pending"}}),
+    );
     let position = FreshPosition { position: 1, eta_seconds: 60, fresh_millis: 6_000 };
     assert_json(
         &DispatcherReply::QueuePositions(vec![(job_id(), position)]),

@@ -42,7 +42,7 @@ pub struct Options {
     pub unbound: Option<&'static str>,
     /// Runs the second build, which has the cargo feature `test-exports` (tests/shipped/entry.js).
     pub test_exports: bool,
-    /// Counts messages to the objects and loses some, can run an alarm now, and has a rate-limit binding
+    /// Counts what the objects cost, loses messages to them, can run an alarm now, and has a rate-limit binding
     /// (tests/shipped/observed.js).
     pub is_observed: bool,
     /// Stores in memory where the machine can (Linux): workerd waits for each write to the disk, which other programs may
@@ -193,7 +193,7 @@ impl Stack {
             fs::copy(build.join(file), directory.join(file))
                 .unwrap_or_else(|error| panic!("no {} ({error}): run `make {target}` first", build.display()));
         }
-        for file in ["backdoor.js", "clock.js", "observed.js", "rate_limit.js"] {
+        for file in ["backdoor.js", "clock.js", "costs.js", "observed.js", "rate_limit.js"] {
             fs::copy(root().join("tests/shipped").join(file), directory.join(file)).unwrap();
         }
         fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory, options)).unwrap();
@@ -253,17 +253,22 @@ impl Stack {
 
     /// Returns how many messages the Ledgers and the Dispatcher got. The stack must be observed.
     pub fn object_messages(&self) -> [u64; 2] {
-        self.counts("/test/messages")
+        self.counts("messages")
     }
 
     /// Returns how many instances of the Ledgers and of the Dispatcher were started. The stack must be observed.
     pub fn object_instances(&self) -> [u64; 2] {
-        self.counts("/test/instances")
+        self.counts("instances")
     }
 
-    fn counts(&self, target: &str) -> [u64; 2] {
-        let counts = self.send(&Request::get(target)).json();
-        ["Ledger", "Dispatcher"].map(|class| counts[class].as_u64().unwrap())
+    fn counts(&self, name: &str) -> [u64; 2] {
+        let costs = self.object_costs();
+        ["Ledger", "Dispatcher"].map(|class| costs[class][name].as_u64().unwrap())
+    }
+
+    /// Returns what the objects have cost so far, as tests/shipped/observed.js counts it. The stack must be observed.
+    pub fn object_costs(&self) -> Value {
+        self.send(&Request::get("/test/costs")).json()
     }
 
     /// Loses each message to an object that has this word, until [`Self::lose_no_messages`]. The stack must be observed.
@@ -549,7 +554,7 @@ fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path, options: 
     let assets_binding = if unbound == Some("ASSETS") { "" } else { r#"(name = "ASSETS", service = "assets"),"# };
     let (wrapper, rate_limit) = if options.is_observed {
         (
-            r#"(name = "observed.js", esModule = embed "observed.js"),"#,
+            r#"(name = "observed.js", esModule = embed "observed.js"), (name = "costs.js", esModule = embed "costs.js"),"#,
             r#"(name = "ADDRESS_RATE_LIMIT", wrapped = (moduleName = "test:rate-limit")),"#,
         )
     } else if options.clock_offset.is_some() {

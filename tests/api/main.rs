@@ -27,6 +27,7 @@ mod accounts;
 mod attestation;
 mod batch;
 mod bodies;
+mod budgets;
 mod configuration;
 mod cors;
 mod creates;

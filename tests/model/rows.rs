@@ -25,6 +25,8 @@ pub struct Rows {
     pub marks: BTreeMap<String, (String, UnixMillis)>,
     /// Predictions whose rows cannot be read.
     pub unreadable: BTreeSet<JobId>,
+    /// The rows of files cannot be read.
+    pub are_files_unreadable: bool,
 }
 
 impl Rows {
@@ -185,6 +187,9 @@ impl LedgerRows for Rows {
     }
 
     fn file(&self, file_id: &FileId, forgotten: UtcDay) -> Result<Option<FileRecord>, RowError> {
+        if self.are_files_unreadable {
+            return Err(RowError);
+        }
         Ok(self.files.get(file_id).filter(|file| is_kept(file, forgotten)).cloned())
     }
 

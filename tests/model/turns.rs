@@ -3,16 +3,16 @@
 use valetkey::dispatcher::Action;
 use valetkey::ledger::{Answer, Continuation, Event, Next, Question};
 use valetkey::messages::{
-    Deadline, DispatcherReply, DispatcherRequest, JobEnd, JobUpdate, LedgerCall, LedgerReply, LedgerRequest,
-    QueueShare, Stage,
+    Deadline, DispatcherReply, DispatcherRequest, FileUse, JobEnd, JobUpdate, LedgerCall, LedgerRefusal, LedgerReply,
+    LedgerRequest, QueueShare, Stage,
 };
-use valetkey::types::ids::JobId;
+use valetkey::types::ids::{FileId, JobId};
 use valetkey::types::prediction::{Failure, Status};
 use valetkey::types::time::UnixMillis;
 
 use crate::calls;
 use crate::dispatcher::DispatcherObject;
-use crate::ledger::LedgerObject;
+use crate::ledger::{LedgerObject, REQUESTS_A_MINUTE};
 
 const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
 
@@ -30,9 +30,31 @@ fn take(ledger: &mut LedgerObject, event: Event) -> Next {
 
 /// Admits a create. Returns the continuation that gets the Dispatcher's reply to its enqueue.
 fn admit(ledger: &mut LedgerObject) -> Continuation {
-    let Next::Continue(then) = take(ledger, Event::Call(create())) else { panic!("not authorized") };
-    let Next::Ask(_, then) = take(ledger, Event::Resume(then, None)) else { panic!("not admitted") };
+    let Next::Ask(_, then) = take(ledger, Event::Call(create())) else { panic!("not admitted") };
     then
+}
+
+/// A create with a file whose row cannot be read fails after it was counted. It stays counted, and nothing else is stored.
+#[test]
+fn a_create_that_cannot_be_handled_stays_counted() {
+    let mut ledger = LedgerObject::default();
+    ledger.rows.are_files_unreadable = true;
+    let mut call = create();
+    if let LedgerRequest::Create(request) = &mut call.request {
+        let file_id = FileId::new(NOW, [1; 10]);
+        request.files.push(FileUse { spec: 0, pointer: "/image".into(), file_id });
+    }
+    let mut refusals = Vec::new();
+    for _ in 0..=REQUESTS_A_MINUTE {
+        let Next::Reply(LedgerReply::Refused(refusal)) = take(&mut ledger, Event::Call(call.clone())) else {
+            panic!("not refused")
+        };
+        refusals.push(refusal);
+    }
+    let last = refusals.pop().unwrap();
+    assert!(refusals.iter().all(|refusal| *refusal == LedgerRefusal::Unavailable), "{refusals:?}");
+    assert!(matches!(last, LedgerRefusal::RateLimited { .. }), "{last:?}");
+    assert!(ledger.rows.record(&job_id()).is_none() && ledger.rows.days.is_empty());
 }
 
 fn jobs(update: Option<(Stage, Option<JobEnd>)>) -> Option<Answer> {
@@ -74,8 +96,7 @@ fn a_deleted_prediction_is_not_made_again() {
     take(&mut ledger, Event::Resume(conclude, jobs(Some((Stage::Ended, Some(end))))));
     let delete = calls::uncounted(LedgerRequest::Delete { job_id: job_id() });
     assert_eq!(take(&mut ledger, Event::Call(delete)), Next::Reply(LedgerReply::Done));
-    let Next::Continue(then) = take(&mut ledger, Event::Call(create())) else { panic!("not authorized") };
-    take(&mut ledger, Event::Resume(then, None));
+    take(&mut ledger, Event::Call(create()));
     assert!(ledger.rows.record(&job_id()).is_none());
     ledger.check(NOW);
 }
@@ -104,8 +125,7 @@ fn a_part_of_a_batch_that_the_dispatcher_lost_ends() {
     let mut ledger = LedgerObject::default();
     let ids = [job_id(), JobId::new(NOW, [2; 10])];
     let batch = calls::create(0, ids.iter().map(|id| calls::spec(id.clone(), 0)).collect(), None, 0, NOW);
-    let Next::Continue(then) = take(&mut ledger, Event::Call(batch)) else { panic!("not authorized") };
-    take(&mut ledger, Event::Resume(then, None));
+    take(&mut ledger, Event::Call(batch));
     let Some(Answer::Dispatcher(DispatcherReply::Jobs(updates))) = jobs(Some((Stage::Running, None))) else { panic!() };
     take(&mut ledger, Event::Call(calls::uncounted(LedgerRequest::JobUpdates { updates })));
     let (_, tasks) = ledger.turn(Event::Alarm, NOW.plus_millis(120_000), None).unwrap();

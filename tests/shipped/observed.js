@@ -1,29 +1,49 @@
-// The shipped Worker, with routes for tests: how many messages and instances each object class got, messages that are
-// lost, objects without sockets, and an alarm that fires now.
+// The shipped Worker, with routes for tests: what each object class cost so far, messages that are lost, objects without
+// sockets, and an alarm that fires now.
 import * as shipped from "./index.js";
+import { countedState, newCost } from "./costs.js";
 
-const messages = { Ledger: 0, Dispatcher: 0 };
-const instances = { Ledger: 0, Dispatcher: 0 };
+const costs = { Ledger: newCost(), Dispatcher: newCost() };
 /** Messages to an object with this word are lost. */
 let lost;
 /** False while the objects are of a build that is older than sockets: it ignores the header `Upgrade`. */
 let hasSockets = true;
+/** The commits of all objects so far, at each request to the vendor, each answer of the vendor, each response. */
+const moments = [];
+
+function note(moment) {
+  moments.push([moment, costs.Ledger.commits + costs.Dispatcher.commits]);
+}
+
+const fetchNow = globalThis.fetch;
+globalThis.fetch = async (...request) => {
+  note("asked");
+  const response = await fetchNow(...request);
+  note("answered");
+  return response;
+};
 
 function observe(name) {
+  const cost = costs[name];
   return class extends shipped[name] {
-    constructor(...given) {
-      super(...given);
-      instances[name] += 1;
+    constructor(state, env) {
+      super(countedState(state, cost), env);
+      cost.instances += 1;
     }
 
     async fetch(request) {
       if (new URL(request.url).pathname === "/alarm") {
-        await this.alarm();
+        await super.alarm();
         return new Response("{}");
       }
-      messages[name] += 1;
+      cost.messages += 1;
       if (lost !== undefined && (request.url + (await request.clone().text())).includes(lost)) throw new Error("lost");
       return super.fetch(hasSockets ? request : new Request(request, { headers: {} }));
+    }
+
+    alarm() {
+      cost.alarms += 1;
+      return super.alarm();
     }
   };
 }
@@ -32,15 +52,16 @@ export const Ledger = observe("Ledger");
 export const Dispatcher = observe("Dispatcher");
 export default {
   ...shipped.default,
-  fetch(request, env, context) {
+  async fetch(request, env, context) {
     const { pathname, searchParams } = new URL(request.url);
-    if (pathname === "/test/messages") return Response.json(messages);
-    if (pathname === "/test/instances") return Response.json(instances);
+    if (pathname === "/test/costs") return Response.json({ ...costs, moments });
     if (pathname === "/test/lose") {
       lost = searchParams.get("word") ?? undefined;
       return Response.json({});
     }
     if (pathname === "/test/sockets") return Response.json((hasSockets = searchParams.get("are") === "known"));
-    return shipped.default.fetch(request, env, context);
+    const response = await shipped.default.fetch(request, env, context);
+    note("responded");
+    return response;
   },
 };

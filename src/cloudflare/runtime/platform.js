@@ -188,6 +188,11 @@ export function setAlarm(storage, atMs) {
   ignoreErrors(() => storage.setAlarm(atMs));
 }
 
+/** Waits until everything that was written to an object's storage is durable. Rejects if it could not be stored. */
+export async function flush(storage) {
+  await storage.sync();
+}
+
 /** Calls `call` and drops its error, because an exception thrown into the core would end the wasm instance. */
 async function ignoreErrors(call) {
   try {

@@ -16,6 +16,8 @@ mod js {
         pub fn sql_rows(sql: &JsValue, statement: &str, parameters: &str) -> Result<String, JsValue>;
         #[wasm_bindgen(catch, js_name = sqlTransaction)]
         pub fn sql_transaction(storage: &JsValue, statements: &str) -> Result<(), JsValue>;
+        #[wasm_bindgen(js_name = flush)]
+        pub fn flush(storage: &JsValue) -> js_sys::Promise;
         #[wasm_bindgen(js_name = setAlarm)]
         pub fn set_alarm(storage: &JsValue, at: f64);
     }
@@ -50,6 +52,12 @@ impl Sql {
         }
         let statements = serde_json::to_string(statements).map_err(|_| PlatformError)?;
         Ok(js::sql_transaction(&self.storage, &statements)?)
+    }
+
+    /// Waits until everything that was written is durable. Fails if it cannot be stored; then the platform ends the object.
+    pub async fn flush(&self) -> Result<(), PlatformError> {
+        wasm_bindgen_futures::JsFuture::from(js::flush(&self.storage)).await?;
+        Ok(())
     }
 
     /// Arms the object's alarm for `at`. Replaces an armed alarm.

@@ -13,7 +13,7 @@ use crate::cloudflare::http::response::Response;
 use crate::cloudflare::objects::client::ask_dispatcher;
 use crate::cloudflare::runtime::platform;
 use crate::constants::OUTCOME_WAIT_MILLIS;
-use crate::ledger::batch_status;
+use crate::ledger::{apply_update, batch_status};
 use crate::messages::{CreateOutcome, DispatcherReply, DispatcherRequest, IdempotencyKey, LedgerReply, LedgerRequest};
 use crate::policy;
 use crate::types::ids::{BatchId, JobId};
@@ -43,9 +43,9 @@ pub async fn create(context: &RequestContext<'_>, caller: &AuthenticatedCaller, 
     lost::after_admission(context, &admitted, &record.job_id);
     // 10
     let (status, record) = if is_submitting {
-        let outcome = await_outcome(context, &record.job_id).await;
+        let (outcome, record) = await_outcome(context, caller, record).await;
         let status = status_of(outcome, &record.job_id).map_err(|rejection| admitted.reject(rejection))?;
-        (status, reread(context, caller, record).await)
+        (status, record)
     } else if is_replayed && record.status != Status::Queued {
         // The replay of a prediction that is running or has ended gets the status of the first response.
         (201, record)
@@ -117,14 +117,25 @@ fn idempotency_key(
     }
 }
 
-/// Waits for the vendor's outcome of a create.
-async fn await_outcome(context: &RequestContext<'_>, job_id: &JobId) -> CreateOutcome {
-    let request = DispatcherRequest::Outcome { job_id: job_id.clone() };
-    match ask_dispatcher(context.env, &request, OUTCOME_WAIT_MILLIS).await {
-        Ok(DispatcherReply::Outcome(outcome)) => outcome,
+/// Waits for the vendor's outcome of a create. Returns it with the prediction's state then: the reply says it, else the
+/// Ledger is asked.
+async fn await_outcome(
+    context: &RequestContext<'_>,
+    caller: &AuthenticatedCaller,
+    mut record: PredictionRecord,
+) -> (CreateOutcome, PredictionRecord) {
+    let request = DispatcherRequest::Outcome { job_id: record.job_id.clone(), with_update: true };
+    let outcome = match ask_dispatcher(context.env, &request, OUTCOME_WAIT_MILLIS).await {
+        Ok(DispatcherReply::OutcomeWithUpdate { outcome, update: Some(update) }) => {
+            apply_update(&mut record, &update, platform::now());
+            return (outcome, record);
+        }
+        Ok(DispatcherReply::OutcomeWithUpdate { outcome, update: None } | DispatcherReply::Outcome(outcome)) => outcome,
         // Nothing is lost: the Dispatcher continues, and the client polls the prediction.
         Ok(_) | Err(_) => CreateOutcome::Pending,
-    }
+    };
+    let record = reread(context, caller, record).await;
+    (outcome, record)
 }
 
 /// Returns 201 or 202, or the refusal, which names the prediction.

@@ -4,24 +4,30 @@
 use std::rc::Rc;
 
 use super::actor::DispatcherActor;
+use super::outcomes::Outcome;
 use crate::cloudflare::objects::client::{self, ledgers};
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::vendor_http;
 use crate::constants::{DELIVERY_MAX_MILLIS, VENDOR_BODY_MAX_BYTES, VENDOR_POLL_BODY_MAX_BYTES};
-use crate::dispatcher::{Action, Delivery, JobState, JobTerms};
+use crate::dispatcher::{Action, Delivery, Dispatcher, JobState, JobTerms};
 use crate::messages::{CreateOutcome, LedgerCall, LedgerEnvelope, LedgerReply, LedgerRequest};
 use crate::types::ids::JobId;
+use crate::types::time::UnixMillis;
 use crate::vendor::reply::{VendorReply, read_models};
 use crate::vendor::{request, webhook};
 
 impl DispatcherActor {
-    /// Starts an action whose turn is stored.
+    /// Starts an action whose turn is stored. It ends when what it reported is durable: the platform may end an object that
+    /// has nothing in flight, with what is not.
     pub(super) fn start(self: &Rc<Self>, action: Action) {
         let this = Rc::clone(self);
         self.state.wait_until(async move {
             if this.carry_out(action).await.is_err() {
                 log::alert("dispatcher_failed");
+            }
+            if let Ok(store) = this.store() {
+                let _ = store.sql().flush().await;
             }
         });
     }
@@ -71,10 +77,9 @@ impl DispatcherActor {
 
     /// Sends a create with its stored input, and keeps its outcome for the edge.
     async fn submit(self: &Rc<Self>, spec: &JobTerms) -> ActorResult<()> {
-        let Some(input) = self.store()?.input(&spec.job_id).ok().flatten() else {
-            let outcome = self.turn(|machine, now| machine.reject_unsent(&spec.job_id, now))?;
-            self.outcomes.keep(&spec.job_id, outcome);
-            return Ok(());
+        let unstored = self.with_machine(|machine| machine.unstored_input(&spec.job_id).map(str::to_owned)).flatten();
+        let Some(input) = unstored.or(self.store()?.input(&spec.job_id).ok().flatten()) else {
+            return self.conclude(&spec.job_id, |machine, now| machine.reject_unsent(&spec.job_id, now));
         };
         let deployment = self.deployment()?;
         let webhook = deployment.config.public_url.as_deref().map(|public_url| {
@@ -83,13 +88,25 @@ impl DispatcherActor {
         });
         let make = |base: &str| request::create(base, &spec.model, spec.image_count, &input, webhook.as_deref());
         let reply = self.send(make, None, VENDOR_BODY_MAX_BYTES).await?;
-        let outcome = self.turn(|machine, now| machine.finish_submit(&spec.job_id, &reply, now))?;
-        self.outcomes.keep(&spec.job_id, outcome);
+        self.conclude(&spec.job_id, |machine, now| machine.finish_submit(&spec.job_id, &reply, now))
+    }
+
+    /// Reports what became of a create, keeps its outcome for the edge, and wakes the requests that await it.
+    fn conclude(
+        self: &Rc<Self>,
+        job_id: &JobId,
+        finish: impl FnOnce(&mut Dispatcher, UnixMillis) -> CreateOutcome,
+    ) -> ActorResult<()> {
+        let concluded = self.turn(|machine, now| {
+            let outcome = finish(machine, now);
+            Outcome { outcome, update: machine.latest_update(job_id, now) }
+        })?;
+        self.outcomes.keep(job_id, concluded);
+        self.wake_waiters(job_id);
         Ok(())
     }
 
-    /// Delivers job updates to a Ledger, then wakes the requests that await the outcomes of these predictions: whatever
-    /// they read next from the Ledger agrees with the outcome.
+    /// Delivers job updates to a Ledger, then wakes the requests that await the outcomes of these predictions.
     async fn deliver(self: &Rc<Self>, delivery: &Delivery) -> ActorResult<()> {
         let call =
             LedgerCall { caller: None, request: LedgerRequest::JobUpdates { updates: delivery.updates.clone() } };
@@ -109,16 +126,20 @@ impl DispatcherActor {
         }
         reported
     }
-    /// Wakes the requests that await the outcome of a create, unless it is still in flight to the vendor.
+
+    /// Wakes the requests that await the outcome of a create, unless it is still in flight to the vendor, or the Ledger
+    /// has not acknowledged an update of the job: a later read would go back behind the outcome.
     fn wake_waiters(&self, job_id: &JobId) {
-        let state = self.with_machine(|machine| machine.job(job_id).map(|job| job.state)).flatten();
+        let read =
+            |machine: &Dispatcher| (machine.job(job_id).map(|job| job.state), machine.outbox_row(job_id).is_some());
+        let Some((state, false)) = self.with_machine(read) else { return };
         let outcome = match (self.outcomes.get(job_id), state) {
             (Some(outcome), _) => outcome,
             (None, Some(JobState::Submitting)) => return,
             // The actor that sent the create is gone, and the vendor's response with it.
-            (None, Some(JobState::Unknown)) => CreateOutcome::TimedOut,
-            (None, _) => CreateOutcome::Pending,
+            (None, Some(JobState::Unknown)) => CreateOutcome::TimedOut.into(),
+            (None, _) => CreateOutcome::Pending.into(),
         };
-        self.outcomes.wake(job_id, outcome);
+        self.outcomes.wake(job_id, &outcome);
     }
 }

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use super::actor::DispatcherActor;
+use super::outcomes::Outcome;
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::dispatcher::Dispatcher as Machine;
 use crate::messages::{CreateOutcome, Deadline, DispatcherReply, DispatcherRequest, JobSpec, QueueShare};
@@ -26,7 +27,13 @@ impl DispatcherActor {
             DispatcherRequest::QueuePositions { job_ids } => {
                 self.turn(|machine, now| DispatcherReply::QueuePositions(machine.queue_positions(&job_ids, now)))
             }
-            DispatcherRequest::Outcome { job_id } => self.await_outcome(&job_id).await,
+            DispatcherRequest::Outcome { job_id, with_update } => {
+                let Outcome { outcome, update } = self.await_outcome(&job_id).await?;
+                Ok(match with_update {
+                    true => DispatcherReply::OutcomeWithUpdate { outcome, update: update.map(Box::new) },
+                    false => DispatcherReply::Outcome(outcome),
+                })
+            }
             DispatcherRequest::Webhook { job_id } => self.turn(|machine, now| {
                 machine.receive_webhook(&job_id, now);
                 DispatcherReply::Done
@@ -70,16 +77,16 @@ impl DispatcherActor {
             Err(refusal) => Ok(DispatcherReply::Refused(refusal)),
         }
     }
-    /// Returns the outcome of a create: at once if it is known and the Ledger has acknowledged its job update, else
-    /// when that has happened.
-    async fn await_outcome(self: &Rc<Self>, job_id: &JobId) -> ActorResult<DispatcherReply> {
+
+    /// Returns the outcome of a create: at once if it is known and the Ledger has acknowledged the job's updates, else
+    /// when that has happened. So no later read of the Ledger goes back.
+    async fn await_outcome(self: &Rc<Self>, job_id: &JobId) -> ActorResult<Outcome> {
         let (is_submitting, is_undelivered) =
             self.turn(|machine, _| (machine.is_submitting(job_id), machine.outbox_row(job_id).is_some()))?;
-        let outcome = match self.outcomes.get(job_id) {
+        Ok(match self.outcomes.get(job_id) {
             Some(outcome) if !is_undelivered => outcome,
-            None if !is_submitting && !is_undelivered => CreateOutcome::Pending,
-            _ => self.outcomes.wait(job_id).await.unwrap_or(CreateOutcome::Pending),
-        };
-        Ok(DispatcherReply::Outcome(outcome))
+            None if !is_submitting && !is_undelivered => CreateOutcome::Pending.into(),
+            _ => self.outcomes.wait(job_id).await.unwrap_or(CreateOutcome::Pending.into()),
+        })
     }
 }

@@ -1,0 +1,241 @@
+//! All jobs, with the indexes by which a turn finds the few jobs that it needs: no turn looks at all jobs.
+//!
+//! Invariant: [`JobTable::insert`], [`JobTable::change`] and [`JobTable::remove`] are the only ways to change a job, and
+//! each of them updates every index. The tests compare the indexes with a scan of all jobs after random changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::job::{Job, JobState};
+use super::waiting_jobs::WaitingJobs;
+use crate::types::ids::{JobId, UserKey};
+use crate::types::time::UnixMillis;
+
+/// Jobs by time.
+type Times = BTreeSet<(UnixMillis, JobId)>;
+
+/// Counts of the jobs of a user, of a plan, or of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct JobCounts {
+    /// Jobs that wait.
+    pub waiting: usize,
+    /// Jobs that hold a slot.
+    pub held: usize,
+    /// Bytes of inputs that the vendor does not have yet.
+    pub input_bytes: usize,
+}
+
+impl JobCounts {
+    fn add(&mut self, job: &Job) {
+        let of_state = if job.holds_slot() { &mut self.held } else { &mut self.waiting };
+        *of_state = of_state.saturating_add(1);
+        self.input_bytes = self.input_bytes.saturating_add(job.spec.input_bytes());
+    }
+
+    fn remove(&mut self, job: &Job) {
+        let of_state = if job.holds_slot() { &mut self.held } else { &mut self.waiting };
+        *of_state = of_state.saturating_sub(1);
+        self.input_bytes = self.input_bytes.saturating_sub(job.spec.input_bytes());
+    }
+}
+
+/// The jobs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct JobTable {
+    max_wait_millis: i64,
+    jobs: BTreeMap<JobId, Job>,
+    indexes: Indexes,
+    /// How many jobs and entries of indexes were looked at or changed.
+    #[cfg(test)]
+    pub(super) visits: std::cell::Cell<usize>,
+}
+
+/// What is known of the jobs without a look at each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Indexes {
+    states: BTreeMap<JobState, BTreeSet<JobId>>,
+    /// Jobs that run, by the time of their next poll.
+    polls: Times,
+    /// Jobs whose cancel must be sent, by the time of the next try.
+    cancels: Times,
+    /// Jobs by the time at which their deadline must be checked.
+    expiries: Times,
+    users: BTreeMap<UserKey, JobCounts>,
+    plans: BTreeMap<String, JobCounts>,
+    all: JobCounts,
+    waiting: WaitingJobs,
+}
+
+impl JobTable {
+    /// Returns a table of these jobs. A job may wait for `max_wait_millis`.
+    pub(super) fn new(jobs: Vec<Job>, max_wait_millis: i64) -> Self {
+        let mut table = Self { max_wait_millis, ..Self::default() };
+        jobs.into_iter().for_each(|job| table.insert(job));
+        table
+    }
+
+    /// Counts what a turn looks at, in tests.
+    #[allow(clippy::unused_self, clippy::missing_const_for_fn, reason = "used in tests")]
+    fn visit(&self) {
+        #[cfg(test)]
+        self.visits.set(self.visits.get().saturating_add(1));
+    }
+
+    /// Adds a job, or replaces the one with its id.
+    pub(super) fn insert(&mut self, job: Job) {
+        let job_id = job.spec.job_id.clone();
+        drop(self.remove(&job_id));
+        self.visit();
+        self.indexes.add(&job, self.max_wait_millis);
+        self.jobs.insert(job_id, job);
+    }
+
+    /// Removes a job.
+    pub(super) fn remove(&mut self, job_id: &JobId) -> Option<Job> {
+        self.visit();
+        let job = self.jobs.remove(job_id)?;
+        self.indexes.remove(&job, self.max_wait_millis);
+        Some(job)
+    }
+
+    /// Changes a job. Returns what `change` returns, or `None` if there is no such job.
+    pub(super) fn change<R>(&mut self, job_id: &JobId, change: impl FnOnce(&mut Job) -> R) -> Option<R> {
+        self.visit();
+        let job = self.jobs.get_mut(job_id)?;
+        self.indexes.remove(job, self.max_wait_millis);
+        let result = change(job);
+        self.indexes.add(job, self.max_wait_millis);
+        Some(result)
+    }
+
+    /// Changes all jobs: only after the clock was set back. Returns those for which `change` returned true.
+    pub(super) fn change_all(&mut self, change: impl Fn(&mut Job) -> bool) -> Vec<JobId> {
+        let mut job_ids: Vec<JobId> = self.jobs.keys().cloned().collect();
+        job_ids.retain(|job_id| self.change(job_id, &change) == Some(true));
+        job_ids
+    }
+
+    /// Returns a job.
+    pub(super) fn get(&self, job_id: &JobId) -> Option<&Job> {
+        self.visit();
+        self.jobs.get(job_id)
+    }
+
+    /// Returns the state of a job.
+    pub(super) fn state(&self, job_id: &JobId) -> Option<JobState> {
+        self.get(job_id).map(|job| job.state)
+    }
+
+    /// Returns the number of jobs in a state.
+    pub(super) fn count(&self, state: JobState) -> usize {
+        self.visit();
+        self.indexes.states.get(&state).map_or(0, BTreeSet::len)
+    }
+
+    /// Returns the jobs in a state, oldest first.
+    pub(super) fn in_state(&self, state: JobState) -> impl Iterator<Item = &Job> {
+        let ids = self.indexes.states.get(&state).into_iter().flatten();
+        ids.inspect(|_| self.visit()).filter_map(|job_id| self.jobs.get(job_id))
+    }
+
+    /// Returns the jobs that hold a slot.
+    pub(super) fn holding(&self) -> impl Iterator<Item = &Job> {
+        [JobState::Submitting, JobState::Running, JobState::Unknown].into_iter().flat_map(|state| self.in_state(state))
+    }
+
+    /// Returns the counts of all jobs.
+    pub(super) fn counts(&self) -> JobCounts {
+        self.visit();
+        self.indexes.all
+    }
+
+    /// Returns the counts of a user's jobs.
+    pub(super) fn counts_of_user(&self, user: &UserKey) -> JobCounts {
+        self.visit();
+        self.indexes.users.get(user).copied().unwrap_or_default()
+    }
+
+    /// Returns the counts of the jobs of a plan's users.
+    pub(super) fn counts_of_plan(&self, plan: &str) -> JobCounts {
+        self.visit();
+        self.indexes.plans.get(plan).copied().unwrap_or_default()
+    }
+
+    /// Returns the jobs that run, with the time of their next poll, earliest first.
+    pub(super) fn polls(&self) -> impl Iterator<Item = &(UnixMillis, JobId)> {
+        self.indexes.polls.iter().inspect(|_| self.visit())
+    }
+
+    /// Returns the jobs whose cancel must be sent, with the time of the next try, earliest first.
+    pub(super) fn cancels(&self) -> impl Iterator<Item = &(UnixMillis, JobId)> {
+        self.indexes.cancels.iter().inspect(|_| self.visit())
+    }
+
+    /// Returns the jobs with the time at which their deadline must be checked, earliest first.
+    pub(super) fn expiries(&self) -> impl Iterator<Item = &(UnixMillis, JobId)> {
+        self.indexes.expiries.iter().inspect(|_| self.visit())
+    }
+
+    /// Returns the jobs that wait.
+    pub(super) fn waiting(&self) -> &WaitingJobs {
+        self.visit();
+        &self.indexes.waiting
+    }
+}
+
+impl Indexes {
+    fn add(&mut self, job: &Job, max_wait_millis: i64) {
+        let job_id = &job.spec.job_id;
+        self.states.entry(job.state).or_default().insert(job_id.clone());
+        for (index, at) in self.times(job, max_wait_millis) {
+            index.extend(at.map(|at| (at, job_id.clone())));
+        }
+        self.users.entry(job.user.clone()).or_default().add(job);
+        self.plans.entry(job.share.plan.clone()).or_default().add(job);
+        self.all.add(job);
+        self.waiting.add(job);
+    }
+
+    fn remove(&mut self, job: &Job, max_wait_millis: i64) {
+        let job_id = &job.spec.job_id;
+        if let Some(ids) = self.states.get_mut(&job.state) {
+            ids.remove(job_id);
+            if ids.is_empty() {
+                self.states.remove(&job.state);
+            }
+        }
+        for (index, at) in self.times(job, max_wait_millis) {
+            if let Some(at) = at {
+                index.remove(&(at, job_id.clone()));
+            }
+        }
+        remove_from(&mut self.users, &job.user, job);
+        remove_from(&mut self.plans, &job.share.plan, job);
+        self.all.remove(job);
+        self.waiting.remove(job);
+    }
+
+    fn times(&mut self, job: &Job, max_wait_millis: i64) -> [(&mut Times, Option<UnixMillis>); 3] {
+        // Without the vendor's id neither can be sent, and such a job would be in the way of all others.
+        let has_vendor_id = job.vendor_id.is_some();
+        let poll_at = (has_vendor_id && job.state == JobState::Running).then_some(job.poll_at);
+        let cancel_at = (has_vendor_id && job.needs_cancel()).then_some(job.cancel_at);
+        [
+            (&mut self.polls, poll_at),
+            (&mut self.cancels, cancel_at),
+            (&mut self.expiries, job.expiry_check_at(max_wait_millis)),
+        ]
+    }
+}
+
+fn remove_from<K: Ord>(counts: &mut BTreeMap<K, JobCounts>, key: &K, job: &Job) {
+    if let Some(of_key) = counts.get_mut(key) {
+        of_key.remove(job);
+        if *of_key == JobCounts::default() {
+            counts.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "job_table_tests.rs"]
+mod tests;
