@@ -45,3 +45,13 @@ pub fn idempotency_key(key: &str) -> String {
 pub fn withdrawn(job_id: &JobId) -> String {
     format!("withdrawn:{job_id}")
 }
+
+/// Returns the first name after all names that start with a prefix. Some parts of names are chosen by others, down to the
+/// last character of Unicode.
+#[must_use]
+pub fn end_of_prefix(prefix: &str) -> String {
+    let mut end = prefix.to_owned();
+    let next = end.pop().and_then(|last| char::from_u32(u32::from(last).saturating_add(1)));
+    end.extend(next);
+    end
+}

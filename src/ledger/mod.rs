@@ -69,7 +69,7 @@ pub use expiry::FirstExpiries;
 pub use files::FileUsage;
 pub use lifecycle::{apply_update, batch_status, next_wake_at};
 pub use machine::Ledger;
-pub use marks::SHORT_LIVED;
+pub use marks::{SHORT_LIVED, end_of_prefix};
 pub use paging::read_readable;
 pub use revocation::{RevokedBefore, RevokedStep};
 pub use rows::{LedgerRows, RowError, Write};

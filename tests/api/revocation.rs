@@ -54,6 +54,16 @@ fn a_token_that_its_holder_revokes_is_refused_on_the_next_request() {
     stack.assert_logged("revoked");
 }
 
+/// Its mark sorts after all others.
+#[test]
+fn a_token_whose_id_starts_with_the_last_character_of_unicode_can_be_revoked() {
+    let stack = stack();
+    let theirs = token_with(&user("odd"), json!({"jti": "\u{10ffff}x"}));
+    assert_eq!(stack.get(&theirs, LIST).status, 200);
+    assert_eq!(stack.revoke(&theirs).status, 200);
+    assert_invalid_token(&stack.get(&theirs, LIST));
+}
+
 #[test]
 fn revoking_an_invalid_token_succeeds() {
     let stack = stack();

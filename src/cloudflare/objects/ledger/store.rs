@@ -11,7 +11,7 @@ use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::cloudflare::runtime::sql::Sql;
 use crate::constants::{FORGOTTEN_FILES_BATCH, USAGE_DAYS};
-use crate::ledger::{FileUsage, FirstExpiries, JtiUsage, LedgerRows, RowError, Write, read_readable};
+use crate::ledger::{FileUsage, FirstExpiries, JtiUsage, LedgerRows, RowError, Write, end_of_prefix, read_readable};
 use crate::messages::DayUsage;
 use crate::types::file::FileRecord;
 use crate::types::ids::{FileId, JobId};
@@ -239,7 +239,7 @@ impl LedgerRows for LedgerStore {
 
     fn marks(&self, prefix: &str, now: UnixMillis) -> RowResult<Vec<String>> {
         let sql = "SELECT doc FROM marks WHERE name >= ? AND name < ? AND expires_at > ?";
-        let rows: Vec<Doc> = self.read(sql, &[json!(prefix), json!(format!("{prefix}\u{10ffff}")), json!(now)])?;
+        let rows: Vec<Doc> = self.read(sql, &[json!(prefix), json!(end_of_prefix(prefix)), json!(now)])?;
         Ok(rows.into_iter().map(|row| row.doc).collect())
     }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::cloudflare::runtime::sql::Statement;
-use crate::ledger::{Write, next_wake_at};
+use crate::ledger::{Write, end_of_prefix, next_wake_at};
 
 /// Returns the SQL statement of a write.
 pub fn build_statement(write: &Write) -> ActorResult<Statement> {
@@ -50,7 +50,7 @@ pub fn build_statement(write: &Write) -> ActorResult<Statement> {
         ),
         Write::DeleteShortLivedMarks { prefix, by } => Statement::new(
             "DELETE FROM marks WHERE name >= ? AND name < ? AND expires_at <= ?",
-            [json!(prefix), json!(format!("{prefix}\u{10ffff}")), json!(by)],
+            [json!(prefix), json!(end_of_prefix(prefix)), json!(by)],
         ),
         Write::DeleteMark(name) => Statement::new("DELETE FROM marks WHERE name = ?", [json!(name)]),
         Write::DeleteDays(day) => Statement::new("DELETE FROM days WHERE day <= ? AND reserved = 0", [json!(day)]),
