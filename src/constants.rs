@@ -283,8 +283,8 @@ pub const REQUEST_WINDOW_MILLIS: i64 = 65_000;
 
 /// Open event streams of one user (contract 1).
 pub const EVENT_STREAMS_MAX: usize = 4;
-/// Sockets of one user, with those of waits and vendor streams (protocol 1).
-pub const SOCKETS_MAX: usize = 32;
+/// Sockets of one user beside those of event streams: of waits and vendor streams (protocol 1).
+pub const OTHER_SOCKETS_MAX: usize = 28;
 /// A socket of this age is closed and does not count: no response lasts as long.
 pub const SOCKET_MAX_MILLIS: i64 = EVENT_STREAM_MAX_MILLIS + 5_000;
 /// Longest pause before a socket that was lost is opened again: a deployment closes all of them at once.

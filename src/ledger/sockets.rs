@@ -14,7 +14,7 @@ use super::rows::{RowError, Write};
 use super::socket::{CloseReason, Notice, Socket};
 use super::step::{Answer, Continuation, Next};
 use super::turn::Turn;
-use crate::constants::{EVENT_HEARTBEAT_MILLIS, EVENT_STREAMS_MAX, SOCKETS_MAX, STREAM_REOPEN_MILLIS};
+use crate::constants::{EVENT_HEARTBEAT_MILLIS, EVENT_STREAMS_MAX, OTHER_SOCKETS_MAX, STREAM_REOPEN_MILLIS};
 use crate::limit::seconds::whole_seconds;
 use crate::messages::{Caller, LedgerRefusal, LedgerReply, StreamId};
 use crate::types::ids::JobId;
@@ -69,7 +69,9 @@ impl Turn<'_> {
     fn take_place(&mut self, socket: &Socket) -> Result<(), LedgerRefusal> {
         let (replaced, others): (Vec<_>, Vec<_>) =
             self.live_sockets().into_iter().partition(|other| other.stream.id == socket.stream.id);
-        if others.len() >= SOCKETS_MAX {
+        // Of their own, so that many waits keep no event stream out.
+        let has_no_event_stream = |other: &&Socket| !other.is_event_stream();
+        if !socket.is_event_stream() && others.iter().filter(has_no_event_stream).count() >= OTHER_SOCKETS_MAX {
             return Err(no_place(EVENT_HEARTBEAT_MILLIS));
         }
         self.check_streams(&socket.stream, &others)?;

@@ -1,6 +1,6 @@
 //! Sockets of a Ledger: who gets one, what it is told, and when it is closed.
 
-use valetkey::constants::{EVENT_STREAMS_MAX, SOCKET_MAX_MILLIS, SOCKETS_MAX};
+use valetkey::constants::{EVENT_STREAMS_MAX, OTHER_SOCKETS_MAX, SOCKET_MAX_MILLIS};
 use valetkey::ledger::{Answer, CloseReason, Continuation, Event, Next, Question, Socket};
 use valetkey::messages::{
     DispatcherReply, DispatcherRequest, JobEnd, JobUpdate, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest,
@@ -119,22 +119,24 @@ fn an_update_that_was_stored_and_not_told_is_told_when_it_is_sent_again() {
 }
 
 #[test]
-fn a_user_has_four_event_streams_beside_waits_and_thirty_two_sockets_in_all() {
+fn a_user_has_four_event_streams_beside_28_other_sockets() {
     let mut ledger = ledger(Stage::Running);
-    let (first_wait, last_wait) = (10, 10 + u8::try_from(SOCKETS_MAX - EVENT_STREAMS_MAX).unwrap());
-    for number in first_wait..last_wait {
-        open(&mut ledger, &wait(number), NOW).unwrap();
+    let waits = u8::try_from(OTHER_SOCKETS_MAX).unwrap();
+    for number in 0..waits {
+        open(&mut ledger, &wait(100 + number), NOW).unwrap();
     }
-    for number in 0..4 {
+    assert_eq!([wait(99), vendor(99)].map(|stream| open(&mut ledger, &stream, NOW)), [FULL, FULL]);
+    for number in 0..u8::try_from(EVENT_STREAMS_MAX).unwrap() {
         open(&mut ledger, &events(number), NOW).unwrap();
     }
-    assert_eq!(open(&mut ledger, &wait(99), NOW), FULL, "the 33rd socket");
-    ledger.sockets.retain(|socket| socket.stream != wait(10));
     assert_eq!(open(&mut ledger, &events(4), NOW), FULL, "the fifth event stream");
-    assert!(open(&mut ledger, &wait(10), NOW).is_ok());
     // A response that opens its socket again replaces the old one.
-    assert!(open(&mut ledger, &events(3), NOW).is_ok());
-    assert_eq!((ledger.sockets.len(), reasons(&ledger)), (32, vec![CloseReason::Replaced]));
+    for again in [wait(100), events(3)] {
+        assert!(open(&mut ledger, &again, NOW).is_ok());
+    }
+    assert_eq!((ledger.sockets.len(), reasons(&ledger)), (32, vec![CloseReason::Replaced; 2]));
+    ledger.sockets.retain(|socket| socket.stream != wait(100));
+    assert!(open(&mut ledger, &wait(99), NOW).is_ok());
 }
 
 #[test]

@@ -7,8 +7,7 @@
 //! - **Queue positions**, which change without any change of the prediction. They are read when they stop being fresh.
 //!
 //! A socket that is lost (a deployment, an eviction) is opened again once. Its first message is the present state, so
-//! nothing is missed. A Ledger that opens no socket is polled: its build is older than sockets, or all its sockets are in
-//! use while a create waits.
+//! nothing is missed. A Ledger that opens no socket is polled: its build is older than sockets.
 
 use worker::Env;
 
@@ -200,25 +199,31 @@ impl Follower {
     }
 }
 
-/// Waits for the end of a prediction, for `secs` at most, and returns it in its last known state.
+/// Waits for the end of a prediction, for `secs` at most. Returns it in its last known state, and whether it waited: not if
+/// too many responses wait already.
 pub async fn wait_for_end(
     context: &RequestContext<'_>,
     caller: &AuthenticatedCaller,
     mut record: PredictionRecord,
     secs: u32,
-) -> PredictionRecord {
+) -> (PredictionRecord, bool) {
     let until = context.now.plus_millis(i64::from(secs).saturating_mul(MILLIS_PER_SECOND));
     if record.status.is_terminal() || platform::now() >= until {
-        return record;
+        return (record, true);
     }
     let stream = StreamId { id: context.request_id.clone(), vendor: None, is_wait: true };
     let job_id = record.job_id.clone();
     let watch = LedgerRequest::Watch { job_id: job_id.clone(), stream: stream.clone(), is_socket: true };
     let mut follower = Follower::new(context, caller, &job_id, stream);
-    if let Ok((LedgerReply::Prediction(present), socket)) = reopen_socket(context.env, &caller.grant, watch).await {
-        follower.socket = socket;
-        follower.note(&present, None);
-        record = *present;
+    match reopen_socket(context.env, &caller.grant, watch).await {
+        Ok((LedgerReply::Prediction(present), socket)) => {
+            follower.socket = socket;
+            follower.note(&present, None);
+            record = *present;
+        }
+        // Polls would cost the Ledger a request a second for each replay that waits.
+        Err(rejection) if rejection.code == Code::RateLimited => return (record, false),
+        Ok(_) | Err(_) => {}
     }
     while !record.status.is_terminal() && platform::now() < until {
         match follower.next(until).await {
@@ -227,7 +232,7 @@ pub async fn wait_for_end(
             Followed::Ended => break,
         }
     }
-    record
+    (record, true)
 }
 
 /// Returns the time until `at`, at least a millisecond.

@@ -52,10 +52,12 @@ pub async fn create(context: &RequestContext<'_>, caller: &AuthenticatedCaller, 
     } else {
         (202, record)
     };
-    let waited_secs = wait_secs(context, &admitted);
-    let record = match waited_secs {
-        Some(secs) => wait_for_end(context, caller, record, secs).await,
-        None => record,
+    let (record, waited_secs) = match wait_secs(context, &admitted) {
+        Some(secs) => {
+            let (record, has_waited) = wait_for_end(context, caller, record, secs).await;
+            (record, has_waited.then_some(secs))
+        }
+        None => (record, None),
     };
     let location = Some(format!("{}/v1/predictions/{}", context.base_url, record.job_id));
     let body = record.render(context.base_url);
