@@ -36,8 +36,8 @@ app.post("/v1/:owner/:model/predictions", async (context) => {
   const jobId = `pred_${crypto.randomUUID()}`;
   const created = await ask(LEDGER, user, { create: { user, jobId, input: body.input, model: `${context.req.param("owner")}/${context.req.param("model")}` } });
   if (created.refused) return context.json(created, 402);
-  await ask(DISPATCHER, "main", { outcome: { jobId } });
-  return context.json(await ask(LEDGER, user, { get: { jobId } }), 201);
+  const news = await ask(DISPATCHER, "main", { outcome: { jobId } });
+  return context.json({ ...created, ...news }, 201);
 });
 
 export default app;
@@ -83,17 +83,18 @@ export class Ledger extends Base {
     });
     if (this.armed === undefined) this.state.storage.setAlarm((this.armed = Date.now() + 1_800_000));
     const { stage } = await ask(this.env.DISPATCHER, "main", { enqueue: { user, jobId, input, model } });
-    this.write({ ...prediction, status: stage });
-    return {};
+    const accepted = { ...prediction, status: stage };
+    this.write(accepted);
+    return accepted;
   }
-  get({ jobId }) {
+  stored(jobId) {
     return JSON.parse(this.sql.exec("SELECT doc FROM predictions WHERE job_id = ?", jobId).toArray()[0].doc);
   }
-  news({ jobId, status, output }) {
-    const prediction = this.get({ jobId });
+  news({ jobId, status, output, completed_at }) {
+    const prediction = this.stored(jobId);
     const { spent, reserved } = this.day();
     this.transaction(() => {
-      this.write({ ...prediction, status, output, completed_at: new Date().toISOString() });
+      this.write({ ...prediction, status, output, completed_at });
       this.sql.exec("INSERT OR REPLACE INTO days VALUES (?, ?, ?)", today(), spent + 1, reserved - 1);
     });
   }
@@ -102,6 +103,8 @@ export class Ledger extends Base {
 
 export class Dispatcher extends Base {
   sent = [];
+  spent = 0;
+  reserved = 0;
   waiters = new Map();
   constructor(state, env) {
     super(state, env);
@@ -118,9 +121,12 @@ export class Dispatcher extends Base {
   async enqueue(job) {
     if (this.sql.exec("SELECT name FROM tombstones WHERE name = ?", job.jobId).toArray().length > 0) return { stage: "refused" };
     this.sent = [...this.sent.filter((at) => Date.now() - at < 61_000).slice(-999), Date.now()];
+    const { input, ...terms } = job;
+    this.reserved += 1;
     this.transaction(() => {
-      this.put("jobs", job.jobId, { ...job, stage: "submitting" });
-      this.put("state", "main", { sent: this.sent });
+      this.put("jobs", job.jobId, { ...terms, stage: "submitting" });
+      this.put("state", "window", { sent: this.sent });
+      this.put("state", "spending:", { spent: this.spent, reserved: this.reserved });
     });
     const ended = this.submit(job);
     this.waiters.set(job.jobId, ended);
@@ -134,20 +140,25 @@ export class Dispatcher extends Base {
       body: JSON.stringify({ input }),
     });
     const { status, output } = await answer.json();
-    const news = { jobId, status, output };
+    const news = { jobId, status, output, completed_at: new Date().toISOString() };
+    this.reserved -= 1;
+    this.spent += 1;
     this.transaction(() => {
       this.drop("jobs", jobId);
       this.put("outbox", jobId, news);
       this.put("tombstones", jobId, Date.now() + 90_000_000);
-      this.put("state", "main", { sent: this.sent });
+      this.put("state", "spending:", { spent: this.spent, reserved: this.reserved });
     });
     this.state.storage.setAlarm(Date.now() + 10_000);
+    // The Ledger acknowledges the end before the create is answered, so that no later read goes back.
     await ask(this.env.LEDGER, user, { news });
     this.drop("outbox", jobId);
+    return { status, output, completed_at: news.completed_at };
   }
   async outcome({ jobId }) {
-    await this.waiters.get(jobId);
+    const news = await this.waiters.get(jobId);
     this.waiters.delete(jobId);
+    return news;
   }
   alarm() {}
 }
