@@ -237,6 +237,8 @@ fn readers_ask_for_a_queue_position_when_it_stops_being_fresh() {
     stack.control_put("/settings", &json!({"manual": true}));
     let reader = token(&user("reader"));
     let ids: Vec<String> = (0..14).map(|number| job_id(&stack.prompt(&reader, &format!("p{number}")))).collect();
+    // The isolate learns which tokens are revoked.
+    stack.get(&reader, "/v1/account");
     // The last one waits for more than two minutes, so its position stays fresh for more than ten seconds. All readers
     // of one user share it, streams too.
     let last = Request::get(&format!("/v1/predictions/{}", ids[13])).bearer(&reader);

@@ -123,8 +123,8 @@ impl LedgerActor {
             Ok(AlarmChange::SetUnlessEarlier(at)) => self.set_alarm_unless_earlier(at),
             Ok(AlarmChange::Keep | AlarmChange::DeleteAll) | Err(_) => {}
         }
-        let (effects, change) = (stored?, change?);
-        // 4. Alerts, sockets and tasks.
+        let effects = stored?;
+        // 4. Alerts, sockets and tasks: also if the rows do not say when the alarm must fire. What is stored must be told.
         effects.alerts.into_iter().for_each(log::alert);
         effects.notices.into_iter().for_each(|notice| self.notify(notice));
         if let Some(revoked_before) = effects.revoked_before {
@@ -137,7 +137,7 @@ impl LedgerActor {
                 let _ = this.finish(task, None).await;
             });
         }
-        Ok(Turned { next: effects.next, change, counted: effects.counted, accepted: effects.accepted })
+        Ok(Turned { next: effects.next, change: change?, counted: effects.counted, accepted: effects.accepted })
     }
 
     /// Tells a socket. If that fails, the socket has just ended.
