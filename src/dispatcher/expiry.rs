@@ -63,15 +63,20 @@ impl Dispatcher {
             }
             None
         });
-        let (failure, alert, credits) = match ended.flatten() {
+        let (failure, credits) = match ended.flatten() {
             None => {
                 self.changes.jobs.insert(id.clone());
                 return;
             }
-            Some((true, credits)) => (Failure::UpstreamLost, "prediction_lost_by_vendor", credits),
-            Some((false, credits)) => (Failure::TimedOut, "prediction_timed_out", credits),
+            Some((true, credits)) => {
+                self.changes.alerts.push("prediction_lost_by_vendor");
+                (Failure::UpstreamLost, credits)
+            }
+            Some((false, credits)) => {
+                self.changes.alerts.push("prediction_timed_out");
+                (Failure::TimedOut, credits)
+            }
         };
-        self.changes.alerts.push(alert);
         self.end_job(id, JobEnd::failed(failure, credits), now);
     }
 }
