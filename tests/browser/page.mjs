@@ -45,6 +45,8 @@ export class DemoPage {
 
   /** Waits for the picture and returns its width in pixels. */
   async pictureWidth() {
+    // Before the page has its token, Cancel is not shown yet.
+    await Promise.any([this.picture, this.problem].map((end) => end.waitFor({ timeout: PICTURE_TIMEOUT_MS })));
     await this.waitUntilEnded();
     assert.equal(await this.picture.isVisible(), true, `no picture; the page says: ${await this.says()}`);
     return this.picture.evaluate((picture) => picture.naturalWidth);
