@@ -40,6 +40,10 @@ export class DemoPage {
     // Create is kept, but nothing is shown yet, while the page does not know its settings.
     await this.page.locator("#form:not([aria-busy])").waitFor();
     await this.prompt.fill(prompt);
+    await this.create.scrollIntoViewIfNeeded();
+    // Chromium still sends a click to the Turnstile frame that was in this place before the page was scrolled, until it has
+    // drawn the next frames.
+    await this.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
     await this.create.click();
   }
 

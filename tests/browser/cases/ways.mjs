@@ -42,12 +42,9 @@ async function shoot(way, deployed) {
     await demo.page.waitForLoadState("networkidle");
     await demo.page.screenshot({ path: join(SHOTS, `way-${way}-${screen}-1-open.png`), fullPage: true });
     if (way === "pasted") await paste(demo, deployed);
-    // The pictures of guests are made by the uses of that way.
-    if (way !== "guest") {
-      await demo.submit(PROMPT);
-      await demo.pictureWidth();
-      await demo.page.screenshot({ path: join(SHOTS, `way-${way}-${screen}-2-picture.png`), fullPage: true });
-    }
+    await demo.submit(PROMPT);
+    await demo.pictureWidth();
+    await demo.page.screenshot({ path: join(SHOTS, `way-${way}-${screen}-2-picture.png`), fullPage: true });
     await demo.close();
   }
 }
