@@ -11,7 +11,7 @@ use valetkey::config;
 use valetkey::parse::problem::Step;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// What is checked.
+/// The settings to check.
 #[derive(Deserialize)]
 struct Request {
     /// Variables and secrets by name, as the Worker would read them.

@@ -1,4 +1,4 @@
-// What the tool shows while it waits.
+// The progress that the tool shows while it waits.
 
 /** A line that changes while something takes long. Without a terminal, each new text is a line of its own. */
 export class Progress {

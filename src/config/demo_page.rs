@@ -1,4 +1,4 @@
-//! What the demo page is told, and what its browser may load.
+//! The settings of the demo page, and the origins that its browser may load from.
 
 use serde_json::{Value, json};
 

@@ -34,7 +34,7 @@ pub struct Config {
     pub upstream_url: BaseUrl,
     /// The Worker's own origin, if it is set.
     pub public_url: Option<String>,
-    /// Whether `public_url` is on a local host.
+    /// True if `public_url` is on a local host.
     pub(super) public_is_local: bool,
     /// The hosts on which the settings for development work.
     pub local_hosts: LocalHosts,

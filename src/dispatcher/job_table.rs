@@ -49,7 +49,7 @@ pub(super) struct JobTable {
     pub(super) visits: std::cell::Cell<usize>,
 }
 
-/// What is known of the jobs without a look at each.
+/// The indexes: they answer without a look at each job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Indexes {
     states: BTreeMap<JobState, BTreeSet<JobId>>,

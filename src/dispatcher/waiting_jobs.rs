@@ -7,7 +7,7 @@ use crate::types::ids::{JobId, UserKey};
 use crate::types::model::ModelId;
 use crate::types::time::UnixMillis;
 
-/// What decides whether a user's jobs may start. Jobs of one class may start or not together.
+/// The plan, model and limit by which jobs may start. Jobs of one class may start or not together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Class {
     plan: String,

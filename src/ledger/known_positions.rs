@@ -1,4 +1,4 @@
-//! What a Ledger remembers of queue positions.
+//! The queue positions that a Ledger remembers.
 
 use std::collections::BTreeMap;
 

@@ -26,7 +26,7 @@ pub struct Socket {
 /// Reads the sockets that are open now.
 pub type OpenSockets<'a> = &'a dyn Fn() -> Vec<Socket>;
 
-/// What the shell does with a socket.
+/// A change to a socket, which the shell makes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
     /// Send the state of its prediction, and attach what it was told.

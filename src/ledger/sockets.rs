@@ -124,7 +124,7 @@ impl Turn<'_> {
         if !looks_at_all && changed.is_empty() {
             return;
         }
-        // What this turn writes about revocations cannot be read before it is stored: the next turn looks again.
+        // Revocations that this turn writes cannot be read before they are stored: the next turn looks again.
         let mut is_complete = !revokes;
         for socket in self.live_sockets() {
             if (looks_at_all || changed.contains(&socket.job_id)) && self.look_at(socket).is_err() {

@@ -1,4 +1,4 @@
-//! What a prediction costs the objects, by counting: rows that workerd's cursors report as written (those of indexes
+//! The cost of a prediction for the objects, by counting: rows that workerd's cursors report as written (those of indexes
 //! too), messages, alarms that fired, and the durable commits that a client waits for.
 
 use std::collections::BTreeMap;
@@ -119,7 +119,7 @@ fn a_client_waits_for_two_commits_before_the_vendor_is_asked_and_for_one_after_i
     assert_eq!(stack.send(&create_of(&hasty, "p")).status, 201);
     wait_for_polls(&stack, 1);
     std::thread::sleep(QUIET);
-    // What the Ledger stores beside the vendor's request is stored by then.
+    // By the vendor's response, the Ledger has stored all that it stores beside the request.
     stack.fault("create", 1, &json!({"delay_ms": 1_000}));
     let before = Cost::of(&stack).commits;
     assert_eq!(stack.send(&create_of(&hasty, "p")).status, 201);

@@ -55,7 +55,7 @@ fn finish_all(stack: &Stack) {
         if prediction["status"] == "processing" {
             let finish = format!("/predictions/{}/finish", prediction["id"].as_str().unwrap());
             let finished = Request::post(&finish).json(&json!({"status": "succeeded"})).send(&stack.control);
-            // One that was created after the change of the settings may have ended by itself.
+            // A prediction that was created after the change of the settings may have ended by itself.
             assert!([200, 409].contains(&finished.status), "{}", finished.text());
         }
     }
@@ -128,7 +128,7 @@ fn a_create_at_the_vendor_survives_evictions_and_is_not_sent_again() {
             create.join().unwrap()
         });
         match loss {
-            // What an evicted object has in flight ends first.
+            // The work in flight of an evicted object ends first.
             Loss::Ledger | Loss::Dispatcher => assert_eq!(created.status, 201, "{loss:?}: {}", created.text()),
             Loss::All => assert!([202, 502, 503, 504].contains(&created.status), "{}", created.text()),
         }

@@ -12,10 +12,10 @@ use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
 use valetkey::types::prediction::Status;
 use valetkey::types::time::UnixMillis;
-use valetkey::vendor::body::VendorBody;
-use valetkey::vendor::reply::{RateLimit, VendorReply, VendorResponse};
+use valetkey::vendor::reply::VendorReply;
 
 use crate::dispatcher;
+use crate::vendor::answer;
 
 const START: i64 = 1_768_435_200_000;
 const DAY: i64 = 86_400_000;
@@ -39,12 +39,7 @@ struct Day {
 }
 
 fn vendor(status: &str) -> VendorReply {
-    VendorReply::Response(VendorResponse {
-        status: 200,
-        retry_after: None,
-        rate_limit: RateLimit::default(),
-        body: VendorBody::read(format!(r#"{{"job_id":"v","status":"{status}"}}"#).as_bytes()),
-    })
+    answer(200, &format!(r#"{{"job_id":"v","status":"{status}"}}"#), None)
 }
 
 impl Day {

@@ -11,10 +11,10 @@ use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
 use valetkey::types::time::UnixMillis;
-use valetkey::vendor::body::VendorBody;
-use valetkey::vendor::reply::{RateLimit, VendorReply, VendorResponse};
+use valetkey::vendor::reply::VendorReply;
 
 use crate::dispatcher;
+use crate::vendor::answer;
 
 const START: UnixMillis = UnixMillis(1_768_473_000_000);
 /// How long the vendor takes to respond to a create and to a poll, milliseconds.
@@ -77,12 +77,7 @@ struct Played {
 }
 
 fn vendor(job_id: &JobId, status: &str) -> VendorReply {
-    VendorReply::Response(VendorResponse {
-        status: 200,
-        retry_after: None,
-        rate_limit: RateLimit::default(),
-        body: VendorBody::read(format!(r#"{{"job_id":"{}","status":"{status}"}}"#, job_id.as_str()).as_bytes()),
-    })
+    answer(200, &format!(r#"{{"job_id":"{}","status":"{status}"}}"#, job_id.as_str()), None)
 }
 
 impl Played {

@@ -3,15 +3,13 @@
 use valetkey::constants::{QUEUE_POSITION_FRESH_MAX_MILLIS, QUEUE_POSITION_FRESH_MIN_MILLIS};
 use valetkey::ledger::{Answer, Event, Ledger, Next, Question};
 use valetkey::messages::{
-    CreateRequest, Deadline, DispatcherReply, DispatcherRequest, FreshPosition, JobSpec, JobUpdate, LedgerCall,
-    LedgerReply, LedgerRequest, PlanLimits, Stage,
+    DispatcherReply, DispatcherRequest, FreshPosition, JobUpdate, LedgerCall, LedgerReply, LedgerRequest, Stage,
 };
-use valetkey::types::credits::MicroCredits;
-use valetkey::types::ids::{JobId, UserKey};
-use valetkey::types::model::ModelId;
+use valetkey::types::ids::JobId;
 use valetkey::types::prediction::QueuePosition;
 use valetkey::types::time::UnixMillis;
 
+use crate::calls;
 use crate::rows::Rows;
 
 const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
@@ -49,34 +47,8 @@ impl Reader {
     }
 
     fn create(&mut self, number: u8) {
-        let spec = JobSpec {
-            job_id: job(number),
-            model: ModelId::parse("acme/model-x").unwrap(),
-            input: serde_json::Map::new(),
-            image_count: 1,
-            credits: MicroCredits::ZERO,
-            max_seconds: 600,
-        };
-        let request = CreateRequest {
-            token_id: None,
-            user: UserKey::new("i", "s"),
-            specs: vec![spec],
-            files: Vec::new(),
-            batch_id: None,
-            idempotency_key: None,
-            limits: PlanLimits {
-                plan: "default".into(),
-                predictions_per_minute: 10,
-                concurrent_predictions: 2,
-                daily_credits: MicroCredits::parse("50").unwrap(),
-                weight: 1,
-                max_waiting: 20,
-            },
-            caps: None,
-            deadline: Deadline::after(NOW, 2_000),
-            max_wait_secs: 600,
-        };
-        let call = LedgerCall { caller: None, request: LedgerRequest::Create(Box::new(request)) };
+        let create = calls::create(0, vec![calls::spec(job(number), 0)], None, 0, NOW);
+        let call = calls::uncounted(create.request);
         let Next::Ask(_, then) = self.turn(Event::Call(call), NOW) else { panic!("no enqueue") };
         let update = JobUpdate {
             job_id: job(number),

@@ -68,7 +68,7 @@ fn too_large() -> VendorReply {
     })
 }
 
-fn answer(status: u16, body: &str, retry_after: Option<&str>) -> VendorReply {
+pub fn answer(status: u16, body: &str, retry_after: Option<&str>) -> VendorReply {
     VendorReply::Response(VendorResponse {
         status,
         retry_after: retry_after.map(str::to_owned),

@@ -64,13 +64,13 @@ ${own}
 ${issuers.join(",\n")}
   ],
 
-  // Who may do what, and what it costs.
+  // The plans of users, the models that they may use, and the prices.
   "POLICY": {
     // A user without a plan of this name has the plan "default". "daily_credits" is what each of its users may spend in a day.
     "plans": ${indented(plans, 4).trimStart()},
     // The models, the most that one picture costs, and their inputs. A client sees these rules at GET /v1/models.
     "models": ${indented(MODELS, 4).trimStart()},
-    // What the vendor grants your key.
+    // The limits of your key at the vendor.
     "key": ${indented({ requests_per_minute: 60, concurrent_predictions: 5 }, 4).trimStart()}
   }
 }

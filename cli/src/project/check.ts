@@ -43,7 +43,7 @@ export function checkProject(project: Project, options: CheckOptions): Checked {
   const names = [...SECRET_SETTINGS, ...issuerSecrets(values["ISSUERS"])];
   const secrets = { ...options.standIns, ...readSecrets(project, names) };
   const checked = { worker, values, variables, secrets, unchecked: [] as string[], problems: [...settings.problems, ...worker.problems] };
-  // What cannot be read has no other problems yet.
+  // Settings that cannot be read are not checked further.
   if (checked.problems.length > 0) return checked;
   const standIns = process.env["CI"] ? standInsFor(names.filter((name) => isNeeded(name) && !(name in secrets))) : {};
   checked.unchecked = Object.keys(standIns);

@@ -1,4 +1,4 @@
-// What the Worker is given: the settings of valetkey.jsonc as variables, long ones cut into several.
+// The Worker's variables: the settings of valetkey.jsonc, with long ones cut into several.
 import { Document, type Problem } from "./located.ts";
 
 /** The most bytes of a variable (platform's limit: 5 KB). */

@@ -1,4 +1,4 @@
-// What the user may make, what it costs, and the credits that are left.
+// The models and shapes that the user may choose, the price of a picture, and the credits that are left.
 import { type Balance, type Client, ValetkeyError } from "../../../clients/web/src/index.ts";
 import { type Offer, offerOf } from "./offer.ts";
 

@@ -12,7 +12,9 @@
 use worker::Env;
 
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
-use crate::cloudflare::http::ledger_client::{ask_with_freshness, open_socket, reopen_socket, tell_ledger, unexpected};
+use crate::cloudflare::http::ledger_client::{
+    ask_ledger, ask_with_freshness, open_socket, reopen_socket, tell_ledger, unexpected,
+};
 use crate::cloudflare::http::outcome::{Counted, RouteError};
 use crate::cloudflare::objects::client;
 use crate::cloudflare::runtime::platform;
@@ -45,7 +47,7 @@ pub struct Follower {
     position_at: Option<UnixMillis>,
 }
 
-/// What a follower learned.
+/// The news of a prediction that is followed.
 pub enum Followed {
     /// The prediction may have changed.
     Record(Box<PredictionRecord>),
@@ -197,6 +199,22 @@ impl Follower {
             let _ = tell_ledger(&self.env, &self.grant.user, unwatch).await;
         }
     }
+}
+
+/// Asks the Ledger for the prediction as [`Follower::open`] does, and ends the stream at once: for HEAD, without a socket.
+pub async fn open_for_head(
+    context: &RequestContext<'_>,
+    caller: &AuthenticatedCaller,
+    job_id: &JobId,
+    stream: StreamId,
+) -> Result<Counted<PredictionRecord>, RouteError> {
+    let watch = LedgerRequest::Watch { job_id: job_id.clone(), stream: stream.clone(), is_socket: false };
+    let Counted { value, rate } = ask_ledger(context, caller, watch).await?;
+    let LedgerReply::Prediction(record) = value else { return Err(Counted { value: (), rate }.reject(unexpected())) };
+    // No vendor request is made for HEAD.
+    let unwatch = LedgerRequest::Unwatch { stream, unopened: true };
+    let _ = tell_ledger(context.env, &caller.grant.user, unwatch).await;
+    Ok(Counted { value: *record, rate })
 }
 
 /// Waits for the end of a prediction, for `secs` at most. Returns it in its last known state, and whether it waited: not if

@@ -85,7 +85,7 @@ pub struct LedgerSocket {
     socket: JsValue,
 }
 
-/// What a socket received.
+/// A message or the end of a socket.
 pub enum Received {
     /// A message.
     Message(String),

@@ -1,4 +1,4 @@
-// What the page offers around a picture: examples, price and credits, download, another try, and what just happened.
+// The features around a picture: examples, price and credits, download, another try, and what just happened.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";

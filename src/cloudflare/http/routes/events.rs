@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
-use crate::cloudflare::http::follower::{Followed, Follower};
-use crate::cloudflare::http::ledger_client::{ask_ledger, limiter_unavailable, tell_ledger, unexpected};
+use crate::cloudflare::http::follower::{Followed, Follower, open_for_head};
+use crate::cloudflare::http::ledger_client::limiter_unavailable;
 use crate::cloudflare::http::outcome::{Reply, RouteResult};
 use crate::cloudflare::http::response::stream_lines;
 use crate::cloudflare::runtime::deployment::Deployment;
@@ -13,7 +13,7 @@ use crate::cloudflare::runtime::event_stream::OpenStream;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{EVENT_HEARTBEAT_MILLIS, EVENT_STREAM_MAX_MILLIS};
-use crate::messages::{LedgerReply, LedgerRequest, StreamId};
+use crate::messages::StreamId;
 use crate::parse::digits::parse_digits;
 use crate::types::ids::JobId;
 use crate::types::prediction::{PredictionRecord, QueuePosition};
@@ -50,11 +50,7 @@ async fn head(
     job_id: &JobId,
     stream: StreamId,
 ) -> RouteResult {
-    let watch = LedgerRequest::Watch { job_id: job_id.clone(), stream: stream.clone(), is_socket: false };
-    let counted = ask_ledger(context, caller, watch).await?;
-    let LedgerReply::Prediction(_) = &counted.value else { return Err(counted.reject(unexpected())) };
-    let unwatch = LedgerRequest::Unwatch { stream, unopened: false };
-    let _ = tell_ledger(context.env, &caller.grant.user, unwatch).await;
+    let counted = open_for_head(context, caller, job_id, stream).await?;
     let lines = stream_lines(counted.rate, context.request_id, context.origin);
     let no_response = |PlatformError| counted.reject(limiter_unavailable("no_response"));
     Ok(Reply::Open(platform::respond(200, &lines, None).map_err(no_response)?))

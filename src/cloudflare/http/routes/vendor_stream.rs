@@ -6,14 +6,14 @@ use std::pin::pin;
 use std::task::Poll;
 
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
-use crate::cloudflare::http::follower::{Followed, Follower};
-use crate::cloudflare::http::ledger_client::{Permit, ask_ledger, ask_permit, tell_ledger, unexpected, vendor_refusal};
+use crate::cloudflare::http::follower::{Followed, Follower, open_for_head};
+use crate::cloudflare::http::ledger_client::{Permit, ask_permit, unexpected, vendor_refusal};
 use crate::cloudflare::http::outcome::{Counted, Reply, RouteResult};
 use crate::cloudflare::http::response::stream_lines;
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::cloudflare::runtime::vendor_http::{self, Relay, RelayEnd};
-use crate::messages::{LedgerReply, LedgerRequest, Rate, StreamId};
+use crate::messages::{Rate, StreamId};
 use crate::types::ids::JobId;
 use crate::types::prediction::Status;
 use crate::types::time::UnixMillis;
@@ -73,11 +73,8 @@ async fn head(
     job_id: &JobId,
     stream: StreamId,
 ) -> RouteResult {
-    let watch = LedgerRequest::Watch { job_id: job_id.clone(), stream: stream.clone(), is_socket: false };
-    let counted = ask_ledger(context, caller, watch).await?;
-    let LedgerReply::Prediction(record) = &counted.value else { return Err(counted.reject(unexpected())) };
-    let _ = tell_ledger(context.env, &caller.grant.user, LedgerRequest::Unwatch { stream, unopened: true }).await;
-    if record.status != Status::Processing {
+    let counted = open_for_head(context, caller, job_id, stream).await?;
+    if counted.value.status != Status::Processing {
         return Err(counted.reject(no_stream()));
     }
     let lines = stream_lines(counted.rate, context.request_id, context.origin);

@@ -15,7 +15,7 @@ const OUTCOMES_KEPT: usize = 100;
 /// The outcome of a create.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// What the edge responds.
+    /// The kind of response that the edge gives.
     pub outcome: CreateOutcome,
     /// The job's state when the vendor had responded, if it was seen.
     pub update: Option<JobUpdate>,
