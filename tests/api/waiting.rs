@@ -90,25 +90,22 @@ fn a_29th_wait_is_answered_at_once_and_event_streams_keep_their_places() {
     let stack = Stack::start(&Options { is_observed: true, ..Options::default() });
     stack.control_put("/settings", &json!({"manual": true}));
     let token = token(&user("impatient"));
-    let wait =
-        || stack.send(&create_of(&token, "waited for").header("Idempotency-Key", "k").header("Prefer", "wait=60"));
+    let create = create_of(&token, "waited for").header("Idempotency-Key", "k");
+    let id = job_id(&stack.send(&create));
+    let wait = || stack.send(&create.clone().header("Prefer", "wait=60"));
     std::thread::scope(|scope| {
-        let first = scope.spawn(wait);
-        let id = wait_until("the create", || {
-            stack.get(&token, "/v1/predictions").json()["data"][0]["job_id"].as_str().map(str::to_owned)
-        });
         let before = stack.object_messages()[0];
-        let others: Vec<_> = (0..27).map(|_| scope.spawn(wait)).collect();
+        let waits: Vec<_> = (0..28).map(|_| scope.spawn(wait)).collect();
         // Of each, the create and the socket.
-        wait_until("the sockets", || (stack.object_messages()[0] >= before + 2 * 27).then_some(()));
+        wait_until("the sockets", || (stack.object_messages()[0] >= before + 2 * 28).then_some(()));
         let one_more = wait();
         assert_eq!((one_more.status, one_more.header("preference-applied")), (201, None));
         let path = format!("/v1/predictions/{id}/events");
         let mut streams: Vec<Sse> = (0..4).map(|_| Sse::open(&stack.worker, &path, &token, &[])).collect();
         assert!(streams.iter_mut().all(|stream| stream.status() == 200 && stream.next_event().is_some()));
-        assert_eq!(stack.object_messages()[0] - before, 2 * 28 + 4, "no polls");
+        assert_eq!(stack.object_messages()[0] - before, 2 * 29 + 4, "no polls");
         stack.finish("waited for", &json!({}));
-        for answer in std::iter::once(first).chain(others).map(|wait| wait.join().unwrap()) {
+        for answer in waits.into_iter().map(|wait| wait.join().unwrap()) {
             let applied = answer.header("preference-applied");
             assert_eq!((&answer.json()["status"], applied), (&json!("succeeded"), Some("wait=60")));
         }
