@@ -92,6 +92,21 @@ for (const [what, from, to, place, expected] of BROKEN) {
   });
 }
 
+for (const [from, to, place, expected] of [
+  ['"preview_urls": false', '"preview_urls": true', '"preview_urls"', /preview_urls must be false, or not be here/],
+  ['"mode": "deferred"', '"mode": "immediate"', '"mode"', /durable_objects\.code_update_strategy\.mode must be "deferred"/],
+  ['"redact_query_string": true', '"redact_query_string": false', '"redact_query_string"', /observability\.redact_query_string must be true/],
+  ['"traces": {\n      "enabled": false', '"traces": {\n      "enabled": true', undefined, /observability\.traces\.enabled must be false/],
+]) {
+  test(`wrangler.jsonc with ${to.replaceAll(/\s+/g, " ")} is refused`, async () => {
+    const worker = replaced(WORKER, from, to);
+    const { code, stderr } = await check({ worker });
+    assert.equal(code, 1);
+    const line = stderr.split("\n").find((line) => expected.test(line));
+    assert.ok(line?.startsWith(place === undefined ? "wrangler.jsonc:" : `wrangler.jsonc:${placeOf(worker, place)}: `), stderr);
+  });
+}
+
 test("a comma too many is named where the next member would be", async () => {
   const settings = replaced(SETTINGS, '"concurrent_predictions": 5 }', '"concurrent_predictions": 5, }');
   const { stderr } = await check({ settings });

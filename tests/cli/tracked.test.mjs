@@ -1,16 +1,17 @@
 // The tracked wrangler.toml of this repository: it is checked like a user's folder, and a folder's Worker equals it.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { Ajv } from "ajv";
 import { parse } from "jsonc-parser";
 import { unstable_readConfig as readConfig } from "wrangler";
 import { workerConfiguration } from "../../cli/src/create/files.ts";
-import { ROOT } from "./machine.mjs";
+import { addVendorKey, ROOT, runTool, unpack } from "./machine.mjs";
 
-const folder = mkdtempSync(join(tmpdir(), "valetkey-tracked-"));
+const folder = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-tracked-")));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Checks a wrangler.toml with these variables. */
@@ -61,10 +62,56 @@ test("a folder's Worker has what the tracked one has", () => {
   const path = join(folder, "wrangler.jsonc");
   writeFileSync(path, workerConfiguration("my-gateway"));
   const [tracked, written] = [join(ROOT, "wrangler.toml"), path].map((config) => JSON.parse(JSON.stringify(readConfig({ config }, { hideWarnings: true }))));
-  for (const member of ["compatibility_date", "compatibility_flags", "durable_objects", "migrations", "ratelimits", "triggers", "observability", "preview_urls"]) {
+  for (const member of ["compatibility_date", "compatibility_flags", "durable_objects", "migrations", "ratelimits", "triggers", "observability"]) {
     assert.deepEqual(written[member], tracked[member], member);
   }
   for (const member of ["binding", "run_worker_first", "html_handling", "not_found_handling"]) assert.deepEqual(written.assets[member], tracked.assets[member], member);
   assert.deepEqual(written.vars, {});
   assert.equal(parse(readFileSync(path, "utf8")).no_bundle, true);
 });
+
+/** What keeps a deployment's addresses, logs and secrets where they belong. */
+const PINNED = {
+  preview_urls: false,
+  version_metadata: { binding: "CF_VERSION_METADATA" },
+  dependencies_instrumentation: { enabled: false },
+  durable_objects: { code_update_strategy: { mode: "deferred", max_delay: 300 } },
+  observability: { redact_query_string: true, logs: { invocation_logs: false }, traces: { enabled: false } },
+};
+
+test("the tracked, the written and the generated configuration pin the same", async () => {
+  const tool = unpack(join(folder, "tool"));
+  const gateway = join(folder, "my-gateway");
+  assert.equal((await runTool(tool, ["create", "my-gateway", "--yes", "--no-install"], { cwd: folder })).code, 0);
+  addVendorKey(gateway);
+  // As in a folder of an earlier version of the tool, whose wrangler.jsonc has none of them.
+  const generated = join(gateway, ".valetkey/wrangler.json");
+  for (const isEarlier of [false, true]) {
+    if (isEarlier) writeFileSync(join(gateway, "wrangler.jsonc"), withoutPins(readFileSync(join(gateway, "wrangler.jsonc"), "utf8")));
+    const { code, all } = await runTool(tool, ["check"], { cwd: gateway });
+    assert.equal(code, 0, all);
+    assertPinned(generated);
+  }
+  assertPinned(join(ROOT, "wrangler.toml"));
+  writeFileSync(join(folder, "written.jsonc"), workerConfiguration("my-gateway"));
+  assertPinned(join(folder, "written.jsonc"));
+});
+
+test("wrangler knows each member of a folder's Worker", () => {
+  const schema = JSON.parse(readFileSync(join(ROOT, "node_modules/wrangler/config-schema.json"), "utf8"));
+  const validate = new Ajv({ strict: false, validateFormats: false }).compile(schema);
+  assert.ok(validate(parse(workerConfiguration("my-gateway"))), JSON.stringify(validate.errors));
+  assert.ok(!validate({ ...parse(workerConfiguration("my-gateway")), preview_url: false }));
+});
+
+function withoutPins(text) {
+  const { durable_objects: { bindings }, observability: { enabled }, ...worker } = parse(text);
+  for (const name of Object.keys(PINNED)) delete worker[name];
+  return JSON.stringify({ ...worker, durable_objects: { bindings }, observability: { enabled } });
+}
+
+/** As wrangler reads it. */
+function assertPinned(path) {
+  const config = readConfig({ config: path }, { hideWarnings: true });
+  assert.partialDeepStrictEqual(JSON.parse(JSON.stringify(config)), PINNED, path);
+}

@@ -1,5 +1,6 @@
 // The other files of a new folder.
 import { PACKAGE_NAME } from "../package.ts";
+import { pinned } from "../project/pins.ts";
 import { type Answers, BACKEND, GUESTS } from "./answers.ts";
 import { BACKEND_SECRET, secretNames } from "./settings.ts";
 
@@ -21,14 +22,13 @@ export function manifest(name: string, source: string): string {
 
 /** Returns wrangler.jsonc: what the Worker is, without settings. */
 export function workerConfiguration(name: string): string {
-  const text = json({
+  const configuration = pinned({
     $schema: "node_modules/wrangler/config-schema.json",
     name,
     main: `node_modules/${PACKAGE_NAME}/worker/index.js`,
     compatibility_date: "2026-10-01",
     compatibility_flags: ["enable_request_signal"],
     no_bundle: true,
-    preview_urls: false,
     assets: {
       directory: `node_modules/${PACKAGE_NAME}/site`,
       binding: "ASSETS",
@@ -45,11 +45,11 @@ export function workerConfiguration(name: string): string {
     migrations: [{ tag: "v1", new_sqlite_classes: ["Ledger", "Dispatcher"] }],
     ratelimits: [{ name: "ADDRESS_RATE_LIMIT", namespace_id: "1001", simple: { limit: 60, period: 60 } }],
     triggers: { crons: ["* * * * *"] },
-    observability: { enabled: true, logs: { invocation_logs: false }, traces: { enabled: false } },
+    observability: { enabled: true },
   });
   return `// What the Worker is, without settings: those are in valetkey.jsonc. \`valetkey check\` writes both together into
 // .valetkey/wrangler.json, which wrangler reads in place of this file.
-${text}`;
+${json(configuration)}`;
 }
 
 export const GITIGNORE = `node_modules/

@@ -6,6 +6,7 @@ import { newVendorKey } from "./keys.ts";
 import { type Project, SECRETS_FILE, SETTINGS_FILE, WORKER_FILE } from "./folder.ts";
 import { Document, type Problem } from "./located.ts";
 import { type ParserProblem, parserProblems } from "./parser.ts";
+import { pinProblems } from "./pins.ts";
 import { issuerSecrets, newSecret, readSecrets, SECRET_SETTINGS } from "./secrets.ts";
 import { platformProblems, variablesOf } from "./variables.ts";
 
@@ -50,6 +51,7 @@ export function checkProject(project: Project, options: CheckOptions): Checked {
   checked.problems.push(
     ...unknownSettings(settings),
     ...parsedProblems(settings, secretLines(project), { ...variables, ...secrets, ...standIns }, options.for),
+    ...pinProblems(worker),
     ...platformProblems(settings, worker, variables, { ...secrets, ...standIns }),
   );
   checked.problems.sort((one, other) => one.file.localeCompare(other.file) || one.line - other.line || one.column - other.column);

@@ -5,6 +5,7 @@ import { posix } from "node:path";
 import { Failure } from "../failure.ts";
 import { GENERATED, type Project, WORKER_FILE } from "./folder.ts";
 import type { Document } from "./located.ts";
+import { pinned } from "./pins.ts";
 
 interface Configuration {
   main?: unknown;
@@ -12,17 +13,17 @@ interface Configuration {
   vars?: Record<string, unknown>;
 }
 
-/** Writes `.valetkey/wrangler.json` and the redirect to it. */
+/** Writes `.valetkey/wrangler.json`, with what every deployment has, and the redirect to it. */
 export function writeConfiguration(project: Project, worker: Document, variables: Record<string, string>): void {
   if (!project.has(WORKER_FILE)) throw new Failure(`${WORKER_FILE} is missing: restore it from git, or from a new folder that \`create\` makes.`);
   const { $schema: _, ...rest } = worker.values;
   const { main, assets, vars, ...more } = rest as Configuration;
-  const configuration = {
+  const configuration = pinned({
     ...more,
     main: fromGenerated(main, "main"),
     assets: { ...assets, directory: fromGenerated(assets?.directory, "assets.directory") },
     vars: { ...vars, ...variables },
-  };
+  });
   write(project, [GENERATED, "wrangler.json"], configuration);
   write(project, [".wrangler", "deploy", "config.json"], { configPath: `../../${GENERATED}/wrangler.json` });
 }
