@@ -3,6 +3,7 @@
 
 use super::job::Job;
 use super::machine::Dispatcher;
+use super::outbox_row::OutboxRow;
 use super::positions::Positions;
 use crate::constants::{CLOCK_CONFIRM_MILLIS, CLOCK_STEP_MILLIS, VENDOR_WINDOW_MILLIS};
 use crate::types::time::UnixMillis;
@@ -45,11 +46,8 @@ impl Dispatcher {
         self.state.clock = now;
         let changed = self.jobs.change_all(|job| set_job_back(job, now));
         self.changes.jobs.extend(changed);
-        for (id, row) in &mut self.outbox {
-            if set_back([&mut row.update.at, &mut row.created_at, &mut row.next_at], now) {
-                self.changes.outbox.insert(id.clone());
-            }
-        }
+        let times = |row: &mut OutboxRow| set_back([&mut row.update.at, &mut row.created_at, &mut row.next_at], now);
+        self.changes.outbox.extend(self.outbox.change_all(times));
         set_back([&mut self.state.models_asked_at, &mut self.file_deletion_at], now);
         self.state.health.set_back(now);
         self.state.window.set_back(now);

@@ -1,48 +1,38 @@
 //! The delivery of job updates to Ledgers, until each is acknowledged (protocol 2).
 
-use std::collections::BTreeMap;
-
 use super::actions::{Action, Delivery};
 use super::machine::Dispatcher;
+use super::outbox_row::OutboxRow;
 use crate::constants::{DEAD_LETTER_MILLIS, DELIVERY_BATCH, DELIVERY_FIRST_MILLIS, DELIVERY_MAX_MILLIS};
 use crate::messages::JobUpdate;
 use crate::types::ids::UserKey;
 use crate::types::time::UnixMillis;
 
 impl Dispatcher {
-    /// Starts one delivery for each Ledger with due updates, and turns day-old rows into dead letters.
-    ///
-    /// An update that a Ledger did not acknowledge is delivered alone: a Ledger takes all updates of a message or none, so
-    /// one prediction whose row it cannot read would hold up the others.
+    /// Starts one delivery for each Ledger with due updates, and turns day-old rows into dead letters. Of each Ledger, it
+    /// looks at as many rows as a message has room for, those first that are due first.
     pub(super) fn due_deliveries(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
-        let mut by_user: BTreeMap<UserKey, (bool, Vec<JobUpdate>)> = BTreeMap::new();
-        for (id, row) in &mut self.outbox {
-            if row.is_dead || row.next_at > now || self.in_flight.deliveries.contains(&row.user) {
-                continue;
-            }
-            if now.millis_since(row.created_at) >= DEAD_LETTER_MILLIS {
-                row.is_dead = true;
-                self.changes.outbox.insert(id.clone());
+        let ledgers: Vec<UserKey> = self.outbox.due_ledgers(now).cloned().collect();
+        for user in ledgers {
+            let due: Vec<OutboxRow> = self.outbox.due_rows(&user, now).take(DELIVERY_BATCH).cloned().collect();
+            let is_old = |row: &OutboxRow| now.millis_since(row.created_at) >= DEAD_LETTER_MILLIS;
+            let (old, due): (Vec<OutboxRow>, Vec<OutboxRow>) = due.into_iter().partition(is_old);
+            for row in old {
+                self.outbox.change(row.job_id(), |row| row.is_dead = true);
+                self.changes.outbox.insert(row.job_id().clone());
                 self.changes.alerts.push("dead_letter");
-                continue;
             }
-            let (is_repeat, batch) = by_user.entry(row.user.clone()).or_default();
-            if batch.is_empty() {
-                *is_repeat = row.attempts > 0;
-                batch.push(row.update.clone());
-            } else if batch.len() < DELIVERY_BATCH && row.attempts == 0 && !*is_repeat {
-                batch.push(row.update.clone());
+            let updates = updates_of_one_message(due);
+            if !updates.is_empty() {
+                self.outbox.start_delivery(&user);
+                actions.push(Action::Deliver(Delivery { user, updates }));
             }
-        }
-        for (user, (_, updates)) in by_user {
-            self.in_flight.deliveries.insert(user.clone());
-            actions.push(Action::Deliver(Delivery { user, updates }));
         }
     }
 
     /// Deletes the rows of updates that a Ledger acknowledged. A newer update of the same job stays.
     pub fn finish_delivery(&mut self, user: &UserKey, updates: &[JobUpdate]) {
-        self.in_flight.deliveries.remove(user);
+        self.outbox.end_delivery(user);
         for update in updates {
             if self.outbox.get(&update.job_id).is_some_and(|row| row.update.sequence <= update.sequence) {
                 self.outbox.remove(&update.job_id);
@@ -54,13 +44,27 @@ impl Dispatcher {
     /// Schedules another delivery of updates that a Ledger did not acknowledge, with back-off.
     pub fn retry_delivery(&mut self, user: &UserKey, updates: &[JobUpdate], now: UnixMillis) {
         let now = self.advance(now);
-        self.in_flight.deliveries.remove(user);
+        self.outbox.end_delivery(user);
         for update in updates {
-            let Some(row) = self.outbox.get_mut(&update.job_id) else { continue };
-            row.attempts = row.attempts.saturating_add(1);
-            let wait = DELIVERY_FIRST_MILLIS.saturating_mul(1_i64 << row.attempts.min(10));
-            row.next_at = now.plus_millis(wait.min(DELIVERY_MAX_MILLIS));
-            self.changes.outbox.insert(update.job_id.clone());
+            let is_known = self.outbox.change(&update.job_id, |row| {
+                row.attempts = row.attempts.saturating_add(1);
+                let wait = DELIVERY_FIRST_MILLIS.saturating_mul(1_i64 << row.attempts.min(10));
+                row.next_at = now.plus_millis(wait.min(DELIVERY_MAX_MILLIS));
+            });
+            if is_known.is_some() {
+                self.changes.outbox.insert(update.job_id.clone());
+            }
         }
     }
+}
+
+/// Returns the updates of a Ledger's due rows that one message delivers.
+///
+/// An update that a Ledger did not acknowledge is delivered alone: a Ledger takes all updates of a message or none, so one
+/// prediction whose row it cannot read would hold up the others.
+fn updates_of_one_message(due: Vec<OutboxRow>) -> Vec<JobUpdate> {
+    let is_repeat = |row: &OutboxRow| row.attempts > 0;
+    let is_first_repeat = due.first().is_some_and(is_repeat);
+    let is_in = |(index, row): &(usize, OutboxRow)| *index == 0 || !(is_first_repeat || is_repeat(row));
+    due.into_iter().enumerate().filter(is_in).map(|(_, row)| row.update).collect()
 }

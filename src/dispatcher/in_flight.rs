@@ -1,11 +1,11 @@
 //! Work of this instance that has not reported back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::types::ids::{JobId, UserKey};
+use crate::types::ids::JobId;
 
-/// The requests and messages in flight. In memory only, so it is empty after a restart. That is how a `submitting` row
-/// is known to have an unknown outcome: no submit of this instance will report it.
+/// The requests in flight. In memory only, so it is empty after a restart. That is how a `submitting` row is known to have
+/// an unknown outcome: no submit of this instance will report it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct InFlight {
     /// Creates, each with its input if that is not stored: a create that is sent in the turn in which it arrived.
@@ -14,7 +14,6 @@ pub(super) struct InFlight {
     pub(super) polls: BTreeMap<JobId, String>,
     /// Cancels, each with the fingerprint of its vendor key.
     pub(super) cancels: BTreeMap<JobId, String>,
-    pub(super) deliveries: BTreeSet<UserKey>,
     pub(super) has_model_fetch: bool,
     /// The vendor's id of the forgotten file that is being deleted.
     pub(super) file_deletion: Option<String>,

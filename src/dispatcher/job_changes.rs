@@ -107,9 +107,8 @@ impl Dispatcher {
     }
 
     fn put_into_outbox(&mut self, user: UserKey, update: JobUpdate, now: UnixMillis) {
-        let job_id = update.job_id.clone();
-        self.changes.outbox.insert(job_id.clone());
-        self.outbox.insert(job_id, OutboxRow::new(user, update, now));
+        self.changes.outbox.insert(update.job_id.clone());
+        self.outbox.insert(OutboxRow::new(user, update, now));
     }
 }
 

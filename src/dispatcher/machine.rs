@@ -7,6 +7,7 @@ use super::in_flight::InFlight;
 use super::job::{Job, JobState};
 use super::job_table::JobTable;
 use super::limits::DispatcherLimits;
+use super::outbox::Outbox;
 use super::outbox_row::OutboxRow;
 use super::permit_turns::PermitTurns;
 use super::positions::Positions;
@@ -26,7 +27,7 @@ use crate::types::time::UnixMillis;
 pub struct Dispatcher {
     pub(super) limits: DispatcherLimits,
     pub(super) jobs: JobTable,
-    pub(super) outbox: BTreeMap<JobId, OutboxRow>,
+    pub(super) outbox: Outbox,
     pub(super) state: StoredState,
     stored_rows: StoredRows,
     /// The first look of those that found the clock far ahead. In memory only.
@@ -61,7 +62,7 @@ impl Dispatcher {
         Self {
             jobs: JobTable::new(jobs, limits.max_wait_millis),
             limits,
-            outbox: outbox.into_iter().map(|row| (row.job_id().clone(), row)).collect(),
+            outbox: Outbox::new(outbox),
             stored_rows: StoredRows::of(&state),
             clock_ahead_since: None,
             is_queue_changed: false,
@@ -100,13 +101,14 @@ impl Dispatcher {
     /// its last turn: the shell drops them, so they never report back.
     #[must_use]
     pub fn resume_work_of(mut self, before: Self, not_started: &[Action]) -> Self {
+        self.outbox.resume_deliveries_of(&before.outbox);
         self.in_flight = before.in_flight;
         for action in not_started {
             match action {
                 Action::Submit { spec } => drop(self.in_flight.submits.remove(&spec.job_id)),
                 Action::Poll { job_id, .. } => drop(self.in_flight.polls.remove(job_id)),
                 Action::Cancel { job_id, .. } => drop(self.in_flight.cancels.remove(job_id)),
-                Action::Deliver(delivery) => drop(self.in_flight.deliveries.remove(&delivery.user)),
+                Action::Deliver(delivery) => self.outbox.end_delivery(&delivery.user),
                 Action::FetchModels => self.in_flight.has_model_fetch = false,
                 Action::DeleteFile { .. } => self.in_flight.file_deletion = None,
             }
@@ -178,7 +180,7 @@ impl Dispatcher {
             unknown_outcomes: unknown
                 .map(|job| (job.spec.job_id.clone(), job.submitted_at.unwrap_or(job.enqueued_at)))
                 .collect(),
-            dead_letters: self.outbox.values().filter(|row| row.is_dead).map(|row| row.job_id().clone()).collect(),
+            dead_letters: self.outbox.dead().cloned().collect(),
             unreadable: self.unreadable.count(),
         }
     }
@@ -201,7 +203,7 @@ impl Dispatcher {
 
     /// Returns whether a job or its last update is still here, in a row that can be read or not.
     pub(super) fn is_known(&self, job_id: &JobId) -> bool {
-        self.jobs.get(job_id).is_some() || self.outbox.contains_key(job_id) || self.unreadable.contains(job_id)
+        self.jobs.get(job_id).is_some() || self.outbox.get(job_id).is_some() || self.unreadable.contains(job_id)
     }
 
     /// Returns the vendor's id of a job, and the fingerprint of the key that it was submitted with.

@@ -20,7 +20,7 @@
 //! | `queue_positions`, `positions`, `expected_starts` | queue positions and ETAs |
 //! | `submit_results`, `poll_results`, `vendor_results` | effects of the vendor's replies: to creates, to polls and cancels, to all |
 //! | `vendor_keys` | which vendor key polls and cancels use |
-//! | `deliveries` | the Ledgers' acknowledgements |
+//! | `outbox`, `deliveries` | job updates until their Ledgers acknowledge them, and the indexes by which a turn finds those that are due |
 //! | `permit_turns`, `file_deletions` | requests about files and streams: whose turn it is, and forgotten files |
 
 mod accounts;
@@ -42,6 +42,7 @@ mod job_terms;
 mod limits;
 mod machine;
 mod next_due;
+mod outbox;
 mod outbox_row;
 mod permit_turns;
 mod poll_results;

@@ -21,12 +21,10 @@ impl Dispatcher {
         let expiry = self.jobs.expiries().next().map(|(at, _)| *at);
         let requests = [self.next_poll(now), self.next_cancel(now)];
         let jobs = requests.into_iter().chain([submit, lost, expiry]).flatten();
-        let outbox = self.outbox.values().filter(|row| !row.is_dead).map(|row| {
-            // The report of a delivery in flight decides when the next one is due. The alarm covers a lost report.
-            let is_in_flight = self.in_flight.deliveries.contains(&row.user);
-            if is_in_flight { now.plus_millis(DELIVERY_REPORT_MILLIS) } else { row.next_at }
-        });
-        let due = jobs.chain(outbox).chain(self.next_file_deletion()).min().map(|at| at.max(now));
+        // The report of a delivery in flight decides when the next one is due. The alarm covers a lost report.
+        let report = self.outbox.awaits_report().then(|| now.plus_millis(DELIVERY_REPORT_MILLIS));
+        let others = [self.outbox.next_delivery(), report, self.next_file_deletion()].into_iter().flatten();
+        let due = jobs.chain(others).min().map(|at| at.max(now));
         due.map(|at| look.unwrap_or(at))
     }
 
