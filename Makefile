@@ -9,7 +9,7 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
 CARGO_MUTANTS_VERSION := 27.1.0
 # Gzipped kilobytes that the deployed Worker may have: a guard against accidents. The platform allows 3 MB.
-SIZE_CAP_KB := 660
+SIZE_CAP_KB := 760
 
 PORT ?= 8787
 SIM_PORT ?= 8788

@@ -336,6 +336,10 @@ pub const REVOKED_RETRY_MILLIS: i64 = 5_000;
 pub const REVOKED_FIRST_RETRY_MILLIS: i64 = 1_000;
 /// Wait between two looks by a request that waits for the first reply, which another request has asked for.
 pub const REVOKED_POLL_MILLIS: i32 = 50;
+/// Rows of the audit log, beyond which the oldest are deleted.
+pub const AUDIT_MAX_ROWS: u32 = 10_000;
+/// How long a row of the audit log is kept: 400 days, so that a yearly review finds the year before.
+pub const AUDIT_RETENTION_MILLIS: i64 = 400 * 24 * 3_600 * 1_000;
 /// Requests of an operator in a minute, whatever the plan of the operator's token: enough for a script that revokes users
 /// one by one.
 pub const OPERATOR_REQUESTS_PER_MINUTE: u32 = 240;

@@ -6,6 +6,7 @@ use super::deadline::Deadline;
 use super::fresh_position::FreshPosition;
 use super::job_spec::JobSpec;
 use super::job_update::JobUpdate;
+use super::operator::{OperatorReply, OperatorRequest};
 use crate::types::ids::{JobId, UserKey};
 use crate::types::model::ModelId;
 use crate::types::time::{UnixMillis, UnixSeconds};
@@ -95,14 +96,16 @@ pub enum DispatcherRequest {
     },
     /// Return the revoked-before time of all users.
     Revoked,
+    /// A request of the operator's API. The build before does not know it.
+    Operator(Box<OperatorRequest>),
 }
 
 impl DispatcherRequest {
-    /// Returns whether the request contains users' inputs or the vendor's ids. None of that may reach a log, so such a
+    /// Returns whether the request contains users' inputs, the vendor's ids or operators' names. None of that may reach a log, so such a
     /// message is never part of a URL.
     #[must_use]
     pub const fn holds_content(&self) -> bool {
-        matches!(self, Self::Enqueue { .. } | Self::DeleteFiles { .. })
+        matches!(self, Self::Enqueue { .. } | Self::DeleteFiles { .. } | Self::Operator(_))
     }
 }
 
@@ -164,6 +167,8 @@ pub enum DispatcherReply {
     Anomalies(Anomalies),
     /// The revoked-before time of all users.
     Revoked(Option<UnixSeconds>),
+    /// The reply to a request of the operator's API.
+    Operator(Box<OperatorReply>),
     /// Done. There is nothing to return.
     Done,
 }

@@ -37,6 +37,40 @@ fn spec_json() -> Value {
 }
 
 #[test]
+fn operator_format_unchanged() {
+    let request_id = RequestId::parse("req_01jh0000000000000000000000").unwrap();
+    let entry = AuditEntry {
+        request_id: request_id.clone(),
+        issuer: "https://staff.example".into(),
+        operator: "alice@example.com".into(),
+        action: "revoke_user".into(),
+        target: Some("t".into()),
+    };
+    let entry_json = json!({"request_id": request_id.as_str(), "issuer": "https://staff.example",
+        "operator": "alice@example.com", "action": "revoke_user", "target": "t"});
+    let request = |request| DispatcherRequest::Operator(Box::new(request));
+    assert_json(
+        &request(OperatorRequest::BeginAction(entry.clone())),
+        json!({"operator": {"begin_action": entry_json}}),
+    );
+    assert_json(
+        &request(OperatorRequest::FinishAction { request_id: request_id.clone(), result: ActionResult::Refused }),
+        json!({"operator": {"finish_action": {"request_id": request_id.as_str(), "result": "refused"}}}),
+    );
+    assert_json(
+        &request(OperatorRequest::Audit { before: Some(7), limit: 25 }),
+        json!({"operator": {"audit": {"before": 7, "limit": 25}}}),
+    );
+    let row = AuditRow { id: 1, at: UnixMillis(5), entry, result: Some(ActionResult::Ok) };
+    let reply = |reply| DispatcherReply::Operator(Box::new(reply));
+    assert_json(
+        &reply(OperatorReply::Audit(vec![row])),
+        json!({"operator": {"audit": [{"id": 1, "at": 5, "entry": entry_json, "result": "ok"}]}}),
+    );
+    assert_json(&reply(OperatorReply::Done), json!({"operator": "done"}));
+}
+
+#[test]
 fn ledger_request_format_unchanged() {
     let user = UserKey::new("i", "s");
     let create = CreateRequest {

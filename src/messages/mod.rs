@@ -12,6 +12,7 @@ mod job_spec;
 mod job_update;
 mod ledger_reply;
 mod ledger_request;
+mod operator;
 
 #[cfg(test)]
 mod format_tests;
@@ -24,3 +25,4 @@ pub use job_spec::JobSpec;
 pub use job_update::{JobEnd, JobUpdate, Stage};
 pub use ledger_reply::{AccountUsage, DayUsage, LedgerEnvelope, LedgerRefusal, LedgerReply, Rate};
 pub use ledger_request::{Caller, LedgerCall, LedgerRequest, ProofUse, Revocation, StreamId};
+pub use operator::{ActionResult, AuditEntry, AuditRow, OperatorReply, OperatorRequest};

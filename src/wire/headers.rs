@@ -31,6 +31,10 @@ pub struct RequestHead {
     pub proof: Option<String>,
     /// `X-Firebase-AppCheck`: an attestation of the app.
     pub attestation: Option<String>,
+    /// `Cf-Access-Jwt-Assertion`: the token that Cloudflare Access adds to requests behind it.
+    pub access_assertion: Option<String>,
+    /// `X-Valetkey-Admin`: `1` in the operator's page's own requests.
+    pub admin_marker: Option<String>,
 }
 
 /// The parts of a URL, as written: nothing is normalized.
@@ -135,9 +139,52 @@ pub fn parse_authorization(value: Option<&str>) -> Credentials<'_> {
     credentials
 }
 
+/// The credentials of an operator's request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperatorCredentials<'a> {
+    /// `Authorization: Bearer …`. An assertion beside it is ignored: Access adds one to every request behind it.
+    Bearer(&'a str),
+    /// `Cf-Access-Jwt-Assertion`, without `Authorization`.
+    Assertion(&'a str),
+    /// `Authorization` holds no usable token; contains the reason for the log.
+    Unusable(&'static str),
+    /// The request has neither.
+    Missing,
+}
+
+/// Reads the credentials of an operator's request. A token that is bound to a key is not accepted.
+#[must_use]
+pub fn parse_operator_credentials(head: &RequestHead) -> OperatorCredentials<'_> {
+    match (parse_authorization(head.authorization.as_deref()), head.access_assertion.as_deref()) {
+        (Credentials::Bearer(text), _) => OperatorCredentials::Bearer(text),
+        (Credentials::Bound(_), _) => OperatorCredentials::Unusable("authorization_scheme"),
+        (Credentials::Unusable(reason), _) => OperatorCredentials::Unusable(reason),
+        (Credentials::Missing, Some(text)) => OperatorCredentials::Assertion(text),
+        (Credentials::Missing, None) => OperatorCredentials::Missing,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_operators_bearer_wins_over_the_assertion_of_access() {
+        let head = |authorization: Option<&str>, assertion: Option<&str>| RequestHead {
+            authorization: authorization.map(str::to_owned),
+            access_assertion: assertion.map(str::to_owned),
+            ..RequestHead::default()
+        };
+        for (authorization, assertion, credentials) in [
+            (Some("Bearer a"), Some("b"), OperatorCredentials::Bearer("a")),
+            (None, Some("b"), OperatorCredentials::Assertion("b")),
+            (Some("DPoP a"), Some("b"), OperatorCredentials::Unusable("authorization_scheme")),
+            (Some("Basic a"), Some("b"), OperatorCredentials::Unusable("authorization_scheme")),
+            (None, None, OperatorCredentials::Missing),
+        ] {
+            assert_eq!(parse_operator_credentials(&head(authorization, assertion)), credentials);
+        }
+    }
 
     #[test]
     fn a_url_is_split_and_not_normalized() {

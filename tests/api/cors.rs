@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::harness::{MODEL, Options, Stack, shared, token, user};
 use crate::http::{Request, Response};
+use crate::identity::{SigningKey, settings};
 
 const APP: &str = "https://app.example";
 
@@ -131,7 +132,8 @@ fn on_loopback_our_own_origin_is_allowed() {
 
 #[test]
 fn on_loopback_every_page_of_localhost_is_allowed_except_to_the_operators_api() {
-    let (stack, token) = (shared(), token(&user("local")));
+    let stack = Stack::start(&Options { settings: settings(&[&SigningKey::new("k1")]), ..Options::default() });
+    let token = token(&user("local"));
     for origin in ["http://localhost:5173", "http://127.0.0.1:3000"] {
         let answer = stack.send(&Request::get("/v1/predictions").bearer(&token).header("Origin", origin));
         assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, Some(origin)));

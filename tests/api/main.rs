@@ -56,6 +56,7 @@ mod object_messages;
 mod objects;
 mod odd_vendor;
 mod openapi;
+mod operators;
 mod panics;
 mod proofs;
 mod providers;

@@ -140,6 +140,7 @@ fn own_of(route: &Route) -> Own {
             Own { errors: &[OAuthError::UnsupportedTokenType, OAuthError::TooManyRequests], ..own(&[200], &[Form]) }
         }
         // The operator's Ledger counts them, with a limit of their own.
+        Route::Admin(AdminRoute::Audit) => own(&[200], &[Token, Ledger, Query, Text]),
         Route::Admin(AdminRoute::Revocations) => own(&[204], &[Token, Ledger, Json, Text]),
     }
 }
@@ -157,7 +158,8 @@ pub fn answers(route: &Route, path: &str) -> BTreeSet<Answer> {
         (!matches!(route, Route::Public(PublicRoute::Health) | Route::Public(PublicRoute::Ready)))
             .then_some(Code::Misconfigured),
     );
-    codes.extend((Feature::of_path(path) == Some(Feature::OwnTokens)).then_some(Code::NotFound));
+    let may_be_off = matches!(Feature::of_path(path), Some(Feature::OwnTokens | Feature::Admin));
+    codes.extend(may_be_off.then_some(Code::NotFound));
     let errors = groups.iter().flat_map(|group| group.errors()).chain(own.errors).map(|error| error.wire());
     let refusals = codes.into_iter().map(|code| (code.wire().status, Some(code.wire().code)));
     let successes = own.successes.iter().map(|status| (*status, None));

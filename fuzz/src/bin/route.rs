@@ -94,6 +94,7 @@ fn paths(route: &Route) -> Vec<String> {
         Route::TokenEndpoint(TokenRoute::Revoke) => vec!["/auth/revoke".into()],
         Route::Public(PublicRoute::KeySet) => vec!["/.well-known/jwks.json".into()],
         Route::Public(PublicRoute::ServerMetadata) => vec!["/.well-known/oauth-authorization-server".into()],
+        Route::Admin(AdminRoute::Audit) => vec!["/admin/api/audit".into()],
         Route::Admin(AdminRoute::Revocations) => vec!["/admin/api/revocations".into()],
         Route::User(UserRoute::List) => vec!["/v1/predictions".into()],
         Route::User(UserRoute::Events(id)) => vec![format!("/v1/predictions/{id}/events")],

@@ -22,13 +22,14 @@ use crate::constants::{ACK_TIMEOUT_MILLIS, MISCONFIGURED_RETRY_SECS, OTHER_BODY_
 use crate::limit::webhook_limiter::WebhookLimiter;
 use crate::messages::DispatcherRequest;
 use crate::oauth;
+use crate::token::Purpose;
 use crate::types::ids::RequestId;
 use crate::types::time::UnixMillis;
 use crate::vendor::webhook;
 use crate::wire::cors::{OriginCheck, Pages, check_origin};
 use crate::wire::headers::{self, RequestHead, UrlParts, split_url};
 use crate::wire::rejection::{Code, Rejection};
-use crate::wire::route::{AdminRoute, Feature, NoRoute, PublicRoute, Route, TokenRoute, UserRoute};
+use crate::wire::route::{Feature, NoRoute, PublicRoute, Route, TokenRoute, UserRoute};
 
 /// A request before any check.
 struct Incoming<'a> {
@@ -186,7 +187,8 @@ fn check_route(
     let is_off = match Feature::of_path(incoming.url.path) {
         Some(Feature::Demo) => config.demo.is_none(),
         Some(Feature::OwnTokens) => config.signing_keys.is_none(),
-        Some(Feature::Admin) | None => false,
+        Some(Feature::Admin) => !config.issuers.iter().any(|issuer| issuer.is_accepted_for(Purpose::Admin)),
+        None => false,
     };
     match (route, origin) {
         // 2
@@ -217,7 +219,7 @@ async fn dispatch(context: &RequestContext<'_>, route: &Route) -> Result<Handled
         Route::Public(route) => return public(context, route).await,
         Route::TokenEndpoint(TokenRoute::Issue) => token_endpoint::issue(context).await,
         Route::TokenEndpoint(TokenRoute::Revoke) => token_endpoint::revoke(context).await,
-        Route::Admin(AdminRoute::Revocations) => admin::revoke(context).await,
+        Route::Admin(route) => admin::handle(context, route).await,
         Route::User(route) => user(context, route).await,
     })
 }

@@ -24,6 +24,8 @@ export function requestHead(request) {
     header("last-event-id"),
     header("dpop"),
     header("x-firebase-appcheck"),
+    header("cf-access-jwt-assertion"),
+    header("x-valetkey-admin"),
   ].join("\n");
 }
 

@@ -8,7 +8,7 @@ pub enum Feature {
     /// Tokens that this deployment issues: on with `TOKEN_SIGNING_KEYS`. Revoking (`/auth/revoke`) is not part of it:
     /// it works for any issuer's tokens.
     OwnTokens,
-    /// The operator's pages and API.
+    /// The operator's pages and API: on with an issuer that has `use: admin`.
     Admin,
 }
 

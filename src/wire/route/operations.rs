@@ -1,7 +1,7 @@
 //! The API's operations, for docs/openapi.json and the tests that compare it with the code.
 
 /// Every method and path of the API, as docs/openapi.json writes them. The demo's pages are not part of the API.
-pub const OPERATIONS: [(&str, &str); 32] = [
+pub const OPERATIONS: [(&str, &str); 33] = [
     ("get", "/healthz"),
     ("get", "/readyz"),
     ("get", "/openapi.json"),
@@ -33,5 +33,6 @@ pub const OPERATIONS: [(&str, &str); 32] = [
     ("post", "/auth/revoke"),
     ("get", "/.well-known/jwks.json"),
     ("get", "/.well-known/oauth-authorization-server"),
+    ("get", "/admin/api/audit"),
     ("post", "/admin/api/revocations"),
 ];

@@ -46,6 +46,7 @@ fn every_route_and_alias_is_found() {
         ("POST", "/auth/revoke".to_owned(), TokenRoute::Revoke.into()),
         ("GET", "/.well-known/jwks.json".to_owned(), PublicRoute::KeySet.into()),
         ("GET", "/.well-known/oauth-authorization-server".to_owned(), PublicRoute::ServerMetadata.into()),
+        ("GET", "/admin/api/audit".to_owned(), AdminRoute::Audit.into()),
         ("POST", "/admin/api/revocations".to_owned(), AdminRoute::Revocations.into()),
         ("GET", "/v1/predictions".to_owned(), UserRoute::List.into()),
         ("GET", "/v1/models".to_owned(), UserRoute::Models.into()),
@@ -96,6 +97,7 @@ fn operations(route: &Route) -> &'static [(&'static str, &'static str)] {
         Route::TokenEndpoint(TokenRoute::Revoke) => &[("post", "/auth/revoke")],
         Route::Public(PublicRoute::KeySet) => &[("get", "/.well-known/jwks.json")],
         Route::Public(PublicRoute::ServerMetadata) => &[("get", "/.well-known/oauth-authorization-server")],
+        Route::Admin(AdminRoute::Audit) => &[("get", "/admin/api/audit")],
         Route::Admin(AdminRoute::Revocations) => &[("post", "/admin/api/revocations")],
     }
 }

@@ -1,6 +1,6 @@
 //! Every route, grouped by how it authenticates its caller.
 
-use crate::token::Scope;
+use crate::token::{AdminRight, Scope};
 use crate::types::ids::{BatchId, FileId, JobId};
 use crate::types::model::ModelId;
 
@@ -60,6 +60,9 @@ pub enum TokenRoute {
 /// A route of the operator's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 pub enum AdminRoute {
+    /// `GET /admin/api/audit`.
+    #[strum(serialize = "admin.audit")]
+    Audit,
     /// `POST /admin/api/revocations`.
     #[strum(serialize = "admin.revocations")]
     Revocations,
@@ -143,6 +146,17 @@ impl Route {
             Self::TokenEndpoint(route) => route.into(),
             Self::Admin(route) => route.into(),
             Self::User(route) => route.into(),
+        }
+    }
+}
+
+impl AdminRoute {
+    /// Returns the right that the operator must have.
+    #[must_use]
+    pub const fn right(&self) -> AdminRight {
+        match self {
+            Self::Audit => AdminRight::Read,
+            Self::Revocations => AdminRight::Write,
         }
     }
 }

@@ -113,6 +113,7 @@ paths! {
     ["auth", "revoke"] => Resource::post(TokenRoute::Revoke),
     [".well-known", "jwks.json"] => Resource::get(PublicRoute::KeySet),
     [".well-known", "oauth-authorization-server"] => Resource::get(PublicRoute::ServerMetadata),
+    ["admin", "api", "audit"] => Resource::get(AdminRoute::Audit),
     ["admin", "api", "revocations"] => Resource::post(AdminRoute::Revocations),
     ["v1", "predictions"] => Resource::get(UserRoute::List),
     ["v1", "predictions", "batch"] => Resource::post(UserRoute::CreateBatch),

@@ -13,6 +13,8 @@
 
 mod actions;
 mod actor;
+mod audit;
+mod operator;
 mod outcomes;
 mod requests;
 mod store;

@@ -15,7 +15,7 @@ use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
 /// The tables (docs/schema.md has the rules). A build before made those of the first migration without recording it.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         number: 1,
         is_breaking: false,
@@ -31,6 +31,12 @@ const MIGRATIONS: [Migration; 2] = [
         number: 2,
         is_breaking: false,
         statements: &["CREATE TABLE inputs (job_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID"],
+    },
+    Migration {
+        number: 3,
+        is_breaking: false,
+        statements: &["CREATE TABLE audit (id INTEGER PRIMARY KEY, request_id TEXT NOT NULL UNIQUE, \
+                       at INTEGER NOT NULL, doc TEXT NOT NULL, result TEXT)"],
     },
 ];
 
