@@ -199,8 +199,6 @@ pub const ALERT_QUIET_MILLIS: i64 = 600_000;
 /// Longest wait until the vendor's `X-RateLimit-Reset` that is believed: two of its windows. A reset in milliseconds, or
 /// of another clock, is further ahead.
 pub const RATE_LIMIT_RESET_MAX_MILLIS: i64 = 120_000;
-/// An alert about an oddity of the vendor that may come with every response is raised once in this time.
-pub const ODDITY_ALERT_MILLIS: i64 = 3_600_000;
 /// Longest `Retry-After` of the vendor that is obeyed: an hour.
 pub const RETRY_AFTER_MAX_SECS: i64 = 3_600;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::job_terms::JobTerms;
 use crate::messages::JobUpdate;
+use crate::types::alert::RaisedAlert;
 use crate::types::ids::{JobId, UserKey};
 
 /// Work for the shell. It starts after the changes of the same turn are stored, and no request awaits it.
@@ -79,7 +80,5 @@ pub struct Changes {
     /// Rows of `state`, in order: JSON to store, or `None` to delete it.
     pub state: Vec<(String, Option<String>)>,
     /// Alerts to log (docs/deploy.md).
-    pub alerts: Vec<&'static str>,
-    /// Letters of an unknown status word, for the alert `unknown_vendor_status`.
-    pub unknown_status: Option<String>,
+    pub alerts: Vec<RaisedAlert>,
 }

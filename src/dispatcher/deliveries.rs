@@ -5,6 +5,7 @@ use super::machine::Dispatcher;
 use super::outbox_row::OutboxRow;
 use crate::constants::{DEAD_LETTER_MILLIS, DELIVERY_BATCH, DELIVERY_FIRST_MILLIS, DELIVERY_MAX_MILLIS};
 use crate::messages::JobUpdate;
+use crate::types::alert::Alert;
 use crate::types::ids::UserKey;
 use crate::types::time::UnixMillis;
 
@@ -20,7 +21,7 @@ impl Dispatcher {
             for row in old {
                 self.outbox.change(row.job_id(), |row| row.is_dead = true);
                 self.changes.outbox.insert(row.job_id().clone());
-                self.changes.alerts.push("dead_letter");
+                self.raise(Alert::DeadLetter, now);
             }
             let updates = updates_of_one_message(due);
             if !updates.is_empty() {

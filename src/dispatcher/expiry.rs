@@ -3,6 +3,7 @@
 use super::job::{Job, JobState};
 use super::machine::Dispatcher;
 use crate::messages::JobEnd;
+use crate::types::alert::Alert;
 use crate::types::credits::MicroCredits;
 use crate::types::ids::JobId;
 use crate::types::prediction::Failure;
@@ -16,7 +17,7 @@ impl Dispatcher {
             self.jobs.in_state(JobState::Submitting).filter(is_lost).map(|job| job.spec.job_id.clone()).collect();
         for id in lost {
             // No submit of this instance will report: the instance that sent the create is gone.
-            self.changes.alerts.push("create_outcome_unknown");
+            self.raise(Alert::CreateOutcomeUnknown, now);
             self.end_as_unknown(&id, now);
         }
         let due = self.jobs.expiries().take_while(|(at, _)| *at <= now);
@@ -69,11 +70,11 @@ impl Dispatcher {
                 return;
             }
             Some((true, credits)) => {
-                self.changes.alerts.push("prediction_lost_by_vendor");
+                self.raise(Alert::PredictionLostByVendor, now);
                 (Failure::UpstreamLost, credits)
             }
             Some((false, credits)) => {
-                self.changes.alerts.push("prediction_timed_out");
+                self.raise(Alert::PredictionTimedOut, now);
                 (Failure::TimedOut, credits)
             }
         };

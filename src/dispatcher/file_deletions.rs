@@ -7,6 +7,7 @@ use crate::constants::{
 };
 use crate::limit::request_window::Lane;
 use crate::messages::DispatcherReply;
+use crate::types::alert::Alert;
 use crate::types::time::UnixMillis;
 use crate::vendor::reply::VendorReply;
 
@@ -81,7 +82,7 @@ impl Dispatcher {
                 self.file_retries.insert(vendor_id.to_owned(), (tries, retry_at));
                 return;
             }
-            _ => self.changes.alerts.push("file_not_deleted"),
+            _ => self.raise(Alert::FileNotDeleted, now),
         }
         self.file_retries.remove(vendor_id);
         self.file_deletions.remove(vendor_id);
@@ -159,7 +160,7 @@ mod tests {
         assert_eq!(started(&mut machine, now).as_deref(), Some("a"));
         machine.finish_file_deletion("a", &status(405), UnixMillis(now));
         assert!(!machine.deletes_file("a"));
-        assert_eq!(machine.take_changes().alerts, ["file_not_deleted"]);
+        assert_eq!(machine.take_changes().alerts, [Alert::FileNotDeleted.into()]);
     }
 
     #[test]
@@ -182,7 +183,7 @@ mod tests {
             }
         }
         assert_eq!((tries, machine.deletes_file("a")), (FILE_DELETION_TRIES_MAX, false));
-        assert_eq!(machine.take_changes().alerts, ["file_not_deleted"]);
+        assert_eq!(machine.take_changes().alerts, [Alert::FileNotDeleted.into()]);
     }
 
     #[test]

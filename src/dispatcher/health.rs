@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::constants::{
-    CIRCUIT_FAILURES, HEALTH_STORED_MILLIS, MODEL_PAUSE_MILLIS, ODDITY_ALERT_MILLIS, PROBE_FIRST_MILLIS,
-    PROBE_MAX_MILLIS, SLOT_PENALTY_MILLIS,
+    CIRCUIT_FAILURES, HEALTH_STORED_MILLIS, MODEL_PAUSE_MILLIS, PROBE_FIRST_MILLIS, PROBE_MAX_MILLIS,
+    SLOT_PENALTY_MILLIS,
 };
 use crate::types::model::ModelId;
 use crate::types::time::UnixMillis;
@@ -62,9 +62,6 @@ pub struct Health {
     /// a minute early.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", serialize_with = "to_the_minute")]
     pub model_accepted_at: BTreeMap<ModelId, UnixMillis>,
-    /// Time of the last alert, for alerts that are raised at most once an hour.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub alerted_at: BTreeMap<String, UnixMillis>,
 }
 
 fn to_the_minute<S: Serializer>(times: &BTreeMap<ModelId, UnixMillis>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -133,17 +130,6 @@ impl Health {
         self.model_refused_to.remove(model);
     }
 
-    /// Returns whether an alert that every response may cause is due, and if so, records its time. A clock that steps
-    /// back does not silence an alert for longer than [`ODDITY_ALERT_MILLIS`].
-    pub fn may_alert(&mut self, alert: &str, now: UnixMillis) -> bool {
-        let is_recent =
-            self.alerted_at.get(alert).is_some_and(|at| (0..ODDITY_ALERT_MILLIS).contains(&now.millis_since(*at)));
-        if !is_recent {
-            self.alerted_at.insert(alert.to_owned(), now);
-        }
-        !is_recent
-    }
-
     /// Returns the end of a model's pause, if it is paused.
     #[must_use]
     pub fn model_paused_until(&self, model: &ModelId, now: UnixMillis) -> Option<UnixMillis> {
@@ -183,8 +169,7 @@ impl Health {
         let pauses = [&mut self.open_circuit, &mut self.key_pause].into_iter().flatten();
         let times = [&mut self.slot_penalty_until, &mut self.creates_paused_until];
         let of_models = self.paused_models.values_mut().chain(self.model_accepted_at.values_mut());
-        let all =
-            pauses.map(|pause| &mut pause.probe_at).chain(times).chain(of_models).chain(self.alerted_at.values_mut());
+        let all = pauses.map(|pause| &mut pause.probe_at).chain(times).chain(of_models);
         all.for_each(|time| *time = (*time).min(now));
     }
 
@@ -275,14 +260,5 @@ mod tests {
         health.end_model_refusals(&model);
         health.record_model_refusal(&model, "two", UnixMillis(0));
         assert_eq!(health.model_paused_until(&model, UnixMillis(0)), None, "not in a row");
-    }
-
-    #[test]
-    fn an_alert_about_an_oddity_is_raised_once_in_an_hour() {
-        let mut health = Health::default();
-        let times = [0, 1, 3_599_999, 3_600_000, 3_600_001, 10, 11];
-        let raised = times.map(|at| health.may_alert("x", UnixMillis(at)));
-        assert_eq!(raised, [true, false, false, true, false, true, false]);
-        assert!(health.may_alert("y", UnixMillis(1)));
     }
 }

@@ -21,10 +21,12 @@
 //! | `submit_results`, `poll_results`, `vendor_results` | effects of the vendor's replies: to creates, to polls and cancels, to all |
 //! | `vendor_keys` | which vendor key polls and cancels use |
 //! | `outbox`, `deliveries` | job updates until their Ledgers acknowledge them, and the indexes by which a turn finds those that are due |
+//! | `alerts` | the alerts, each again only after ten quiet minutes |
 //! | `permit_turns`, `file_deletions` | requests about files and streams: whose turn it is, and forgotten files |
 
 mod accounts;
 mod actions;
+mod alerts;
 mod clock;
 mod deliveries;
 mod due;

@@ -6,6 +6,7 @@ use crate::constants::{
 };
 use crate::limit::poll_plan::next_poll_millis;
 use crate::messages::JobEnd;
+use crate::types::alert::Alert;
 use crate::types::ids::JobId;
 use crate::types::prediction::{Failure, Status};
 use crate::types::time::UnixMillis;
@@ -95,13 +96,13 @@ impl Dispatcher {
             Cost::Known(credits) => credits,
             Cost::Absent => reserved,
             Cost::Unreadable => {
-                self.changes.alerts.push("unreadable_cost");
+                self.raise(Alert::UnreadableCost, now);
                 reserved
             }
         };
         let output = if status == Status::Succeeded { prediction.output } else { Vec::new() };
         if self.limits.outputs.finds_key_in(&output) {
-            self.changes.alerts.push("vendor_key_in_output");
+            self.raise(Alert::VendorKeyInOutput, now);
         }
         let output = self.limits.outputs.keep(output);
         self.end_job(job_id, JobEnd { status, failure, output, credits, predict_time: prediction.predict_time }, now);
@@ -120,7 +121,7 @@ impl Dispatcher {
         if is_overdue {
             self.end_job(job_id, JobEnd::failed(Failure::TimedOut, credits), now);
         } else if is_lost {
-            self.changes.alerts.push("prediction_lost_by_vendor");
+            self.raise(Alert::PredictionLostByVendor, now);
             self.end_job(job_id, JobEnd::failed(Failure::UpstreamLost, credits), now);
         }
     }

@@ -5,6 +5,7 @@ use super::machine::Dispatcher;
 use crate::limit::poll_plan::next_poll_millis;
 use crate::messages::{CreateOutcome, JobEnd};
 use crate::policy::GUEST_PLAN;
+use crate::types::alert::Alert;
 use crate::types::credits::MicroCredits;
 use crate::types::ids::JobId;
 use crate::types::prediction::Failure;
@@ -32,7 +33,7 @@ impl Dispatcher {
             }
             CreateVerdict::KeyRefused => {
                 if self.state.health.pause_key(now) {
-                    self.changes.alerts.push("vendor_key_refused");
+                    self.raise(Alert::VendorKeyRefused, now);
                 }
                 self.return_to_queue(job_id, input, now)
             }
@@ -55,7 +56,7 @@ impl Dispatcher {
                 self.reject(job_id, CreateOutcome::Rejected, now)
             }
             CreateVerdict::Redirected => {
-                self.changes.alerts.push("vendor_redirected");
+                self.raise(Alert::VendorRedirected, now);
                 self.reject(job_id, CreateOutcome::Rejected, now)
             }
             CreateVerdict::VendorFailed => {
@@ -72,7 +73,7 @@ impl Dispatcher {
         if self.in_flight.submits.remove(job_id).is_none() || !self.is_submitting(job_id) {
             return CreateOutcome::Pending;
         }
-        self.changes.alerts.push("input_missing");
+        self.raise(Alert::InputMissing, now);
         self.reject(job_id, CreateOutcome::Rejected, now)
     }
 

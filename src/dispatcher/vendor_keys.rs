@@ -3,6 +3,7 @@
 use super::job::Job;
 use super::machine::Dispatcher;
 use crate::constants::{POLL_FIRST_MILLIS, POLL_MAX_MILLIS};
+use crate::types::alert::Alert;
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 use crate::vendor::reply::VendorReply;
@@ -44,9 +45,9 @@ impl Dispatcher {
     pub(super) fn apply_key_refused(&mut self, job_id: &JobId, reply: &VendorReply, key: &str, now: UnixMillis) {
         let is_current = key == self.limits.key_fingerprint;
         if is_current && reply.status() == Some(401) && self.state.health.pause_key(now) {
-            self.changes.alerts.push("vendor_key_refused");
+            self.raise(Alert::VendorKeyRefused, now);
         }
-        self.alert_hourly("vendor_poll_refused", now);
+        self.raise(Alert::VendorPollRefused, now);
         self.try_other_key(job_id);
     }
 

@@ -5,6 +5,7 @@ use crate::constants::{RATE_LIMIT_RESET_MAX_MILLIS, VENDOR_WINDOW_MILLIS};
 use crate::limit::key_leak::KeyUsage;
 use crate::limit::request_window::VendorCount;
 use crate::parse::digits::parse_digits;
+use crate::types::alert::{Alert, RaisedAlert};
 use crate::types::model::ModelId;
 use crate::types::time::{UnixMillis, UnixSeconds};
 use crate::vendor::progress::loggable_word;
@@ -15,10 +16,10 @@ impl Dispatcher {
     pub(super) fn apply_reply(&mut self, reply: &VendorReply, now: UnixMillis) {
         self.apply_rate_limit(reply, now);
         if reply.is_too_large() {
-            self.alert_hourly("vendor_answer_too_large", now);
+            self.raise(Alert::VendorAnswerTooLarge, now);
         }
         if matches!(reply, VendorReply::Response(response) if has_id_conflict(&response.body)) {
-            self.alert_hourly("vendor_ids_conflict", now);
+            self.raise(Alert::VendorIdsConflict, now);
         }
     }
 
@@ -34,7 +35,7 @@ impl Dispatcher {
         };
         let until = UnixSeconds(reset).millis();
         if until.millis_since(now) > RATE_LIMIT_RESET_MAX_MILLIS {
-            self.alert_hourly("rate_limit_reset_ignored", now);
+            self.raise(Alert::RateLimitResetIgnored, now);
         } else if until > now {
             let limit = number(&response.rate_limit.limit).and_then(|limit| u32::try_from(limit).ok());
             if let Some(limit) = limit {
@@ -57,25 +58,17 @@ impl Dispatcher {
             own: self.state.window.count_since(began_at),
             expected_other: self.limits.expected_other_requests,
         };
-        if self.key_leak.observe(&usage) && self.alert_limiter.admit("key_leak", now) {
-            self.changes.alerts.push("key_leak");
+        if self.key_leak.observe(&usage) {
+            self.raise(Alert::KeyLeak, now);
         }
     }
 
-    /// Raises an alert at most once an hour.
-    pub(super) fn alert_hourly(&mut self, alert: &'static str, now: UnixMillis) {
-        if self.state.health.may_alert(alert, now) {
-            self.changes.alerts.push(alert);
-        }
-    }
-
-    /// Raises the alert about an unknown status word at most once an hour. The log gets at most 16 letters of the word,
-    /// and none if the word contains the vendor key.
+    /// Raises the alert about an unknown status word. It has at most 16 letters of the word, and none if the word contains
+    /// the vendor key.
     pub(super) fn report_unknown_status(&mut self, word: &str, now: UnixMillis) {
-        if self.state.health.may_alert("unknown_vendor_status", now) {
-            let has_key = self.limits.outputs.finds_key_in(&[word.to_owned()]);
-            self.changes.unknown_status = Some(if has_key { String::new() } else { loggable_word(word) });
-        }
+        let has_key = self.limits.outputs.finds_key_in(&[word.to_owned()]);
+        let word = if has_key { String::new() } else { loggable_word(word) };
+        self.raise(RaisedAlert::about(Alert::UnknownVendorStatus, word), now);
     }
 
     /// Records that the vendor answered a create. Closes the circuit breaker and ends the pause of the key.
@@ -86,7 +79,7 @@ impl Dispatcher {
 
     pub(super) fn record_vendor_failure(&mut self, now: UnixMillis) {
         if self.state.health.record_failure(now) {
-            self.changes.alerts.push("circuit_opened");
+            self.raise(Alert::CircuitOpened, now);
         }
     }
 

@@ -8,6 +8,7 @@ use super::turn::Turn;
 use super::withdrawal::is_unsent;
 use crate::constants::{MILLIS_PER_DAY, RETENTION_MILLIS, STATE_CHECK_SLACK_MILLIS, USAGE_DAYS};
 use crate::messages::{DispatcherReply, DispatcherRequest, JobUpdate, LedgerReply};
+use crate::types::alert::Alert;
 use crate::types::ids::JobId;
 use crate::types::prediction::PredictionRecord;
 use crate::types::time::UtcDay;
@@ -77,7 +78,7 @@ impl Turn<'_> {
         let create = self.predictions(&self.job_ids_of_create(&record)?)?;
         let was_acknowledged = create.iter().any(PredictionRecord::is_acknowledged);
         if record.is_acknowledged() {
-            self.alerts.push("prediction_silent");
+            self.alerts.push(Alert::PredictionSilent);
             record.state_check_at = self.now.plus_millis(STATE_CHECK_SLACK_MILLIS);
         } else {
             record.last_update_at = self.now;
@@ -120,7 +121,7 @@ impl Turn<'_> {
             }
         }
         if was_acknowledged {
-            self.alerts.push("prediction_lost_by_dispatcher");
+            self.alerts.push(Alert::PredictionLostByDispatcher);
             self.apply_updates(&[build_lost_update(&record, self.now)])?;
         }
         Ok(done)

@@ -8,6 +8,7 @@ use super::step::{Answer, Continuation, Effects, Event, Next, Question};
 use super::turn::Turn;
 use crate::limit::minute_window::Counted;
 use crate::messages::{Caller, LedgerCall, LedgerEnvelope, LedgerRefusal, LedgerReply, LedgerRequest};
+use crate::types::alert::Alert;
 use crate::types::time::{UnixMillis, UnixSeconds};
 
 impl Ledger {
@@ -107,7 +108,7 @@ impl Turn<'_> {
         let handled = self.handle(request, Some(issued_at));
         Ok(handled.unwrap_or_else(|RowError| {
             self.restore(counted);
-            self.alerts.push("ledger_failed");
+            self.alerts.push(Alert::LedgerFailed);
             Next::refuse(LedgerRefusal::Unavailable)
         }))
     }

@@ -4,6 +4,7 @@ use super::rows::Write;
 use super::socket::{Notice, Socket};
 use crate::limit::minute_window::Counted;
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest};
+use crate::types::alert::Alert;
 use crate::types::ids::{BatchId, FileId, JobId};
 use crate::types::time::{UnixMillis, UnixSeconds};
 
@@ -140,7 +141,7 @@ pub struct Effects {
     /// Store, all or none in one transaction. No row is written twice.
     pub writes: Vec<Write>,
     /// Log.
-    pub alerts: Vec<&'static str>,
+    pub alerts: Vec<Alert>,
     /// Remember, in the isolate's copy, that all tokens issued up to this time are revoked.
     pub revoked_before: Option<UnixSeconds>,
     /// Start. Nobody awaits these. Each ends with a reply that is dropped.

@@ -10,6 +10,7 @@ use super::socket::{Notice, OpenSockets, Socket};
 use super::step::{Effects, Next};
 use crate::limit::minute_window::{Counted, MinuteWindow};
 use crate::messages::DayUsage;
+use crate::types::alert::Alert;
 use crate::types::ids::JobId;
 use crate::types::prediction::PredictionRecord;
 use crate::types::time::{UnixMillis, UnixSeconds, UtcDay};
@@ -23,7 +24,7 @@ pub(super) struct Turn<'a> {
     /// The revoked-before time of all users, as far as the isolate knows it.
     pub(super) revoked_before: Option<UnixSeconds>,
     writes: Vec<Write>,
-    pub(super) alerts: Vec<&'static str>,
+    pub(super) alerts: Vec<Alert>,
     pub(super) tasks: Vec<Next>,
     pub(super) notices: Vec<Notice>,
     pub(super) accepted: Option<Socket>,

@@ -3,21 +3,29 @@
 use std::collections::BTreeMap;
 
 use crate::constants::ALERT_QUIET_MILLIS;
+use crate::types::alert::{Alert, RaisedAlert};
 use crate::types::time::UnixMillis;
 
 /// When each alert's cause was last seen. In memory only: a new instance tells a cause that lasts once more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertLimiter {
-    seen_at: BTreeMap<&'static str, UnixMillis>,
+    seen_at: BTreeMap<(Alert, Option<String>), UnixMillis>,
 }
 
 impl AlertLimiter {
+    /// Knows no alert yet.
+    pub const NEW: Self = Self { seen_at: BTreeMap::new() };
+
     /// Records that an alert's cause was seen. Returns whether the alert is to be raised. A clock that steps back raises
     /// it again.
-    pub fn admit(&mut self, alert: &'static str, now: UnixMillis) -> bool {
-        let seen_at = self.seen_at.insert(alert, now);
-        seen_at.is_none_or(|at| !(0..ALERT_QUIET_MILLIS).contains(&now.millis_since(at)))
+    pub fn admit(&mut self, raised: &RaisedAlert, now: UnixMillis) -> bool {
+        self.seen_at.retain(|_, at| is_recent(*at, now));
+        self.seen_at.insert((raised.alert, raised.cause().map(str::to_owned)), now).is_none()
     }
+}
+
+fn is_recent(at: UnixMillis, now: UnixMillis) -> bool {
+    (0..ALERT_QUIET_MILLIS).contains(&now.millis_since(at))
 }
 
 #[cfg(test)]
@@ -27,10 +35,18 @@ mod tests {
     #[test]
     fn an_alert_is_raised_again_after_ten_quiet_minutes() {
         let mut limiter = AlertLimiter::default();
-        let mut admit = |at| limiter.admit("key_leak", UnixMillis(at));
+        let mut admit = |at| limiter.admit(&Alert::KeyLeak.into(), UnixMillis(at));
         assert_eq!([0, 1, 599_999, 1_199_998].map(&mut admit), [true, false, false, false], "never quiet");
         assert_eq!([1_799_998, 1_799_999].map(&mut admit), [true, false]);
         assert!(admit(5), "the clock was set back");
-        assert!(limiter.admit("another", UnixMillis(6)));
+        assert!(limiter.admit(&Alert::DeadLetter.into(), UnixMillis(6)));
+    }
+
+    #[test]
+    fn each_detail_has_alerts_of_its_own_unless_the_vendor_chose_it() {
+        let mut limiter = AlertLimiter::default();
+        let mut admit = |alert, detail| limiter.admit(&RaisedAlert::about(alert, detail), UnixMillis(1));
+        assert_eq!(["window", "time", "window"].map(|kind| admit(Alert::StateUnreadable, kind)), [true, true, false]);
+        assert_eq!(["one", "another"].map(|word| admit(Alert::UnknownVendorStatus, word)), [true, false]);
     }
 }

@@ -1,5 +1,6 @@
 //! Types that every other module uses. A value that exists is valid: the constructors check it.
 
+pub mod alert;
 pub mod credits;
 pub mod file;
 pub mod ids;

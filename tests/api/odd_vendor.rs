@@ -337,7 +337,7 @@ fn a_final_status_word_ends_and_an_unknown_one_is_told() {
     stack.assert_logged("unknown_vendor_status");
     stack.assert_logged(r#""word":"archived""#);
     assert_eq!(stack.ended(&token, &id)["status"], "succeeded", "it was in progress");
-    assert_eq!(stack.worker_log().matches("unknown_vendor_status").count(), 1, "once in an hour");
+    assert_eq!(stack.worker_log().matches("unknown_vendor_status").count(), 1, "told once");
 }
 
 #[test]

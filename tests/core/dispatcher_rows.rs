@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, JobState, LoadedState, Pool, StoredState};
 use valetkey::messages::{CreateOutcome, Deadline, EnqueueRefusal, JobSpec, QueueShare};
+use valetkey::types::alert::Alert;
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
@@ -214,7 +215,7 @@ fn a_create_without_its_stored_input_is_not_sent_and_costs_nothing() {
     let outcome = world.machine.reject_unsent(&ids[0], START);
     assert_eq!(outcome, CreateOutcome::Rejected);
     assert!(world.machine.job(&ids[0]).is_none());
-    assert_eq!(world.machine.take_changes().alerts, ["input_missing"]);
+    assert_eq!(world.machine.take_changes().alerts, [Alert::InputMissing.into()]);
     let usage = world.machine.stored_state().accounts.usage("", START.utc_day());
     assert_eq!(usage, (MicroCredits::ZERO, MicroCredits::ZERO));
     assert_eq!(world.machine.reject_unsent(&ids[0], START), CreateOutcome::Pending);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, JobState, StoredState};
 use valetkey::messages::{CreateOutcome, Deadline, JobEnd, JobSpec, QueueShare};
+use valetkey::types::alert::{Alert, RaisedAlert};
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
@@ -97,7 +98,7 @@ fn end(machine: &Dispatcher, id: &JobId) -> Option<JobEnd> {
 }
 
 fn alerts(machine: &mut Dispatcher) -> Vec<&'static str> {
-    machine.take_changes().alerts
+    machine.take_changes().alerts.iter().map(|raised| raised.alert.name()).collect()
 }
 
 /// Polls until the prediction has ended or `seconds` have passed. `answer_to` returns the response to each poll.
@@ -149,7 +150,7 @@ fn a_body_that_is_too_large_is_an_alert_and_no_failure() {
     for second in 0..10 {
         machine.finish_poll(&id, &large(), at(second));
     }
-    assert_eq!(alerts(&mut machine), ["vendor_answer_too_large"], "once in an hour");
+    assert_eq!(alerts(&mut machine), ["vendor_answer_too_large"], "once");
     assert_eq!((machine.stored_state().health.failures, machine.job(&id).is_some()), (0, true));
     let created = submit(&mut machine, 2, "user", "default", "acme/x", at(11)).unwrap();
     assert_eq!(machine.finish_submit(&created, &large(), at(11)), CreateOutcome::Unreadable);
@@ -207,15 +208,15 @@ fn status_words_end_a_prediction_and_unknown_ones_are_an_alert() {
         let (mut machine, id) = running();
         machine.finish_poll(&id, &answer(200, &format!(r#"{{"status":"{word}"}}"#)), at(1));
         assert_eq!(end(&machine, &id).unwrap().status, status, "{word}");
-        assert_eq!(machine.take_changes().unknown_status, None);
+        assert!(alerts(&mut machine).is_empty());
     }
     let (mut machine, id) = running();
     let mut told = Vec::new();
     for second in [1, 2, 500] {
         machine.finish_poll(&id, &answer(200, r#"{"status":"waiting for the moon to rise"}"#), at(second));
-        told.extend(machine.take_changes().unknown_status);
+        told.extend(machine.take_changes().alerts);
     }
-    assert_eq!(told, ["waitingforthemoo"]);
+    assert_eq!(told, [RaisedAlert::about(Alert::UnknownVendorStatus, "waitingforthemoo")]);
     assert!(machine.job(&id).is_some());
 }
 
@@ -223,11 +224,11 @@ fn status_words_end_a_prediction_and_unknown_ones_are_an_alert() {
 fn a_status_word_that_contains_the_key_is_not_logged() {
     let (mut machine, id) = running();
     machine.finish_poll(&id, &answer(200, &format!(r#"{{"status":"{KEY}"}}"#)), at(1));
-    assert_eq!(machine.take_changes().unknown_status.as_deref(), Some(""));
+    assert_eq!(machine.take_changes().alerts, [RaisedAlert::about(Alert::UnknownVendorStatus, "")]);
 }
 
 #[test]
-fn a_reset_far_ahead_is_ignored_with_an_alert_once_in_an_hour() {
+fn a_reset_far_ahead_is_ignored_with_one_alert() {
     let with_reset = |reset: i64| {
         VendorReply::Response(VendorResponse {
             rate_limit: RateLimit {

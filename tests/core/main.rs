@@ -15,6 +15,7 @@
 )]
 #![allow(clippy::too_many_lines, reason = "a table of cases is one list")]
 
+mod alerts;
 mod config;
 mod dispatcher;
 mod dispatcher_clock;

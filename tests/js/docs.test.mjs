@@ -1,4 +1,4 @@
-// Pages and code refer to each other: links and anchors, numbered sections, decision records, the table of alerts.
+// Pages and code refer to each other: links and anchors, numbered sections, decision records.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -158,38 +158,4 @@ test("decisions are numbered as their files are, have a status, and name their s
     assert.match(text, /^Date: \d{4}-\d{2}-\d{2}$/m, `${file}: a line Date`);
     for (const [, name, target] of text.matchAll(/\[(\d{4})\]\((\d{4})-/g)) assert.equal(target, name, `${file}: a link leads elsewhere`);
   });
-});
-
-/** `CircuitOpened` as the log writes it. */
-function snake(name) {
-  return name.replaceAll(/(?<=[a-z])[A-Z]/g, "_$&").toLowerCase();
-}
-
-/** Every word that the Worker writes as an alert. */
-function alertsOfTheCode() {
-  const sources = FILES.filter((file) => /^(src|scripts)\/.*\.(rs|js|mjs)$/.test(file)).map(read);
-  const words = new Set();
-  for (const text of sources) {
-    for (const [, word] of text.matchAll(/\balert\(\s*"(\w+)"/g)) words.add(word);
-    for (const [, word] of text.matchAll(/\balert_(?:hourly|about)\(\s*"(\w+)"/g)) words.add(word);
-    for (const [, word] of text.matchAll(/\balerts\.push\(\s*"(\w+)"/g)) words.add(word);
-    for (const [, word] of text.matchAll(/\balert: "(\w+)"/g)) words.add(word);
-    for (const [, name] of text.matchAll(/\bAlert::([A-Z]\w*)/g)) words.add(snake(name));
-    for (const [, name] of text.matchAll(/\balert(?:s\.push)?\(\s*(?:\w+::)*([A-Z][A-Z_]+)\s*\)/g)) {
-      const values = sources.map((source) => new RegExp(`\\bconst ${name}: &(?:'static )?str = "(\\w+)"`).exec(source)?.[1]).filter(Boolean);
-      assert.equal(values.length, 1, `one constant ${name}`);
-      words.add(values[0]);
-    }
-  }
-  return words;
-}
-
-test("docs/deploy.md lists the alerts of the code and no other", () => {
-  const table = prose("docs/deploy.md").split("\n## Alerts\n")[1].split("\n## ")[0];
-  const cells = [...table.matchAll(/^\| (`[^|]*) \|/gm)].map(([, cell]) => cell);
-  const listed = cells.flatMap((cell) => [...cell.matchAll(/`(\w+)`/g)].map(([, word]) => word));
-  assert.equal(new Set(listed).size, listed.length, "each once");
-  const written = alertsOfTheCode();
-  assert.ok(written.size > 10, "the alerts are found");
-  assert.deepEqual(listed.toSorted(), [...written].toSorted());
 });

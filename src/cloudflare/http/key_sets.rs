@@ -7,11 +7,12 @@ use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use crate::cloudflare::http::context::RequestContext;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::driver::wait;
-use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform;
 use crate::constants::{KEY_SET_FETCH_MILLIS, KEY_SET_FRESH_MILLIS, KEY_SET_MAX_BYTES, KEY_SET_POLL_MILLIS};
 use crate::token::{FetchDecision, RemoteKeys};
+use crate::types::alert::Alert;
 use crate::types::time::UnixMillis;
 use crate::vendor::request::USER_AGENT;
 
@@ -67,7 +68,7 @@ async fn load(keys: Arc<RemoteKeys>, kid: Option<String>, now: UnixMillis) {
             let seconds = u32::try_from(UnixMillis(KEY_SET_FRESH_MILLIS).seconds().0).unwrap_or_default();
             let _ = wait(js::keep_key_set(keys.url(), &bytes, &now.0.to_string(), seconds)).await;
         }
-        _ => log::alert("key_set_unavailable"),
+        _ => alerts::raise(Alert::KeySetUnavailable),
     }
 }
 

@@ -5,12 +5,13 @@ use serde_json::Value;
 use wasm_bindgen::JsValue;
 
 use crate::cloudflare::http::context::RequestContext;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::deployment::Deployment;
 use crate::cloudflare::runtime::driver;
-use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::messages::Rate;
 use crate::parse::url::ResourceUrl;
+use crate::types::alert::Alert;
 use crate::types::ids::{JobId, RequestId};
 use crate::wire::cors::{self, OriginCheck};
 use crate::wire::rejection::{Code, Rejection};
@@ -140,7 +141,7 @@ fn render(
     if !leaks(&header_lines) && !body.as_deref().is_some_and(leaks) {
         return Parts { status: response.status, header_lines, body };
     }
-    log::alert("vendor_key_in_answer");
+    alerts::raise(Alert::VendorKeyInAnswer);
     let safe = instead_of(response);
     // The caller's page may read the 502, unless its own origin contains the key.
     let header_lines = Some(headers_of(&safe, request_id, origin)).filter(|lines| !leaks(lines));

@@ -4,9 +4,10 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::cloudflare::objects::handle::ActorResult;
-use crate::cloudflare::runtime::log;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::sql::{Sql, Statement};
 use crate::migration::{Comparison, Migration, Recorded, TooNew, compare};
+use crate::types::alert::Alert;
 
 /// SQLite's `user_version` would do, but Durable Objects allow few pragmas:
 /// <https://developers.cloudflare.com/durable-objects/api/sqlite-storage-api/>.
@@ -27,7 +28,7 @@ pub fn read(sql: &Sql, known: &'static [Migration]) -> ActorResult<Result<Compar
     } else {
         Vec::new()
     };
-    Ok(compare(known, &recorded).inspect_err(|TooNew| log::alert("storage_too_new")))
+    Ok(compare(known, &recorded).inspect_err(|TooNew| alerts::raise(Alert::StorageTooNew)))
 }
 
 /// Applies migrations, each in one transaction.

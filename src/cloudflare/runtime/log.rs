@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::cloudflare::runtime::platform;
+use crate::types::alert::{Alert, RaisedAlert};
 use crate::types::ids::RequestId;
 use crate::types::time::UnixMillis;
 
@@ -64,26 +65,23 @@ pub fn request(line: &RequestLine<'_>) {
 }
 
 #[derive(Serialize)]
-struct Alert<'a> {
+struct AlertLine<'a> {
     time: String,
     level: &'static str,
     event: &'static str,
-    alert: &'static str,
+    alert: Alert,
     #[serde(skip_serializing_if = "Option::is_none")]
     word: Option<&'a str>,
 }
 
-/// Writes an alert: a fixed word that an operator must see (docs/deploy.md lists them).
-pub fn alert(alert: &'static str) {
-    write_alert(alert, None);
-}
-
-/// Writes an alert with a word from the vendor, which the caller has reduced to a few letters.
-pub fn alert_about(alert: &'static str, word: &str) {
-    write_alert(alert, Some(word));
-}
-
-fn write_alert(alert: &'static str, word: Option<&str>) {
-    let line = Alert { time: platform::now().to_rfc3339(), level: "error", event: "alert", alert, word };
+/// Writes the line of an alert.
+pub fn alert(raised: &RaisedAlert) {
+    let line = AlertLine {
+        time: platform::now().to_rfc3339(),
+        level: "error",
+        event: "alert",
+        alert: raised.alert,
+        word: raised.detail.as_deref(),
+    };
     worker::console_error!("{}", serde_json::to_string(&line).unwrap_or_default());
 }

@@ -1,6 +1,7 @@
 //! Rust types for the platform's APIs: settings, requests that JavaScript drives, HTTP, streams, sockets, SQLite and the
 //! log.
 
+pub mod alerts;
 pub mod deployment;
 pub mod driver;
 pub mod event_stream;

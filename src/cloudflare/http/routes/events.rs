@@ -8,13 +8,14 @@ use crate::cloudflare::http::follower::{Followed, Follower, open_for_head};
 use crate::cloudflare::http::ledger_client::limiter_unavailable;
 use crate::cloudflare::http::outcome::{Reply, RouteResult};
 use crate::cloudflare::http::response::stream_lines;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::deployment::Deployment;
 use crate::cloudflare::runtime::event_stream::OpenStream;
-use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{EVENT_HEARTBEAT_MILLIS, EVENT_STREAM_MAX_MILLIS};
 use crate::messages::StreamId;
 use crate::parse::digits::parse_digits;
+use crate::types::alert::Alert;
 use crate::types::ids::JobId;
 use crate::types::prediction::{PredictionRecord, QueuePosition};
 use crate::types::time::UnixMillis;
@@ -118,7 +119,7 @@ impl Events {
         }
         let data = record.render(&self.base_url);
         if self.deployment.key_scan.finds_in(&data) {
-            log::alert("vendor_key_in_answer");
+            alerts::raise(Alert::VendorKeyInAnswer);
             return Err(PlatformError);
         }
         self.shown = Some(present);

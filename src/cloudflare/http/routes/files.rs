@@ -12,12 +12,13 @@ use crate::cloudflare::http::outcome::{Counted, RouteError, RouteResult};
 use crate::cloudflare::http::query::{bad_list_parameter, list_limit, list_parameters};
 use crate::cloudflare::http::response::Response;
 use crate::cloudflare::objects::client::ask_dispatcher;
-use crate::cloudflare::runtime::log;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::platform;
 use crate::cloudflare::runtime::vendor_http;
 use crate::constants::{ACK_TIMEOUT_MILLIS, FILE_MAX_BYTES, VENDOR_BODY_MAX_BYTES};
 use crate::messages::{DispatcherRequest, LedgerReply, LedgerRequest};
 use crate::parse::digits::parse_digits;
+use crate::types::alert::Alert;
 use crate::types::file::{FileLimits, FileRecord, parse_file_type};
 use crate::types::ids::FileId;
 use crate::types::time::UnixMillis;
@@ -132,13 +133,13 @@ fn uploaded(reply: &VendorReply, now: UnixMillis) -> Result<String, Rejection> {
     }
 }
 
-/// Raises an alert for an odd reply. Uploads are rare, so the alert is not limited.
+/// Raises an alert for an odd reply.
 fn report_oddities(reply: &VendorReply) {
     if reply.is_too_large() {
-        log::alert("vendor_answer_too_large");
+        alerts::raise(Alert::VendorAnswerTooLarge);
     }
     if matches!(reply, VendorReply::Response(response) if has_id_conflict(&response.body)) {
-        log::alert("vendor_ids_conflict");
+        alerts::raise(Alert::VendorIdsConflict);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::cloudflare::http::ledger_client::{ask_as, caller_of};
 use crate::cloudflare::http::outcome::Handled;
 use crate::cloudflare::http::response::Response;
 use crate::cloudflare::objects::client::{known_revoked_by, revoked_by_now};
-use crate::cloudflare::runtime::log;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::constants::{
     ADDRESS_RETRY_SECS, OTHER_BODY_MAX_BYTES, PROVIDER_RETRY_SECS, TURNSTILE_RESPONSE_MAX_BYTES,
@@ -22,6 +22,7 @@ use crate::oauth::{
     issue_to_new_guest, parse_revocation, siteverify_form,
 };
 use crate::token::{Grant, Possession, Proof, Purpose, Refusal, SigningKeys, VerifiedToken};
+use crate::types::alert::Alert;
 use crate::types::ids::{GuestId, TokenId};
 
 /// The name of the platform's rate-limit binding (wrangler.toml).
@@ -208,7 +209,7 @@ async fn issue_to_guest(
     let response = response.ok_or(keys_unavailable("turnstile_silent"))?;
     check_siteverify_response(turnstile, &response).inspect_err(|refusal| {
         if refusal.reason == TURNSTILE_SECRET_REFUSED {
-            log::alert(TURNSTILE_SECRET_REFUSED);
+            alerts::raise(Alert::TurnstileSecretRefused);
         }
     })?;
     Ok(issued)

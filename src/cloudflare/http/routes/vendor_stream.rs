@@ -10,10 +10,11 @@ use crate::cloudflare::http::follower::{Followed, Follower, open_for_head};
 use crate::cloudflare::http::ledger_client::{Permit, ask_permit, unexpected, vendor_refusal};
 use crate::cloudflare::http::outcome::{Counted, Reply, RouteResult};
 use crate::cloudflare::http::response::stream_lines;
-use crate::cloudflare::runtime::log;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::cloudflare::runtime::vendor_http::{self, Relay, RelayEnd};
 use crate::messages::{Rate, StreamId};
+use crate::types::alert::Alert;
 use crate::types::ids::JobId;
 use crate::types::prediction::Status;
 use crate::types::time::UnixMillis;
@@ -91,7 +92,7 @@ async fn watch_relay(relay: Relay, mut follower: Follower, expires_at: UnixMilli
         std::future::pending().await
     };
     if matches!(first_of(relay.end(), stop).await, RelayEnd::Leaked) {
-        log::alert("vendor_key_in_stream");
+        alerts::raise(Alert::VendorKeyInStream);
     }
     follower.end(false).await;
 }

@@ -7,11 +7,12 @@ use super::actor::DispatcherActor;
 use super::outcomes::Outcome;
 use crate::cloudflare::objects::client::{self, ledgers};
 use crate::cloudflare::objects::handle::ActorResult;
-use crate::cloudflare::runtime::log;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::vendor_http;
 use crate::constants::{DELIVERY_MAX_MILLIS, VENDOR_BODY_MAX_BYTES, VENDOR_POLL_BODY_MAX_BYTES};
 use crate::dispatcher::{Action, Delivery, Dispatcher, JobState, JobTerms};
 use crate::messages::{CreateOutcome, LedgerCall, LedgerEnvelope, LedgerReply, LedgerRequest};
+use crate::types::alert::Alert;
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 use crate::vendor::reply::{VendorReply, read_models};
@@ -24,7 +25,7 @@ impl DispatcherActor {
         let this = Rc::clone(self);
         self.state.wait_until(async move {
             if this.carry_out(action).await.is_err() {
-                log::alert("dispatcher_failed");
+                alerts::raise(Alert::DispatcherFailed);
             }
             if let Ok(store) = this.store() {
                 let _ = store.sql().flush().await;
@@ -54,7 +55,7 @@ impl DispatcherActor {
             Action::FetchModels => {
                 let reply = self.send(request::models, None, VENDOR_BODY_MAX_BYTES).await?;
                 if reply.is_too_large() {
-                    log::alert("vendor_answer_too_large");
+                    alerts::raise(Alert::VendorAnswerTooLarge);
                 }
                 let models = read_models(&reply);
                 self.turn(|machine, now| machine.finish_models(models, now))

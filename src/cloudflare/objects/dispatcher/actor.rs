@@ -9,12 +9,14 @@ use super::outcomes::Outcomes;
 use super::store::DispatcherStore;
 use crate::cloudflare::objects::alarm::Alarm;
 use crate::cloudflare::objects::handle::ActorResult;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::deployment::{Deployment, deployment};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::cloudflare::runtime::sql::Sql;
 use crate::constants::TOMBSTONE_MILLIS;
 use crate::dispatcher::{Dispatcher as Machine, DispatcherLimits};
+use crate::types::alert::Alert;
 use crate::types::secret::VendorKey;
 use crate::types::time::UnixMillis;
 use crate::vendor::output::OutputRule;
@@ -79,11 +81,8 @@ impl DispatcherActor {
         *slot = Some(machine);
         drop(slot);
         // 4. Act.
-        for alert in changes.alerts {
-            log::alert(alert);
-        }
-        if let Some(word) = changes.unknown_status {
-            log::alert_about("unknown_vendor_status", &word);
+        for raised in &changes.alerts {
+            log::alert(raised);
         }
         for action in actions {
             self.start(action);
@@ -107,7 +106,7 @@ impl DispatcherActor {
         let longest_slot_millis = deployment.config.policy.longest_slot_millis();
         let machine = self.store()?.load(limits, longest_slot_millis, platform::now())?;
         if machine.anomalies().unreadable > 0 {
-            log::alert("row_unreadable");
+            alerts::raise(Alert::RowUnreadable);
         }
         Ok(machine)
     }

@@ -27,8 +27,9 @@ use worker::{DurableObject, Env, Request, Response, Result, State, durable_objec
 
 use self::actor::DispatcherActor;
 use crate::cloudflare::objects::handle::handle;
-use crate::cloudflare::runtime::log;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::platform::PlatformError;
+use crate::types::alert::Alert;
 
 /// The Durable Object class around a [`DispatcherActor`].
 #[durable_object(alarm)]
@@ -50,7 +51,7 @@ impl DurableObject for Dispatcher {
     async fn alarm(&self) -> Result<Response> {
         let actor = &self.actor;
         let sql = actor.store().ok().map(|store| store.sql());
-        actor.alarm.run(sql, async { actor.turn(|_, _| ()) }, || log::alert("dispatcher_alarm_failed")).await
+        actor.alarm.run(sql, async { actor.turn(|_, _| ()) }, || alerts::raise(Alert::DispatcherAlarmFailed)).await
     }
 }
 
@@ -62,7 +63,7 @@ impl Dispatcher {
         crate::cloudflare::test_exports::panic_if_at(crate::cloudflare::test_exports::Place::Dispatcher);
         let actor = Rc::clone(&self.actor);
         let recover = || {
-            log::alert("dispatcher_failed");
+            alerts::raise(Alert::DispatcherFailed);
             Err(PlatformError)
         };
         handle(message, move |request| async move { actor.answer(request).await }, recover)

@@ -6,11 +6,12 @@ use serde_json::json;
 use super::upgrade;
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::objects::migrations;
-use crate::cloudflare::runtime::log;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::cloudflare::runtime::sql::{Doc, Sql, Statement};
 use crate::dispatcher::{Changes, Dispatcher as Machine, DispatcherLimits, LoadedState, UnreadableRows};
 use crate::migration::{Migration, TooNew};
+use crate::types::alert::{Alert, RaisedAlert};
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
@@ -64,7 +65,7 @@ impl DispatcherStore {
         let state: Vec<(String, String)> = state.into_iter().map(|row| (row.id, row.doc)).collect();
         let loaded = LoadedState::read(&state, &jobs, &limits.pools, now);
         for kind in loaded.unreadable {
-            log::alert_about("state_unreadable", kind);
+            alerts::raise(RaisedAlert::about(Alert::StateUnreadable, kind));
         }
         let files: Vec<Doc> = self.sql.rows("SELECT vendor_id AS id, '' AS doc FROM file_deletions", &[])?;
         let machine = Machine::load(limits, loaded.state, jobs, outbox).with_replaced_state(loaded.replaced);

@@ -9,7 +9,7 @@ use worker::{Env, State};
 use super::store::LedgerStore;
 use crate::cloudflare::objects::client::{ask_dispatcher, known_revoked_by, remember_revoked, revoked_by};
 use crate::cloudflare::objects::handle::ActorResult;
-use crate::cloudflare::runtime::log;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::cloudflare::runtime::sockets::ObjectSockets;
 use crate::cloudflare::runtime::sql::Sql;
@@ -17,6 +17,7 @@ use crate::constants::{ALARM_LATE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, TOO_NEW
 use crate::ledger::{AlarmChange, Answer, Event, Ledger as Machine, Next, Notice, Question, Socket};
 use crate::limit::minute_window::Counted;
 use crate::messages::{LedgerCall, LedgerEnvelope, LedgerReply};
+use crate::types::alert::Alert;
 use crate::types::time::UnixMillis;
 
 /// The Ledger behind the Durable Object class. Its memory may be lost at any time: a new actor starts from the rows.
@@ -82,7 +83,7 @@ impl LedgerActor {
     /// Runs the alarm. Never fails: a failure is logged, and the alarm is set again.
     pub(super) async fn run_alarm(self: &Rc<Self>) {
         if self.turn_and_delete().await.is_err() {
-            log::alert("ledger_alarm_failed");
+            alerts::raise(Alert::LedgerAlarmFailed);
             if let Ok(store) = self.store() {
                 let wait = if store.tables().are_too_new() { TOO_NEW_RETRY_MILLIS } else { ALARM_LATE_MILLIS };
                 store.sql().set_alarm(self.machine.borrow_mut().retry_alarm(platform::now(), wait));
@@ -125,7 +126,7 @@ impl LedgerActor {
         }
         let effects = stored?;
         // 4. Alerts, sockets and tasks: also if the rows do not say when the alarm must fire. What is stored must be told.
-        effects.alerts.into_iter().for_each(log::alert);
+        effects.alerts.into_iter().for_each(alerts::raise);
         effects.notices.into_iter().for_each(|notice| self.notify(notice));
         if let Some(revoked_before) = effects.revoked_before {
             remember_revoked(revoked_before);

@@ -17,9 +17,10 @@ use worker::{DurableObject, Env, Request, Response, Result, State, durable_objec
 
 use self::actor::LedgerActor;
 use crate::cloudflare::objects::handle::handle;
-use crate::cloudflare::runtime::log;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::messages::{LedgerEnvelope, LedgerRefusal, LedgerReply};
+use crate::types::alert::Alert;
 
 /// The Durable Object class around a [`LedgerActor`].
 #[durable_object(alarm)]
@@ -55,7 +56,7 @@ impl Ledger {
         crate::cloudflare::test_exports::panic_if_at(crate::cloudflare::test_exports::Place::Ledger);
         let actor = Rc::clone(&self.actor);
         let recover = || {
-            log::alert("ledger_failed");
+            alerts::raise(Alert::LedgerFailed);
             Ok::<_, PlatformError>(unavailable())
         };
         handle(message, move |call| async move { actor.answer(call).await }, recover)
@@ -68,7 +69,7 @@ impl Ledger {
         crate::cloudflare::test_exports::panic_if_at(crate::cloudflare::test_exports::Place::Ledger);
         let actor = Rc::clone(&self.actor);
         let recover = || {
-            log::alert("ledger_failed");
+            alerts::raise(Alert::LedgerFailed);
             Ok::<_, PlatformError>(Some(unavailable()))
         };
         handle(message, move |call| async move { actor.open(call, &socket).await }, recover)

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use super::tables::Tables;
 use super::writes::build_statement;
 use crate::cloudflare::objects::handle::ActorResult;
-use crate::cloudflare::runtime::log;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::cloudflare::runtime::sql::Sql;
 use crate::constants::{FORGOTTEN_FILES_BATCH, USAGE_DAYS};
 use crate::ledger::{FileUsage, FirstExpiries, JtiUsage, LedgerRows, RowError, Write, end_of_prefix, read_readable};
 use crate::messages::DayUsage;
+use crate::types::alert::Alert;
 use crate::types::file::FileRecord;
 use crate::types::ids::{FileId, JobId};
 use crate::types::prediction::{PredictionRecord, Status};
@@ -89,7 +90,7 @@ impl LedgerStore {
         let rows: Vec<Doc> = self.read(sql, parameters)?;
         let parsed: Vec<T> = rows.iter().filter_map(|row| serde_json::from_str(&row.doc).ok()).collect();
         if parsed.len() < rows.len() {
-            log::alert("row_unreadable");
+            alerts::raise(Alert::RowUnreadable);
         }
         Ok(parsed)
     }
@@ -112,7 +113,7 @@ impl LedgerStore {
             RowResult::Ok(parsed)
         });
         if unreadable {
-            log::alert("row_unreadable");
+            alerts::raise(Alert::RowUnreadable);
         }
         found
     }
