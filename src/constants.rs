@@ -239,11 +239,15 @@ pub const ASSUMED_RUN_MILLIS: i64 = 20_000;
 
 // ---- Ledger ---------------------------------------------------------------------------------------------------------
 
-/// How long ended predictions are kept (protocol 7).
-pub const RETENTION_MILLIS: i64 = 7 * 24 * 3_600 * 1_000;
-/// How long a batch is kept: as long as its predictions can exist, that is the longest wait and run, then the
-/// retention.
-pub const BATCH_RETENTION_MILLIS: i64 = RETENTION_MILLIS + 2 * 24 * 3_600 * 1_000;
+/// `RETENTION_DAYS`, how long ended predictions are kept: minimum, default and maximum (protocol 7). The minimum is as
+/// long as an idempotency key is kept.
+pub const RETENTION_DAYS: (u32, u32, u32) = (1, 7, 30);
+/// How much longer than its predictions' retention a batch is kept: their longest wait and run.
+pub const BATCH_OPEN_MILLIS: i64 = 2 * 24 * 3_600 * 1_000;
+/// How long the spending of a token with caps is kept after the token's expiry: longer than a prediction can run.
+pub const JTI_KEPT_MILLIS: i64 = 7 * 24 * 3_600 * 1_000;
+/// When a Ledger without any row but short-lived marks is deleted.
+pub const IDLE_LEDGER_MILLIS: i64 = 7 * 24 * 3_600 * 1_000;
 /// A file that no upload and no create used for this many whole days is deleted (protocol 9).
 pub const FILE_UNUSED_MAX_DAYS: i64 = 7;
 /// How long the room of an upload is reserved: longer than the upload can take.

@@ -10,8 +10,10 @@ mod parse;
 mod problem;
 mod reader;
 mod settings;
+mod storage;
 
 pub use demo::Demo;
 pub use parse::parse;
 pub use problem::Problem;
 pub use settings::{Config, LogLevel};
+pub use storage::{Jurisdiction, Location, StorageSettings};

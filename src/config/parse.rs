@@ -9,6 +9,7 @@ use crate::config::origins::parse_origins;
 use crate::config::problem::Problem;
 use crate::config::reader::{Lookup, Reader};
 use crate::config::settings::Config;
+use crate::config::storage::read_storage;
 use crate::constants::TOKEN_LIFETIME_SECS;
 use crate::oauth::Turnstile;
 use crate::parse::problem::{Place, SettingProblem};
@@ -45,6 +46,7 @@ pub fn parse(lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
     let allowed_origins = read_allowed_origins(&mut reader, local_hosts);
     let issuers = reader.read_json("ISSUERS", ISSUERS_PARTS, |text| parse_issuers(text, lookup));
     let policy = reader.read_json("POLICY", POLICY_PARTS, parse_policy);
+    let storage = read_storage(&mut reader);
     let log_level = reader.read_choice("LOG_LEVEL");
     let token_lifetime_secs = reader.read_number("TOKEN_LIFETIME_SECS", TOKEN_LIFETIME_SECS);
     for name in ["ALERT_WEBHOOK_URL", "EVENTS_WEBHOOK_URL"] {
@@ -76,6 +78,7 @@ pub fn parse(lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
             token_lifetime_secs,
             signing_keys: signing_keys.map(Arc::new),
             turnstile,
+            storage,
             log_level,
         }),
         _ => Err(problems),

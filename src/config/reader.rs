@@ -85,11 +85,17 @@ impl<'a> Reader<'a> {
 
     /// Reads the name of a variant of `T`. Returns the default if the setting is not set or wrong.
     pub(super) fn read_choice<T: FromStr + VariantNames + Default>(&mut self, name: &str) -> T {
-        let Some(text) = self.get(name) else { return T::default() };
-        text.parse().unwrap_or_else(|_| {
+        self.read_optional_choice(name).unwrap_or_default()
+    }
+
+    /// Reads the name of a variant of `T`. Returns `None` if the setting is not set or wrong.
+    pub(super) fn read_optional_choice<T: FromStr + VariantNames>(&mut self, name: &str) -> Option<T> {
+        let text = self.get(name)?;
+        let choice = text.parse().ok();
+        if choice.is_none() {
             self.add_problem(name, format!("is not one of {}", T::VARIANTS.join(", ")));
-            T::default()
-        })
+        }
+        choice
     }
 
     /// Reads a setting that is `on` or `off`. Returns false if it is not set or wrong.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::config::demo::Demo;
 use crate::config::problem::Problem;
+use crate::config::storage::StorageSettings;
 use crate::oauth::Turnstile;
 use crate::parse::url::{BaseUrl, LocalHosts, ResourceUrl};
 use crate::policy::Policy;
@@ -54,6 +55,8 @@ pub struct Config {
     pub signing_keys: Option<Arc<SigningKeys>>,
     /// How guests are verified. It turns guests on.
     pub turnstile: Option<Turnstile>,
+    /// Where users' data is stored, and for how long.
+    pub storage: StorageSettings,
     /// How much is logged.
     pub log_level: LogLevel,
 }
@@ -88,5 +91,17 @@ impl Config {
         let issuers = loopback_problems(&self.issuers, false).into_iter();
         let issuers = issuers.map(|problem| Problem::new("ISSUERS", problem));
         Err(issuers.chain(local.map(|(name, _, problem)| Problem::new(name, problem))).collect())
+    }
+
+    /// Checks that `JURISDICTION` may be ignored by a runtime without jurisdictions: on a local host alone. On any other
+    /// host, users would rely on it.
+    ///
+    /// # Errors
+    /// The setting, with the host that was called.
+    pub fn check_ignored_jurisdiction(&self, host: &str) -> Result<(), Vec<Problem>> {
+        if self.storage.jurisdiction.is_none() || self.local_hosts.include_name(host) {
+            return Ok(());
+        }
+        Err(vec![Problem::new("JURISDICTION", "is set, and this runtime has none: only Cloudflare's network has")])
     }
 }

@@ -9,7 +9,7 @@ use super::replay::{IdempotencyRecord, Replay, decide_replay};
 use super::rows::{RowError, Write};
 use super::step::{Answer, Continuation, Next, Question};
 use super::turn::Turn;
-use crate::constants::{BATCH_RETENTION_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, IDEMPOTENCY_MILLIS};
+use crate::constants::{BATCH_OPEN_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, IDEMPOTENCY_MILLIS};
 use crate::messages::{
     CreateRequest, Deadline, DispatcherReply, DispatcherRequest, EnqueueRefusal, IdempotencyKey, JobSpec, JobUpdate,
     LedgerRefusal, LedgerReply, QueueShare, Stage,
@@ -173,7 +173,8 @@ impl Turn<'_> {
             self.write_mark(marks::idempotency_key(&key.value), &record, now.plus_millis(IDEMPOTENCY_MILLIS))?;
         }
         if let Some(batch_id) = &request.batch_id {
-            self.write_mark(batch_id.as_str().to_owned(), &job_ids, now.plus_millis(BATCH_RETENTION_MILLIS))?;
+            let expires_at = now.plus_millis(self.ledger.retention.millis()).plus_millis(BATCH_OPEN_MILLIS);
+            self.write_mark(batch_id.as_str().to_owned(), &job_ids, expires_at)?;
         }
         Ok(Ok(()))
     }

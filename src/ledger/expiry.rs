@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::constants::{FILE_UNUSED_MAX_DAYS, MILLIS_PER_DAY, RETENTION_MILLIS, USAGE_DAYS};
+use crate::constants::{FILE_UNUSED_MAX_DAYS, IDLE_LEDGER_MILLIS, JTI_KEPT_MILLIS, MILLIS_PER_DAY, USAGE_DAYS};
 use crate::types::ids::FileId;
 use crate::types::time::{UnixMillis, UtcDay};
 
@@ -28,13 +28,13 @@ impl FirstExpiries {
     ///
     /// - Rows whose time is over already: a day from now. Their deletion was tried, or the alarm that would have tried it
     ///   was lost.
-    /// - Without such rows: after the retention. Then only short-lived marks are left.
+    /// - Without such rows: a week from now. Then only short-lived marks are left.
     pub(super) fn next_deletion(&self, now: UnixMillis) -> UnixMillis {
         let after = |day: UtcDay, days: i64| UtcDay(day.0.saturating_add(days)).start();
         let first = [
             self.prediction,
             self.day.map(|day| after(day, USAGE_DAYS)),
-            self.jti.map(|expires_at| expires_at.plus_millis(RETENTION_MILLIS)),
+            self.jti.map(|expires_at| expires_at.plus_millis(JTI_KEPT_MILLIS)),
             self.mark,
             self.file_used_on
                 .map(|day| after(day, FILE_UNUSED_MAX_DAYS.saturating_add(1)).plus_millis(self.time_of_day())),
@@ -42,7 +42,7 @@ impl FirstExpiries {
         match first.into_iter().flatten().min().map(UnixMillis::hour_end) {
             Some(at) if at <= now => now.plus_millis(MILLIS_PER_DAY),
             Some(at) => at,
-            None => now.plus_millis(RETENTION_MILLIS),
+            None => now.plus_millis(IDLE_LEDGER_MILLIS),
         }
     }
 
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(next(&of_file), 22 * HOUR, "forgotten at midnight, uploaded before ten");
         assert_eq!(with(|first| first.prediction = Some(NOON.plus_millis(HOUR + 1))), 2 * HOUR);
         assert_eq!(with(|first| first.mark = Some(NOON.plus_millis(1))), HOUR);
-        assert_eq!(with(|first| first.jti = Some(NOON.plus_millis(3 * HOUR - RETENTION_MILLIS))), 3 * HOUR);
+        assert_eq!(with(|first| first.jti = Some(NOON.plus_millis(3 * HOUR - JTI_KEPT_MILLIS))), 3 * HOUR);
         assert_eq!(with(|first| first.day = Some(UtcDay(NOON.utc_day().0 - 29))), 12 * HOUR);
     }
 
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn short_lived_marks_alone_wait_for_the_retention() {
-        assert_eq!(next(&FirstExpiries::default()), RETENTION_MILLIS);
+    fn short_lived_marks_alone_wait_for_a_week() {
+        assert_eq!(next(&FirstExpiries::default()), IDLE_LEDGER_MILLIS);
     }
 }

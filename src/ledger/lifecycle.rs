@@ -1,9 +1,10 @@
 //! The life of an admitted prediction: job updates, settlement, and when its Ledger acts by itself.
 
 use super::admission::JtiUsage;
-use crate::constants::{RETENTION_MILLIS, WITHDRAW_RETRY_MILLIS};
+use crate::constants::WITHDRAW_RETRY_MILLIS;
 use crate::messages::{DayUsage, JobEnd, JobUpdate, Stage};
 use crate::types::prediction::{Failure, PredictionRecord, Status};
+use crate::types::retention::Retention;
 use crate::types::time::UnixMillis;
 
 /// Applies a job update to a prediction. Returns whether it was new. The Ledger and the edge apply the same updates, so
@@ -78,9 +79,9 @@ pub fn settle(record: &PredictionRecord, day: DayUsage, jti: JtiUsage) -> (DayUs
 /// - a prediction that the Dispatcher has not acknowledged, to ask for its state soon: the instance died in its create
 /// - any other prediction, to ask for its state after its longest life
 #[must_use]
-pub fn next_wake_at(record: &PredictionRecord) -> UnixMillis {
+pub fn next_wake_at(record: &PredictionRecord, retention: Retention) -> UnixMillis {
     match record.completed_at {
-        Some(completed_at) => completed_at.plus_millis(RETENTION_MILLIS).hour_end(),
+        Some(completed_at) => completed_at.plus_millis(retention.millis()).hour_end(),
         None if record.withdrawing || !record.is_acknowledged() => {
             record.last_update_at.plus_millis(WITHDRAW_RETRY_MILLIS)
         }
@@ -103,6 +104,7 @@ pub fn batch_status(records: &[PredictionRecord]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::constants::{MILLIS_PER_DAY, MILLIS_PER_HOUR};
     use crate::ledger::admission::{decide_admission, undo_admission};
     use crate::ledger::testing::{NOW, admit, credits, request, spec};
     use crate::limit::minute_window::MinuteWindow;
@@ -151,7 +153,7 @@ mod tests {
         let update = |sequence, stage| JobUpdate { sequence, stage, end: None, ..ended("0") };
         apply_update(&mut record, &update(1, Stage::Waiting), NOW);
         assert!(record.withdrawing);
-        assert_eq!(next_wake_at(&record), NOW.plus_millis(WITHDRAW_RETRY_MILLIS));
+        assert_eq!(next_wake_at(&record, Retention::default()), NOW.plus_millis(WITHDRAW_RETRY_MILLIS));
         apply_update(&mut record, &update(2, Stage::Submitting), NOW);
         assert!(!record.withdrawing);
     }
@@ -159,9 +161,20 @@ mod tests {
     #[test]
     fn the_state_of_an_unacknowledged_prediction_is_asked_for_soon() {
         let mut record = record();
-        assert_eq!(next_wake_at(&record), NOW.plus_millis(WITHDRAW_RETRY_MILLIS));
+        assert_eq!(next_wake_at(&record, Retention::default()), NOW.plus_millis(WITHDRAW_RETRY_MILLIS));
         apply_update(&mut record, &JobUpdate { sequence: 1, stage: Stage::Waiting, end: None, ..ended("0") }, NOW);
-        assert_eq!(next_wake_at(&record), record.state_check_at);
+        assert_eq!(next_wake_at(&record, Retention::default()), record.state_check_at);
+    }
+
+    #[test]
+    fn an_ended_prediction_is_kept_for_the_retention_and_to_the_end_of_that_hour() {
+        let mut record = record();
+        apply_update(&mut record, &ended("1"), NOW);
+        for days in [1, 7, 30] {
+            let kept = next_wake_at(&record, Retention::from_days(days)).millis_since(NOW);
+            let least = i64::from(days) * MILLIS_PER_DAY;
+            assert!(kept >= least && kept <= least + MILLIS_PER_HOUR, "{days} days: {kept}");
+        }
     }
 
     #[test]

@@ -6,11 +6,14 @@ use super::step::AlarmChange;
 use super::streams::OpenStreams;
 use crate::constants::{ALARM_LATE_MILLIS, WITHDRAW_RETRY_MILLIS};
 use crate::limit::minute_window::MinuteWindow;
+use crate::types::retention::Retention;
 use crate::types::time::{UnixMillis, UnixSeconds};
 
 /// The memory of a Ledger. It may be lost at any time: a new one starts from the rows.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
+    /// How long ended predictions are kept: a setting.
+    pub(super) retention: Retention,
     /// The counts of the minute, once they were read.
     pub(super) minute: Option<MinuteWindow>,
     /// The counts as they were before this turn, for a turn that cannot be stored.
@@ -47,6 +50,12 @@ pub(super) struct Revocations {
 }
 
 impl Ledger {
+    /// Makes a memory of which nothing is known yet.
+    #[must_use]
+    pub fn new(retention: Retention) -> Self {
+        Self { retention, ..Self::default() }
+    }
+
     /// Prepares the memory for a turn.
     pub(super) fn begin_turn(&mut self, is_alarm: bool) {
         self.minute_before.clone_from(&self.minute);

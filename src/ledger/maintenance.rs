@@ -6,7 +6,7 @@ use super::rows::{RowError, Write};
 use super::step::{Answer, Continuation, Next, Question};
 use super::turn::Turn;
 use super::withdrawal::is_unsent;
-use crate::constants::{MILLIS_PER_DAY, RETENTION_MILLIS, STATE_CHECK_SLACK_MILLIS, USAGE_DAYS};
+use crate::constants::{JTI_KEPT_MILLIS, MILLIS_PER_DAY, STATE_CHECK_SLACK_MILLIS, USAGE_DAYS};
 use crate::messages::{DispatcherReply, DispatcherRequest, JobUpdate, LedgerReply};
 use crate::types::alert::Alert;
 use crate::types::ids::JobId;
@@ -57,7 +57,7 @@ impl Turn<'_> {
         if self.rows.exists()? {
             self.write(Write::DeleteEndedPredictions(self.now));
             self.write(Write::DeleteDays(UtcDay(self.now.utc_day().0.saturating_sub(USAGE_DAYS))));
-            self.write(Write::DeleteExpiredJtis(self.now.plus_millis(-RETENTION_MILLIS)));
+            self.write(Write::DeleteExpiredJtis(self.now.plus_millis(-JTI_KEPT_MILLIS)));
             self.write(Write::DeleteExpiredMarks(self.now));
             for prefix in marks::SHORT_LIVED {
                 self.write(Write::DeleteShortLivedMarks { prefix, by: self.now });

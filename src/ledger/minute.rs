@@ -3,7 +3,7 @@
 use super::marks;
 use super::rows::{RowError, Write};
 use super::turn::Turn;
-use crate::constants::RETENTION_MILLIS;
+use crate::constants::IDLE_LEDGER_MILLIS;
 use crate::limit::minute_window::{Counted, MinuteWindow};
 use crate::messages::LedgerRefusal;
 
@@ -49,7 +49,7 @@ impl Turn<'_> {
     /// deletes the Ledger again.
     pub(super) fn wake_if_new(&mut self) -> Result<(), RowError> {
         if !self.rows.exists()? {
-            self.wake_by(self.now.plus_millis(RETENTION_MILLIS));
+            self.wake_by(self.now.plus_millis(IDLE_LEDGER_MILLIS));
         }
         Ok(())
     }

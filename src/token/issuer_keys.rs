@@ -113,7 +113,7 @@ fn parse_secret_keys(
 
 /// Names of the deployment's own settings and bindings, which no issuer may use as its secret. Variables are not secret
 /// at all, and a person who knows another secret of the deployment must not be able to sign tokens with it.
-const RESERVED_NAMES: [&str; 25] = [
+const RESERVED_NAMES: [&str; 28] = [
     "DEEPCREATIVE_API_KEY",
     "DEEPCREATIVE_API_KEY_NEXT",
     "TOKEN_SIGNING_KEYS",
@@ -133,6 +133,9 @@ const RESERVED_NAMES: [&str; 25] = [
     "TURNSTILE_URL",
     "ALERT_WEBHOOK_URL",
     "EVENTS_WEBHOOK_URL",
+    "JURISDICTION",
+    "DISPATCHER_LOCATION",
+    "RETENTION_DAYS",
     "LOG_LEVEL",
     "DEV_LAN",
     "LEDGER",

@@ -6,5 +6,6 @@ pub mod file;
 pub mod ids;
 pub mod model;
 pub mod prediction;
+pub mod retention;
 pub mod secret;
 pub mod time;

@@ -54,6 +54,9 @@ fn each_invalid_setting_is_named_at_readyz_and_nothing_is_served() {
         ("DEMO", Some("yes".into())),
         ("LOG_LEVEL", Some("verbose".into())),
         ("TOKEN_LIFETIME_SECS", Some("59".into())),
+        ("JURISDICTION", Some("EU".into())),
+        ("DISPATCHER_LOCATION", Some("europe".into())),
+        ("RETENTION_DAYS", Some("0".into())),
     ];
     for (name, value) in cases {
         let stack = stack_with(name, value.as_deref());

@@ -45,6 +45,8 @@ pub struct Options {
     /// Counts what the objects cost, loses messages to them, can run an alarm now, and has a rate-limit binding
     /// (tests/shipped/observed.js).
     pub is_observed: bool,
+    /// Namespaces have jurisdictions, as on Cloudflare's network (tests/shipped/places.js).
+    pub has_jurisdictions: bool,
     /// Stores in memory where the machine can (Linux): workerd waits for each write to the disk, which other programs may
     /// keep busy.
     pub stores_in_memory: bool,
@@ -193,7 +195,7 @@ impl Stack {
             fs::copy(build.join(file), directory.join(file))
                 .unwrap_or_else(|error| panic!("no {} ({error}): run `make {target}` first", build.display()));
         }
-        for file in ["backdoor.js", "clock.js", "costs.js", "observed.js", "rate_limit.js"] {
+        for file in ["backdoor.js", "clock.js", "costs.js", "observed.js", "places.js", "rate_limit.js"] {
             fs::copy(root().join("tests/shipped").join(file), directory.join(file)).unwrap();
         }
         fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory, options)).unwrap();
@@ -559,6 +561,8 @@ fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path, options: 
         )
     } else if options.clock_offset.is_some() {
         (r#"(name = "clock.js", esModule = embed "clock.js"),"#, "")
+    } else if options.has_jurisdictions {
+        (r#"(name = "places.js", esModule = embed "places.js"),"#, "")
     } else {
         ("", "")
     };

@@ -58,6 +58,7 @@ mod odd_vendor;
 mod openapi;
 mod operators;
 mod panics;
+mod places;
 mod proofs;
 mod providers;
 mod query_plans;

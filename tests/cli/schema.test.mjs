@@ -61,6 +61,9 @@ function complete() {
     ALERT_WEBHOOK_URL: "https://hooks.example/",
     EVENTS_WEBHOOK_URL: "https://hooks.example/",
     DEV_LAN: "off",
+    JURISDICTION: "eu",
+    DISPATCHER_LOCATION: "weur",
+    RETENTION_DAYS: 7,
   };
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use valetkey::config::{self, Config, LogLevel, Problem};
+use valetkey::config::{self, Config, Jurisdiction, Location, LogLevel, Problem, StorageSettings};
 use valetkey::parse::problem::{Place, SettingProblem};
 use valetkey::policy::{Policy, check_batch, check_create, check_named_create, parse_policy};
 use valetkey::token::Grant;
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::model::ModelId;
+use valetkey::types::retention::Retention;
 use valetkey::wire::rejection::{Code, Rejection};
 
 use crate::policy::grant;
@@ -62,6 +63,8 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.upstream_url.as_str(), "https://api.deepcreativelabs.com/v1");
     assert_eq!((config.demo, config.docs_url, config.token_lifetime_secs), (None, None, 300));
     assert_eq!(config.log_level, LogLevel::Info);
+    assert_eq!((config.storage.jurisdiction, config.storage.dispatcher_location), (None, None));
+    assert_eq!(config.storage.retention, Retention::from_days(7));
     assert_eq!((config.public_url, config.vendor_key_next.is_none()), (None, true));
     let plan = &config.policy.plans["default"];
     assert_eq!((plan.weight, plan.max_waiting, plan.models.is_none(), plan.pool_daily_credits), (1, 20, true, None));
@@ -76,7 +79,7 @@ fn the_defaults_are_those_of_the_contract() {
 
 #[test]
 fn each_invalid_setting_is_reported_by_name_and_never_by_value() {
-    let cases: [(&str, &[Option<&str>]); 13] = [
+    let cases: [(&str, &[Option<&str>]); 16] = [
         (
             "DEEPCREATIVE_API_KEY",
             &[
@@ -136,6 +139,9 @@ fn each_invalid_setting_is_reported_by_name_and_never_by_value() {
         ("DEMO", &[Some(""), Some("true"), Some("ON")]),
         ("TOKEN_LIFETIME_SECS", &[Some("59"), Some("901"), Some("5m"), Some("-60"), Some("+300"), Some("")]),
         ("LOG_LEVEL", &[Some("warn"), Some("")]),
+        ("JURISDICTION", &[Some("EU"), Some("de"), Some("")]),
+        ("DISPATCHER_LOCATION", &[Some("europe"), Some("WEUR"), Some("")]),
+        ("RETENTION_DAYS", &[Some("0"), Some("31"), Some("7d"), Some("1.5"), Some("-1"), Some("")]),
         ("DEV_LAN", &[Some(""), Some("true")]),
         (
             "TOKEN_SIGNING_KEYS",
@@ -182,6 +188,9 @@ fn valid_variants_are_accepted() {
         ("DEMO", "off"),
         ("TOKEN_LIFETIME_SECS", "900"),
         ("LOG_LEVEL", "error"),
+        ("JURISDICTION", "fedramp"),
+        ("DISPATCHER_LOCATION", "weur"),
+        ("RETENTION_DAYS", "30"),
         ("DEEPCREATIVE_API_KEY_NEXT", KEY),
     ] {
         assert!(with(name, Some(value)).is_ok(), "{name} {value}");
@@ -262,6 +271,35 @@ fn private_addresses_are_local_with_dev_lan_which_is_an_error_on_a_public_host()
     // Without the setting a private address is a public host.
     let config = parse_with(&[("UPSTREAM_URL", "http://127.0.0.1:8788/v1")]).unwrap();
     assert!(config.check_host("192.168.1.20").is_err());
+}
+
+#[test]
+fn the_settings_of_the_storage_are_the_same_alone_and_with_all_others() {
+    let text = [("JURISDICTION", "eu"), ("DISPATCHER_LOCATION", "weur"), ("RETENTION_DAYS", "1")];
+    let mut settings = good();
+    settings.extend(text.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let lookup = |name: &str| settings.get(name).cloned();
+    let storage = StorageSettings {
+        jurisdiction: Some(Jurisdiction::Eu),
+        dispatcher_location: Some(Location::Weur),
+        retention: Retention::from_days(1),
+    };
+    assert_eq!((config::parse(&lookup).unwrap().storage, StorageSettings::read(&lookup)), (storage, Ok(storage)));
+    // They are read also where others are wrong, and not where one of them is.
+    settings.insert("POLICY".to_owned(), "{}".to_owned());
+    assert_eq!(StorageSettings::read(&|name| settings.get(name).cloned()), Ok(storage));
+    for (name, _) in text {
+        let mutated = |asked: &str| if asked == name { Some("x".to_owned()) } else { settings.get(asked).cloned() };
+        assert_eq!(StorageSettings::read(&mutated).unwrap_err()[0].name, name);
+    }
+}
+
+#[test]
+fn a_jurisdiction_may_be_ignored_on_a_local_host_alone() {
+    let config = with("JURISDICTION", Some("eu")).unwrap();
+    assert!(config.check_host("api.example").is_ok() && config.check_ignored_jurisdiction("localhost").is_ok());
+    assert_eq!(config.check_ignored_jurisdiction("api.example").unwrap_err()[0].name, "JURISDICTION");
+    assert!(parse(&good()).unwrap().check_ignored_jurisdiction("api.example").is_ok());
 }
 
 #[test]

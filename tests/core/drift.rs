@@ -141,6 +141,20 @@ fn wrangler_binds_what_the_edge_uses() {
     assert!(wrangler.contains("run_worker_first = true"));
 }
 
+/// Another place that addresses objects would forget the jurisdiction, and find other objects.
+#[test]
+fn objects_are_addressed_in_one_place() {
+    for path in sources("src/cloudflare") {
+        let text = fs::read_to_string(&path).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let binds = ["\"LEDGER\"", "\"DISPATCHER\""].iter().any(|binding| text.contains(binding));
+        assert_eq!(binds, name == "namespaces.rs", "{}", path.display());
+        let addresses =
+            ["getByName", "idFromName", "get_by_name", "id_from_name"].iter().any(|call| text.contains(call));
+        assert_eq!(addresses, ["object_channel.js", "placement.js"].contains(&name), "{}", path.display());
+    }
+}
+
 #[test]
 fn each_file_of_seeds_belongs_to_a_file_with_properties() {
     let seeds = sources("tests/proptest-regressions");

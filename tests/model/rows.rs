@@ -10,6 +10,7 @@ use valetkey::messages::DayUsage;
 use valetkey::types::file::FileRecord;
 use valetkey::types::ids::{FileId, JobId};
 use valetkey::types::prediction::{PredictionRecord, Status};
+use valetkey::types::retention::Retention;
 use valetkey::types::time::{UnixMillis, UtcDay};
 
 use crate::build_before;
@@ -64,7 +65,8 @@ impl Rows {
     fn apply_one(&mut self, write: &Write) {
         match write {
             Write::Prediction(record) => {
-                self.predictions.insert(record.job_id.clone(), (record.clone(), next_wake_at(record)));
+                self.predictions
+                    .insert(record.job_id.clone(), (record.clone(), next_wake_at(record, Retention::default())));
             }
             Write::DeletePrediction(job_id) => drop(self.predictions.remove(job_id)),
             Write::DeleteEndedPredictions(by) => {

@@ -5,6 +5,7 @@ use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::outcome::Counted;
 use crate::cloudflare::http::response::{self, Response};
 use crate::cloudflare::objects::client;
+use crate::cloudflare::objects::namespaces::ledgers;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::constants::MILLIS_PER_SECOND;
 use crate::messages::{LedgerCall, LedgerRequest, Rate};
@@ -56,7 +57,7 @@ pub fn in_admission(
     let reset = context.now.plus_millis(60 * MILLIS_PER_SECOND).seconds();
     let rate = Rate { limit: requests_per_minute, remaining: 0, reset };
     let responses = (not_admitted(), timed_out(job_ids.first(), Some(rate)));
-    let ledger = (client::ledgers(context.env)?, caller.grant.user.as_str(), message);
+    let ledger = (ledgers(context.env)?, caller.grant.user.as_str(), message);
     response::leave_withdrawal(context, responses, ledger);
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::cloudflare::http::outcome::{Handled, Reply, RouteError, RouteResult};
 use crate::cloudflare::http::response::{self, Response};
 use crate::cloudflare::http::routes::{admin, assets, create, events, files, reads, token_endpoint, vendor_stream};
 use crate::cloudflare::objects::client::ask_dispatcher;
+use crate::cloudflare::objects::namespaces::ignores_jurisdiction;
 use crate::cloudflare::runtime::deployment::{Deployment, deployment};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
@@ -142,10 +143,12 @@ fn write(
 /// Returns the deployment, unless its settings are wrong in themselves or for the host that was called.
 fn deployment_for(incoming: &Incoming<'_>) -> Result<Rc<Deployment>, Rc<Vec<Problem>>> {
     let deployment = deployment(incoming.env)?;
-    match deployment.config.check_host(incoming.url.host) {
-        Ok(()) => Ok(deployment),
-        Err(problems) => Err(Rc::new(problems)),
+    let (config, host) = (&deployment.config, incoming.url.host);
+    config.check_host(host).map_err(Rc::new)?;
+    if ignores_jurisdiction(incoming.env) {
+        config.check_ignored_jurisdiction(host).map_err(Rc::new)?;
     }
+    Ok(deployment)
 }
 
 /// Returns the response of a deployment with wrong settings: 503, but the health checks still work. `/readyz` names the

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 use worker::Env;
 
+use crate::cloudflare::objects::namespaces::{dispatchers, ledgers};
 use crate::cloudflare::runtime::driver::wait;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::cloudflare::runtime::sockets::LedgerSocket;
@@ -29,11 +30,6 @@ mod js {
 
 /// The name of the one Dispatcher of a deployment.
 pub const DISPATCHER_NAME: &str = "main";
-
-/// Returns the namespace of the Ledgers: the binding `LEDGER`.
-pub fn ledgers(env: &Env) -> Result<JsValue, PlatformError> {
-    platform::binding(env, "LEDGER")
-}
 
 thread_local! {
     static REVOKED: Cell<RevokedBefore> = const { Cell::new(RevokedBefore::UNKNOWN) };
@@ -135,8 +131,7 @@ pub async fn ask_dispatcher(
     timeout_millis: i64,
 ) -> Result<DispatcherReply, PlatformError> {
     let message = encode_message(request, request.holds_content())?;
-    let namespace = platform::binding(env, "DISPATCHER")?;
-    call_object(&namespace, DISPATCHER_NAME, &message, timeout_millis).await
+    call_object(&dispatchers(env)?, DISPATCHER_NAME, &message, timeout_millis).await
 }
 
 /// Makes the Dispatcher look for due work. Its reply does not matter.

@@ -6,3 +6,4 @@ pub mod dispatcher;
 pub mod handle;
 pub mod ledger;
 pub mod migrations;
+pub mod namespaces;

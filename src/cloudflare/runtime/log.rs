@@ -1,4 +1,4 @@
-//! The log: one JSON line for each request, and alerts. The members of a line are a closed list. None of them holds a
+//! The log: one JSON line for each request, alerts and warnings. The members of a line are a closed list. None of them holds a
 //! token, a prompt, a key or a path.
 
 use serde::Serialize;
@@ -84,4 +84,18 @@ pub fn alert(raised: &RaisedAlert) {
         word: raised.detail.as_deref(),
     };
     worker::console_error!("{}", serde_json::to_string(&line).unwrap_or_default());
+}
+
+#[derive(Serialize)]
+struct Warning {
+    time: String,
+    level: &'static str,
+    event: &'static str,
+    warning: &'static str,
+}
+
+/// Writes a warning: a fixed word about a deployment that works, but not as its settings say.
+pub fn warn(warning: &'static str) {
+    let line = Warning { time: platform::now().to_rfc3339(), level: "warn", event: "warning", warning };
+    worker::console_warn!("{}", serde_json::to_string(&line).unwrap_or_default());
 }

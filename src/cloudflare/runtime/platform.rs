@@ -121,6 +121,11 @@ pub fn text_bindings(env: &worker::Env) -> std::collections::BTreeMap<String, St
     serde_json::from_str(&js::text_bindings(env)).unwrap_or_default()
 }
 
+/// Returns a text binding: a variable or a secret.
+pub fn text_binding(env: &worker::Env, name: &str) -> Option<String> {
+    binding(env, name).ok()?.as_string()
+}
+
 /// Returns a binding that is not text, such as a namespace of Durable Objects.
 pub fn binding(env: &worker::Env, name: &str) -> Result<JsValue, PlatformError> {
     let env: &JsValue = env.as_ref();

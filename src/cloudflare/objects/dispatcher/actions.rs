@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use super::actor::DispatcherActor;
 use super::outcomes::Outcome;
-use crate::cloudflare::objects::client::{self, ledgers};
+use crate::cloudflare::objects::client;
 use crate::cloudflare::objects::handle::ActorResult;
+use crate::cloudflare::objects::namespaces::ledgers;
 use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::vendor_http;
 use crate::constants::{DELIVERY_MAX_MILLIS, VENDOR_BODY_MAX_BYTES, VENDOR_POLL_BODY_MAX_BYTES};

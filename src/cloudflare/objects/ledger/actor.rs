@@ -9,6 +9,7 @@ use worker::{Env, State};
 use super::store::LedgerStore;
 use crate::cloudflare::objects::client::{ask_dispatcher, known_revoked_by, remember_revoked, revoked_by};
 use crate::cloudflare::objects::handle::ActorResult;
+use crate::cloudflare::objects::namespaces::storage_settings;
 use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::cloudflare::runtime::sockets::ObjectSockets;
@@ -18,6 +19,7 @@ use crate::ledger::{AlarmChange, Answer, Event, Ledger as Machine, Next, Notice,
 use crate::limit::minute_window::Counted;
 use crate::messages::{LedgerCall, LedgerEnvelope, LedgerReply};
 use crate::types::alert::Alert;
+use crate::types::retention::Retention;
 use crate::types::time::UnixMillis;
 
 /// The Ledger behind the Durable Object class. Its memory may be lost at any time: a new actor starts from the rows.
@@ -26,6 +28,7 @@ pub struct LedgerActor {
     env: Env,
     store: ActorResult<LedgerStore>,
     machine: RefCell<Machine>,
+    retention: Retention,
 }
 
 /// The results of a turn for its caller.
@@ -40,8 +43,10 @@ struct Turned {
 impl LedgerActor {
     /// Makes the actor of an object. If the storage cannot be opened, every turn fails.
     pub(super) fn new(state: State, env: Env) -> Self {
-        let store = Sql::new(&state).map(LedgerStore::new);
-        Self { state, env, store, machine: RefCell::default() }
+        // Wrong settings are reported by the edge, which sends nothing then. An alarm still fires.
+        let retention = storage_settings(&env).map(|settings| settings.retention).unwrap_or_default();
+        let store = Sql::new(&state).map(|sql| LedgerStore::new(sql, retention));
+        Self { state, env, store, machine: RefCell::new(Machine::new(retention)), retention }
     }
 
     fn store(&self) -> ActorResult<&LedgerStore> {
@@ -95,7 +100,7 @@ impl LedgerActor {
         if self.turn(Event::Alarm)?.change == AlarmChange::DeleteAll {
             self.state.storage().delete_all().await.map_err(|_| PlatformError)?;
             self.store()?.tables().forget();
-            *self.machine.borrow_mut() = Machine::default();
+            *self.machine.borrow_mut() = Machine::new(self.retention);
         }
         Ok(())
     }

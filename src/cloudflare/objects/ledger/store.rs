@@ -17,12 +17,14 @@ use crate::types::alert::Alert;
 use crate::types::file::FileRecord;
 use crate::types::ids::{FileId, JobId};
 use crate::types::prediction::{PredictionRecord, Status};
+use crate::types::retention::Retention;
 use crate::types::time::{UnixMillis, UtcDay};
 
 /// The rows of one user.
 pub struct LedgerStore {
     sql: Sql,
     tables: Tables,
+    retention: Retention,
 }
 
 /// A row's document: JSON.
@@ -60,8 +62,8 @@ impl From<RowError> for PlatformError {
 
 impl LedgerStore {
     /// Makes the store of an object. Touches no row.
-    pub const fn new(sql: Sql) -> Self {
-        Self { sql, tables: Tables::new() }
+    pub const fn new(sql: Sql, retention: Retention) -> Self {
+        Self { sql, tables: Tables::new(), retention }
     }
 
     /// Returns the storage, for the alarm.
@@ -128,7 +130,7 @@ impl LedgerStore {
             return Ok(());
         }
         self.tables.create(&self.sql)?;
-        let statements: Result<Vec<_>, _> = writes.iter().map(build_statement).collect();
+        let statements: Result<Vec<_>, _> = writes.iter().map(|write| build_statement(write, self.retention)).collect();
         self.sql.transaction(&statements?)
     }
 }

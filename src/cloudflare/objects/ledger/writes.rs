@@ -6,15 +6,16 @@ use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::runtime::platform::PlatformError;
 use crate::cloudflare::runtime::sql::Statement;
 use crate::ledger::{Write, end_of_prefix, next_wake_at};
+use crate::types::retention::Retention;
 
 /// Returns the SQL statement of a write.
-pub fn build_statement(write: &Write) -> ActorResult<Statement> {
+pub fn build_statement(write: &Write, retention: Retention) -> ActorResult<Statement> {
     Ok(match write {
         Write::Prediction(record) => {
             let doc = serde_json::to_string(record).map_err(|_| PlatformError)?;
             Statement::new(
                 "INSERT OR REPLACE INTO predictions (job_id, status, wakes_at, doc) VALUES (?, ?, ?, ?)",
-                [json!(record.job_id), json!(record.status), json!(next_wake_at(record)), json!(doc)],
+                [json!(record.job_id), json!(record.status), json!(next_wake_at(record, retention)), json!(doc)],
             )
         }
         Write::DeletePrediction(job_id) => Statement::new("DELETE FROM predictions WHERE job_id = ?", [json!(job_id)]),
