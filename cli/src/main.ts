@@ -10,6 +10,7 @@ import { types } from "./commands/types.ts";
 import { create } from "./create/create.ts";
 import { Failure, messageOf } from "./failure.ts";
 import { packageVersion } from "./package.ts";
+import { printable } from "./terminal.ts";
 
 const COMMANDS: Record<string, Command> = { create, check, dev, deploy, picture, token, types };
 
@@ -19,7 +20,7 @@ export async function main(args: string[]): Promise<void> {
     await run(args);
   } catch (thrown) {
     if (!(thrown instanceof Failure) && process.env["VALETKEY_DEBUG"]) console.error(thrown);
-    console.error(`\n${messageOf(thrown)}`);
+    console.error(`\n${printable(messageOf(thrown))}`);
     process.exitCode = 1;
   }
 }
@@ -28,7 +29,7 @@ async function run(args: string[]): Promise<void> {
   const [name, ...rest] = args;
   if (name === "--version") return console.log(packageVersion());
   if (name === undefined || name === "--help" || name === "-h" || name === "help") return console.log(overview());
-  const command = COMMANDS[name];
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) {
     throw new Failure(`There is no command ${JSON.stringify(name)}: \`valetkey --help\` lists them.`);
   }
@@ -45,7 +46,8 @@ function parse(name: string, command: Command, args: string[]): { values: Option
     const { values, positionals } = parseArgs({ args, options, allowPositionals: command.argument !== undefined, strict: true });
     return { values: values as Options, positionals };
   } catch (thrown) {
-    throw new Failure(`${messageOf(thrown).replace(/\.?$/, ".")} \`valetkey ${name} --help\` lists the options.`);
+    // Its second sentence is about arguments that begin with a dash.
+    throw new Failure(`${messageOf(thrown).replace(/(?<=')\. [^]*|\.?$/, ".")} \`valetkey ${name} --help\` lists the options.`);
   }
 }
 
@@ -69,5 +71,5 @@ function helpOf(name: string, { summary, argument, details, options }: Command):
   return `Usage: valetkey ${name}${argument === undefined ? "" : ` ${argument}`}${flags.length > 0 ? " [OPTIONS]" : ""}
 
 ${summary}
-${details ?? ""}${list}`.trimEnd();
+${(details ?? "").trimEnd()}${list}`.trimEnd();
 }

@@ -28,5 +28,7 @@ export function isFromRegistry(): boolean {
   if (!existsSync(path)) return false;
   const lock = JSON.parse(readFileSync(path, "utf8")) as { packages?: Record<string, { resolved?: string; link?: boolean }> };
   const entry = lock.packages?.[`node_modules/${PACKAGE_NAME}`];
-  return entry !== undefined && entry.link !== true && !(entry.resolved ?? "").startsWith("file:");
+  if (entry === undefined || entry.link === true) return false;
+  // A tarball at any other URL, such as a release's, is not the registry's package either. npm may leave out a registry's.
+  return entry.resolved === undefined || new RegExp(`^https?://.*/${PACKAGE_NAME}/-/${PACKAGE_NAME}-[^/]+\\.tgz$`).test(entry.resolved);
 }

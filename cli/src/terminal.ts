@@ -1,5 +1,10 @@
 // The progress that the tool shows while it waits.
 
+/** Returns text without control characters other than the end of a line: a server's text must not steer the terminal. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, "\ufffd");
+}
+
 /** A line that changes while something takes long. Without a terminal, each new text is a line of its own. */
 export class Progress {
   readonly #startedAt = performance.now();
@@ -8,13 +13,14 @@ export class Progress {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(text: string) {
-    this.#text = text;
+    this.#text = printable(text);
     this.#show();
     if (this.#isLive) this.#timer = setInterval(() => this.#show(), 1_000);
   }
 
   /** Replaces the text. */
-  update(text: string): void {
+  update(update: string): void {
+    const text = printable(update);
     if (text === this.#text) return;
     this.#text = text;
     this.#show();

@@ -1,6 +1,7 @@
 // `create`: what it writes for each way to sign in, and what it says when an answer is wrong.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -76,20 +77,79 @@ test("without the issuer valetkey-cli, `token` and `picture` say where tokens co
 
 for (const [what, name, flags, expected] of [
   ["a folder that is not empty", "full", [], /is not empty/],
-  ["a name that no host may have", "My_Gateway", [], /other characters than a-z, 0-9 and -/],
+  ["a name that no host may have", "My_Gateway", [], /^The folder names the Worker, and "My_Gateway" is not 1 to 54 of/],
   ["an unknown way to sign in", "way", ["--sign-in", "okta"], /--sign-in is one of backend, auth0/],
   ["a provider without its domain", "bare", ["--sign-in", "auth0"], /name it with --domain/],
   ["guests without an address", "lost", ["--sign-in", "guests"], /name it with --public-url/],
-  ["an unknown flag", "flag", ["--colour"], /create --help/],
+  ["an unknown flag", "flag", ["--colour"], /^Unknown option '--colour'\. `valetkey create --help` lists the options\.$/],
+  ["a folder that is a file", "file", [], /^file is a file: choose another folder\.$/],
+  ["a domain with its scheme", "scheme", ["--sign-in", "auth0", "--domain", "https://x.auth0.com", "--audience", "a"], /^--domain is not of the form of example-app/],
+  ["a project with a path", "path", ["--sign-in", "firebase", "--project", "a/../b"], /^--project is not of the form of example-app/],
+  ["a pool without its region", "pool", ["--sign-in", "cognito", "--pool", "Example", "--client-id", "a"], /^--pool is not of the form of/],
+  ["a flag of another way to sign in", "other", ["--domain", "x.auth0.com"], /^--domain goes with --sign-in auth0 or clerk or access, and not with backend\.$/],
+  ["a key with every quote", "quotes", ["--key-file", "quotes.txt"], /^DEEPCREATIVE_API_KEY cannot be kept in \.dev\.vars/],
 ]) {
   test(`${what} is refused with one sentence`, async () => {
     mkdirSync(join(folder, "full/x"), { recursive: true });
+    writeFileSync(join(folder, "file"), "");
+    writeFileSync(join(folder, "quotes.txt"), "it's a `key`");
     const { code, stderr } = await create(name, flags);
     assert.equal(code, 1);
-    assert.match(stderr, expected);
+    assert.match(stderr.trim(), expected);
     assert.equal(stderr.trim().split("\n").length, 1, stderr);
+    // Another attempt finds no folder.
+    assert.ok(["full", "file"].includes(name) || !existsSync(join(folder, name)));
   });
 }
+
+test("npx in the folder fetches no package by the name of a command", async () => {
+  assert.equal((await create("npmrc")).code, 0);
+  assert.match(readFileSync(join(folder, "npmrc/.npmrc"), "utf8"), /^yes=false$/m);
+  const env = { ...process.env, npm_config_userconfig: join(folder, "no-such-npmrc") };
+  const npm = (cwd) => execFileSync("npm", ["config", "get", "yes"], { cwd, env, encoding: "utf8" }).trim();
+  assert.deepEqual([npm(join(folder, "npmrc")), npm(folder)], ["false", "null"]);
+});
+
+/** Puts the tool where npm would have installed it, with this entry in npm's lock file. */
+function installed(name, entry) {
+  const modules = join(folder, name, "node_modules");
+  mkdirSync(modules, { recursive: true });
+  cpSync(tool, join(modules, "create-valetkey"), { recursive: true });
+  writeFileSync(join(modules, ".package-lock.json"), JSON.stringify({ packages: { "node_modules/create-valetkey": entry } }));
+  return join(modules, "create-valetkey");
+}
+
+const VERSION = JSON.parse(readFileSync(join(tool, "package.json"), "utf8")).version;
+for (const [from, entry, source] of [
+  ["the registry", { resolved: `https://registry.npmjs.org/create-valetkey/-/create-valetkey-${VERSION}.tgz` }, VERSION],
+  ["a registry that npm does not name", {}, VERSION],
+  ["a file", { resolved: "file:../create-valetkey.tgz" }, `file:vendor/create-valetkey-${VERSION}.tgz`],
+  ["a URL of releases", { resolved: `https://example.com/releases/create-valetkey-${VERSION}.tgz` }, `file:vendor/create-valetkey-${VERSION}.tgz`],
+  ["git", { resolved: "git+ssh://git@example.com/x/create-valetkey.git#0" }, `file:vendor/create-valetkey-${VERSION}.tgz`],
+]) {
+  test(`a package from ${from} is depended on as ${source}`, async () => {
+    const name = `from-${Object.keys(entry).length}-${from.replaceAll(/[^a-z]+/g, "-")}`;
+    const { code, all } = await runTool(installed(`${name}-tool`, entry), ["create", name, "--yes", "--no-install"], { cwd: folder });
+    assert.equal(code, 0, all);
+    const { devDependencies } = JSON.parse(readFileSync(join(folder, name, "package.json"), "utf8"));
+    assert.equal(devDependencies["create-valetkey"], source);
+  });
+}
+
+test("after an upgrade `check` refreshes the schema, and says so once", async () => {
+  assert.equal((await create("upgraded", [], { DEEPCREATIVE_API_KEY: VENDOR_KEY })).code, 0);
+  const path = join(folder, "upgraded/valetkey.schema.json");
+  const now = readFileSync(path, "utf8");
+  const check = () => runTool(tool, ["check"], { cwd: join(folder, "upgraded") });
+  writeFileSync(path, "{}\n");
+  const first = await check();
+  assert.deepEqual([first.code, first.stderr.trim()], [0, "valetkey.schema.json is now that of the installed version: commit it."]);
+  assert.equal(readFileSync(path, "utf8"), now);
+  assert.equal((await check()).stderr, "");
+  rmSync(path);
+  assert.equal((await check()).code, 0);
+  assert.ok(!existsSync(path), "who has no editor may remove it");
+});
 
 test("an older Node is told so in one sentence", async () => {
   const { start } = await import(join(tool, "bin/start.mjs"));

@@ -1,6 +1,6 @@
 // From nothing to a picture, with the packed tool and without Rust: create, check, dev --mock, picture, deploy --dry-run.
 import assert from "node:assert/strict";
-import { copyFileSync, readFileSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { basename, join } from "node:path";
@@ -75,19 +75,89 @@ test("a stand-in's picture is made, and says what it is", async (t) => {
   }
 });
 
-test("a phone on the same network may call with --lan", async (t) => {
-  const addresses = Object.values(networkInterfaces()).flat().filter(({ family, address }) => family === "IPv4" && /^(10|192\.168|172\.(1[6-9]|2\d|3[01]))\./.test(address));
+test("a phone on the same network may call with --lan, and sees nothing else", async (t) => {
   const port = await freePort();
+  const network = "ip link set lo up && ip addr add 10.9.8.7/24 dev lo && ip addr add 10.9.8.8/24 dev lo";
+  const inside = `${network} && PATH=$1 exec "$2" "$3" "$4" "$5"`;
+  const phone = [machine.env.PATH, process.execPath, join(import.meta.dirname, "phone.mjs"), gateway, String(port)];
+  const path = { PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
+  const can = await machine.run("/bin/sh", ["-c", `unshare --map-root-user --net sh -c '${network}'`], { env: path });
+  if (can.code !== 0) {
+    // Then at least this machine by its own address, or the sentence that there is none.
+    t.diagnostic(`no network namespace: ${can.stderr}`);
+    return callByOwnAddress(port);
+  }
+  const called = await machine.run("/bin/sh", ["-c", 'exec unshare --map-root-user --net sh -c "$@"', "sh", inside, "sh", ...phone], { env: path });
+  assert.equal(called.code, 0, called.all);
+  assert.deepEqual(JSON.parse(called.stdout), {
+    isAddressShown: true,
+    hasPicture: true,
+    ready: 200,
+    withoutToken: 401,
+    withToken: 200,
+    page: 200,
+    otherPage: 403,
+    reboundName: 503,
+    // wrangler's explorer shows and changes everything that is stored.
+    explorers: [404, 404, 404],
+  });
+});
+
+async function callByOwnAddress(port) {
+  const addresses = Object.values(networkInterfaces()).flat().filter(({ family, address }) => family === "IPv4" && /^(10|192\.168|172\.(1[6-9]|2\d|3[01]))\./.test(address));
   if (addresses.length === 0) {
     const refused = await machine.valetkey(gateway, ["dev", "--mock", "--lan", "--port", String(port)]);
-    assert.match(refused.stderr, /has no private IPv4 address/);
-    return t.diagnostic("this machine has no private IPv4 address");
+    return assert.match(refused.stderr, /has no private IPv4 address/);
   }
   const dev = await machine.start(gateway, ["dev", "--mock", "--lan", "--port", String(port)], "Press Ctrl+C to stop");
   try {
-    const url = `http://${addresses[0].address}:${port}`;
-    assert.ok(dev.output().includes(url), dev.output());
+    const url = /Running at (\S+)/.exec(dev.output())[1];
     assert.equal((await fetch(`${url}/readyz`)).status, 200);
+  } finally {
+    await dev.stop();
+  }
+}
+
+test("a second `dev` on the same port is refused, and leaves the first as it is", async () => {
+  const port = await freePort();
+  const dev = await machine.start(gateway, ["dev", "--mock", "--port", String(port)], "Press Ctrl+C to stop");
+  try {
+    const second = await machine.valetkey(gateway, ["dev", "--port", String(port)]);
+    assert.equal(second.code, 1);
+    assert.equal(second.stderr.trim(), `Port ${port} is in use: stop what uses it, or choose another with --port.`);
+    assert.equal((await machine.valetkey(gateway, ["picture", "x"])).code, 0);
+  } finally {
+    await dev.stop();
+  }
+});
+
+test("`dev` shows no secret of the environment, keeps it from other users, and leaves nothing to deploy", async () => {
+  const port = await freePort();
+  const env = { DEEPCREATIVE_API_KEY: "sk_live_OnlyInTheEnvironment" };
+  const deployed = join(gateway, ".valetkey/wrangler.json");
+  const before = existsSync(deployed) ? readFileSync(deployed, "utf8") : undefined;
+  const dev = await machine.start(gateway, ["dev", "--port", String(port)], "Press Ctrl+C to stop", { ...env, WRANGLER_LOG: "debug" });
+  const folder = join(gateway, `.valetkey/dev-${port}`);
+  try {
+    assert.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 200);
+    assert.equal(statSync(join(folder, ".dev.vars")).mode & 0o777, 0o600);
+    assert.ok(!readFileSync(join(folder, "wrangler.json"), "utf8").includes("sk_live_"));
+  } finally {
+    await dev.stop();
+  }
+  assert.ok(!dev.output().includes("sk_live_"), dev.output());
+  assert.ok(!existsSync(folder));
+  assert.equal(existsSync(deployed) ? readFileSync(deployed, "utf8") : undefined, before);
+});
+
+test("a stand-in never gets the vendor's key", async () => {
+  const port = await freePort();
+  const env = { DEEPCREATIVE_API_KEY: "sk_live_OnlyInTheEnvironment" };
+  const dev = await machine.start(gateway, ["dev", "--mock", "--port", String(port)], "Press Ctrl+C to stop", env);
+  try {
+    const secrets = readFileSync(join(gateway, `.valetkey/dev-${port}/.dev.vars`), "utf8");
+    assert.match(secrets, /^DEEPCREATIVE_API_KEY='sk_live_/m);
+    assert.ok(!secrets.includes(env.DEEPCREATIVE_API_KEY));
   } finally {
     await dev.stop();
   }

@@ -71,8 +71,8 @@ export class Machine {
   }
 
   /** Starts the tool in a process group of its own. Resolves once it prints `ready`. */
-  start(folder, args, ready) {
-    const child = spawn("npx", ["--no-install", "valetkey", ...args], { cwd: folder, env: this.env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  start(folder, args, ready, env = {}) {
+    const child = spawn("npx", ["--no-install", "valetkey", ...args], { cwd: folder, env: { ...this.env, ...env }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
     let output = "";
     const service = { output: () => output, stop: () => stop(child) };
     return new Promise((resolve, reject) => {

@@ -1,12 +1,12 @@
 import { Failure } from "../failure.ts";
 import { checkProject, type CheckOptions, type Checked } from "../project/check.ts";
-import { findProject, type Project, SECRETS_FILE, SETTINGS_FILE } from "../project/folder.ts";
+import { findProject, refreshSchema, type Project, SECRETS_FILE, SETTINGS_FILE } from "../project/folder.ts";
 import { writeConfiguration } from "../project/generated.ts";
 import { shown } from "../project/located.ts";
 import type { Command } from "./command.ts";
 
 /**
- * Checks the settings, prints every problem, and writes what wrangler reads.
+ * Checks the settings, and prints every problem. For a deployment, writes what wrangler reads.
  *
  * Throws if there is a problem.
  */
@@ -19,7 +19,10 @@ export function checked(project: Project, options: CheckOptions): Checked {
     throw new Failure(`The settings have ${count}: correct ${errors.length === 1 ? "it" : "them"} in the lines above.`);
   }
   if (result.unchecked.length > 0) console.error(`Not in ${SECRETS_FILE} or the environment, so not checked: ${result.unchecked.join(", ")}`);
-  writeConfiguration(project, result.worker, result.variables);
+  if (options.for === "deploy") {
+    writeConfiguration(project, result.worker, result.variables);
+    refreshSchema(project);
+  }
   return result;
 }
 

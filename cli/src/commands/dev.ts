@@ -1,9 +1,11 @@
+import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
+import { join } from "node:path";
 import { Failure } from "../failure.ts";
 import { forgetDev, noteAddress } from "../project/addresses.ts";
 import { checkProject } from "../project/check.ts";
 import { findProject, type Project } from "../project/folder.ts";
-import { writeConfiguration } from "../project/generated.ts";
+import { removeDevConfiguration, writeDevConfiguration } from "../project/generated.ts";
 import { newVendorKey } from "../project/keys.ts";
 import { readSecretsFile } from "../project/secrets.ts";
 import { exitOf, startWrangler } from "../project/wrangler.ts";
@@ -13,6 +15,7 @@ import { checked } from "./check.ts";
 import { type Command, text } from "./command.ts";
 
 const DEFAULT_PORT = 8787;
+const LOOPBACK = "127.0.0.1";
 
 export const dev: Command = {
   summary: "Runs the gateway on this machine",
@@ -28,19 +31,20 @@ its pictures say that they are stand-ins. Stop it with Ctrl+C.
   async run(options) {
     const project = findProject();
     const isMock = options["mock"] === true;
-    const address = options["lan"] === true ? lanAddress() : "127.0.0.1";
+    const address = options["lan"] === true ? lanAddress() : LOOPBACK;
     const port = portOf(text(options, "port"));
+    await ensureFree(address, port);
     const changes: Record<string, unknown> = { ...(options["lan"] === true && { DEV_LAN: "on" }) };
     const { values } = checkProject(project, { for: "dev" });
     if ("PUBLIC_URL" in values) changes["PUBLIC_URL"] = `http://${address}:${port}`;
     if (isMock) Object.assign(changes, await mockSettings(values, address));
     const standIns = isMock ? { DEEPCREATIVE_API_KEY: newVendorKey() } : {};
     const { secrets, worker, variables } = checked(project, { for: "dev", changes, standIns });
-    // wrangler reads the secrets of .dev.vars itself. What is not there, it can have only as variables.
-    const file = readSecretsFile(project);
-    const others = Object.fromEntries(Object.entries(secrets).filter(([name]) => !(name in file)));
-    writeConfiguration(project, worker, { ...variables, ...others });
-    await runWorker(project, { address, port, isMock, isOnLan: options["lan"] === true });
+    // A stand-in never gets the vendor's key.
+    const all: Record<string, string> = { ...readSecretsFile(project), ...secrets, ...standIns };
+    if (isMock) delete all["DEEPCREATIVE_API_KEY_NEXT"];
+    const folder = writeDevConfiguration(project, port, { worker, variables, secrets: all });
+    await runWorker(project, { address, port, isMock, isOnLan: options["lan"] === true, folder });
   },
 };
 
@@ -50,10 +54,25 @@ function portOf(value: string | undefined): number {
   throw new Failure("--port is a number from 1 to 65535.");
 }
 
+/** Throws if another program has the port: before anything is written that another `valetkey dev` may be using. */
+function ensureFree(address: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", ({ code }: NodeJS.ErrnoException) => {
+      const problem = code === "EADDRINUSE" ? "is in use: stop what uses it, or choose" : `cannot be used (${code}): choose`;
+      reject(new Failure(`Port ${port} ${problem} another with --port.`));
+    });
+    server.listen(port, address, () => server.close(() => resolve()));
+  });
+}
+
+/** Networks of containers, virtual machines and tunnels, where no phone is. */
+const VIRTUAL = /^(?:br-|docker|podman|tailscale|tap|tun|utun|vboxnet|veth|virbr|vmnet|wg|zt)/;
+
 /** Returns this machine's first private IPv4 address. */
 function lanAddress(): string {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  const found = all.find(({ family, address }) => family === "IPv4" && /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)/.test(address));
+  const interfaces = Object.entries(networkInterfaces()).sort(([one], [other]) => Number(VIRTUAL.test(one)) - Number(VIRTUAL.test(other)));
+  const found = interfaces.flatMap(([, addresses]) => addresses ?? []).find(({ family, address }) => family === "IPv4" && /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)/.test(address));
   if (found === undefined) throw new Failure("This machine has no private IPv4 address: connect it to the phone's network, or leave out --lan.");
   return found.address;
 }
@@ -62,11 +81,11 @@ function lanAddress(): string {
 async function mockSettings(values: Record<string, unknown>, address: string): Promise<Record<string, unknown>> {
   const policy = values["POLICY"] as { models?: Record<string, unknown> } | undefined;
   const models = Object.keys(policy?.models ?? {});
-  const { server, port } = await startStandIn({ host: address, models, guestHost: address });
+  // Pictures are fetched by the phone. Turnstile's part is for the Worker alone, which asks loopback hosts by http.
+  const [vendor, turnstile] = [await startStandIn({ host: address, models, guestHost: address }), await startStandIn({ host: LOOPBACK, models, guestHost: address })];
   // The Worker's process keeps this one running.
-  server.unref();
-  const origin = `http://${address}:${port}`;
-  return { UPSTREAM_URL: `${origin}/v1`, TURNSTILE_URL: `http://127.0.0.1:${port}/siteverify` };
+  for (const { server } of [vendor, turnstile]) server.unref();
+  return { UPSTREAM_URL: `http://${address}:${vendor.port}/v1`, TURNSTILE_URL: `http://${LOOPBACK}:${turnstile.port}/siteverify` };
 }
 
 interface Running {
@@ -74,14 +93,23 @@ interface Running {
   port: number;
   isMock: boolean;
   isOnLan: boolean;
+  /** The folder of the configuration. */
+  folder: string;
 }
 
 /** Runs the Worker until it ends or the user stops it. */
-async function runWorker(project: Project, { address, port, isMock, isOnLan }: Running): Promise<void> {
+async function runWorker(project: Project, { address, port, isMock, isOnLan, folder }: Running): Promise<void> {
   const progress = new Progress("Starting the Worker");
-  const flags = ["--ip", isOnLan ? "0.0.0.0" : address, "--port", String(port), "--inspector-port", "0", "--persist-to", ".wrangler/state"];
-  const child = startWrangler(project, ["dev", ...flags, "--show-interactive-dev-session=false"], ["ignore", "pipe", "pipe"], { CI: "true" });
-  const stop = (): void => void child.kill("SIGTERM");
+  const configuration = ["--config", join(folder, "wrangler.json"), "--persist-to", project.path(".wrangler/state")];
+  const flags = ["--ip", address, "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"];
+  // wrangler's explorer shows and changes what is stored. It trusts a Host header, which anybody on the network can send.
+  const env = { CI: "true", ...(isOnLan && { X_LOCAL_EXPLORER: "false" }) };
+  const child = startWrangler(project, ["dev", ...configuration, ...flags], ["ignore", "pipe", "pipe"], env);
+  let isStopped = false;
+  const stop = (): void => {
+    isStopped = true;
+    child.kill("SIGTERM");
+  };
   process.once("SIGINT", stop).once("SIGTERM", stop);
   let output = "";
   let isReady = false;
@@ -97,10 +125,13 @@ async function runWorker(project: Project, { address, port, isMock, isOnLan }: R
   };
   for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", show);
   const code = await exitOf(child);
-  forgetDev(project);
-  if (isReady) return;
-  progress.end("The Worker did not start");
-  console.error(output.trim());
+  forgetDev(project, url);
+  removeDevConfiguration(project, port);
+  if (isStopped) return;
+  if (!isReady) {
+    progress.end("The Worker did not start");
+    console.error(output.trim());
+  }
   throw new Failure(`wrangler ended with code ${code}: its output above says why.`);
 }
 

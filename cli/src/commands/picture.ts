@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { hasEnded, valetkey, ValetkeyError } from "../../../clients/web/src/index.ts";
 import type { Prediction } from "../../../clients/web/src/schema.ts";
 import { Failure, messageOf } from "../failure.ts";
@@ -12,15 +12,15 @@ import { type Command, text } from "./command.ts";
 
 /** The most bytes of a picture that is saved. */
 const PICTURE_MAX_BYTES = 64 * 1024 * 1024;
-const EXTENSIONS: Record<string, string> = {
-  "image/png": "png",
-  "image/jpeg": "jpg",
-  "image/webp": "webp",
-  "image/gif": "gif",
-  "image/svg+xml": "svg",
-  "video/mp4": "mp4",
-  "video/webm": "webm",
-};
+const EXTENSIONS = new Map([
+  ["image/png", "png"],
+  ["image/jpeg", "jpg"],
+  ["image/webp", "webp"],
+  ["image/gif", "gif"],
+  ["image/svg+xml", "svg"],
+  ["video/mp4", "mp4"],
+  ["video/webm", "webm"],
+]);
 
 export const picture: Command = {
   summary: "Makes a picture with your own gateway, and saves it",
@@ -33,7 +33,7 @@ deployment.
     model: { type: "string", value: "OWNER/MODEL", help: "default: the first model of POLICY" },
     url: { type: "string", value: "URL", help: "the gateway's address" },
     sub: { type: "string", value: "SUB", help: "the user whom the picture is for; default: cli" },
-    out: { type: "string", value: "FOLDER", help: "where the picture is saved; default: pictures" },
+    out: { type: "string", value: "FOLDER", help: "where the picture is saved; default: pictures beside the settings" },
   },
   async run(options, [prompt, ...more]) {
     if (prompt === undefined || more.length > 0) throw new Failure('Put the prompt in quotes: `valetkey picture "A serene Japanese garden"`.');
@@ -46,7 +46,8 @@ deployment.
     await getToken();
     const gateway = await findGateway(project, text(options, "url"));
     const prediction = await make(gateway, getToken, model, prompt);
-    const path = await save(prediction, project.path(text(options, "out") ?? "pictures"));
+    const out = text(options, "out");
+    const path = await save(prediction, out === undefined ? project.path("pictures") : resolve(out));
     const standIn = gateway.isMock === true ? " (a stand-in: `valetkey dev` runs with --mock)" : "";
     console.log(`${relative(".", path)}${standIn}`);
   },
@@ -69,6 +70,10 @@ async function make({ url: baseUrl, isDev = false }: Address, getToken: () => Pr
   } catch (thrown) {
     progress.end("failed");
     if (!(thrown instanceof ValetkeyError)) throw thrown;
+    if (thrown.code === "network" || thrown.code === "unreadable_answer") {
+      const job = thrown.jobId === undefined ? "" : ` The prediction ${thrown.jobId} may still succeed.`;
+      throw new Failure(`${baseUrl} does not answer as a gateway: look at ${baseUrl}/readyz, and whether the address is right.${job}`);
+    }
     const request = thrown.requestId === undefined ? "" : ` (request ${thrown.requestId})`;
     throw new Failure(`${thrown.code}: ${thrown.message}${request}`);
   }
@@ -83,14 +88,36 @@ async function save(prediction: Prediction, folder: string): Promise<string> {
   const url = prediction.output[0];
   if (url === undefined) throw new Failure(`The prediction ${prediction.job_id} succeeded without an output.`);
   const response = await fetchOutput(url);
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  if (bytes.length > PICTURE_MAX_BYTES) throw new Failure(`The output is larger than ${PICTURE_MAX_BYTES} bytes; it is at ${url}`);
+  const bytes = await bytesOf(response);
+  if (bytes === undefined) throw new Failure(`The output is larger than ${PICTURE_MAX_BYTES} bytes or ended early: open it at ${url}`);
   const type = response.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
-  const extension = EXTENSIONS[type] ?? "bin";
-  mkdirSync(folder, { recursive: true });
-  const path = join(folder, `${prediction.job_id}.${extension}`);
-  writeFileSync(path, bytes);
+  const extension = EXTENSIONS.get(type) ?? "bin";
+  // An id is a gateway's text, and must not lead out of the folder.
+  const name = /^[\w-]{1,100}$/.test(prediction.job_id) ? prediction.job_id : "picture";
+  const path = join(folder, `${name}.${extension}`);
+  try {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(path, bytes);
+  } catch (thrown) {
+    throw new Failure(`${path} cannot be written (${messageOf(thrown)}): choose another folder with --out, and open the picture at ${url}`);
+  }
   return path;
+}
+
+/** Reads a body up to a limit. */
+async function bytesOf(response: Response): Promise<Buffer | undefined> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of response.body ?? []) {
+      size += chunk.length;
+      if (size > PICTURE_MAX_BYTES) return undefined;
+      chunks.push(chunk);
+    }
+  } catch {
+    return undefined;
+  }
+  return Buffer.concat(chunks);
 }
 
 async function fetchOutput(url: string): Promise<Response> {

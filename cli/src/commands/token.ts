@@ -7,11 +7,18 @@ import { type Command, text } from "./command.ts";
 const DEFAULT_MINUTES = 15;
 const SCOPES = ["create", "read", "cancel", "files"];
 
-/** Returns the project's ISSUERS, checked only so far that they can be read. */
-export function issuersOf(project: Project): unknown {
+/** Returns the project's settings, checked only so far that they can be read. */
+export function settingsOf(project: Project): Record<string, unknown> {
   const { values, problems } = checkProject(project, { for: "dev" });
   if (Object.keys(values).length === 0) throw new Failure(problems[0]?.text ?? "The settings are empty.");
-  return values["ISSUERS"];
+  return values;
+}
+
+/** Throws if the policy has no such plan: the gateway would give the token's user the plan "default" without a word. */
+function requirePlan(policy: unknown, plan: string): void {
+  const plans = (policy as { plans?: unknown } | undefined)?.plans;
+  const names = typeof plans === "object" && plans !== null ? Object.keys(plans) : [];
+  if (!names.includes(plan)) throw new Failure(`POLICY has no plan ${JSON.stringify(plan)}: --plan is one of ${names.join(", ")}.`);
 }
 
 /** Returns a whole number of minutes that a token may live. */
@@ -45,6 +52,9 @@ A token is a secret until it expires: whoever has it can spend the user's credit
     const minutes = minutesOf(text(options, "minutes"));
     const scopes = scopesOf(text(options, "scope"));
     const project = findProject();
-    console.log(await signToken(project, issuersOf(project), { subject, minutes, plan: text(options, "plan"), scopes }));
+    const settings = settingsOf(project);
+    const plan = text(options, "plan");
+    if (plan !== undefined) requirePlan(settings["POLICY"], plan);
+    console.log(await signToken(project, settings["ISSUERS"], { subject, minutes, plan, scopes }));
   },
 };

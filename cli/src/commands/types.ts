@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { Failure, messageOf } from "../failure.ts";
+import { findGateway } from "../project/addresses.ts";
 import { checkProject } from "../project/check.ts";
 import { findProject, type Project, SETTINGS_FILE } from "../project/folder.ts";
 import { signToken } from "../project/tokens.ts";
@@ -38,20 +39,26 @@ with --url the models of a deployment.
     const declaration = declarationOf(models, url ?? SETTINGS_FILE);
     const out = text(options, "out") ?? DEFAULT_FILE;
     if (out === "-") return void process.stdout.write(declaration);
-    writeFileSync(out, declaration);
+    try {
+      writeFileSync(out, declaration);
+    } catch (thrown) {
+      throw new Failure(`${out} cannot be written (${messageOf(thrown)}): choose another file with --out.`);
+    }
     console.log(`${out}: the inputs of ${Object.keys(models).join(", ")}`);
   },
 };
 
 function policyModels(policy: unknown): Models {
   const models = (policy as { models?: unknown } | undefined)?.models;
-  if (typeof models !== "object" || models === null) throw new Failure("POLICY has no models: `valetkey check` says what is wrong.");
-  return models as Models;
+  const entries = typeof models === "object" && models !== null ? Object.entries(models) : [];
+  const found = modelsOf(entries);
+  if (found === undefined || entries.length === 0) throw new Failure("POLICY has no models, or wrong ones: `valetkey check` says what is wrong.");
+  return found;
 }
 
 async function deployedModels(project: Project, url: string, issuers: unknown): Promise<Models> {
   const token = await signToken(project, issuers, { subject: "cli", minutes: 5, scopes: ["read"] });
-  const address = `${url.replace(/\/+$/, "")}/v1/models`;
+  const address = `${(await findGateway(project, url)).url}/v1/models`;
   let response: Response;
   try {
     response = await fetch(address, { headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(20_000) });
@@ -59,8 +66,23 @@ async function deployedModels(project: Project, url: string, issuers: unknown): 
     throw new Failure(`${address} does not answer (${messageOf(thrown)}): check --url.`);
   }
   if (!response.ok) throw new Failure(`${address} answered with status ${response.status}: is VALETKEY_CLI_SECRET the one of that deployment?`);
-  const { data } = (await response.json()) as { data: { id: string; input: Record<string, InputRule> }[] };
-  return Object.fromEntries(data.map(({ id, input }) => [id, { input }]));
+  const models = modelsIn(await response.json().catch(() => undefined));
+  if (models === undefined) throw new Failure(`${address} did not answer with a list of models: check --url.`);
+  return models;
+}
+
+/** Returns the models of `GET /v1/models`, if it is one. */
+function modelsIn(body: unknown): Models | undefined {
+  const data = (body as { data?: unknown } | null | undefined)?.data;
+  return Array.isArray(data) ? modelsOf(data.map((model: { id?: unknown } | null) => [model?.id, model])) : undefined;
+}
+
+/** Returns models by name, if each has rules for its inputs. */
+function modelsOf(entries: [unknown, unknown][]): Models | undefined {
+  const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
+  const areRules = (input: unknown): boolean => isObject(input) && Object.values(input).every(isObject);
+  const areModels = entries.every(([name, model]) => typeof name === "string" && isObject(model) && areRules(model["input"]));
+  return areModels ? (Object.fromEntries(entries) as Models) : undefined;
 }
 
 /** Returns a module that adds the models to the client's `interface Models`. */
@@ -101,13 +123,17 @@ function typeOf(rule: InputRule): string {
   }
 }
 
+/** A gateway's text may hold anything. As JSON it stays on its line; here it also stays in the comment. */
+function quoted(value: unknown): string {
+  return JSON.stringify(value).replaceAll("*/", "* /");
+}
+
 function comment({ format, max_length, default: standard }: InputRule): string {
   const notes = [
     format === "file" ? "A file, or the `file_…` id of one." : "",
     format === "https-url" ? "An https URL." : "",
-    max_length === undefined ? "" : `At most ${JSON.stringify(max_length)} characters.`,
-    // A default may end the comment, as any text may.
-    standard === undefined ? "" : `Default: ${JSON.stringify(standard).replaceAll("*/", "* /")}.`,
+    max_length === undefined ? "" : `At most ${quoted(max_length)} characters.`,
+    standard === undefined ? "" : `Default: ${quoted(standard)}.`,
   ].filter((note) => note !== "");
   return notes.length === 0 ? "" : `      /** ${notes.join(" ")} */\n`;
 }

@@ -1,22 +1,19 @@
 import { spawn } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { type Command } from "../commands/command.ts";
 import { Failure } from "../failure.ts";
 import { isFromRegistry, PACKAGE, PACKAGE_NAME, packageVersion } from "../package.ts";
 import { checkProject } from "../project/check.ts";
-import { Project, SECRETS_FILE, SETTINGS_FILE, WORKER_FILE } from "../project/folder.ts";
+import { copySchema, Project, SECRETS_FILE, SETTINGS_FILE, WORKER_FILE } from "../project/folder.ts";
 import { shown } from "../project/located.ts";
 import { writeSecretsFile } from "../project/secrets.ts";
 import { exitOf } from "../project/wrangler.ts";
 import { whileShowing } from "../terminal.ts";
 import { type Answers, ask, BACKEND, GUESTS } from "./answers.ts";
-import { GITIGNORE, manifest, readme, secretsExample, workerConfiguration } from "./files.ts";
+import { GITIGNORE, manifest, NPMRC, readme, secretsExample, workerConfiguration } from "./files.ts";
 import { PROVIDERS } from "./providers.ts";
 import { SECRET_COMMENTS, secretsOf, settingsText } from "./settings.ts";
-
-/** What a Worker's name may be, which is also a part of its host name. */
-const NAME = /^[a-z0-9](?:[a-z0-9-]{0,52}[a-z0-9])?$/;
 
 export const create: Command = {
   summary: "Writes a folder with a gateway of your own",
@@ -45,8 +42,6 @@ comes from DEEPCREATIVE_API_KEY or --key-file, never from an argument, which eve
     const answers = await ask(options, positionals, readKey);
     const project = new Project(resolve(answers.folder));
     const name = basename(project.root);
-    if (!NAME.test(name)) throw new Failure(`The folder names the Worker, and "${name}" has other characters than a-z, 0-9 and -: choose another name.`);
-    if (existsSync(project.root) && readdirSync(project.root).length > 0) throw new Failure(`${answers.folder} is not empty: choose another folder.`);
     await write(project, name, answers);
     reportProblems(project, answers);
     if (options["no-install"] !== true) await install(project);
@@ -63,17 +58,30 @@ function readKey(path: string): string {
 }
 
 async function write(project: Project, name: string, answers: Answers): Promise<void> {
+  const hadFolder = existsSync(project.root);
   mkdirSync(project.root, { recursive: true });
+  try {
+    await writeFiles(project, name, answers);
+  } catch (thrown) {
+    // Otherwise the next attempt finds a folder that is not empty.
+    for (const file of readdirSync(project.root)) rmSync(project.path(file), { recursive: true, force: true });
+    if (!hadFolder) rmdirSync(project.root);
+    throw thrown;
+  }
+}
+
+async function writeFiles(project: Project, name: string, answers: Answers): Promise<void> {
   const files: Record<string, string> = {
     [SETTINGS_FILE]: settingsText(answers),
     [WORKER_FILE]: workerConfiguration(name),
     ".gitignore": GITIGNORE,
+    ".npmrc": NPMRC,
     ".dev.vars.example": secretsExample(answers),
     "README.md": readme(name, answers),
     "package.json": manifest(name, await packageSource(project)),
   };
   for (const [file, content] of Object.entries(files)) writeFileSync(project.path(file), content);
-  copyFileSync(join(PACKAGE, "valetkey.schema.json"), project.path("valetkey.schema.json"));
+  copySchema(project);
   writeSecretsFile(project, secretsOf(answers), SECRET_COMMENTS);
 }
 

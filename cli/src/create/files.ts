@@ -63,6 +63,11 @@ export const GITIGNORE = `node_modules/
 pictures/
 `;
 
+/** Without this, `npx valetkey` before `npm install` would run a package of that name from the registry: anybody's. */
+export const NPMRC = `# npx runs what this folder has installed, and never fetches a package by the name of a command.
+yes=false
+`;
+
 /** Returns .dev.vars.example: the "Deploy to Cloudflare" button asks for each of its names. */
 export function secretsExample(answers: Answers): string {
   return `# The secrets of this gateway. The "Deploy to Cloudflare" button asks for each of them.\n${secretNames(answers).map((name) => `${name}=\n`).join("")}`;

@@ -5,6 +5,8 @@ export interface Question {
   flag: "audience" | "domain" | "project" | "pool" | "client-id" | "tenant";
   text: string;
   example: string;
+  /** What an answer may be. Another one would end up in the middle of a URL. */
+  form: RegExp;
 }
 
 export interface Provider {
@@ -19,9 +21,11 @@ export interface Provider {
 const HOUR = { max_lifetime_secs: 3_600 };
 const RS256 = ["RS256"];
 
-const domain = (example: string): Question => ({ flag: "domain", text: "The domain, without https://", example });
-const audience = (text: string, example: string): Question => ({ flag: "audience", text, example });
-const clientId = (example: string): Question => ({ flag: "client-id", text: "The client id", example });
+const ID = /^[\w.:-]+$/;
+const domain = (example: string): Question => ({ flag: "domain", text: "The domain, without https://", example, form: /^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/ });
+const audience = (text: string, example: string): Question => ({ flag: "audience", text, example, form: /^[\u0021-\u007e]+$/ });
+const clientId = (example: string): Question => ({ flag: "client-id", text: "The client id", example, form: ID });
+const project = (text: string, example: string): Question => ({ flag: "project", text, example, form: ID });
 
 /** The providers by the value of --sign-in. `docs/identity.md` has each of these entries. */
 export const PROVIDERS: Record<string, Provider> = {
@@ -39,7 +43,7 @@ export const PROVIDERS: Record<string, Provider> = {
   },
   firebase: {
     title: "Firebase Authentication",
-    questions: [{ flag: "project", text: "The project's id", example: "example-app" }],
+    questions: [project("The project's id", "example-app")],
     entry: ({ project }) => ({
       issuer: `https://securetoken.google.com/${project}`,
       audience: [project],
@@ -50,7 +54,7 @@ export const PROVIDERS: Record<string, Provider> = {
   },
   supabase: {
     title: "Supabase",
-    questions: [{ flag: "project", text: "The project's reference", example: "example-app" }],
+    questions: [project("The project's reference", "example-app")],
     entry: ({ project }) => ({
       issuer: `https://${project}.supabase.co/auth/v1`,
       audience: ["authenticated"],
@@ -62,7 +66,7 @@ export const PROVIDERS: Record<string, Provider> = {
   },
   cognito: {
     title: "Amazon Cognito",
-    questions: [{ flag: "pool", text: "The user pool's id", example: "eu-central-1_Example" }, clientId("example-client")],
+    questions: [{ flag: "pool", text: "The user pool's id", example: "eu-central-1_Example", form: /^[a-z0-9-]+_[A-Za-z0-9]+$/ }, clientId("example-client")],
     entry: ({ pool = "", "client-id": client }) => {
       const issuer = `https://cognito-idp.${pool.split("_")[0]}.amazonaws.com/${pool}`;
       return {
@@ -92,7 +96,7 @@ export const PROVIDERS: Record<string, Provider> = {
   entra: {
     title: "Microsoft Entra ID",
     questions: [
-      { flag: "tenant", text: "The tenant's id", example: "99999999-8888-7777-6666-555555555555" },
+      { flag: "tenant", text: "The tenant's id", example: "99999999-8888-7777-6666-555555555555", form: ID },
       clientId("11111111-2222-3333-4444-555555555555"),
     ],
     entry: ({ tenant, "client-id": client }) => ({
@@ -130,7 +134,7 @@ export const PROVIDERS: Record<string, Provider> = {
   },
   stytch: {
     title: "Stytch",
-    questions: [{ flag: "project", text: "The project's id", example: "project-live-00000000-0000-4000-8000-000000000000" }],
+    questions: [project("The project's id", "project-live-00000000-0000-4000-8000-000000000000")],
     entry: ({ project }) => ({
       issuer: `stytch.com/${project}`,
       audience: [project],

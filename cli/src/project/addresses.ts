@@ -19,9 +19,9 @@ export function noteAddress(project: Project, kind: Kind, address: Address): voi
   writeFileSync(project.path(GENERATED, `${kind}.json`), `${JSON.stringify(address)}\n`);
 }
 
-/** Forgets that `valetkey dev` runs. */
-export function forgetDev(project: Project): void {
-  rmSync(project.path(GENERATED, "dev.json"), { force: true });
+/** Forgets that a `valetkey dev` runs at `url`. Another one may have been noted since. */
+export function forgetDev(project: Project, url: string): void {
+  if (noted(project, "dev")?.url === url) rmSync(project.path(GENERATED, "dev.json"), { force: true });
 }
 
 function noted(project: Project, kind: Kind): Address | undefined {
@@ -31,12 +31,30 @@ function noted(project: Project, kind: Kind): Address | undefined {
 
 /** Returns where the gateway answers: `url`, or the running dev, or the deployment. */
 export async function findGateway(project: Project, url: string | undefined): Promise<Address> {
-  if (url !== undefined) return { url: url.replace(/\/+$/, "") };
   const dev = noted(project, "dev");
+  if (url !== undefined) {
+    const origin = originOf(url);
+    if (dev !== undefined && dev.url === origin) return dev;
+    if (origin === undefined || !isSafe(origin)) {
+      throw new Failure("--url is the gateway's https address without a path, such as https://my-gateway.example.workers.dev, or http on this machine.");
+    }
+    return { url: origin };
+  }
   if (dev !== undefined && (await answers(dev.url))) return dev;
   const deployment = noted(project, "deployment");
   if (deployment !== undefined) return deployment;
   throw new Failure("No gateway runs yet: start one with `npx --no-install valetkey dev`, or deploy one, or name one with --url.");
+}
+
+/** Returns the origin of an address, if it has no path. */
+function originOf(url: string): string | undefined {
+  const origin = URL.canParse(url) ? new URL(url).origin : undefined;
+  return origin === url.replace(/\/+$/, "").toLowerCase() ? origin : undefined;
+}
+
+/** Returns whether a token may be sent there: nobody on the way can read it. */
+function isSafe(origin: string): boolean {
+  return /^https:|^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/.test(origin);
 }
 
 async function answers(url: string): Promise<boolean> {

@@ -46,7 +46,7 @@ export function checkProject(project: Project, options: CheckOptions): Checked {
   const checked = { worker, values, variables, secrets, unchecked: [] as string[], problems: [...settings.problems, ...worker.problems] };
   // Settings that cannot be read are not checked further.
   if (checked.problems.length > 0) return checked;
-  const standIns = process.env["CI"] ? standInsFor(names.filter((name) => isNeeded(name) && !(name in secrets))) : {};
+  const standIns = process.env["CI"] ? standInsFor(names.filter((name) => isNeeded(name) && !Object.hasOwn(secrets, name))) : {};
   checked.unchecked = Object.keys(standIns);
   checked.problems.push(
     ...unknownSettings(settings),
@@ -82,7 +82,7 @@ function unknownSettings(settings: Document): Problem[] {
   for (const [name, value] of Object.entries(settings.values)) {
     if (SECRET_SETTINGS.includes(name) || issuerSecrets(settings.values["ISSUERS"]).includes(name)) {
       problems.push(settings.problem([name], `${name} is a secret, and this file is not: put it into ${SECRETS_FILE}`));
-    } else if (!(name in properties)) {
+    } else if (!Object.hasOwn(properties, name)) {
       const known = Object.keys(properties).filter((known) => known !== "$schema");
       problems.push(settings.problem([name], `this is not a setting; known are ${known.join(", ")}`));
     } else if (typeof value === "object" && !["ISSUERS", "POLICY", "ALLOWED_ORIGINS"].includes(name)) {

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseEnv } from "node:util";
+import { Failure } from "../failure.ts";
 import { type Project, SECRETS_FILE } from "./folder.ts";
 
 /** The secrets that the Worker itself names. An entry of ISSUERS may name others. */
@@ -36,9 +37,20 @@ export function readSecrets(project: Project, names: string[]): Record<string, s
   return Object.fromEntries(found.filter((pair): pair is [string, string] => pair[1] !== undefined && pair[1] !== ""));
 }
 
+/** Returns secrets as the text of a file that wrangler reads. Between quotes, it changes nothing. */
+export function secretsText(secrets: Record<string, string>): string {
+  return Object.entries(secrets).map(([name, value]) => `${name}=${quoted(name, value)}\n`).join("");
+}
+
+function quoted(name: string, value: string): string {
+  const quote = ["'", "`"].find((quote) => !value.includes(quote) && !value.endsWith("\\"));
+  if (quote === undefined) throw new Failure(`${name} cannot be kept in ${SECRETS_FILE}: it has both ' and \`, or a backslash at its end.`);
+  return `${quote}${value}${quote}`;
+}
+
 /** Writes .dev.vars, which only its owner may read. */
 export function writeSecretsFile(project: Project, secrets: Record<string, string>, comments: Record<string, string>): void {
-  const lines = Object.entries(secrets).map(([name, value]) => `# ${comments[name] ?? ""}\n${name}='${value}'\n`);
+  const lines = Object.entries(secrets).map(([name, value]) => `# ${comments[name] ?? ""}\n${secretsText({ [name]: value })}`);
   const head = "# Secrets of this gateway. git ignores this file; `valetkey deploy` uploads them. Never print or share them.\n";
   writeFileSync(project.path(SECRETS_FILE), [head, ...lines].join("\n"), { mode: 0o600 });
 }

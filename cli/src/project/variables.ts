@@ -28,7 +28,7 @@ export function variablesOf(values: Record<string, unknown>): Record<string, str
   for (const [name, value] of Object.entries(values)) {
     if (name === "$schema") continue;
     const text = textOf(name, value);
-    const size = name in PARTS ? PART_BYTES : Math.max(1, text.length);
+    const size = Object.hasOwn(PARTS, name) ? PART_BYTES : Math.max(1, text.length);
     const count = Math.max(1, Math.ceil(text.length / size));
     for (let part = 0; part < count; part += 1) {
       variables[part === 0 ? name : `${name}_${part + 1}`] = text.slice(part * size, (part + 1) * size);
@@ -51,16 +51,16 @@ export function platformProblems(
   const own = (worker.values["vars"] ?? {}) as Record<string, unknown>;
   const texts = { ...Object.fromEntries(Object.entries(own).map(([name, value]) => [name, textOf(name, value)])), ...variables };
   const at = (name: string, text: string): Problem =>
-    name in own ? worker.problem(["vars", name], text) : settings.problem([name.replace(/_\d+$/, "")], text);
+    Object.hasOwn(own, name) ? worker.problem(["vars", name], text) : settings.problem([name.replace(/_\d+$/, "")], text);
   for (const name of Object.keys(own)) {
-    if (name in variables) problems.push(worker.problem(["vars", name], `${name} is also in ${settings.file}: keep it there`));
+    if (Object.hasOwn(variables, name)) problems.push(worker.problem(["vars", name], `${name} is also in ${settings.file}: keep it there`));
   }
   for (const [name, last] of Object.entries(PARTS)) {
-    if (`${name}_${last + 1}` in variables) problems.push(at(name, `${name} is longer than ${last} variables of ${PART_BYTES} bytes`));
+    if (Object.hasOwn(variables, `${name}_${last + 1}`)) problems.push(at(name, `${name} is longer than ${last} variables of ${PART_BYTES} bytes`));
   }
   for (const [name, text] of Object.entries(texts)) {
     if (Buffer.byteLength(text) > VARIABLE_MAX_BYTES) problems.push(at(name, `${name} is longer than ${VARIABLE_MAX_BYTES} bytes, which a variable may have`));
-    if (name in secrets) problems.push(at(name, `${name} is a variable and a secret, which Cloudflare refuses: keep one of them`));
+    if (Object.hasOwn(secrets, name)) problems.push(at(name, `${name} is a variable and a secret, which Cloudflare refuses: keep one of them`));
   }
   for (const [name, text] of Object.entries(secrets)) {
     if (Buffer.byteLength(text) > VARIABLE_MAX_BYTES) problems.push(at(name, `the secret ${name} is longer than ${VARIABLE_MAX_BYTES} bytes`));
