@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lastResort } from "../../src/cloudflare/runtime/last_resort.js";
-import { fetchBytes, readBody } from "../../src/cloudflare/runtime/platform.js";
-import { fetchVendor } from "../../src/cloudflare/runtime/vendor_http.js";
+import { closeStream, fetchBytes, openStream, readBody, writeStream } from "../../src/cloudflare/runtime/platform.js";
+import { fetchVendor, relayStream } from "../../src/cloudflare/runtime/vendor_http.js";
 
 test("a body is not read beyond its limit", async () => {
   let pulled = 0;
@@ -62,4 +62,38 @@ test("when the core cannot make a response, the last resort has the API's error 
   }
   const [line] = logged.mock.calls[0].arguments;
   assert.equal(JSON.parse(line).alert, "no_answer");
+});
+
+/** A response that is written as the Worker writes it: nothing is written before it is read. */
+class IdentityTransformStream extends TransformStream {
+  constructor() {
+    super({}, { highWaterMark: 1 }, { highWaterMark: 0 });
+  }
+}
+
+const isAborted = async (response) => assert.rejects(response.text(), /late/);
+
+test("a response whose client reads nothing in time is aborted, so that it never looks complete", async () => {
+  globalThis.IdentityTransformStream = IdentityTransformStream;
+  const [events, writer] = openStream("Content-Type: text/event-stream");
+  await assert.rejects(writeStream(writer, "data: 1\n\n", 20), /late/);
+  closeStream(writer);
+  await isAborted(events);
+  const fake = async () => new Response("data: 1\n\n");
+  const [, relayed, done] = await withFetch(fake, () => relayStream("https://vendor.test/", "Bearer key", "agent", "[]", 1_000, 20, "Content-Type: text/event-stream"));
+  assert.equal(await done, "ended");
+  await isAborted(relayed);
+});
+
+test("a response that is read in time is complete", async () => {
+  globalThis.IdentityTransformStream = IdentityTransformStream;
+  const [events, writer] = openStream("Content-Type: text/event-stream");
+  const text = events.text();
+  await writeStream(writer, "data: 1\n\n", 10_000);
+  closeStream(writer);
+  assert.equal(await text, "data: 1\n\n");
+  const fake = async () => new Response("data: 1\n\n");
+  const [, relayed, done] = await withFetch(fake, () => relayStream("https://vendor.test/", "Bearer key", "agent", "[]", 1_000, 10_000, "Content-Type: text/event-stream"));
+  assert.equal(await relayed.text(), "data: 1\n\n");
+  assert.equal(await done, "ended");
 });

@@ -129,9 +129,22 @@ export function openStream(headerLines) {
 
 const encoder = new TextEncoder();
 
-/** Writes a text. Rejects if the client has disconnected, or has read nothing for `timeoutMs`. */
-export async function writeStream(writer, text, timeoutMs) {
-  await inTime(writer.write(encoder.encode(text)), timeoutMs);
+/** Writes a text. Rejects as `writeInTime` does. */
+export function writeStream(writer, text, timeoutMs) {
+  return writeInTime(writer, encoder.encode(text), timeoutMs);
+}
+
+/**
+ * Writes a chunk. Rejects if the client has disconnected, or has read nothing for `timeoutMs`. Then the stream is aborted: to close
+ * it would wait for the client to read the chunk, and would look like a complete response once it does.
+ */
+export async function writeInTime(writer, chunk, timeoutMs) {
+  try {
+    await inTime(writer.write(chunk), timeoutMs);
+  } catch (error) {
+    ignoreErrors(() => writer.abort(error));
+    throw error;
+  }
 }
 
 /** Closes a stream, even if the client has disconnected. */

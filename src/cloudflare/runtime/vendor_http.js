@@ -2,7 +2,7 @@
 // rejects with an error, whose text may contain the URL.
 import { keyScanner } from "./key_scanner.js";
 import { readVendorBody } from "./vendor_bodies.js";
-import { inTime, respond, stopAfterDeath } from "./platform.js";
+import { inTime, respond, stopAfterDeath, writeInTime } from "./platform.js";
 
 /**
  * One request to the vendor. Never follows a redirect. Resolves to [status, retryAfter, limit, remaining, reset, chunks], where the
@@ -113,12 +113,12 @@ async function pump(reader, writer, scanner, silenceMs) {
       const safe = done ? scanner.end() : scanner.push(value);
       leaked = safe === undefined;
       if (leaked) break;
-      if (safe.length > 0) await inTime(writer.write(safe), silenceMs);
+      if (safe.length > 0) await writeInTime(writer, safe, silenceMs);
       if (done) break;
     }
   } catch {
-    // The client disconnected, or the vendor's stream broke or was silent for too long. The stream is closed in each
-    // case.
+    // The vendor's stream broke or was silent for too long: the stream is closed. Or the client disconnected or read nothing
+    // for too long: it is aborted.
   }
   reader.cancel().catch(() => {});
   if (leaked) writer.abort(new Error("cut")).catch(() => {});
