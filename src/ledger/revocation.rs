@@ -35,6 +35,7 @@ pub enum RevokedStep {
 ///   missing reply, however many requests it has. Meanwhile the Dispatcher's last reply counts.
 /// - Only one request at a time asks for the first reply, so that a flood of requests does not become a flood of
 ///   messages.
+/// - A clock that was set back makes none of these waits longer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RevokedBefore {
     time: Option<UnixSeconds>,
@@ -62,19 +63,24 @@ impl RevokedBefore {
         self.has_heard
     }
 
-    /// Returns the time of the next question.
+    /// Returns the time of the next question: `now` if it is due.
     #[must_use]
-    pub const fn fresh_until(&self) -> UnixMillis {
-        self.ask_at
+    pub fn fresh_until(&self, now: UnixMillis) -> UnixMillis {
+        if self.is_fresh(now) { self.ask_at } else { now }
+    }
+
+    fn is_fresh(&self, now: UnixMillis) -> bool {
+        is_ahead(self.ask_at, now, REVOKED_FRESH_MILLIS)
     }
 
     /// Decides what a request does at `now`.
     #[must_use]
     pub fn decide(&self, now: UnixMillis) -> RevokedStep {
-        match (self.has_heard, now < self.ask_at) {
+        let is_asking = is_ahead(self.asking_until, now, DISPATCHER_ACK_TIMEOUT_MILLIS);
+        match (self.has_heard, self.is_fresh(now)) {
             (true, true) => RevokedStep::Use(self.time),
             (true, false) => RevokedStep::Ask,
-            (false, _) if now < self.asking_until => RevokedStep::Wait,
+            (false, _) if is_asking => RevokedStep::Wait,
             (false, true) => RevokedStep::Refuse,
             (false, false) => RevokedStep::Ask,
         }
@@ -110,6 +116,11 @@ impl RevokedBefore {
         self.time = self.time.max(Some(time));
         self.ask_at = UnixMillis(0);
     }
+}
+
+/// Returns whether a time lies ahead, by no more than it was set ahead: the clock may have been set back since.
+fn is_ahead(at: UnixMillis, now: UnixMillis, set_ahead_millis: i64) -> bool {
+    (1..=set_ahead_millis).contains(&at.millis_since(now))
 }
 
 #[cfg(test)]
@@ -157,6 +168,20 @@ mod tests {
         assert_eq!(copy.decide(after(31_599)), known);
         assert_eq!(copy.decide(after(31_600)), RevokedStep::Ask);
         assert!(copy.has_heard());
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_no_wait_longer() {
+        let mut copy = RevokedBefore::UNKNOWN;
+        // An hour ahead, and then not.
+        copy.start(after(3_600_000));
+        assert_eq!(copy.decide(NOW), RevokedStep::Ask);
+        copy.miss(after(3_600_000));
+        assert_eq!(copy.decide(NOW), RevokedStep::Ask);
+        copy.hear(None, after(3_600_000));
+        assert_eq!((copy.decide(NOW), copy.fresh_until(NOW)), (RevokedStep::Ask, NOW));
+        copy.hear(None, NOW);
+        assert_eq!((copy.decide(NOW), copy.fresh_until(NOW)), (RevokedStep::Use(None), after(25_000)));
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Follower {
     /// Waits for the next change, until `until` at most.
     pub async fn next(&mut self, until: UnixMillis) -> Followed {
         let Some(socket) = &self.socket else { return self.poll(until).await };
-        let revoked_at = client::revoked_by_is_fresh_until();
+        let revoked_at = client::revoked_by_is_fresh_until(platform::now());
         let wake_at = self.position_at.into_iter().fold(until.min(revoked_at), UnixMillis::min);
         match socket.next(wait_millis(wake_at)).await {
             Received::Message(message) => self.read(&message),

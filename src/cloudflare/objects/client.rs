@@ -71,8 +71,8 @@ pub async fn revoked_by(env: &Env, now: UnixMillis) -> Result<Option<UnixSeconds
 
 /// Returns when an open stream asks [`revoked_by`] again. So each revocation ends it within 30 s, however many streams
 /// the isolate holds.
-pub fn revoked_by_is_fresh_until() -> UnixMillis {
-    REVOKED.get().fresh_until()
+pub fn revoked_by_is_fresh_until(now: UnixMillis) -> UnixMillis {
+    REVOKED.get().fresh_until(now)
 }
 
 /// Asks the Dispatcher for the revoked-before time now: for a token exchange, whose new token would outlive the
