@@ -127,6 +127,29 @@ fn a_wait_of_many_seconds_costs_one_request_to_the_ledger() {
     assert_eq!(waited(8), waited(1));
 }
 
+/// Of a wait, the create, the socket, and one look at its end: the position that it had at first is old by then.
+#[test]
+fn a_wait_in_the_queue_reads_its_position_once_and_shows_the_last() {
+    let policy = policy_with(&json!({}), &json!({"concurrent_predictions": 1})).to_string();
+    let settings = vec![("POLICY", Some(policy))];
+    let stack = Stack::start(&Options { is_observed: true, settings, ..Options::default() });
+    stack.control_put("/settings", &json!({"manual": true}));
+    let token = token(&user("patient"));
+    stack.prompt(&token, "at the vendor");
+    let before = stack.object_messages()[0];
+    let first = create(&stack, &token, "first in the queue", "wait=8");
+    assert_eq!((first.status, &first.json()["queue"]["position"]), (202, &json!(1)));
+    assert_eq!(stack.object_messages()[0] - before, 3);
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| create(&stack, &token, "second in the queue", "wait=8"));
+        let listed = || stack.get(&token, "/v1/predictions?status=queued").json()["data"].as_array().unwrap().len();
+        wait_until("the second create", || (listed() == 2).then_some(()));
+        let path = format!("/v1/predictions/{}/cancel", first.json()["job_id"].as_str().unwrap());
+        assert_eq!(stack.send(&Request::post(&path).bearer(&token)).json()["status"], "canceled");
+        assert_eq!(second.join().unwrap().json()["queue"]["position"], 1);
+    });
+}
+
 fn estimate(stack: &Stack, token: &str, body: &Value) -> Response {
     stack.send(&Request::post("/v1/estimate").bearer(token).json(body))
 }

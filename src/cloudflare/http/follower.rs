@@ -4,7 +4,8 @@
 //!
 //! - **The revocation of all tokens up to a time**, which only the Dispatcher knows. The isolate's copy is read each time
 //!   it stops being fresh.
-//! - **Queue positions**, which change without any change of the prediction. They are read when they stop being fresh.
+//! - **Queue positions**, which change without any change of the prediction. They are read when they stop being fresh; for
+//!   `Prefer: wait`, only at its end.
 //!
 //! A socket that is lost (a deployment, an eviction) is opened again once. Its first message is the present state, so
 //! nothing is missed. A Ledger that opens no socket is polled: its build is older than sockets.
@@ -43,7 +44,7 @@ pub struct Follower {
     may_reopen: bool,
     /// The sequence number of the last state.
     sequence: u64,
-    /// When the queue position is read next. `None` if the prediction does not wait.
+    /// When the queue position stops being fresh. `None` if the prediction does not wait.
     position_at: Option<UnixMillis>,
 }
 
@@ -94,7 +95,9 @@ impl Follower {
     pub async fn next(&mut self, until: UnixMillis) -> Followed {
         let Some(socket) = &self.socket else { return self.poll(until).await };
         let revoked_at = client::revoked_by_is_fresh_until(platform::now());
-        let wake_at = self.position_at.into_iter().fold(until.min(revoked_at), UnixMillis::min);
+        // A wait shows no position but the last.
+        let position_at = self.position_at.filter(|_| !self.stream.is_wait);
+        let wake_at = position_at.into_iter().fold(until.min(revoked_at), UnixMillis::min);
         match socket.next(wait_millis(wake_at)).await {
             Received::Message(message) => self.read(&message),
             Received::Closed(code) if code == CloseReason::Stale.code() => self.reopen().await,
@@ -110,12 +113,21 @@ impl Follower {
                 let now = platform::now();
                 if self.is_revoked(now, revoked_at).await {
                     Followed::Ended
-                } else if self.position_at.is_some_and(|at| now >= at) {
-                    self.ask(LedgerRequest::Get { job_id: self.job_id.clone() }).await
-                } else {
+                } else if self.stream.is_wait {
                     Followed::Nothing
+                } else {
+                    self.read_position().await
                 }
             }
+        }
+    }
+
+    /// Reads the queue position again if it has stopped being fresh.
+    async fn read_position(&mut self) -> Followed {
+        if self.position_at.is_some_and(|at| platform::now() >= at) {
+            self.ask(LedgerRequest::Get { job_id: self.job_id.clone() }).await
+        } else {
+            Followed::Nothing
         }
     }
 
@@ -247,8 +259,11 @@ pub async fn wait_for_end(
         match follower.next(until).await {
             Followed::Record(present) => record = *present,
             Followed::Nothing => {}
-            Followed::Ended => break,
+            Followed::Ended => return (record, true),
         }
+    }
+    if let Followed::Record(present) = follower.read_position().await {
+        record = *present;
     }
     (record, true)
 }
