@@ -94,6 +94,21 @@ test("an output without an end is not read to its end", async () => {
   assert.match(stderr, /The output is larger than 67108864 bytes or ended early/);
 });
 
+test("a gateway that refuses the token is asked about its secret", async () => {
+  const error = { error: { type: "authentication_error", code: "invalid_token", message: "The token is not valid.", request_id: "req_1" } };
+  answers = { "/v1/": { status: 401, body: error } };
+  const { code, stderr } = await run(["picture", "x", "--url", url]);
+  assert.equal(code, 1);
+  assert.match(stderr, /refuses the token \(invalid_token\): is VALETKEY_CLI_SECRET the one of that deployment\?$/m);
+});
+
+test("a gateway that is none is told so", async () => {
+  answers = { "/v1/": { status: 200, type: "text/html", body: "<p>hello</p>" } };
+  const { code, stderr } = await run(["picture", "x", "--url", url]);
+  assert.equal(code, 1);
+  assert.match(stderr, /does not answer as a gateway: look at http:\S+\/readyz, and whether the address is right\.$/m);
+});
+
 test("control characters of a server do not reach the terminal", async () => {
   const message = "\u001b]0;owned\u0007\u001b[2J\u009b31m";
   const error = { error: { type: "permission_error", code: "model_not_allowed", message, request_id: "req_1" } };

@@ -74,6 +74,7 @@ async function make({ url: baseUrl, isDev = false }: Address, getToken: () => Pr
       const job = thrown.jobId === undefined ? "" : ` The prediction ${thrown.jobId} may still succeed.`;
       throw new Failure(`${baseUrl} does not answer as a gateway: look at ${baseUrl}/readyz, and whether the address is right.${job}`);
     }
+    if (thrown.status === 401) throw new Failure(`${baseUrl} refuses the token (${thrown.code}): is VALETKEY_CLI_SECRET the one of that deployment?`);
     const request = thrown.requestId === undefined ? "" : ` (request ${thrown.requestId})`;
     throw new Failure(`${thrown.code}: ${thrown.message}${request}`);
   }

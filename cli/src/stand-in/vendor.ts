@@ -9,6 +9,10 @@ import { pictureOf } from "./picture.ts";
 const PREDICTION_MS = 2_500;
 /** The most bytes of a JSON body. The Worker sends no larger ones. */
 const BODY_MAX_BYTES = 1024 * 1024;
+/** Bounds of what is kept. With `--lan` everybody on the network can send requests. */
+const KEPT_MAX = 1_000;
+const IMAGES_MAX = 100;
+const PROMPT_MAX_LENGTH = 4_000;
 
 interface Job {
   model: string;
@@ -61,10 +65,11 @@ async function answer(request: IncomingMessage, response: ServerResponse, world:
 }
 
 async function create(request: IncomingMessage, response: ServerResponse, { jobs }: World, model: string): Promise<void> {
-  const body = JSON.parse(await textOf(request)) as { input?: { prompt?: unknown }; image_count?: number };
+  const body = JSON.parse(await textOf(request)) as { input?: { prompt?: unknown }; image_count?: unknown };
   const id = `pred_${randomBytes(12).toString("hex")}`;
   const prompt = typeof body.input?.prompt === "string" ? body.input.prompt : model;
-  jobs.set(id, { model, prompt, count: body.image_count ?? 1, startedAt: Date.now() });
+  const count = Number.isInteger(body.image_count) ? Math.min(Math.max(Number(body.image_count), 1), IMAGES_MAX) : 1;
+  keep(jobs, id, { model, prompt: prompt.slice(0, PROMPT_MAX_LENGTH), count, startedAt: Date.now() });
   send(response, 201, { job_id: id, status: "processing", model, created_at: new Date().toISOString() });
 }
 
@@ -103,13 +108,20 @@ async function file(request: IncomingMessage, response: ServerResponse, { files 
     let bytes = 0;
     for await (const chunk of request) bytes += (chunk as Buffer).length;
     const made = { file_id: `file_${randomBytes(12).toString("hex")}`, bytes, created_at: new Date().toISOString() };
-    files.set(made.file_id, made);
+    keep(files, made.file_id, made);
     return send(response, 201, made);
   }
   const found = files.get(id);
   if (found === undefined) return send(response, 404, error("not_found_error", "NOT_FOUND"));
   if (method === "DELETE") files.delete(id);
   return method === "DELETE" ? void response.writeHead(204).end() : send(response, 200, found);
+}
+
+/** Keeps a value, and forgets the oldest one where there are too many. */
+function keep<T>(kept: Map<string, T>, id: string, value: T): void {
+  kept.set(id, value);
+  const [oldest] = kept.keys();
+  if (kept.size > KEPT_MAX && oldest !== undefined) kept.delete(oldest);
 }
 
 async function textOf(request: IncomingMessage): Promise<string> {

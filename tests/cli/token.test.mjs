@@ -1,0 +1,73 @@
+// `valetkey token`: what the token says, and what is refused.
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { runTool, unpack } from "./machine.mjs";
+
+const folder = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-token-")));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const tool = unpack(join(folder, "tool"));
+const gateway = join(folder, "my-gateway");
+const created = await runTool(tool, ["create", "my-gateway", "--yes", "--no-install"], { cwd: folder });
+assert.equal(created.code, 0, created.all);
+const token = (args, env = {}) => runTool(tool, ["token", ...args], { cwd: gateway, env });
+const SECRET = /^VALETKEY_CLI_SECRET='(.*)'$/m.exec(readFileSync(join(gateway, ".dev.vars"), "utf8"))[1];
+
+/** Returns the claims of a printed token, whose signature is right. */
+function claimsOf({ stdout }, secret = SECRET) {
+  const [header, claims, signature] = stdout.trim().split(".");
+  assert.equal(signature, createHmac("sha256", secret).update(`${header}.${claims}`).digest("base64url"));
+  return JSON.parse(Buffer.from(claims, "base64url"));
+}
+
+test("a token is for its user, lives 15 minutes, and is the only thing that is printed", async () => {
+  const printed = await token(["alice"]);
+  assert.deepEqual([printed.code, printed.stderr], [0, ""]);
+  assert.match(printed.stdout, /^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+  const { iss, aud, sub, iat, exp, jti, ...rest } = claimsOf(printed);
+  assert.deepEqual([iss, aud, sub, exp - iat, rest], ["valetkey-cli", "valetkey", "alice", 900, {}]);
+  assert.notEqual(jti, claimsOf(await token(["alice"])).jti);
+});
+
+test("--plan, --scope and --minutes become claims", async () => {
+  const { plan, vk, iat, exp } = claimsOf(await token(["alice", "--plan", "default", "--scope", "create,read", "--minutes", "60"]));
+  assert.deepEqual([plan, vk, exp - iat], ["default", { scope: ["create", "read"] }, 3_600]);
+});
+
+test("the secret may come from the environment, where CI has it", async () => {
+  const path = join(gateway, ".dev.vars");
+  const secrets = readFileSync(path, "utf8");
+  const other = "0123456789abcdef0123456789abcdef";
+  writeFileSync(path, "");
+  const missing = await token(["alice"]);
+  const printed = await token(["alice"], { VALETKEY_CLI_SECRET: other });
+  writeFileSync(path, secrets);
+  assert.deepEqual([missing.code, missing.stderr.trim()], [1, "VALETKEY_CLI_SECRET is missing: put it into .dev.vars, or into the environment."]);
+  assert.equal(claimsOf(printed, other).sub, "alice");
+});
+
+for (const [what, args, expected] of [
+  ["no user", [], /^Name one user: `valetkey token alice`\.$/],
+  ["two users", ["alice", "bob"], /^Name one user/],
+  ["an hour and a minute", ["alice", "--minutes", "61"], /^--minutes is a whole number from 1 to 60\.$/],
+  ["minutes that are no number", ["alice", "--minutes", "1h"], /^--minutes is a whole number from 1 to 60\.$/],
+  ["an unknown scope", ["alice", "--scope", "create,admin"], /^--scope is a list of create, read, cancel, files\.$/],
+  ["an empty scope, which would allow nothing", ["alice", "--scope", ","], /^--scope is a list of/],
+  ["an unknown flag", ["--sub", "alice"], /^Unknown option '--sub'\. `valetkey token --help` lists the options\.$/],
+]) {
+  test(`${what} is refused with one sentence, and nothing is signed`, async () => {
+    const { code, stdout, stderr } = await token(args);
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.match(stderr.trim(), expected);
+  });
+}
+
+test("outside of a gateway's folder a command says where to run it", async () => {
+  for (const args of [["check"], ["token", "alice"], ["types"], ["picture", "x"], ["dev"], ["deploy"]]) {
+    const { code, stderr } = await runTool(tool, args, { cwd: folder });
+    assert.deepEqual([code, stderr.trim()], [1, "There is no valetkey.jsonc here or in a folder above: run this in the folder that `create` made."]);
+  }
+});
