@@ -79,6 +79,6 @@ pub struct Changes {
     pub tombstones: BTreeSet<JobId>,
     /// Rows of `state`, in order: JSON to store, or `None` to delete it.
     pub state: Vec<(String, Option<String>)>,
-    /// Alerts to log (docs/deploy.md).
+    /// Alerts to log (docs/operate.md).
     pub alerts: Vec<RaisedAlert>,
 }

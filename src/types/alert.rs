@@ -1,4 +1,4 @@
-//! The closed list of alerts: what an operator must look at. docs/deploy.md says what each means and what to do.
+//! The closed list of alerts: what an operator must look at. docs/operate.md says what each means and what to do.
 
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 //!
 //! The harness starts workerd directly, not with `wrangler dev`, whose proxy repairs and repeats requests. When a test
 //! panics, its stack prints the logs of both processes. A trap of the Worker's wasm instance fails the run, unless the
-//! test expects it.
+//! test expects it. So does a log line that breaks the log's schema.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,6 +21,7 @@ use valetkey::types::ids::UserKey;
 
 use crate::hostile::keys::encode;
 use crate::http::{Request, Response};
+use crate::log_schema;
 
 pub const ISSUER: &str = "https://issuer.example";
 pub const AUDIENCE: &str = "api-test";
@@ -74,12 +75,14 @@ pub struct Stack {
     _simulator: Process,
     workerd: Mutex<Process>,
     may_trap: bool,
+    /// False for an earlier build, whose log may have had other words.
+    is_this_build: bool,
 }
 
 static SHARED: LazyLock<Stack> = LazyLock::new(|| {
     let stack = Stack::start(&Options::default());
     // No test drops this stack, so nothing would look at its log at the end.
-    stack.workerd.lock().unwrap().ends_run_on_trap.store(true, Ordering::Relaxed);
+    stack.workerd.lock().unwrap().ends_run_on_fault.store(true, Ordering::Relaxed);
     stack
 });
 
@@ -103,7 +106,7 @@ pub struct Process {
     log: Arc<Mutex<String>>,
     /// The threads that collect the output. They end with the process.
     readers: Vec<JoinHandle<()>>,
-    ends_run_on_trap: Arc<AtomicBool>,
+    ends_run_on_fault: Arc<AtomicBool>,
     /// When each alert of an instance's end came.
     instance_ends: Arc<Mutex<Vec<Instant>>>,
 }
@@ -115,12 +118,12 @@ impl Process {
         let mut child = spawn_on_keeper(command)
             .unwrap_or_else(|error| panic!("{name} does not start ({error}): run `make build simulator`"));
         let log = Arc::new(Mutex::new(String::new()));
-        let (ends_run_on_trap, instance_ends) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let (ends_run_on_fault, instance_ends) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
         let (sender, lines) = channel();
         let pipes: [Box<dyn Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
         let collect = |pipe| {
-            let (log, sender, ends_run) = (Arc::clone(&log), sender.clone(), Arc::clone(&ends_run_on_trap));
+            let (log, sender, ends_run) = (Arc::clone(&log), sender.clone(), Arc::clone(&ends_run_on_fault));
             let instance_ends = Arc::clone(&instance_ends);
             std::thread::spawn(move || {
                 for line in BufReader::new(pipe).lines().map_while(Result::ok) {
@@ -128,7 +131,7 @@ impl Process {
                         instance_ends.lock().unwrap().push(Instant::now());
                     }
                     log.lock().unwrap().push_str(&format!("{line}\n"));
-                    if ends_run.load(Ordering::Relaxed) && is_trap(&line) {
+                    if ends_run.load(Ordering::Relaxed) && (is_trap(&line) || log_schema::problem(&line).is_some()) {
                         end_run(&log);
                     }
                     let _ = sender.send(line);
@@ -136,7 +139,7 @@ impl Process {
             })
         };
         let readers = pipes.map(collect).into();
-        (Self { name, child, log, readers, ends_run_on_trap, instance_ends }, lines)
+        (Self { name, child, log, readers, ends_run_on_fault, instance_ends }, lines)
     }
 
     fn log(&self) -> String {
@@ -156,7 +159,7 @@ fn is_trap(line: &str) -> bool {
     TRAP_MARKS.iter().any(|mark| line.contains(mark))
 }
 
-/// Ends the run after a trap in the stack that all tests share: which of them caused it is not known. Writes to stderr
+/// Ends the run after a trap or a wrong log line in the stack that all tests share: which of them caused it is not known. Writes to stderr
 /// itself, because the test harness captures `eprintln!`.
 fn end_run(log: &Arc<Mutex<String>>) {
     let log = Arc::clone(log);
@@ -164,8 +167,9 @@ fn end_run(log: &Arc<Mutex<String>>) {
         // The rest of the message comes in other lines, and through the other pipe.
         std::thread::sleep(Duration::from_millis(500));
         let log = log.lock().unwrap();
-        let text =
-            format!("--- workerd of the shared stack ---\n{log}\nA wasm instance of the shared stack trapped.\n");
+        let text = format!(
+            "--- workerd of the shared stack ---\n{log}\nA wasm instance of the shared stack trapped, or wrote a wrong line.\n"
+        );
         let _ = std::io::stderr().write_all(text.as_bytes());
         std::process::exit(1);
     });
@@ -200,8 +204,17 @@ impl Stack {
         }
         fs::write(directory.join("workerd.capnp"), workerd_config(&settings, &directory, options)).unwrap();
         let (workerd, worker, objects) = start_workerd(&directory);
-        let (workerd, may_trap) = (Mutex::new(workerd), options.may_trap);
-        let stack = Self { worker, objects, vendor, control, directory, _simulator: simulator, workerd, may_trap };
+        let stack = Self {
+            worker,
+            objects,
+            vendor,
+            control,
+            directory,
+            _simulator: simulator,
+            workerd: Mutex::new(workerd),
+            may_trap: options.may_trap,
+            is_this_build: options.build.is_none(),
+        };
         // A test of the vendor's own limits sets them. In every other test a refusal is the Worker's.
         stack.control_put("/settings", &json!({"requests_per_minute": null, "concurrent_limit": null}));
         stack
@@ -373,6 +386,9 @@ impl Drop for Stack {
         let _ = fs::remove_dir_all(&self.directory);
         let log = self.worker_log();
         assert!(self.may_trap || !log.lines().any(is_trap), "a wasm instance trapped:\n{log}");
+        if self.is_this_build {
+            assert_eq!(log.lines().find_map(log_schema::problem), None);
+        }
     }
 }
 

@@ -50,6 +50,7 @@ mod key_leak;
 mod kills;
 mod lifecycle;
 mod limits;
+mod log_schema;
 mod logs;
 mod minting;
 mod object_messages;

@@ -31,7 +31,7 @@ fn sources(folder: &str, extension: &str) -> Vec<String> {
 
 /// Returns the words in backticks of the first column of the table of alerts.
 fn listed() -> Vec<String> {
-    let page = read("docs/deploy.md");
+    let page = read("docs/operate.md");
     let section = page.split("\n## Alerts\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let cells = section.lines().filter(|line| line.starts_with("| `")).map(|line| line.split('|').nth(1).unwrap());
     cells.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned)).collect()
@@ -47,7 +47,7 @@ fn words_of_javascript() -> BTreeSet<String> {
 }
 
 #[test]
-fn docs_deploy_lists_every_alert_once_and_no_other() {
+fn docs_operate_lists_every_alert_once_and_no_other() {
     let mut listed = listed();
     listed.sort();
     let mut known: Vec<String> = Alert::ALL.iter().map(|alert| alert.name().to_owned()).collect();

@@ -141,6 +141,24 @@ fn wrangler_binds_what_the_edge_uses() {
     assert!(wrangler.contains("run_worker_first = true"));
 }
 
+/// A table that stores something about users needs a line that says what, and for how long.
+#[test]
+fn the_page_about_privacy_has_every_table() {
+    let (schema, privacy) = (read("docs/schema.md"), read("docs/privacy.md"));
+    let mut count = 0;
+    for section in ["\n## Ledger (", "\n## Dispatcher ("] {
+        let rest = schema.split(section).nth(1).expect("the section");
+        let table =
+            rest.split("| table | columns | contents |\n").nth(1).expect("the table").split("\n\n").next().unwrap();
+        for line in table.lines().filter(|line| line.starts_with("| `")) {
+            let name = &words(line)[0];
+            assert!(privacy.contains(&format!("\n| `{name}` |")), "docs/privacy.md does not say what {name} holds");
+            count += 1;
+        }
+    }
+    assert!(count > 12, "{count}");
+}
+
 /// Another place that addresses objects would forget the jurisdiction, and find other objects.
 #[test]
 fn objects_are_addressed_in_one_place() {

@@ -24,6 +24,7 @@ mod dispatcher_vendor;
 mod drift;
 #[path = "../hostile/mod.rs"]
 mod hostile;
+mod log_schema;
 mod openapi;
 mod policy;
 #[path = "../vectors/mod.rs"]
