@@ -46,7 +46,10 @@ help:
 	@echo "make client        the TypeScript client in clients/web/dist/"
 	@echo "make bundle        the package create-valetkey in dist/, for users without Rust"
 	@echo "make deploy-check  a dry run of the deployment, and its size"
-	@echo "make deploy        wrangler deploy; make secret NAME=X for its secrets"
+	@echo "make deploy        deploys in a pause; make secret NAME=X for its secrets"
+	@echo "make rollback      goes back to the version before; VERSION, FLAGS=--with-old-secrets"
+	@echo "make rotate        replaces the vendor's key; STEP=begin, status or finish"
+	@echo "make status        the state of the deployment"
 	@echo "make lint          formatting, clippy, licenses and sources of dependencies"
 	@echo "make advisories    known vulnerabilities of dependencies, where RustSec's database can be fetched"
 	@echo "make fuzz          every parser of hostile input, for minutes; FUZZ_SECONDS, FUZZ_TARGETS"
@@ -179,10 +182,16 @@ deploy-check: build
 # wrangler with the Node that it needs: `make deploy`, `make secret NAME=DEEPCREATIVE_API_KEY`.
 WRANGLER := $(NODE) node_modules/wrangler/bin/wrangler.js
 
-.PHONY: deploy secret
+.PHONY: deploy rollback rotate status secret
 deploy: build build/check/check.cjs
 	@$(NODE) scripts/check-settings.mjs
-	$(WRANGLER) deploy
+	@$(NODE) scripts/operate.mjs deploy $(FLAGS)
+
+rollback status: node_modules/.package-lock.json
+	@$(NODE) scripts/operate.mjs $@ $(VERSION) $(FLAGS)
+
+rotate: build/check/check.cjs
+	@$(NODE) scripts/operate.mjs rotate $(STEP) $(FLAGS)
 
 secret: node_modules/.package-lock.json
 	$(WRANGLER) secret put $(NAME)

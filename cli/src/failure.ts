@@ -1,7 +1,8 @@
 /** A failure that the user can act on. Its message is one sentence: what is wrong, and what to do. */
 export class Failure extends Error {}
 
-/** Returns the message of anything that was thrown. */
+/** Returns the message of anything that was thrown. `fetch` has its reason in the cause. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  if (!(thrown instanceof Error)) return String(thrown);
+  return (thrown.cause instanceof Error && thrown.cause.message) || thrown.message;
 }

@@ -5,6 +5,9 @@ import type { Command, Option, Options } from "./commands/command.ts";
 import { deploy } from "./commands/deploy.ts";
 import { dev } from "./commands/dev.ts";
 import { picture } from "./commands/picture.ts";
+import { rollback } from "./commands/rollback.ts";
+import { rotate } from "./commands/rotate.ts";
+import { status } from "./commands/status.ts";
 import { token } from "./commands/token.ts";
 import { types } from "./commands/types.ts";
 import { create } from "./create/create.ts";
@@ -12,7 +15,7 @@ import { Failure, messageOf } from "./failure.ts";
 import { packageVersion } from "./package.ts";
 import { printable } from "./terminal.ts";
 
-const COMMANDS: Record<string, Command> = { create, check, dev, deploy, picture, token, types };
+const COMMANDS: Record<string, Command> = { create, check, dev, deploy, rollback, rotate, status, picture, token, types };
 
 /** Runs the command of `args`. Sets the exit code: 0, or 1 with one sentence on standard error. */
 export async function main(args: string[]): Promise<void> {

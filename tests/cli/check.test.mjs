@@ -41,7 +41,7 @@ function placeOf(text, part) {
 test("the settings that `create` writes are right", async () => {
   const { code, all } = await check();
   assert.equal(code, 0, all);
-  assert.match(all, /valetkey\.jsonc is right: 3 variables, 3 secrets\./);
+  assert.match(all, /valetkey\.jsonc is right: 3 variables, 4 secrets\./);
 });
 
 /** [what is wrong, text to replace, its replacement, where the problem is, what it says]. */
@@ -192,12 +192,12 @@ test("a setting in both files is refused", async () => {
 
 test("over 64 variables and secrets need the paid plan, over 128 nobody may have", async () => {
   const many = (count) => withVars(Object.fromEntries(Array.from({ length: count }, (_, index) => [`V${index}`, "x"])));
-  const none = await check({ worker: many(58) });
+  const none = await check({ worker: many(57) });
   assert.deepEqual([none.code, none.stderr], [0, ""]);
-  const paid = await check({ worker: many(59) });
+  const paid = await check({ worker: many(58) });
   assert.equal(paid.code, 0);
   assert.match(paid.stderr, /warning: 65 variables and secrets are more than the 64 of the free plan/);
-  const never = await check({ worker: many(123) });
+  const never = await check({ worker: many(122) });
   assert.equal(never.code, 1);
   assert.match(never.stderr, /129 variables and secrets are more than the 128 that a Worker may have/);
 });

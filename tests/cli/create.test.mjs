@@ -41,8 +41,8 @@ test("guests get signing keys, a plan with pools, and the gateway's own address"
   const { POLICY, PUBLIC_URL, ISSUERS } = settingsOf("guests");
   assert.equal(PUBLIC_URL, "https://g.example.workers.dev");
   assert.ok(POLICY.plans.guest.pool_daily_credits);
-  assert.deepEqual(ISSUERS.map(({ issuer }) => issuer), ["valetkey-cli"]);
-  assert.deepEqual(Object.keys(secretsOf("guests")).sort(), ["DEEPCREATIVE_API_KEY", "TOKEN_SIGNING_KEYS", "TURNSTILE_SECRET", "VALETKEY_CLI_SECRET"]);
+  assert.deepEqual(ISSUERS.map(({ issuer }) => issuer), ["valetkey-cli", "valetkey-operator"]);
+  assert.deepEqual(Object.keys(secretsOf("guests")).sort(), ["DEEPCREATIVE_API_KEY", "TOKEN_SIGNING_KEYS", "TURNSTILE_SECRET", "VALETKEY_CLI_SECRET", "VALETKEY_OPERATOR_SECRET"]);
   const checked = await runTool(tool, ["check"], { cwd: join(folder, "guests") });
   assert.equal(checked.code, 0, checked.all);
 });
@@ -65,9 +65,18 @@ test("the vendor's key may come from a file, and its text is not shown", async (
   assert.ok(!all.includes(VENDOR_KEY));
 });
 
+test("tokens of an operator have an issuer and a secret of their own, and open nothing but the operator's API", async () => {
+  assert.equal((await create("operated", [], { DEEPCREATIVE_API_KEY: VENDOR_KEY })).code, 0);
+  const [, cli, operator] = settingsOf("operated").ISSUERS;
+  assert.deepEqual([operator.issuer, operator.keys, operator.use], ["valetkey-operator", { secret: "VALETKEY_OPERATOR_SECRET" }, ["admin"]]);
+  assert.ok(!("use" in cli) && !("admins" in cli));
+  const { VALETKEY_CLI_SECRET, VALETKEY_OPERATOR_SECRET } = secretsOf("operated");
+  assert.ok(VALETKEY_OPERATOR_SECRET.length >= 64 && VALETKEY_OPERATOR_SECRET !== VALETKEY_CLI_SECRET);
+});
+
 test("without the issuer valetkey-cli, `token` and `picture` say where tokens come from", async () => {
   assert.equal((await create("strict", ["--no-cli-issuer"], { DEEPCREATIVE_API_KEY: VENDOR_KEY })).code, 0);
-  assert.ok(!("VALETKEY_CLI_SECRET" in secretsOf("strict")));
+  for (const name of ["VALETKEY_CLI_SECRET", "VALETKEY_OPERATOR_SECRET"]) assert.ok(!(name in secretsOf("strict")));
   for (const args of [["token", "alice"], ["picture", "x"]]) {
     const { code, stdout, stderr } = await runTool(tool, args, { cwd: join(folder, "strict") });
     assert.deepEqual([code, stdout], [1, ""]);
@@ -176,7 +185,7 @@ test("an older Node is told so in one sentence", async () => {
 test("every command has a help, and the overview names it", async () => {
   const { stdout } = await runTool(tool, ["--help"], { cwd: folder });
   const commands = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
-  assert.deepEqual(commands, ["create", "check", "dev", "deploy", "picture", "token", "types"]);
+  assert.deepEqual(commands, ["create", "check", "dev", "deploy", "rollback", "rotate", "status", "picture", "token", "types"]);
   const page = readFileSync(join(ROOT, "docs/cli.md"), "utf8").split("\n## Commands\n")[1].split("\n## ")[0];
   assert.deepEqual([...page.matchAll(/^\| `([a-z]+)[^`]*` \| /gm)].map(([, name]) => name), commands);
   for (const command of commands) {

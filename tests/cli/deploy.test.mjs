@@ -15,10 +15,14 @@ const created = await runTool(tool, ["create", "my-gateway", "--yes", "--no-inst
 assert.equal(created.code, 0, created.all);
 addVendorKey(gateway);
 
-/** Notes its arguments and its standard input, and reports a deployment. */
+/** Notes its arguments and its standard input, and reports a deployment of a new Worker. */
 const WRANGLER = `
 const { readFileSync, writeFileSync } = require("node:fs");
 const args = process.argv.slice(2);
+if (args[0] === "deployments") {
+  console.error("This Worker does not exist on your account. [code: 10007]");
+  process.exit(1);
+}
 const file = args[args.indexOf("--secrets-file") + 1];
 const secrets = args.includes("--secrets-file") ? readFileSync(file, "utf8") : null;
 writeFileSync("called.json", JSON.stringify({ args, file, secrets }));
@@ -50,7 +54,8 @@ test("secrets go through a pipe as JSON, in one deployment, and the next command
   assert.equal(code, 0, all);
   const { args, file, secrets } = called();
   assert.deepEqual([args[0], file], ["deploy", "/dev/stdin"]);
-  assert.deepEqual(Object.keys(JSON.parse(secrets)), ["DEEPCREATIVE_API_KEY", "APP_TOKEN_SECRET", "VALETKEY_CLI_SECRET"]);
+  const names = ["DEEPCREATIVE_API_KEY", "APP_TOKEN_SECRET", "VALETKEY_CLI_SECRET", "VALETKEY_OPERATOR_SECRET"];
+  assert.deepEqual(Object.keys(JSON.parse(secrets)), names);
   assert.equal(JSON.parse(secrets).DEEPCREATIVE_API_KEY, VENDOR_KEY);
   for (const secret of Object.values(JSON.parse(secrets))) assert.ok(!all.includes(secret) && !args.join(" ").includes(secret));
   assert.ok(stdout.includes(`npx --no-install valetkey picture "A serene Japanese garden" --url ${url}`), stdout);

@@ -4,6 +4,7 @@ import { basename, resolve } from "node:path";
 import * as prompts from "@clack/prompts";
 import { type Options, text } from "../commands/command.ts";
 import { Failure } from "../failure.ts";
+import { readKeyFile } from "../project/keys.ts";
 import { PROVIDERS } from "./providers.ts";
 
 /** The values of --sign-in, beside the providers. */
@@ -38,7 +39,7 @@ function problemOfFolder(folder: string): string | undefined {
 }
 
 /** Answers of flags and the environment, and the rest from the user. */
-export async function ask(options: Options, positionals: string[], readKey: (path: string) => string): Promise<Answers> {
+export async function ask(options: Options, positionals: string[]): Promise<Answers> {
   const isSilent = options["yes"] === true || !process.stdin.isTTY || Boolean(process.env["CI"]);
   const form = new Form(isSilent);
   const folder = positionals[0] ?? (await form.text({ message: "Which folder?", example: "my-gateway", standard: "my-gateway", problem: problemOfFolder }));
@@ -46,7 +47,7 @@ export async function ask(options: Options, positionals: string[], readKey: (pat
   const problem = problemOfFolder(folder);
   if (problem !== undefined) throw new Failure(problem);
   const keyFile = text(options, "key-file");
-  const givenKey = keyFile === undefined ? process.env["DEEPCREATIVE_API_KEY"] : readKey(keyFile);
+  const givenKey = keyFile === undefined ? process.env["DEEPCREATIVE_API_KEY"] : readKeyFile(keyFile);
   const vendorKey = givenKey ?? (await form.secret("The vendor's key (empty: later)"));
   const signIn = text(options, "sign-in") ?? (await form.choice("Who signs your users in?", signInChoices(), BACKEND));
   refuseOtherFlags(options, signIn);

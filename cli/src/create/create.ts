@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { type Command } from "../commands/command.ts";
 import { Failure } from "../failure.ts";
@@ -33,13 +33,13 @@ comes from DEEPCREATIVE_API_KEY or --key-file, never from an argument, which eve
     "client-id": { type: "string", help: "the client's id (cognito, entra, google)" },
     tenant: { type: "string", help: "the tenant's id (entra)" },
     "public-url": { type: "string", value: "URL", help: "the gateway's address (guests)" },
-    "no-cli-issuer": { type: "boolean", help: "no tokens of `valetkey token` and `valetkey picture`" },
+    "no-cli-issuer": { type: "boolean", help: "no tokens of `valetkey token`, and no pause in `valetkey deploy`" },
     "no-install": { type: "boolean", help: "does not run npm install" },
     yes: { type: "boolean", help: "asks nothing" },
   },
   async run(options, positionals) {
     if (positionals.length > 1) throw new Failure("Name one folder: `create-valetkey my-gateway`.");
-    const answers = await ask(options, positionals, readKey);
+    const answers = await ask(options, positionals);
     const project = new Project(resolve(answers.folder));
     const name = basename(project.root);
     await write(project, name, answers);
@@ -48,14 +48,6 @@ comes from DEEPCREATIVE_API_KEY or --key-file, never from an argument, which eve
     console.log(nextSteps(answers, options["no-install"] === true));
   },
 };
-
-function readKey(path: string): string {
-  try {
-    return readFileSync(path === "-" ? 0 : path, "utf8").trim();
-  } catch {
-    throw new Failure(`--key-file ${path} cannot be read.`);
-  }
-}
 
 async function write(project: Project, name: string, answers: Answers): Promise<void> {
   const hadFolder = existsSync(project.root);

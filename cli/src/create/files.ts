@@ -85,7 +85,10 @@ npm install
 npx --no-install valetkey dev --mock      # runs here, with a stand-in for the vendor
 npx --no-install valetkey picture "A serene Japanese garden"
 npx --no-install valetkey check           # every problem of the settings
-npx --no-install valetkey deploy          # to your account at Cloudflare
+npx --no-install valetkey deploy          # to your account at Cloudflare, in a pause that loses no picture
+npx --no-install valetkey status          # what runs there
+npx --no-install valetkey rollback        # to the version before
+npx --no-install valetkey rotate begin    # replaces the vendor's key
 \`\`\`
 
 | file | what it is |
@@ -96,9 +99,15 @@ npx --no-install valetkey deploy          # to your account at Cloudflare
 
 ${signInText(answers)}
 
-CI needs \`CLOUDFLARE_API_TOKEN\` to deploy. A repository made from this folder also deploys by the "Deploy to Cloudflare" button and by Workers Builds:
+${ciText(answers)} A repository made from this folder also deploys by the "Deploy to Cloudflare" button and by Workers Builds:
 build command \`npm run build\`, deploy command \`npm run deploy\`.
 `;
+}
+
+function ciText({ hasCliIssuer, publicUrl }: Answers): string {
+  if (!hasCliIssuer) return "CI needs `CLOUDFLARE_API_TOKEN` to deploy.";
+  const address = publicUrl === undefined ? ", and the gateway's address as \"PUBLIC_URL\" in `valetkey.jsonc`" : "";
+  return `CI needs \`CLOUDFLARE_API_TOKEN\` to deploy. To deploy in a pause it also needs \`VALETKEY_OPERATOR_SECRET\` of \`.dev.vars\`${address}.`;
 }
 
 function signInText({ signIn }: Answers): string {

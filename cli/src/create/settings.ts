@@ -1,7 +1,7 @@
 // The text of valetkey.jsonc and the secrets beside it.
 import { newSigningKeys } from "../project/keys.ts";
-import { CLI_SECRET, newSecret } from "../project/secrets.ts";
-import { cliIssuer } from "../project/tokens.ts";
+import { CLI_SECRET, newSecret, OPERATOR_SECRET } from "../project/secrets.ts";
+import { cliIssuer, operatorIssuer } from "../project/tokens.ts";
 import { type Answers, BACKEND, GUESTS } from "./answers.ts";
 import { PROVIDERS } from "./providers.ts";
 
@@ -39,7 +39,10 @@ function issuersOf({ signIn, provider, hasCliIssuer }: Answers): [string, object
     const { title, note, entry } = PROVIDERS[signIn] ?? { title: signIn, note: undefined, entry: () => ({}) };
     entries.push([`${title}.${note === undefined ? "" : ` ${note}`}`, entry(provider)]);
   }
-  if (hasCliIssuer) entries.push(["`valetkey token` and `valetkey picture`. Remove it where nobody should use them.", cliIssuer()]);
+  if (hasCliIssuer) {
+    entries.push(["`valetkey token` and `valetkey picture`. Remove it where nobody should use them.", cliIssuer()]);
+    entries.push(["`valetkey deploy`, `rollback`, `rotate` and `status`. Its tokens operate the gateway, and create nothing.", operatorIssuer()]);
+  }
   return entries;
 }
 
@@ -99,6 +102,7 @@ export const SECRET_COMMENTS: Record<string, string> = {
   DEEPCREATIVE_API_KEY: "The vendor's key.",
   [BACKEND_SECRET]: "Your backend signs its users' tokens with this text. Give it the same value.",
   [CLI_SECRET]: "`valetkey token` and `valetkey picture` sign with it.",
+  [OPERATOR_SECRET]: "`valetkey deploy` and the other commands for operators sign with it.",
   TOKEN_SIGNING_KEYS: "The gateway signs guests' tokens with it.",
   TURNSTILE_SECRET: "Cloudflare Turnstile's secret key.",
 };
@@ -108,7 +112,7 @@ export function secretsOf({ vendorKey, signIn, hasCliIssuer, turnstileSecret }: 
   return {
     ...(vendorKey !== undefined && { DEEPCREATIVE_API_KEY: vendorKey }),
     ...(signIn === BACKEND && { [BACKEND_SECRET]: newSecret() }),
-    ...(hasCliIssuer && { [CLI_SECRET]: newSecret() }),
+    ...(hasCliIssuer && { [CLI_SECRET]: newSecret(), [OPERATOR_SECRET]: newSecret() }),
     ...(signIn === GUESTS && { TOKEN_SIGNING_KEYS: newSigningKeys(), ...(turnstileSecret && { TURNSTILE_SECRET: turnstileSecret }) }),
   };
 }

@@ -29,21 +29,28 @@ function noted(project: Project, kind: Kind): Address | undefined {
   return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Address) : undefined;
 }
 
+/** Returns where the gateway was last deployed. */
+export function notedDeployment(project: Project): Address | undefined {
+  return noted(project, "deployment");
+}
+
 /** Returns where the gateway answers: `url`, or the running dev, or the deployment. */
 export async function findGateway(project: Project, url: string | undefined): Promise<Address> {
   const dev = noted(project, "dev");
   if (url !== undefined) {
-    const origin = originOf(url);
-    if (dev !== undefined && dev.url === origin) return dev;
-    if (origin === undefined || !isSafe(origin)) {
-      throw new Failure("--url is the gateway's https address without a path, such as https://my-gateway.example.workers.dev, or http on this machine.");
-    }
-    return { url: origin };
+    return dev !== undefined && dev.url === originOf(url) ? dev : { url: safeOrigin(url, "--url") };
   }
   if (dev !== undefined && (await answers(dev.url))) return dev;
-  const deployment = noted(project, "deployment");
+  const deployment = notedDeployment(project);
   if (deployment !== undefined) return deployment;
   throw new Failure("No gateway runs yet: start one with `npx --no-install valetkey dev`, or deploy one, or name one with --url.");
+}
+
+/** Returns an address as an origin. Throws if a token sent there could be read on the way. `name` is what the user gave it as. */
+export function safeOrigin(url: string, name: string): string {
+  const origin = originOf(url);
+  if (origin !== undefined && isSafe(origin)) return origin;
+  throw new Failure(`${name} is the gateway's https address without a path, such as https://my-gateway.example.workers.dev, or http on this machine.`);
 }
 
 /** Returns the origin of an address, if it has no path. */

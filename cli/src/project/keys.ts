@@ -1,5 +1,21 @@
-// Keys that are made here.
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+// Keys: new ones, and the vendor's.
+import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { Failure } from "../failure.ts";
+
+/** Returns the vendor's key in a file, or on standard input for `-`. */
+export function readKeyFile(path: string): string {
+  try {
+    return readFileSync(path === "-" ? 0 : path, "utf8").trim();
+  } catch {
+    throw new Failure(`--key-file ${path} cannot be read.`);
+  }
+}
+
+/** Returns what tells keys apart and reveals nothing, as the Worker makes it (src/types/secret.rs). */
+export function fingerprintOf(key: string): string {
+  return createHash("sha256").update("valetkey key fingerprint\0").update(key).digest("hex").slice(0, 16);
+}
 
 /** Returns a key of the vendor's form that the vendor does not know, for a stand-in. */
 export function newVendorKey(): string {

@@ -11,6 +11,9 @@ export const SECRET_SETTINGS = ["DEEPCREATIVE_API_KEY", "DEEPCREATIVE_API_KEY_NE
 /** The secret of the issuer `valetkey-cli`, whose tokens `token` and `picture` sign. */
 export const CLI_SECRET = "VALETKEY_CLI_SECRET";
 
+/** The secret of the issuer `valetkey-operator`, whose tokens `deploy`, `rollback`, `rotate` and `status` sign. */
+export const OPERATOR_SECRET = "VALETKEY_OPERATOR_SECRET";
+
 /** Returns a new random secret for HS256, HS384 and HS512. */
 export function newSecret(): string {
   return randomBytes(48).toString("base64url");
@@ -46,6 +49,22 @@ function quoted(name: string, value: string): string {
   const quote = ["'", "`"].find((quote) => !value.includes(quote) && !value.endsWith("\\"));
   if (quote === undefined) throw new Failure(`${name} cannot be kept in ${SECRETS_FILE}: it has both ' and \`, or a backslash at its end.`);
   return `${quote}${value}${quote}`;
+}
+
+/** Replaces secrets in .dev.vars, adds new ones at its end, and removes those that are null. Other lines stay as they are. */
+export function changeSecretsFile(project: Project, changes: Record<string, string | null>): void {
+  const path = project.path(SECRETS_FILE);
+  const lines = existsSync(path) ? readFileSync(path, "utf8").replace(/\n$/, "").split("\n") : [];
+  const left = new Map(Object.entries(changes));
+  const changed = lines.flatMap((line) => {
+    const name = /^\s*(?:export\s+)?([A-Z0-9_]+)\s*=/.exec(line)?.[1];
+    if (name === undefined || !(name in changes)) return [line];
+    const value = left.get(name);
+    left.delete(name);
+    return typeof value === "string" ? [secretsText({ [name]: value }).trimEnd()] : [];
+  });
+  const added = [...left].flatMap(([name, value]) => (value === null ? [] : [secretsText({ [name]: value }).trimEnd()]));
+  writeFileSync(path, `${[...changed, ...added].join("\n")}\n`, { mode: 0o600 });
 }
 
 /** Writes .dev.vars, which only its owner may read. */

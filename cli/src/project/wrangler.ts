@@ -34,36 +34,51 @@ export function exitOf(child: ChildProcess): Promise<number> {
   });
 }
 
+/** What a run of wrangler printed: `output` has both streams. */
+export interface Ran {
+  code: number;
+  stdout: string;
+  output: string;
+}
+
 /** Runs wrangler and returns its exit code and what it printed. */
-export async function runWrangler(project: Project, args: string[], env: Record<string, string> = {}): Promise<{ code: number; output: string }> {
-  const child = startWrangler(project, args, ["ignore", "pipe", "pipe"], { CI: "true", ...env });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", (text: string) => (output += text));
-  return { code: await exitOf(child), output };
+export function runWrangler(project: Project, args: string[]): Promise<Ran> {
+  return runWranglerWithInput(project, args, "");
+}
+
+/** The same, with a text on its standard input, which no other process can see. */
+export async function runWranglerWithInput(project: Project, args: string[], input: string): Promise<Ran> {
+  const child = startWrangler(project, args, ["pipe", "pipe", "pipe"], { CI: "true" });
+  const ran = { stdout: "", output: "" };
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => ((ran.stdout += text), (ran.output += text)));
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => (ran.output += text));
+  // wrangler may end before it reads.
+  child.stdin?.on("error", () => {}).end(input);
+  return { code: await exitOf(child), ...ran };
 }
 
 /**
- * Runs `wrangler deploy` with secrets and shows what it prints. Returns its exit code.
+ * Runs `wrangler deploy` with secrets and more flags, and shows what it prints. Returns its exit code.
  *
  * The secrets go through a pipe: a file could be left behind, and every process sees the arguments of the others. Node
  * connects its children by sockets, which cannot be opened as /dev/stdin, so a shell makes the pipe. Windows has neither.
  */
-export async function deployWithSecrets(project: Project, secrets: Record<string, string>, env: Record<string, string>): Promise<number> {
+export async function deployWithSecrets(project: Project, secrets: Record<string, string>, flags: string[], env: Record<string, string>): Promise<number> {
   const text = JSON.stringify(secrets);
-  if (process.platform === "win32") return deployWithFile(project, text, env);
-  const command = [process.execPath, wranglerScript(project), "deploy", "--secrets-file", "/dev/stdin"];
+  if (process.platform === "win32") return deployWithFile(project, text, flags, env);
+  const command = [process.execPath, wranglerScript(project), "deploy", ...flags, "--secrets-file", "/dev/stdin"];
   const options = { cwd: project.root, env: environment(env) };
   const child = spawn("sh", ["-c", 'cat | "$@"', "sh", ...command], { ...options, stdio: ["pipe", "inherit", "inherit"] });
   child.stdin.end(text);
   return exitOf(child);
 }
 
-async function deployWithFile(project: Project, text: string, env: Record<string, string>): Promise<number> {
+async function deployWithFile(project: Project, text: string, flags: string[], env: Record<string, string>): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "valetkey-"));
   try {
     const path = join(folder, "secrets.json");
     writeFileSync(path, text, { mode: 0o600 });
-    return await exitOf(startWrangler(project, ["deploy", "--secrets-file", path], "inherit", env));
+    return await exitOf(startWrangler(project, ["deploy", ...flags, "--secrets-file", path], "inherit", env));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -1,0 +1,67 @@
+// A gateway as the commands for operators see it: the folder that wrangler runs in, its address, and who may operate it.
+import { Failure, messageOf } from "../failure.ts";
+import { notedDeployment, safeOrigin } from "../project/addresses.ts";
+import type { Project } from "../project/folder.ts";
+import { OPERATOR_SECRET } from "../project/secrets.ts";
+import { operatorTokens } from "../project/tokens.ts";
+import { AdminApi, Refusal } from "./admin.ts";
+
+/** An operator's token from elsewhere, such as an identity provider. */
+export const OPERATOR_TOKEN = "VALETKEY_OPERATOR_TOKEN";
+
+export interface Gateway {
+  project: Project;
+  /** Undefined until the first deployment, and in CI without PUBLIC_URL. */
+  url: string | undefined;
+  /** Undefined if nobody here may operate the gateway. */
+  admin: AdminApi | undefined;
+}
+
+/** Returns the gateway of a folder: at `url`, else at PUBLIC_URL of its settings, else where it was last deployed. */
+export function gatewayOf(project: Project, settings: Record<string, unknown>, url?: string): Gateway {
+  const address = addressOf(project, settings, url);
+  const given = process.env[OPERATOR_TOKEN];
+  const getToken = given ? (): Promise<string> => Promise.resolve(given) : operatorTokens(project, settings["ISSUERS"]);
+  const admin = address === undefined || getToken === undefined ? undefined : new AdminApi(address, getToken);
+  return { project, url: address, admin };
+}
+
+function addressOf(project: Project, settings: Record<string, unknown>, url: string | undefined): string | undefined {
+  if (url !== undefined) return safeOrigin(url, "--url");
+  const own = settings["PUBLIC_URL"];
+  return typeof own === "string" ? safeOrigin(own, "PUBLIC_URL") : notedDeployment(project)?.url;
+}
+
+const HOW_TO_OPERATE = `set ${OPERATOR_SECRET} for the issuer valetkey-operator of ISSUERS, or ${OPERATOR_TOKEN} (docs/cli.md)`;
+const HOW_TO_FIND = "name it with --url, or set PUBLIC_URL";
+
+/** Returns the operator's API. Throws if there is no operator's token, or no address. */
+export function requireAdmin({ url, admin }: Gateway): AdminApi {
+  if (admin !== undefined) return admin;
+  if (url === undefined) throw new Failure(`The gateway's address is not known: ${HOW_TO_FIND}.`);
+  throw new Failure(`This needs an operator's token: ${HOW_TO_OPERATE}.`);
+}
+
+/**
+ * Returns the operator's API if the deployed gateway can be paused by it. Otherwise warns, and returns nothing: the platform
+ * then updates the objects when it wants to.
+ */
+export async function findPause({ url, admin }: Gateway): Promise<AdminApi | undefined> {
+  if (admin === undefined) return notPaused(url === undefined ? `its address is not known: ${HOW_TO_FIND}` : `there is no operator's token: ${HOW_TO_OPERATE}`);
+  try {
+    await admin.state();
+    return admin;
+  } catch (thrown) {
+    if (!(thrown instanceof Refusal)) throw notReached(thrown);
+    if (thrown.status === 404) return notPaused("the deployed version has no operator's API, or no issuer of operators");
+    throw notReached(thrown);
+  }
+}
+
+function notReached(thrown: unknown): Failure {
+  return new Failure(`${messageOf(thrown)} Creates cannot be paused, and nothing was changed: --no-pause goes on all the same.`);
+}
+
+function notPaused(reason: string): undefined {
+  console.error(`Warning: creates are not paused, because ${reason}. Predictions that are being sent when Cloudflare updates the objects, within 300 s, end as outcome_unknown.`);
+}
