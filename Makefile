@@ -50,6 +50,7 @@ help:
 	@echo "make rollback      goes back to the version before; VERSION, FLAGS=--with-old-secrets"
 	@echo "make rotate        replaces the vendor's key; STEP=begin, status or finish"
 	@echo "make status        the state of the deployment"
+	@echo "make sbom          what is shipped, in dist/valetkey.cdx.json (CycloneDX); make third-party for its licenses"
 	@echo "make lint          formatting, clippy, licenses and sources of dependencies"
 	@echo "make advisories    known vulnerabilities of dependencies, where RustSec's database can be fetched"
 	@echo "make fuzz          every parser of hostile input, for minutes; FUZZ_SECONDS, FUZZ_TARGETS"
@@ -127,12 +128,20 @@ build/check/check.cjs: $(BUILD_TOOLS) $(RUST_SOURCES) $(shell find check -type f
 .PHONY: bundle
 bundle: dist/.bundled
 
-dist/.bundled: build/index.js build/check/check.cjs dist/site/.built $(CLI_SOURCES) $(CLIENT_SOURCES) LICENSE
+dist/.bundled: build/index.js build/check/check.cjs dist/site/.built $(CLI_SOURCES) $(CLIENT_SOURCES) LICENSE THIRD_PARTY.txt
 	$(call step,cli: create-valetkey)
 	@$(NODE) node_modules/typescript/bin/tsc --project cli
 	@$(NODE) cli/build.mjs
 	@rm -f dist/create-valetkey-*.tgz && cd dist && npm pack --silent --ignore-scripts ../cli/dist
 	@touch $@
+
+# After a change of what is shipped: of Cargo.lock, package-lock.json, or what a page or the tool imports.
+.PHONY: sbom third-party
+sbom: node_modules/.package-lock.json
+	$(NODE) scripts/sbom.mjs
+
+third-party: node_modules/.package-lock.json
+	$(NODE) scripts/third-party.mjs
 
 site: dist/site/.built
 

@@ -18,6 +18,7 @@ const COPIED = [
   [join(SOURCE, "valetkey.schema.json"), "valetkey.schema.json"],
   [join(SOURCE, "bin"), "bin"],
   [join(ROOT, "LICENSE"), "LICENSE"],
+  [join(ROOT, "THIRD_PARTY.txt"), "THIRD_PARTY.txt"],
   [join(ROOT, "build/check/check.cjs"), "lib/check.cjs"],
   [join(ROOT, "build/check/check_bg.wasm"), "lib/check_bg.wasm"],
   [join(ROOT, "build/index.js"), "worker/index.js"],

@@ -34,7 +34,7 @@ test("the tool is one file, which imports what Node has", () => {
 test("it has these files and no others, and is small enough for `npm create`", (t) => {
   const files = execFileSync("tar", ["-tzf", tarball()], { encoding: "utf8" }).trim().split("\n");
   const tops = new Set(files.map((file) => file.split("/")[1]));
-  assert.deepEqual([...tops].sort(), ["LICENSE", "README.md", "bin", "lib", "package.json", "site", "valetkey.schema.json", "worker"]);
+  assert.deepEqual([...tops].sort(), ["LICENSE", "README.md", "THIRD_PARTY.txt", "bin", "lib", "package.json", "site", "valetkey.schema.json", "worker"]);
   assert.deepEqual(files.filter((file) => /\/\.|\.map$|vars|\.env/.test(file)), []);
   assert.equal(readFileSync(join(tool, "LICENSE"), "utf8"), readFileSync(join(ROOT, "LICENSE"), "utf8"));
   const { size } = statSync(tarball());
