@@ -10,7 +10,8 @@ import { startWorker } from "./workerd.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
 const seconds = Number(process.env.STARTS_SECONDS ?? "30");
-const latencies = (process.env.STARTS_LATENCIES ?? "200,1000").split(",").map(Number);
+/** Milliseconds until the vendor responds to a create and to a poll. */
+const latencies = (process.env.STARTS_LATENCIES ?? "200/200,1000/200,1000/1000").split(",").map((pair) => pair.split("/").map(Number));
 const runMs = 10_000;
 const secret = "a-secret-of-the-benchmark-alone-0123456789";
 const vendorKey = "sk_live_BenchBenchBenchBench0";
@@ -48,7 +49,7 @@ async function keepQueueFull(address, isOver) {
 }
 
 /** Returns starts and vendor requests a second, in the steady state that follows the first runs' ends. */
-async function measure(latency) {
+async function measure(create, poll) {
   const directory = mkdtempSync(join(tmpdir(), "valetkey-starts-"));
   const binary = resolve(root, process.env.SIMULATOR_BIN || "target/debug/valetkey-simulator");
   const service = new Service("simulator", binary, ["--port", "0", "--control-port", "0", "--key", vendorKey, "--prediction-ms", String(runMs)]);
@@ -57,7 +58,8 @@ async function measure(latency) {
     const [, vendor, control] = await service.line(/simulator ready.*?(http:\/\/\S+).*?(http:\/\/\S+)/);
     const simulator = new Simulator(vendor, control);
     await simulator.settings({ requests_per_minute: null, concurrent_limit: null });
-    for (const route of ["create", "get"]) await simulator.delay(route, latency);
+    await simulator.delay("create", create);
+    await simulator.delay("get", poll);
     worker = await startWorker(root, directory, {
       files: { "index.js": join(root, "build/index.js"), "core.wasm": join(root, "build/core.wasm") },
       bindings: {
@@ -82,7 +84,7 @@ async function measure(latency) {
 }
 
 console.log(`One Dispatcher, runs of ${runMs / 1_000} s, a key whose limits are never reached; ${seconds} s each`);
-for (const latency of latencies) {
-  const { starts, polls } = await measure(latency);
-  console.log(`  a vendor that responds after ${latency} ms: ${starts.toFixed(1)} starts and ${polls.toFixed(1)} polls a second`);
+for (const [create, poll] of latencies) {
+  const { starts, polls } = await measure(create, poll);
+  console.log(`  a vendor that responds to a create after ${create} ms and to a poll after ${poll} ms: ${starts.toFixed(1)} starts and ${polls.toFixed(1)} polls a second`);
 }
