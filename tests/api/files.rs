@@ -239,17 +239,22 @@ fn a_failed_upload_gives_its_room_back() {
 fn an_upload_whose_client_left_is_recorded_all_the_same() {
     let stack = Stack::with_policy(&policy_with(&json!({"max_files": 2}), &json!({})));
     let token = token(&user("gone"));
-    stack.fault("files", 4, &json!({"delay_ms": 1_500}));
+    stack.fault("files", 2, &json!({"delay_ms": 3_000}));
     let request = Request::post("/v1/files").bearer(&token).header("Content-Type", "image/png").body(PNG);
-    for _ in 0..4 {
-        request.send_and_reset(&stack.worker, Duration::from_millis(300));
+    let sent = || file_requests(&stack).iter().filter(|request| request["method"] == "POST").count();
+    for number in 1..=2 {
+        request.send_and_reset(&stack.worker, || {
+            wait_until("the upload at the vendor", || (sent() == number).then_some(()));
+        });
     }
+    let is_full =
+        || assert_refused(&upload(&stack, &token, "image/png", PNG), 403, "permission_error", "file_limit_reached");
+    is_full();
     let files = || stack.get(&token, "/v1/files").json()["data"].as_array().unwrap().len();
     wait_until("the records", || (files() == 2).then_some(()));
     // The vendor has no file that nobody knows, and the room is not lost.
-    let sent = file_requests(&stack).iter().filter(|request| request["method"] == "POST").count();
-    assert_eq!(sent, 2);
-    assert_refused(&upload(&stack, &token, "image/png", PNG), 403, "permission_error", "file_limit_reached");
+    is_full();
+    assert_eq!(sent(), 2);
     let file = stack.get(&token, "/v1/files").json()["data"][0].clone();
     assert_eq!(delete(&stack, &token, &file), 204);
     assert_eq!(upload(&stack, &token, "image/png", PNG).status, 201);
@@ -331,12 +336,13 @@ fn a_forgotten_file_is_deleted_in_spite_of_failures_and_kills() {
     stack.fault("files", 1, &json!({"status": 500}));
     stack.run_alarm("LEDGER", ledger(&name).as_str());
     wait_until("the first try", || (deleted(&stack).len() == 1).then_some(()));
-    std::thread::sleep(Duration::from_millis(300));
     // The Dispatcher has the id in storage. Any turn of a new one deletes the file.
     stack.restart_workerd();
     stack.send_to_object("DISPATCHER", "main", &json!("tick"));
-    wait_until("the second try", || (deleted(&stack).len() == 2).then_some(()));
-    std::thread::sleep(Duration::from_millis(300));
+    let rows = || stack.object_costs()["Dispatcher"]["rows"]["file_deletions"].as_u64();
+    wait_until("the deletion of its row", || rows().filter(|_| deleted(&stack).len() == 2));
+    // What an object has written is stored once it replies.
+    stack.send_to_object("DISPATCHER", "main", &json!("tick"));
     stack.restart_workerd();
     stack.send_to_object("DISPATCHER", "main", &json!("tick"));
     stack.run_alarm("LEDGER", ledger(&name).as_str());

@@ -92,21 +92,21 @@ impl Request {
         answer
     }
 
-    /// Sends the request and disconnects after `delay`, without reading a response.
-    pub fn send_and_leave(&self, address: &str, delay: Duration) {
+    /// Sends the request and disconnects once `wait` returns, without reading a response.
+    pub fn send_and_leave(&self, address: &str, wait: impl FnOnce()) {
         let mut socket = TcpStream::connect(address).unwrap();
         socket.write_all(&self.head(address)).unwrap();
         socket.write_all(&self.body).unwrap();
-        std::thread::sleep(delay);
+        wait();
     }
 
-    /// Sends the request and resets the connection after `delay`, as a phone that loses its network does.
-    pub fn send_and_reset(&self, address: &str, delay: Duration) {
+    /// Sends the request and resets the connection once `wait` returns, as a phone that loses its network does.
+    pub fn send_and_reset(&self, address: &str, wait: impl FnOnce()) {
         let mut socket = TcpStream::connect(address).unwrap();
         socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO)).unwrap();
         socket.write_all(&self.head(address)).unwrap();
         socket.write_all(&self.body).unwrap();
-        std::thread::sleep(delay);
+        wait();
     }
 
     fn head(&self, address: &str) -> Vec<u8> {

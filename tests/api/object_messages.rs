@@ -2,14 +2,14 @@
 //! Ledgers and to the one Dispatcher are counted: nobody reaches the Dispatcher before something that only the caller
 //! can use up was counted.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::harness::{MODEL, Options, Stack, now, sign_with, token, token_with, user};
 use crate::http::{Request, Response};
 use crate::identity::{LOGIN, PUBLIC_URL, Prover, STAFF, SigningKey, assert_oauth_error, form, token_of};
-use crate::steps::{assert_refused, create_of, job_id, policy_with};
+use crate::steps::{assert_refused, create_of, job_id, policy_with, wait_until};
 
 const REQUESTS_PER_MINUTE: u64 = 10;
 const REVOCATIONS: &str = "/admin/api/revocations";
@@ -30,9 +30,8 @@ fn stack() -> Stack {
     let stack = Stack::start(&Options { settings, is_observed: true, ..Options::default() });
     // The isolate learns which tokens are revoked, and asks for the model list. Both are kept for a while.
     assert_eq!(stack.get(&token(&user("first")), "/v1/predictions").status, 200);
-    assert_eq!(stack.get(&token(&user("first")), "/v1/models").status, 200);
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(stack.get(&token(&user("first")), "/v1/models").status, 200);
+    let models = Request::get("/v1/models").bearer(&token(&user("first")));
+    wait_until("the model list", || (cost(&stack, [models.clone()]).1 == [0, 0]).then_some(()));
     stack
 }
 
@@ -252,12 +251,16 @@ fn readers_ask_for_a_queue_position_when_it_stops_being_fresh() {
         });
         cost(&stack, reads)
     };
+    // Five seconds, or more on a busy machine.
+    let start = Instant::now();
     let (answers, [ledger, dispatcher]) = read(&last);
     assert!(answers.iter().all(|answer| answer.status == 200) && ledger >= 20);
-    assert_eq!((asked, dispatcher), (1, 0));
+    assert!(asked == 1 && dispatcher <= start.elapsed().as_secs() / 10, "{asked}, {dispatcher}");
     // The next one to start is asked for every two seconds, whoever reads it and how often.
+    let start = Instant::now();
     let (_, [_, dispatcher]) = read(&Request::get("/v1/predictions").bearer(&reader));
-    assert!((2..=4).contains(&dispatcher), "{dispatcher} in five seconds");
+    let most = start.elapsed().as_secs() / 2 + 2;
+    assert!((2..=most).contains(&dispatcher), "{dispatcher} of {most}");
 }
 
 /// Models call no Ledger, so they are not counted. An isolate asks for the vendor's list at most once a minute.
@@ -330,6 +333,7 @@ fn callers_without_an_identity_are_counted_by_their_address() {
         let requests = stack.vendor_requests();
         requests.iter().filter(|request| request["route"] == "turnstile").count()
     };
+    let before = stack.object_messages();
     // One customer has a whole /64.
     for number in 0..60 {
         let refused = stack.send(&guest(&format!("2001:db8:1:2::{number:x}")));
@@ -343,5 +347,5 @@ fn callers_without_an_identity_are_counted_by_their_address() {
     for other in ["2001:db8:1:3::1", "203.0.113.7"] {
         assert_oauth_error(&stack.send(&guest(other)), 400, "invalid_request");
     }
-    assert_eq!(stack.object_messages()[1], 2, "guests reach no object: the two are the first reads' own");
+    assert_eq!(stack.object_messages(), before, "guests reach no object");
 }

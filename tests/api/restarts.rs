@@ -1,11 +1,10 @@
 //! Kills workerd and restarts it on the same storage: nothing is lost, and nothing is sent twice.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use crate::harness::{MODEL, Options, Stack, token, user};
 use crate::http::Request;
+use crate::steps::wait_until;
 
 #[test]
 fn a_running_prediction_survives_a_kill() {
@@ -25,7 +24,9 @@ fn a_create_interrupted_by_a_kill_has_an_unknown_outcome_and_is_not_resent() {
     let token = token(&user("interrupted"));
     stack.fault("create", 1, &json!({"delay_after_ms": 4_000}));
     let body = json!({"input": {"prompt": "p"}});
-    Request::post(MODEL).bearer(&token).json(&body).send_and_leave(&stack.worker, Duration::from_secs(1));
+    Request::post(MODEL).bearer(&token).json(&body).send_and_leave(&stack.worker, || {
+        wait_until("the vendor has it", || (stack.control_get("/state")["predictions"] != json!([])).then_some(()));
+    });
     stack.restart_workerd();
     let listed = stack.get(&token, "/v1/predictions").json();
     let id = listed["data"][0]["job_id"].as_str().unwrap().to_owned();

@@ -14,11 +14,11 @@ fn creates_of_users() -> Vec<usize> {
     (0..40).map(|number| if number < 4 { 23 } else { 3 }).collect()
 }
 
-/// Returns the creates that the vendor accepted, in order: time in milliseconds and user name.
-fn starts(stack: &Stack) -> Vec<(u64, String)> {
+/// Returns the users of the creates that the vendor accepted, in order.
+fn starts(stack: &Stack) -> Vec<String> {
     let creates = stack.control_get("/state")["creates"].as_array().cloned().unwrap();
     let name = |create: &Value| create["input"]["prompt"].as_str().unwrap().split(' ').next().unwrap().to_owned();
-    creates.iter().map(|create| (create["time_ms"].as_u64().unwrap(), name(create))).collect()
+    creates.iter().map(name).collect()
 }
 
 /// Checks every 20 consecutive starts: a user who waits is at most one start behind its share, and at most two behind
@@ -46,8 +46,9 @@ fn two_hundred_creates_of_forty_users_share_five_slots_fairly() {
     let plan = json!({"concurrent_predictions": 5, "max_waiting": 30});
     let key = json!({"requests_per_minute": 6000, "concurrent_predictions": 5});
     let stack = Stack::with_policy(&policy_with(&plan, &key));
-    // The vendor enforces the same limit: it would refuse and count a sixth prediction.
-    stack.control_put("/settings", &json!({"concurrent_limit": 5, "prediction_ms": 1_500}));
+    // The vendor enforces the same limit: it would refuse and count a sixth prediction. The first five run until all creates
+    // have arrived.
+    stack.control_put("/settings", &json!({"concurrent_limit": 5, "prediction_ms": 1_500, "manual": true}));
     let users: Vec<(String, String)> =
         (0..40).map(|number| format!("user-{number}")).map(|n| (token(&user(&n)), n)).collect();
     let orders: Vec<(&str, String)> = users
@@ -56,22 +57,20 @@ fn two_hundred_creates_of_forty_users_share_five_slots_fairly() {
         .flat_map(|((token, name), count)| (0..count).map(move |number| (token.as_str(), format!("{name} {number}"))))
         .collect();
     let answers = at_once(orders.len(), |number| stack.prompt(orders[number].0, &orders[number].1));
-    let arrived = stack.control_get("/state")["now_ms"].as_u64().unwrap();
     for answer in &answers {
         assert!([201, 202].contains(&answer.status), "none is refused: {}", answer.text());
     }
+    let first = stack.sent();
+    assert_eq!(first.len(), 5);
+    stack.control_put("/settings", &json!({"manual": false}));
+    first.iter().for_each(|prompt| stack.finish(prompt, &json!({})));
     for ((token, _), count) in users.iter().zip(creates_of_users()) {
-        let all = Instant::now() + Duration::from_secs(150);
-        loop {
+        wait_until("all succeed", || {
             let list = stack.get(token, "/v1/predictions?limit=100").json();
             let rows = list["data"].as_array().unwrap();
-            assert_eq!(rows.len(), count);
-            if rows.iter().all(|row| row["status"] == "succeeded") {
-                break;
-            }
-            assert!(rows.iter().all(|row| row["error"].is_null()) && Instant::now() < all, "{list}");
-            std::thread::sleep(Duration::from_millis(500));
-        }
+            assert!(rows.len() == count && rows.iter().all(|row| row["error"].is_null()), "{list}");
+            rows.iter().all(|row| row["status"] == "succeeded").then_some(())
+        });
     }
     let state = stack.control_get("/state");
     assert_eq!((&state["max_in_flight"], &state["in_flight"]), (&json!(5), &json!(0)), "all slots, and no more");
@@ -81,10 +80,7 @@ fn two_hundred_creates_of_forty_users_share_five_slots_fairly() {
     let mut wanted: Vec<String> = orders.into_iter().map(|(_, prompt)| prompt).collect();
     wanted.sort();
     assert_eq!(sent, wanted, "each was sent once");
-    let all = starts(&stack);
-    let later: Vec<String> = all.into_iter().filter(|(at, _)| *at > arrived).map(|(_, name)| name).collect();
-    assert!(later.len() > 150, "the burst came in a few seconds: {}", later.len());
-    assert_fair(&later);
+    assert_fair(&starts(&stack)[5..]);
 }
 
 #[test]
@@ -123,39 +119,47 @@ fn five_running(token: &str) -> (Stack, Vec<String>) {
     (stack, ids)
 }
 
+/// Returns when the vendor got the create of each prediction and the polls of it, milliseconds.
+fn times_of_predictions(stack: &Stack) -> Vec<Vec<u64>> {
+    let requests = stack.vendor_requests();
+    let creates = stack.control_get("/state")["creates"].as_array().cloned().unwrap();
+    let of = |create: &Value| {
+        let path = format!("/v1/predictions/{}", create["id"].as_str().unwrap());
+        let polls = requests.iter().filter(|request| request["route"] == "get" && request["path"] == json!(path));
+        std::iter::once(create).chain(polls).map(|request| request["time_ms"].as_u64().unwrap()).collect()
+    };
+    creates.iter().map(of).collect()
+}
+
 #[test]
 fn clients_that_poll_cause_no_vendor_request() {
     let token = token(&user("poller"));
-    // A twin stack without readers shows how many polls the poll plan alone makes.
-    let ((stack, ids), (twin, _)) = (five_running(&token), five_running(&token));
-    let end = Instant::now() + Duration::from_mins(1);
-    let reads: usize = at_once(30, |_| {
-        let mut reads = 0;
-        while Instant::now() < end {
-            let next = Instant::now() + Duration::from_millis(500);
+    let (stack, ids) = five_running(&token);
+    at_once(30, |_| {
+        for _ in 0..40 {
+            let next = Instant::now() + Duration::from_secs(1);
             for id in &ids {
                 let answer = stack.get(&token, &format!("/v1/predictions/{id}"));
                 assert_eq!(answer.json()["status"], "processing", "{}", answer.text());
-                reads += 1;
             }
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
-        reads
-    })
-    .into_iter()
-    .sum();
-    assert!(reads > 5_000, "only {reads} reads");
-    let [with, without] = [&stack, &twin].map(|stack| {
-        let state = stack.control_get("/state");
-        let most = state["requests"]["max_in_a_minute"].as_u64().unwrap();
-        assert!(most <= 60 && state["refused"]["rate_limited"] == 0, "{most} in a minute");
-        let requests = stack.vendor_requests();
-        let polls = requests.iter().filter(|request| request["route"] == "get").count();
-        assert_eq!(requests.len(), polls + 5, "creates and polls, and nothing else");
-        polls
     });
-    assert!((5..=55).contains(&without), "{without}");
-    assert!(with.abs_diff(without) <= 2, "{with} polls with {reads} reads, {without} without");
+    let predictions = times_of_predictions(&stack);
+    assert_eq!(predictions.len(), 5);
+    for times in &predictions {
+        assert!(times.len() > 1, "{times:?}");
+        // Without a client's doing, there is a poll after 2 s, or after a quarter of the age. The clocks round to milliseconds.
+        for pair in times.windows(2) {
+            let least = (pair[0] - times[0]).div_euclid(4).max(2_000);
+            assert!(pair[1] - pair[0] + 2 >= least, "a poll that a client caused: {times:?}");
+        }
+    }
+    let state = stack.control_get("/state");
+    let most = state["requests"]["max_in_a_minute"].as_u64().unwrap();
+    assert!(most <= 60 && state["refused"]["rate_limited"] == 0, "{most} in a minute");
+    let requests = predictions.iter().map(Vec::len).sum::<usize>();
+    assert!(stack.vendor_requests().len() - requests <= 5, "creates and polls, and nothing else");
 }
 
 #[test]
@@ -163,7 +167,7 @@ fn a_client_that_disconnects_before_the_vendor_responds_finds_its_prediction() {
     let stack = Stack::with_policy(&policy_with(&json!({}), &json!({})));
     stack.fault("create", 1, &json!({"delay_ms": 20_000}));
     let token = token(&user("leaver"));
-    create_of(&token, "p").send_and_leave(&stack.worker, Duration::from_secs(1));
+    create_of(&token, "p").send_and_leave(&stack.worker, || stack.assert_sent(&["p"]));
     let listed = stack.get(&token, "/v1/predictions").json();
     assert_eq!((&listed["data"][0]["status"], listed["data"].as_array().unwrap().len()), (&json!("processing"), 1));
     let id = listed["data"][0]["job_id"].as_str().unwrap();
@@ -186,17 +190,20 @@ fn cancels_at_any_time_leak_no_slot_and_no_credits() {
     let ends = at_once(40, |number| {
         let (token, prompt) = (token(&user("fickle")), format!("p{number}"));
         std::thread::sleep(Duration::from_millis(37 * u64::try_from(number).unwrap()));
+        let id = || {
+            wait_until("it is there", || {
+                let rows = stack.get(&token, "/v1/predictions").json();
+                rows["data"][0]["job_id"].as_str().map(str::to_owned)
+            })
+        };
         let hurried = number % 2 == 0;
         if hurried {
-            create_of(&token, &prompt).send_and_leave(&stack.worker, Duration::from_millis(50));
+            create_of(&token, &prompt).send_and_leave(&stack.worker, || drop(id()));
         } else {
             stack.prompt(&token, &prompt);
             std::thread::sleep(Duration::from_millis(61 * u64::try_from(number).unwrap()));
         }
-        let listed = wait_until("it is there", || {
-            stack.get(&token, "/v1/predictions").json()["data"].as_array().and_then(|rows| rows.first().cloned())
-        });
-        let id = listed["job_id"].as_str().unwrap().to_owned();
+        let id = id();
         let canceled = stack.send(&Request::post(&format!("/v1/predictions/{id}/cancel")).bearer(&token));
         assert_eq!(canceled.status, 200, "{}", canceled.text());
         (stack.ended(&token, &id), stack.usage(&token), prompt)

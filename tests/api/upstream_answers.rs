@@ -211,7 +211,7 @@ fn a_client_that_disconnects_loses_nothing() {
     let token = token(&user("leaver"));
     stack.fault("create", 1, &json!({"delay_ms": 5_000}));
     let body = json!({"input": {"prompt": "p"}});
-    Request::post(MODEL).bearer(&token).json(&body).send_and_leave(&stack.worker, Duration::from_secs(1));
+    Request::post(MODEL).bearer(&token).json(&body).send_and_leave(&stack.worker, || stack.assert_sent(&["p"]));
     let listed = stack.get(&token, "/v1/predictions").json();
     let id = listed["data"][0]["job_id"].as_str().unwrap().to_owned();
     assert_eq!(listed["data"][0]["status"], "processing");
@@ -233,7 +233,9 @@ fn only_the_dispatcher_polls_the_vendor() {
         std::thread::sleep(Duration::from_millis(100));
     }
     let polls = stack.vendor_requests().iter().filter(|request| request["method"] == "GET").count();
-    assert!((1..=3).contains(&polls), "{polls}");
+    // At most one in two seconds, however long the last reads took.
+    let most = usize::try_from(start.elapsed().as_secs() / 2 + 1).unwrap();
+    assert!((1..=most).contains(&polls), "{polls} of {most}");
     assert_eq!(stack.ended(&token, &id)["status"], "succeeded");
 }
 

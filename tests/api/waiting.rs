@@ -141,7 +141,7 @@ fn a_wait_in_the_queue_reads_its_position_once_and_shows_the_last() {
     assert_eq!((first.status, &first.json()["queue"]["position"]), (202, &json!(1)));
     assert_eq!(stack.object_messages()[0] - before, 3);
     std::thread::scope(|scope| {
-        let second = scope.spawn(|| create(&stack, &token, "second in the queue", "wait=8"));
+        let second = scope.spawn(|| create(&stack, &token, "second in the queue", "wait=12"));
         let listed = || stack.get(&token, "/v1/predictions?status=queued").json()["data"].as_array().unwrap().len();
         wait_until("the second create", || (listed() == 2).then_some(()));
         let path = format!("/v1/predictions/{}/cancel", first.json()["job_id"].as_str().unwrap());
