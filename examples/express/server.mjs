@@ -23,9 +23,11 @@ app.get("/settings.json", (_, response) => response.json({ valetkey_url: VALETKE
 
 /** Trusts the name that it is sent, unlike a real app, which checks a password or asks an identity provider. */
 app.post("/sign-in", express.json(), ({ body }, response) => {
-  if (typeof body.name !== "string" || body.name === "") return response.sendStatus(400);
+  // `body` is undefined if the request is no JSON.
+  const name = body?.name;
+  if (typeof name !== "string" || name === "" || name.length > 255) return response.sendStatus(400);
   const session = randomUUID();
-  sessions.set(session, body.name);
+  sessions.set(session, name);
   // `secure` needs https, which an app has outside of development.
   return response.cookie("session", session, { httpOnly: true, sameSite: "lax", secure: process.env.NODE_ENV === "production" }).sendStatus(204);
 });

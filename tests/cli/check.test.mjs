@@ -107,6 +107,27 @@ for (const [from, to, place, expected] of [
   });
 }
 
+for (const [what, from, to, expected] of [
+  ["a name without quotes", '"POLICY": {', "POLICY: {", /a member's name is expected here|neither a text in quotes/],
+  ["a text without its end", '"https://app.example.com"],', '"https://app.example.com],', /this text has no quote at its end/],
+  ["a backslash that escapes nothing", '"audience": ["valetkey"],\n      "keys": { "secret": "APP_TOKEN_SECRET" }', '"audience": ["valet\\key"],\n      "keys": { "secret": "APP_TOKEN_SECRET" }', /a backslash itself is/],
+  ["a comment without its end", "// The limits of your key", "/* The limits of your key", /this comment has no \*\//],
+]) {
+  test(`${what} is named in words`, async () => {
+    const { code, stderr } = await check({ settings: replaced(SETTINGS, from, to) });
+    assert.equal(code, 1);
+    assert.match(stderr, expected);
+    assert.doesNotMatch(stderr, /(?:Invalid|Unexpected|Expected)[A-Z]|[a-z]Expected/);
+  });
+}
+
+test("a byte order mark and the line ends of Windows are no problem, another encoding is named once", async () => {
+  assert.equal((await check({ settings: `\ufeff${SETTINGS.replaceAll("\n", "\r\n")}` })).code, 0);
+  const { code, stderr } = await check({ settings: Buffer.from(SETTINGS, "utf16le") });
+  assert.deepEqual([code, stderr.split("\n")[0]], [1, "valetkey.jsonc:1:1: is not UTF-8 text: save it as UTF-8"]);
+  assert.match(stderr, /The settings have 1 problem/);
+});
+
 test("a comma too many is named where the next member would be", async () => {
   const settings = replaced(SETTINGS, '"concurrent_predictions": 5 }', '"concurrent_predictions": 5, }');
   const { stderr } = await check({ settings });

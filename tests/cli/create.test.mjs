@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { parse } from "jsonc-parser";
 import { PROVIDERS } from "../../cli/src/create/providers.ts";
@@ -55,6 +55,23 @@ test("each folder has secrets of its own, and no tracked file holds one", async 
   const files = trackedFiles(join(folder, "one"));
   for (const secret of Object.values(one)) for (const text of Object.values(files)) assert.ok(!text.includes(secret));
   assert.deepEqual([...files[".dev.vars.example"].matchAll(/^([A-Z_]+)=$/gm)].map(([, name]) => name).sort(), Object.keys(one).sort());
+});
+
+test("the folder tracks its settings, and neither secrets nor what is generated", async () => {
+  assert.equal((await create("tracked", [], { DEEPCREATIVE_API_KEY: VENDOR_KEY })).code, 0);
+  const gateway = join(folder, "tracked");
+  assert.equal((await runTool(tool, ["check"], { cwd: gateway })).code, 0);
+  for (const name of [".dev.vars.production", "pictures/x.png", ".valetkey/dev-8787/.dev.vars", ".wrangler/state/x", "node_modules/x/y"]) {
+    mkdirSync(dirname(join(gateway, name)), { recursive: true });
+    writeFileSync(join(gateway, name), "");
+  }
+  const files = trackedFiles(gateway);
+  const tracked = Object.keys(files).filter((name) => !name.startsWith("vendor/create-valetkey-"));
+  assert.deepEqual(tracked.sort(), [".dev.vars.example", ".gitignore", ".npmrc", "README.md", "package.json", "valetkey.jsonc", "valetkey.schema.json", "wrangler.jsonc"]);
+  assert.equal(settingsOf("tracked").$schema, "./valetkey.schema.json");
+  assert.ok(!("vars" in parse(files["wrangler.jsonc"])));
+  const { scripts } = JSON.parse(files["package.json"]);
+  assert.deepEqual([scripts.build, scripts.deploy], ["valetkey check", "valetkey deploy"], "Workers Builds and the button run these");
 });
 
 test("the vendor's key may come from a file, and its text is not shown", async () => {

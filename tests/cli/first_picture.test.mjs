@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { basename, join } from "node:path";
 import { after, test } from "node:test";
-import { addVendorKey, Machine, tarball, trackedFiles, VENDOR_KEY } from "./machine.mjs";
+import { addVendorKey, hasTerminal, Machine, tarball, trackedFiles, VENDOR_KEY } from "./machine.mjs";
 
 const machine = new Machine();
 after(() => machine.remove());
@@ -37,6 +37,7 @@ test("the machine has no Rust, and an answer is not needed", async (t) => {
   t.diagnostic(`created and installed after ${seconds()}`);
   assert.equal(statSync(join(gateway, ".dev.vars")).mode & 0o777, 0o600);
   assert.match(created.stdout, /DEEPCREATIVE_API_KEY/);
+  assert.match(created.stderr, /^npm install: wrangler and the gateway …$/m, "what it waits for");
 });
 
 test("the tool is in vendor/, and nothing asks a registry for it", () => {
@@ -53,6 +54,7 @@ test("a stand-in's picture is made, and says what it is", async (t) => {
   const dev = await machine.start(gateway, ["dev", "--mock", "--port", String(port)], "Press Ctrl+C to stop");
   try {
     t.diagnostic(`running after ${seconds()}`);
+    assert.match(dev.output(), /^Starting the Worker …$/m);
     const made = await machine.valetkey(gateway, ["picture", "A serene <Japanese> garden & a bridge"]);
     assert.equal(made.code, 0, made.all);
     t.diagnostic(`the first picture after ${seconds()} (aim: 90 s)`);
@@ -65,6 +67,10 @@ test("a stand-in's picture is made, and says what it is", async (t) => {
     const { stdout: token } = await machine.valetkey(gateway, ["token", "alice", "--scope", "read"]);
     const read = { headers: { authorization: `Bearer ${token.trim()}` } };
     assert.equal((await fetch(`http://127.0.0.1:${port}/v1/models`, read)).status, 200);
+    // The development servers of pages choose their ports themselves.
+    for (const [origin, status] of [["http://localhost:5173", 200], ["http://127.0.0.1:3000", 200], ["http://evil.example", 403], ["http://localhost.evil.example", 403]]) {
+      assert.equal((await fetch(`http://127.0.0.1:${port}/v1/models`, { headers: { ...read.headers, origin } })).status, status, origin);
+    }
     const refused = await fetch(`http://127.0.0.1:${port}/v1/black-forest-labs/flux-kontext-max/predictions`, { ...read, method: "POST" });
     assert.equal(refused.status, 403);
 
@@ -150,6 +156,19 @@ test("`dev` shows no secret of the environment, keeps it from other users, and l
   assert.equal(existsSync(deployed) ? readFileSync(deployed, "utf8") : undefined, before);
 });
 
+test("Ctrl+C stops `dev` also before the Worker runs, and leaves no secret behind", { skip: hasTerminal() ? false : "no python3" }, async () => {
+  for (const shown of ["Starting the Worker", "Press Ctrl+C to stop"]) {
+    const port = await freePort();
+    const steps = JSON.stringify([[shown, "\u0003"]]);
+    const tool = join(gateway, "node_modules/create-valetkey/bin/valetkey.mjs");
+    const args = [join(import.meta.dirname, "terminal.py"), steps, process.execPath, tool, "dev", "--mock", "--port", String(port)];
+    // npx would end by the signal itself, before the tool.
+    const stopped = await machine.run("env", [`PATH=${process.env.PATH}`, "python3", ...args], { cwd: gateway });
+    assert.equal(stopped.code, 0, stopped.all);
+    assert.ok(!existsSync(join(gateway, `.valetkey/dev-${port}`)) && !existsSync(join(gateway, ".valetkey/dev.json")));
+  }
+});
+
 test("a stand-in never gets the vendor's key", async () => {
   const port = await freePort();
   const env = { DEEPCREATIVE_API_KEY: "sk_live_OnlyInTheEnvironment" };
@@ -190,7 +209,7 @@ test("the folder deploys by a dry run, also by wrangler alone, and needs the ven
 
 test("secrets are neither printed nor tracked", async () => {
   const secrets = secretsOf(gateway);
-  assert.equal(secrets.length, 3);
+  assert.equal(secrets.length, 4);
   assert.ok(secrets.includes(VENDOR_KEY));
   const outputs = [];
   for (const args of [["check"], ["deploy", "--dry-run"], ["deploy"], ["--help"], ["types", "--out", "-"]]) {

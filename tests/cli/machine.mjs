@@ -119,6 +119,17 @@ export function runTool(tool, args, { cwd, env = {} } = {}) {
   });
 }
 
+/** Returns whether tests/cli/terminal.py can run, which needs Python. CI has it. */
+export function hasTerminal() {
+  try {
+    execFileSync("python3", ["-c", "import pty"], { stdio: "ignore" });
+    return true;
+  } catch (error) {
+    if (process.env.CI) throw error;
+    return false;
+  }
+}
+
 /** Every tracked file of a folder, with its text. */
 export function trackedFiles(folder) {
   execFileSync("git", ["init", "--quiet"], { cwd: folder });

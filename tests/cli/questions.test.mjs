@@ -1,28 +1,18 @@
 // The questions of `create`, answered at a terminal by tests/cli/terminal.py.
 import assert from "node:assert/strict";
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { parse } from "jsonc-parser";
-import { unpack, VENDOR_KEY } from "./machine.mjs";
+import { hasTerminal, unpack, VENDOR_KEY } from "./machine.mjs";
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-questions-")));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const tool = unpack(join(folder, "tool"));
 
-function hasPython() {
-  try {
-    execFileSync("python3", ["-c", "import pty"]);
-    return true;
-  } catch (error) {
-    if (process.env.CI) throw error;
-    return false;
-  }
-}
-
-const skip = hasPython() ? false : "no python3, whose module pty makes a terminal";
+const skip = hasTerminal() ? false : "no python3, whose module pty makes a terminal";
 const ENTER = "\r";
 const DOWN = "\u001b[B";
 const CTRL_C = "\u0003";

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { copyFileSync, cpSync, mkdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { signToken } from "../browser/tokens.mjs";
 import { Studio } from "./studio.mjs";
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -26,8 +27,13 @@ export function installPage() {
   copyFileSync(join(ROOT, "clients/web/dist/valetkey.min.js"), join(page, "valetkey.js"));
 }
 
-/** Asks the endpoint of tokens. `cookie` is that of a session. */
-const askToken = (origin, path, cookie) => fetch(origin + path, { method: "POST", headers: cookie === undefined ? {} : { cookie } });
+const encoded = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+
+/** Asks the endpoint of tokens. `session` is the value of the session's cookie. The body claims to be somebody. */
+function askToken(url, session) {
+  const headers = { "content-type": "application/json", "x-user": "admin", ...(session !== undefined && { cookie: `session=${session}` }) };
+  return fetch(url, { method: "POST", headers, body: JSON.stringify({ sub: "admin", user: "admin", name: "admin" }) });
+}
 
 /**
  * Returns the tests of a backend with a page. `open(world)` starts it once and returns its origin. `tokenPath` is the path
@@ -53,7 +59,7 @@ export function signedInJourneys(name, open, tokenPath = "/valetkey-token") {
         assert.equal((await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create").length, 1);
         const [{ value, httpOnly }] = (await studio.context.cookies()).filter(({ name }) => name === "session");
         assert.equal(httpOnly, true, "no script reads the session");
-        const answer = await askToken(origin, tokenPath, `session=${value}`);
+        const answer = await askToken(origin + tokenPath, value);
         const { sub, iat, exp } = JSON.parse(Buffer.from((await answer.json()).token.split(".")[1], "base64url"));
         assert.deepEqual([answer.status, answer.headers.get("cache-control"), sub, exp - iat], [200, "no-store", `${name}-user`, 300]);
         await studio.screenshot(name);
@@ -62,13 +68,20 @@ export function signedInJourneys(name, open, tokenPath = "/valetkey-token") {
       },
     ],
     [
-      `${name}: without a session there is no token, and the refusal is not cached`,
+      `${name}: without a session there is no token, whatever the request claims, and the refusal is not cached`,
       async (world) => {
         const origin = await open(world);
-        for (const cookie of [undefined, "session=guessed"]) {
-          const answer = await askToken(origin, tokenPath, cookie);
-          assert.deepEqual([answer.status, answer.headers.get("cache-control")], [401, "no-store"], String(cookie));
+        const { session } = world.stack;
+        // Who may sign tokens must not be able to make sessions.
+        const ownToken = signToken({ ...session, SESSION_AUDIENCE: "session" }, { sub: "admin" });
+        const unsigned = `${encoded({ alg: "none" })}.${encoded({ sub: "admin", exp: 4e9 })}.`;
+        for (const value of [undefined, "", "guessed", "__proto__", "constructor", "null", ownToken, unsigned]) {
+          const answer = await askToken(`${origin}${tokenPath}?sub=admin&name=admin`, value);
+          assert.deepEqual([answer.status, answer.headers.get("cache-control")], [401, "no-store"], value);
+          assert.doesNotMatch(await answer.text(), /eyJ/);
         }
+        const read = await fetch(origin + tokenPath, { redirect: "manual" });
+        assert.ok(read.status >= 400, "a GET, which a link of another page can send");
       },
     ],
     [

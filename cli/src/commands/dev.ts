@@ -1,3 +1,4 @@
+import type { ChildProcess } from "node:child_process";
 import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
@@ -99,22 +100,30 @@ interface Running {
 
 /** Runs the Worker until it ends or the user stops it. */
 async function runWorker(project: Project, { address, port, isMock, isOnLan, folder }: Running): Promise<void> {
+  const url = `http://${address}:${port}`;
+  const clean = (): void => {
+    forgetDev(project, url);
+    removeDevConfiguration(project, port);
+  };
+  let child: ChildProcess | undefined;
+  let isStopped = false;
+  // Cleans at once: npx may end before the Worker does, and the terminal with it.
+  const stop = (): void => {
+    isStopped = true;
+    clean();
+    child?.kill("SIGTERM");
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, stop);
   const progress = new Progress("Starting the Worker");
   const configuration = ["--config", join(folder, "wrangler.json"), "--persist-to", project.path(".wrangler/state")];
   const flags = ["--ip", address, "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"];
   // wrangler's explorer shows and changes what is stored. It trusts a Host header, which anybody on the network can send.
   const env = { CI: "true", ...(isOnLan && { X_LOCAL_EXPLORER: "false" }) };
-  const child = startWrangler(project, ["dev", ...configuration, ...flags], ["ignore", "pipe", "pipe"], env);
-  let isStopped = false;
-  const stop = (): void => {
-    isStopped = true;
-    child.kill("SIGTERM");
-  };
-  process.once("SIGINT", stop).once("SIGTERM", stop);
+  child = startWrangler(project, ["dev", ...configuration, ...flags], ["ignore", "pipe", "pipe"], env);
   let output = "";
   let isReady = false;
-  const url = `http://${address}:${port}`;
   const show = (text: string): void => {
+    if (isStopped) return;
     if (isReady) return void process.stdout.write(text);
     output += text;
     if (!output.includes("Ready on")) return;
@@ -125,13 +134,10 @@ async function runWorker(project: Project, { address, port, isMock, isOnLan, fol
   };
   for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", show);
   const code = await exitOf(child);
-  forgetDev(project, url);
-  removeDevConfiguration(project, port);
+  clean();
+  if (!isReady) progress.end(isStopped ? "Stopped" : "The Worker did not start");
   if (isStopped) return;
-  if (!isReady) {
-    progress.end("The Worker did not start");
-    console.error(output.trim());
-  }
+  if (!isReady) console.error(output.trim());
   throw new Failure(`wrangler ended with code ${code}: its output above says why.`);
 }
 

@@ -93,7 +93,9 @@ async function packageSource(project: Project): Promise<string> {
 
 /** Starts npm, whose output goes to standard error: standard output is for results. */
 function npm(args: string[], cwd: string): ReturnType<typeof spawn> {
-  return spawn("npm", args, { cwd, stdio: ["ignore", "ignore", "inherit"], shell: process.platform === "win32" });
+  // On Windows npm is a batch file, which only a shell runs. Paths there may have blanks.
+  const isWindows = process.platform === "win32";
+  return spawn("npm", isWindows ? args.map((arg) => `"${arg}"`) : args, { cwd, stdio: ["ignore", "ignore", "inherit"], shell: isWindows });
 }
 
 async function install(project: Project): Promise<void> {

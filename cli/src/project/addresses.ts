@@ -26,7 +26,12 @@ export function forgetDev(project: Project, url: string): void {
 
 function noted(project: Project, kind: Kind): Address | undefined {
   const path = project.path(GENERATED, `${kind}.json`);
-  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Address) : undefined;
+  try {
+    return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Address) : undefined;
+  } catch {
+    // A command was interrupted while it wrote the note.
+    return undefined;
+  }
 }
 
 /** Returns where the gateway was last deployed. */

@@ -23,6 +23,15 @@ const ERRORS: Record<string, string> = {
   CloseBraceExpected: "a } is expected here",
   CloseBracketExpected: "a ] is expected here",
   EndOfFileExpected: "the document ends before this text",
+  InvalidSymbol: "this is neither a text in quotes, a number, true, false nor null",
+  InvalidNumberFormat: "this is not a number as JSON writes it",
+  InvalidCommentToken: "a comment begins with // or /*",
+  UnexpectedEndOfComment: "this comment has no */",
+  UnexpectedEndOfString: "this text has no quote at its end",
+  UnexpectedEndOfNumber: "this number has no end",
+  InvalidUnicode: "\\u is followed by four hexadecimal digits",
+  InvalidEscapeCharacter: "no such character follows a backslash; a backslash itself is \\\\",
+  InvalidCharacter: "a tab or another control character in a text is written as an escape",
 };
 
 /** A file of JSON with comments. */
@@ -34,9 +43,13 @@ export class Document {
   readonly #text: string;
   readonly #tree: Node | undefined;
 
-  constructor(file: string, text: string) {
+  constructor(file: string, content: string) {
     this.file = file;
-    this.#text = text;
+    // Some editors begin a file with a byte order mark, which means nothing in UTF-8.
+    this.#text = content.replace(/^\ufeff/, "");
+    const isText = !/[\u0000\ufffd]/.test(this.#text);
+    if (!isText) this.#add(0, "is not UTF-8 text: save it as UTF-8");
+    const text = isText ? this.#text : "{}";
     const errors: ParseError[] = [];
     this.#tree = parseTree(text, errors, { disallowComments: false, allowTrailingComma: false });
     for (const { error, offset } of errors) {

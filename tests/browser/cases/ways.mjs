@@ -136,6 +136,34 @@ const pasted = [
     assert.deepEqual(await demo.gallery(0), []);
   },
   async (demo, deployed) => {
+    // Markup in a claim, a prompt, an error and a request id stays text.
+    const { page } = demo;
+    const markup = `"><img src=x onerror="globalThis.hit=1"><svg onload="globalThis.hit=1"></svg>`;
+    const assertText = async () => {
+      assert.equal(await page.locator('img[src="x"], [onerror], svg[onload]').count(), 0);
+      assert.equal(await page.evaluate(() => globalThis.hit), undefined);
+    };
+    await paste(demo, deployed, { lifetimeSecs: 600, name: markup });
+    assert.ok((await page.locator("#claims").innerText()).includes(markup));
+    await demo.submit(markup);
+    assert.ok((await demo.pictureWidth()) > 0);
+    assert.ok((await page.locator("#curl").textContent()).includes("onerror"));
+    await assertText();
+    const error = { type: "invalid_request_error", code: markup, message: markup, param: markup, request_id: markup };
+    await page.route((url) => url.pathname.endsWith("/predictions"), (route) => (route.request().method() === "POST" ? route.fulfill({ status: 400, json: { error } }) : route.fallback()), { times: 1 });
+    await demo.submit("A garden");
+    await demo.problemText();
+    await assertText();
+    // An output that is no picture is never shown, nor linked.
+    const made = { job_id: "pred_1", status: "succeeded", model: "a/b", output: ["javascript:globalThis.hit=1"], credits_used: "1", error: null };
+    const times = { created_at: "2026-01-01T00:00:00Z", completed_at: "2026-01-01T00:00:01Z" };
+    await page.route((url) => url.pathname.endsWith("/predictions"), (route) => (route.request().method() === "POST" ? route.fulfill({ status: 201, json: { ...made, ...times } }) : route.fallback()), { times: 1 });
+    await demo.submit("A garden");
+    await demo.waitUntilEnded();
+    assert.equal(await page.locator('a[href^="javascript:"]:visible').count(), 0);
+    await assertText();
+  },
+  async (demo, deployed) => {
     // A token that the service refuses is asked for again, and the field says why.
     await paste(demo, { stack: { session: { ...deployed.stack.session, SESSION_SECRET: "another-secret-of-this-test-0123456789abcdef" } } });
     await demo.page.getByText("The service refused this token. Paste a new one.").first().waitFor();

@@ -31,6 +31,17 @@ function open({ stack, services }) {
 export default [
   ...signedInJourneys("express", open),
   [
+    "express: a sign-in without a name that fits is a 400, and no session",
+    async (world) => {
+      const origin = await open(world);
+      const json = { "content-type": "application/json" };
+      for (const request of [{}, { headers: json, body: "{}" }, { headers: json, body: '{"name":7}' }, { headers: json, body: JSON.stringify({ name: "x".repeat(256) }) }]) {
+        const { status, headers } = await fetch(`${origin}/sign-in`, { method: "POST", ...request });
+        assert.deepEqual([status, headers.get("set-cookie")], [400, null], request.body);
+      }
+    },
+  ],
+  [
     "express: the adapter serves Fastify too, has at most 16 lines, and is what the page shows",
     async () => {
       const app = Fastify();
