@@ -87,6 +87,7 @@ export class Cloud {
     if (first === "deploy") return this.#deploy(args, input);
     if (`${first} ${second}` === "versions deploy") return this.#deployVersion(args, third);
     if (`${first} ${second} ${third}` === "versions secret bulk") return this.#patch(args, JSON.parse(input));
+    if (`${first} ${second}` === "versions view") return { stdout: JSON.stringify(detailsOf(this.versions.find(({ id }) => id === third))) };
     if (`${first} ${second}` === "versions list") return { stdout: JSON.stringify(this.versions.map(shownVersion)) };
     if (first === "deployments") return this.#showDeployments(second);
     return { code: 1, stderr: `wrangler does not know ${args.join(" ")}` };
@@ -136,6 +137,13 @@ export class Cloud {
     if (shown.length === 0) return { code: 1, stderr: "✘ [ERROR] This Worker does not exist on your account. [code: 10007]" };
     return { stdout: JSON.stringify(shown.at(-1)) };
   }
+}
+
+/** A version with its bindings, as Cloudflare's API has them. */
+function detailsOf({ id, vars, secrets }) {
+  const texts = Object.entries(vars).map(([name, text]) => ({ type: "plain_text", name, text }));
+  const hidden = Object.keys(secrets).map((name) => ({ type: "secret_text", name }));
+  return { id, resources: { bindings: [...hidden, ...texts] } };
 }
 
 function shownVersion({ id, message }) {

@@ -162,6 +162,41 @@ test("a deployment that would change the vendor key is refused: a place that a r
   assert.equal(allowed, 0, all);
 });
 
+/** Deploys the settings with this jurisdiction. */
+async function deployIn(jurisdiction) {
+  const settings = jurisdiction === undefined ? SETTINGS : SETTINGS.replace('"POLICY": {', `"JURISDICTION": "${jurisdiction}",\n  "POLICY": {`);
+  writeFileSync(join(project, "valetkey.jsonc"), settings);
+  return valetkey(["deploy"]);
+}
+
+test("a deployment with another jurisdiction is refused: it would start without data", async () => {
+  const { code, stderr } = await deployIn("eu");
+  assert.equal(code, 1);
+  assert.match(stderr, /JURISDICTION would change from none to "eu", and nothing was deployed/);
+  assert.deepEqual([cloud.changes, gateway.events], [[], []], "nothing is deployed, and nothing paused");
+});
+
+test("a jurisdiction stays over deployments, and is neither changed nor dropped", async () => {
+  cloud.versions.length = 0;
+  cloud.deployments.length = 0;
+  assert.equal((await deployIn("eu")).code, 0, "a new Worker may have any");
+  assert.equal((await deployIn("eu")).code, 0);
+  cloud.calls.length = 0;
+  assert.match((await deployIn("us")).stderr, /from "eu" to "us"/);
+  assert.match((await deployIn(undefined)).stderr, /from "eu" to none/);
+  assert.deepEqual(cloud.changes, []);
+});
+
+test("a rollback to a version with another jurisdiction is refused", async () => {
+  assert.equal((await valetkey(["deploy"])).code, 0);
+  cloud.versions[0].vars = { ...cloud.versions[0].vars, JURISDICTION: "eu" };
+  cloud.calls.length = 0;
+  const { code, stderr } = await valetkey(["rollback", "--with-old-secrets"]);
+  assert.equal(code, 1);
+  assert.match(stderr, /JURISDICTION would change from none to "eu"/);
+  assert.deepEqual(cloud.changes, []);
+});
+
 // --- rollback --------------------------------------------------------------------------------------------------------
 
 test("a rollback deploys the version before in a pause, and never by `wrangler rollback`", async () => {

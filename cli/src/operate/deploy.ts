@@ -10,6 +10,7 @@ import { deployWithSecrets, exitOf, runWrangler, startWrangler } from "../projec
 import { whileShowing } from "../terminal.ts";
 import type { AdminApi } from "./admin.ts";
 import { findPause, type Gateway } from "./gateway.ts";
+import { refuseOtherJurisdiction } from "./jurisdiction.ts";
 import { type Deployed, rollOut } from "./rollout.ts";
 import { deployedVersion } from "./versions.ts";
 
@@ -32,6 +33,7 @@ export async function deployGateway(gateway: Gateway, options: DeployOptions): P
   const { secrets, pauses, takesOtherKey, commandLine } = options;
   await ensureLogin(project);
   const before = await whileShowing("Asking Cloudflare what is deployed", () => deployedVersion(project));
+  if (before !== undefined) await refuseOtherJurisdiction(project, before, gateway.jurisdiction);
   // A new Worker has nothing to pause.
   const admin = before === undefined || !pauses ? undefined : await findPause(gateway);
   if (admin !== undefined && !takesOtherKey) await refuseOtherKey(admin, secrets["DEEPCREATIVE_API_KEY"]);

@@ -5,6 +5,7 @@ import type { Project } from "../project/folder.ts";
 import { OPERATOR_SECRET } from "../project/secrets.ts";
 import { operatorTokens } from "../project/tokens.ts";
 import { AdminApi, Refusal } from "./admin.ts";
+import { JURISDICTION } from "./jurisdiction.ts";
 
 /** An operator's token from elsewhere, such as an identity provider. */
 export const OPERATOR_TOKEN = "VALETKEY_OPERATOR_TOKEN";
@@ -15,6 +16,8 @@ export interface Gateway {
   url: string | undefined;
   /** Undefined if nobody here may operate the gateway. */
   admin: AdminApi | undefined;
+  /** The jurisdiction of the settings here. */
+  jurisdiction: string | undefined;
 }
 
 /** Returns the gateway of a folder: at `url`, else at PUBLIC_URL of its settings, else where it was last deployed. */
@@ -23,7 +26,8 @@ export function gatewayOf(project: Project, settings: Record<string, unknown>, u
   const given = process.env[OPERATOR_TOKEN];
   const getToken = given ? (): Promise<string> => Promise.resolve(given) : operatorTokens(project, settings["ISSUERS"]);
   const admin = address === undefined || getToken === undefined ? undefined : new AdminApi(address, getToken);
-  return { project, url: address, admin };
+  const jurisdiction = settings[JURISDICTION];
+  return { project, url: address, admin, jurisdiction: typeof jurisdiction === "string" ? jurisdiction : undefined };
 }
 
 function addressOf(project: Project, settings: Record<string, unknown>, url: string | undefined): string | undefined {

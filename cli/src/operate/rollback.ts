@@ -4,6 +4,7 @@ import { whileShowing } from "../terminal.ts";
 import { type AdminApi, type State } from "./admin.ts";
 import { type CommandLine, ensureLogin } from "./deploy.ts";
 import { findPause, type Gateway } from "./gateway.ts";
+import { jurisdictionOf, refuseOtherJurisdiction } from "./jurisdiction.ts";
 import { rollOut } from "./rollout.ts";
 import { deployedVersion, deployVersion, versionBefore } from "./versions.ts";
 
@@ -30,6 +31,7 @@ export async function rollBack(gateway: Gateway, wanted: string | undefined, opt
   });
   if (target === undefined) throw new Failure("None of the last ten deployments had another version: name one, as `npx --no-install wrangler versions list` shows it.");
   if (target === present) throw new Failure(`${target} is what is deployed.`);
+  await refuseOtherJurisdiction(project, present, await jurisdictionOf(project, target));
   const admin = pauses ? await findPause(gateway) : undefined;
   const refusal = await refusalOf(gateway.admin, target, takesOldSecrets);
   if (refusal !== undefined) throw new Failure(`${target} was not deployed: ${refusal}`);

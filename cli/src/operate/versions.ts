@@ -15,6 +15,11 @@ interface Deployment {
   versions: { version_id: string; percentage: number }[];
 }
 
+/** A version with what it was uploaded with. */
+interface Details {
+  resources: { bindings: { type: string; name: string; text?: string }[] };
+}
+
 /** What wrangler says of a Worker that was never deployed: the API's code, or its own sentence. */
 const NOT_DEPLOYED = /code: 10007|has no deployments/;
 
@@ -50,6 +55,12 @@ export async function patchSecrets(project: Project, secrets: Record<string, str
 export async function deployVersion(project: Project, id: string, flags: string[], message: string): Promise<void> {
   const { code, output } = await runWrangler(project, ["versions", "deploy", `${id}@100%`, "-y", "--message", message, ...flags]);
   if (code !== 0) throw failed("versions deploy", code, output);
+}
+
+/** Returns a variable of a version, if it has it. */
+export async function variableOf(project: Project, id: string, name: string): Promise<string | undefined> {
+  const version = read<Details>("versions view", await runWrangler(project, ["versions", "view", id, "--json"]));
+  return version.resources.bindings.find((binding) => binding.type === "plain_text" && binding.name === name)?.text;
 }
 
 function onlyVersion({ versions }: Deployment): string {
