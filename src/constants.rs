@@ -202,6 +202,15 @@ pub const RATE_LIMIT_RESET_MAX_MILLIS: i64 = 120_000;
 /// Longest `Retry-After` of the vendor that is obeyed: an hour.
 pub const RETRY_AFTER_MAX_SECS: i64 = 3_600;
 
+/// Longest pause of creates by an operator, unless it is renewed: an hour, the longest `max_wait_secs` too.
+pub const PAUSE_MAX_SECS: u32 = 3_600;
+/// Versions of the Worker whose vendor key's fingerprint is kept: more than anyone rolls back.
+pub const KEY_VERSIONS_MAX: usize = 100;
+/// Unknown outcomes that an operator is shown.
+pub const UNKNOWN_OUTCOMES_SHOWN: usize = 100;
+/// Pauses of operators at once. All of them are one stored row.
+pub const PAUSES_MAX: usize = 100;
+
 // ---- Queue ----------------------------------------------------------------------------------------------------------
 
 /// A deadline takes effect when a second check, at least this much later, confirms it (protocol 5).

@@ -44,7 +44,12 @@ impl Dispatcher {
     fn set_clock_back(&mut self, now: UnixMillis) {
         self.clock_ahead_since = None;
         self.state.clock = now;
-        let changed = self.jobs.change_all(|job| set_job_back(job, now));
+        self.state.pauses.set_back(now);
+        let pauses = &self.state.pauses;
+        let changed = self.jobs.change_all(|job| {
+            let paused_millis = pauses.paused_millis(&job.spec.model, now);
+            set_job_back(job, paused_millis, now)
+        });
         self.changes.jobs.extend(changed);
         let times = |row: &mut OutboxRow| set_back([&mut row.update.at, &mut row.created_at, &mut row.next_at], now);
         self.changes.outbox.extend(self.outbox.change_all(times));
@@ -58,11 +63,13 @@ impl Dispatcher {
     }
 }
 
-fn set_job_back(job: &mut Job, now: UnixMillis) -> bool {
+fn set_job_back(job: &mut Job, paused_millis: i64, now: UnixMillis) -> bool {
+    let is_paused_before = job.paused_before_ms > paused_millis;
+    job.paused_before_ms = job.paused_before_ms.min(paused_millis);
     let times = [&mut job.enqueued_at, &mut job.poll_at, &mut job.polled_at, &mut job.webhook_at, &mut job.cancel_at];
     job.expiry_seen_at = None;
     let optional = [&mut job.submitted_at, &mut job.not_found_since];
-    set_back(times.into_iter().chain(optional.into_iter().flatten()), now)
+    set_back(times.into_iter().chain(optional.into_iter().flatten()), now) | is_paused_before
 }
 
 /// Sets times that are later than `now` to it. Returns whether there was one.

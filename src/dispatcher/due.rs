@@ -14,6 +14,7 @@ impl Dispatcher {
     /// is `submitting` in storage before its create is sent (protocol 1).
     pub fn due(&mut self, now: UnixMillis) -> Vec<Action> {
         let now = self.advance(now);
+        self.state.pauses.end_expired(now);
         self.expire_jobs(now);
         let mut actions = Vec::new();
         self.due_cancels(now, &mut actions);
@@ -66,8 +67,11 @@ impl Dispatcher {
         }
     }
 
-    /// Returns whether a create may be sent now.
+    /// Returns whether a create may be sent now. In an operator's pause none is, not even a probe.
     pub(super) fn may_submit(&self, now: UnixMillis) -> bool {
+        if self.state.pauses.hold_all() {
+            return false;
+        }
         let has_probe = self.state.health.is_paused() && !self.in_flight.submits.is_empty();
         let has_slot = self.held_slots() < self.slot_limit(now) || self.may_probe_past_unknown(now);
         has_slot && !has_probe && self.state.health.next_create_at() <= now && self.may_send(Lane::Create, now)

@@ -94,7 +94,9 @@ impl Dispatcher {
         share: &QueueShare,
         now: UnixMillis,
     ) -> Result<(), EnqueueRefusal> {
-        let more = jobs.len().saturating_sub(self.count_immediate_starts(user, share, now));
+        // In a batch, the jobs of a paused model wait and the others may not.
+        let open = jobs.iter().filter(|(spec, _)| !self.is_paused(&spec.model)).count();
+        let more = jobs.len().saturating_sub(self.count_immediate_starts(user, share, now).min(open));
         if more == 0 {
             return Ok(());
         }
@@ -119,7 +121,8 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Checks that no model is paused, and that the vendor is not paused for longer than a prediction may wait.
+    /// Checks that the vendor refuses no model, and that no pause is longer than a prediction may wait. Although the time
+    /// in an operator's pause does not count as waiting, no client wants to wait that long.
     fn check_health(&self, jobs: &[NewJob], now: UnixMillis) -> Result<(), EnqueueRefusal> {
         let paused_until = |at: UnixMillis| EnqueueRefusal::UpstreamUnavailable {
             retry_after_secs: whole_seconds(at.millis_since(now)),
@@ -128,6 +131,10 @@ impl Dispatcher {
         let model_paused_until = jobs.iter().find_map(|(spec, _)| health.model_paused_until(&spec.model, now));
         if let Some(at) = model_paused_until {
             return Err(paused_until(at));
+        }
+        let by_operator = jobs.iter().map(|(spec, _)| self.pause_left_millis(&spec.model, now)).max().unwrap_or(0);
+        if by_operator > self.limits.max_wait_millis {
+            return Err(paused_until(now.plus_millis(by_operator)));
         }
         let position = self.jobs.counts().waiting.saturating_add(jobs.len());
         if health.is_paused() && self.expected_wait_millis(position, now) > self.limits.max_wait_millis {

@@ -38,6 +38,8 @@ struct Peers {
 pub(super) struct ExpectedStarts<'a> {
     machine: &'a Dispatcher,
     order: &'a [&'a Job],
+    /// The time of the pass.
+    now: UnixMillis,
     /// The expected run times of models with running jobs.
     runs: BTreeMap<&'a ModelId, i64>,
     creates: LaneForecast,
@@ -63,6 +65,7 @@ impl<'a> ExpectedStarts<'a> {
         let mut this = Self {
             machine,
             order,
+            now,
             runs: machine.expected_runs(now),
             creates: machine.state.window.forecast(Lane::Create, machine.limits.requests_per_minute, now),
             polls: machine.state.window.forecast(Lane::Status, machine.limits.requests_per_minute, now),
@@ -76,7 +79,7 @@ impl<'a> ExpectedStarts<'a> {
         };
         this.hold_slots(now);
         this.queue_jobs(now);
-        this.play(now.plus_millis(machine.state.health.expected_pause_millis(now)));
+        this.play(now.plus_millis(machine.expected_pause_millis(now)));
         let last = this.starts.iter().flatten().max().copied().unwrap_or(now);
         this.starts.into_iter().map(|start| start.unwrap_or(last).millis_since(now)).collect()
     }
@@ -97,7 +100,7 @@ impl<'a> ExpectedStarts<'a> {
 
     fn queue_jobs(&mut self, now: UnixMillis) {
         for (index, job) in self.order.iter().enumerate() {
-            match self.machine.state.health.model_paused_until(&job.spec.model, now) {
+            match self.machine.model_paused_until(&job.spec.model, now) {
                 Some(until) => self.events.push(Reverse((until, Event::ModelResumed(index)))),
                 None => self.ready.push(Reverse(index)),
             }
@@ -161,7 +164,7 @@ impl<'a> ExpectedStarts<'a> {
             pool.blocked.push(Reverse(index));
             return;
         }
-        let start = if at > job.enqueued_at.plus_millis(machine.limits.max_wait_millis) {
+        let start = if at > machine.wait_ends_at(job, self.now) {
             // It will have left the queue by then.
             at
         } else {
@@ -205,6 +208,13 @@ impl Dispatcher {
     /// Returns the mean run time of a model, or of all models before one of its own has ended.
     fn mean_run_millis(&self, model: &ModelId) -> i64 {
         self.state.average_runs.get(model).copied().unwrap_or_else(|| self.average_run_millis())
+    }
+
+    /// Returns when the wait of a job ends, if no other pause comes.
+    fn wait_ends_at(&self, job: &Job, now: UnixMillis) -> UnixMillis {
+        let model = &job.spec.model;
+        let paused = self.state.pauses.paused_millis(model, now).saturating_add(self.pause_left_millis(model, now));
+        job.wait_deadline(self.limits.max_wait_millis).plus_millis(paused)
     }
 
     /// Returns the expected run times of the models with running jobs: the mean run time. If even the youngest run of a

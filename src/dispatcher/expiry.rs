@@ -22,6 +22,13 @@ impl Dispatcher {
         }
         let due = self.jobs.expiries().take_while(|(at, _)| *at <= now);
         let mut ids: Vec<JobId> = due.map(|(_, id)| id.clone()).collect();
+        for (model, first) in self.jobs.first_waits() {
+            let queue_time = self.queue_time(model, now);
+            if first <= queue_time {
+                let due = self.jobs.waits(model).take_while(|(at, _)| *at <= queue_time);
+                ids.extend(due.map(|(_, id)| id.clone()));
+            }
+        }
         ids.sort();
         for id in ids {
             match self.jobs.state(&id) {
@@ -35,7 +42,8 @@ impl Dispatcher {
 
     fn expire_waiting(&mut self, id: &JobId, now: UnixMillis) {
         let max_wait_millis = self.limits.max_wait_millis;
-        let confirm = |job: &mut Job| job.confirm_expiry(job.enqueued_at.plus_millis(max_wait_millis), now);
+        let Some(queue_time) = self.jobs.get(id).map(|job| self.queue_time(&job.spec.model, now)) else { return };
+        let confirm = |job: &mut Job| job.confirm_expiry(job.wait_deadline(max_wait_millis), queue_time);
         if self.jobs.change(id, confirm) == Some(true) {
             self.end_job(id, JobEnd::failed(Failure::QueueTimeout, MicroCredits::ZERO), now);
         }

@@ -19,16 +19,24 @@ pub struct Pause {
     pub probe_at: UnixMillis,
     /// Wait between that probe and the one after it, milliseconds.
     pub next_wait_ms: i64,
+    /// Start of the pause. The build before did not store it.
+    #[serde(default, skip_serializing_if = "is_epoch")]
+    pub since: UnixMillis,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+const fn is_epoch(value: &UnixMillis) -> bool {
+    value.0 == 0
 }
 
 impl Pause {
     const fn start(now: UnixMillis) -> Self {
-        Self { probe_at: now.plus_millis(PROBE_FIRST_MILLIS), next_wait_ms: PROBE_FIRST_MILLIS * 2 }
+        Self { probe_at: now.plus_millis(PROBE_FIRST_MILLIS), next_wait_ms: PROBE_FIRST_MILLIS * 2, since: now }
     }
 
     fn after_probe(self, now: UnixMillis) -> Self {
         let wait = self.next_wait_ms.clamp(PROBE_FIRST_MILLIS, PROBE_MAX_MILLIS);
-        Self { probe_at: now.plus_millis(wait), next_wait_ms: wait.saturating_mul(2) }
+        Self { probe_at: now.plus_millis(wait), next_wait_ms: wait.saturating_mul(2), ..self }
     }
 }
 
@@ -167,9 +175,10 @@ impl Health {
     /// Sets later times to `now`, after the clock was set back.
     pub fn set_back(&mut self, now: UnixMillis) {
         let pauses = [&mut self.open_circuit, &mut self.key_pause].into_iter().flatten();
+        let pauses = pauses.flat_map(|pause| [&mut pause.probe_at, &mut pause.since]);
         let times = [&mut self.slot_penalty_until, &mut self.creates_paused_until];
         let of_models = self.paused_models.values_mut().chain(self.model_accepted_at.values_mut());
-        let all = pauses.map(|pause| &mut pause.probe_at).chain(times).chain(of_models);
+        let all = pauses.chain(times).chain(of_models);
         all.for_each(|time| *time = (*time).min(now));
     }
 

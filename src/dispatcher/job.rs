@@ -40,6 +40,10 @@ pub struct Job {
     pub sequence: u64,
     /// Time of the enqueue.
     pub enqueued_at: UnixMillis,
+    /// How long creates of its model were paused by operators before the enqueue, in all. Only the time since then is not
+    /// part of its wait.
+    #[serde(default, skip_serializing_if = "is_zero_millis")]
+    pub paused_before_ms: i64,
     /// True if the create was sent, and the job was returned to the front of the queue.
     #[serde(rename = "returned", default, skip_serializing_if = "std::ops::Not::not")]
     pub is_returned: bool,
@@ -98,6 +102,11 @@ const fn is_zero(value: &u32) -> bool {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+const fn is_zero_millis(value: &i64) -> bool {
+    *value == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
 const fn is_epoch(value: &UnixMillis) -> bool {
     value.0 == 0
 }
@@ -113,6 +122,7 @@ impl Job {
             state: JobState::Waiting,
             sequence: 1,
             enqueued_at: now,
+            paused_before_ms: 0,
             is_returned: false,
             submitted_at: None,
             vendor_id: None,
@@ -173,16 +183,31 @@ impl Job {
         self.run_deadline().plus_millis(i64::from(self.spec.max_seconds).saturating_mul(1_000))
     }
 
-    /// Returns when its deadline must be checked: the end of its wait, of its longest run, or of its slot. At the
-    /// confirmation, if the deadline was seen to have passed. A create in flight has none: its report decides.
-    pub(super) fn expiry_check_at(&self, max_wait_millis: i64) -> Option<UnixMillis> {
+    /// Returns the end of its wait, in its model's queue time ([`super::pauses`]).
+    pub(super) fn wait_deadline(&self, max_wait_millis: i64) -> UnixMillis {
+        self.enqueued_at.plus_millis(max_wait_millis.saturating_sub(self.paused_before_ms))
+    }
+
+    /// Returns when the deadline of a job that waits must be checked, in its model's queue time. At the confirmation, if
+    /// the deadline was seen to have passed.
+    pub(super) fn wait_check_at(&self, max_wait_millis: i64) -> Option<UnixMillis> {
+        let deadline = self.wait_deadline(max_wait_millis);
+        (self.state == JobState::Waiting).then(|| self.or_confirmation(deadline))
+    }
+
+    /// Returns when the deadline of a job at the vendor must be checked: the end of its longest run, or of its slot. At
+    /// the confirmation, if the deadline was seen to have passed. A create in flight has none: its report decides.
+    pub(super) fn expiry_check_at(&self) -> Option<UnixMillis> {
         let deadline = match self.state {
-            JobState::Waiting => self.enqueued_at.plus_millis(max_wait_millis),
-            JobState::Submitting => return None,
+            JobState::Waiting | JobState::Submitting => return None,
             JobState::Running if self.cancel_requested => self.slot_deadline(),
             JobState::Running | JobState::Unknown => self.run_deadline(),
         };
-        Some(self.expiry_seen_at.map_or(deadline, |seen_at| seen_at.plus_millis(EXPIRY_CONFIRM_MILLIS)))
+        Some(self.or_confirmation(deadline))
+    }
+
+    fn or_confirmation(&self, deadline: UnixMillis) -> UnixMillis {
+        self.expiry_seen_at.map_or(deadline, |seen_at| seen_at.plus_millis(EXPIRY_CONFIRM_MILLIS))
     }
 
     /// Returns whether `deadline` has passed at two checks that are at least a second apart, and remembers the first.

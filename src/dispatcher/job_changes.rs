@@ -20,7 +20,9 @@ impl Dispatcher {
         for account in self.limits.accounts_of(&share.plan) {
             self.state.accounts.reserve(account, day, spec.credits);
         }
-        self.jobs.insert(Job::new(user, spec, share, now));
+        let mut job = Job::new(user, spec, share, now);
+        job.paused_before_ms = self.state.pauses.paused_millis(&job.spec.model, now);
+        self.jobs.insert(job);
         self.changes.jobs.insert(job_id);
     }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::job::{Job, JobState};
 use super::waiting_jobs::WaitingJobs;
 use crate::types::ids::{JobId, UserKey};
+use crate::types::model::ModelId;
 use crate::types::time::UnixMillis;
 
 /// Jobs by time.
@@ -57,8 +58,10 @@ struct Indexes {
     polls: Times,
     /// Jobs whose cancel must be sent, by the time of the next try.
     cancels: Times,
-    /// Jobs by the time at which their deadline must be checked.
+    /// Jobs at the vendor by the time at which their deadline must be checked.
     expiries: Times,
+    /// Jobs that wait, by model, by the queue time at which their deadline must be checked.
+    waits: BTreeMap<ModelId, Times>,
     users: BTreeMap<UserKey, JobCounts>,
     plans: BTreeMap<String, JobCounts>,
     all: JobCounts,
@@ -170,9 +173,19 @@ impl JobTable {
         self.indexes.cancels.iter().inspect(|_| self.visit())
     }
 
-    /// Returns the jobs with the time at which their deadline must be checked, earliest first.
+    /// Returns the jobs at the vendor with the time at which their deadline must be checked, earliest first.
     pub(super) fn expiries(&self) -> impl Iterator<Item = &(UnixMillis, JobId)> {
         self.indexes.expiries.iter().inspect(|_| self.visit())
+    }
+
+    /// Returns the models of the jobs that wait, each with the queue time of the first check of a deadline.
+    pub(super) fn first_waits(&self) -> impl Iterator<Item = (&ModelId, UnixMillis)> {
+        self.indexes.waits.iter().inspect(|_| self.visit()).filter_map(|(model, times)| Some((model, times.first()?.0)))
+    }
+
+    /// Returns the jobs of a model that wait, with the queue time at which their deadline must be checked, earliest first.
+    pub(super) fn waits(&self, model: &ModelId) -> impl Iterator<Item = &(UnixMillis, JobId)> {
+        self.indexes.waits.get(model).into_iter().flatten().inspect(|_| self.visit())
     }
 
     /// Returns the jobs that wait.
@@ -186,8 +199,11 @@ impl Indexes {
     fn add(&mut self, job: &Job, max_wait_millis: i64) {
         let job_id = &job.spec.job_id;
         self.states.entry(job.state).or_default().insert(job_id.clone());
-        for (index, at) in self.times(job, max_wait_millis) {
+        for (index, at) in self.times(job) {
             index.extend(at.map(|at| (at, job_id.clone())));
+        }
+        if let Some(at) = job.wait_check_at(max_wait_millis) {
+            self.waits.entry(job.spec.model.clone()).or_default().insert((at, job_id.clone()));
         }
         self.users.entry(job.user.clone()).or_default().add(job);
         self.plans.entry(job.share.plan.clone()).or_default().add(job);
@@ -203,9 +219,17 @@ impl Indexes {
                 self.states.remove(&job.state);
             }
         }
-        for (index, at) in self.times(job, max_wait_millis) {
+        for (index, at) in self.times(job) {
             if let Some(at) = at {
                 index.remove(&(at, job_id.clone()));
+            }
+        }
+        if let Some(at) = job.wait_check_at(max_wait_millis)
+            && let Some(of_model) = self.waits.get_mut(&job.spec.model)
+        {
+            of_model.remove(&(at, job_id.clone()));
+            if of_model.is_empty() {
+                self.waits.remove(&job.spec.model);
             }
         }
         remove_from(&mut self.users, &job.user, job);
@@ -214,16 +238,12 @@ impl Indexes {
         self.waiting.remove(job);
     }
 
-    fn times(&mut self, job: &Job, max_wait_millis: i64) -> [(&mut Times, Option<UnixMillis>); 3] {
+    fn times(&mut self, job: &Job) -> [(&mut Times, Option<UnixMillis>); 3] {
         // Without the vendor's id neither can be sent, and such a job would be in the way of all others.
         let has_vendor_id = job.vendor_id.is_some();
         let poll_at = (has_vendor_id && job.state == JobState::Running).then_some(job.poll_at);
         let cancel_at = (has_vendor_id && job.needs_cancel()).then_some(job.cancel_at);
-        [
-            (&mut self.polls, poll_at),
-            (&mut self.cancels, cancel_at),
-            (&mut self.expiries, job.expiry_check_at(max_wait_millis)),
-        ]
+        [(&mut self.polls, poll_at), (&mut self.cancels, cancel_at), (&mut self.expiries, job.expiry_check_at())]
     }
 }
 

@@ -62,7 +62,7 @@ fn change(job: &mut Job, kind: u8, at: i64) {
         4 => (job.cancel_requested, job.cancel_at) = (true, at),
         5 => job.cancel_sent = true,
         6 => job.expiry_seen_at = Some(at),
-        7 => job.enqueued_at = at,
+        7 => (job.enqueued_at, job.paused_before_ms) = (at, at.0 % 3),
         8 => job.spec.drop_input(),
         _ => job.share.concurrent_predictions = 1,
     }
@@ -83,7 +83,13 @@ fn check(table: &JobTable) {
     let polls = times(&|job| (has_vendor_id(job) && job.state == JobState::Running).then_some(job.poll_at));
     let cancels = times(&|job| (has_vendor_id(job) && job.needs_cancel()).then_some(job.cancel_at));
     assert!(table.polls().eq(polls.iter()) && table.cancels().eq(cancels.iter()));
-    assert!(table.expiries().eq(times(&|job| job.expiry_check_at(MAX_WAIT)).iter()));
+    assert!(table.expiries().eq(times(&Job::expiry_check_at).iter()));
+    for model in [model(0), model(1)] {
+        let waits = times(&|job| job.wait_check_at(MAX_WAIT).filter(|_| job.spec.model == model));
+        assert!(table.waits(&model).eq(waits.iter()));
+        let first = table.first_waits().find(|(other, _)| **other == model).map(|(_, at)| at);
+        assert_eq!(first, waits.first().map(|(at, _)| *at));
+    }
     let counts = |is_counted: &dyn Fn(&Job) -> bool| {
         let counted = || jobs().filter(|job| is_counted(job));
         JobCounts {

@@ -17,7 +17,6 @@ use super::unreadable_rows::UnreadableRows;
 use crate::constants::ASSUMED_RUN_MILLIS;
 use crate::limit::alert_limiter::AlertLimiter;
 use crate::limit::key_leak::KeyLeakDetector;
-use crate::messages::Anomalies;
 use crate::types::ids::JobId;
 use crate::types::model::ModelId;
 use crate::types::time::UnixMillis;
@@ -58,7 +57,12 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// Loads the machine from its rows.
     #[must_use]
-    pub fn load(limits: DispatcherLimits, state: StoredState, jobs: Vec<Job>, outbox: Vec<OutboxRow>) -> Self {
+    pub fn load(limits: DispatcherLimits, state: StoredState, mut jobs: Vec<Job>, outbox: Vec<OutboxRow>) -> Self {
+        for job in &mut jobs {
+            // More only if the row of the pauses was lost.
+            let paused_millis = state.pauses.paused_millis(&job.spec.model, job.enqueued_at);
+            job.paused_before_ms = job.paused_before_ms.min(paused_millis);
+        }
         Self {
             jobs: JobTable::new(jobs, limits.max_wait_millis),
             limits,
@@ -172,17 +176,10 @@ impl Dispatcher {
         self.jobs.state(job_id) == Some(JobState::Submitting)
     }
 
-    /// Returns what an operator must look at.
+    /// Returns the number of rows that cannot be read.
     #[must_use]
-    pub fn anomalies(&self) -> Anomalies {
-        let unknown = self.jobs.in_state(JobState::Unknown);
-        Anomalies {
-            unknown_outcomes: unknown
-                .map(|job| (job.spec.job_id.clone(), job.submitted_at.unwrap_or(job.enqueued_at)))
-                .collect(),
-            dead_letters: self.outbox.dead().cloned().collect(),
-            unreadable: self.unreadable.count(),
-        }
+    pub fn unreadable_rows(&self) -> usize {
+        self.unreadable.count()
     }
 
     /// Returns the number of held slots (protocol 4).

@@ -19,6 +19,9 @@
 //! | `queue`, `fair_queue` | whose prediction starts next |
 //! | `queue_positions`, `positions`, `expected_starts` | queue positions and ETAs |
 //! | `submit_results`, `poll_results`, `vendor_results` | effects of the vendor's replies: to creates, to polls and cancels, to all |
+//! | `key_versions` | the vendor key of each version of the Worker |
+//! | `overview` | what an operator sees, and the slot of an unknown outcome |
+//! | `pauses`, `operator_pauses` | leases of operators under which no create is sent, and what they do to the queue |
 //! | `vendor_keys` | which vendor key polls and cancels use |
 //! | `outbox`, `deliveries` | job updates until their Ledgers acknowledge them, and the indexes by which a turn finds those that are due |
 //! | `alerts` | the alerts, each again only after ten quiet minutes |
@@ -41,11 +44,15 @@ mod job;
 mod job_changes;
 mod job_table;
 mod job_terms;
+mod key_versions;
 mod limits;
 mod machine;
 mod next_due;
+mod operator_pauses;
 mod outbox;
 mod outbox_row;
+mod overview;
+mod pauses;
 mod permit_turns;
 mod poll_results;
 mod positions;
@@ -65,9 +72,12 @@ pub use actions::{Action, Changes, Delivery};
 pub use health::Health;
 pub use job::{Job, JobState};
 pub use job_terms::JobTerms;
+pub use key_versions::KeyOfVersion;
 pub use limits::{DispatcherLimits, Pool};
 pub use machine::Dispatcher;
 pub use outbox_row::OutboxRow;
+pub use overview::ReleaseRefusal;
+pub use pauses::{PauseLease, PauseRefusal, Pauses};
 pub use state_rows::LoadedState;
 pub use stored_state::StoredState;
 pub use unreadable_rows::UnreadableRows;

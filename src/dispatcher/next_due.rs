@@ -19,8 +19,9 @@ impl Dispatcher {
         let is_lost = |job: &&Job| !self.in_flight.submits.contains_key(&job.spec.job_id);
         let lost = self.jobs.in_state(JobState::Submitting).find(is_lost).map(|_| now);
         let expiry = self.jobs.expiries().next().map(|(at, _)| *at);
+        let pause = self.state.pauses.next_check();
         let requests = [self.next_poll(now), self.next_cancel(now)];
-        let jobs = requests.into_iter().chain([submit, lost, expiry]).flatten();
+        let jobs = requests.into_iter().chain([submit, lost, expiry, pause, self.next_wait_expiry(now)]).flatten();
         // The report of a delivery in flight decides when the next one is due. The alarm covers a lost report.
         let report = self.outbox.awaits_report().then(|| now.plus_millis(DELIVERY_REPORT_MILLIS));
         let others = [self.outbox.next_delivery(), report, self.next_file_deletion()].into_iter().flatten();
@@ -31,7 +32,7 @@ impl Dispatcher {
     /// Returns when a create may become possible that is not possible now, if a job waits. One that could be sent now, and
     /// is not, waits for a connection or a slot: a report frees one.
     fn next_submit_chance(&self, now: UnixMillis) -> Option<UnixMillis> {
-        if self.jobs.counts().waiting == 0 {
+        if self.jobs.counts().waiting == 0 || self.state.pauses.hold_all() {
             return None;
         }
         let health = &self.state.health;
@@ -41,6 +42,12 @@ impl Dispatcher {
         let of_models = health.paused_models.iter().filter(|(model, _)| self.jobs.waiting().has_model(model));
         let chances = times.into_iter().chain(of_models.map(|(_, until)| *until));
         chances.chain(self.unreadable.next_free_slot(now)).filter(|at| *at > now).min()
+    }
+
+    /// Returns when the wait of a job may be over. In a pause of its model no time passes for it.
+    fn next_wait_expiry(&self, now: UnixMillis) -> Option<UnixMillis> {
+        let waits = self.jobs.first_waits().filter(|(model, _)| !self.is_paused(model));
+        waits.map(|(model, at)| at.plus_millis(self.state.pauses.paused_millis(model, now))).min()
     }
 
     fn next_poll(&self, now: UnixMillis) -> Option<UnixMillis> {

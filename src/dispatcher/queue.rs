@@ -31,8 +31,7 @@ impl Dispatcher {
     /// Returns whether the jobs of a plan and of a model may start: the plan is below its `pool_concurrent_predictions`,
     /// and the model is not paused. A user whose jobs may not start is skipped, not refused.
     fn is_open(&self, plan: &str, model: &ModelId, now: UnixMillis) -> bool {
-        self.jobs.counts_of_plan(plan).held < self.pool_limit(plan)
-            && self.state.health.model_paused_until(model, now).is_none()
+        self.jobs.counts_of_plan(plan).held < self.pool_limit(plan) && self.model_paused_until(model, now).is_none()
     }
 
     /// Picks the job that starts next: a returned job before all others, then the oldest job of the user whose turn it
@@ -93,7 +92,7 @@ impl Dispatcher {
         self.state.pool_deficits.retain(|_, members| !members.is_empty());
     }
 
-    /// Returns how many new jobs of a user would start at once.
+    /// Returns how many new jobs of a user would start at once, if their models are open.
     pub(super) fn count_immediate_starts(&self, user: &UserKey, share: &QueueShare, now: UnixMillis) -> usize {
         if !self.may_submit(now) || self.jobs.waiting().has_startable(|plan, model| self.is_open(plan, model, now)) {
             return 0;

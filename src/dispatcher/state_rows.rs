@@ -25,13 +25,18 @@ const TIME: &str = "time";
 const TURNS: &str = "turns";
 const VENDOR_HEALTH: &str = "vendor_health";
 const VENDOR_MODELS: &str = "vendor_models";
+const VENDOR_PAUSES: &str = "vendor_pauses";
+const VERSIONS: &str = "versions";
 const WINDOW: &str = "window";
 /// The one document of the build before.
 const MAIN: &str = "main";
 
-const KINDS: [&str; 7] = [REVOCATION, SPENDING, TIME, TURNS, VENDOR_HEALTH, VENDOR_MODELS, WINDOW];
-/// The kind of each member of the document of the build before.
-const MEMBERS: [(&str, &str); 11] = [
+const KINDS: [&str; 9] =
+    [REVOCATION, SPENDING, TIME, TURNS, VENDOR_HEALTH, VENDOR_MODELS, VENDOR_PAUSES, VERSIONS, WINDOW];
+/// The rows that the document of the build before has no part of.
+const NEWER_KINDS: [&str; 2] = [VENDOR_PAUSES, VERSIONS];
+/// The kind of each member. The document of the build before has those that it knows.
+const MEMBERS: [(&str, &str); 13] = [
     ("revoked_by", REVOCATION),
     ("accounts", SPENDING),
     ("clock", TIME),
@@ -42,6 +47,8 @@ const MEMBERS: [(&str, &str); 11] = [
     ("health", VENDOR_HEALTH),
     ("models", VENDOR_MODELS),
     ("models_asked_at", VENDOR_MODELS),
+    ("pauses", VENDOR_PAUSES),
+    ("versions", VERSIONS),
     ("window", WINDOW),
 ];
 
@@ -116,20 +123,23 @@ impl LoadedState {
         None
     }
 
-    /// Reads the document of the build before, each member alone. Other rows are older, but no revocation is forgotten.
+    /// Reads the document of the build before, each member alone. Other rows are older, but no revocation is forgotten, and
+    /// that document has no part of [`NEWER_KINDS`].
     fn read_main(&mut self, doc: &str, rows: &[(String, String)]) -> Vec<(&'static str, Option<&'static str>)> {
         let ours = |name: &&String| {
             let kind = name.split_once(':').map_or(name.as_str(), |(kind, _)| kind);
             kind == MAIN || KINDS.contains(&kind)
         };
         self.replaced = rows.iter().map(|(name, _)| name).filter(ours).cloned().collect();
-        if let Some((name, doc)) = rows.iter().find(|(name, _)| name == REVOCATION) {
-            let _ = self.read_row(name, doc);
+        let mut lost = Vec::new();
+        let is_kept = |name: &str| name == REVOCATION || NEWER_KINDS.contains(&name);
+        for (name, doc) in rows.iter().filter(|(name, _)| is_kept(name)) {
+            lost.extend(self.read_row(name, doc).map(|(kind, _)| (kind, None)));
         }
         let Ok(members) = serde_json::from_str::<Map<String, Value>>(doc) else {
-            return KINDS.map(|kind| (kind, None)).into();
+            lost.extend(KINDS.into_iter().filter(|kind| !NEWER_KINDS.contains(kind)).map(|kind| (kind, None)));
+            return lost;
         };
-        let mut lost = Vec::new();
         for (member, kind) in MEMBERS {
             let Some(value) = members.get(member) else { continue };
             match parse(&wrapped(member, &value.to_string())) {
@@ -154,6 +164,8 @@ impl StoredState {
             "pool_deficits" => self.pool_deficits.append(&mut part.pool_deficits),
             "health" => std::mem::swap(&mut self.health, &mut part.health),
             "models" => std::mem::swap(&mut self.models, &mut part.models),
+            "pauses" => std::mem::swap(&mut self.pauses, &mut part.pauses),
+            "versions" => std::mem::swap(&mut self.versions, &mut part.versions),
             "models_asked_at" => self.models_asked_at = part.models_asked_at,
             _ => std::mem::swap(&mut self.window, &mut part.window),
         }
@@ -189,6 +201,12 @@ impl StoredState {
         }
         push(VENDOR_HEALTH, row("health", &self.health));
         push(WINDOW, row("window", &self.window));
+        if !self.pauses.is_unused() {
+            push(VENDOR_PAUSES, row("pauses", &self.pauses));
+        }
+        if !self.versions.is_empty() {
+            push(VERSIONS, row("versions", &self.versions));
+        }
         if self.models_asked_at.0 > 0 {
             let asked_at = row("models_asked_at", &self.models_asked_at);
             push(VENDOR_MODELS, joined(&row("models", &self.models), &asked_at));

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::accounts::Accounts;
 use super::fair_queue::Deficits;
 use super::health::Health;
+use super::key_versions::KeyOfVersion;
+use super::pauses::Pauses;
 use crate::limit::request_window::RequestWindow;
 use crate::types::model::ModelId;
 use crate::types::time::{UnixMillis, UnixSeconds};
@@ -48,6 +50,12 @@ pub struct StoredState {
     /// All tokens that were issued up to this time are refused (protocol 7).
     #[serde(rename = "revoked_by", default, skip_serializing_if = "Option::is_none")]
     pub revoked_before: Option<UnixSeconds>,
+    /// Pauses by operators.
+    #[serde(default, skip_serializing_if = "Pauses::is_unused")]
+    pub pauses: Pauses,
+    /// The last versions of the Worker, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<KeyOfVersion>,
 }
 
 #[cfg(test)]
@@ -72,6 +80,8 @@ mod tests {
             models: Some(vec![ModelId::parse("acme/x").unwrap()]),
             models_asked_at: UnixMillis(4),
             revoked_before: Some(UnixSeconds(5)),
+            pauses: Pauses::default(),
+            versions: Vec::new(),
         };
         state.health.pause_key(UnixMillis(0));
         let user = UserKey::new("i", "s");

@@ -9,7 +9,7 @@ use super::job_update::JobUpdate;
 use super::operator::{OperatorReply, OperatorRequest};
 use crate::types::ids::{JobId, UserKey};
 use crate::types::model::ModelId;
-use crate::types::time::{UnixMillis, UnixSeconds};
+use crate::types::time::UnixSeconds;
 
 /// Ledger or edge → Dispatcher.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,9 +86,6 @@ pub enum DispatcherRequest {
     Tick,
     /// Return the vendor's models, as last read.
     Models,
-    /// Return the predictions and rows that an operator must look at.
-    #[serde(rename = "troubles")]
-    Anomalies,
     /// Refuse all tokens that were issued up to a time (protocol 7).
     RevokeAll {
         /// The time.
@@ -162,26 +159,12 @@ pub enum DispatcherReply {
     },
     /// The vendor's models, if a list was ever read.
     Models(Option<Vec<ModelId>>),
-    /// The predictions and rows that an operator must look at.
-    #[serde(rename = "troubles")]
-    Anomalies(Anomalies),
     /// The revoked-before time of all users.
     Revoked(Option<UnixSeconds>),
     /// The reply to a request of the operator's API.
     Operator(Box<OperatorReply>),
     /// Done. There is nothing to return.
     Done,
-}
-
-/// Predictions and rows that an operator must look at.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Anomalies {
-    /// Predictions whose create has an unknown outcome, with the time of the submit.
-    pub unknown_outcomes: Vec<(JobId, UnixMillis)>,
-    /// Predictions whose last job update was not acknowledged for a day.
-    pub dead_letters: Vec<JobId>,
-    /// Number of rows that cannot be read.
-    pub unreadable: usize,
 }
 
 /// Why an enqueue is refused.

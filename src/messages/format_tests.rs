@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::types::credits::MicroCredits;
 use crate::types::file::{FileLimits, FileRecord};
-use crate::types::ids::{FileId, JobId, RequestId, UserKey};
+use crate::types::ids::{FileId, JobId, PauseId, RequestId, UserKey};
 use crate::types::model::ModelId;
 use crate::types::prediction::{QueuePosition, Status};
 use crate::types::time::{UnixMillis, UnixSeconds};
@@ -68,6 +68,28 @@ fn operator_format_unchanged() {
         json!({"operator": {"audit": [{"id": 1, "at": 5, "entry": entry_json, "result": "ok"}]}}),
     );
     assert_json(&reply(OperatorReply::Done), json!({"operator": "done"}));
+    let refused = reply(OperatorReply::Refused(OperatorRefusal::TooMany { retry_after_secs: 3 }));
+    assert_json(&refused, json!({"operator": {"refused": {"too_many": {"retry_after_secs": 3}}}}));
+    let not_ended = reply(OperatorReply::Refused(OperatorRefusal::NotEnded));
+    assert_json(&not_ended, json!({"operator": {"refused": "not_ended"}}));
+}
+
+#[test]
+fn messages_about_pauses_format_unchanged() {
+    let id = PauseId::new(UnixMillis(0), [0; 10]);
+    let pause = |model, is_renewal| OperatorRequest::Pause { id: id.clone(), model, for_secs: 120, is_renewal };
+    assert_json(&pause(None, false), json!({"pause": {"id": id.as_str(), "for_secs": 120}}));
+    assert_json(
+        &pause(ModelId::parse("acme/x"), true),
+        json!({"pause": {"id": id.as_str(), "model": "acme/x", "for_secs": 120, "renewal": true}}),
+    );
+    assert_json(&OperatorReply::Paused { ends_at: UnixMillis(5) }, json!({"paused": {"ends_at": 5}}));
+    assert_json(&OperatorRequest::Resume { id: id.clone() }, json!({"resume": {"id": id.as_str()}}));
+    let release = OperatorRequest::ReleaseSlot { job_id: job_id() };
+    assert_json(&release, json!({"release_slot": {"job_id": job_id().as_str()}}));
+    assert_json(&OperatorRequest::State, json!("state"));
+    let state: Map<String, Value> = [("submitting".to_owned(), json!(0))].into_iter().collect();
+    assert_json(&OperatorReply::State(state), json!({"state": {"submitting": 0}}));
 }
 
 #[test]

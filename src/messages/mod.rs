@@ -19,10 +19,10 @@ mod format_tests;
 
 pub use create_request::{CreateRequest, FileUse, IdempotencyKey, JtiCaps, PlanLimits};
 pub use deadline::Deadline;
-pub use dispatcher::{Anomalies, CreateOutcome, DispatcherReply, DispatcherRequest, EnqueueRefusal, QueueShare};
+pub use dispatcher::{CreateOutcome, DispatcherReply, DispatcherRequest, EnqueueRefusal, QueueShare};
 pub use fresh_position::FreshPosition;
 pub use job_spec::JobSpec;
 pub use job_update::{JobEnd, JobUpdate, Stage};
 pub use ledger_reply::{AccountUsage, DayUsage, LedgerEnvelope, LedgerRefusal, LedgerReply, Rate};
 pub use ledger_request::{Caller, LedgerCall, LedgerRequest, ProofUse, Revocation, StreamId};
-pub use operator::{ActionResult, AuditEntry, AuditRow, OperatorReply, OperatorRequest};
+pub use operator::{ActionResult, AuditEntry, AuditRow, OperatorRefusal, OperatorReply, OperatorRequest};

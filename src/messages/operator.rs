@@ -2,8 +2,10 @@
 //! the operator gets 503.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::types::ids::RequestId;
+use crate::types::ids::{JobId, PauseId, RequestId};
+use crate::types::model::ModelId;
 use crate::types::time::UnixMillis;
 
 /// Edge → Dispatcher, for an operator.
@@ -18,6 +20,31 @@ pub enum OperatorRequest {
         request_id: RequestId,
         /// The result.
         result: ActionResult,
+    },
+    /// Return the Dispatcher's members of `GET /admin/api/state`.
+    State,
+    /// Pause creates: take a lease, or renew it. A repeated request takes it once.
+    Pause {
+        /// The lease.
+        id: PauseId,
+        /// The model. All if there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<ModelId>,
+        /// How long, in seconds from now on.
+        for_secs: u32,
+        /// True if the lease is not taken anew if it has ended.
+        #[serde(rename = "renewal", default, skip_serializing_if = "std::ops::Not::not")]
+        is_renewal: bool,
+    },
+    /// Give a lease back.
+    Resume {
+        /// The lease.
+        id: PauseId,
+    },
+    /// Free the slot of a prediction with an unknown outcome.
+    ReleaseSlot {
+        /// The prediction.
+        job_id: JobId,
     },
     /// Return the latest actions.
     Audit {
@@ -35,8 +62,32 @@ pub enum OperatorRequest {
 pub enum OperatorReply {
     /// Done. There is nothing to return.
     Done,
+    /// The Dispatcher's members of `GET /admin/api/state`. The edge shows them as they are.
+    State(Map<String, Value>),
+    /// Creates are paused.
+    Paused {
+        /// The end of the lease.
+        ends_at: UnixMillis,
+    },
+    /// Nothing was done.
+    Refused(OperatorRefusal),
     /// Actions, the latest first.
     Audit(Vec<AuditRow>),
+}
+
+/// Why the Dispatcher does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperatorRefusal {
+    /// There is no such pause or prediction.
+    NotFound,
+    /// The prediction waits or runs.
+    NotEnded,
+    /// There are too many pauses.
+    TooMany {
+        /// Seconds until one of them ends.
+        retry_after_secs: u32,
+    },
 }
 
 /// An action of an operator. Stored as JSON.

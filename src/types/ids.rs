@@ -111,6 +111,10 @@ prefixed_id!(
     RequestId, "req_"
 );
 prefixed_id!(
+    /// The id of an operator's pause.
+    PauseId, "pause_"
+);
+prefixed_id!(
     /// The `jti` of a token that this deployment issued.
     TokenId, "tok_"
 );

@@ -53,6 +53,8 @@ pub struct Options {
     pub stores_in_memory: bool,
     /// Objects that another build stored: a `tar` archive of its storage folder.
     pub objects: Option<PathBuf>,
+    /// The id of the Worker's version, as the platform's binding has it.
+    pub version: Option<&'static str>,
     /// Shifts the Worker's clock by milliseconds (tests/shipped/clock.js).
     pub clock_offset: Option<i64>,
     /// Runs the Worker that was built into this folder, not the one of this tree.
@@ -223,6 +225,14 @@ impl Stack {
     /// Kills workerd as a crash would, and starts it again on the same storage, on new ports.
     pub fn restart_workerd(&mut self) {
         self.kill_workerd();
+        self.start_workerd_again();
+    }
+
+    /// Deploys: kills workerd, and starts it again on the same storage with other settings.
+    pub fn deploy(&mut self, options: &Options) {
+        self.kill_workerd();
+        let settings = settings(&self.vendor, options);
+        fs::write(self.directory.join("workerd.capnp"), workerd_config(&settings, &self.directory, options)).unwrap();
         self.start_workerd_again();
     }
 
@@ -582,6 +592,10 @@ fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path, options: 
     } else {
         ("", "")
     };
+    let version = options.version.map_or(String::new(), |id| {
+        let metadata = quote(&json!({"id": id, "tag": "", "timestamp": "2026-01-15T10:30:00Z"}).to_string());
+        format!("(name = \"CF_VERSION_METADATA\", json = {metadata}),")
+    });
     let objects: String = [("LEDGER", "Ledger"), ("DISPATCHER", "Dispatcher")]
         .into_iter()
         .filter(|(binding, _)| unbound != Some(binding))
@@ -600,6 +614,7 @@ const config :Workerd.Config = (
         {objects}
         {assets_binding}
         {rate_limit}
+        {version}
       ],
       durableObjectNamespaces = [
         (className = "Ledger", uniqueKey = "ledger", enableSql = true),

@@ -59,6 +59,7 @@ mod odd_vendor;
 mod openapi;
 mod operators;
 mod panics;
+mod pauses;
 mod places;
 mod proofs;
 mod providers;

@@ -1,11 +1,11 @@
-//! Messages of operators to the Durable Objects, which have no page yet: revocation, anomalies, unreadable rows.
+//! Messages to the Durable Objects themselves: revocation, unknown outcomes.
 
 use serde_json::{Value, json};
 use valetkey::types::ids::UserKey;
 
 use crate::harness::{ISSUER, MODEL, Options, Stack, now, policy, token, token_with, user};
 use crate::http::Request;
-use crate::stored::{anomalies, one_slow_slot};
+use crate::stored::{dispatcher_state, one_slow_slot};
 
 fn revoke(stack: &Stack, name: &str, revocation: &Value) {
     let ledger = UserKey::new(ISSUER, name);
@@ -61,8 +61,8 @@ fn an_unknown_outcome_is_listed_until_its_slot_is_free() {
     let created = stack.create(&token(&user("unlucky")));
     assert_eq!(created.error(), (504, "api_error".into(), "upstream_timeout".into()));
     let job_id = created.json()["error"]["details"]["job_id"].clone();
-    assert_eq!(anomalies(&stack)["unknown_outcomes"][0][0], job_id);
+    assert_eq!(dispatcher_state(&stack)["unknown_outcomes"][0]["job_id"], job_id);
     crate::steps::wait_until("the slot to be back", || {
-        (anomalies(&stack)["unknown_outcomes"] == json!([])).then_some(())
+        (dispatcher_state(&stack)["unknown_outcomes"] == json!([])).then_some(())
     });
 }

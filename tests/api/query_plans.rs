@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::harness::{Options, Stack, root, token, user};
-use crate::stored::{anomalies, damage, run_sql};
+use crate::stored::{damage, dispatcher_state, run_sql};
 
 /// Tables that the Dispatcher loads as a whole when it starts. The queue's limits bound them.
 const LOADED: [&str; 6] = ["jobs", "inputs", "outbox", "state", "file_deletions", "quarantine"];
@@ -61,7 +61,7 @@ fn statements_of(folder: &str) -> BTreeSet<String> {
 fn every_statement_of_both_objects_has_an_index() {
     let stack = Stack::start(&Options::default());
     assert_eq!(stack.create(&token(&user("plans"))).status, 201);
-    anomalies(&stack);
+    dispatcher_state(&stack);
     stack.kill_workerd();
     damage(&stack, "CREATE TABLE quarantine (name TEXT PRIMARY KEY, doc TEXT, attempts INTEGER) WITHOUT ROWID");
     let mut scans = Vec::new();

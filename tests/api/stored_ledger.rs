@@ -6,7 +6,7 @@ use valetkey::types::ids::UserKey;
 use crate::harness::{ISSUER, Options, Stack, now, policy, token, token_with, user};
 use crate::http::Request;
 use crate::steps::{assert_refused, job_id};
-use crate::stored::{anomalies, one_slow_slot, run_sql};
+use crate::stored::{dispatcher_state, one_slow_slot, run_sql};
 
 /// Changes the stored rows of all Ledgers. workerd must not run.
 fn damage(stack: &Stack, sql: &str) {
@@ -63,7 +63,7 @@ impl Used {
         self.stack.start_workerd_again();
         assert_eq!(self.stack.get(&self.revoked, "/v1/predictions").status, 401);
         self.stack.finish("first", &json!({"status": "succeeded"}));
-        anomalies(&self.stack);
+        dispatcher_state(&self.stack);
         assert_eq!(self.stack.ended(&self.token, &self.running)["status"], "succeeded");
         self.stack.finish("second", &json!({"status": "succeeded"}));
         assert_eq!(self.stack.ended(&self.token, &self.waiting)["status"], "succeeded");
@@ -151,7 +151,7 @@ fn a_ledger_with_a_breaking_migration_of_a_newer_build_is_left_alone() {
     used.stack.assert_logged("storage_too_new");
     // The news of the end is kept until the Ledger takes it.
     used.stack.finish("first", &json!({"status": "succeeded"}));
-    anomalies(&used.stack);
+    dispatcher_state(&used.stack);
     used.stack.kill_workerd();
     assert_eq!(stored(&used.stack, "SELECT * FROM predictions"), rows, "nothing was touched");
     damage(&used.stack, "DELETE FROM migrations WHERE number = 1000");
@@ -179,7 +179,7 @@ fn an_unreadable_prediction_holds_up_no_other_and_ends_once_it_can_be_read() {
         stack.finish(prompt, &json!({"status": "succeeded"}));
     }
     stack.start_workerd_again();
-    anomalies(&stack);
+    dispatcher_state(&stack);
     assert_eq!(stack.ended(&token, &good)["status"], "succeeded");
     assert_eq!(stack.get(&token, &format!("/v1/predictions/{bad}")).status, 503);
     stack.kill_workerd();
@@ -188,7 +188,7 @@ fn an_unreadable_prediction_holds_up_no_other_and_ends_once_it_can_be_read() {
         "UPDATE predictions SET doc = (SELECT doc FROM kept WHERE kept.job_id = predictions.job_id) WHERE doc = '{}'",
     );
     stack.start_workerd_again();
-    anomalies(&stack);
+    dispatcher_state(&stack);
     assert_eq!(stack.ended(&token, &bad)["status"], "succeeded", "its update was kept");
     assert_eq!(stack.usage(&token)["credits_spent"], "5");
 }

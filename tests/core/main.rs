@@ -19,6 +19,7 @@ mod alerts;
 mod config;
 mod dispatcher;
 mod dispatcher_clock;
+mod dispatcher_pauses;
 mod dispatcher_rows;
 mod dispatcher_vendor;
 mod drift;

@@ -11,6 +11,7 @@ use valetkey::types::ids::JobId;
 /// that waits; SQL moves it to a table of its own before the rows are read.
 pub fn upgraded_job(job: &Job, inputs: &mut BTreeMap<JobId, String>) -> Job {
     let mut doc = serde_json::to_value(job).unwrap();
+    doc.as_object_mut().unwrap().remove("paused_before_ms");
     let terms = doc["order"].as_object_mut().unwrap();
     if let Some(input) = inputs.get(&job.spec.job_id) {
         terms.remove("input_bytes");
@@ -33,7 +34,7 @@ pub fn upgraded_update(row: &OutboxRow) -> OutboxRow {
 /// Returns the one document of the state.
 pub fn state(state: &StoredState) -> String {
     let mut doc = serde_json::to_value(state).unwrap();
-    for member in ["pool_deficits", "average_runs"] {
+    for member in ["pool_deficits", "average_runs", "pauses"] {
         doc.as_object_mut().unwrap().remove(member);
     }
     doc.to_string()

@@ -8,11 +8,14 @@ use valetkey::dispatcher::{
 };
 use valetkey::messages::{DispatcherReply, DispatcherRequest};
 use valetkey::types::credits::MicroCredits;
-use valetkey::types::ids::{JobId, UserKey};
+use valetkey::types::ids::{JobId, PauseId, UserKey};
+use valetkey::types::model::ModelId;
+use valetkey::types::prediction::Failure;
 use valetkey::types::time::{UnixMillis, UnixSeconds};
 use valetkey::vendor::output::OutputRule;
 
 use crate::build_before;
+use crate::pauses::ToldPauses;
 
 pub const SLOTS: usize = 3;
 pub const REQUESTS: usize = 40;
@@ -60,6 +63,8 @@ pub struct DispatcherObject {
     old: Option<(Dispatcher, UnixMillis)>,
     /// The next turn cannot store its changes.
     pub cannot_store: bool,
+    /// What operators were told about pauses.
+    pauses: ToldPauses,
     /// Vendor requests: when, and whether it was a cancel.
     sent: Vec<(UnixMillis, bool)>,
 }
@@ -104,6 +109,7 @@ impl DispatcherObject {
             has_lost_spending: false,
             old: None,
             cannot_store: false,
+            pauses: ToldPauses::default(),
             sent: Vec::new(),
         }
     }
@@ -115,6 +121,7 @@ impl DispatcherObject {
         change: impl FnOnce(&mut Dispatcher, UnixMillis) -> R,
         (now, real): (UnixMillis, UnixMillis),
     ) -> Option<(R, Vec<Action>)> {
+        self.pauses.pass(&self.jobs, real);
         let result = change(&mut self.machine, now);
         let actions = self.machine.due(now);
         let changes = self.machine.take_changes();
@@ -140,7 +147,12 @@ impl DispatcherObject {
         for id in changes.outbox {
             self.unreadable.remove(&RowName::Update(id.clone()));
             match self.machine.outbox_row(&id) {
-                Some(row) => drop(self.outbox.insert(id, row.clone())),
+                Some(row) => {
+                    let failure = row.update.end.as_ref().and_then(|end| end.failure);
+                    let is_early = self.pauses.waited(&id).is_some_and(|waited| waited < MAX_WAIT_MILLIS);
+                    assert!(failure != Some(Failure::QueueTimeout) || !is_early, "the time in a pause counts");
+                    self.outbox.insert(id, row.clone());
+                }
                 None => drop(self.outbox.remove(&id)),
             }
         }
@@ -164,6 +176,7 @@ impl DispatcherObject {
                 assert!(has_input || self.machine.unstored_input(&spec.job_id).is_some(), "a create without its input");
             }
         }
+        self.pauses.check(&actions, real);
         let requests = actions.iter().filter(|action| !matches!(action, Action::Deliver(_)));
         self.sent.extend(requests.map(|action| (real, matches!(action, Action::Cancel { .. }))));
         Some((result, actions))
@@ -232,6 +245,30 @@ impl DispatcherObject {
         actions
     }
 
+    /// Takes or renews a pause, as an operator does.
+    pub fn pause(
+        &mut self,
+        id: &PauseId,
+        model: Option<ModelId>,
+        millis: i64,
+        is_renewal: bool,
+        clock: (UnixMillis, UnixMillis),
+    ) -> Vec<Action> {
+        let paused = self.turn(|machine, now| machine.pause(id, model.clone(), millis, is_renewal, now), clock);
+        let Some((taken, actions)) = paused else { return Vec::new() };
+        let pauses = &self.machine.stored_state().pauses;
+        if let (Ok(_), Some((_, lease))) = (taken, pauses.leases().find(|(other, _)| *other == id)) {
+            self.pauses.take(id.clone(), lease.model.clone(), millis, clock.1);
+        }
+        self.pauses.check(&actions, clock.1);
+        actions
+    }
+
+    pub fn resume(&mut self, id: &PauseId, clock: (UnixMillis, UnixMillis)) -> Vec<Action> {
+        self.pauses.give_back(id);
+        self.turn(|machine, now| machine.resume(id, now), clock).map_or(Vec::new(), |(_, actions)| actions)
+    }
+
     /// Loads the machine as the shell does.
     fn load(&mut self, now: UnixMillis) -> Dispatcher {
         if std::mem::take(&mut self.is_of_build_before) {
@@ -261,6 +298,9 @@ impl DispatcherObject {
         }
         let loaded = LoadedState::read(&self.readable_state(), &jobs, &limits().pools, now);
         self.has_lost_state |= !loaded.unreadable.is_empty();
+        if loaded.unreadable.contains(&"vendor_pauses") {
+            self.pauses.lose();
+        }
         self.has_lost_spending |= loaded.unreadable.contains(&"spending");
         Dispatcher::load(limits(), loaded.state, jobs, outbox)
             .with_replaced_state(loaded.replaced)

@@ -3,6 +3,7 @@
 //! - lost, late and repeated messages
 //! - late and lost alarms
 //! - crashes between any two steps, of both objects or of one; an old instance of a Ledger that goes on for a while
+//! - pauses by operators that are renewed, given back, or forgotten
 //! - sockets that follow predictions, and instances that end between storing a change and telling it
 //! - turns that cannot be stored, rows that cannot be read
 //! - a clock that steps forward and back
@@ -28,6 +29,7 @@ mod etas;
 mod fairness;
 mod files;
 mod ledger;
+mod pauses;
 mod reads;
 mod rows;
 mod sockets;
@@ -95,6 +97,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => user().prop_map(|user| Step::RollBackLedger { user }),
         1 => pick().prop_map(|pick| Step::OldUpdate { pick }),
         1 => Just(Step::Tick),
+        2 => (0_u8..3, 0_u8..4, 1_i64..200_000, 0_u8..3).prop_map(
+            |(id, model, millis, renew)| Step::Pause { id, model, millis, is_renewal: renew == 0 }
+        ),
+        1 => (0_u8..3).prop_map(|id| Step::Resume { id }),
         2 => user().prop_map(|user| Step::Upload { user }),
         2 => (pick(), any::<bool>(), proptest::option::of(prop_oneof![Just(0_i64), Just(7), Just(8)]))
             .prop_map(|(pick, is_stored, days_ago)| Step::EndUpload { pick, is_stored, days_ago }),

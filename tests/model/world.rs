@@ -18,6 +18,7 @@ use crate::calls;
 use crate::dispatcher::DispatcherObject;
 use crate::files::Files;
 use crate::ledger::{LedgerObject, REQUESTS_A_MINUTE};
+use crate::pauses;
 use crate::vendor::{self, Vendor};
 
 const START: i64 = 1_768_473_000_000;
@@ -141,6 +142,16 @@ pub enum Step {
     /// The same for a row of the Dispatcher, from its next start on.
     UnreadableAtDispatcher {
         pick: usize,
+    },
+    /// An operator pauses creates, or renews a pause.
+    Pause {
+        id: u8,
+        model: u8,
+        millis: i64,
+        is_renewal: bool,
+    },
+    Resume {
+        id: u8,
     },
     /// Time passes. The Dispatcher's alarm fires, or is late.
     Wait {
@@ -622,6 +633,15 @@ impl World {
                 }
             }
             Step::UnreadableAtDispatcher { pick } => self.dispatcher.toggle_unreadable(pick),
+            Step::Pause { id, model, millis, is_renewal } => {
+                let actions =
+                    self.dispatcher.pause(&pauses::id(id), pauses::model(model), millis, is_renewal, self.clock());
+                self.pending.extend(actions.into_iter().map(Work::Action));
+            }
+            Step::Resume { id } => {
+                let actions = self.dispatcher.resume(&pauses::id(id), self.clock());
+                self.pending.extend(actions.into_iter().map(Work::Action));
+            }
             Step::Wait { millis, is_alarm_late } => {
                 self.advance(millis);
                 if !is_alarm_late {

@@ -141,6 +141,12 @@ fn own_of(route: &Route) -> Own {
         }
         // The operator's Ledger counts them, with a limit of their own.
         Route::Admin(AdminRoute::Audit) => own(&[200], &[Token, Ledger, Query, Text]),
+        Route::Admin(AdminRoute::State) => own(&[200], &[Token, Ledger, Text]),
+        Route::Admin(AdminRoute::Pause) => own(&[200], &[Token, Ledger, Json, Text]),
+        Route::Admin(AdminRoute::Resume) => own(&[204], &[Token, Ledger, Json, Text]),
+        Route::Admin(AdminRoute::Release(_)) => {
+            Own { codes: &[Code::NotFound, Code::NotEnded], ..own(&[204], &[Token, Ledger]) }
+        }
         Route::Admin(AdminRoute::Revocations) => own(&[204], &[Token, Ledger, Json, Text]),
     }
 }

@@ -23,12 +23,16 @@ pub fn has_table(sql: &Sql, name: &str) -> ActorResult<bool> {
 /// Compares the storage with the migrations of this build. Returns [`TooNew`], with an alert, if the storage must not be
 /// touched.
 pub fn read(sql: &Sql, known: &'static [Migration]) -> ActorResult<Result<Comparison<'static>, TooNew>> {
-    let recorded: Vec<Recorded> = if has_table(sql, "migrations")? {
-        sql.rows("SELECT number, is_breaking FROM migrations", &[])?
+    Ok(compare(known, &recorded(sql)?).inspect_err(|TooNew| alerts::raise(Alert::StorageTooNew)))
+}
+
+/// Returns the migrations that the storage records.
+pub fn recorded(sql: &Sql) -> ActorResult<Vec<Recorded>> {
+    if has_table(sql, "migrations")? {
+        sql.rows("SELECT number, is_breaking FROM migrations", &[])
     } else {
-        Vec::new()
-    };
-    Ok(compare(known, &recorded).inspect_err(|TooNew| alerts::raise(Alert::StorageTooNew)))
+        Ok(Vec::new())
+    }
 }
 
 /// Applies migrations, each in one transaction.

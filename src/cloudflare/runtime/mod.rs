@@ -10,3 +10,4 @@ pub mod platform;
 pub mod sockets;
 pub mod sql;
 pub mod vendor_http;
+pub mod version;

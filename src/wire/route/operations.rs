@@ -1,7 +1,7 @@
 //! The API's operations, for docs/openapi.json and the tests that compare it with the code.
 
 /// Every method and path of the API, as docs/openapi.json writes them. The demo's pages are not part of the API.
-pub const OPERATIONS: [(&str, &str); 33] = [
+pub const OPERATIONS: [(&str, &str); 37] = [
     ("get", "/healthz"),
     ("get", "/readyz"),
     ("get", "/openapi.json"),
@@ -34,5 +34,9 @@ pub const OPERATIONS: [(&str, &str); 33] = [
     ("get", "/.well-known/jwks.json"),
     ("get", "/.well-known/oauth-authorization-server"),
     ("get", "/admin/api/audit"),
+    ("get", "/admin/api/state"),
+    ("post", "/admin/api/pause"),
+    ("post", "/admin/api/resume"),
+    ("post", "/admin/api/jobs/{job_id}/release"),
     ("post", "/admin/api/revocations"),
 ];

@@ -47,6 +47,10 @@ fn every_route_and_alias_is_found() {
         ("GET", "/.well-known/jwks.json".to_owned(), PublicRoute::KeySet.into()),
         ("GET", "/.well-known/oauth-authorization-server".to_owned(), PublicRoute::ServerMetadata.into()),
         ("GET", "/admin/api/audit".to_owned(), AdminRoute::Audit.into()),
+        ("GET", "/admin/api/state".to_owned(), AdminRoute::State.into()),
+        ("POST", "/admin/api/pause".to_owned(), AdminRoute::Pause.into()),
+        ("POST", "/admin/api/resume".to_owned(), AdminRoute::Resume.into()),
+        ("POST", format!("/admin/api/jobs/{}/release", id()), AdminRoute::Release(id()).into()),
         ("POST", "/admin/api/revocations".to_owned(), AdminRoute::Revocations.into()),
         ("GET", "/v1/predictions".to_owned(), UserRoute::List.into()),
         ("GET", "/v1/models".to_owned(), UserRoute::Models.into()),
@@ -98,6 +102,10 @@ fn operations(route: &Route) -> &'static [(&'static str, &'static str)] {
         Route::Public(PublicRoute::KeySet) => &[("get", "/.well-known/jwks.json")],
         Route::Public(PublicRoute::ServerMetadata) => &[("get", "/.well-known/oauth-authorization-server")],
         Route::Admin(AdminRoute::Audit) => &[("get", "/admin/api/audit")],
+        Route::Admin(AdminRoute::State) => &[("get", "/admin/api/state")],
+        Route::Admin(AdminRoute::Pause) => &[("post", "/admin/api/pause")],
+        Route::Admin(AdminRoute::Resume) => &[("post", "/admin/api/resume")],
+        Route::Admin(AdminRoute::Release(_)) => &[("post", "/admin/api/jobs/{job_id}/release")],
         Route::Admin(AdminRoute::Revocations) => &[("post", "/admin/api/revocations")],
     }
 }

@@ -58,14 +58,26 @@ pub enum TokenRoute {
 }
 
 /// A route of the operator's API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 pub enum AdminRoute {
     /// `GET /admin/api/audit`.
     #[strum(serialize = "admin.audit")]
     Audit,
+    /// `POST /admin/api/pause`.
+    #[strum(serialize = "admin.pause")]
+    Pause,
+    /// `POST /admin/api/jobs/{id}/release`.
+    #[strum(serialize = "admin.release")]
+    Release(JobId),
+    /// `POST /admin/api/resume`.
+    #[strum(serialize = "admin.resume")]
+    Resume,
     /// `POST /admin/api/revocations`.
     #[strum(serialize = "admin.revocations")]
     Revocations,
+    /// `GET /admin/api/state`.
+    #[strum(serialize = "admin.state")]
+    State,
 }
 
 /// A route that needs a user's token.
@@ -155,8 +167,8 @@ impl AdminRoute {
     #[must_use]
     pub const fn right(&self) -> AdminRight {
         match self {
-            Self::Audit => AdminRight::Read,
-            Self::Revocations => AdminRight::Write,
+            Self::Audit | Self::State => AdminRight::Read,
+            Self::Pause | Self::Release(_) | Self::Resume | Self::Revocations => AdminRight::Write,
         }
     }
 }

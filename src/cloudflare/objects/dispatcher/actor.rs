@@ -14,6 +14,7 @@ use crate::cloudflare::runtime::deployment::{Deployment, deployment};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::cloudflare::runtime::sql::Sql;
+use crate::cloudflare::runtime::version::Version;
 use crate::constants::TOMBSTONE_MILLIS;
 use crate::dispatcher::{Dispatcher as Machine, DispatcherLimits};
 use crate::types::alert::Alert;
@@ -104,8 +105,12 @@ impl DispatcherActor {
             ..DispatcherLimits::new(&deployment.config.policy)
         };
         let longest_slot_millis = deployment.config.policy.longest_slot_millis();
-        let machine = self.store()?.load(limits, longest_slot_millis, platform::now())?;
-        if machine.anomalies().unreadable > 0 {
+        let now = platform::now();
+        let mut machine = self.store()?.load(limits, longest_slot_millis, now)?;
+        if let Some(id) = Version::of(&self.env).id {
+            machine.note_version(&id, now);
+        }
+        if machine.unreadable_rows() > 0 {
             alerts::raise(Alert::RowUnreadable);
         }
         Ok(machine)

@@ -2,10 +2,16 @@
 
 use std::rc::Rc;
 
+use serde_json::{Map, Value, json};
+
 use super::actor::DispatcherActor;
 use crate::cloudflare::objects::handle::ActorResult;
+use crate::cloudflare::objects::migrations;
 use crate::cloudflare::runtime::platform;
-use crate::messages::{OperatorReply, OperatorRequest};
+use crate::cloudflare::runtime::version::Version;
+use crate::constants::{MILLIS_PER_SECOND, PAUSE_MAX_SECS};
+use crate::dispatcher::{PauseRefusal, ReleaseRefusal};
+use crate::messages::{OperatorRefusal, OperatorReply, OperatorRequest};
 
 impl DispatcherActor {
     /// Handles a request of the operator's API. The platform sends the reply when everything that was written is durable.
@@ -20,7 +26,41 @@ impl DispatcherActor {
                 store.finish_action(&request_id, result)?;
                 OperatorReply::Done
             }
+            OperatorRequest::State => OperatorReply::State(self.overview()?),
+            OperatorRequest::Pause { id, model, for_secs, is_renewal } => {
+                let millis = i64::from(for_secs.min(PAUSE_MAX_SECS)).saturating_mul(MILLIS_PER_SECOND);
+                match self.turn(|machine, now| machine.pause(&id, model, millis, is_renewal, now))? {
+                    Ok(ends_at) => OperatorReply::Paused { ends_at },
+                    Err(PauseRefusal::Ended) => OperatorReply::Refused(OperatorRefusal::NotFound),
+                    Err(PauseRefusal::TooMany { retry_after_secs }) => {
+                        OperatorReply::Refused(OperatorRefusal::TooMany { retry_after_secs })
+                    }
+                }
+            }
+            OperatorRequest::Resume { id } => {
+                self.turn(|machine, now| machine.resume(&id, now))?;
+                OperatorReply::Done
+            }
+            OperatorRequest::ReleaseSlot { job_id } => {
+                match self.turn(|machine, now| machine.release_slot(&job_id, now))? {
+                    Ok(()) => OperatorReply::Done,
+                    Err(ReleaseRefusal::NotFound) => OperatorReply::Refused(OperatorRefusal::NotFound),
+                    Err(ReleaseRefusal::NotEnded) => OperatorReply::Refused(OperatorRefusal::NotEnded),
+                }
+            }
             OperatorRequest::Audit { before, limit } => OperatorReply::Audit(store.actions(before, limit)?),
         })
+    }
+
+    /// Returns the Dispatcher's members of `GET /admin/api/state`.
+    fn overview(self: &Rc<Self>) -> ActorResult<Map<String, Value>> {
+        let mut members = self.turn(|machine, now| machine.overview(now))?;
+        members.insert("version".to_owned(), json!({"dispatcher": Version::of(&self.env).render()}));
+        let recorded = migrations::recorded(self.store()?.sql())?;
+        let newest = recorded.iter().map(|row| row.number).max().unwrap_or_default();
+        let breaking = recorded.iter().filter(|row| row.is_breaking != 0).map(|row| row.number).max();
+        let migrations = json!({"dispatcher": newest, "breaking": breaking.unwrap_or_default()});
+        members.insert("migrations".to_owned(), migrations);
+        Ok(members)
     }
 }

@@ -53,7 +53,6 @@ impl DispatcherActor {
                 DispatcherReply::Done
             }),
             DispatcherRequest::Revoked => self.turn(|machine, _| DispatcherReply::Revoked(machine.revoked_before())),
-            DispatcherRequest::Anomalies => self.turn(|machine, _| DispatcherReply::Anomalies(machine.anomalies())),
             DispatcherRequest::Operator(request) => {
                 self.answer_operator(*request).map(|reply| DispatcherReply::Operator(Box::new(reply)))
             }

@@ -8,6 +8,11 @@ use crate::cloudflare::runtime::platform::PlatformError;
 use crate::cloudflare::runtime::sql::Sql;
 use crate::migration::{Migration, TooNew};
 
+/// The number of the newest migration of this build.
+pub fn newest_migration() -> u32 {
+    MIGRATIONS.last().map_or(0, |migration| migration.number)
+}
+
 /// A build before made the tables of the first migration without recording it.
 const MIGRATIONS: [Migration; 2] = [
     Migration {

@@ -4,8 +4,8 @@ use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::http::ledger_client::limiter_unavailable;
 use crate::cloudflare::objects::client::ask_dispatcher;
 use crate::constants::ACK_TIMEOUT_MILLIS;
-use crate::messages::{DispatcherReply, DispatcherRequest, OperatorReply, OperatorRequest};
-use crate::wire::rejection::Rejection;
+use crate::messages::{DispatcherReply, DispatcherRequest, OperatorRefusal, OperatorReply, OperatorRequest};
+use crate::wire::rejection::{Code, Rejection};
 
 /// Sends a request of the operator's API to the Dispatcher.
 ///
@@ -16,5 +16,17 @@ pub async fn ask(context: &RequestContext<'_>, request: OperatorRequest) -> Resu
     match ask_dispatcher(context.env, &request, ACK_TIMEOUT_MILLIS).await {
         Ok(DispatcherReply::Operator(reply)) => Ok(*reply),
         Ok(_) | Err(_) => Err(limiter_unavailable("dispatcher_unavailable")),
+    }
+}
+
+/// Returns the error response for a reply that says that nothing was done.
+pub fn refused(reply: &OperatorReply) -> Rejection {
+    match reply {
+        OperatorReply::Refused(OperatorRefusal::NotFound) => Rejection::new(Code::NotFound, "operator"),
+        OperatorReply::Refused(OperatorRefusal::NotEnded) => Rejection::new(Code::NotEnded, "operator"),
+        OperatorReply::Refused(OperatorRefusal::TooMany { retry_after_secs }) => {
+            Rejection::new(Code::RateLimited, "operator").retry_after(*retry_after_secs)
+        }
+        _ => limiter_unavailable("dispatcher_reply"),
     }
 }

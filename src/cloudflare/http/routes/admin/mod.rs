@@ -3,7 +3,9 @@
 mod audit;
 mod client;
 mod operator;
+mod pauses;
 mod revocations;
+mod state;
 
 use self::operator::Operator;
 use crate::cloudflare::http::context::RequestContext;
@@ -42,6 +44,10 @@ async fn run(context: &RequestContext<'_>, operator: &Operator, route: &AdminRou
     // 4
     match route {
         AdminRoute::Audit => audit::list(context).await,
+        AdminRoute::Pause => pauses::pause(context, operator).await,
+        AdminRoute::Release(job_id) => state::release(context, operator, job_id).await,
+        AdminRoute::Resume => pauses::resume(context, operator).await,
         AdminRoute::Revocations => revocations::revoke(context, operator).await,
+        AdminRoute::State => state::show(context).await,
     }
 }

@@ -1,0 +1,28 @@
+//! Which vendor key each version of the Worker had: secrets belong to a version, so a rollback past a rotation would bring
+//! a revoked key back.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::types::time::UnixMillis;
+
+/// A version of the Worker, and the fingerprint of its `DEEPCREATIVE_API_KEY`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyOfVersion {
+    /// The platform's id of the version.
+    pub version_id: String,
+    /// The fingerprint of the key.
+    #[serde(rename = "key")]
+    pub fingerprint: String,
+    /// When the Dispatcher first ran in this version.
+    pub seen_at: UnixMillis,
+}
+
+impl KeyOfVersion {
+    /// Returns it as the operator's API shows it.
+    pub(super) fn render(&self) -> Value {
+        json!({
+            "version_id": self.version_id, "fingerprint": self.fingerprint, "seen_at": self.seen_at.to_rfc3339(),
+        })
+    }
+}
