@@ -204,6 +204,8 @@ pub const RETRY_AFTER_MAX_SECS: i64 = 3_600;
 
 /// Longest pause of creates by an operator, unless it is renewed: an hour, the longest `max_wait_secs` too.
 pub const PAUSE_MAX_SECS: u32 = 3_600;
+/// Consecutive 401 to the key that creates use, after which they use the other key.
+pub const KEY_REFUSALS_MAX: u32 = 3;
 /// Versions of the Worker whose vendor key's fingerprint is kept: more than anyone rolls back.
 pub const KEY_VERSIONS_MAX: usize = 100;
 /// Unknown outcomes that an operator is shown.

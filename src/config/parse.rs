@@ -38,6 +38,9 @@ pub fn parse(lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
         reader.add_problem("DEEPCREATIVE_API_KEY", "is missing");
     }
     let vendor_key_next = reader.read_vendor_key("DEEPCREATIVE_API_KEY_NEXT");
+    if vendor_key_next.is_some() && vendor_key_next == vendor_key {
+        reader.add_problem("DEEPCREATIVE_API_KEY_NEXT", "is the same key as DEEPCREATIVE_API_KEY: delete it");
+    }
     let is_on_lan = reader.read_switch("DEV_LAN");
     let local_hosts = if is_on_lan { LocalHosts::LoopbackAndPrivate } else { LocalHosts::Loopback };
     let upstream_url = reader.read("UPSTREAM_URL", |text| BaseUrl::try_new(text, local_hosts));

@@ -42,6 +42,11 @@ pub enum Action {
         /// The vendor's id of the file.
         vendor_id: String,
     },
+    /// Check a vendor key by a request for the account. Report with [`super::Dispatcher::finish_key_check`].
+    CheckKey {
+        /// Fingerprint of the key.
+        vendor_key_fingerprint: String,
+    },
     /// Fetch the model list. Report with [`super::Dispatcher::finish_models`].
     FetchModels,
 }

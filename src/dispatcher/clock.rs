@@ -55,6 +55,9 @@ impl Dispatcher {
         self.changes.outbox.extend(self.outbox.change_all(times));
         set_back([&mut self.state.models_asked_at, &mut self.file_deletion_at], now);
         self.state.health.set_back(now);
+        if let Some(rotation) = &mut self.state.rotation {
+            rotation.set_back(now);
+        }
         self.state.window.set_back(now);
         self.state.window.close_until(now.plus_millis(VENDOR_WINDOW_MILLIS));
         self.permit_turns.set_back(now);

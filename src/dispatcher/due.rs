@@ -1,4 +1,4 @@
-//! The work that is due: cancels first, then creates, polls, the model list, forgotten files and deliveries.
+//! The work that is due: cancels first, then creates, polls, the model list, the next key, forgotten files and deliveries.
 
 use super::actions::Action;
 use super::job::JobState;
@@ -21,6 +21,7 @@ impl Dispatcher {
         self.due_submits(now, &mut actions);
         self.due_polls(now, &mut actions);
         self.due_models(now, &mut actions);
+        self.due_key_check(now, &mut actions);
         self.due_file_deletion(now, &mut actions);
         self.due_deliveries(now, &mut actions);
         actions
@@ -42,7 +43,7 @@ impl Dispatcher {
     fn due_submits(&mut self, now: UnixMillis, actions: &mut Vec<Action>) {
         while self.may_submit(now) {
             let Some(id) = self.pick_next_job(now) else { break };
-            let fingerprint = self.limits.key_fingerprint.clone();
+            let fingerprint = self.key_of_creates().to_owned();
             let started = self.jobs.change(&id, |job| {
                 job.state = JobState::Submitting;
                 job.is_returned = false;

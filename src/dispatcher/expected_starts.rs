@@ -210,13 +210,6 @@ impl Dispatcher {
         self.state.average_runs.get(model).copied().unwrap_or_else(|| self.average_run_millis())
     }
 
-    /// Returns when the wait of a job ends, if no other pause comes.
-    fn wait_ends_at(&self, job: &Job, now: UnixMillis) -> UnixMillis {
-        let model = &job.spec.model;
-        let paused = self.state.pauses.paused_millis(model, now).saturating_add(self.pause_left_millis(model, now));
-        job.wait_deadline(self.limits.max_wait_millis).plus_millis(paused)
-    }
-
     /// Returns the expected run times of the models with running jobs: the mean run time. If even the youngest run of a
     /// model has outlasted it, all of them are averaged in, as if they ended at that age.
     fn expected_runs(&self, now: UnixMillis) -> BTreeMap<&ModelId, i64> {

@@ -15,6 +15,7 @@ pub(super) struct InFlight {
     /// Cancels, each with the fingerprint of its vendor key.
     pub(super) cancels: BTreeMap<JobId, String>,
     pub(super) has_model_fetch: bool,
+    pub(super) has_key_check: bool,
     /// The vendor's id of the forgotten file that is being deleted.
     pub(super) file_deletion: Option<String>,
 }
@@ -23,7 +24,7 @@ impl InFlight {
     /// Returns the number of open connections to the vendor.
     pub(super) fn connections(&self) -> usize {
         let requests = self.submits.len().saturating_add(self.polls.len()).saturating_add(self.cancels.len());
-        let own = usize::from(self.has_model_fetch).saturating_add(usize::from(self.file_deletion.is_some()));
-        requests.saturating_add(own)
+        let own = [self.has_model_fetch, self.has_key_check, self.file_deletion.is_some()];
+        requests.saturating_add(own.into_iter().filter(|is_open| *is_open).count())
     }
 }

@@ -238,6 +238,7 @@ impl Job {
             cancel_requested: self.cancel_requested,
             queue: queue.filter(|_| stage == Stage::Waiting),
             end,
+            late_at: None,
         }
     }
 }

@@ -114,6 +114,7 @@ impl Dispatcher {
                 Action::Cancel { job_id, .. } => drop(self.in_flight.cancels.remove(job_id)),
                 Action::Deliver(delivery) => self.outbox.end_delivery(&delivery.user),
                 Action::FetchModels => self.in_flight.has_model_fetch = false,
+                Action::CheckKey { .. } => self.in_flight.has_key_check = false,
                 Action::DeleteFile { .. } => self.in_flight.file_deletion = None,
             }
         }

@@ -22,6 +22,7 @@
 //! | `key_versions` | the vendor key of each version of the Worker |
 //! | `overview` | what an operator sees, and the slot of an unknown outcome |
 //! | `pauses`, `operator_pauses` | leases of operators under which no create is sent, and what they do to the queue |
+//! | `rotation`, `key_choice` | the next vendor key: its check, and which key creates use |
 //! | `vendor_keys` | which vendor key polls and cancels use |
 //! | `outbox`, `deliveries` | job updates until their Ledgers acknowledge them, and the indexes by which a turn finds those that are due |
 //! | `alerts` | the alerts, each again only after ten quiet minutes |
@@ -44,6 +45,7 @@ mod job;
 mod job_changes;
 mod job_table;
 mod job_terms;
+mod key_choice;
 mod key_versions;
 mod limits;
 mod machine;
@@ -59,6 +61,7 @@ mod positions;
 mod queue;
 mod queue_positions;
 mod requests;
+mod rotation;
 mod state_rows;
 mod stored_state;
 mod submit_results;
@@ -78,6 +81,7 @@ pub use machine::Dispatcher;
 pub use outbox_row::OutboxRow;
 pub use overview::ReleaseRefusal;
 pub use pauses::{PauseLease, PauseRefusal, Pauses};
+pub use rotation::Rotation;
 pub use state_rows::LoadedState;
 pub use stored_state::StoredState;
 pub use unreadable_rows::UnreadableRows;

@@ -1,7 +1,9 @@
 //! What a pause by an operator does to the queue.
 
+use super::job::Job;
 use super::machine::Dispatcher;
 use super::pauses::PauseRefusal;
+use crate::constants::MILLIS_PER_SECOND;
 use crate::types::ids::PauseId;
 use crate::types::model::ModelId;
 use crate::types::time::UnixMillis;
@@ -51,6 +53,26 @@ impl Dispatcher {
     pub(super) fn expected_pause_millis(&self, now: UnixMillis) -> i64 {
         let by_operator = self.state.pauses.all_until().map_or(0, |until| until.millis_since(now));
         self.state.health.expected_pause_millis(now).max(by_operator)
+    }
+
+    /// Returns when a job must have ended, if a pause has let it wait for longer than any may else.
+    pub(super) fn late_at(&self, job: &Job, now: UnixMillis) -> Option<UnixMillis> {
+        let plain = job.enqueued_at.plus_millis(self.limits.max_wait_millis);
+        match job.submitted_at {
+            Some(submitted_at) => (submitted_at > plain).then(|| job.run_deadline()),
+            None => {
+                let wait_ends_at = self.wait_ends_at(job, now);
+                let run_millis = i64::from(job.spec.max_seconds).saturating_mul(MILLIS_PER_SECOND);
+                (wait_ends_at > plain).then(|| wait_ends_at.plus_millis(run_millis))
+            }
+        }
+    }
+
+    /// Returns when the wait of a job ends, if no other pause comes.
+    pub(super) fn wait_ends_at(&self, job: &Job, now: UnixMillis) -> UnixMillis {
+        let model = &job.spec.model;
+        let paused = self.state.pauses.paused_millis(model, now).saturating_add(self.pause_left_millis(model, now));
+        job.wait_deadline(self.limits.max_wait_millis).plus_millis(paused)
     }
 
     /// Returns how long an operator's pause of a model lasts from now on.

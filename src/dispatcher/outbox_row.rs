@@ -58,6 +58,7 @@ mod tests {
             cancel_requested: false,
             queue: None,
             end: None,
+            late_at: None,
         };
         let row = OutboxRow::new(user.clone(), update, UnixMillis(8));
         let news = r#"{"job_id":"pred_01jh0000000000000000000000","sequence":3,"stage":"running","at":7}"#;

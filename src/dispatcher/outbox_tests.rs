@@ -26,6 +26,7 @@ fn row(number: usize, of: usize, at: i64) -> OutboxRow {
         cancel_requested: false,
         queue: None,
         end: None,
+        late_at: None,
     };
     OutboxRow::new(user(of), update, NOW.plus_millis(at))
 }

@@ -71,6 +71,7 @@ impl Dispatcher {
                     "since": refused_since.filter(|since| since.0 > 0).map(UnixMillis::to_rfc3339),
                 }),
             ),
+            ("rotation", self.render_rotation(now)),
             ("keys_by_version", self.state.versions.iter().map(KeyOfVersion::render).collect()),
             (
                 "slots",

@@ -25,6 +25,7 @@ impl Dispatcher {
         match verdict::read_poll_reply(reply, now) {
             PollVerdict::Found(prediction) => {
                 self.state.health.record_success();
+                self.note_key_taken(&key);
                 self.apply_prediction(job_id, prediction, now);
             }
             PollVerdict::NotFound if self.is_own_key(job_id, &key) => self.apply_not_found(job_id, now),

@@ -85,7 +85,9 @@ impl Dispatcher {
         }
         let queue_position = self.queue_position(job_id, now);
         match self.jobs.get(job_id) {
-            Some(job) => Some(job.update_for_ledger(now, queue_position, None)),
+            Some(job) => {
+                Some(JobUpdate { late_at: self.late_at(job, now), ..job.update_for_ledger(now, queue_position, None) })
+            }
             None if self.unreadable.may_run(job_id, now) => self.unreadable_update(job_id, now),
             None => None,
         }
@@ -102,6 +104,7 @@ impl Dispatcher {
             cancel_requested: false,
             queue: None,
             end: None,
+            late_at: None,
         })
     }
 
@@ -149,8 +152,10 @@ impl Dispatcher {
         if let Some(retry_at) = self.take_turn(user, weight, now) {
             return DispatcherReply::Wait { retry_after_secs: whole_seconds(retry_at.millis_since(now)) };
         }
-        let (vendor_id, vendor_key_fingerprint) =
-            running.flatten().map_or((None, None), |(vendor_id, fingerprint)| (Some(vendor_id), fingerprint));
+        let (vendor_id, vendor_key_fingerprint) = match running.flatten() {
+            Some((vendor_id, fingerprint)) => (Some(vendor_id), fingerprint),
+            None => (None, Some(self.key_of_creates().to_owned())),
+        };
         DispatcherReply::Permit { vendor_id, vendor_key_fingerprint }
     }
 

@@ -26,17 +26,18 @@ const TURNS: &str = "turns";
 const VENDOR_HEALTH: &str = "vendor_health";
 const VENDOR_MODELS: &str = "vendor_models";
 const VENDOR_PAUSES: &str = "vendor_pauses";
+const VENDOR_ROTATION: &str = "vendor_rotation";
 const VERSIONS: &str = "versions";
 const WINDOW: &str = "window";
 /// The one document of the build before.
 const MAIN: &str = "main";
 
-const KINDS: [&str; 9] =
-    [REVOCATION, SPENDING, TIME, TURNS, VENDOR_HEALTH, VENDOR_MODELS, VENDOR_PAUSES, VERSIONS, WINDOW];
+const KINDS: [&str; 10] =
+    [REVOCATION, SPENDING, TIME, TURNS, VENDOR_HEALTH, VENDOR_MODELS, VENDOR_PAUSES, VENDOR_ROTATION, VERSIONS, WINDOW];
 /// The rows that the document of the build before has no part of.
-const NEWER_KINDS: [&str; 2] = [VENDOR_PAUSES, VERSIONS];
+const NEWER_KINDS: [&str; 3] = [VENDOR_PAUSES, VENDOR_ROTATION, VERSIONS];
 /// The kind of each member. The document of the build before has those that it knows.
-const MEMBERS: [(&str, &str); 13] = [
+const MEMBERS: [(&str, &str); 14] = [
     ("revoked_by", REVOCATION),
     ("accounts", SPENDING),
     ("clock", TIME),
@@ -48,6 +49,7 @@ const MEMBERS: [(&str, &str); 13] = [
     ("models", VENDOR_MODELS),
     ("models_asked_at", VENDOR_MODELS),
     ("pauses", VENDOR_PAUSES),
+    ("rotation", VENDOR_ROTATION),
     ("versions", VERSIONS),
     ("window", WINDOW),
 ];
@@ -165,6 +167,7 @@ impl StoredState {
             "health" => std::mem::swap(&mut self.health, &mut part.health),
             "models" => std::mem::swap(&mut self.models, &mut part.models),
             "pauses" => std::mem::swap(&mut self.pauses, &mut part.pauses),
+            "rotation" => std::mem::swap(&mut self.rotation, &mut part.rotation),
             "versions" => std::mem::swap(&mut self.versions, &mut part.versions),
             "models_asked_at" => self.models_asked_at = part.models_asked_at,
             _ => std::mem::swap(&mut self.window, &mut part.window),
@@ -203,6 +206,9 @@ impl StoredState {
         push(WINDOW, row("window", &self.window));
         if !self.pauses.is_unused() {
             push(VENDOR_PAUSES, row("pauses", &self.pauses));
+        }
+        if let Some(rotation) = &self.rotation {
+            push(VENDOR_ROTATION, row("rotation", rotation));
         }
         if !self.versions.is_empty() {
             push(VERSIONS, row("versions", &self.versions));
@@ -244,7 +250,7 @@ impl StoredRows {
         let mut changed = Vec::new();
         let may_be_gone = |name: &str| {
             let kind = name.split_once(':').map(|(kind, _)| kind);
-            kind == Some(SPENDING) || (is_queue_changed && kind == Some(TURNS))
+            name == VENDOR_ROTATION || kind == Some(SPENDING) || (is_queue_changed && kind == Some(TURNS))
         };
         let is_gone = |name: &str| may_be_gone(name) && !rows.iter().any(|(other, _)| other == name);
         self.rows.retain(|(name, _)| {

@@ -9,6 +9,7 @@ use super::fair_queue::Deficits;
 use super::health::Health;
 use super::key_versions::KeyOfVersion;
 use super::pauses::Pauses;
+use super::rotation::Rotation;
 use crate::limit::request_window::RequestWindow;
 use crate::types::model::ModelId;
 use crate::types::time::{UnixMillis, UnixSeconds};
@@ -53,6 +54,9 @@ pub struct StoredState {
     /// Pauses by operators.
     #[serde(default, skip_serializing_if = "Pauses::is_unused")]
     pub pauses: Pauses,
+    /// The rotation of the vendor key, while a next key is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
     /// The last versions of the Worker, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<KeyOfVersion>,
@@ -81,6 +85,7 @@ mod tests {
             models_asked_at: UnixMillis(4),
             revoked_before: Some(UnixSeconds(5)),
             pauses: Pauses::default(),
+            rotation: None,
             versions: Vec::new(),
         };
         state.health.pause_key(UnixMillis(0));

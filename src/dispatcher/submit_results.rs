@@ -32,27 +32,31 @@ impl Dispatcher {
                 self.return_to_queue(job_id, input, now)
             }
             CreateVerdict::KeyRefused => {
-                if self.state.health.pause_key(now) {
-                    self.raise(Alert::VendorKeyRefused, now);
+                let key = self.jobs.get(job_id).and_then(|job| job.vendor_key_fingerprint.clone()).unwrap_or_default();
+                if reply.status() == Some(401) {
+                    self.apply_unauthorized(&key, now);
+                } else if key == self.key_of_creates() {
+                    // About the account's credits, which the other key has not either.
+                    self.pause_key(now);
                 }
                 self.return_to_queue(job_id, input, now)
             }
             CreateVerdict::ModelRefused => {
-                self.record_vendor_success();
+                self.record_vendor_success(job_id);
                 self.record_model_refusal(job_id, now);
                 self.reject(job_id, CreateOutcome::Rejected, now)
             }
             // The response is not the vendor's own, so it says nothing about the vendor or its key either.
             CreateVerdict::Blocked => self.reject(job_id, CreateOutcome::Rejected, now),
             CreateVerdict::InputRefused => {
-                self.record_vendor_success();
+                self.record_vendor_success(job_id);
                 if let Some(job) = self.jobs.get(job_id) {
                     self.state.health.end_model_refusals(&job.spec.model);
                 }
                 self.reject(job_id, CreateOutcome::InputRefused, now)
             }
             CreateVerdict::OtherRefusal => {
-                self.record_vendor_success();
+                self.record_vendor_success(job_id);
                 self.reject(job_id, CreateOutcome::Rejected, now)
             }
             CreateVerdict::Redirected => {
@@ -86,7 +90,7 @@ impl Dispatcher {
         prediction: VendorPrediction,
         now: UnixMillis,
     ) -> CreateOutcome {
-        self.record_vendor_success();
+        self.record_vendor_success(job_id);
         if let Some(job) = self.jobs.get(job_id) {
             self.state.health.record_model_accepted(&job.spec.model, now);
         }

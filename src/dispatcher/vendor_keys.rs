@@ -22,16 +22,14 @@ impl Dispatcher {
         noted.unwrap_or_else(next)
     }
 
-    /// Returns the fingerprint of the job's own key while it is configured, else that of the current key. After that
-    /// key was refused, returns the other one of the two.
+    /// Returns the fingerprint of the job's own key while it is configured, else that of the key that creates use. After
+    /// that key was refused, returns the other one of the two.
     fn next_key(&self, job: &Job) -> &str {
         let current = self.limits.key_fingerprint.as_str();
-        let second = self.limits.other_key_fingerprint.as_deref();
-        let is_second = second.is_some() && second == job.vendor_key_fingerprint.as_deref();
-        match second {
-            Some(second) if is_second != job.uses_other_key => second,
-            _ => current,
-        }
+        let Some(second) = self.limits.other_key_fingerprint.as_deref() else { return current };
+        let own = job.vendor_key_fingerprint.as_deref().filter(|own| [current, second].contains(own));
+        let is_second = own.unwrap_or_else(|| self.key_of_creates()) == second;
+        if is_second == job.uses_other_key { current } else { second }
     }
 
     /// Returns whether a job was submitted with `key`. Returns true for old rows, which have no fingerprint.
@@ -41,11 +39,10 @@ impl Dispatcher {
     }
 
     /// Applies a refusal of the key: 401, 402 or 403 to a poll or a cancel. It says nothing about the prediction, which
-    /// may have ended. A 401 to the key that creates use pauses that key.
+    /// may have ended. A 401 to the key that creates use counts as one to a create.
     pub(super) fn apply_key_refused(&mut self, job_id: &JobId, reply: &VendorReply, key: &str, now: UnixMillis) {
-        let is_current = key == self.limits.key_fingerprint;
-        if is_current && reply.status() == Some(401) && self.state.health.pause_key(now) {
-            self.raise(Alert::VendorKeyRefused, now);
+        if reply.status() == Some(401) {
+            self.apply_unauthorized(key, now);
         }
         self.raise(Alert::VendorPollRefused, now);
         self.try_other_key(job_id);

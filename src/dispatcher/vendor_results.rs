@@ -6,6 +6,7 @@ use crate::limit::key_leak::KeyUsage;
 use crate::limit::request_window::VendorCount;
 use crate::parse::digits::parse_digits;
 use crate::types::alert::{Alert, RaisedAlert};
+use crate::types::ids::JobId;
 use crate::types::model::ModelId;
 use crate::types::time::{UnixMillis, UnixSeconds};
 use crate::vendor::progress::loggable_word;
@@ -72,7 +73,10 @@ impl Dispatcher {
     }
 
     /// Records that the vendor answered a create. Closes the circuit breaker and ends the pause of the key.
-    pub(super) fn record_vendor_success(&mut self) {
+    pub(super) fn record_vendor_success(&mut self, job_id: &JobId) {
+        if let Some(key) = self.jobs.get(job_id).and_then(|job| job.vendor_key_fingerprint.clone()) {
+            self.note_key_taken(&key);
+        }
         self.state.health.record_success();
         self.state.health.resume_key();
     }

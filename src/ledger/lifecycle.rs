@@ -55,6 +55,7 @@ pub fn build_lost_update(record: &PredictionRecord, now: UnixMillis) -> JobUpdat
             credits: record.credits_reserved,
             predict_time: None,
         }),
+        late_at: None,
     }
 }
 
@@ -127,6 +128,7 @@ mod tests {
             cancel_requested: false,
             queue: None,
             end: Some(end),
+            late_at: None,
         }
     }
 

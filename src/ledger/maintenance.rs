@@ -78,7 +78,6 @@ impl Turn<'_> {
         let create = self.predictions(&self.job_ids_of_create(&record)?)?;
         let was_acknowledged = create.iter().any(PredictionRecord::is_acknowledged);
         if record.is_acknowledged() {
-            self.alerts.push(Alert::PredictionSilent);
             record.state_check_at = self.now.plus_millis(STATE_CHECK_SLACK_MILLIS);
         } else {
             record.last_update_at = self.now;
@@ -90,6 +89,29 @@ impl Turn<'_> {
             Question::Dispatcher(request),
             Continuation::ConcludeStateCheck { job_id, was_acknowledged },
         ));
+        Ok(())
+    }
+
+    /// Raises the alert about a silent prediction, unless the Dispatcher says that a pause by operators explains it. Then it
+    /// is asked again when the prediction must have ended.
+    fn note_silence(&mut self, job_id: &JobId, answer: Option<&Answer>) -> Result<(), RowError> {
+        let Some(record) = self.prediction(job_id)?.filter(|record| !record.status.is_terminal()) else {
+            return Ok(());
+        };
+        if !record.is_acknowledged() {
+            return Ok(());
+        }
+        let late_at = match answer {
+            Some(Answer::Dispatcher(DispatcherReply::Jobs(updates))) => {
+                updates.iter().find(|update| update.job_id == *job_id).and_then(|update| update.late_at)
+            }
+            _ => None,
+        };
+        let check_at = late_at.map(|late_at| late_at.plus_millis(STATE_CHECK_SLACK_MILLIS));
+        match check_at.filter(|check_at| *check_at > self.now) {
+            Some(state_check_at) => self.write(Write::Prediction(PredictionRecord { state_check_at, ..record })),
+            None => self.alerts.push(Alert::PredictionSilent),
+        }
         Ok(())
     }
 
@@ -106,6 +128,7 @@ impl Turn<'_> {
         answer: Option<Answer>,
     ) -> Result<Next, RowError> {
         let done = Next::Reply(LedgerReply::Done);
+        self.note_silence(job_id, answer.as_ref())?;
         let Some(Answer::Dispatcher(DispatcherReply::Jobs(updates))) = answer else { return Ok(done) };
         if !updates.is_empty() {
             return self.apply_updates(&updates).map(|()| done);

@@ -260,6 +260,7 @@ fn dispatcher_messages_format_unchanged() {
         cancel_requested: false,
         queue: None,
         end: None,
+        late_at: None,
     };
     assert_json(
         &DispatcherReply::OutcomeWithUpdate { outcome: CreateOutcome::Accepted, update: Some(Box::new(update)) },
@@ -300,6 +301,7 @@ fn job_update_format_unchanged() {
             credits: MicroCredits::parse("2.5").unwrap(),
             predict_time: Some(4.5),
         }),
+        late_at: None,
     };
     assert_json(
         &update,

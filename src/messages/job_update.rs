@@ -41,6 +41,9 @@ pub struct JobUpdate {
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<JobEnd>,
+    /// When it must have ended, if operators have paused it so that this is later than its Ledger reckons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_at: Option<UnixMillis>,
 }
 
 /// How a prediction ended.

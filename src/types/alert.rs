@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 pub enum Alert {
     /// The vendor refused the key that creates use.
     VendorKeyRefused,
+    /// The vendor refused the next key of a rotation.
+    NextKeyRefused,
     /// The vendor refused the key of a poll or a cancel.
     VendorPollRefused,
     /// The vendor redirected a create.

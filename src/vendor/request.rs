@@ -52,6 +52,12 @@ pub fn cancel(base: &str, vendor_id: &str) -> VendorRequest {
     VendorRequest { method: "POST", url, body: None }
 }
 
+/// Returns `GET {base}/account`: it costs nothing, and says whether the vendor takes a key.
+#[must_use]
+pub fn account(base: &str) -> VendorRequest {
+    VendorRequest { method: "GET", url: format!("{base}/account"), body: None }
+}
+
 /// Returns `GET {base}/models`.
 #[must_use]
 pub fn models(base: &str) -> VendorRequest {

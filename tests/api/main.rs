@@ -67,6 +67,7 @@ mod query_plans;
 mod queue;
 mod restarts;
 mod revocation;
+mod rotation;
 mod secrecy;
 mod shares;
 mod signature_vectors;

@@ -191,7 +191,7 @@ fn valid_variants_are_accepted() {
         ("JURISDICTION", "fedramp"),
         ("DISPATCHER_LOCATION", "weur"),
         ("RETENTION_DAYS", "30"),
-        ("DEEPCREATIVE_API_KEY_NEXT", KEY),
+        ("DEEPCREATIVE_API_KEY_NEXT", "sk_live_Next0Next1Next2Next3"),
     ] {
         assert!(with(name, Some(value)).is_ok(), "{name} {value}");
     }

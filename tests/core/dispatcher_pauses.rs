@@ -127,7 +127,7 @@ fn a_create_that_the_vendor_turned_away_and_a_probe_wait_too() {
 fn the_pause_of_a_model_stops_no_other_model_and_its_jobs_keep_their_turn() {
     let mut machine = machine(1);
     let first = enqueue(&mut machine, 0, "acme/x", NOW).unwrap();
-    assert_eq!(sent(&mut machine, NOW), [first.clone()]);
+    assert_eq!(sent(&mut machine, NOW), std::slice::from_ref(&first));
     let paused = enqueue(&mut machine, 1, "acme/y", NOW).unwrap();
     let others = [2, 3].map(|number| enqueue(&mut machine, number, "acme/x", NOW).unwrap());
     pause(&mut machine, 0, Some("acme/y"), 120, NOW);

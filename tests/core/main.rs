@@ -20,6 +20,7 @@ mod config;
 mod dispatcher;
 mod dispatcher_clock;
 mod dispatcher_pauses;
+mod dispatcher_rotation;
 mod dispatcher_rows;
 mod dispatcher_vendor;
 mod drift;

@@ -40,7 +40,16 @@ fn fire_alarms(ledger: &mut LedgerObject) -> Vec<UnixMillis> {
 
 fn update(job_id: &JobId, sequence: u64, end: Option<JobEnd>) -> JobUpdate {
     let stage = if end.is_some() { Stage::Ended } else { Stage::Submitting };
-    JobUpdate { job_id: job_id.clone(), sequence, stage, at: CREATED_AT, cancel_requested: false, queue: None, end }
+    JobUpdate {
+        job_id: job_id.clone(),
+        sequence,
+        stage,
+        at: CREATED_AT,
+        cancel_requested: false,
+        queue: None,
+        end,
+        late_at: None,
+    }
 }
 
 #[test]

@@ -51,6 +51,7 @@ impl Day {
             daily_credits: None,
             max_waiting: 500,
             max_wait_millis: 600_000,
+            other_key_fingerprint: None,
             ..dispatcher::limits()
         };
         Self {
@@ -79,7 +80,11 @@ impl Day {
                     self.started.insert(id, self.now);
                     1_000
                 }
-                Action::Poll { .. } | Action::Cancel { .. } | Action::FetchModels | Action::DeleteFile { .. } => 200,
+                Action::Poll { .. }
+                | Action::Cancel { .. }
+                | Action::CheckKey { .. }
+                | Action::FetchModels
+                | Action::DeleteFile { .. } => 200,
                 Action::Deliver(delivery) => {
                     let ended = delivery.updates.iter().filter_map(|update| update.end.as_ref());
                     self.timed_out += ended.filter(|end| end.status == Status::Failed).count() as u64;
@@ -106,7 +111,7 @@ impl Day {
             Action::Deliver(delivery) => {
                 self.turn(|machine, _| machine.finish_delivery(&delivery.user, &delivery.updates))
             }
-            Action::Cancel { .. } | Action::FetchModels | Action::DeleteFile { .. } => {}
+            Action::Cancel { .. } | Action::CheckKey { .. } | Action::FetchModels | Action::DeleteFile { .. } => {}
         }
     }
 

@@ -97,6 +97,7 @@ impl Played {
             max_waiting: 10_000,
             max_wait_millis: 24 * 3_600_000,
             pools: BTreeMap::from([("guest".to_owned(), pool)]),
+            other_key_fingerprint: None,
             ..dispatcher::limits()
         };
         let mut this = Self {
@@ -161,7 +162,9 @@ impl Played {
             Event::Finish(Action::Deliver(delivery)) => {
                 self.turn(|machine, _| machine.finish_delivery(&delivery.user, &delivery.updates));
             }
-            Event::Finish(Action::Cancel { .. } | Action::FetchModels | Action::DeleteFile { .. }) => {}
+            Event::Finish(
+                Action::Cancel { .. } | Action::CheckKey { .. } | Action::FetchModels | Action::DeleteFile { .. },
+            ) => {}
         }
     }
 

@@ -40,6 +40,7 @@ fn limits() -> DispatcherLimits {
         max_waiting: 10_000,
         max_wait_millis: 1_000_000_000,
         daily_credits: None,
+        other_key_fingerprint: None,
         ..dispatcher::limits()
     }
 }
@@ -127,7 +128,11 @@ impl Crowd {
             Action::Deliver(delivery) => {
                 self.turn(|machine, _| machine.finish_delivery(&delivery.user, &delivery.updates))
             }
-            Action::Poll { .. } | Action::Cancel { .. } | Action::FetchModels | Action::DeleteFile { .. } => {}
+            Action::Poll { .. }
+            | Action::Cancel { .. }
+            | Action::CheckKey { .. }
+            | Action::FetchModels
+            | Action::DeleteFile { .. } => {}
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use valetkey::constants::{ALARM_LATE_MILLIS, FILE_UNUSED_MAX_DAYS};
 use valetkey::ledger::{AlarmChange, CloseReason, Effects, Event, Ledger, Next, Notice, Socket, Write};
+use valetkey::types::alert::Alert;
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::file::FileRecord;
 use valetkey::types::ids::JobId;
@@ -32,6 +33,8 @@ pub struct LedgerObject {
     /// Counts the instances. The answers to questions of an earlier instance reach nobody.
     pub instance: u32,
     pub alarm: Option<UnixMillis>,
+    /// The alerts that were raised.
+    pub alerts: Vec<Alert>,
     /// The open sockets. They outlive the instance.
     pub sockets: Vec<Socket>,
     /// The sockets that were closed, and why.
@@ -78,6 +81,7 @@ impl LedgerObject {
             return None;
         }
         effects.notices.into_iter().for_each(|notice| self.notify(notice));
+        self.alerts.extend(effects.alerts);
         self.sockets.extend(effects.accepted);
         self.check_sockets();
         Some((effects.next, effects.tasks))

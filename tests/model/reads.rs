@@ -58,6 +58,7 @@ impl Reader {
             cancel_requested: false,
             queue: Some(QueuePosition { position: 9, eta_seconds: 99 }),
             end: None,
+            late_at: None,
         };
         let answer = Answer::Dispatcher(DispatcherReply::Jobs(vec![update]));
         let next = self.turn(Event::Resume(then, Some(answer)), NOW);

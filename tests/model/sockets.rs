@@ -22,7 +22,7 @@ fn job_id() -> JobId {
 fn update(sequence: u64, stage: Stage) -> JobUpdate {
     let end =
         (stage == Stage::Ended).then(|| JobEnd::failed(Failure::UpstreamFailed, calls::spec(job_id(), 0).credits));
-    JobUpdate { job_id: job_id(), sequence, stage, at: NOW, cancel_requested: false, queue: None, end }
+    JobUpdate { job_id: job_id(), sequence, stage, at: NOW, cancel_requested: false, queue: None, end, late_at: None }
 }
 
 fn tell(ledger: &mut LedgerObject, now: UnixMillis, update: JobUpdate) {

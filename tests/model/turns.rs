@@ -6,6 +6,7 @@ use valetkey::messages::{
     Deadline, DispatcherReply, DispatcherRequest, FileUse, JobEnd, JobUpdate, LedgerCall, LedgerRefusal, LedgerReply,
     LedgerRequest, QueueShare, Stage,
 };
+use valetkey::types::alert::Alert;
 use valetkey::types::ids::{FileId, JobId};
 use valetkey::types::prediction::{Failure, Status};
 use valetkey::types::time::UnixMillis;
@@ -66,8 +67,33 @@ fn jobs(update: Option<(Stage, Option<JobEnd>)>) -> Option<Answer> {
         cancel_requested: false,
         queue: None,
         end,
+        late_at: None,
     });
     Some(Answer::Dispatcher(DispatcherReply::Jobs(update.into_iter().collect())))
+}
+
+/// A prediction that waits in a pause by operators has not ended for longer than its Ledger reckons, and that is no
+/// alert. It is one when the Dispatcher does not say that there is a pause, or says nothing.
+#[test]
+fn a_prediction_in_a_pause_is_not_silent() {
+    let late_at = NOW.plus_millis(9_000_000);
+    for (late_at, is_answered, is_silent) in [(Some(late_at), true, false), (None, true, true), (None, false, true)] {
+        let mut ledger = LedgerObject::default();
+        let conclude = admit(&mut ledger);
+        take(&mut ledger, Event::Resume(conclude, jobs(Some((Stage::Waiting, None)))));
+        let check_at = ledger.rows.record(&job_id()).unwrap().state_check_at;
+        let (_, tasks) = ledger.turn(Event::Alarm, check_at, None).unwrap();
+        let [Next::Ask(_, then)] = &tasks[..] else { panic!("{tasks:?}") };
+        let Some(Answer::Dispatcher(DispatcherReply::Jobs(mut updates))) = jobs(Some((Stage::Waiting, None))) else {
+            panic!()
+        };
+        updates[0].late_at = late_at;
+        let answer = is_answered.then_some(Answer::Dispatcher(DispatcherReply::Jobs(updates)));
+        ledger.turn(Event::Resume(then.clone(), answer), check_at, None).unwrap();
+        assert_eq!(ledger.alerts, if is_silent { vec![Alert::PredictionSilent] } else { vec![] });
+        let next = late_at.unwrap_or(check_at).plus_millis(600_000);
+        assert_eq!(ledger.rows.record(&job_id()).unwrap().state_check_at, next);
+    }
 }
 
 /// A state check was answered before the enqueue arrived, and its answer came after the enqueue's and a withdrawal. The

@@ -468,6 +468,10 @@ impl World {
                     false => machine.retry_delivery(&delivery.user, &delivery.updates, now),
                 });
             }
+            Action::CheckKey { vendor_key_fingerprint: key } => {
+                let answer = vendor::to_poll(vendor);
+                self.turn(|machine, now| machine.finish_key_check(&key, &answer, now));
+            }
             Action::FetchModels => self.turn(|machine, now| machine.finish_models(None, now)),
             Action::DeleteFile { vendor_id } => {
                 let user = self.files.owner(&vendor_id);

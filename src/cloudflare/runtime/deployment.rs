@@ -29,6 +29,12 @@ impl Deployment {
             _ => current,
         }
     }
+
+    /// Returns the other one of the two vendor keys, if there are two: the vendor may still take it (protocol 6).
+    pub fn other_key(&self, refused: &VendorKey) -> Option<&VendorKey> {
+        let next = self.config.vendor_key_next.as_ref()?;
+        Some(if refused == next { &self.config.vendor_key } else { next })
+    }
 }
 
 thread_local! {

@@ -80,10 +80,11 @@ async fn send_and_store(
     bytes: u64,
 ) -> Result<FileRecord, Rejection> {
     // 10
-    ask_permit(context, caller, None).await?;
+    let permit = ask_permit(context, caller, None).await?;
     // 11
     lost::while_sending(context, counted);
-    let (base, key) = (context.deployment.config.upstream_url.as_str(), context.deployment.key(None));
+    let base = context.deployment.config.upstream_url.as_str();
+    let key = context.deployment.key(permit.vendor_key_fingerprint.as_deref());
     let reply = vendor_http::upload_to_vendor(context.request, bytes, content_type, &request::upload(base), key).await;
     let vendor_id = uploaded(&reply, platform::now())?;
     // 12
@@ -186,9 +187,14 @@ async fn find(
 pub async fn delete(context: &RequestContext<'_>, caller: &AuthenticatedCaller, file_id: &FileId) -> RouteResult {
     let file = find(context, caller, file_id).await?;
     let reject = |rejection| file.reject(rejection);
-    ask_permit(context, caller, None).await.map_err(reject)?;
+    let permit = ask_permit(context, caller, None).await.map_err(reject)?;
     let request = request::delete_file(context.deployment.config.upstream_url.as_str(), &file.value.vendor_id);
-    let reply = vendor_http::fetch_vendor(&request, context.deployment.key(None), VENDOR_BODY_MAX_BYTES).await;
+    let key = context.deployment.key(permit.vendor_key_fingerprint.as_deref());
+    let mut reply = vendor_http::fetch_vendor(&request, key, VENDOR_BODY_MAX_BYTES).await;
+    if let Some(other) = context.deployment.other_key(key).filter(|_| reply.status() == Some(401)) {
+        ask_permit(context, caller, None).await.map_err(reject)?;
+        reply = vendor_http::fetch_vendor(&request, other, VENDOR_BODY_MAX_BYTES).await;
+    }
     let is_gone = |status: u16| (200..=299).contains(&status) || matches!(status, 404 | 410);
     match &reply {
         VendorReply::Response(response) if is_gone(response.status) => {}

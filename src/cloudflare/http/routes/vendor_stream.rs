@@ -18,6 +18,7 @@ use crate::types::alert::Alert;
 use crate::types::ids::JobId;
 use crate::types::prediction::Status;
 use crate::types::time::UnixMillis;
+use crate::vendor::reply::VendorReply;
 use crate::vendor::request;
 use crate::wire::rejection::{Code, Rejection};
 
@@ -50,7 +51,7 @@ pub async fn open(context: &RequestContext<'_>, caller: &AuthenticatedCaller, jo
         }
     };
     // 11
-    let relay = match open_relay(context, &vendor_id, &permit, rate).await {
+    let relay = match open_relay(context, caller, job_id, (&vendor_id, &permit), rate).await {
         Ok(relay) => relay,
         Err(rejection) => {
             follower.end(false).await;
@@ -107,17 +108,25 @@ async fn first_of<T>(one: impl Future<Output = T>, other: impl Future<Output = T
     .await
 }
 
+/// Opens the vendor's stream. If the vendor refuses the key, the other one is tried, with a permit of its own.
 async fn open_relay(
     context: &RequestContext<'_>,
-    vendor_id: &str,
-    permit: &Permit,
+    caller: &AuthenticatedCaller,
+    job_id: &JobId,
+    (vendor_id, permit): (&str, &Permit),
     rate: Option<Rate>,
 ) -> Result<Relay, Rejection> {
     let request = request::stream(context.deployment.config.upstream_url.as_str(), vendor_id);
     let lines = stream_lines(rate, context.request_id, context.origin);
     let forms = context.deployment.key_scan.forms().to_string();
     let key = context.deployment.key(permit.vendor_key_fingerprint.as_deref());
-    vendor_http::relay_stream(&request, key, &forms, &lines)
-        .await
-        .map_err(|reply| vendor_refusal(&reply, platform::now()))
+    let refused = match vendor_http::relay_stream(&request, key, &forms, &lines).await {
+        Ok(relay) => return Ok(relay),
+        Err(reply) => reply,
+    };
+    let refusal = |reply: &VendorReply| vendor_refusal(reply, platform::now());
+    let other = context.deployment.other_key(key).filter(|_| refused.status() == Some(401));
+    let other = other.ok_or_else(|| refusal(&refused))?;
+    ask_permit(context, caller, Some(job_id.clone())).await?;
+    vendor_http::relay_stream(&request, other, &forms, &lines).await.map_err(|reply| refusal(&reply))
 }

@@ -50,11 +50,17 @@ impl DispatcherActor {
             Action::Deliver(delivery) => self.deliver(&delivery).await,
             Action::DeleteFile { vendor_id } => {
                 let make = |base: &str| request::delete_file(base, &vendor_id);
-                let reply = self.send(make, None, VENDOR_BODY_MAX_BYTES).await?;
+                let key = self.key_of_creates();
+                let reply = self.send(make, key.as_deref(), VENDOR_BODY_MAX_BYTES).await?;
                 self.turn(|machine, now| machine.finish_file_deletion(&vendor_id, &reply, now))
             }
+            Action::CheckKey { vendor_key_fingerprint: key } => {
+                let reply = self.send(request::account, Some(&key), VENDOR_BODY_MAX_BYTES).await?;
+                self.turn(|machine, now| machine.finish_key_check(&key, &reply, now))
+            }
             Action::FetchModels => {
-                let reply = self.send(request::models, None, VENDOR_BODY_MAX_BYTES).await?;
+                let key = self.key_of_creates();
+                let reply = self.send(request::models, key.as_deref(), VENDOR_BODY_MAX_BYTES).await?;
                 if reply.is_too_large() {
                     alerts::raise(Alert::VendorAnswerTooLarge);
                 }
@@ -62,6 +68,11 @@ impl DispatcherActor {
                 self.turn(|machine, now| machine.finish_models(models, now))
             }
         }
+    }
+
+    /// Returns the fingerprint of the vendor key that creates use.
+    fn key_of_creates(&self) -> Option<String> {
+        self.with_machine(|machine| machine.key_of_creates().to_owned())
     }
 
     /// Sends a vendor request, with the vendor key of this fingerprint while a secret holds it, else with the current
@@ -79,17 +90,22 @@ impl DispatcherActor {
 
     /// Sends a create with its stored input, and keeps its outcome for the edge.
     async fn submit(self: &Rc<Self>, spec: &JobTerms) -> ActorResult<()> {
-        let unstored = self.with_machine(|machine| machine.unstored_input(&spec.job_id).map(str::to_owned)).flatten();
+        let read = |machine: &Dispatcher| {
+            let key = machine.job(&spec.job_id).and_then(|job| job.vendor_key_fingerprint.clone());
+            (machine.unstored_input(&spec.job_id).map(str::to_owned), key)
+        };
+        let (unstored, key) = self.with_machine(read).unwrap_or_default();
         let Some(input) = unstored.or(self.store()?.input(&spec.job_id).ok().flatten()) else {
             return self.conclude(&spec.job_id, |machine, now| machine.reject_unsent(&spec.job_id, now));
         };
         let deployment = self.deployment()?;
         let webhook = deployment.config.public_url.as_deref().map(|public_url| {
-            let capability = webhook::capability(&spec.job_id, &deployment.config.vendor_key);
+            // Made with the key of the create, so that it stays valid when the other key is gone.
+            let capability = webhook::capability(&spec.job_id, deployment.key(key.as_deref()));
             format!("{public_url}/hooks/{capability}")
         });
         let make = |base: &str| request::create(base, &spec.model, spec.image_count, &input, webhook.as_deref());
-        let reply = self.send(make, None, VENDOR_BODY_MAX_BYTES).await?;
+        let reply = self.send(make, key.as_deref(), VENDOR_BODY_MAX_BYTES).await?;
         self.conclude(&spec.job_id, |machine, now| machine.finish_submit(&spec.job_id, &reply, now))
     }
 
