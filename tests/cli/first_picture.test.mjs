@@ -1,10 +1,10 @@
 // From nothing to a picture, with the packed tool and without Rust: create, check, dev --mock, picture, deploy --dry-run.
 import assert from "node:assert/strict";
 import { copyFileSync, existsSync, readFileSync, statSync } from "node:fs";
-import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { basename, join } from "node:path";
 import { after, test } from "node:test";
+import { freePort } from "../support/ports.mjs";
 import { addVendorKey, hasTerminal, Machine, tarball, trackedFiles, VENDOR_KEY } from "./machine.mjs";
 
 const machine = new Machine();
@@ -13,15 +13,6 @@ after(() => machine.remove());
 const gateway = join(machine.work, "my-gateway");
 const startedAt = performance.now();
 const seconds = () => `${((performance.now() - startedAt) / 1_000).toFixed(1)} s`;
-
-/** Returns a free port. */
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** The values in .dev.vars. */
 function secretsOf(folder) {

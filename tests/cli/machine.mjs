@@ -91,11 +91,14 @@ export class Machine {
   }
 }
 
-/** Ends a process group as Ctrl+C does, and what is left of it after five seconds. */
+/** The longest that a tool may take to stop: it removes its files first. */
+const STOP_TIMEOUT_MS = 30_000;
+
+/** Ends a process group as Ctrl+C does, and what is left of it later. */
 async function stop(child) {
   const ended = new Promise((resolve) => child.once("exit", resolve));
   process.kill(-child.pid, "SIGINT");
-  const late = setTimeout(() => process.kill(-child.pid, "SIGKILL"), 5_000);
+  const late = setTimeout(() => process.kill(-child.pid, "SIGKILL"), STOP_TIMEOUT_MS);
   await ended;
   clearTimeout(late);
 }

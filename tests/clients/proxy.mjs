@@ -39,11 +39,19 @@ export class Proxy {
   }
 
   /** Cuts every connection and refuses new ones for `ms` milliseconds. */
-  async downFor(ms) {
+  downFor(ms) {
+    return this.downWhile(() => new Promise((resolve) => setTimeout(resolve, ms)));
+  }
+
+  /** Cuts every connection and refuses new ones until what `wait` returns resolves. */
+  async downWhile(wait) {
     this.#isDown = true;
     this.cut();
-    await new Promise((resolve) => setTimeout(resolve, ms));
-    this.#isDown = false;
+    try {
+      await wait();
+    } finally {
+      this.#isDown = false;
+    }
   }
 
   async stop() {

@@ -67,7 +67,10 @@ test("a create whose response is lost is made once", FAR_AWAY, async () => {
 
 test("events resume after a cut connection and ten seconds without a network, and none comes twice", FAR_AWAY, async () => {
   const { client } = somebody();
-  const { job_id: jobId } = await client.create(MODEL, { prompt: "A garden in all four seasons [slow]" });
+  // It runs for longer than the test, which cancels it.
+  await stack.simulator.settings({ prediction_ms: 60_000 });
+  const { job_id: jobId } = await client.create(MODEL, { prompt: "A garden in all four seasons" });
+  await stack.simulator.settings({ prediction_ms: stack.predictionMs });
   const states = [];
   for await (const { status, cancel_requested: isCanceling } of client.events(jobId)) {
     states.push(isCanceling ? "canceling" : status);

@@ -80,7 +80,7 @@ test("a response whose client reads nothing in time is aborted, so that it never
   closeStream(writer);
   await isAborted(events);
   const fake = async () => new Response("data: 1\n\n");
-  const [, relayed, done] = await withFetch(fake, () => relayStream("https://vendor.test/", "Bearer key", "agent", "[]", 1_000, 20, "Content-Type: text/event-stream"));
+  const [, relayed, done] = await withFetch(fake, () => relayStream("https://vendor.test/", "Bearer key", "agent", "[]", 10_000, 500, "Content-Type: text/event-stream"));
   assert.equal(await done, "ended");
   await isAborted(relayed);
 });
@@ -93,7 +93,7 @@ test("a response that is read in time is complete", async () => {
   closeStream(writer);
   assert.equal(await text, "data: 1\n\n");
   const fake = async () => new Response("data: 1\n\n");
-  const [, relayed, done] = await withFetch(fake, () => relayStream("https://vendor.test/", "Bearer key", "agent", "[]", 1_000, 10_000, "Content-Type: text/event-stream"));
+  const [, relayed, done] = await withFetch(fake, () => relayStream("https://vendor.test/", "Bearer key", "agent", "[]", 10_000, 10_000, "Content-Type: text/event-stream"));
   assert.equal(await relayed.text(), "data: 1\n\n");
   assert.equal(await done, "ended");
 });

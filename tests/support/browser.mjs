@@ -13,7 +13,7 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-const ANSWERS_TIMEOUT_MS = 5_000;
+const ANSWERS_TIMEOUT_MS = 30_000;
 
 const CANDIDATES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/usr/bin/google-chrome-stable"];
 
@@ -110,7 +110,7 @@ export class Recorder {
   }
 
   /**
-   * Returns the responses to URLs that contain `text`, once there are `count` or after 5 s. The DevTools protocol
+   * Returns the responses to URLs that contain `text`, once there are `count` or after 30 s. The DevTools protocol
    * reports a response later than the page receives it.
    */
   async answersTo(text, count) {

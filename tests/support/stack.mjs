@@ -1,12 +1,11 @@
 // Starts what a client under test talks to, on free ports: the simulator, and the built Worker on real workerd.
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { cpSync, existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { developmentVars, wranglerConfig } from "../../scripts/development.mjs";
+import { freePort } from "./ports.mjs";
 import { Service } from "./processes.mjs";
 import { Simulator } from "./simulator.mjs";
 
@@ -80,16 +79,6 @@ async function startSimulator(services, binary, { vendorKey, session }, predicti
   return simulator;
 }
 
-/** Returns a free port. wrangler cannot choose it, because the Worker's settings contain the Worker's origin. */
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 async function startWorker(services, worker, directory, { simulator, vendorKey, session }, { settings, plans, key, host }) {
   const site = join(directory, "site");
   execFileSync(process.execPath, [join(ROOT, "site/build.mjs")], {
@@ -103,6 +92,7 @@ async function startWorker(services, worker, directory, { simulator, vendorKey, 
   if (host !== undefined) writeDeployed(build, basename(worker), simulator.origin, host);
   const config = join(directory, "wrangler.json");
   writeFileSync(config, JSON.stringify({ ...wranglerConfig(ROOT, site), main }));
+  // wrangler cannot choose it, because the Worker's settings contain the Worker's origin.
   const port = await freePort();
   const changes = settings(`http://127.0.0.1:${port}`, simulator);
   const vars = developmentVars({ vendorKey, sessionSecret: session.SESSION_SECRET, simulator: simulator.origin, plans, key, changes });

@@ -1,6 +1,6 @@
 // The demo page's purpose: a prompt becomes a picture.
 import assert from "node:assert/strict";
-import { beginLong, onDemo } from "../page.mjs";
+import { beginLong, onDemo, withPace } from "../page.mjs";
 
 const PROMPT = "A serene Japanese garden";
 
@@ -41,7 +41,7 @@ export default [
   ],
   [
     "the page works with the keyboard alone",
-    onDemo(async (demo) => {
+    onDemo(async (demo, { stack }) => {
       const { page } = demo;
       await tabTo(page, "#prompt");
       await page.keyboard.type(PROMPT);
@@ -51,8 +51,11 @@ export default [
       await page.keyboard.press("ArrowRight");
       assert.equal(await page.getByLabel("Wide").isChecked(), true);
       for (const _ of ["file", "example", "example", "example", "prompt"]) await page.keyboard.press("Shift+Tab");
-      await page.keyboard.press("Control+Enter");
-      await demo.cancel.waitFor();
+      // Cancel is there for as long as it takes to get to it.
+      await withPace(stack, 8_000, async () => {
+        await page.keyboard.press("Control+Enter");
+        await demo.waitUntilMaking();
+      });
       await tabTo(page, "#cancel");
       assert.ok((await demo.pictureWidth()) > 0);
       // Cancel had the focus and is now hidden: the focus has to move to another element.

@@ -111,7 +111,8 @@ export default [
   [
     "python: waits as long as a 429 says, and then makes the picture",
     async ({ stack }) => {
-      await prepare(stack, { prediction_ms: 1_500 });
+      // The second program is refused even if it starts seconds later.
+      await prepare(stack, { prediction_ms: 6_000 });
       const user = ["--user", "py-busy", "--plan", "single"];
       const both = await Promise.all([1, 2].map((number) => makePicture(stack, [`Garden ${number}`, ...user])));
       for (const result of both) await assertPicture(result);
