@@ -9,12 +9,12 @@ const PHONE = "10.9.8.8";
 const valetkey = (...args) => ["npx", ["--no-install", "valetkey", ...args]];
 
 /** Sends a request from the phone's address. */
-function call(path, headers = {}) {
+function call(path, headers = {}, form = undefined) {
   return new Promise((resolve, reject) => {
-    const sent = request({ host: MACHINE, port, localAddress: PHONE, path, headers }, (response) => {
+    const sent = request({ host: MACHINE, port, localAddress: PHONE, path, headers, method: form === undefined ? "GET" : "POST" }, (response) => {
       response.resume().once("end", () => resolve(response.statusCode));
     });
-    sent.once("error", reject).end();
+    sent.once("error", reject).end(form?.toString());
   });
 }
 
@@ -30,6 +30,12 @@ await new Promise((resolve, reject) => {
 const token = execFileSync(...valetkey("token", "alice"), { cwd: gateway, encoding: "utf8" }).trim();
 const picture = execFileSync(...valetkey("picture", "x"), { cwd: gateway, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 const authorization = `Bearer ${token}`;
+const form = { "content-type": "application/x-www-form-urlencoded" };
+const widget = new URLSearchParams({
+  grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+  subject_token: "a-token-of-the-widget",
+  subject_token_type: "urn:valetkey:token-type:turnstile",
+});
 const explorers = ["/cdn-cgi/explorer", "/cdn-cgi/local/explorer", "/cdn-cgi/local/explorer/api/local/workers"];
 const result = {
   isAddressShown: output.includes(`http://${MACHINE}:${port}`),
@@ -37,6 +43,7 @@ const result = {
   ready: await call("/readyz"),
   withoutToken: await call("/v1/models"),
   withToken: await call("/v1/models", { authorization }),
+  guest: await call("/auth/token", form, widget),
   page: await call("/v1/models", { authorization, origin: `http://${MACHINE}:5173` }),
   otherPage: await call("/v1/models", { authorization, origin: "http://evil.example" }),
   // A page whose name was made to point here.

@@ -69,7 +69,8 @@ export async function deployWithSecrets(project: Project, secrets: Record<string
   const command = [process.execPath, wranglerScript(project), "deploy", ...flags, "--secrets-file", "/dev/stdin"];
   const options = { cwd: project.root, env: environment(env) };
   const child = spawn("sh", ["-c", 'cat | "$@"', "sh", ...command], { ...options, stdio: ["pipe", "inherit", "inherit"] });
-  child.stdin.end(text);
+  // The shell may end before it reads.
+  child.stdin.on("error", () => {}).end(text);
   return exitOf(child);
 }
 
