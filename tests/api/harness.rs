@@ -59,6 +59,8 @@ pub struct Options {
     pub clock_offset: Option<i64>,
     /// Runs the Worker that was built into this folder, not the one of this tree.
     pub build: Option<PathBuf>,
+    /// Runs the objects in a Worker of their own, which was built into this folder, as in the middle of a deployment.
+    pub objects_build: Option<PathBuf>,
     /// The test makes the Worker's wasm instance end. Without this a trap fails the test.
     pub may_trap: bool,
 }
@@ -196,10 +198,9 @@ impl Stack {
         let settings = settings(&vendor, options);
         let (build, target) =
             if options.test_exports { ("build/test", "build/test/index.js") } else { ("build", "build") };
-        for file in ["index.js", "core.wasm"] {
-            let build = options.build.clone().unwrap_or_else(|| root().join(build));
-            fs::copy(build.join(file), directory.join(file))
-                .unwrap_or_else(|error| panic!("no {} ({error}): run `make {target}` first", build.display()));
+        copy_build(&options.build.clone().unwrap_or_else(|| root().join(build)), &directory, target);
+        if let Some(build) = &options.objects_build {
+            copy_build(build, &directory.join("objects"), target);
         }
         for file in ["backdoor.js", "clock.js", "costs.js", "observed.js", "places.js", "rate_limit.js"] {
             fs::copy(root().join("tests/shipped").join(file), directory.join(file)).unwrap();
@@ -215,7 +216,7 @@ impl Stack {
             _simulator: simulator,
             workerd: Mutex::new(workerd),
             may_trap: options.may_trap,
-            is_this_build: options.build.is_none(),
+            is_this_build: options.build.is_none() && options.objects_build.is_none(),
         };
         // A test of the vendor's own limits sets them. In every other test a refusal is the Worker's.
         stack.control_put("/settings", &json!({"requests_per_minute": null, "concurrent_limit": null}));
@@ -246,6 +247,15 @@ impl Stack {
         self.workerd.lock().unwrap().log.lock().unwrap().insert_str(0, &before.log());
         self.worker = worker;
         self.objects = objects;
+    }
+
+    /// Kills workerd, and starts it again on the same storage with these builds of the edge and of the objects. The stack
+    /// must have started with an `objects_build`.
+    pub fn update(&mut self, edge: &Path, objects: &Path) {
+        self.kill_workerd();
+        copy_build(edge, &self.directory, "build");
+        copy_build(objects, &self.directory.join("objects"), "build");
+        self.start_workerd_again();
     }
 
     /// Sends a message to a Durable Object, as another part of the Worker would.
@@ -492,6 +502,14 @@ fn settings(vendor: &str, options: &Options) -> BTreeMap<&'static str, String> {
     settings
 }
 
+fn copy_build(build: &Path, directory: &Path, target: &str) {
+    fs::create_dir_all(directory).unwrap();
+    for file in ["index.js", "core.wasm"] {
+        fs::copy(build.join(file), directory.join(file))
+            .unwrap_or_else(|error| panic!("no {} ({error}): run `make {target}` first", build.display()));
+    }
+}
+
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -596,11 +614,42 @@ fn workerd_config(settings: &BTreeMap<&str, String>, directory: &Path, options: 
         let metadata = quote(&json!({"id": id, "tag": "", "timestamp": "2026-01-15T10:30:00Z"}).to_string());
         format!("(name = \"CF_VERSION_METADATA\", json = {metadata}),")
     });
-    let objects: String = [("LEDGER", "Ledger"), ("DISPATCHER", "Dispatcher")]
-        .into_iter()
-        .filter(|(binding, _)| unbound != Some(binding))
-        .map(|(binding, class)| format!("(name = \"{binding}\", durableObjectNamespace = \"{class}\"),"))
-        .collect();
+    // In the middle of a deployment, the edge is one Worker and the objects are another.
+    let service_of_objects = if options.objects_build.is_some() { "objects" } else { "main" };
+    let bind_objects = |service: &str| -> String {
+        [("LEDGER", "Ledger"), ("DISPATCHER", "Dispatcher")]
+            .into_iter()
+            .filter(|(binding, _)| unbound != Some(binding))
+            .map(|(binding, class)| {
+                let namespace = format!("(className = \"{class}\"{service})");
+                format!("(name = \"{binding}\", durableObjectNamespace = {namespace}),")
+            })
+            .collect()
+    };
+    let own_objects = r#"durableObjectNamespaces = [
+        (className = "Ledger", uniqueKey = "ledger", enableSql = true),
+        (className = "Dispatcher", uniqueKey = "dispatcher", enableSql = true),
+      ],
+      durableObjectStorage = (localDisk = "storage"),"#;
+    let (edge_objects, of_edge, objects_service) = if options.objects_build.is_some() {
+        let service = format!(
+            r#"(name = "objects", worker = (
+      modules = [
+        (name = "index.js", esModule = embed "objects/index.js"), (name = "core.wasm", wasm = embed "objects/core.wasm")],
+      compatibilityDate = "2026-10-01",
+      compatibilityFlags = ["enable_request_signal"],
+      bindings = [{texts}
+        {}
+      ],
+      {own_objects}
+      globalOutbound = "loopback",
+    )),"#,
+            bind_objects("")
+        );
+        (bind_objects(", serviceName = \"objects\""), "", service)
+    } else {
+        (bind_objects(""), own_objects, String::new())
+    };
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
@@ -611,25 +660,22 @@ const config :Workerd.Config = (
       compatibilityDate = "2026-10-01",
       compatibilityFlags = ["enable_request_signal"],
       bindings = [{texts}
-        {objects}
+        {edge_objects}
         {assets_binding}
         {rate_limit}
         {version}
       ],
-      durableObjectNamespaces = [
-        (className = "Ledger", uniqueKey = "ledger", enableSql = true),
-        (className = "Dispatcher", uniqueKey = "dispatcher", enableSql = true),
-      ],
-      durableObjectStorage = (localDisk = "storage"),
+      {of_edge}
       globalOutbound = "loopback",
     )),
+    {objects_service}
     (name = "backdoor", worker = (
       modules = [(name = "backdoor.js", esModule = embed "backdoor.js")],
       compatibilityDate = "2026-10-01",
       compatibilityFlags = ["unsafe_module"],
       bindings = [
-        (name = "LEDGER", durableObjectNamespace = (className = "Ledger", serviceName = "main")),
-        (name = "DISPATCHER", durableObjectNamespace = (className = "Dispatcher", serviceName = "main")),
+        (name = "LEDGER", durableObjectNamespace = (className = "Ledger", serviceName = "{service_of_objects}")),
+        (name = "DISPATCHER", durableObjectNamespace = (className = "Dispatcher", serviceName = "{service_of_objects}")),
       ],
     )),
     (name = "storage", disk = (path = {storage}, writable = true)),

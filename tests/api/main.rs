@@ -71,6 +71,7 @@ mod rotation;
 mod secrecy;
 mod shares;
 mod signature_vectors;
+mod skew;
 mod sse;
 mod steps;
 mod stored;
