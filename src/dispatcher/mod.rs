@@ -75,7 +75,7 @@ pub use actions::{Action, Changes, Delivery};
 pub use health::Health;
 pub use job::{Job, JobState};
 pub use job_terms::JobTerms;
-pub use key_versions::KeyOfVersion;
+pub use key_versions::{KeyOfVersion, KnownMigrations};
 pub use limits::{DispatcherLimits, Pool};
 pub use machine::Dispatcher;
 pub use outbox_row::OutboxRow;

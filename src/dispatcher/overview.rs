@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::accounts::KEY_ACCOUNT;
 use super::job::{Job, JobState};
-use super::key_versions::KeyOfVersion;
+use super::key_versions::{KeyOfVersion, KnownMigrations};
 use super::machine::Dispatcher;
 use super::pauses::PauseLease;
 use crate::constants::{KEY_VERSIONS_MAX, UNKNOWN_OUTCOMES_SHOWN, VENDOR_WINDOW_MILLIS};
@@ -21,8 +21,8 @@ pub enum ReleaseRefusal {
 }
 
 impl Dispatcher {
-    /// Notes the version that this instance is of. The secrets of a version never change.
-    pub fn note_version(&mut self, version_id: &str, now: UnixMillis) {
+    /// Notes the version that this instance is of. The code and the secrets of a version never change.
+    pub fn note_version(&mut self, version_id: &str, migrations: KnownMigrations, now: UnixMillis) {
         let versions = &mut self.state.versions;
         if versions.iter().any(|seen| seen.version_id == version_id) {
             return;
@@ -31,7 +31,7 @@ impl Dispatcher {
             versions.remove(0);
         }
         let fingerprint = self.limits.key_fingerprint.clone();
-        versions.push(KeyOfVersion { version_id: version_id.to_owned(), fingerprint, seen_at: now });
+        versions.push(KeyOfVersion { version_id: version_id.to_owned(), fingerprint, seen_at: now, migrations });
     }
 
     /// Frees the slot of a prediction with an unknown outcome, before its time is over. Its client was told its end long

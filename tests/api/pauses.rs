@@ -247,12 +247,15 @@ fn the_state_shows_what_is_being_sent_and_nothing_that_is_secret() {
     assert_eq!(shown["submitting"], 0);
     assert_eq!(shown["version"]["edge"], json!({"id": "version-1", "tag": null}));
     assert_eq!(shown["version"]["dispatcher"], shown["version"]["edge"]);
-    assert_eq!(shown["migrations"]["breaking"], 0);
+    assert_eq!((&shown["migrations"]["breaking"], &shown["migrations"]["breaking_ledger"]), (&json!(0), &json!(0)));
     assert!(shown["migrations"]["dispatcher"].as_u64() > Some(2) && shown["migrations"]["ledger"].as_u64() > Some(1));
     let key = shown["vendor_key"].clone();
     assert_eq!((&key["health"], &key["since"]), (&json!("ok"), &json!(null)));
     let seen = &shown["keys_by_version"][0];
     assert_eq!((&seen["version_id"], &seen["fingerprint"]), (&json!("version-1"), &key["fingerprint"]));
+    for object in ["dispatcher", "ledger"] {
+        assert_eq!(seen["migrations"][object], shown["migrations"][object], "this version has made the storage");
+    }
     let viewer = token_of(STAFF, "viewer", &json!({}));
     assert_eq!(stack.get(&viewer, STATE).status, 200);
     assert_refused(&stack.get(&token, STATE), 401, "authentication_error", "invalid_token");

@@ -37,7 +37,8 @@ beforeEach(async () => {
     gateway.events.push(`deploy ${mode}`);
     gateway.run(id);
     gateway.fingerprint = fingerprintOf(secrets.DEEPCREATIVE_API_KEY);
-    gateway.keysByVersion.push({ version_id: id, fingerprint: gateway.fingerprint, seen_at: "2026-11-30T10:00:00Z" });
+    const migrations = { dispatcher: 5, ledger: 4 };
+    gateway.keysByVersion.push({ version_id: id, fingerprint: gateway.fingerprint, seen_at: "2026-11-30T10:00:00Z", migrations });
   };
   const { code, all } = await valetkey(["deploy"]);
   assert.equal(code, 0, all);
@@ -235,16 +236,17 @@ for (const [what, prepare, expected] of [
 
 test("a rollback below a breaking migration is refused, also with --with-old-secrets", async () => {
   await valetkey(["deploy"]);
-  gateway.breaking = 6;
   cloud.calls.length = 0;
-  for (const flags of [[], ["--with-old-secrets"]]) {
+  for (const [objects, flags] of [["breaking", []], ["breaking", ["--with-old-secrets"]], ["breakingLedger", ["--with-old-secrets"]]]) {
+    gateway[objects] = 6;
     const { code, stderr } = await valetkey(["rollback", ...flags]);
     assert.equal(code, 1);
     assert.match(stderr, /the storage was changed since in a way that it cannot read/);
+    gateway[objects] = 0;
   }
   assert.deepEqual(cloud.changes, []);
-  // The build knows that migration.
-  gateway.keysByVersion[0].migrations = { dispatcher: 6, ledger: 4 };
+  // The version knows these migrations.
+  [gateway.breaking, gateway.breakingLedger] = [5, 4];
   assert.equal((await valetkey(["rollback"])).code, 0);
 });
 
@@ -383,7 +385,7 @@ test("status shows the state in a few lines, or all of it as JSON", async () => 
 Vendor key ${fingerprintOf(VENDOR_KEY)}: ok. The vendor key is not being rotated.
 Being sent: 0. Slots: 2 of 5 in use, 1 of them of an unknown outcome. Waiting: 3 of 500.
 Requests left this minute: 41 of 60.
-Today (2026-11-30): 30 predictions, 12.5 credits.
+Today (2026-11-30): 12.5 credits, 30 predictions.
 Unknown outcome: pred_1 (acme/x), its slot until 2026-11-30T10:10:00Z.
 Alert: key_leak at 2026-11-30T09:00:00Z.
 `);

@@ -16,6 +16,7 @@ export class StandInGateway {
   rotation = { state: "none", fingerprint: null, since: null, jobs_of_old_key: 0 };
   keysByVersion = [];
   breaking = 0;
+  breakingLedger = 0;
   #server;
 
   async start() {
@@ -73,7 +74,7 @@ export class StandInGateway {
       vendor_key: { fingerprint: this.fingerprint, health: "ok", since: null },
       rotation: this.rotation,
       keys_by_version: this.keysByVersion,
-      migrations: { dispatcher: 5, ledger: 4, breaking: this.breaking },
+      migrations: { dispatcher: 5, ledger: 4, breaking: this.breaking, breaking_ledger: this.breakingLedger },
       slots: { total: 5, in_use: 2, unknown: 1 },
       submitting: this.submitting,
       queue: { waiting: 3, max_waiting: 500 },

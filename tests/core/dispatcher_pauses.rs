@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, JobState, PauseRefusal, ReleaseRefusal, StoredState};
+use valetkey::dispatcher::{
+    Action, Dispatcher, DispatcherLimits, JobState, KnownMigrations, PauseRefusal, ReleaseRefusal, StoredState,
+};
 use valetkey::messages::{Deadline, DispatcherReply, EnqueueRefusal, JobSpec, JobUpdate, QueueShare};
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, PauseId, UserKey};
@@ -247,8 +249,9 @@ fn the_overview_shows_what_is_being_sent_and_which_versions_ran() {
     pause(&mut machine, 0, Some("acme/x"), 60, NOW);
     enqueue(&mut machine, 2, "acme/x", NOW).unwrap();
     for number in 0..120 {
-        machine.note_version(&format!("v{number}"), at(number));
-        machine.note_version(&format!("v{number}"), at(500));
+        let known = KnownMigrations { dispatcher: 3, ledger: 2 };
+        machine.note_version(&format!("v{number}"), known, at(number));
+        machine.note_version(&format!("v{number}"), KnownMigrations::default(), at(500));
     }
     let shown = machine.overview(NOW);
     assert_eq!((&shown["submitting"], &shown["queue"]), (&json!(2), &json!({"waiting": 1, "max_waiting": 500})));
@@ -256,7 +259,9 @@ fn the_overview_shows_what_is_being_sent_and_which_versions_ran() {
     let (start, end) = (NOW.to_rfc3339(), at(60_000).to_rfc3339());
     assert_eq!(shown["pauses"], json!([{"id": id(0), "model": "acme/x", "started_at": start, "ends_at": end}]));
     let versions = shown["keys_by_version"].as_array().unwrap();
-    let last = json!({"version_id": "v119", "fingerprint": "key", "seen_at": at(119).to_rfc3339()});
+    let migrations = json!({"dispatcher": 3, "ledger": 2});
+    let seen_at = at(119).to_rfc3339();
+    let last = json!({"version_id": "v119", "fingerprint": "key", "seen_at": seen_at, "migrations": migrations});
     assert_eq!((versions.len(), &versions[0]["version_id"], &versions[99]), (100, &json!("v20"), &last));
     assert_eq!(shown["vendor_key"], json!({"fingerprint": "key", "health": "ok", "since": null}));
     machine.finish_submit(&spec(0, "acme/x").job_id, &answer(401, ""), at(7_000));

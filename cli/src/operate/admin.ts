@@ -16,16 +16,16 @@ export interface State {
   version: { edge: VersionName; dispatcher: VersionName };
   vendor_key: { fingerprint: string; health: string; since: string | null };
   rotation: Rotation;
-  keys_by_version: { version_id: string; fingerprint: string; migrations?: Migrations }[];
-  migrations: Migrations & { breaking: number; breaking_ledger?: number };
+  keys_by_version: { version_id: string; fingerprint: string; migrations: Migrations }[];
+  migrations: Migrations & { breaking: number; breaking_ledger: number };
   slots: { total: number; in_use: number; unknown: number };
   submitting: number;
   queue: { waiting: number; max_waiting: number };
   requests: { per_minute: number; remaining: number };
   unknown_outcomes: { job_id: string; model: string; since: string; slot_ends_at: string }[];
   pauses: { id: string; model: string | null; ends_at: string }[];
-  today: { day: string; credits: string; predictions: number; daily_credits: string | null };
-  alerts: { time: string; alert: string; detail: string | null }[];
+  today: { day: string; credits: string; predictions?: number; daily_credits: string | null };
+  alerts?: { time: string; alert: string; detail: string | null }[];
 }
 
 /** The newest migration of each kind of object. */

@@ -65,6 +65,6 @@ function secretsRefusal({ rotation, vendor_key, keys_by_version }: State, target
 /** A breaking migration is one that an earlier build refuses: the objects would answer 503 to everything. */
 function schemaRefusal({ migrations, keys_by_version }: State, target: string): string | undefined {
   const { dispatcher, ledger } = keys_by_version.find(({ version_id }) => version_id === target)?.migrations ?? { dispatcher: 0, ledger: 0 };
-  if (migrations.breaking <= dispatcher && (migrations.breaking_ledger ?? 0) <= ledger) return undefined;
+  if (migrations.breaking <= dispatcher && migrations.breaking_ledger <= ledger) return undefined;
   return "the storage was changed since in a way that it cannot read. Deploy a newer version instead.";
 }

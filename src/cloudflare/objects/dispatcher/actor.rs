@@ -6,9 +6,10 @@ use std::rc::Rc;
 use worker::{Env, State};
 
 use super::outcomes::Outcomes;
-use super::store::DispatcherStore;
+use super::store::{DispatcherStore, newest_migration};
 use crate::cloudflare::objects::alarm::Alarm;
 use crate::cloudflare::objects::handle::ActorResult;
+use crate::cloudflare::objects::ledger;
 use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::deployment::{Deployment, deployment};
 use crate::cloudflare::runtime::log;
@@ -16,7 +17,7 @@ use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::cloudflare::runtime::sql::Sql;
 use crate::cloudflare::runtime::version::Version;
 use crate::constants::TOMBSTONE_MILLIS;
-use crate::dispatcher::{Dispatcher as Machine, DispatcherLimits};
+use crate::dispatcher::{Dispatcher as Machine, DispatcherLimits, KnownMigrations};
 use crate::types::alert::Alert;
 use crate::types::secret::VendorKey;
 use crate::types::time::UnixMillis;
@@ -108,7 +109,8 @@ impl DispatcherActor {
         let now = platform::now();
         let mut machine = self.store()?.load(limits, longest_slot_millis, now)?;
         if let Some(id) = Version::of(&self.env).id {
-            machine.note_version(&id, now);
+            let known = KnownMigrations { dispatcher: newest_migration(), ledger: ledger::newest_migration() };
+            machine.note_version(&id, known, now);
         }
         if machine.unreadable_rows() > 0 {
             alerts::raise(Alert::RowUnreadable);

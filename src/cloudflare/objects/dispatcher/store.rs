@@ -15,6 +15,11 @@ use crate::types::alert::{Alert, RaisedAlert};
 use crate::types::ids::JobId;
 use crate::types::time::UnixMillis;
 
+/// The number of the newest migration of this build.
+pub fn newest_migration() -> u32 {
+    MIGRATIONS.last().map_or(0, |migration| migration.number)
+}
+
 /// The tables (docs/schema.md has the rules). A build before made those of the first migration without recording it.
 const MIGRATIONS: [Migration; 3] = [
     Migration {

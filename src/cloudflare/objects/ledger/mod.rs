@@ -16,7 +16,7 @@ use wasm_bindgen::prelude::*;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
 use self::actor::LedgerActor;
-pub use self::tables::newest_migration;
+pub use self::tables::{newest_breaking_migration, newest_migration};
 use crate::cloudflare::objects::handle::handle;
 use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::platform::PlatformError;

@@ -13,6 +13,12 @@ pub fn newest_migration() -> u32 {
     MIGRATIONS.last().map_or(0, |migration| migration.number)
 }
 
+/// The number of the newest migration of this build that an older build must not touch, or 0.
+pub fn newest_breaking_migration() -> u32 {
+    let breaking = MIGRATIONS.iter().filter(|migration| migration.is_breaking);
+    breaking.map(|migration| migration.number).max().unwrap_or_default()
+}
+
 /// A build before made the tables of the first migration without recording it.
 const MIGRATIONS: [Migration; 2] = [
     Migration {

@@ -25,6 +25,7 @@ pub async fn show(context: &RequestContext<'_>) -> Result<Response, Rejection> {
     }
     if let Some(Value::Object(migrations)) = state.get_mut("migrations") {
         migrations.insert("ledger".to_owned(), json!(ledger::newest_migration()));
+        migrations.insert("breaking_ledger".to_owned(), json!(ledger::newest_breaking_migration()));
     }
     Ok(Response::json(200, &Value::Object(state)))
 }
