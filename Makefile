@@ -308,7 +308,7 @@ test-clients: build simulator client chromium
 	$(NODE) --test "tests/clients/*.test.mjs"
 
 # The packed tool on a machine without Rust: from nothing to a picture, what `check` finds, and types that do not compile.
-test-cli: bundle client
+test-cli: bundle client simulator
 	$(NODE) --test "tests/cli/*.test.mjs"
 
 # clients/kotlin, compiled by npm's compiler on the machine's Java. Without Java the test says that it skips, and fails where CI is set.

@@ -10,6 +10,7 @@ import { parse } from "jsonc-parser";
 import { unstable_readConfig as readConfig } from "wrangler";
 import { workerConfiguration } from "../../cli/src/create/files.ts";
 import { addVendorKey, ROOT, runTool, unpack } from "./machine.mjs";
+import { StandInGateway } from "./stand_in_gateway.mjs";
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-tracked-")));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -115,3 +116,21 @@ function assertPinned(path) {
   const config = readConfig({ config: path }, { hideWarnings: true });
   assert.partialDeepStrictEqual(JSON.parse(JSON.stringify(config)), PINNED, path);
 }
+
+test("`make status` and `make rotate` are the tool's commands, with the settings of wrangler.toml", async () => {
+  const gateway = await new StandInGateway().start();
+  const operate = (args, env = { VALETKEY_OPERATOR_TOKEN: "eyJ" }) =>
+    new Promise((resolve) => {
+      const script = [join(ROOT, "scripts/operate.mjs"), ...args, "--url", gateway.url];
+      execFile(process.execPath, script, { encoding: "utf8", env: { PATH: process.env.PATH, ...env } }, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }));
+    });
+  try {
+    assert.match((await operate(["status"])).stdout, /^Vendor key 0000000000000000: ok\. The vendor key is not being rotated\.$/m);
+    const refused = await operate(["rotate", "begin"], { VALETKEY_OPERATOR_TOKEN: "eyJ", DEEPCREATIVE_API_KEY_NEXT: "sk_test_0123456789abcdef" });
+    assert.deepEqual([refused.code, /The new key /.test(refused.stderr)], [1, true]);
+    const nobody = await operate(["status"], {});
+    assert.deepEqual([nobody.code, /This needs an operator's token/.test(nobody.stderr)], [1, true]);
+  } finally {
+    gateway.stop();
+  }
+});

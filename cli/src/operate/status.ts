@@ -12,10 +12,10 @@ export function statusLines(state: State): string[] {
     `Vendor key ${key.fingerprint}: ${key.health}${since}. ${describe(state.rotation)}`,
     `Being sent: ${state.submitting}. Slots: ${slots.in_use} of ${slots.total} in use, ${slots.unknown} of them of an unknown outcome. Waiting: ${queue.waiting} of ${queue.max_waiting}.`,
     `Requests left this minute: ${requests.remaining} of ${requests.per_minute}.`,
-    `Today (${today.day}): ${today.predictions} predictions, ${today.credits}${budget} credits.`,
+    `Today (${today.day}): ${today.credits}${budget} credits${today.predictions === undefined ? "" : `, ${today.predictions} predictions`}.`,
     ...state.pauses.map(({ id, model, ends_at }) => `Paused: ${model ?? "all models"}, until ${ends_at} (${id}).`),
     ...state.unknown_outcomes.map(({ job_id, model, slot_ends_at }) => `Unknown outcome: ${job_id} (${model}), its slot until ${slot_ends_at}.`),
-    ...state.alerts.map(({ time, alert, detail }) => `Alert: ${alert} at ${time}${detail === null ? "" : ` (${detail})`}.`),
+    ...(state.alerts ?? []).map(({ time, alert, detail }) => `Alert: ${alert} at ${time}${detail === null ? "" : ` (${detail})`}.`),
   ];
 }
 
