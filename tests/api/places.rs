@@ -1,9 +1,10 @@
-//! Where objects are: their jurisdiction, and near where the Dispatcher is created.
+//! Where data is, and for how long: the jurisdiction of the objects, near where the Dispatcher is created, the retention.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Options, Stack, token, user};
 use crate::http::Request;
+use crate::stored::run_sql;
 
 fn settings() -> Vec<(&'static str, Option<String>)> {
     [("JURISDICTION", "eu"), ("DISPATCHER_LOCATION", "weur")].map(|(name, value)| (name, Some(value.to_owned()))).into()
@@ -63,4 +64,27 @@ fn a_wrong_jurisdiction_addresses_no_object() {
     stack.send(&Request::get("/test/cron"));
     assert_eq!(stack.create(&token(&user("places"))).error().2, "misconfigured");
     assert_eq!(stack.send(&Request::get("/test/places")).json(), json!([]));
+}
+
+/// The alarm deletes a row at its `wakes_at`, which is at the end of an hour.
+#[test]
+fn an_ended_prediction_and_its_batch_are_stored_until_the_retention_is_over() {
+    const HOUR: i64 = 3_600_000;
+    const DAY: i64 = 24 * HOUR;
+    for (setting, days) in [(None, 7), (Some("1"), 1), (Some("30"), 30)] {
+        let settings = vec![("RETENTION_DAYS", setting.map(str::to_owned))];
+        let stack = Stack::start(&Options { settings, ..Options::default() });
+        let token = token(&user("retention"));
+        let item = json!({"model": "acme/model-x", "input": {"prompt": "kept"}});
+        let batch = Request::post("/v1/predictions/batch").bearer(&token).json(&json!({"predictions": [item]}));
+        let created = stack.send(&batch).json();
+        stack.ended(&token, created["predictions"][0]["job_id"].as_str().unwrap());
+        stack.kill_workerd();
+        let query = "SELECT wakes_at - json_extract(doc, '$.completed_at') AS kept, \
+             (SELECT expires_at FROM marks WHERE name LIKE 'batch_%') - json_extract(doc, '$.created_at') AS batch FROM predictions";
+        let rows: Value = serde_json::from_str(&run_sql(&stack, "ledger", "", query)).unwrap();
+        let (kept, batch) = (rows[0]["kept"].as_i64().unwrap(), rows[0]["batch"].as_i64().unwrap());
+        assert!((days * DAY..=days * DAY + HOUR).contains(&kept), "{setting:?}: {kept}");
+        assert!(batch >= (days + 2) * DAY && batch < (days + 2) * DAY + HOUR, "{setting:?}: {batch}");
+    }
 }
