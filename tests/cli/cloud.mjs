@@ -88,7 +88,7 @@ export class Cloud {
     if (`${first} ${second}` === "versions deploy") return this.#deployVersion(args, third);
     if (`${first} ${second} ${third}` === "versions secret bulk") return this.#patch(args, JSON.parse(input));
     if (`${first} ${second}` === "versions view") return { stdout: JSON.stringify(detailsOf(this.versions.find(({ id }) => id === third))) };
-    if (`${first} ${second}` === "versions list") return { stdout: JSON.stringify(this.versions.map(shownVersion)) };
+    if (`${first} ${second}` === "versions list") return { stdout: `Proxy environment variables detected.\n${JSON.stringify(this.versions.map(shownVersion), undefined, 2)}` };
     if (first === "deployments") return this.#showDeployments(second);
     return { code: 1, stderr: `wrangler does not know ${args.join(" ")}` };
   }

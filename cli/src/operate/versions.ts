@@ -74,7 +74,8 @@ function onlyVersion({ versions }: Deployment): string {
 function read<T>(command: string, { code, stdout, output }: { code: number; stdout: string; output: string }): T {
   if (code !== 0) throw failed(command, code, output);
   try {
-    return JSON.parse(stdout) as T;
+    // Above it may be notes, such as one about a proxy.
+    return JSON.parse(stdout.slice(stdout.search(/^[[{]/m))) as T;
   } catch {
     throw failed(command, code, output);
   }
