@@ -247,6 +247,12 @@ pub const UNKNOWN_RUN_LEFT_PARTS: i64 = 3;
 pub const AVERAGED_RUNS: i64 = 20;
 /// Assumed run time of a prediction until one has been observed.
 pub const ASSUMED_RUN_MILLIS: i64 = 20_000;
+/// UTC days whose spend and refusals are kept, today included.
+pub const SPEND_DAYS: i64 = 90;
+/// Rows of spend in a page.
+pub const SPEND_PAGE_MAX: u32 = 1_000;
+/// Time between two hand-overs of an isolate's counts of refused requests to the Dispatcher.
+pub const REFUSALS_HAND_OVER_MILLIS: i64 = 60_000;
 
 // ---- Ledger ---------------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ pub mod limit;
 pub mod messages;
 pub mod migration;
 pub mod oauth;
+pub mod operator;
 pub mod parse;
 pub mod policy;
 pub mod token;

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use super::job_terms::JobTerms;
 use crate::messages::JobUpdate;
 use crate::types::alert::RaisedAlert;
+use crate::types::credits::MicroCredits;
 use crate::types::ids::{JobId, UserKey};
+use crate::types::model::ModelId;
+use crate::types::time::UtcDay;
 
 /// Work for the shell. It starts after the changes of the same turn are stored, and no request awaits it.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +63,21 @@ pub struct Delivery {
     pub updates: Vec<JobUpdate>,
 }
 
+/// One prediction that is booked in this turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Booking {
+    /// The day of the prediction's reservation.
+    pub day: UtcDay,
+    /// The plan at the time of the create.
+    pub plan: String,
+    /// The model.
+    pub model: ModelId,
+    /// The user.
+    pub user: UserKey,
+    /// Its cost.
+    pub credits: MicroCredits,
+}
+
 impl Changes {
     /// Takes out the input of a job that arrived in this turn. It need not be stored if its create is sent now: after a
     /// crash that create is never sent again.
@@ -82,6 +100,10 @@ pub struct Changes {
     pub file_deletions: BTreeSet<String>,
     /// New rows of `tombstones`.
     pub tombstones: BTreeSet<JobId>,
+    /// Predictions to book in `spend`.
+    pub bookings: Vec<Booking>,
+    /// The most rows of `spend` to delete, of days before [`super::Dispatcher::first_spend_day`].
+    pub pruned_spend: u32,
     /// Rows of `state`, in order: JSON to store, or `None` to delete it.
     pub state: Vec<(String, Option<String>)>,
     /// Alerts to log (docs/operate.md).

@@ -42,12 +42,13 @@ impl Dispatcher {
         self.put_into_outbox(user, update, now);
     }
 
-    /// Ends a job: deletes its row, leaves a tombstone, settles its credits and reports the end to its Ledger.
+    /// Ends a job: deletes its row, leaves a tombstone, settles and books its credits, and reports the end to its Ledger.
     pub(super) fn end_job(&mut self, job_id: &JobId, end: JobEnd, now: UnixMillis) {
         let Some(mut job) = self.remove_job(job_id) else { return };
         self.changes.tombstones.insert(job_id.clone());
         if job.state != JobState::Unknown {
             self.settle(&job, end.credits);
+            self.book_spend(&job, end.credits);
         }
         if job.state == JobState::Running {
             self.average_in_run(&job.spec.model, job.run_millis(now).max(1));
@@ -69,6 +70,7 @@ impl Dispatcher {
         let Some(job) = changed else { return };
         let end = JobEnd::failed(Failure::OutcomeUnknown, job.spec.credits);
         self.settle(&job, end.credits);
+        self.book_spend(&job, end.credits);
         self.changes.jobs.insert(job_id.clone());
         self.changes.inputs.push((job_id.clone(), None));
         let update = job.update_for_ledger(now, None, Some(end));

@@ -24,6 +24,7 @@
 //! | `pauses`, `operator_pauses` | leases of operators under which no create is sent, and what they do to the queue |
 //! | `rotation`, `key_choice` | the next vendor key: its check, and which key creates use |
 //! | `vendor_keys` | which vendor key polls and cancels use |
+//! | `spend` | what ended predictions cost, by day, plan, model and user |
 //! | `outbox`, `deliveries` | job updates until their Ledgers acknowledge them, and the indexes by which a turn finds those that are due |
 //! | `alerts` | the alerts, each again only after ten quiet minutes |
 //! | `permit_turns`, `file_deletions` | requests about files and streams: whose turn it is, and forgotten files |
@@ -62,6 +63,7 @@ mod queue;
 mod queue_positions;
 mod requests;
 mod rotation;
+mod spend;
 mod state_rows;
 mod stored_state;
 mod submit_results;
@@ -71,7 +73,7 @@ mod vendor_results;
 mod waiting_jobs;
 
 pub use accounts::{Accounts, KEY_ACCOUNT};
-pub use actions::{Action, Changes, Delivery};
+pub use actions::{Action, Booking, Changes, Delivery};
 pub use health::Health;
 pub use job::{Job, JobState};
 pub use job_terms::JobTerms;

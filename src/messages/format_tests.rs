@@ -9,7 +9,7 @@ use crate::types::file::{FileLimits, FileRecord};
 use crate::types::ids::{FileId, JobId, PauseId, RequestId, UserKey};
 use crate::types::model::ModelId;
 use crate::types::prediction::{QueuePosition, Status};
-use crate::types::time::{UnixMillis, UnixSeconds};
+use crate::types::time::{UnixMillis, UnixSeconds, UtcDay};
 
 fn job_id() -> JobId {
     JobId::parse("pred_01jh0000000000000000000000").unwrap()
@@ -90,6 +90,46 @@ fn messages_about_pauses_format_unchanged() {
     assert_json(&OperatorRequest::State, json!("state"));
     let state: Map<String, Value> = [("submitting".to_owned(), json!(0))].into_iter().collect();
     assert_json(&OperatorReply::State(state), json!({"state": {"submitting": 0}}));
+}
+
+#[test]
+fn spend_format_unchanged() {
+    let request = |request| DispatcherRequest::Operator(Box::new(request));
+    let reply = |reply| DispatcherReply::Operator(Box::new(reply));
+    let columns = SpendColumns { day: true, model: false, plan: false, user: true };
+    let row = SpendRow {
+        day: UtcDay(5),
+        plan: "gold".into(),
+        model: "acme/x".into(),
+        user: "u".into(),
+        credits: MicroCredits::parse("2.5").unwrap(),
+        predictions: 3,
+    };
+    let query = SpendQuery { by: columns, from: UtcDay(1), to: UtcDay(9), after: None, limit: 7 };
+    let by = json!({"day": true, "model": false, "plan": false, "user": true});
+    assert_json(
+        &request(OperatorRequest::Spend(query.clone())),
+        json!({"operator": {"spend": {"by": by, "from": 1, "to": 9, "limit": 7}}}),
+    );
+    let group = json!({"day": 5, "plan": "gold", "model": "acme/x", "user": "u"});
+    assert_json(
+        &request(OperatorRequest::Spend(SpendQuery { after: Some(row.group()), ..query })),
+        json!({"operator": {"spend": {"by": by, "from": 1, "to": 9, "after": group, "limit": 7}}}),
+    );
+    let row_json =
+        json!({"day": 5, "plan": "gold", "model": "acme/x", "user": "u", "credits": 2_500_000, "predictions": 3});
+    assert_json(&reply(OperatorReply::Spend(vec![row])), json!({"operator": {"spend": [row_json]}}));
+    let counts = || vec![RefusalCount { day: UtcDay(5), code: "not_found".into(), count: 2 }];
+    let counts_json = json!([{"day": 5, "code": "not_found", "count": 2}]);
+    assert_json(
+        &request(OperatorRequest::CountRefusals(counts())),
+        json!({"operator": {"count_refusals": counts_json}}),
+    );
+    assert_json(
+        &request(OperatorRequest::Refusals { from: UtcDay(1), to: UtcDay(9) }),
+        json!({"operator": {"refusals": {"from": 1, "to": 9}}}),
+    );
+    assert_json(&reply(OperatorReply::Refusals(counts())), json!({"operator": {"refusals": counts_json}}));
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod job_update;
 mod ledger_reply;
 mod ledger_request;
 mod operator;
+mod spend;
 
 #[cfg(test)]
 mod format_tests;
@@ -25,4 +26,5 @@ pub use job_spec::JobSpec;
 pub use job_update::{JobEnd, JobUpdate, Stage};
 pub use ledger_reply::{AccountUsage, DayUsage, LedgerEnvelope, LedgerRefusal, LedgerReply, Rate};
 pub use ledger_request::{Caller, LedgerCall, LedgerRequest, ProofUse, Revocation, StreamId};
-pub use operator::{ActionResult, AuditEntry, AuditRow, OperatorRefusal, OperatorReply, OperatorRequest};
+pub use operator::{ActionResult, AuditEntry, AuditRow, OperatorRefusal, OperatorReply, OperatorRequest, RefusalCount};
+pub use spend::{SpendColumns, SpendGroup, SpendQuery, SpendRow};

@@ -4,9 +4,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::spend::{SpendQuery, SpendRow};
 use crate::types::ids::{JobId, PauseId, RequestId};
 use crate::types::model::ModelId;
-use crate::types::time::UnixMillis;
+use crate::types::time::{UnixMillis, UtcDay};
 
 /// Edge → Dispatcher, for an operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,17 @@ pub enum OperatorRequest {
         /// The most rows.
         limit: u32,
     },
+    /// Return a page of spend.
+    Spend(SpendQuery),
+    /// Add an isolate's counts of refused requests.
+    CountRefusals(Vec<RefusalCount>),
+    /// Return the counts of refused requests.
+    Refusals {
+        /// The first day.
+        from: UtcDay,
+        /// The last day.
+        to: UtcDay,
+    },
 }
 
 /// Dispatcher → edge, for an operator.
@@ -73,6 +85,10 @@ pub enum OperatorReply {
     Refused(OperatorRefusal),
     /// Actions, the latest first.
     Audit(Vec<AuditRow>),
+    /// A page of spend.
+    Spend(Vec<SpendRow>),
+    /// Counts of refused requests, by day and code.
+    Refusals(Vec<RefusalCount>),
 }
 
 /// Why the Dispatcher does nothing.
@@ -130,4 +146,15 @@ pub struct AuditRow {
     /// The result. Absent if it is not known: the request was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ActionResult>,
+}
+
+/// Refused requests of a UTC day with one code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalCount {
+    /// The day.
+    pub day: UtcDay,
+    /// The error code of the responses.
+    pub code: String,
+    /// Their number.
+    pub count: u64,
 }

@@ -2,7 +2,7 @@
 //!
 //! Every function accepts any `i64`: arithmetic saturates, and no value panics.
 
-use ::time::{Date, OffsetDateTime};
+use ::time::{Date, Month, OffsetDateTime};
 use serde::{Deserialize, Serialize};
 
 use crate::constants::{MILLIS_PER_HOUR, MILLIS_PER_SECOND, SECONDS_PER_DAY};
@@ -84,6 +84,21 @@ impl UtcDay {
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    /// Parses `YYYY-MM-DD`. Nothing else.
+    #[must_use]
+    pub fn parse_iso_date(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let mut number = |length: usize| {
+            parts.next().filter(|part| part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let (year, month, day) = (number(4)?.parse().ok()?, number(2)?.parse::<u8>().ok()?, number(2)?.parse().ok()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        let date = Date::from_calendar_date(year, Month::try_from(month).ok()?, day).ok()?;
+        Some(UnixSeconds(date.midnight().assume_utc().unix_timestamp()).millis().utc_day())
     }
 
     /// Writes the day as `YYYY-MM-DD`. A day outside the years 0–9999 is written as 1970-01-01.
@@ -169,6 +184,7 @@ mod tests {
             let expected = format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}Z");
             prop_assert_eq!(UnixMillis(millis).to_rfc3339(), expected.clone());
             prop_assert_eq!(UnixMillis(millis).utc_day().to_iso_date(), &expected[..10]);
+            prop_assert_eq!(UtcDay::parse_iso_date(&expected[..10]), Some(UtcDay(day)));
         }
 
         #[test]

@@ -31,6 +31,8 @@ pub struct RequestHead {
     pub proof: Option<String>,
     /// `X-Firebase-AppCheck`: an attestation of the app.
     pub attestation: Option<String>,
+    /// `Accept`.
+    pub accept: Option<String>,
     /// `Cf-Access-Jwt-Assertion`: the token that Cloudflare Access adds to requests behind it.
     pub access_assertion: Option<String>,
     /// `X-Valetkey-Admin`: `1` in the operator's page's own requests.

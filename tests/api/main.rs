@@ -72,6 +72,7 @@ mod secrecy;
 mod shares;
 mod signature_vectors;
 mod skew;
+mod spend;
 mod sse;
 mod steps;
 mod stored;

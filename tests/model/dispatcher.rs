@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use valetkey::dispatcher::{
-    Action, Dispatcher, DispatcherLimits, Job, JobState, KEY_ACCOUNT, LoadedState, OutboxRow, Pool, StoredState,
-    UnreadableRows,
+    Action, Booking, Dispatcher, DispatcherLimits, Job, JobState, KEY_ACCOUNT, LoadedState, OutboxRow, Pool,
+    StoredState, UnreadableRows,
 };
 use valetkey::messages::{DispatcherReply, DispatcherRequest};
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, PauseId, UserKey};
 use valetkey::types::model::ModelId;
 use valetkey::types::prediction::Failure;
-use valetkey::types::time::{UnixMillis, UnixSeconds};
+use valetkey::types::time::{UnixMillis, UnixSeconds, UtcDay};
 use valetkey::vendor::output::OutputRule;
 
 use crate::build_before;
@@ -46,6 +46,10 @@ pub struct DispatcherObject {
     inputs: BTreeMap<JobId, String>,
     pub outbox: BTreeMap<JobId, OutboxRow>,
     tombstones: BTreeSet<JobId>,
+    /// The rows of `spend`, by day.
+    booked: BTreeMap<UtcDay, (i64, usize)>,
+    /// Every prediction that ended, with the day that it was booked on.
+    ended: BTreeMap<JobId, UtcDay>,
     pub files: BTreeSet<String>,
     state: BTreeMap<String, String>,
     /// The rows are as the build before wrote them.
@@ -99,6 +103,8 @@ impl DispatcherObject {
             inputs: BTreeMap::new(),
             outbox: BTreeMap::new(),
             tombstones: BTreeSet::new(),
+            booked: BTreeMap::new(),
+            ended: BTreeMap::new(),
             files: BTreeSet::new(),
             state: BTreeMap::new(),
             is_of_build_before: false,
@@ -151,18 +157,15 @@ impl DispatcherObject {
                     let failure = row.update.end.as_ref().and_then(|end| end.failure);
                     let is_early = self.pauses.waited(&id).is_some_and(|waited| waited < MAX_WAIT_MILLIS);
                     assert!(failure != Some(Failure::QueueTimeout) || !is_early, "the time in a pause counts");
+                    self.ended.extend(row.update.end.as_ref().map(|_| (id.clone(), id.created_at().utc_day())));
                     self.outbox.insert(id, row.clone());
                 }
                 None => drop(self.outbox.remove(&id)),
             }
         }
-        for vendor_id in changes.file_deletions {
-            match self.machine.deletes_file(&vendor_id) {
-                true => self.files.insert(vendor_id),
-                false => self.files.remove(&vendor_id),
-            };
-        }
+        self.store_files(changes.file_deletions);
         self.tombstones.extend(changes.tombstones);
+        self.book(&changes.bookings);
         for (name, doc) in changes.state {
             self.unreadable.remove(&RowName::State(name.clone()));
             match doc {
@@ -180,6 +183,23 @@ impl DispatcherObject {
         let requests = actions.iter().filter(|action| !matches!(action, Action::Deliver(_)));
         self.sent.extend(requests.map(|action| (real, matches!(action, Action::Cancel { .. }))));
         Some((result, actions))
+    }
+
+    fn store_files(&mut self, vendor_ids: BTreeSet<String>) {
+        for vendor_id in vendor_ids {
+            match self.machine.deletes_file(&vendor_id) {
+                true => self.files.insert(vendor_id),
+                false => self.files.remove(&vendor_id),
+            };
+        }
+    }
+
+    fn book(&mut self, bookings: &[Booking]) {
+        for booking in bookings {
+            let (credits, predictions) = self.booked.entry(booking.day).or_default();
+            *credits += booking.credits.micros();
+            *predictions += 1;
+        }
     }
 
     /// Handles a message of a Ledger, as the shell does. The reply is `None` if a turn could not be stored.
@@ -394,6 +414,7 @@ impl DispatcherObject {
         assert!(of_minute().count() <= REQUESTS, "too many requests in a minute");
         let others = of_minute().filter(|(_, is_cancel)| !is_cancel).count();
         assert!(others <= REQUESTS - RESERVED, "{others} requests leave no room for cancels");
+        self.check_spend();
         let days: BTreeSet<_> = self.jobs.values().map(|job| job.spec.day()).collect();
         for day in days {
             if self.has_lost_spending {
@@ -407,11 +428,24 @@ impl DispatcherObject {
         self.check_memory_is_stored();
     }
 
+    /// Checks that each prediction that ended was booked once, with the credits that the key's account has for it.
+    fn check_spend(&self) {
+        let accounts = &self.machine.stored_state().accounts;
+        for (day, (credits, predictions)) in &self.booked {
+            let ended = self.ended.values().filter(|of| *of == day).count();
+            assert_eq!(*predictions, ended, "each prediction is booked once");
+            // Accounts of earlier days are dropped.
+            if !self.has_lost_spending && Some(day) == self.booked.keys().next_back() {
+                assert_eq!(*credits, accounts.usage(KEY_ACCOUNT, *day).0.micros(), "spend and account differ");
+            }
+        }
+    }
+
     /// Checks that an account's reservations are the prices of its open jobs, and that spent plus reserved credits stay
     /// within the day's, apart from the 1.5 credits that each `EndedDearer` costs above its price.
     fn check_account(
         &self,
-        day: valetkey::types::time::UtcDay,
+        day: UtcDay,
         (spent, reserved): (MicroCredits, MicroCredits),
         daily: &str,
         taken: usize,

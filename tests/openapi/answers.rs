@@ -140,7 +140,9 @@ fn own_of(route: &Route) -> Own {
             Own { errors: &[OAuthError::UnsupportedTokenType, OAuthError::TooManyRequests], ..own(&[200], &[Form]) }
         }
         // The operator's Ledger counts them, with a limit of their own.
-        Route::Admin(AdminRoute::Audit) => own(&[200], &[Token, Ledger, Query, Text]),
+        Route::Admin(AdminRoute::Audit) | Route::Admin(AdminRoute::Spend) | Route::Admin(AdminRoute::Refusals) => {
+            own(&[200], &[Token, Ledger, Query, Text])
+        }
         Route::Admin(AdminRoute::State) => own(&[200], &[Token, Ledger, Text]),
         Route::Admin(AdminRoute::Pause) => own(&[200], &[Token, Ledger, Json, Text]),
         Route::Admin(AdminRoute::Resume) => own(&[204], &[Token, Ledger, Json, Text]),

@@ -99,6 +99,8 @@ fn paths(route: &Route) -> Vec<String> {
         Route::Admin(AdminRoute::Pause) => vec!["/admin/api/pause".into()],
         Route::Admin(AdminRoute::Resume) => vec!["/admin/api/resume".into()],
         Route::Admin(AdminRoute::Release(job_id)) => vec![format!("/admin/api/jobs/{job_id}/release")],
+        Route::Admin(AdminRoute::Spend) => vec!["/admin/api/spend".into()],
+        Route::Admin(AdminRoute::Refusals) => vec!["/admin/api/refusals".into()],
         Route::Admin(AdminRoute::Revocations) => vec!["/admin/api/revocations".into()],
         Route::User(UserRoute::List) => vec!["/v1/predictions".into()],
         Route::User(UserRoute::Events(id)) => vec![format!("/v1/predictions/{id}/events")],

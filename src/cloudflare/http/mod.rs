@@ -14,5 +14,6 @@ pub mod lost;
 pub mod outcome;
 pub mod pipeline;
 pub mod query;
+mod refusals;
 pub mod response;
 pub mod routes;

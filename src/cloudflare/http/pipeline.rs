@@ -11,6 +11,7 @@ use crate::cloudflare::http::authentication;
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::lost;
 use crate::cloudflare::http::outcome::{Handled, Reply, RouteError, RouteResult};
+use crate::cloudflare::http::refusals;
 use crate::cloudflare::http::response::{self, Response};
 use crate::cloudflare::http::routes::{admin, assets, create, events, files, reads, token_endpoint, vendor_stream};
 use crate::cloudflare::objects::client::ask_dispatcher;
@@ -72,6 +73,7 @@ pub async fn handle(
         request_id: &request_id,
     };
     let written = answer(&incoming, route).await?;
+    refusals::note(&env, &execution, written.refused.map(|(code, _)| code), now);
     if deployment(&env).is_ok_and(|deployment| deployment.config.log_level < LogLevel::Info) {
         return Ok(written.response);
     }

@@ -21,6 +21,13 @@ use crate::wire::rejection::{Code, Rejection};
 pub enum Body {
     /// JSON.
     Json(String),
+    /// A page of a CSV file.
+    Csv {
+        /// Its text.
+        text: String,
+        /// `X-Next-Cursor`, if there may be more.
+        next_cursor: Option<String>,
+    },
     /// An error. Its text needs the request's id and the deployment's page about errors.
     Error(Box<Rejection>),
 }
@@ -28,7 +35,7 @@ pub enum Body {
 impl Body {
     fn text(&self, request_id: &RequestId, deployment: Option<&Deployment>) -> String {
         match self {
-            Self::Json(text) => text.clone(),
+            Self::Json(text) | Self::Csv { text, .. } => text.clone(),
             Self::Error(rejection) => {
                 let docs_url = deployment.and_then(|deployment| deployment.config.docs_url.as_ref());
                 rejection.body(request_id, docs_url.map(ResourceUrl::as_str))
@@ -75,6 +82,11 @@ impl Response {
     /// Returns a JSON response with this text.
     pub fn json_text(status: u16, body: String) -> Self {
         Self { body: Some(Body::Json(body)), ..Self::empty(status) }
+    }
+
+    /// Returns a page of a CSV file.
+    pub fn csv(text: String, next_cursor: Option<String>) -> Self {
+        Self { body: Some(Body::Csv { text, next_cursor }), ..Self::empty(200) }
     }
 
     /// Returns a response without a body.
@@ -203,8 +215,15 @@ fn headers_of(answer: &Response, request_id: &RequestId, origin: OriginCheck<'_>
         lines.push_str(": ");
         lines.push_str(value);
     };
-    if answer.body.is_some() {
-        add("Content-Type", "application/json");
+    match &answer.body {
+        Some(Body::Csv { next_cursor, .. }) => {
+            add("Content-Type", "text/csv; charset=utf-8; header=present");
+            if let Some(cursor) = next_cursor {
+                add("X-Next-Cursor", cursor);
+            }
+        }
+        Some(Body::Json(_) | Body::Error(_)) => add("Content-Type", "application/json"),
+        None => {}
     }
     if let Some(location) = &answer.location {
         add("Location", location);

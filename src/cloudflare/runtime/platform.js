@@ -24,6 +24,7 @@ export function requestHead(request) {
     header("last-event-id"),
     header("dpop"),
     header("x-firebase-appcheck"),
+    header("accept"),
     header("cf-access-jwt-assertion"),
     header("x-valetkey-admin"),
   ].join("\n");

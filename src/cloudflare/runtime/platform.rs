@@ -84,6 +84,7 @@ pub fn request_head(request: &web_sys::Request) -> RequestHead {
         last_event_id: header(),
         proof: header(),
         attestation: header(),
+        accept: header(),
         access_assertion: header(),
         admin_marker: header(),
     }

@@ -1,7 +1,7 @@
 //! The API's operations, for docs/openapi.json and the tests that compare it with the code.
 
 /// Every method and path of the API, as docs/openapi.json writes them. The demo's pages are not part of the API.
-pub const OPERATIONS: [(&str, &str); 37] = [
+pub const OPERATIONS: [(&str, &str); 39] = [
     ("get", "/healthz"),
     ("get", "/readyz"),
     ("get", "/openapi.json"),
@@ -38,5 +38,7 @@ pub const OPERATIONS: [(&str, &str); 37] = [
     ("post", "/admin/api/pause"),
     ("post", "/admin/api/resume"),
     ("post", "/admin/api/jobs/{job_id}/release"),
+    ("get", "/admin/api/spend"),
+    ("get", "/admin/api/refusals"),
     ("post", "/admin/api/revocations"),
 ];

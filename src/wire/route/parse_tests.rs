@@ -51,6 +51,8 @@ fn every_route_and_alias_is_found() {
         ("POST", "/admin/api/pause".to_owned(), AdminRoute::Pause.into()),
         ("POST", "/admin/api/resume".to_owned(), AdminRoute::Resume.into()),
         ("POST", format!("/admin/api/jobs/{}/release", id()), AdminRoute::Release(id()).into()),
+        ("GET", "/admin/api/spend".to_owned(), AdminRoute::Spend.into()),
+        ("GET", "/admin/api/refusals".to_owned(), AdminRoute::Refusals.into()),
         ("POST", "/admin/api/revocations".to_owned(), AdminRoute::Revocations.into()),
         ("GET", "/v1/predictions".to_owned(), UserRoute::List.into()),
         ("GET", "/v1/models".to_owned(), UserRoute::Models.into()),
@@ -106,6 +108,8 @@ fn operations(route: &Route) -> &'static [(&'static str, &'static str)] {
         Route::Admin(AdminRoute::Pause) => &[("post", "/admin/api/pause")],
         Route::Admin(AdminRoute::Resume) => &[("post", "/admin/api/resume")],
         Route::Admin(AdminRoute::Release(_)) => &[("post", "/admin/api/jobs/{job_id}/release")],
+        Route::Admin(AdminRoute::Spend) => &[("get", "/admin/api/spend")],
+        Route::Admin(AdminRoute::Refusals) => &[("get", "/admin/api/refusals")],
         Route::Admin(AdminRoute::Revocations) => &[("post", "/admin/api/revocations")],
     }
 }

@@ -72,6 +72,12 @@ pub enum AdminRoute {
     /// `POST /admin/api/resume`.
     #[strum(serialize = "admin.resume")]
     Resume,
+    /// `GET /admin/api/spend`.
+    #[strum(serialize = "admin.spend")]
+    Spend,
+    /// `GET /admin/api/refusals`.
+    #[strum(serialize = "admin.refusals")]
+    Refusals,
     /// `POST /admin/api/revocations`.
     #[strum(serialize = "admin.revocations")]
     Revocations,
@@ -167,7 +173,7 @@ impl AdminRoute {
     #[must_use]
     pub const fn right(&self) -> AdminRight {
         match self {
-            Self::Audit | Self::State => AdminRight::Read,
+            Self::Audit | Self::State | Self::Spend | Self::Refusals => AdminRight::Read,
             Self::Pause | Self::Release(_) | Self::Resume | Self::Revocations => AdminRight::Write,
         }
     }

@@ -118,6 +118,8 @@ paths! {
     ["admin", "api", "pause"] => Resource::post(AdminRoute::Pause),
     ["admin", "api", "resume"] => Resource::post(AdminRoute::Resume),
     ["admin", "api", "state"] => Resource::get(AdminRoute::State),
+    ["admin", "api", "spend"] => Resource::get(AdminRoute::Spend),
+    ["admin", "api", "refusals"] => Resource::get(AdminRoute::Refusals),
     ["admin", "api", "revocations"] => Resource::post(AdminRoute::Revocations),
     ["v1", "predictions"] => Resource::get(UserRoute::List),
     ["v1", "predictions", "batch"] => Resource::post(UserRoute::CreateBatch),

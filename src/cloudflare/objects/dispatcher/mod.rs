@@ -16,7 +16,9 @@ mod actor;
 mod audit;
 mod operator;
 mod outcomes;
+mod refusals;
 mod requests;
+mod spend;
 mod store;
 mod upgrade;
 

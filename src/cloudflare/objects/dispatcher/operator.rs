@@ -5,6 +5,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value, json};
 
 use super::actor::DispatcherActor;
+use super::{refusals, spend};
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::objects::migrations;
 use crate::cloudflare::runtime::platform;
@@ -48,6 +49,12 @@ impl DispatcherActor {
                     Err(ReleaseRefusal::NotEnded) => OperatorReply::Refused(OperatorRefusal::NotEnded),
                 }
             }
+            OperatorRequest::Spend(query) => OperatorReply::Spend(spend::read(store.sql(), &query)?),
+            OperatorRequest::CountRefusals(counts) => {
+                refusals::count(store.sql(), &counts, platform::now().utc_day())?;
+                OperatorReply::Done
+            }
+            OperatorRequest::Refusals { from, to } => OperatorReply::Refusals(refusals::read(store.sql(), from, to)?),
             OperatorRequest::Audit { before, limit } => OperatorReply::Audit(store.actions(before, limit)?),
         })
     }

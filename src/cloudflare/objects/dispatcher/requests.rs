@@ -43,7 +43,10 @@ impl DispatcherActor {
             }
             DispatcherRequest::DeleteFiles { vendor_ids } => self.turn(|machine, _| machine.delete_files(vendor_ids)),
             // Every turn looks for due work.
-            DispatcherRequest::Tick => self.turn(|_, _| DispatcherReply::Done),
+            DispatcherRequest::Tick => self.turn(|machine, _| {
+                machine.prune_spend();
+                DispatcherReply::Done
+            }),
             DispatcherRequest::Models => self.turn(|machine, _| {
                 machine.request_models();
                 DispatcherReply::Models(machine.models().map(<[_]>::to_vec))

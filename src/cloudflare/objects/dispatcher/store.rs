@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::upgrade;
+use super::{spend, upgrade};
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::objects::migrations;
 use crate::cloudflare::runtime::alerts;
@@ -21,7 +21,7 @@ pub fn newest_migration() -> u32 {
 }
 
 /// The tables (docs/schema.md has the rules). A build before made those of the first migration without recording it.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         number: 1,
         is_breaking: false,
@@ -43,6 +43,16 @@ const MIGRATIONS: [Migration; 3] = [
         is_breaking: false,
         statements: &["CREATE TABLE audit (id INTEGER PRIMARY KEY, request_id TEXT NOT NULL UNIQUE, \
                        at INTEGER NOT NULL, doc TEXT NOT NULL, result TEXT)"],
+    },
+    Migration {
+        number: 4,
+        is_breaking: false,
+        statements: &[
+            "CREATE TABLE spend (day INTEGER NOT NULL, plan TEXT NOT NULL, model TEXT NOT NULL, user TEXT NOT NULL, credits INTEGER NOT NULL, predictions INTEGER NOT NULL, PRIMARY KEY (day, plan, model, user)) WITHOUT ROWID",
+            // For the deletion of a user. An index of no column that a booking changes: it costs a row for the first of a day.
+            "CREATE INDEX spend_user ON spend (user)",
+            "CREATE TABLE refusals (day INTEGER PRIMARY KEY, doc TEXT NOT NULL)",
+        ],
     },
 ];
 
@@ -143,6 +153,10 @@ impl DispatcherStore {
                  AND job_id IN (SELECT job_id FROM tombstones ORDER BY job_id LIMIT ?)",
                 [json!(now), json!(changes.tombstones.len().saturating_mul(2))],
             ));
+        }
+        statements.extend(changes.bookings.iter().map(spend::book));
+        if changes.pruned_spend > 0 {
+            statements.push(spend::prune(machine.first_spend_day(), changes.pruned_spend));
         }
         for (name, doc) in &changes.state {
             statements.push(match doc {

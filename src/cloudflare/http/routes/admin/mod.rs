@@ -5,6 +5,7 @@ mod client;
 mod operator;
 mod pauses;
 mod revocations;
+mod spend;
 mod state;
 
 use self::operator::Operator;
@@ -47,6 +48,8 @@ async fn run(context: &RequestContext<'_>, operator: &Operator, route: &AdminRou
         AdminRoute::Pause => pauses::pause(context, operator).await,
         AdminRoute::Release(job_id) => state::release(context, operator, job_id).await,
         AdminRoute::Resume => pauses::resume(context, operator).await,
+        AdminRoute::Spend => spend::list(context).await,
+        AdminRoute::Refusals => spend::refusals(context).await,
         AdminRoute::Revocations => revocations::revoke(context, operator).await,
         AdminRoute::State => state::show(context).await,
     }

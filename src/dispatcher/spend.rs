@@ -1,0 +1,42 @@
+//! Spend: what ended predictions cost, by UTC day, plan, model and user, for the operator.
+//!
+//! Invariant: a prediction is booked once, in the turn that settles its credits on the accounts, and stored in the same
+//! transaction. So the rows of a day add up to what the vendor key spent on it.
+
+use super::actions::Booking;
+use super::job::Job;
+use super::machine::Dispatcher;
+use crate::operator::days::first_kept_day;
+use crate::types::credits::MicroCredits;
+use crate::types::time::UtcDay;
+
+/// Rows of a day that is over which one booking deletes: more than it can add, so that the table stays as large as
+/// [`SPEND_DAYS`] need.
+const PRUNED_BY_BOOKING: u32 = 2;
+/// Rows that the cron's tick deletes: for a deployment that books nothing any more.
+const PRUNED_BY_TICK: u32 = 100;
+
+impl Dispatcher {
+    /// Books an ended prediction, also one that cost nothing.
+    pub(super) fn book_spend(&mut self, job: &Job, used: MicroCredits) {
+        self.changes.bookings.push(Booking {
+            day: job.spec.day(),
+            plan: job.share.plan.clone(),
+            model: job.spec.model.clone(),
+            user: job.user.clone(),
+            credits: used,
+        });
+        self.changes.pruned_spend = self.changes.pruned_spend.saturating_add(PRUNED_BY_BOOKING);
+    }
+
+    /// Deletes some rows of days that are over, whether or not anything is booked.
+    pub const fn prune_spend(&mut self) {
+        self.changes.pruned_spend = self.changes.pruned_spend.saturating_add(PRUNED_BY_TICK);
+    }
+
+    /// Returns the first day whose spend is kept.
+    #[must_use]
+    pub fn first_spend_day(&self) -> UtcDay {
+        first_kept_day(self.state.clock.utc_day())
+    }
+}
