@@ -146,7 +146,7 @@ third-party: node_modules/.package-lock.json
 site: dist/site/.built
 
 dist/site/.built: node_modules/.package-lock.json $(SITE_SOURCES)
-	$(call step,site: the demo page)
+	$(call step,site: the pages)
 	@$(NODE) site/build.mjs
 	@touch $@
 

@@ -8,32 +8,37 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const source = join(root, "site", "demo");
-const out = join(resolve(root, process.env.SITE_OUT || join("dist", "site")), "demo");
+const out = resolve(root, process.env.SITE_OUT || join("dist", "site"));
 const esbuild = process.env.ESBUILD_BIN || join(root, "node_modules", ".bin", "esbuild");
 
-/** Files copied unchanged. The Worker serves only the demo files that src/wire/route/table.rs lists. */
-const COPIED = ["index.html", "demo.css", "icon.svg"];
+/** Each page's files: copied unchanged, and bundled. The Worker serves only the files that src/wire/route/table.rs lists. */
+const PAGES = [
+  { name: "demo", copied: ["index.html", "icon.svg"], bundled: ["demo.css", "src/demo.ts"] },
+  { name: "admin", copied: ["index.html"], bundled: ["admin.css", "src/admin.ts"] },
+];
 
-rmSync(out, { recursive: true, force: true });
-mkdirSync(out, { recursive: true });
-for (const name of COPIED) cpSync(join(source, name), join(out, name));
+for (const { name, copied, bundled } of PAGES) {
+  const [source, built] = [join(root, "site", name), join(out, name)];
+  rmSync(built, { recursive: true, force: true });
+  mkdirSync(built, { recursive: true });
+  for (const file of copied) cpSync(join(source, file), join(built, file));
+  execFileSync(
+    esbuild,
+    [
+      ...bundled.map((file) => join(source, file)),
+      "--bundle",
+      "--format=esm",
+      "--target=es2022",
+      "--minify",
+      "--legal-comments=none",
+      "--log-level=warning",
+      "--entry-names=[name]",
+      `--outdir=${built}`,
+    ],
+    { stdio: ["ignore", "inherit", "inherit"] },
+  );
+}
 
 // The OpenAPI document, served as /openapi.json.
-cpSync(join(root, "docs", "openapi.json"), join(dirname(out), "openapi.json"));
-
-execFileSync(
-  esbuild,
-  [
-    join(source, "src", "demo.ts"),
-    "--bundle",
-    "--format=esm",
-    "--target=es2022",
-    "--minify",
-    "--legal-comments=none",
-    "--log-level=warning",
-    `--outfile=${join(out, "demo.js")}`,
-  ],
-  { stdio: ["ignore", "inherit", "inherit"] },
-);
+cpSync(join(root, "docs", "openapi.json"), join(out, "openapi.json"));
 console.log(`site: ${out}`);

@@ -57,7 +57,7 @@ pub enum ProofRule {
 }
 
 /// A right of an operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum AdminRight {
     /// To read.

@@ -22,7 +22,7 @@ pub fn check(method: &str, target: &str, answer: &Response) {
     let path = target.split(['?', '#']).next().unwrap();
     let is_ours = answer.header("x-request-id").is_some_and(|id| id.starts_with("req_"));
     match Route::parse(method, path) {
-        Ok(Route::Public(PublicRoute::Demo(_) | PublicRoute::DemoSettings)) | Err(_) => {}
+        Ok(Route::Public(PublicRoute::Demo(_) | PublicRoute::DemoSettings | PublicRoute::AdminPage(_))) | Err(_) => {}
         Ok(_) if !is_ours => {}
         // The response of last resort can come on any path; the document describes it once, at its head.
         Ok(Route::Public(_) | Route::TokenEndpoint(_) | Route::Admin(_)) if is_last_resort(answer) => {}

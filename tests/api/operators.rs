@@ -36,9 +36,54 @@ fn without_an_issuer_of_operators_all_of_it_is_404() {
     let stack = shared();
     let token = token(&user("nobody"));
     let unknown = Request::get("/admin/api/unknown");
-    for request in [Request::get(AUDIT), revoke_all(5), Request::post(AUDIT), unknown, Request::get("/admin/")] {
+    let page = ["/admin", "/admin/", "/admin/admin.js", "/admin/icon.svg"].map(Request::get);
+    for request in [Request::get(AUDIT), revoke_all(5), Request::post(AUDIT), unknown].into_iter().chain(page) {
         assert_refused(&stack.send(&request.bearer(&token)), 404, "not_found_error", "not_found");
     }
+}
+
+#[test]
+fn the_state_says_who_asks_and_with_which_rights() {
+    let stack = stack();
+    let asks = |token: &str| stack.get(token, "/admin/api/state").json()["operator"].clone();
+    assert_eq!(asks(&staff("boss")), json!({"name": "boss", "rights": ["read", "write"]}));
+    assert_eq!(asks(&staff("viewer")), json!({"name": "viewer", "rights": ["read"]}));
+    // The rights of the subject and of the address add up, and the name is that of the audit log.
+    let both = token_of(STAFF, "viewer", &json!({"email": "boss@staff.example", "email_verified": true}));
+    assert_eq!(asks(&both), json!({"name": "boss@staff.example", "rights": ["read", "write"]}));
+}
+
+/// No page may frame it or get a handle to it, it loads and calls nothing but this Worker, and no text becomes markup.
+#[test]
+fn the_operators_page_is_public_and_locked_down() {
+    let stack = stack();
+    let policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                  base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+                  trusted-types 'none'";
+    for (path, content_type) in [
+        ("/admin", "text/html; charset=utf-8"),
+        ("/admin/", "text/html; charset=utf-8"),
+        ("/admin/admin.js", "text/javascript; charset=utf-8"),
+        ("/admin/admin.css", "text/css; charset=utf-8"),
+        ("/admin/icon.svg", "image/svg+xml"),
+    ] {
+        let answer = stack.send(&Request::get(path));
+        assert_eq!(answer.status, 200, "{path}");
+        for (name, value) in [
+            ("content-type", content_type),
+            ("content-security-policy", policy),
+            ("x-frame-options", "DENY"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("referrer-policy", "no-referrer"),
+            ("x-content-type-options", "nosniff"),
+            ("cache-control", "no-cache"),
+        ] {
+            assert_eq!(answer.header(name), Some(value), "{path} {name}");
+        }
+    }
+    assert_refused(&stack.send(&Request::get("/admin/index.html")), 404, "not_found_error", "not_found");
+    assert_refused(&stack.send(&Request::post("/admin/")), 405, "invalid_request_error", "method_not_allowed");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-// `make test-browser`: runs the demo page in a real browser, against the built Worker on real workerd.
+// `make test-browser`: runs the demo page and the operator's page in a real browser, against the built Worker on real workerd.
 //
 //   CHROMIUM_BIN   the browser; default: the first that ../support/browser.mjs finds
 //   SIMULATOR_BIN  the simulator; default target/debug/valetkey-simulator
@@ -11,11 +11,16 @@ import features from "./cases/features.mjs";
 import gallery from "./cases/gallery.mjs";
 import journey from "./cases/journey.mjs";
 import network from "./cases/network.mjs";
+import operators from "./cases/operators.mjs";
+import operatorsForReal from "./cases/operators_for_real.mjs";
+import operatorsScreens from "./cases/operators_screens.mjs";
+import operatorsUnits from "./cases/operators_units.mjs";
 import origins from "./cases/origins.mjs";
 import screenshots from "./cases/screenshots.mjs";
 import secrets from "./cases/secrets.mjs";
 import units from "./cases/units.mjs";
 import ways from "./cases/ways.mjs";
+import { startOperated } from "./operators.mjs";
 import { Suite } from "../support/suite.mjs";
 import { startStack } from "../support/stack.mjs";
 
@@ -61,12 +66,26 @@ async function runInBrowser(executablePath) {
   }
 }
 
-await suite.run(units, {});
+/** The operator's page, on a Worker that has operators. */
+async function runOperators(executablePath) {
+  const tests = [...operators, ...operatorsForReal, ...operatorsScreens].filter(([name]) => name.includes(process.env.ONLY ?? ""));
+  if (tests.length === 0) return;
+  const [stack, browser] = await Promise.all([startOperated(), launch(executablePath)]);
+  try {
+    await suite.run(tests, { stack, browser }, () => console.log(stack.logs()));
+  } finally {
+    await browser.close();
+    await stack.stop();
+  }
+}
+
+await suite.run([...units, ...operatorsUnits], {});
 const chromium = findChromium();
-if (chromium === undefined) suite.skip("the demo page", "no Chromium (set CHROMIUM_BIN or install Debian's chromium)");
+if (chromium === undefined) suite.skip("the pages", "no Chromium (set CHROMIUM_BIN or install Debian's chromium)");
 else {
   await runInBrowser(chromium);
   // Each starts a deployment and a browser of its own.
   await suite.run(ways, {});
+  await runOperators(chromium);
 }
 suite.finish();

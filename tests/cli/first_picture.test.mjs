@@ -122,6 +122,17 @@ async function callByOwnAddress(port) {
   }
 }
 
+test("`dev` says where the operator's page is, and serves it", async () => {
+  const dev = await machine.start(gateway, ["dev", "--mock", "--port", String(await freePort())], "The operator's page is");
+  try {
+    const page = await fetch(/The operator's page is (\S+)/.exec(dev.output())[1]);
+    assert.equal(page.status, 200);
+    assert.match(await page.text(), /<title>Valetkey operator<\/title>/);
+  } finally {
+    await dev.stop();
+  }
+});
+
 test("a second `dev` on the same port is refused, and leaves the first as it is", async () => {
   const port = await freePort();
   const dev = await machine.start(gateway, ["dev", "--mock", "--port", String(port)], "Press Ctrl+C to stop");

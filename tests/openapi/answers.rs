@@ -102,7 +102,7 @@ fn own_of(route: &Route) -> Own {
     use Group::{ChosenModel, Form, Found, Json, Ledger, Query, Reservation, Text, Token, UnusedBody, Vendor};
     match route {
         // The demo is not part of the API.
-        Route::Public(PublicRoute::Demo(_) | PublicRoute::DemoSettings) => own(&[], &[]),
+        Route::Public(PublicRoute::Demo(_) | PublicRoute::DemoSettings | PublicRoute::AdminPage(_)) => own(&[], &[]),
         Route::Public(PublicRoute::Health) | Route::Public(PublicRoute::OpenApi) => own(&[200], &[]),
         Route::Public(PublicRoute::Ready) => own(&[200, 503], &[]),
         Route::Public(PublicRoute::KeySet) | Route::Public(PublicRoute::ServerMetadata) => own(&[200], &[Text]),

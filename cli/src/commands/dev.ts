@@ -45,7 +45,7 @@ its pictures say that they are stand-ins. Stop it with Ctrl+C.
     const all: Record<string, string> = { ...readSecretsFile(project), ...secrets, ...standIns };
     if (isMock) delete all["DEEPCREATIVE_API_KEY_NEXT"];
     const folder = writeDevConfiguration(project, port, { worker, variables, secrets: all });
-    await runWorker(project, { address, port, isMock, isOnLan: options["lan"] === true, folder });
+    await runWorker(project, { address, port, isMock, isOnLan: options["lan"] === true, hasOperators: hasOperators(values["ISSUERS"]), folder });
   },
 };
 
@@ -94,12 +94,14 @@ interface Running {
   port: number;
   isMock: boolean;
   isOnLan: boolean;
+  /** True if there is the operator's page. */
+  hasOperators: boolean;
   /** The folder of the configuration. */
   folder: string;
 }
 
 /** Runs the Worker until it ends or the user stops it. */
-async function runWorker(project: Project, { address, port, isMock, isOnLan, folder }: Running): Promise<void> {
+async function runWorker(project: Project, { address, port, isMock, isOnLan, hasOperators, folder }: Running): Promise<void> {
   const url = `http://${address}:${port}`;
   const clean = (): void => {
     forgetDev(project, url);
@@ -130,7 +132,7 @@ async function runWorker(project: Project, { address, port, isMock, isOnLan, fol
     isReady = true;
     progress.end(`Running at ${url}`);
     noteAddress(project, "dev", { url, isMock, isDev: true });
-    console.log(greeting(url, isMock));
+    console.log(greeting(url, isMock, hasOperators));
   };
   for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", show);
   const code = await exitOf(child);
@@ -141,12 +143,18 @@ async function runWorker(project: Project, { address, port, isMock, isOnLan, fol
   throw new Failure(`wrangler ended with code ${code}: its output above says why.`);
 }
 
-function greeting(url: string, isMock: boolean): string {
+/** Returns true if an issuer has `use: admin`. */
+function hasOperators(issuers: unknown): boolean {
+  const all = Array.isArray(issuers) ? (issuers as ({ use?: unknown } | null)[]) : [];
+  return all.some((issuer) => Array.isArray(issuer?.use) && issuer.use.includes("admin"));
+}
+
+function greeting(url: string, isMock: boolean, hasPage: boolean): string {
   const vendor = isMock ? "A stand-in plays the vendor: nothing is paid, and its pictures say what they are." : "Predictions cost credits of your key.";
   return `
 ${vendor} Press Ctrl+C to stop. In another terminal:
 
   npx --no-install valetkey picture "A serene Japanese garden"
   curl ${url}/readyz
-`;
+${hasPage ? `\nThe operator's page is ${url}/admin/\n` : ""}`;
 }

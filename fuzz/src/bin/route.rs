@@ -84,6 +84,9 @@ fn paths(route: &Route) -> Vec<String> {
         Route::Public(PublicRoute::Ready) => vec!["/readyz".into()],
         Route::Public(PublicRoute::Demo("/demo/index.html")) => vec!["/".into()],
         Route::Public(PublicRoute::Demo(asset)) => vec![(*asset).into()],
+        Route::Public(PublicRoute::AdminPage("/admin/index.html")) => vec!["/admin".into(), "/admin/".into()],
+        Route::Public(PublicRoute::AdminPage("/demo/icon.svg")) => vec!["/admin/icon.svg".into()],
+        Route::Public(PublicRoute::AdminPage(asset)) => vec![(*asset).into()],
         Route::Public(PublicRoute::DemoSettings) => vec!["/demo/settings.json".into()],
         Route::User(UserRoute::Create(model)) => {
             vec![format!("/v1/{model}/predictions"), format!("/v1/models/{model}/predictions")]

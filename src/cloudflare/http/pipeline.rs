@@ -233,7 +233,8 @@ async fn dispatch(context: &RequestContext<'_>, route: &Route) -> Result<Handled
 async fn public(context: &RequestContext<'_>, route: &PublicRoute) -> Result<Handled, PlatformError> {
     let open = |response| Handled { reply: Reply::Open(response), refused: None, subject: None };
     let response = match route {
-        PublicRoute::Demo(asset) => return assets::serve(context, asset).await.map(open),
+        PublicRoute::Demo(asset) => return assets::demo(context, asset).await.map(open),
+        PublicRoute::AdminPage(asset) => return assets::admin_page(context, asset).await.map(open),
         PublicRoute::OpenApi => return assets::document(context, "/openapi.json").await.map(open),
         PublicRoute::Hook(capability) => webhook_called(context, capability).await,
         PublicRoute::DemoSettings => Some(Response::json(200, &context.deployment.config.demo_document())),

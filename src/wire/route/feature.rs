@@ -8,7 +8,7 @@ pub enum Feature {
     /// Tokens that this deployment issues: on with `TOKEN_SIGNING_KEYS`. Revoking (`/auth/revoke`) is not part of it:
     /// it works for any issuer's tokens.
     OwnTokens,
-    /// The operator's pages and API: on with an issuer that has `use: admin`.
+    /// The operator's page and API: on with an issuer that has `use: admin`.
     Admin,
 }
 
@@ -19,6 +19,7 @@ impl Feature {
         match path {
             "/" => Some(Self::Demo),
             "/auth/token" => Some(Self::OwnTokens),
+            "/admin" => Some(Self::Admin),
             _ if path.starts_with("/demo/") => Some(Self::Demo),
             _ if path.starts_with("/.well-known/") => Some(Self::OwnTokens),
             _ if path.starts_with("/admin/") => Some(Self::Admin),

@@ -23,6 +23,9 @@ fn every_route_and_alias_is_found() {
         ("GET", "/readyz".to_owned(), PublicRoute::Ready.into()),
         ("GET", "/".to_owned(), PublicRoute::Demo("/demo/index.html").into()),
         ("GET", "/demo/settings.json".to_owned(), PublicRoute::DemoSettings.into()),
+        ("GET", "/admin".to_owned(), PublicRoute::AdminPage("/admin/index.html").into()),
+        ("GET", "/admin/".to_owned(), PublicRoute::AdminPage("/admin/index.html").into()),
+        ("GET", "/admin/icon.svg".to_owned(), PublicRoute::AdminPage("/demo/icon.svg").into()),
         ("POST", "/v1/acme/model-x/predictions".to_owned(), UserRoute::Create(model()).into()),
         ("POST", "/v1/models/acme/model-x/predictions".to_owned(), UserRoute::Create(model()).into()),
         ("GET", format!("/v1/predictions/{ID}"), UserRoute::Get(id()).into()),
@@ -70,7 +73,7 @@ fn every_route_and_alias_is_found() {
 /// Returns the lines of [`OPERATIONS`] of a route. Exhaustive: a new route does not compile until it is listed here.
 fn operations(route: &Route) -> &'static [(&'static str, &'static str)] {
     match route {
-        Route::Public(PublicRoute::Demo(_) | PublicRoute::DemoSettings) => &[],
+        Route::Public(PublicRoute::Demo(_) | PublicRoute::DemoSettings | PublicRoute::AdminPage(_)) => &[],
         Route::Public(PublicRoute::Health) => &[("get", "/healthz")],
         Route::Public(PublicRoute::Ready) => &[("get", "/readyz")],
         Route::Public(PublicRoute::OpenApi) => &[("get", "/openapi.json")],

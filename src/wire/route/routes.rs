@@ -32,6 +32,9 @@ pub enum PublicRoute {
     /// `GET /demo/settings.json`.
     #[strum(serialize = "demo.settings")]
     DemoSettings,
+    /// The operator's page or one of its files; holds the asset's path.
+    #[strum(serialize = "admin.page")]
+    AdminPage(&'static str),
     /// `GET /openapi.json`.
     #[strum(serialize = "openapi")]
     OpenApi,

@@ -17,6 +17,15 @@ const DEMO_FILES: [(&str, &str); 4] = [
     ("/demo/icon.svg", "/demo/icon.svg"),
 ];
 
+/// The files of the operator's page. They hold no data, so they need no token.
+const ADMIN_FILES: [(&str, &str); 5] = [
+    ("/admin", "/admin/index.html"),
+    ("/admin/", "/admin/index.html"),
+    ("/admin/admin.css", "/admin/admin.css"),
+    ("/admin/admin.js", "/admin/admin.js"),
+    ("/admin/icon.svg", "/demo/icon.svg"),
+];
+
 /// The document with the demo page's settings. It depends on the deployment, so it is not an asset.
 const DEMO_SETTINGS: &str = "/demo/settings.json";
 
@@ -61,6 +70,9 @@ impl Resource {
 pub(super) fn find_resource(path: &str) -> Option<Resource> {
     if let Some((_, asset)) = DEMO_FILES.iter().find(|(public, _)| *public == path) {
         return Some(Resource::get(PublicRoute::Demo(asset)));
+    }
+    if let Some((_, asset)) = ADMIN_FILES.iter().find(|(public, _)| *public == path) {
+        return Some(Resource::get(PublicRoute::AdminPage(asset)));
     }
     if path == DEMO_SETTINGS {
         return Some(Resource::get(PublicRoute::DemoSettings));

@@ -1,4 +1,5 @@
-//! Serves the static assets: the demo page with a strict content security policy, and the OpenAPI document.
+//! Serves the static assets: the demo page and the operator's page, each with a strict content security policy, and the
+//! OpenAPI document.
 
 use wasm_bindgen::{JsCast, JsValue};
 use worker::Env;
@@ -24,15 +25,34 @@ pub async fn document(context: &RequestContext<'_>, name: &str) -> Result<web_sy
     platform::respond_with_body_of(&file, &response::document_lines(context.request_id, context.origin))
 }
 
-/// Serves one of the files that [`crate::wire::route`] lists. The asset's own headers are not relayed.
-pub async fn serve(context: &RequestContext<'_>, asset: &'static str) -> Result<web_sys::Response, PlatformError> {
+/// The headers of the operator's page. It loads and calls nothing but this Worker, and no text becomes markup or a script
+/// (W3C Trusted Types). No page may frame it or keep a handle to its window: a click there acts on all users.
+const ADMIN_PAGE_LINES: &str = "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+    require-trusted-types-for 'script'; trusted-types 'none'\nX-Frame-Options: DENY\n\
+    Cross-Origin-Opener-Policy: same-origin\nCross-Origin-Resource-Policy: same-origin";
+
+/// Serves one of the demo page's files.
+pub async fn demo(context: &RequestContext<'_>, asset: &'static str) -> Result<web_sys::Response, PlatformError> {
+    let policy = context.deployment.config.demo_security_policy();
+    serve(context, asset, &format!("Content-Security-Policy: {policy}")).await
+}
+
+/// Serves one of the files of the operator's page.
+pub async fn admin_page(context: &RequestContext<'_>, asset: &'static str) -> Result<web_sys::Response, PlatformError> {
+    serve(context, asset, ADMIN_PAGE_LINES).await
+}
+
+/// Serves one of the files that [`crate::wire::route`] lists, with these headers. The asset's own are not relayed.
+async fn serve(
+    context: &RequestContext<'_>,
+    asset: &'static str,
+    page_lines: &str,
+) -> Result<web_sys::Response, PlatformError> {
     let file = self::asset(context.env, asset).await?;
-    let mut lines = response::common_lines(context.request_id, "no-cache");
-    lines.push_str("\nContent-Type: ");
-    lines.push_str(content_type(asset));
-    lines.push_str("\nContent-Security-Policy: ");
-    lines.push_str(&context.deployment.config.demo_security_policy());
-    platform::respond_with_body_of(&file, &lines)
+    let lines = response::common_lines(context.request_id, "no-cache");
+    let content_type = content_type(asset);
+    platform::respond_with_body_of(&file, &format!("{lines}\nContent-Type: {content_type}\n{page_lines}"))
 }
 
 fn content_type(asset: &str) -> &'static str {

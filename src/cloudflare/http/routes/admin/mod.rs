@@ -51,6 +51,6 @@ async fn run(context: &RequestContext<'_>, operator: &Operator, route: &AdminRou
         AdminRoute::Spend => spend::list(context).await,
         AdminRoute::Refusals => spend::refusals(context).await,
         AdminRoute::Revocations => revocations::revoke(context, operator).await,
-        AdminRoute::State => state::show(context).await,
+        AdminRoute::State => state::show(context, operator).await,
     }
 }

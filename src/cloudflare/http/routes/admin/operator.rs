@@ -56,11 +56,24 @@ impl Operator {
         if self.is_ambient && right == AdminRight::Write && !is_own_page {
             return Err(Rejection::new(Code::OriginNotAllowed, "admin_page"));
         }
+        if self.has_right(context, right) {
+            Ok(())
+        } else {
+            Err(Rejection::new(Code::InsufficientPermissions, "operator"))
+        }
+    }
+
+    /// Returns the rights of the operator.
+    pub fn rights(&self, context: &RequestContext<'_>) -> impl Iterator<Item = &'static str> {
+        let has_right = |right: &AdminRight| self.has_right(context, *right);
+        [AdminRight::Read, AdminRight::Write].into_iter().filter(has_right).map(<&'static str>::from)
+    }
+
+    fn has_right(&self, context: &RequestContext<'_>, right: AdminRight) -> bool {
         let issuers = &context.deployment.config.issuers;
         let issuer = issuers.iter().find(|issuer| issuer.name() == self.token.issuer());
         let mut names = std::iter::once(self.token.subject()).chain(self.token.email());
-        let is_operator = names.any(|name| issuer.is_some_and(|issuer| issuer.admin_rights(name).contains(&right)));
-        if is_operator { Ok(()) } else { Err(Rejection::new(Code::InsufficientPermissions, "operator")) }
+        names.any(|name| issuer.is_some_and(|issuer| issuer.admin_rights(name).contains(&right)))
     }
 
     /// Checks that the token is not revoked: in the Ledger, like a user's token, and against the revoked-before time that

@@ -14,12 +14,16 @@ use crate::messages::{OperatorReply, OperatorRequest};
 use crate::types::ids::JobId;
 use crate::wire::rejection::Rejection;
 
-/// Shows what the Dispatcher does. Its version and the edge's may differ for minutes at a deployment.
-pub async fn show(context: &RequestContext<'_>) -> Result<Response, Rejection> {
+/// Shows what the Dispatcher does, and who asks: the operator's page has actions only with the right to write.
+///
+/// Its version and the edge's may differ for minutes at a deployment.
+pub async fn show(context: &RequestContext<'_>, operator: &Operator) -> Result<Response, Rejection> {
     let OperatorReply::State(mut state) = ask(context, OperatorRequest::State).await? else {
         return Err(limiter_unavailable("dispatcher_reply"));
     };
     state.insert("time".to_owned(), json!(context.now.to_rfc3339()));
+    let rights: Vec<&str> = operator.rights(context).collect();
+    state.insert("operator".to_owned(), json!({"name": operator.name(), "rights": rights}));
     if let Some(Value::Object(version)) = state.get_mut("version") {
         version.insert("edge".to_owned(), Version::of(context.env).render());
     }
