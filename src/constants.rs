@@ -432,6 +432,9 @@ pub const ADDRESS_RETRY_SECS: u32 = 60;
 pub const POLICY_MAX_DEPTH: usize = 12;
 /// Largest number of requests, predictions or queue positions in POLICY: more is a typing error.
 pub const POLICY_NUMBER_MAX: u32 = 1_000_000;
+/// Debts that are stored of entries which do not wait in the queue. With large weights they are paid back over many starts. Each
+/// takes about 80 bytes of one row, as does each of the 10,000 that may wait, and a row may have 2 MB.
+pub const DEBTS_MAX: usize = 10_000;
 /// Largest weight in the queue.
 pub const WEIGHT_MAX: u32 = 1_000;
 /// `max_files` of a plan that does not say.

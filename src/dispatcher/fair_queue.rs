@@ -7,12 +7,13 @@
 //! - A start always has the same price, however many entries wait. With a price that depends on their number, the last
 //!   user of a long queue would pay the price of the short queue that is left, and start several times in a row.
 //! - Whoever does not wait saves nothing, but pays back what it owes. So leaving the queue and returning never brings a
-//!   user to the front.
+//!   user to the front. Of more than [`DEBTS_MAX`] such debts, the least are forgiven.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::constants::DEBTS_MAX;
 use crate::types::ids::{JobId, UserKey};
 
 /// Each entry's earned and unused share of starts. A start costs [`START`]. A debt is negative.
@@ -74,7 +75,20 @@ pub fn pick_next_entry(waiting: &[WaitingEntry], deficits: &mut Deficits) -> Opt
         *deficit = deficit.saturating_sub(earned);
     }
     deficits.retain(|_, deficit| *deficit != 0);
+    forgive_least_debts(deficits, &present);
     Some(entry)
+}
+
+/// Drops the least debts of entries that do not wait, down to [`DEBTS_MAX`]: all deficits are stored in one row.
+fn forgive_least_debts(deficits: &mut Deficits, present: &BTreeSet<&Entry>) {
+    let most = DEBTS_MAX.saturating_add(present.len());
+    if deficits.len() <= most {
+        return;
+    }
+    let absent = deficits.iter().filter(|(entry, _)| !present.contains(entry));
+    let mut debts: Vec<(i64, Entry)> = absent.map(|(entry, debt)| (*debt, entry.clone())).collect();
+    debts.sort();
+    debts.iter().skip(DEBTS_MAX).for_each(|(_, entry)| _ = deficits.remove(entry));
 }
 
 /// Returns the virtual time of an entry's start, which sorts the starts of all entries as their turns come: when the
@@ -177,6 +191,18 @@ mod tests {
             pick_next_entry(&all[1..], &mut deficits);
         }
         assert!(!deficits.contains_key(&entry(0)));
+    }
+
+    #[test]
+    fn of_too_many_debts_the_least_are_forgiven() {
+        let debt_of = |number: usize| -START - i64::try_from(number).unwrap();
+        let mut deficits: Deficits = (10..DEBTS_MAX + 17).map(|number| (entry(number), debt_of(number))).collect();
+        let weights = [1_000; 2];
+        pick_next_entry(&waiting(&weights), &mut deficits);
+        assert_eq!(deficits.len(), DEBTS_MAX + weights.len());
+        assert!((10..17).all(|number| !deficits.contains_key(&entry(number))), "the least");
+        assert!((17..DEBTS_MAX + 17).all(|number| deficits.contains_key(&entry(number))));
+        assert!((0..2).all(|number| deficits.contains_key(&entry(number))), "those who wait");
     }
 
     proptest! {

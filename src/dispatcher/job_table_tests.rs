@@ -268,6 +268,23 @@ fn positions_cost_one_pass_a_second_and_then_nothing() {
     assert!((1..10).contains(&cost(1_001, 5_003)));
 }
 
+/// All of them earn, so a start looks at each (docs/decisions/0008-turns.md has what that costs).
+#[test]
+fn a_start_is_decided_among_the_users_who_may_start_however_many_jobs_they_have() {
+    for users in [100, 1_000] {
+        let mut machine = machine(SLOTS);
+        for number in 0..5 * users {
+            let terms = JobTerms::split(spec(SLOTS + number, 0)).0;
+            machine.jobs.insert(Job::new(user(SLOTS + number % users), terms, share(0), NOW));
+        }
+        let before = machine.jobs.visits.get();
+        let heads = machine.jobs.waiting().heads(|_, _| true);
+        assert_eq!(heads.len(), users);
+        assert_eq!(machine.pick_next_job(NOW).as_ref(), heads.first().map(|head| &head.job_id));
+        assert!(machine.jobs.visits.get() - before < 10, "it looks at no job");
+    }
+}
+
 #[test]
 fn the_actions_of_a_turn_are_in_the_order_of_their_times() {
     let machine = &mut machine(SLOTS);
