@@ -246,6 +246,13 @@ impl DispatcherObject {
             DispatcherRequest::DeleteFiles { vendor_ids } => {
                 self.turn(|machine, _| machine.delete_files(vendor_ids), clock)
             }
+            DispatcherRequest::RevokeAll { issued_by } => {
+                let revoke = |machine: &mut Dispatcher, _| {
+                    machine.revoke_all(issued_by);
+                    DispatcherReply::Done
+                };
+                self.turn(revoke, clock)
+            }
             DispatcherRequest::Tick => self.turn(|_, _| DispatcherReply::Done, clock),
             other => panic!("no Ledger sends {other:?}"),
         };
@@ -395,6 +402,11 @@ impl DispatcherObject {
     /// Makes every row readable, as a newer version does.
     pub fn make_readable(&mut self) {
         self.unreadable.clear();
+    }
+
+    /// Returns whether a part of the state could not be read at a load.
+    pub fn has_lost_state(&self) -> bool {
+        self.has_lost_state
     }
 
     pub fn revoked_before(&self) -> Option<UnixSeconds> {

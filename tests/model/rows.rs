@@ -26,8 +26,8 @@ pub struct Rows {
     pub marks: BTreeMap<String, (String, UnixMillis)>,
     /// Predictions whose rows cannot be read.
     pub unreadable: BTreeSet<JobId>,
-    /// The rows of files cannot be read.
-    pub are_files_unreadable: bool,
+    /// Files whose rows cannot be read.
+    pub unreadable_files: BTreeSet<FileId>,
 }
 
 impl Rows {
@@ -111,6 +111,10 @@ impl Rows {
         open.map(|(job_id, (_, wake))| (job_id, *wake))
     }
 
+    fn readable_files<'a>(&self, files: impl Iterator<Item = &'a FileRecord>) -> impl Iterator<Item = FileRecord> {
+        files.filter(|file| !self.unreadable_files.contains(&file.file_id)).cloned()
+    }
+
     fn readable(&self, job_id: &JobId) -> Option<PredictionRecord> {
         if self.unreadable.contains(job_id) { None } else { self.record(job_id).cloned() }
     }
@@ -189,7 +193,7 @@ impl LedgerRows for Rows {
     }
 
     fn file(&self, file_id: &FileId, forgotten: UtcDay) -> Result<Option<FileRecord>, RowError> {
-        if self.are_files_unreadable {
+        if self.unreadable_files.contains(file_id) {
             return Err(RowError);
         }
         Ok(self.files.get(file_id).filter(|file| is_kept(file, forgotten)).cloned())
@@ -197,7 +201,8 @@ impl LedgerRows for Rows {
 
     fn files(&self, limit: u32, before: Option<&FileId>, forgotten: UtcDay) -> Result<Vec<FileRecord>, RowError> {
         let older = self.files.values().rev().filter(|file| before.is_none_or(|before| file.file_id < *before));
-        Ok(older.filter(|file| is_kept(file, forgotten)).take(limit as usize + 1).cloned().collect())
+        let kept = older.filter(|file| is_kept(file, forgotten));
+        Ok(self.readable_files(kept).take(limit as usize + 1).collect())
     }
 
     fn file_usage(&self, forgotten: UtcDay) -> Result<FileUsage, RowError> {
@@ -206,12 +211,12 @@ impl LedgerRows for Rows {
     }
 
     fn forgotten_files(&self, forgotten: UtcDay) -> Result<Vec<FileRecord>, RowError> {
-        let dropped = self.files.values().filter(|file| !is_kept(file, forgotten));
-        Ok(dropped.take(FORGOTTEN_FILES_BATCH).cloned().collect())
+        let dropped = self.files.values().rev().filter(|file| !is_kept(file, forgotten));
+        Ok(self.readable_files(dropped).take(FORGOTTEN_FILES_BATCH).collect())
     }
 
     fn files_without_use(&self) -> Result<Vec<FileRecord>, RowError> {
-        Ok(self.files.values().filter(|file| file.used_on.is_none()).cloned().collect())
+        Ok(self.readable_files(self.files.values().filter(|file| file.used_on.is_none())).collect())
     }
 
     fn mark(&self, name: &str, now: UnixMillis) -> Result<Option<String>, RowError> {

@@ -38,11 +38,10 @@ fn admit(ledger: &mut LedgerObject) -> Continuation {
 /// A create with a file whose row cannot be read fails after it was counted. It stays counted, and nothing else is stored.
 #[test]
 fn a_create_that_cannot_be_handled_stays_counted() {
-    let mut ledger = LedgerObject::default();
-    ledger.rows.are_files_unreadable = true;
-    let mut call = create();
+    let (mut ledger, mut call) = (LedgerObject::default(), create());
+    let file_id = FileId::new(NOW, [1; 10]);
+    ledger.rows.unreadable_files.insert(file_id.clone());
     if let LedgerRequest::Create(request) = &mut call.request {
-        let file_id = FileId::new(NOW, [1; 10]);
         request.files.push(FileUse { spec: 0, pointer: "/image".into(), file_id });
     }
     let mut refusals = Vec::new();

@@ -11,7 +11,7 @@ use valetkey::messages::{
 };
 use valetkey::types::ids::{JobId, RequestId, UserKey};
 use valetkey::types::prediction::Status;
-use valetkey::types::time::UnixMillis;
+use valetkey::types::time::{UnixMillis, UnixSeconds};
 
 use crate::build_before;
 use crate::calls;
@@ -79,6 +79,8 @@ pub enum Step {
         user: u8,
         token: u8,
     },
+    /// An operator revokes all tokens that were issued until now.
+    RevokeAll,
     /// The vendor calls a webhook.
     Hook {
         pick: usize,
@@ -139,6 +141,11 @@ pub enum Step {
     Unreadable {
         pick: usize,
     },
+    /// The same for the row of a file.
+    UnreadableFile {
+        user: u8,
+        pick: usize,
+    },
     /// The same for a row of the Dispatcher, from its next start on.
     UnreadableAtDispatcher {
         pick: usize,
@@ -181,6 +188,8 @@ struct Chain {
     started: UnixMillis,
     /// The message. `None` for a task.
     call: Option<LedgerCall>,
+    /// The revoked-before time when the message arrived.
+    revoked_before: Option<UnixSeconds>,
 }
 
 pub struct World {
@@ -203,6 +212,8 @@ pub struct World {
     /// For each user, its requests that passed the limit.
     served: BTreeMap<UserKey, Vec<UnixMillis>>,
     revoked: BTreeMap<(UserKey, String), UnixMillis>,
+    /// The revoked-before time of all users that the Dispatcher has acknowledged.
+    revoked_before: Option<UnixSeconds>,
     /// For each proof of possession, the request that used it.
     proofs: BTreeMap<(UserKey, String), RequestId>,
 }
@@ -224,6 +235,7 @@ impl World {
             gone: BTreeMap::new(),
             served: BTreeMap::new(),
             revoked: BTreeMap::new(),
+            revoked_before: None,
             proofs: BTreeMap::new(),
         }
     }
@@ -254,10 +266,14 @@ impl World {
         Some((id.clone(), user.clone()))
     }
 
+    fn chain(&self, user: &UserKey, instance: u32, call: Option<LedgerCall>) -> Chain {
+        let (started, revoked_before) = (self.latest, self.dispatcher.revoked_before());
+        Chain { user: user.clone(), instance, started, call, revoked_before }
+    }
+
     /// Sends a message to a Ledger, and follows its chain to the first question. Returns its reply if there is none.
     fn call(&mut self, user: &UserKey, call: LedgerCall) -> Option<LedgerReply> {
-        let (started, instance) = (self.latest, self.ledger(user).instance);
-        let chain = Chain { user: user.clone(), instance, started, call: Some(call.clone()) };
+        let chain = self.chain(user, self.ledgers.get(user).map_or(0, |ledger| ledger.instance), Some(call.clone()));
         self.run(chain, Event::Call(call))
     }
 
@@ -320,6 +336,8 @@ impl World {
             }
             // An instance that has been replaced may not know yet.
             let is_present = chain.instance == self.ledgers[&chain.user].instance;
+            let is_revoked = chain.revoked_before.is_some_and(|time| caller.issued_at <= time);
+            assert!(!is_served || !is_present || !is_revoked, "a token of all that were revoked was served");
             assert!(
                 !is_served || !is_present || revoked_at.is_none_or(|at| at > chain.started),
                 "a revoked token was served"
@@ -503,8 +521,9 @@ impl World {
     fn fire_alarm(&mut self, user: &UserKey) {
         let now = self.latest;
         let ledger = self.ledger(user);
-        let chain = Chain { user: user.clone(), instance: ledger.instance, started: now, call: None };
+        let instance = ledger.instance;
         let tasks = ledger.fire_alarm(now);
+        let chain = self.chain(user, instance, None);
         self.check_undone(user);
         for task in tasks {
             match task {
@@ -590,10 +609,15 @@ impl World {
                 let owner = calls::user(user);
                 let Some(instance) = self.ledger(&owner).instance.checked_sub(1) else { return };
                 let call = calls::counted(LedgerRequest::Check, 0, self.latest);
-                let chain = Chain { user: owner, instance, started: self.latest, call: Some(call.clone()) };
-                self.run(chain, Event::Call(call));
+                self.run(self.chain(&owner, instance, Some(call.clone())), Event::Call(call));
             }
             Step::Revoke { user, token } => self.revoke(user, token),
+            Step::RevokeAll => {
+                let issued_by = self.latest.seconds();
+                if self.arrive(DispatcherRequest::RevokeAll { issued_by }).is_some() {
+                    self.revoked_before = Some(issued_by);
+                }
+            }
             Step::Hook { pick } => {
                 let Some((id, _)) = self.pick(pick) else { return };
                 self.turn(|machine, now| machine.receive_webhook(&id, now));
@@ -636,6 +660,14 @@ impl World {
                     unreadable.insert(job_id);
                 }
             }
+            Step::UnreadableFile { user, pick } => {
+                let rows = &mut self.ledger(&calls::user(user)).rows;
+                let Some(index) = pick.checked_rem(rows.files.len()) else { return };
+                let file_id = rows.files.keys().nth(index).unwrap().clone();
+                if !rows.unreadable_files.remove(&file_id) {
+                    rows.unreadable_files.insert(file_id);
+                }
+            }
             Step::UnreadableAtDispatcher { pick } => self.dispatcher.toggle_unreadable(pick),
             Step::Pause { id, model, millis, is_renewal } => {
                 let actions =
@@ -661,6 +693,8 @@ impl World {
 
     pub fn check(&self) {
         assert!(self.taken.values().all(|count| *count <= 1), "paid twice");
+        let is_kept = self.dispatcher.revoked_before() >= self.revoked_before || self.dispatcher.has_lost_state();
+        assert!(is_kept, "a revocation of all tokens is forgotten");
         self.dispatcher.check((self.latest, self.real), self.taken.len());
         self.files.check(&self.ledgers, &self.dispatcher.files, self.latest);
         self.ledgers.values().for_each(|ledger| ledger.check(self.latest));
@@ -680,6 +714,7 @@ impl World {
         for ledger in self.ledgers.values_mut() {
             ledger.cannot_store = false;
             ledger.rows.unreadable.clear();
+            ledger.rows.unreadable_files.clear();
         }
         self.dispatcher.make_readable();
         self.restart_dispatcher(false);
