@@ -378,7 +378,7 @@ impl Stack {
 
     /// Waits until the Worker has logged `word`. Log lines come through a pipe, so they may arrive after the response.
     pub fn assert_logged(&self, word: &str) {
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(60);
         while !self.worker_log().contains(word) {
             assert!(Instant::now() < end, "not logged: {word}");
             std::thread::sleep(Duration::from_millis(20));
