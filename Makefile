@@ -51,6 +51,7 @@ help:
 	@echo "make rotate        replaces the vendor's key; STEP=begin, status or finish"
 	@echo "make status        the state of the deployment"
 	@echo "make sbom          what is shipped, in dist/valetkey.cdx.json (CycloneDX); make third-party for its licenses"
+	@echo "make reproduce     two clean builds of the last commit, compared byte by byte"
 	@echo "make lint          formatting, clippy, licenses and sources of dependencies"
 	@echo "make advisories    known vulnerabilities of dependencies, where RustSec's database can be fetched"
 	@echo "make fuzz          every parser of hostile input, for minutes; FUZZ_SECONDS, FUZZ_TARGETS"
@@ -108,19 +109,19 @@ BUILD_TOOLS := node_modules/.package-lock.json $(TOOLS)/wasm-bindgen-$(WASM_BIND
 
 build: build/index.js site
 
-build/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/build.sh | wasm-target
+build/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/build.sh scripts/paths.sh | wasm-target
 	@scripts/build.sh
 	@touch $@
 
 # A second Worker for tests, with what the shipped one lacks: panics on request, and vectors that no request can carry.
 # After the first: both builds leave their module in the same place of target/.
-build/test/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/build.sh $(TEST_ENTRY) | wasm-target build/index.js
+build/test/index.js: $(BUILD_TOOLS) $(RUST_SOURCES) scripts/build.sh scripts/paths.sh $(TEST_ENTRY) | wasm-target build/index.js
 	@scripts/build.sh test-exports tests/shipped/entry.js build/test
 	@touch $@
 
 # The Worker's parser of settings, for Node: the command-line tool checks settings with it. After the Worker, so that two
 # linkers do not compete.
-build/check/check.cjs: $(BUILD_TOOLS) $(RUST_SOURCES) $(shell find check -type f) scripts/build-check.sh | wasm-target build/index.js
+build/check/check.cjs: $(BUILD_TOOLS) $(RUST_SOURCES) $(shell find check -type f) scripts/build-check.sh scripts/paths.sh | wasm-target build/index.js
 	@scripts/build-check.sh
 	@touch $@
 
@@ -136,12 +137,16 @@ dist/.bundled: build/index.js build/check/check.cjs dist/site/.built $(CLI_SOURC
 	@touch $@
 
 # After a change of what is shipped: of Cargo.lock, package-lock.json, or what a page or the tool imports.
-.PHONY: sbom third-party
+.PHONY: sbom third-party reproduce
 sbom: node_modules/.package-lock.json
 	$(NODE) scripts/sbom.mjs
 
 third-party: node_modules/.package-lock.json
 	$(NODE) scripts/third-party.mjs
+
+# Not part of CI, where it would double the time of the build: run it before a release.
+reproduce: $(BUILD_TOOLS) | wasm-target
+	@scripts/reproduce.sh
 
 site: dist/site/.built
 

@@ -3,6 +3,7 @@
 # nothing edits what the tools make.
 set -eu
 cd "$(dirname "$0")/.."
+. scripts/paths.sh
 bindings=target/bindings-check
 out=build/check
 

@@ -6,6 +6,7 @@
 # Tests build a second Worker with the feature `test-exports` and an entry of their own.
 set -eu
 cd "$(dirname "$0")/.."
+. scripts/paths.sh
 features=${1:-}
 entry=${2:-src/cloudflare/entry.js}
 out=${3:-build}

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import { isBuiltin } from "node:module";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { ROOT, tarball, unpack } from "./machine.mjs";
@@ -40,6 +40,16 @@ test("it has these files and no others, and is small enough for `npm create`", (
   const { size } = statSync(tarball());
   t.diagnostic(`${size} bytes`);
   assert.ok(size <= TARBALL_MAX_BYTES, `${size} bytes`);
+});
+
+test("no file has a path of the machine that built it", () => {
+  const paths = [ROOT, homedir(), process.env.CARGO_HOME].filter((path) => path !== undefined && path.length > 1);
+  const files = readdirSync(tool, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  assert.ok(files.length > 10);
+  for (const { parentPath, name } of files) {
+    const bytes = readFileSync(join(parentPath, name));
+    for (const path of paths) assert.ok(!bytes.includes(`${path}/`), `${name} has ${path}`);
+  }
 });
 
 test("publint finds nothing, and its page has no relative links, which lead nowhere on npm", () => {
