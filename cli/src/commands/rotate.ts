@@ -5,6 +5,7 @@ import { begin, describe, finish, NEXT_KEY } from "../operate/rotate.ts";
 import { findProject, type Project } from "../project/folder.ts";
 import { readKeyFile } from "../project/keys.ts";
 import { readSecrets } from "../project/secrets.ts";
+import { printable } from "../terminal.ts";
 import { type Command, type Options, text } from "./command.ts";
 import { commandLine, URL_OPTION } from "./deploy.ts";
 import { settingsOf } from "./token.ts";
@@ -33,7 +34,7 @@ The new key comes from --key-file, .dev.vars or the environment (${NEXT_KEY}), o
     if (step === "begin") return begin(gateway, await nextKey(project, options), commandLine);
     if (step === "finish") return finish(gateway, await nextKey(project, options), options["force"] === true, commandLine);
     const { rotation } = await requireAdmin(gateway).state();
-    console.log(options["json"] === true ? JSON.stringify(rotation, undefined, 2) : describe(rotation));
+    console.log(options["json"] === true ? JSON.stringify(rotation, undefined, 2) : printable(describe(rotation)));
   },
 };
 
