@@ -21,7 +21,8 @@ pub enum ReleaseRefusal {
 }
 
 impl Dispatcher {
-    /// Notes the version that this instance is of. The code and the secrets of a version never change.
+    /// Notes the version that this instance is of. The code and the secrets of a version never change. If it is new and has
+    /// another vendor key, creates need not wait for a key that was refused.
     pub fn note_version(&mut self, version_id: &str, migrations: KnownMigrations, now: UnixMillis) {
         let versions = &mut self.state.versions;
         if versions.iter().any(|seen| seen.version_id == version_id) {
@@ -31,6 +32,9 @@ impl Dispatcher {
             versions.remove(0);
         }
         let fingerprint = self.limits.key_fingerprint.clone();
+        if versions.last().is_some_and(|last| last.fingerprint != fingerprint) {
+            self.state.health.resume_key();
+        }
         versions.push(KeyOfVersion { version_id: version_id.to_owned(), fingerprint, seen_at: now, migrations });
     }
 

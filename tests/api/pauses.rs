@@ -74,7 +74,7 @@ fn a_create_in_a_pause_waits_and_starts_when_the_last_lease_is_given_back() {
     let created = create_of(&stack, &token, MODEL);
     assert_eq!((created.status, created.json()["status"].as_str()), (202, Some("queued")));
     let eta = created.json()["queue"]["eta_seconds"].as_u64().unwrap();
-    assert!((590..=600).contains(&eta), "{eta}");
+    assert!((500..=600).contains(&eta), "{eta}");
     assert_eq!(stack.ended(&token, &running)["status"], "succeeded", "polls go on");
     resume(&stack, &leases[0]);
     resume(&stack, &leases[0]);
@@ -108,7 +108,7 @@ fn a_pause_that_outlasts_the_longest_wait_refuses_creates() {
     let refused = create_of(&stack, &token, MODEL);
     assert_refused(&refused, 503, "api_error", "upstream_unavailable");
     let retry: i64 = refused.header("retry-after").unwrap().parse().unwrap();
-    assert!((3_590..=3_600).contains(&retry), "{retry}");
+    assert!((3_500..=3_600).contains(&retry), "{retry}");
     assert_eq!(stack.vendor_requests(), Vec::<Value>::new());
     let account = stack.get(&token, "/v1/account").json();
     assert_eq!(account["usage"]["credits_reserved"], "0");
@@ -120,7 +120,7 @@ fn a_pause_that_outlasts_the_longest_wait_refuses_creates() {
 fn a_pause_whose_operator_vanishes_ends_by_itself() {
     let stack = stack();
     let token = token(&user("vanished"));
-    pause(&stack, &json!({"for_secs": 2}));
+    pause(&stack, &json!({"for_secs": 8}));
     let created = create_of(&stack, &token, MODEL);
     assert_eq!(created.status, 202);
     assert_eq!(stack.ended(&token, created.json()["job_id"].as_str().unwrap())["status"], "succeeded");
@@ -128,25 +128,28 @@ fn a_pause_whose_operator_vanishes_ends_by_itself() {
 
 #[test]
 fn a_pause_survives_a_restart_and_an_eviction_and_the_wait_in_it_does_not_count() {
-    let mut stack = Stack::start(&options(json!({"max_wait_secs": 4})));
+    let mut stack = Stack::start(&options(json!({"max_wait_secs": 10})));
     let token = token(&user("restarted"));
-    let id = pause(&stack, &json!({"for_secs": 4}));
+    let id = pause(&stack, &json!({"for_secs": 10}));
     let created = create_of(&stack, &token, MODEL);
     assert_eq!(created.status, 202);
-    for round in 0..3 {
-        if round == 1 {
-            stack.evict_dispatcher();
-        } else {
-            stack.restart_workerd();
-        }
-        let renewed = post(&stack, PAUSE, &json!({"for_secs": 4, "id": id}));
+    let since = std::time::Instant::now();
+    let renew = |stack: &Stack| {
+        let renewed = post(stack, PAUSE, &json!({"for_secs": 600, "id": id}));
         assert_eq!((renewed.status, renewed.json()["id"].as_str()), (200, Some(id.as_str())), "{}", renewed.text());
-        assert_eq!(creates(&stack), 0);
-        std::thread::sleep(std::time::Duration::from_millis(1_500));
-    }
+        assert_eq!(creates(stack), 0);
+    };
+    renew(&stack);
+    stack.restart_workerd();
+    renew(&stack);
+    stack.evict_dispatcher();
+    renew(&stack);
+    wait_until("more than the longest wait", || (since.elapsed().as_secs() > 12).then_some(()));
+    stack.restart_workerd();
+    renew(&stack);
     resume(&stack, &id);
     let ended = stack.ended(&token, created.json()["job_id"].as_str().unwrap());
-    assert_eq!(ended["status"], "succeeded", "it waited longer than four seconds: {ended}");
+    assert_eq!(ended["status"], "succeeded", "{ended}");
 }
 
 #[test]
@@ -234,7 +237,7 @@ fn the_slot_of_an_unknown_outcome_can_be_freed() {
 fn the_state_shows_what_is_being_sent_and_nothing_that_is_secret() {
     let stack = stack();
     let token = token(&user("sending"));
-    stack.fault("create", 1, &json!({"delay_ms": 3_000}));
+    stack.fault("create", 1, &json!({"delay_ms": 8_000}));
     std::thread::scope(|scope| {
         let created = scope.spawn(|| stack.create(&token).status);
         wait_until("the create to be sent", || (state(&stack)["submitting"] == 1).then_some(()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, Job, StoredState};
+use valetkey::dispatcher::{Action, Dispatcher, DispatcherLimits, Job, KnownMigrations, StoredState};
 use valetkey::messages::{CreateOutcome, Deadline, DispatcherReply, JobSpec, QueueShare};
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, UserKey};
@@ -20,7 +20,15 @@ fn at(second: i64) -> UnixMillis {
 }
 
 fn load(next: Option<&str>, state: StoredState, jobs: Vec<Job>) -> Dispatcher {
-    let limits = DispatcherLimits {
+    Dispatcher::load(limits("old", next), state, jobs, Vec::new())
+}
+
+fn load_with_key(key: &str, state: StoredState) -> Dispatcher {
+    Dispatcher::load(limits(key, None), state, Vec::new(), Vec::new())
+}
+
+fn limits(key: &str, next: Option<&str>) -> DispatcherLimits {
+    DispatcherLimits {
         requests_per_minute: 6_000,
         expected_other_requests: 0,
         concurrent_predictions: 50,
@@ -28,11 +36,10 @@ fn load(next: Option<&str>, state: StoredState, jobs: Vec<Job>) -> Dispatcher {
         max_waiting: 500,
         max_wait_millis: 600_000,
         pools: BTreeMap::new(),
-        key_fingerprint: "old".into(),
+        key_fingerprint: key.into(),
         other_key_fingerprint: next.map(str::to_owned),
         outputs: valetkey::vendor::output::OutputRule::for_upstream("https://vendor.example/v1"),
-    };
-    Dispatcher::load(limits, state, jobs, Vec::new())
+    }
 }
 
 fn machine() -> Dispatcher {
@@ -261,6 +268,20 @@ fn if_both_keys_are_refused_creates_are_paused_until_one_is_taken() {
     assert_eq!(alerts(&mut machine), ["next_key_refused", "vendor_key_refused"]);
     check(&mut machine, 30, &answer(200, "{}"));
     assert_eq!(sent_with(&mut machine, &job_id, 30).as_deref(), Some("next"));
+}
+
+/// The next probe might be ten minutes away.
+#[test]
+fn a_version_with_another_key_does_not_wait_for_the_refused_one() {
+    let mut machine = load(None, StoredState::default(), Vec::new());
+    machine.note_version("one", KnownMigrations::default(), at(0));
+    let (job_id, _) = create(&mut machine, 0, 0);
+    machine.finish_submit(&job_id, &answer(401, ""), at(0));
+    for (version, key, is_paused) in [("two", "old", true), ("three", "new", false)] {
+        let mut machine = load_with_key(key, machine.stored_state().clone());
+        machine.note_version(version, KnownMigrations::default(), at(1));
+        assert_eq!(machine.stored_state().health.is_paused(), is_paused, "{version}");
+    }
 }
 
 #[test]
