@@ -19,6 +19,7 @@ const userKey = (index) => index.toString(16).padStart(4, "0").repeat(16);
 
 /** Returns an RFC 3339 time so many seconds from `NOW`. */
 export const at = (seconds) => new Date(Date.parse(NOW) + seconds * 1_000).toISOString().replace(".000Z", "Z");
+const dayOf = (ago) => new Date(Date.parse(NOW) - ago * 86_400_000).toISOString().slice(0, 10);
 
 /** A deployment that nobody uses. */
 export const EMPTY = {
@@ -84,6 +85,10 @@ export const BROKEN = {
   unknown_outcomes: Array.from({ length: 12 }, (_, index) => ({ ...BUSY.unknown_outcomes[0], job_id: `pred_01jh00000000000000000000${index + 10}`, user: userKey(index) })),
 };
 
+const SPEND = Array.from({ length: 30 }, (_, index) => ({ day: dayOf(29 - index), credits: String(((index * 379) % 900) + index * 30 + 0.25), predictions: index }));
+const REFUSALS = ["rate_limited", "too_many_predictions", "invalid_token", "insufficient_credits"].flatMap((code, kind) =>
+  Array.from({ length: 8 }, (_, index) => ({ day: dayOf(index * 2), code, count: ((index + 2) * 37 * (kind + 1)) % 120 })));
+const USERS = Array.from({ length: 25 }, (_, index) => ({ user: userKey(index + 1), credits: String((index * 61) % 97 + 0.5), predictions: index + 1 }));
 const AUDIT = Array.from({ length: 45 }, (_, index) => ({
   id: 45 - index,
   time: at(-index * 1_900),
@@ -112,6 +117,9 @@ export function operatorToken({ session }, sub) {
 /** Answers `/admin/api` in the place of the Worker. */
 export class StandInApi {
   state = BUSY;
+  spend = SPEND;
+  refusals = REFUSALS;
+  users = USERS;
   audit = AUDIT;
   /** Requests so far: `{method, path, headers, body}`. */
   requests = [];
@@ -120,7 +128,7 @@ export class StandInApi {
   #polls = 0;
 
   quiet() {
-    Object.assign(this, { state: EMPTY, audit: [] });
+    Object.assign(this, { state: EMPTY, spend: [], refusals: [], users: [], audit: [] });
     return this;
   }
 
@@ -144,6 +152,8 @@ export class StandInApi {
     }
     if (method !== "GET") return this.#write(route, path);
     if (path === "state") return route.fulfill({ json: this.#stateNow() });
+    if (path === "refusals") return route.fulfill({ json: { data: this.refusals } });
+    if (path === "spend") return route.fulfill({ json: { data: searchParams.get("by") === "user" ? this.users : this.spend, next_cursor: null } });
     const before = Number(searchParams.get("cursor") ?? Infinity);
     const rows = this.audit.filter(({ id }) => id < before).slice(0, Number(searchParams.get("limit")));
     return route.fulfill({ json: { data: rows, next_cursor: rows.length === 20 ? String(rows.at(-1).id) : null } });

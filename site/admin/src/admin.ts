@@ -4,25 +4,28 @@ import { type Action, pauseAction, releaseAction, resumeAction, revokeAllAction 
 import { Api, type ApiProblem, asProblem, needsSignIn } from "./api.ts";
 import { AuditView } from "./audit-view.ts";
 import { LineChart } from "./chart-view.ts";
+import { CHART_DAYS } from "./days.ts";
 import { DialogView } from "./dialog-view.ts";
 import { setText } from "./elements.ts";
 import { History } from "./history.ts";
 import { LiveView } from "./live-view.ts";
 import { Poller, type Surroundings } from "./poller.ts";
 import { ProblemsView } from "./problems-view.ts";
+import { readRefusals, readSpend, readUsers } from "./reads.ts";
 import type { State } from "./shapes.ts";
 import { SignInView } from "./sign-in-view.ts";
+import { SpendView } from "./spend-view.ts";
 import { StateView } from "./state-view.ts";
-import { problemText } from "./text.ts";
+import { lastDays, problemText } from "./text.ts";
 import { revokeAction } from "./user-actions.ts";
 import { UserView } from "./user-view.ts";
 
 /** An operator has 240 requests a minute: this takes 15 of them in each tab, */
 const STATE_MS = 4_000;
-/** and this one. */
-const AUDIT_MS = 60_000;
+/** and this 4, and one more for each further thousand users. */
+const READS_MS = 60_000;
 /** Which part of the page a problem is about. */
-const PARTS: Readonly<Record<string, string>> = { audit: "The audit log is not up to date. " };
+const PARTS: Readonly<Record<string, string>> = { reads: "Spend, refusals and the audit log are not up to date. " };
 /** How long the sentence after an action stays. */
 const ANNOUNCEMENT_MS = 8_000;
 
@@ -44,6 +47,8 @@ const runningChart = new LineChart(element("chart-live", HTMLElement), "Running"
 const waitingChart = new LineChart(element("chart-live", HTMLElement), "Waiting");
 const running = new History();
 const waiting = new History();
+/** The UTC day, from the service's clock. */
+let today: string | undefined;
 /** How far the service's clock is ahead of this machine's, milliseconds. */
 let aheadMs = 0;
 /** The timer that takes the announcement away. */
@@ -55,15 +60,16 @@ const state = new StateView({
   resume: (pause) => ask(resumeAction(api, pause)),
   release: (unknown) => ask(releaseAction(api, unknown)),
 });
+const spend = new SpendView();
 const audit = new AuditView(api, (read) => void readMore(read));
 
 const statePoller = new Poller(readState, STATE_MS, surroundings);
-const auditPoller = new Poller(readAudit, AUDIT_MS, surroundings);
+const readsPoller = new Poller(readAll, READS_MS, surroundings);
 statePoller.onFailure = (failure, next) => {
   live.late(next);
   failed("state", failure);
 };
-auditPoller.onFailure = (failure) => failed("audit", failure);
+readsPoller.onFailure = (failure) => failed("reads", failure);
 
 const signIn = new SignInView((token) => {
   api.use(token);
@@ -73,7 +79,7 @@ const signIn = new SignInView((token) => {
 dialog.onDone = (sentence) => {
   announce(sentence);
   statePoller.start();
-  auditPoller.start();
+  readsPoller.start();
 };
 dialog.onProblem = (failure) => {
   if (!needsSignIn(failure)) return;
@@ -85,20 +91,21 @@ element("revoke-all", HTMLButtonElement).addEventListener("click", () => ask(rev
 signOut.addEventListener("click", () => leave("The token is forgotten."));
 document.addEventListener("visibilitychange", () => {
   statePoller.visibilityChanged();
-  auditPoller.visibilityChanged();
+  readsPoller.visibilityChanged();
 });
 
 // Behind Cloudflare Access the first request is already allowed.
 start();
 
 function start(): void {
-  auditPoller.stop();
+  readsPoller.stop();
   statePoller.start();
 }
 
 async function readState(): Promise<void> {
   const now = await api.get<State>("state");
   const isFirst = board.hidden;
+  today = now.today.day;
   signIn.hide();
   problems.set("state", "");
   board.hidden = false;
@@ -114,13 +121,19 @@ async function readState(): Promise<void> {
   aheadMs = at - Date.now();
   runningChart.show(running.add({ at, value: now.slots.in_use }));
   waitingChart.show(waiting.add({ at, value: now.queue.waiting }));
-  if (isFirst) auditPoller.start();
+  if (isFirst) readsPoller.start();
 }
 
-async function readAudit(): Promise<void> {
-  await audit.refresh();
+async function readAll(): Promise<void> {
+  if (today === undefined) return;
+  const day = today;
+  const from = lastDays(day, CHART_DAYS)[0] ?? day;
+  const [days, refusals, users] = await Promise.all([readSpend(api, from, day), readRefusals(api, from, day), readUsers(api, day), audit.refresh()]);
+  spend.showSpend(days, day);
+  spend.showRefusals(refusals, day);
+  spend.showUsers(users.rows, users.isWhole);
   board.classList.add("is-read");
-  problems.set("audit", "");
+  problems.set("reads", "");
 }
 
 /** Shows a failure. What is on the screen stays, unless the operator has to sign in. */
@@ -137,7 +150,7 @@ function failed(part: string, failure: ApiProblem): void {
 /** Ends the session: nothing of it stays on the page. */
 function leave(reason: string): void {
   statePoller.stop();
-  auditPoller.stop();
+  readsPoller.stop();
   api.use(undefined);
   dialog.close();
   audit.clear();
@@ -158,7 +171,7 @@ async function readMore(read: () => Promise<void>): Promise<void> {
   try {
     await read();
   } catch (thrown) {
-    failed("audit", asProblem(thrown));
+    failed("reads", asProblem(thrown));
   }
 }
 

@@ -52,6 +52,24 @@ export interface Page<Row> {
   next_cursor: string | null;
 }
 
+export interface DaySpend {
+  day: string;
+  credits: string;
+  predictions: number;
+}
+
+export interface UserSpend {
+  user: string | null;
+  credits: string;
+  predictions: number;
+}
+
+export interface Refusal {
+  day: string;
+  code: string;
+  count: number;
+}
+
 export interface AuditRow {
   id: number;
   time: string;

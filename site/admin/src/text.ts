@@ -16,6 +16,12 @@ export function dayText(day: string): string {
   return `${MONTHS[Number(month) - 1] ?? month} ${Number(date)}`;
 }
 
+/** Returns the days up to `today`, the oldest first. */
+export function lastDays(today: string, count: number): string[] {
+  const end = Date.parse(`${today}T00:00:00Z`);
+  return Array.from({ length: count }, (_, index) => new Date(end - (count - 1 - index) * 86_400_000).toISOString().slice(0, 10));
+}
+
 /** Returns the time from `now` to `end`, such as "1 min 35 s". */
 export function leftText(end: string, now: string): string {
   const seconds = Math.max(0, Math.ceil((Date.parse(end) - Date.parse(now)) / 1_000));

@@ -102,7 +102,7 @@ export default [
       await page.signIn(`Bearer ${TOKEN}`);
       await page.ready();
       const sent = api.requests.slice(1);
-      assert.ok(sent.length >= 2);
+      assert.ok(sent.length >= 5);
       for (const { headers } of sent) assert.equal(headers["authorization"], `Bearer ${TOKEN}`);
       assert.equal(await page.page.locator("#operator").innerText(), "boss@example.com");
     }),
@@ -334,14 +334,14 @@ export default [
     }),
   ],
   [
-    "operators: the audit log says when it is not up to date",
+    "operators: spend, refusals and the audit log say when they are not up to date",
     onPage(async (page, api) => {
       await page.ready();
-      api.faults.set("GET audit", { status: 503 });
+      api.faults.set("GET refusals", { status: 503 });
       await page.page.clock.fastForward(61_000);
-      await says(page.problems, "The audit log is not up to date.");
+      await says(page.problems, "Spend, refusals and the audit log are not up to date.");
       await says(page.live, "Live, ");
-      assert.equal(await page.page.locator("#audit li").count(), 20);
+      assert.equal(await page.page.locator("#users li").count(), 10);
     }),
   ],
   [
@@ -358,6 +358,8 @@ export default [
         pauses: [{ ...PAUSED.pauses[0], model: MARKUP }],
         alerts: [{ time: MARKUP, alert: MARKUP, detail: MARKUP }],
       };
+      api.users = [{ user: MARKUP, credits: "1", predictions: 1 }];
+      api.refusals = [{ day: EMPTY.today.day, code: MARKUP, count: 1 }];
       api.audit = [{ ...api.audit[0], operator: name(1), action: name(2), target: name(3), request_id: name(4) }];
       await page.page.reload();
       await page.ready();
@@ -438,6 +440,17 @@ export default [
       await page.page.getByText("Both are needed").waitFor();
       assert.equal(await page.dialog.isVisible(), false);
       assert.deepEqual(api.writes, []);
+    }),
+  ],
+  [
+    "operators: the charts say their numbers as a table too",
+    onBoard(async (page) => {
+      const chart = page.page.locator("#chart-spend");
+      assert.match(await chart.getByRole("img").getAttribute("aria-label"), /^Credits: [\d,.]+ on Nov 30, at most [\d,.]+ on Nov \d+$/);
+      assert.equal(await chart.locator("rect").count(), 30);
+      await chart.getByText("As a table").click();
+      assert.equal(await chart.getByRole("row").count(), 30);
+      assert.match(await chart.getByRole("row").first().innerText(), /^Nov 30\s+[\d,.]+$/);
     }),
   ],
 ];

@@ -1,5 +1,6 @@
 // The operator's page with the Worker's own API, from a sign-in to the audit log.
 import assert from "node:assert/strict";
+import { scan } from "../../support/key-scan.mjs";
 import { operatorToken, OperatorsPage } from "../operators.mjs";
 
 const MODEL = "black-forest-labs/flux-kontext-max";
@@ -46,6 +47,11 @@ export default [
       await page.page.locator("#tile-key").filter({ hasText: "Works" }).waitFor();
       await pauseAndResume(page);
       await assertAudit(page, ["resume", "pause"]);
+      await page.button("Pause creates").click();
+      await page.dialog.getByRole("textbox", { name: /^Model/ }).fill("acme/unknown");
+      await page.dialog.getByRole("button", { name: "Pause" }).click();
+      await page.dialog.getByText("The service did not accept this model.").waitFor();
+      assert.deepEqual(page.recorder.complaints.filter((text) => !/status of 40[01]/.test(text)), []);
     }),
   ],
   [
@@ -64,6 +70,29 @@ export default [
       await signIn(page, world, "viewer");
       await page.page.getByText("You may read, and not write").waitFor();
       assert.equal(await page.button("Pause creates").isVisible(), false);
+    }),
+  ],
+  [
+    "operators, for real: spend, and no piece of the vendor key in anything that the page receives or holds",
+    forReal(async (page, world) => {
+      const { origin, simulator, vendorKey } = world.stack;
+      const authorization = `Bearer ${await simulator.token("spender")}`;
+      const created = await fetch(`${origin}/v1/${MODEL}/predictions`, {
+        method: "POST",
+        headers: { authorization, "content-type": "application/json", prefer: "wait=30" },
+        body: JSON.stringify({ input: { prompt: "A secret garden" } }),
+      });
+      assert.equal((await created.json()).status, "succeeded");
+      await signIn(page, world, "boss");
+      // Other tests have spent credits too.
+      await page.page.locator("#users li").filter({ hasText: "2.5 credits, 1 prediction" }).waitFor();
+      assert.ok(Number(await page.page.locator("#tile-today .figure").innerText()) >= 2.5);
+      assert.match(await page.page.locator("#chart-spend").getByRole("img").getAttribute("aria-label"), /^Credits: [1-9][\d.]* on /);
+      const records = await page.recorder.everything();
+      assert.deepEqual(scan(vendorKey, records), []);
+      const state = records.filter(({ what, content }) => /^body of GET \S+admin\/api\/state$/.test(what) && content.length > 100);
+      assert.ok(state.length > 0, "the state is in the record");
+      assert.equal(records.some(({ content }) => Buffer.from(content).includes("A secret garden")), false);
     }),
   ],
 ];

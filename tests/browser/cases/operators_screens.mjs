@@ -35,17 +35,18 @@ function everyState(screen, colorScheme) {
     await check("2-wrong-token");
 
     api.faults.clear();
-    const { audit } = api;
+    const busy = { ...api };
     api.quiet();
     await page.signIn();
     await page.ready();
     await check("3-empty");
-    api.audit = audit;
+    Object.assign(api, { spend: busy.spend, refusals: busy.refusals, users: busy.users, audit: busy.audit });
     await show(BUSY, "1,482.75");
     await page.button("Forget the token").click();
     await page.signIn();
     await page.ready();
     await page.button("Show more").click();
+    await page.page.getByText("As a table").first().click();
     await check("4-busy");
     await show(PAUSED, "Creates are paused");
     await check("5-paused");

@@ -1,10 +1,12 @@
 // The pure parts of the operator's page, without a browser. Node strips the types from the page's sources.
 import assert from "node:assert/strict";
-import { Api, ApiProblem } from "../../../site/admin/src/api.ts";
-import { steps, top } from "../../../site/admin/src/chart.ts";
+import { ApiProblem, Api } from "../../../site/admin/src/api.ts";
+import { bars, steps, top } from "../../../site/admin/src/chart.ts";
+import { byDay } from "../../../site/admin/src/days.ts";
 import { History } from "../../../site/admin/src/history.ts";
 import { delayAfter, Poller } from "../../../site/admin/src/poller.ts";
-import { countText, leftText, numberText, problemText, shortKey, timeText } from "../../../site/admin/src/text.ts";
+import { readUsers } from "../../../site/admin/src/reads.ts";
+import { countText, lastDays, leftText, numberText, problemText, shortKey, timeText } from "../../../site/admin/src/text.ts";
 
 const at = (minute) => minute * 60_000;
 
@@ -15,6 +17,7 @@ export default [
       assert.equal(timeText("2026-11-30T19:42:10Z"), "Nov 30, 19:42:10");
       assert.equal(timeText("2026-11-30T19:42:10.750Z"), "Nov 30, 19:42:10");
       assert.equal(timeText("<b>"), "<b>");
+      assert.deepEqual(lastDays("2026-03-01", 3), ["2026-02-27", "2026-02-28", "2026-03-01"]);
       const now = "2026-11-30T19:42:10Z";
       const left = (seconds) => leftText(new Date(Date.parse(now) + seconds * 1_000).toISOString(), now);
       assert.deepEqual([-5, 0, 0.2, 59, 60, 3_599, 3_600, 90_061].map(left), ["0 s", "0 s", "1 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min", "25 h 1 min"]);
@@ -26,12 +29,24 @@ export default [
     },
   ],
   [
-    "operators: a chart’s scale covers its values, and a value holds until the next one",
+    "operators: a chart’s scale covers its values, and its bars stay inside it",
     () => {
       assert.deepEqual([[], [0], [1], [1.5], [3], [5], [5.01], [10], [999], [1_000_001]].map(top), [1, 1, 1, 2, 5, 5, 10, 10, 1_000, 2_000_000]);
+      const values = [0, 2, 5].map((value) => ({ label: "", value }));
+      for (const { x, y, width, height } of bars(values)) assert.ok(x >= 0 && x + width <= 100 && y >= 0 && Math.abs(y + height - 100) < 1e-9);
+      assert.deepEqual(bars(values).map(({ height }) => height), [0, 40, 100]);
       // A value holds until the next one.
       assert.equal(steps([{ at: 0, value: 0 }, { at: 50, value: 10 }, { at: 100, value: 5 }], 0, 100, 10), "0.00,100.00 50.00,100.00 50.00,0.00 100.00,0.00 100.00,50.00");
       assert.equal(steps([{ at: 7, value: 1 }], 7, 7, 1), "0.00,0.00");
+    },
+  ],
+  [
+    "operators: days without a row are 0, and sums have six decimals",
+    () => {
+      const days = byDay([{ day: "2026-11-30", value: 0.1 }, { day: "2026-11-30", value: 0.2 }, { day: "2026-10-01", value: 5 }], "2026-11-30");
+      assert.equal(days.length, 30);
+      assert.deepEqual(days.at(-1), { label: "Nov 30", value: 0.3 });
+      assert.equal(days.slice(0, -1).every(({ value }) => value === 0), true);
     },
   ],
   [
@@ -100,6 +115,23 @@ export default [
       assert.deepEqual(await problem(), ["unreadable_answer", 502, undefined, undefined, undefined]);
       assert.deepEqual(await problem(), ["unreadable_answer", 200, undefined, undefined, undefined]);
       assert.equal((await new Api(() => Promise.reject(new TypeError())).get("state").catch((thrown) => thrown)).code, "network");
+    },
+  ],
+  [
+    "operators: the users of a day are read in pages, a bounded number of them",
+    async () => {
+      const asked = [];
+      const api = (pages) => new Api(async (path) => {
+        asked.push(path);
+        const number = asked.length;
+        return Response.json({ data: [{ user: String(number), credits: "1", predictions: 1 }], next_cursor: number === pages ? null : `a&b${number}` });
+      });
+      const two = await readUsers(api(2), "2026-11-30");
+      assert.deepEqual([two.rows.length, two.isWhole], [2, true]);
+      assert.equal(asked[1], "/admin/api/spend?by=user&from=2026-11-30&to=2026-11-30&limit=1000&cursor=a%26b1");
+      asked.length = 0;
+      const endless = await readUsers(api(Infinity), "2026-11-30");
+      assert.deepEqual([endless.rows.length, endless.isWhole], [5, false]);
     },
   ],
 ];
