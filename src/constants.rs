@@ -277,6 +277,10 @@ pub const FILE_SWEEP_MILLIS: i64 = 3_600 * 1_000;
 pub const FILE_SWEEP_AGAIN_MILLIS: i64 = 60_000;
 /// Days of usage that are kept and shown (contract 1, account).
 pub const USAGE_DAYS: i64 = 30;
+/// How long the revocation of a deleted user's tokens, and what those spent, is kept: until none of them can be valid.
+pub const ERASED_MARKS_MILLIS: i64 = 48 * 3_600 * 1_000;
+/// Longest time of a user's own limits.
+pub const OWN_LIMITS_MAX_MILLIS: i64 = 30 * MILLIS_PER_DAY;
 /// How long an idempotency key is kept (contract 2).
 pub const IDEMPOTENCY_MILLIS: i64 = 24 * 3_600 * 1_000;
 /// How long the Ledger waits before it repeats a withdrawal that was not acknowledged (protocol 1).

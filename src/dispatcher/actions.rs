@@ -72,8 +72,8 @@ pub struct Booking {
     pub plan: String,
     /// The model.
     pub model: ModelId,
-    /// The user.
-    pub user: UserKey,
+    /// The user, unless the user was deleted.
+    pub user: Option<UserKey>,
     /// Its cost.
     pub credits: MicroCredits,
 }
@@ -102,6 +102,8 @@ pub struct Changes {
     pub tombstones: BTreeSet<JobId>,
     /// Predictions to book in `spend`.
     pub bookings: Vec<Booking>,
+    /// Users whose rows of `spend` lose the user, after the bookings.
+    pub forgotten_users: Vec<UserKey>,
     /// The most rows of `spend` to delete, of days before [`super::Dispatcher::first_spend_day`].
     pub pruned_spend: u32,
     /// Rows of `state`, in order: JSON to store, or `None` to delete it.

@@ -90,6 +90,9 @@ pub struct Job {
     /// True if polls and cancels use the other one of the two vendor keys.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub uses_other_key: bool,
+    /// True if its user was deleted while it was at the vendor.
+    #[serde(rename = "erased", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_user_deleted: bool,
     /// Time of the first check that found its deadline passed. A second check must confirm it (protocol 5). In memory
     /// only: after a restart, the first check is made again, a second before the one that confirms it.
     #[serde(skip)]
@@ -138,6 +141,7 @@ impl Job {
             not_found_since: None,
             key_refusals: 0,
             uses_other_key: false,
+            is_user_deleted: false,
             expiry_seen_at: None,
         }
     }
@@ -293,8 +297,9 @@ mod tests {
         assert_eq!(serde_json::from_str::<Job>(&text).unwrap(), running);
         let before = text.trim_end_matches('}').to_owned() + r#","expiry_seen_at":9}"#;
         assert_eq!(serde_json::from_str::<Job>(&before).unwrap(), running, "a row of the build before");
-        let refused = Job { key_refusals: 2, uses_other_key: true, ..job() };
-        let text = waiting.trim_end_matches('}').to_owned() + r#","key_refusals":2,"uses_other_key":true}"#;
+        let refused = Job { key_refusals: 2, uses_other_key: true, is_user_deleted: true, ..job() };
+        let text =
+            waiting.trim_end_matches('}').to_owned() + r#","key_refusals":2,"uses_other_key":true,"erased":true}"#;
         assert_eq!(serde_json::to_string(&refused).unwrap(), text);
         assert_eq!(serde_json::from_str::<Job>(&text).unwrap(), refused);
     }

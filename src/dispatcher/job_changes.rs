@@ -43,8 +43,11 @@ impl Dispatcher {
     }
 
     /// Ends a job: deletes its row, leaves a tombstone, settles and books its credits, and reports the end to its Ledger.
-    pub(super) fn end_job(&mut self, job_id: &JobId, end: JobEnd, now: UnixMillis) {
+    pub(super) fn end_job(&mut self, job_id: &JobId, mut end: JobEnd, now: UnixMillis) {
         let Some(mut job) = self.remove_job(job_id) else { return };
+        if job.is_user_deleted {
+            end.output.clear();
+        }
         self.changes.tombstones.insert(job_id.clone());
         if job.state != JobState::Unknown {
             self.settle(&job, end.credits);

@@ -110,7 +110,7 @@ impl JobTable {
         Some(result)
     }
 
-    /// Changes all jobs: only after the clock was set back. Returns those for which `change` returned true.
+    /// Changes all jobs: only after the clock was set back, and for the deletion of a user. Returns those for which `change` returned true.
     pub(super) fn change_all(&mut self, change: impl Fn(&mut Job) -> bool) -> Vec<JobId> {
         let mut job_ids: Vec<JobId> = self.jobs.keys().cloned().collect();
         job_ids.retain(|job_id| self.change(job_id, &change) == Some(true));

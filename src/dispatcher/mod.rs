@@ -24,6 +24,7 @@
 //! | `pauses`, `operator_pauses` | leases of operators under which no create is sent, and what they do to the queue |
 //! | `rotation`, `key_choice` | the next vendor key: its check, and which key creates use |
 //! | `vendor_keys` | which vendor key polls and cancels use |
+//! | `forgetting` | deletion of a user |
 //! | `spend` | what ended predictions cost, by day, plan, model and user |
 //! | `outbox`, `deliveries` | job updates until their Ledgers acknowledge them, and the indexes by which a turn finds those that are due |
 //! | `alerts` | the alerts, each again only after ten quiet minutes |
@@ -40,6 +41,7 @@ mod expected_starts;
 mod expiry;
 mod fair_queue;
 mod file_deletions;
+mod forgetting;
 mod health;
 mod in_flight;
 mod job;

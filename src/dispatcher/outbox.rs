@@ -74,7 +74,7 @@ impl Outbox {
         Some(result)
     }
 
-    /// Changes all rows: only after the clock was set back. Returns those for which `change` returned true.
+    /// Changes all rows: only after the clock was set back, and for the deletion of a user. Returns those for which `change` returned true.
     pub(super) fn change_all(&mut self, change: impl Fn(&mut OutboxRow) -> bool) -> Vec<JobId> {
         let mut job_ids: Vec<JobId> = self.rows.keys().cloned().collect();
         job_ids.retain(|job_id| self.change(job_id, &change) == Some(true));

@@ -58,7 +58,17 @@ impl Dispatcher {
     /// - submitting or running: the request is remembered, and sent once the vendor's id is known
     /// - ended: nothing changes
     pub fn cancel(&mut self, job_id: &JobId, now: UnixMillis) -> DispatcherReply {
+        DispatcherReply::Jobs(self.cancel_all(std::slice::from_ref(job_id), now))
+    }
+
+    /// Cancels predictions as [`Self::cancel`] does. Returns the present state of those that are known.
+    pub fn cancel_all(&mut self, job_ids: &[JobId], now: UnixMillis) -> Vec<JobUpdate> {
         let now = self.advance(now);
+        job_ids.iter().for_each(|job_id| self.request_cancel(job_id, now));
+        self.latest_updates(job_ids, now)
+    }
+
+    fn request_cancel(&mut self, job_id: &JobId, now: UnixMillis) {
         match self.jobs.get(job_id).map(|job| (job.state, job.cancel_requested)) {
             Some((JobState::Waiting, _)) => self.end_job(job_id, JobEnd::canceled_unsent(), now),
             Some((JobState::Submitting | JobState::Running, false)) => self.change_job(job_id, now, |job| {
@@ -67,14 +77,17 @@ impl Dispatcher {
             }),
             Some((JobState::Submitting | JobState::Running, true) | (JobState::Unknown, _)) | None => {}
         }
-        self.report_jobs(std::slice::from_ref(job_id), now)
     }
 
     /// Returns the present state of those predictions that are known. A row that cannot be read counts until its
     /// prediction is given up.
     pub fn report_jobs(&mut self, job_ids: &[JobId], now: UnixMillis) -> DispatcherReply {
         let now = self.advance(now);
-        DispatcherReply::Jobs(job_ids.iter().filter_map(|job_id| self.latest_update(job_id, now)).collect())
+        DispatcherReply::Jobs(self.latest_updates(job_ids, now))
+    }
+
+    pub(super) fn latest_updates(&mut self, job_ids: &[JobId], now: UnixMillis) -> Vec<JobUpdate> {
+        job_ids.iter().filter_map(|job_id| self.latest_update(job_id, now)).collect()
     }
 
     /// Returns an update that its Ledger has not acknowledged, else one made from the job's row: only the outbox knows

@@ -23,7 +23,7 @@ impl Dispatcher {
             day: job.spec.day(),
             plan: job.share.plan.clone(),
             model: job.spec.model.clone(),
-            user: job.user.clone(),
+            user: Some(job.user.clone()).filter(|_| !job.is_user_deleted),
             credits: used,
         });
         self.changes.pruned_spend = self.changes.pruned_spend.saturating_add(PRUNED_BY_BOOKING);

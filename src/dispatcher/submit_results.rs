@@ -133,9 +133,9 @@ impl Dispatcher {
     }
 
     /// Returns a job that the vendor did not accept to the front of the queue, with its input if that was not stored, or
-    /// ends it if its client has canceled it.
+    /// ends it if its client has canceled it, or was deleted.
     fn return_to_queue(&mut self, job_id: &JobId, input: Option<String>, now: UnixMillis) -> CreateOutcome {
-        if self.jobs.get(job_id).is_some_and(|job| job.cancel_requested) {
+        if self.jobs.get(job_id).is_some_and(|job| job.cancel_requested || job.is_user_deleted) {
             self.end_job(job_id, JobEnd::canceled_unsent(), now);
         } else {
             self.changes.inputs.extend(input.map(|input| (job_id.clone(), Some(input))));

@@ -105,6 +105,7 @@ fn new_record(request: &CreateRequest, spec: &JobSpec, now: UnixMillis) -> Predi
         state_check_at: now.plus_millis(longest_secs.saturating_mul(1_000).saturating_add(STATE_CHECK_SLACK_MILLIS)),
         batch_id: request.batch_id.clone(),
         withdrawing: false,
+        is_erased: false,
     }
 }
 

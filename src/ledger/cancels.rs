@@ -36,7 +36,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn check_cancelable(&self, job_id: &JobId) -> Result<Cancelable, RowError> {
-        Ok(match self.prediction(job_id)? {
+        Ok(match self.visible(job_id)? {
             None => Cancelable::Missing,
             Some(record) if !record.is_acknowledged() => Cancelable::Unacknowledged,
             Some(record) if record.status.is_terminal() => Cancelable::Ended,
@@ -62,7 +62,7 @@ impl Turn<'_> {
     }
 
     fn reply_prediction(&self, job_id: &JobId) -> Result<Next, RowError> {
-        Ok(Next::Reply(match self.prediction(job_id)? {
+        Ok(Next::Reply(match self.visible(job_id)? {
             Some(record) => LedgerReply::Prediction(Box::new(record)),
             None => LedgerReply::Refused(LedgerRefusal::NotFound),
         }))
@@ -71,7 +71,7 @@ impl Turn<'_> {
     /// Deletes an ended prediction. For a minute after its create, a mark keeps a repeated message of the create from
     /// making the prediction again: the Dispatcher may still know it, and it would be paid twice.
     pub(super) fn delete(&mut self, job_id: JobId) -> Result<LedgerReply, RowError> {
-        Ok(match self.prediction(&job_id)? {
+        Ok(match self.visible(&job_id)? {
             None => LedgerReply::Refused(LedgerRefusal::NotFound),
             Some(record) if !record.status.is_terminal() => LedgerReply::Refused(LedgerRefusal::NotEnded),
             Some(record) => {

@@ -36,6 +36,9 @@ impl Turn<'_> {
         mut request: CreateRequest,
         issued_at: Option<UnixSeconds>,
     ) -> Result<Next, RowError> {
+        if let Some(own) = self.own_limits()? {
+            request.limits.replace_by(&own);
+        }
         let job_ids = job_ids_of(&request);
         // 1. The same message again.
         let mut read = self.answer_repeated_message(&job_ids, request.batch_id.as_ref())?;

@@ -16,7 +16,7 @@ use crate::types::time::{UnixMillis, UtcDay};
 
 impl Turn<'_> {
     /// Returns the last day whose files are not the user's any more.
-    fn forgotten_day(&self) -> UtcDay {
+    pub(super) fn forgotten_day(&self) -> UtcDay {
         last_forgotten_day(self.now.utc_day())
     }
 
@@ -27,6 +27,11 @@ impl Turn<'_> {
         bytes: u64,
         limits: FileLimits,
     ) -> Result<LedgerReply, RowError> {
+        let own = self.own_limits()?.unwrap_or_default();
+        let limits = FileLimits {
+            max_files: own.max_files.unwrap_or(limits.max_files),
+            max_bytes: own.max_file_bytes.unwrap_or(limits.max_bytes),
+        };
         let name = marks::upload(upload);
         // The message of one request may arrive twice.
         if self.mark::<u64>(&name)?.is_none() {
@@ -47,13 +52,19 @@ impl Turn<'_> {
         LedgerReply::Done
     }
 
-    /// Stores the record of an uploaded file in the room that was reserved for it.
-    pub(super) fn put_file(&mut self, file: FileRecord, upload: Option<&RequestId>) -> LedgerReply {
-        self.write(Write::File(file));
-        if let Some(upload) = upload {
-            self.release_file(upload);
+    /// Stores the record of an uploaded file in the room that was reserved for it. Of an upload that was under way when its
+    /// user was deleted, the file is forgotten at once.
+    pub(super) fn put_file(&mut self, file: FileRecord, upload: Option<&RequestId>) -> Result<LedgerReply, RowError> {
+        let Some(upload) = upload else {
+            self.write(Write::File(file));
+            return Ok(LedgerReply::Done);
+        };
+        if self.was_erased()? && self.mark::<u64>(&marks::upload(upload))?.is_none() {
+            self.forget_file(file);
+        } else {
+            self.write(Write::File(file));
         }
-        LedgerReply::Done
+        Ok(self.release_file(upload))
     }
 
     /// Reads a file's record.

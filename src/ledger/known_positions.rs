@@ -48,7 +48,11 @@ pub(super) fn records_of(reply: &mut LedgerReply) -> &mut [PredictionRecord] {
     match reply {
         LedgerReply::Prediction(record) => std::slice::from_mut(record),
         LedgerReply::Created { records, .. } | LedgerReply::Page { records, .. } => records,
-        LedgerReply::Account(_) | LedgerReply::Files { .. } | LedgerReply::Done | LedgerReply::Refused(_) => &mut [],
+        LedgerReply::Account(_)
+        | LedgerReply::Files { .. }
+        | LedgerReply::Export(_)
+        | LedgerReply::Done
+        | LedgerReply::Refused(_) => &mut [],
     }
 }
 

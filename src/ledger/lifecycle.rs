@@ -26,7 +26,9 @@ pub fn apply_update(record: &mut PredictionRecord, update: &JobUpdate, now: Unix
         (Some(end), _) => {
             record.status = end.status;
             record.failure = end.failure;
-            record.output.clone_from(&end.output);
+            if !record.is_erased {
+                record.output.clone_from(&end.output);
+            }
             record.predict_time = end.predict_time;
             record.credits_used = Some(end.credits);
             record.completed_at = Some(update.at.max(record.created_at));
@@ -82,6 +84,7 @@ pub fn settle(record: &PredictionRecord, day: DayUsage, jti: JtiUsage) -> (DayUs
 #[must_use]
 pub fn next_wake_at(record: &PredictionRecord, retention: Retention) -> UnixMillis {
     match record.completed_at {
+        Some(completed_at) if record.is_erased => completed_at.hour_end(),
         Some(completed_at) => completed_at.plus_millis(retention.millis()).hour_end(),
         None if record.withdrawing || !record.is_acknowledged() => {
             record.last_update_at.plus_millis(WITHDRAW_RETRY_MILLIS)

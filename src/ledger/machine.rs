@@ -6,6 +6,7 @@ use super::step::AlarmChange;
 use super::streams::OpenStreams;
 use crate::constants::{ALARM_LATE_MILLIS, WITHDRAW_RETRY_MILLIS};
 use crate::limit::minute_window::MinuteWindow;
+use crate::messages::LimitOverride;
 use crate::types::retention::Retention;
 use crate::types::time::{UnixMillis, UnixSeconds};
 
@@ -18,6 +19,8 @@ pub struct Ledger {
     pub(super) minute: Option<MinuteWindow>,
     /// The counts as they were before this turn, for a turn that cannot be stored.
     minute_before: Option<MinuteWindow>,
+    /// The user's own limits, once they were read.
+    pub(super) own_limits: Option<Option<LimitOverride>>,
     /// The user's revocations, once they were read.
     pub(super) revocations: Option<Revocations>,
     pub(super) streams: OpenStreams,
@@ -79,6 +82,7 @@ impl Ledger {
     pub fn roll_back(&mut self) {
         self.minute = self.minute_before.take();
         self.revocations = None;
+        self.own_limits = None;
         // The sockets were not told what this turn decided.
         self.has_looked_at_sockets = false;
         self.must_wake_by = None;

@@ -23,6 +23,9 @@ impl Turn<'_> {
                 continue;
             }
             if record.status.is_terminal() {
+                if record.is_erased {
+                    self.wake_by(self.now.hour_end());
+                }
                 let (day, jti) = self.usage(record.day, record.jti.as_deref())?;
                 self.write_usage(settle(&record, day, jti), record.jti.as_deref());
             }
@@ -55,6 +58,7 @@ impl Turn<'_> {
             self.tasks.push(Next::Continue(Continuation::Withdraw { job_ids }));
         }
         if self.rows.exists()? {
+            self.end_erasure()?;
             self.write(Write::DeleteEndedPredictions(self.now));
             self.write(Write::DeleteDays(UtcDay(self.now.utc_day().0.saturating_sub(USAGE_DAYS))));
             self.write(Write::DeleteExpiredJtis(self.now.plus_millis(-JTI_KEPT_MILLIS)));

@@ -36,9 +36,21 @@ pub fn proof(id: &str) -> String {
     format!("{PROOFS}{id}")
 }
 
+/// Prefix of the names of idempotency keys' marks.
+pub const IDEMPOTENCY_KEYS: &str = "key:";
+
+/// Prefix of the names of batches' marks: their ids.
+pub const BATCHES: &str = "batch_";
+
+/// The user's own limits, which an operator has set.
+pub const OWN_LIMITS: &str = "limits";
+
+/// The day on which the user was deleted, for 48 hours.
+pub const ERASED: &str = "erased";
+
 /// Returns the name of an idempotency key's mark.
 pub fn idempotency_key(key: &str) -> String {
-    format!("key:{key}")
+    format!("{IDEMPOTENCY_KEYS}{key}")
 }
 
 /// Returns the name of the mark of a prediction that was withdrawn before its create arrived, or deleted soon after.

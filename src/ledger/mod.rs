@@ -31,6 +31,7 @@
 //! | `cancels` | cancels |
 //! | `sockets`, `socket`, `streams` | sockets that are told of changes, and who may open one; leases of streams that poll |
 //! | `revokes`, `revocation` | revocation of a user's tokens; the isolate's copy of the revoked-before time of all users |
+//! | `operations` | an operator's requests: export, own limits, cancels, deletion of the user |
 //! | `file_requests`, `files` | records of files, and their limits |
 
 mod admission;
@@ -45,6 +46,7 @@ mod machine;
 mod maintenance;
 mod marks;
 mod minute;
+mod operations;
 mod paging;
 mod proofs;
 mod queue_positions;

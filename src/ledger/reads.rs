@@ -11,13 +11,13 @@ use crate::types::prediction::Status;
 impl Turn<'_> {
     /// Reads a prediction.
     pub(super) fn get(&mut self, job_id: &JobId) -> Result<Next, RowError> {
-        let Some(record) = self.prediction(job_id)? else { return Ok(Next::refuse(LedgerRefusal::NotFound)) };
+        let Some(record) = self.visible(job_id)? else { return Ok(Next::refuse(LedgerRefusal::NotFound)) };
         self.reply_with_positions(LedgerReply::Prediction(Box::new(record)))
     }
 
     /// Handles one poll by a stream without a socket: renews its lease, then reads the prediction.
     pub(super) fn watch(&mut self, job_id: &JobId, stream: &StreamId) -> Result<Next, RowError> {
-        if self.prediction(job_id)?.is_none() {
+        if self.visible(job_id)?.is_none() {
             return Ok(Next::refuse(LedgerRefusal::NotFound));
         }
         let others = self.live_sockets();
@@ -58,12 +58,15 @@ impl Turn<'_> {
 
     /// Reads the user's usage.
     pub(super) fn account(&mut self, predictions_per_minute: u32) -> Result<LedgerReply, RowError> {
-        let now = self.now;
+        let (now, limits) = (self.now, self.own_limits()?);
+        let own = limits.as_ref().and_then(|limits| limits.predictions_per_minute);
+        let creates_per_minute = own.unwrap_or(predictions_per_minute);
         Ok(LedgerReply::Account(AccountUsage {
             days: self.rows.days(now.utc_day())?,
             running: self.rows.count(Status::Processing)?,
             waiting: self.rows.count(Status::Queued)?,
-            creates: Some(self.minute()?.creates_left(predictions_per_minute, now)),
+            creates: Some(self.minute()?.creates_left(creates_per_minute, now)),
+            limits,
         }))
     }
 }

@@ -58,8 +58,9 @@ impl Ledger {
             LedgerReply::Refused(LedgerRefusal::RateLimited { .. }) => counted,
             _ => Some(Counted::Request),
         };
-        let rate = match shown.zip(limit) {
-            Some((shown, limit)) => Some(Turn::new(self, rows, &Vec::new, now, None).minute()?.left(shown, limit, now)),
+        let mut turn = Turn::new(self, rows, &Vec::new, now, None);
+        let rate = match shown.zip(turn.own_requests_per_minute(limit)?) {
+            Some((shown, limit)) => Some(turn.minute()?.left(shown, limit, now)),
             None => None,
         };
         let fresh_millis = self.queue_positions.fresh_millis_of(&mut reply, now);
@@ -80,7 +81,8 @@ impl Turn<'_> {
     ///    handled in the same turn, and stored in the same commit as their count.
     fn authorize(&mut self, call: LedgerCall) -> Result<Next, RowError> {
         let LedgerCall { caller, request } = call;
-        let Some(caller) = caller else { return self.handle(request, None) };
+        let Some(mut caller) = caller else { return self.handle(request, None) };
+        caller.requests_per_minute = self.own_requests_per_minute(caller.requests_per_minute)?;
         // 1. Revocation, as far as it is known.
         if self.is_known_revoked(&caller)? && !self.has_waiting_to_cancel(&request)? {
             return Ok(Next::refuse(LedgerRefusal::Revoked));
@@ -144,6 +146,8 @@ impl Turn<'_> {
                 self.conclude_state_check(&job_id, was_acknowledged, answer)
             }
             Continuation::ConcludeCancel { job_id } => self.conclude_cancel(&job_id, answer),
+            Continuation::ConcludeCancels { is_complete } => self.conclude_cancels(is_complete, answer),
+            Continuation::ConcludeErasure { job_ids, started } => self.conclude_erasure(&job_ids, started, answer),
             Continuation::CancelWaiting { rest } => self.resume_cancels(rest, answer),
             Continuation::ConcludeForgetting { file_ids } => {
                 Ok(Next::Reply(self.conclude_forgetting(file_ids, answer)))
@@ -195,6 +199,7 @@ impl Turn<'_> {
             LedgerRequest::Watch { job_id, stream, .. } => return self.watch(&job_id, &stream),
             LedgerRequest::Withdraw { job_ids } => return self.withdraw_and_report(job_ids),
             LedgerRequest::Revoke(revocation) => return self.revoke(revocation),
+            LedgerRequest::Operate(operation) => return self.operate(operation),
             LedgerRequest::Delete { job_id } => self.delete(job_id)?,
             LedgerRequest::Account { predictions_per_minute } => self.account(predictions_per_minute)?,
             LedgerRequest::Unwatch { stream, unopened } => {
@@ -203,7 +208,7 @@ impl Turn<'_> {
             }
             LedgerRequest::ReserveFile { upload, bytes, limits } => self.reserve_file(&upload, bytes, limits)?,
             LedgerRequest::ReleaseFile { upload } => self.release_file(&upload),
-            LedgerRequest::PutFile { file, upload } => self.put_file(file, upload.as_ref()),
+            LedgerRequest::PutFile { file, upload } => self.put_file(file, upload.as_ref())?,
             LedgerRequest::GetFile { file_id } => self.get_file(&file_id)?,
             LedgerRequest::ListFiles { limit, before } => self.list_files(limit, before.as_ref())?,
             LedgerRequest::DeleteFile { file_id } => {

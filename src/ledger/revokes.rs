@@ -42,7 +42,7 @@ impl Turn<'_> {
     }
 
     /// Writes the mark of a revocation. It is kept until no token that it refuses can be valid.
-    fn mark_revoked(&mut self, revocation: &Revocation) -> Result<(), RowError> {
+    pub(super) fn mark_revoked(&mut self, revocation: &Revocation) -> Result<(), RowError> {
         let now = self.now;
         match revocation {
             Revocation::Subject { issued_by } => {

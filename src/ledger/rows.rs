@@ -26,7 +26,7 @@ pub trait LedgerRows {
 
     /// Reads a prediction.
     fn prediction(&self, job_id: &JobId) -> Result<Option<PredictionRecord>, RowError>;
-    /// Reads a page of predictions, newest first, and one more if there is one.
+    /// Reads a page of predictions, newest first, and one more if there is one, without those that are erased.
     fn page(
         &self,
         limit: u32,
@@ -103,9 +103,9 @@ pub enum Write {
     },
     /// Delete a mark.
     DeleteMark(String),
-    /// Delete the short-lived marks that expired by a time and whose names start with a prefix.
+    /// Delete the marks that expired by a time and whose names start with a prefix.
     DeleteShortLivedMarks {
-        /// The prefix: one of the short-lived marks of `marks.rs`.
+        /// The prefix: one of those in `marks.rs`.
         prefix: &'static str,
         /// The time.
         by: UnixMillis,
@@ -114,6 +114,8 @@ pub enum Write {
     DeleteExpiredMarks(UnixMillis),
     /// Delete the usage of days up to this one that have no reservations.
     DeleteDays(UtcDay),
+    /// Let what tokens spent expire at a time, where it would later.
+    ExpireJtis(UnixMillis),
     /// Delete what tokens spent that expired by a time.
     DeleteExpiredJtis(UnixMillis),
     /// Let the first fifty predictions that have not ended and are due by `now` need the alarm at `until`. None of them can

@@ -23,7 +23,7 @@ use crate::types::time::{UnixMillis, UnixSeconds};
 impl Turn<'_> {
     /// Opens a socket whose caller was authorized: `NotFound` (404), and the refusals of [`Self::accept`].
     pub(super) fn open_socket(&mut self, socket: Box<Socket>) -> Result<Next, RowError> {
-        let Some(record) = self.prediction(&socket.job_id)? else { return Ok(Next::refuse(LedgerRefusal::NotFound)) };
+        let Some(record) = self.visible(&socket.job_id)? else { return Ok(Next::refuse(LedgerRefusal::NotFound)) };
         match self.reply_with_positions(LedgerReply::Prediction(Box::new(record)))? {
             // The prediction may change during this question: it is read again before the socket is accepted.
             Next::Ask(question, Continuation::AddQueuePositions { asked_at, .. }) => {
@@ -41,7 +41,7 @@ impl Turn<'_> {
         asked_at: UnixMillis,
         answer: Option<Answer>,
     ) -> Result<Next, RowError> {
-        let Some(record) = self.prediction(&socket.job_id)? else { return Ok(Next::refuse(LedgerRefusal::NotFound)) };
+        let Some(record) = self.visible(&socket.job_id)? else { return Ok(Next::refuse(LedgerRefusal::NotFound)) };
         let reply = self.add_queue_positions(LedgerReply::Prediction(Box::new(record)), asked_at, answer);
         self.accept(socket, reply)
     }
@@ -147,7 +147,7 @@ impl Turn<'_> {
         if socket.stream.vendor.is_some() {
             return Ok(());
         }
-        let Some(record) = self.prediction(&socket.job_id)? else {
+        let Some(record) = self.visible(&socket.job_id)? else {
             self.notices.push(Notice::Close(id, CloseReason::Gone));
             return Ok(());
         };

@@ -128,6 +128,18 @@ pub enum Continuation {
         /// The rest, in reverse order.
         rest: Vec<JobId>,
     },
+    /// Store what the Dispatcher says about an operator's cancels.
+    ConcludeCancels {
+        /// True if these were all that wait or run.
+        is_complete: bool,
+    },
+    /// Store what the Dispatcher says about a deleted user, and erase the rest.
+    ConcludeErasure {
+        /// The predictions that wait or run.
+        job_ids: Vec<JobId>,
+        /// When the deletion began. Everything that the user has made since stays.
+        started: UnixMillis,
+    },
     /// Delete the records of files that the Dispatcher has taken over.
     ConcludeForgetting {
         /// The files.

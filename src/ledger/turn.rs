@@ -81,6 +81,7 @@ impl<'a> Turn<'a> {
         self.writes = saved.writes;
         self.ledger.minute = saved.minute;
         self.ledger.revocations = None;
+        self.ledger.own_limits = None;
         self.tasks.clear();
         self.notices.clear();
     }
@@ -131,6 +132,11 @@ impl<'a> Turn<'a> {
             }
         }
         self.rows.prediction(job_id)
+    }
+
+    /// Reads a prediction that its user may see, as this turn leaves it.
+    pub(super) fn visible(&self, job_id: &JobId) -> Result<Option<PredictionRecord>, RowError> {
+        Ok(self.prediction(job_id)?.filter(|record| !record.is_erased))
     }
 
     /// Reads those of the predictions that exist, as this turn leaves them.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::deadline::Deadline;
 use super::job_spec::JobSpec;
+use super::user_operation::LimitOverride;
 use crate::types::credits::MicroCredits;
 use crate::types::ids::{BatchId, FileId, UserKey};
 use crate::types::time::UnixMillis;
@@ -54,6 +55,16 @@ pub struct PlanLimits {
     pub weight: u32,
     /// The user's waiting predictions.
     pub max_waiting: u32,
+}
+
+impl PlanLimits {
+    /// Replaces limits by the user's own.
+    pub fn replace_by(&mut self, own: &LimitOverride) {
+        self.predictions_per_minute = own.predictions_per_minute.unwrap_or(self.predictions_per_minute);
+        self.concurrent_predictions = own.concurrent_predictions.unwrap_or(self.concurrent_predictions);
+        self.daily_credits = own.daily_credits.unwrap_or(self.daily_credits);
+        self.max_waiting = own.max_waiting.unwrap_or(self.max_waiting);
+    }
 }
 
 /// The caps of a token, spent per `jti`.

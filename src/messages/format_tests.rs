@@ -93,6 +93,60 @@ fn messages_about_pauses_format_unchanged() {
 }
 
 #[test]
+fn user_operation_format_unchanged() {
+    let user = UserKey::new("i", "s");
+    let call = |operation| LedgerCall { caller: None, request: LedgerRequest::Operate(operation) };
+    let limits = LimitOverride {
+        daily_credits: MicroCredits::parse("2.5"),
+        max_files: Some(3),
+        expires_at: UnixMillis(9),
+        ..LimitOverride::default()
+    };
+    let limits_json = json!({"daily_credits": 2_500_000, "max_files": 3, "expires_at": 9});
+    let export = |before, before_file| UserOperation::Export { limit: 7, before, before_file };
+    for (operation, expected) in [
+        (UserOperation::Know, json!("know")),
+        (export(None, None), json!({"export": {"limit": 7}})),
+        (export(Some(job_id()), None), json!({"export": {"limit": 7, "before": job_id().as_str()}})),
+        (UserOperation::Override(Some(limits.clone())), json!({"override": limits_json})),
+        (UserOperation::Override(None), json!({"override": null})),
+        (UserOperation::CancelAll, json!("cancel_all")),
+        (UserOperation::Erase { user: user.clone() }, json!({"erase": {"user": user.as_str()}})),
+    ] {
+        assert_json(&call(operation), json!({"ask": {"operate": expected}}));
+    }
+    let export = UserExport { limits: Some(limits), revoked_before: Some(UnixSeconds(4)), ..UserExport::default() };
+    assert_json(
+        &LedgerReply::Export(Box::new(export)),
+        json!({"export": {"predictions": [], "has_more_predictions": false, "files": [], "has_more_files": false,
+            "days": [], "revoked_before": 4, "revoked_tokens": [], "limits": limits_json}}),
+    );
+    let request = |request| DispatcherRequest::Operator(Box::new(request));
+    let job_ids = vec![job_id()];
+    assert_json(
+        &request(OperatorRequest::ForgetUser { user: user.clone(), job_ids: job_ids.clone(), by: UnixMillis(5) }),
+        json!({"operator": {"forget_user": {"user": user.as_str(), "job_ids": [job_id().as_str()], "by": 5}}}),
+    );
+    assert_json(
+        &request(OperatorRequest::CancelJobs { job_ids: job_ids.clone() }),
+        json!({"operator": {"cancel_jobs": {"job_ids": [job_id().as_str()]}}}),
+    );
+    assert_json(
+        &request(OperatorRequest::Inputs { job_ids }),
+        json!({"operator": {"inputs": {"job_ids": [job_id().as_str()]}}}),
+    );
+    let reply = |reply| DispatcherReply::Operator(Box::new(reply));
+    assert_json(
+        &reply(OperatorReply::Jobs { updates: Vec::new(), is_user_known: true }),
+        json!({"operator": {"jobs": {"updates": [], "is_user_known": true}}}),
+    );
+    assert_json(
+        &reply(OperatorReply::Inputs(vec![(job_id(), "{}".into())])),
+        json!({"operator": {"inputs": [[job_id().as_str(), "{}"]]}}),
+    );
+}
+
+#[test]
 fn spend_format_unchanged() {
     let request = |request| DispatcherRequest::Operator(Box::new(request));
     let reply = |reply| DispatcherReply::Operator(Box::new(reply));

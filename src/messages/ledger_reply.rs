@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::dispatcher::EnqueueRefusal;
+use super::user_operation::LimitOverride;
 use crate::types::credits::MicroCredits;
 use crate::types::file::FileRecord;
 use crate::types::ids::BatchId;
@@ -72,6 +73,8 @@ pub enum LedgerReply {
         #[serde(rename = "more")]
         has_more: bool,
     },
+    /// A page of all that is stored of the user, for an operator.
+    Export(Box<UserExport>),
     /// Done. There is nothing to return.
     Done,
     /// A refusal.
@@ -164,4 +167,30 @@ pub struct AccountUsage {
     pub waiting: u32,
     /// The creates of this minute.
     pub creates: Option<Rate>,
+    /// The user's own limits, if an operator has set any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitOverride>,
+}
+
+/// A page of all that a Ledger has stored of its user, without used proofs, counts of the minute and the like.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UserExport {
+    /// Predictions, newest first.
+    pub predictions: Vec<PredictionRecord>,
+    /// True if there are older ones. Then there are no files on this page.
+    pub has_more_predictions: bool,
+    /// Files, newest first.
+    pub files: Vec<FileRecord>,
+    /// True if there are older ones.
+    pub has_more_files: bool,
+    /// Usage of each of the last 30 days, newest first.
+    pub days: Vec<DayUsage>,
+    /// All tokens that were issued up to this time are revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_before: Option<UnixSeconds>,
+    /// The `jti` of tokens that were revoked one by one.
+    pub revoked_tokens: Vec<String>,
+    /// The user's own limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitOverride>,
 }

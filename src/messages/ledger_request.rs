@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::create_request::CreateRequest;
 use super::job_update::JobUpdate;
+use super::user_operation::UserOperation;
 use crate::types::file::{FileLimits, FileRecord};
 use crate::types::ids::{BatchId, FileId, JobId, RequestId};
 use crate::types::prediction::Status;
@@ -170,6 +171,8 @@ pub enum LedgerRequest {
     },
     /// Refuse tokens from now on, and cancel the waiting predictions that they made (protocol 7).
     Revoke(Revocation),
+    /// Do what an operator asks for. The build before does not know it.
+    Operate(UserOperation),
 }
 
 impl LedgerRequest {

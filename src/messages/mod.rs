@@ -14,6 +14,7 @@ mod ledger_reply;
 mod ledger_request;
 mod operator;
 mod spend;
+mod user_operation;
 
 #[cfg(test)]
 mod format_tests;
@@ -24,7 +25,8 @@ pub use dispatcher::{CreateOutcome, DispatcherReply, DispatcherRequest, EnqueueR
 pub use fresh_position::FreshPosition;
 pub use job_spec::JobSpec;
 pub use job_update::{JobEnd, JobUpdate, Stage};
-pub use ledger_reply::{AccountUsage, DayUsage, LedgerEnvelope, LedgerRefusal, LedgerReply, Rate};
+pub use ledger_reply::{AccountUsage, DayUsage, LedgerEnvelope, LedgerRefusal, LedgerReply, Rate, UserExport};
 pub use ledger_request::{Caller, LedgerCall, LedgerRequest, ProofUse, Revocation, StreamId};
 pub use operator::{ActionResult, AuditEntry, AuditRow, OperatorRefusal, OperatorReply, OperatorRequest, RefusalCount};
 pub use spend::{SpendColumns, SpendGroup, SpendQuery, SpendRow};
+pub use user_operation::{LimitOverride, UserOperation};

@@ -4,8 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::job_update::JobUpdate;
 use super::spend::{SpendQuery, SpendRow};
-use crate::types::ids::{JobId, PauseId, RequestId};
+use crate::types::ids::{JobId, PauseId, RequestId, UserKey};
 use crate::types::model::ModelId;
 use crate::types::time::{UnixMillis, UtcDay};
 
@@ -55,6 +56,25 @@ pub enum OperatorRequest {
         /// The most rows.
         limit: u32,
     },
+    /// Cancel predictions.
+    CancelJobs {
+        /// The predictions.
+        job_ids: Vec<JobId>,
+    },
+    /// Forget a user who is deleted: cancel what waits, keep no output of what runs, and whose spend it was.
+    ForgetUser {
+        /// The user.
+        user: UserKey,
+        /// The predictions that the user's Ledger asks about.
+        job_ids: Vec<JobId>,
+        /// Only predictions that were created up to this time.
+        by: UnixMillis,
+    },
+    /// Return the stored inputs of those predictions that wait.
+    Inputs {
+        /// The predictions.
+        job_ids: Vec<JobId>,
+    },
     /// Return a page of spend.
     Spend(SpendQuery),
     /// Add an isolate's counts of refused requests.
@@ -69,7 +89,7 @@ pub enum OperatorRequest {
 }
 
 /// Dispatcher → edge, for an operator.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperatorReply {
     /// Done. There is nothing to return.
@@ -85,6 +105,16 @@ pub enum OperatorReply {
     Refused(OperatorRefusal),
     /// Actions, the latest first.
     Audit(Vec<AuditRow>),
+    /// The present state of those predictions that are known.
+    Jobs {
+        /// Their updates.
+        updates: Vec<JobUpdate>,
+        /// True if the Dispatcher knew the user of [`OperatorRequest::ForgetUser`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_user_known: bool,
+    },
+    /// Stored inputs, as JSON.
+    Inputs(Vec<(JobId, String)>),
     /// A page of spend.
     Spend(Vec<SpendRow>),
     /// Counts of refused requests, by day and code.

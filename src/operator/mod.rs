@@ -4,14 +4,18 @@
 //! |---|---|
 //! | `days` | the range of days that a request names |
 //! | `spend_query`, `spend_page` | `GET spend`: its parameters; its rows as JSON and as CSV |
+//! | `own_limits` | limits of a user's own: their JSON |
+//! | `user_export` | all that is stored of a user, as JSON |
 //! | `csv` | cells of a CSV file |
 //! | `refusals` | refused requests, counted by day and code |
 
 mod csv;
 pub mod days;
+pub mod own_limits;
 pub mod refusals;
 pub mod spend_page;
 pub mod spend_query;
+pub mod user_export;
 
 use crate::wire::violation::Violation;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::constants::{MILLIS_PER_SECOND, STATE_CHECK_SLACK_MILLIS};
+use crate::messages::LimitOverride;
 use crate::policy::model_rules::ModelRules;
 use crate::token::Grant;
 use crate::types::credits::MicroCredits;
@@ -132,6 +133,17 @@ fn includes(list: Option<&[ModelId]>, model: &ModelId) -> bool {
 }
 
 impl Plan {
+    /// Replaces limits by a user's own.
+    pub fn replace_limits(&mut self, own: &LimitOverride) {
+        self.requests_per_minute = own.requests_per_minute.unwrap_or(self.requests_per_minute);
+        self.predictions_per_minute = own.predictions_per_minute.unwrap_or(self.predictions_per_minute);
+        self.concurrent_predictions = own.concurrent_predictions.unwrap_or(self.concurrent_predictions);
+        self.daily_credits = own.daily_credits.unwrap_or(self.daily_credits);
+        self.max_waiting = own.max_waiting.unwrap_or(self.max_waiting);
+        self.max_files = own.max_files.unwrap_or(self.max_files);
+        self.max_file_bytes = own.max_file_bytes.unwrap_or(self.max_file_bytes);
+    }
+
     /// Returns the limits of a user as `GET /v1/account` shows them.
     #[must_use]
     pub fn limits_view(&self) -> Value {

@@ -145,6 +145,13 @@ impl UserKey {
         Self(hex_digest(&[&length, issuer.as_bytes(), subject.as_bytes()]))
     }
 
+    /// Parses a key: 64 lower-case hexadecimal characters.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+        (text.len() == 64 && text.bytes().all(is_hex)).then(|| Self(text.to_owned()))
+    }
+
     /// Returns 64 hexadecimal characters: the name of the user's Ledger.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -194,6 +201,11 @@ mod tests {
     #[test]
     fn users_of_two_issuers_never_share_a_ledger() {
         assert_ne!(UserKey::new("a", "bc"), UserKey::new("ab", "c"));
-        assert_eq!(UserKey::new("a", "bc").as_str().len(), 64);
+        let key = UserKey::new("a", "bc");
+        assert_eq!(UserKey::parse(key.as_str()), Some(key.clone()));
+        for bad in ["", "lookup", &key.as_str().to_uppercase(), &key.as_str()[1..], &format!("{}g", &key.as_str()[1..])]
+        {
+            assert_eq!(UserKey::parse(bad), None, "{bad}");
+        }
     }
 }

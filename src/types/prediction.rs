@@ -172,6 +172,9 @@ pub struct PredictionRecord {
     /// The client of the create got 503, and the Dispatcher has not yet said whether it has the prediction.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withdrawing: bool,
+    /// Its user was deleted while it ran. It has no content, no read shows it, and it is deleted once it has ended.
+    #[serde(rename = "erased", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_erased: bool,
 }
 
 /// The client's view of a prediction, with members in the documented order (contract 2).
@@ -279,6 +282,7 @@ mod tests {
             state_check_at: UnixMillis(1_768_474_000_000),
             batch_id: None,
             withdrawing: false,
+            is_erased: false,
         }
     }
 
@@ -300,9 +304,10 @@ mod tests {
             token_id: Some("t".into()),
             idempotency_key: Some("k".into()),
             withdrawing: true,
+            is_erased: true,
             ..record()
         };
-        let text = r#"{"job_id":"pred_01jh0000000000000000000000","model":"acme/model-x","status":"failed","sequence":2,"created_at":1768473000000,"completed_at":1,"output":["https://cdn.example/a.png"],"failure":"upstream_failed","credits_reserved":2500000,"credits_used":0,"predict_time":4.5,"cancel_requested":true,"queue":{"position":3,"eta_seconds":40},"day":20468,"jti":"j","token_id":"t","key":"k","heard_at":1768473000000,"ask_at":1768474000000,"withdrawing":true}"#;
+        let text = r#"{"job_id":"pred_01jh0000000000000000000000","model":"acme/model-x","status":"failed","sequence":2,"created_at":1768473000000,"completed_at":1,"output":["https://cdn.example/a.png"],"failure":"upstream_failed","credits_reserved":2500000,"credits_used":0,"predict_time":4.5,"cancel_requested":true,"queue":{"position":3,"eta_seconds":40},"day":20468,"jti":"j","token_id":"t","key":"k","heard_at":1768473000000,"ask_at":1768474000000,"withdrawing":true,"erased":true}"#;
         assert_eq!(serde_json::to_string(&ended).unwrap(), text);
     }
 

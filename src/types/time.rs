@@ -6,6 +6,7 @@ use ::time::{Date, Month, OffsetDateTime};
 use serde::{Deserialize, Serialize};
 
 use crate::constants::{MILLIS_PER_HOUR, MILLIS_PER_SECOND, SECONDS_PER_DAY};
+use crate::parse::digits::parse_digits;
 
 /// Milliseconds since the Unix epoch (UTC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
@@ -52,6 +53,24 @@ impl UnixMillis {
     pub const fn hour_end(self) -> Self {
         let since = self.0.rem_euclid(MILLIS_PER_HOUR);
         if since == 0 { self } else { self.plus_millis(MILLIS_PER_HOUR.saturating_sub(since)) }
+    }
+
+    /// Parses a time as RFC 3339 in UTC, such as `2026-01-15T10:30:00Z`. A fraction of the second is dropped.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+        let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+        let mut parts = time.split(':');
+        let mut number = |most: i64| {
+            let part = parts.next().filter(|part| part.len() == 2)?;
+            parse_digits::<i64>(part).filter(|number| *number <= most)
+        };
+        let (hours, minutes, seconds) = (number(23)?, number(59)?, number(59)?);
+        let is_complete =
+            parts.next().is_none() && !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+        let day = UtcDay::parse_iso_date(date).filter(|_| is_complete)?;
+        let of_day = hours.saturating_mul(60).saturating_add(minutes).saturating_mul(60).saturating_add(seconds);
+        Some(day.start().plus_millis(of_day.saturating_mul(MILLIS_PER_SECOND)))
     }
 
     /// Writes the time as RFC 3339 in UTC with whole seconds, such as `2026-01-15T10:30:00Z`.
@@ -183,6 +202,7 @@ mod tests {
             let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
             let expected = format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}Z");
             prop_assert_eq!(UnixMillis(millis).to_rfc3339(), expected.clone());
+            prop_assert_eq!(UnixMillis::parse_rfc3339(&expected), Some(UnixMillis(millis).seconds().millis()));
             prop_assert_eq!(UnixMillis(millis).utc_day().to_iso_date(), &expected[..10]);
             prop_assert_eq!(UtcDay::parse_iso_date(&expected[..10]), Some(UtcDay(day)));
         }
@@ -192,6 +212,31 @@ mod tests {
             prop_assert_eq!(UnixMillis(number).to_rfc3339().len(), 20);
             prop_assert_eq!(UnixSeconds(number).millis().to_rfc3339().len(), 20);
             prop_assert_eq!(UtcDay(number).to_iso_date().len(), 10);
+        }
+    }
+
+    #[test]
+    fn only_utc_is_read() {
+        let time = Some(UnixMillis(1_768_473_000_000));
+        assert_eq!(UnixMillis::parse_rfc3339("2026-01-15T10:30:00.999Z"), time);
+        for bad in [
+            "",
+            "Z",
+            "2026-01-15",
+            "2026-01-15T10:30Z",
+            "2026-01-15T10:30:00",
+            "2026-01-15T10:30:00+01:00",
+            "2026-01-15T24:00:00Z",
+            "2026-01-15T10:60:00Z",
+            "2026-01-15T10:30:60Z",
+            "2026-01-15T10:30:00.Z",
+            "2026-01-15T10:30:00.xZ",
+            "2026-01-15T1:30:00Z",
+            "2026-01-15T10:30:00:00Z",
+            "2026-02-30T10:30:00Z",
+            "2026-01-15t10:30:00z",
+        ] {
+            assert_eq!(UnixMillis::parse_rfc3339(bad), None, "{bad}");
         }
     }
 

@@ -80,5 +80,6 @@ mod stored_ledger;
 mod storm;
 mod tokens;
 mod upstream_answers;
+mod users;
 mod vendor_stream;
 mod waiting;

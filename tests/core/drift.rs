@@ -68,6 +68,7 @@ fn every_route_of_the_routes_page_is_a_route() {
             .replace("batch/{id}", "batch/batch_01jh0000000000000000000000")
             .replace("files/{id}", "files/file_01jh0000000000000000000000")
             .replace("{capability}", "abc")
+            .replace("{user}", &"0".repeat(64))
             .replace("{id}", "pred_01jh0000000000000000000000");
         let (method, path) = route.split_once(' ').unwrap();
         let parsed = Route::parse(method, path).unwrap_or_else(|_| panic!("{route}"));

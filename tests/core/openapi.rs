@@ -95,7 +95,7 @@ fn route_of(method: &str, template: &str) -> Route {
     let values = [("job", "pred"), ("batch", "batch"), ("file", "file")]
         .map(|(name, prefix)| (format!("{{{name}_id}}"), format!("{prefix}_{id}")));
     let path = values.iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value));
-    let path = path.replace("{owner}", "acme").replace("{model}", "model-x");
+    let path = path.replace("{owner}", "acme").replace("{model}", "model-x").replace("{user}", &"0".repeat(64));
     Route::parse(&method.to_uppercase(), &path).unwrap_or_else(|_| panic!("{method} {template}"))
 }
 

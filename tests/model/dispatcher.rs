@@ -6,7 +6,7 @@ use valetkey::dispatcher::{
     Action, Booking, Dispatcher, DispatcherLimits, Job, JobState, KEY_ACCOUNT, LoadedState, OutboxRow, Pool,
     StoredState, UnreadableRows,
 };
-use valetkey::messages::{DispatcherReply, DispatcherRequest};
+use valetkey::messages::{DispatcherReply, DispatcherRequest, OperatorReply, OperatorRequest};
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, PauseId, UserKey};
 use valetkey::types::model::ModelId;
@@ -253,11 +253,30 @@ impl DispatcherObject {
                 };
                 self.turn(revoke, clock)
             }
+            DispatcherRequest::Operator(request) => self.answer_operator(*request, clock),
             DispatcherRequest::Tick => self.turn(|_, _| DispatcherReply::Done, clock),
             other => panic!("no Ledger sends {other:?}"),
         };
         let (reply, actions) = turned.unzip();
         (reply, actions.unwrap_or_default())
+    }
+
+    fn answer_operator(
+        &mut self,
+        request: OperatorRequest,
+        clock: (UnixMillis, UnixMillis),
+    ) -> Option<(DispatcherReply, Vec<Action>)> {
+        let turned = match request {
+            OperatorRequest::CancelJobs { job_ids } => {
+                self.turn(|machine, now| (machine.cancel_all(&job_ids, now), false), clock)
+            }
+            OperatorRequest::ForgetUser { user, job_ids, by } => {
+                self.turn(|machine, now| machine.forget_user(&user, &job_ids, by, now), clock)
+            }
+            other => panic!("no Ledger sends {other:?}"),
+        };
+        let ((updates, is_user_known), actions) = turned?;
+        Some((DispatcherReply::Operator(Box::new(OperatorReply::Jobs { updates, is_user_known })), actions))
     }
 
     /// Asks for a vendor request of the edge's own, as an upload does.
@@ -407,6 +426,11 @@ impl DispatcherObject {
     /// Returns whether a part of the state could not be read at a load.
     pub fn has_lost_state(&self) -> bool {
         self.has_lost_state
+    }
+
+    /// Returns whether some instance could not read the job's row.
+    pub fn was_ever_hidden(&self, job_id: &JobId) -> bool {
+        self.ever_hidden.contains(job_id)
     }
 
     pub fn revoked_before(&self) -> Option<UnixSeconds> {

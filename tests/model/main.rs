@@ -1,5 +1,5 @@
 //! The real Dispatcher and the real Ledgers under random interleavings of:
-//! - creates, cancels, reads, withdrawals, revocations and vendor responses
+//! - creates, cancels, reads, withdrawals, revocations, deletions of users and vendor responses
 //! - lost, late and repeated messages
 //! - late and lost alarms
 //! - crashes between any two steps, of both objects or of one; an old instance of a Ledger that goes on for a while
@@ -86,6 +86,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => user().prop_map(|user| Step::CheckOld { user }),
         1 => (user(), token()).prop_map(|(user, token)| Step::Revoke { user, token }),
         1 => Just(Step::RevokeAll),
+        1 => user().prop_map(|user| Step::Erase { user }),
+        1 => user().prop_map(|user| Step::CancelAll { user }),
+        1 => (user(), proptest::option::of(0_u32..5)).prop_map(|(user, creates)| Step::OwnLimits { user, creates }),
         2 => pick().prop_map(|pick| Step::Hook { pick }),
         48 => (pick(), vendor()).prop_map(|(pick, vendor)| Step::Answer { pick, vendor }),
         8 => user().prop_map(|user| Step::Alarm { user }),

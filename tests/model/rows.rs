@@ -90,6 +90,9 @@ impl Rows {
                 self.marks.retain(|name, (_, expires_at)| is_short_lived(name) || *expires_at > *by);
             }
             Write::DeleteDays(until) => self.days.retain(|day, usage| *day > until.0 || usage.reserved.micros() != 0),
+            Write::ExpireJtis(at) => {
+                self.jtis.values_mut().for_each(|(_, expires_at)| *expires_at = (*expires_at).min(*at));
+            }
             Write::DeleteExpiredJtis(by) => self.jtis.retain(|_, (_, expires_at)| *expires_at > *by),
             Write::Postpone { now, until } => {
                 for job_id in self.due_ids(*now) {
@@ -150,7 +153,8 @@ impl LedgerRows for Rows {
                 older.filter(|record| status.is_none_or(|status| record.status == status)).collect();
             wanted.reverse();
             let ids = wanted.into_iter().take(count).map(|record| &record.job_id);
-            Ok(ids.map(|job_id| (job_id.to_string(), self.readable(job_id))).collect())
+            let shown = |job_id| self.readable(job_id).filter(|record| !record.is_erased);
+            Ok(ids.map(|job_id| (job_id.to_string(), shown(job_id))).collect())
         })
     }
 

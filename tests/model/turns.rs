@@ -4,7 +4,7 @@ use valetkey::dispatcher::Action;
 use valetkey::ledger::{Answer, Continuation, Event, Next, Question};
 use valetkey::messages::{
     Deadline, DispatcherReply, DispatcherRequest, FileUse, JobEnd, JobUpdate, LedgerCall, LedgerRefusal, LedgerReply,
-    LedgerRequest, QueueShare, Stage,
+    LedgerRequest, OperatorReply, QueueShare, Stage, UserOperation,
 };
 use valetkey::types::alert::Alert;
 use valetkey::types::ids::{FileId, JobId};
@@ -196,4 +196,61 @@ fn a_prediction_whose_row_cannot_be_read_is_neither_dropped_nor_sent_again() {
     assert_eq!(stage(dispatcher.answer(withdraw, later)), Some(Stage::Submitting));
     // Its Ledger may give it up once it has given up its slot.
     assert_eq!(stage(dispatcher.answer(DispatcherRequest::State { job_id: job_id() }, later)), None);
+}
+
+/// A user is deleted while a prediction runs: nobody sees it any more, its end is booked once, and after 48 hours the
+/// Ledger is empty.
+#[test]
+fn the_prediction_of_a_deleted_user_is_settled_once_and_leaves_nothing() {
+    let mut ledger = LedgerObject::default();
+    let then = admit(&mut ledger);
+    take(&mut ledger, Event::Resume(then, jobs(Some((Stage::Running, None)))));
+    let erase = || Event::Call(calls::uncounted(LedgerRequest::Operate(UserOperation::Erase { user: calls::user(0) })));
+    let Next::Ask(Question::Dispatcher(DispatcherRequest::Operator(_)), then) = take(&mut ledger, erase()) else {
+        panic!("the Dispatcher is not asked")
+    };
+    let reply = OperatorReply::Jobs { updates: Vec::new(), is_user_known: true };
+    let answer = Some(Answer::Dispatcher(DispatcherReply::Operator(Box::new(reply))));
+    assert_eq!(take(&mut ledger, Event::Resume(then, answer)), Next::Reply(LedgerReply::Done));
+    let get = || Event::Call(calls::uncounted(LedgerRequest::Get { job_id: job_id() }));
+    assert_eq!(take(&mut ledger, get()), Next::refuse(LedgerRefusal::NotFound));
+    let mut end = JobEnd::failed(Failure::UpstreamFailed, calls::spec(job_id(), 0).credits);
+    end.output = vec!["https://vendor.example/canary.png".into()];
+    let Some(Answer::Dispatcher(DispatcherReply::Jobs(updates))) = jobs(Some((Stage::Ended, Some(end)))) else {
+        panic!("no update")
+    };
+    let updates: Vec<JobUpdate> = updates.into_iter().map(|update| JobUpdate { sequence: 9, ..update }).collect();
+    for _ in 0..2 {
+        let told = Event::Call(calls::uncounted(LedgerRequest::JobUpdates { updates: updates.clone() }));
+        assert_eq!(take(&mut ledger, told), Next::Reply(LedgerReply::Done));
+        let day = ledger.rows.days.values().next().unwrap();
+        assert_eq!((day.spent, day.reserved.micros()), (calls::spec(job_id(), 0).credits, 0));
+        ledger.check(NOW);
+    }
+    assert_eq!(ledger.rows.record(&job_id()).map(|record| record.output.len()), Some(0));
+    assert_eq!(take(&mut ledger, get()), Next::refuse(LedgerRefusal::NotFound));
+    let hour = |hours: i64| NOW.plus_millis(hours * 3_600_000);
+    ledger.fire_alarm(hour(1));
+    assert!(ledger.rows.record(&job_id()).is_none() && !ledger.rows.is_deleted());
+    for hours in 2..=47 {
+        ledger.fire_alarm(hour(hours));
+    }
+    assert!(ledger.rows.marks.contains_key("revoked") && ledger.rows.days.len() == 1);
+    for hours in 48..=50 {
+        ledger.fire_alarm(hour(hours));
+    }
+    assert!(ledger.rows.is_deleted(), "{:?}", ledger.rows);
+}
+
+/// Of a user who has a create on the way, the deletion is refused once: its tokens are revoked, and it is repeated.
+#[test]
+fn a_create_on_its_way_delays_the_deletion_of_its_user() {
+    let mut ledger = LedgerObject::default();
+    let then = admit(&mut ledger);
+    let erase = || Event::Call(calls::uncounted(LedgerRequest::Operate(UserOperation::Erase { user: calls::user(0) })));
+    assert_eq!(take(&mut ledger, erase()), Next::refuse(LedgerRefusal::Unavailable));
+    let old = Event::Call(calls::counted(LedgerRequest::Check, 0, NOW));
+    assert_eq!(take(&mut ledger, old), Next::refuse(LedgerRefusal::Revoked));
+    take(&mut ledger, Event::Resume(then, jobs(Some((Stage::Running, None)))));
+    assert!(matches!(take(&mut ledger, erase()), Next::Ask(..)));
 }

@@ -6,11 +6,11 @@ use valetkey::constants::FILE_UPLOAD_MILLIS;
 use valetkey::dispatcher::{Action, Dispatcher, Job, JobState};
 use valetkey::ledger::{Answer, Continuation, Event, Next, Question};
 use valetkey::messages::{
-    DispatcherReply, DispatcherRequest, JobSpec, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest, Revocation,
-    StreamId,
+    DispatcherReply, DispatcherRequest, JobSpec, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest, LimitOverride,
+    Revocation, StreamId, UserOperation,
 };
 use valetkey::types::ids::{JobId, RequestId, UserKey};
-use valetkey::types::prediction::Status;
+use valetkey::types::prediction::{PredictionRecord, Status};
 use valetkey::types::time::{UnixMillis, UnixSeconds};
 
 use crate::build_before;
@@ -81,6 +81,17 @@ pub enum Step {
     },
     /// An operator revokes all tokens that were issued until now.
     RevokeAll,
+    /// An operator deletes a user, cancels all of the user's predictions, or sets limits.
+    Erase {
+        user: u8,
+    },
+    CancelAll {
+        user: u8,
+    },
+    OwnLimits {
+        user: u8,
+        creates: Option<u32>,
+    },
     /// The vendor calls a webhook.
     Hook {
         pick: usize,
@@ -346,6 +357,10 @@ impl World {
                 self.served.entry(chain.user.clone()).or_default().push(chain.started);
             }
         }
+        let is_erasure = matches!(call.request, LedgerRequest::Operate(UserOperation::Erase { .. }));
+        if is_erasure && reply == Some(&LedgerReply::Done) {
+            self.check_erased(&chain.user, chain.started);
+        }
         if let (LedgerRequest::Withdraw { job_ids }, Some(LedgerReply::Done)) = (&call.request, reply) {
             // While the Dispatcher has not replied, the predictions stay, and may go on after all (protocol 1).
             let rows = &self.ledgers[&chain.user].rows;
@@ -404,6 +419,33 @@ impl World {
         assert!(!is_stored || !is_open || ledger.instance != instance, "a socket of a revoked token is open");
         if is_stored {
             self.revoked.entry((owner, jti)).or_insert(self.latest.plus_millis(1));
+        }
+    }
+
+    fn operate(&mut self, user: u8, operation: UserOperation) {
+        // The build before does not know these messages.
+        if user != USER_OF_BUILD_BEFORE {
+            self.call(&calls::user(user), calls::uncounted(LedgerRequest::Operate(operation)));
+        }
+    }
+
+    /// Checks that nothing of a deleted user is left, but for what the user has created since.
+    fn check_erased(&self, user: &UserKey, started: UnixMillis) {
+        let is_old = |job_id: &JobId| job_id.created_at() < started;
+        let rows = &self.ledgers[user].rows;
+        let is_left = |record: &&PredictionRecord| {
+            !record.is_erased && is_old(&record.job_id) && !rows.unreadable.contains(&record.job_id)
+        };
+        let left = rows.records().find(is_left);
+        assert_eq!(left, None, "left of a deleted user");
+        assert!(rows.records().filter(|record| record.is_erased).all(|record| record.output.is_empty()));
+        let of_user = |(job_id, job): &(&JobId, &Job)| job.user == *user && is_old(job_id);
+        for (job_id, job) in self.dispatcher.jobs.iter().filter(of_user) {
+            // Rows that cannot be read are not changed.
+            if self.dispatcher.was_ever_hidden(job_id) {
+                continue;
+            }
+            assert!(job.is_user_deleted && job.state != JobState::Waiting, "{job_id} of a deleted user goes on");
         }
     }
 
@@ -617,6 +659,17 @@ impl World {
                 if self.arrive(DispatcherRequest::RevokeAll { issued_by }).is_some() {
                     self.revoked_before = Some(issued_by);
                 }
+            }
+            Step::Erase { user } => self.operate(user, UserOperation::Erase { user: calls::user(user) }),
+            Step::CancelAll { user } => self.operate(user, UserOperation::CancelAll),
+            Step::OwnLimits { user, creates } => {
+                let expires_at = self.latest.plus_millis(3_600_000);
+                let limits = creates.map(|creates| LimitOverride {
+                    predictions_per_minute: Some(creates),
+                    expires_at,
+                    ..LimitOverride::default()
+                });
+                self.operate(user, UserOperation::Override(limits));
             }
             Step::Hook { pick } => {
                 let Some((id, _)) = self.pick(pick) else { return };

@@ -149,6 +149,12 @@ fn own_of(route: &Route) -> Own {
         Route::Admin(AdminRoute::Release(_)) => {
             Own { codes: &[Code::NotFound, Code::NotEnded], ..own(&[204], &[Token, Ledger]) }
         }
+        Route::Admin(AdminRoute::LookUpUser) => own(&[200], &[Token, Ledger, Json, Text]),
+        Route::Admin(AdminRoute::ExportUser(_)) => own(&[200], &[Token, Ledger, Found, Query, Text]),
+        Route::Admin(AdminRoute::SetLimits(_)) => own(&[204], &[Token, Ledger, Found, Json, Text]),
+        Route::Admin(AdminRoute::RemoveLimits(_))
+        | Route::Admin(AdminRoute::CancelUser(_))
+        | Route::Admin(AdminRoute::DeleteUser(_)) => own(&[204], &[Token, Ledger, Found, Text]),
         Route::Admin(AdminRoute::Revocations) => own(&[204], &[Token, Ledger, Json, Text]),
     }
 }

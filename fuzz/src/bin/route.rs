@@ -104,6 +104,14 @@ fn paths(route: &Route) -> Vec<String> {
         Route::Admin(AdminRoute::Release(job_id)) => vec![format!("/admin/api/jobs/{job_id}/release")],
         Route::Admin(AdminRoute::Spend) => vec!["/admin/api/spend".into()],
         Route::Admin(AdminRoute::Refusals) => vec!["/admin/api/refusals".into()],
+        Route::Admin(AdminRoute::LookUpUser) => vec!["/admin/api/users/lookup".into()],
+        Route::Admin(AdminRoute::ExportUser(user) | AdminRoute::DeleteUser(user)) => {
+            vec![format!("/admin/api/users/{}", user.as_str())]
+        }
+        Route::Admin(AdminRoute::SetLimits(user) | AdminRoute::RemoveLimits(user)) => {
+            vec![format!("/admin/api/users/{}/override", user.as_str())]
+        }
+        Route::Admin(AdminRoute::CancelUser(user)) => vec![format!("/admin/api/users/{}/cancel", user.as_str())],
         Route::Admin(AdminRoute::Revocations) => vec!["/admin/api/revocations".into()],
         Route::User(UserRoute::List) => vec!["/v1/predictions".into()],
         Route::User(UserRoute::Events(id)) => vec![format!("/v1/predictions/{id}/events")],

@@ -197,5 +197,6 @@ fn record(prediction: &VendorPrediction, output: Vec<String>) -> PredictionRecor
         last_update_at: UnixMillis(0),
         state_check_at: UnixMillis(0),
         withdrawing: false,
+        is_erased: false,
     }
 }

@@ -1,7 +1,7 @@
 //! The API's operations, for docs/openapi.json and the tests that compare it with the code.
 
 /// Every method and path of the API, as docs/openapi.json writes them. The demo's pages are not part of the API.
-pub const OPERATIONS: [(&str, &str); 39] = [
+pub const OPERATIONS: [(&str, &str); 45] = [
     ("get", "/healthz"),
     ("get", "/readyz"),
     ("get", "/openapi.json"),
@@ -40,5 +40,11 @@ pub const OPERATIONS: [(&str, &str); 39] = [
     ("post", "/admin/api/jobs/{job_id}/release"),
     ("get", "/admin/api/spend"),
     ("get", "/admin/api/refusals"),
+    ("post", "/admin/api/users/lookup"),
+    ("get", "/admin/api/users/{user}"),
+    ("delete", "/admin/api/users/{user}"),
+    ("put", "/admin/api/users/{user}/override"),
+    ("delete", "/admin/api/users/{user}/override"),
+    ("post", "/admin/api/users/{user}/cancel"),
     ("post", "/admin/api/revocations"),
 ];

@@ -25,6 +25,7 @@ impl Route {
         match method {
             "GET" | "HEAD" => resource.get.ok_or(NoRoute::Method(allow)),
             "POST" => resource.post.ok_or(NoRoute::Method(allow)),
+            "PUT" => resource.put.ok_or(NoRoute::Method(allow)),
             "DELETE" => resource.delete.ok_or(NoRoute::Method(allow)),
             "OPTIONS" => Err(NoRoute::Options(allow)),
             _ => Err(NoRoute::Method(allow)),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::types::ids::{BatchId, FileId, JobId};
+use crate::types::ids::{BatchId, FileId, JobId, UserKey};
 use crate::types::model::ModelId;
 use crate::wire::route::table::MAX_SEGMENTS;
 use crate::wire::route::{AccountView, AdminRoute, OPERATIONS, PATHS, PublicRoute, TokenRoute, UserRoute};
@@ -7,6 +7,12 @@ use crate::wire::route::{AccountView, AdminRoute, OPERATIONS, PATHS, PublicRoute
 const ID: &str = "pred_01jh0000000000000000000000";
 const BATCH: &str = "batch_01jh0000000000000000000000";
 const FILE: &str = "file_01jh0000000000000000000000";
+
+const USER: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+fn user() -> UserKey {
+    UserKey::parse(USER).unwrap()
+}
 
 fn id() -> JobId {
     JobId::parse(ID).unwrap()
@@ -56,6 +62,12 @@ fn every_route_and_alias_is_found() {
         ("POST", format!("/admin/api/jobs/{}/release", id()), AdminRoute::Release(id()).into()),
         ("GET", "/admin/api/spend".to_owned(), AdminRoute::Spend.into()),
         ("GET", "/admin/api/refusals".to_owned(), AdminRoute::Refusals.into()),
+        ("POST", "/admin/api/users/lookup".to_owned(), AdminRoute::LookUpUser.into()),
+        ("GET", format!("/admin/api/users/{USER}"), AdminRoute::ExportUser(user()).into()),
+        ("DELETE", format!("/admin/api/users/{USER}"), AdminRoute::DeleteUser(user()).into()),
+        ("PUT", format!("/admin/api/users/{USER}/override"), AdminRoute::SetLimits(user()).into()),
+        ("DELETE", format!("/admin/api/users/{USER}/override"), AdminRoute::RemoveLimits(user()).into()),
+        ("POST", format!("/admin/api/users/{USER}/cancel"), AdminRoute::CancelUser(user()).into()),
         ("POST", "/admin/api/revocations".to_owned(), AdminRoute::Revocations.into()),
         ("GET", "/v1/predictions".to_owned(), UserRoute::List.into()),
         ("GET", "/v1/models".to_owned(), UserRoute::Models.into()),
@@ -113,6 +125,12 @@ fn operations(route: &Route) -> &'static [(&'static str, &'static str)] {
         Route::Admin(AdminRoute::Release(_)) => &[("post", "/admin/api/jobs/{job_id}/release")],
         Route::Admin(AdminRoute::Spend) => &[("get", "/admin/api/spend")],
         Route::Admin(AdminRoute::Refusals) => &[("get", "/admin/api/refusals")],
+        Route::Admin(AdminRoute::LookUpUser) => &[("post", "/admin/api/users/lookup")],
+        Route::Admin(AdminRoute::ExportUser(_)) => &[("get", "/admin/api/users/{user}")],
+        Route::Admin(AdminRoute::DeleteUser(_)) => &[("delete", "/admin/api/users/{user}")],
+        Route::Admin(AdminRoute::SetLimits(_)) => &[("put", "/admin/api/users/{user}/override")],
+        Route::Admin(AdminRoute::RemoveLimits(_)) => &[("delete", "/admin/api/users/{user}/override")],
+        Route::Admin(AdminRoute::CancelUser(_)) => &[("post", "/admin/api/users/{user}/cancel")],
         Route::Admin(AdminRoute::Revocations) => &[("post", "/admin/api/revocations")],
     }
 }
@@ -126,6 +144,7 @@ fn path_of(template: &str) -> String {
         ("{batch_id}", BATCH),
         ("{file_id}", FILE),
         ("{capability}", "abc"),
+        ("{user}", USER),
     ];
     values.iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value))
 }
@@ -207,6 +226,9 @@ fn other_paths_are_not_found_whatever_the_method() {
         "/.well-known/openid-configuration",
         "/admin/api",
         "/admin/api/revocations/x",
+        "/admin/api/users",
+        "/admin/api/users/x",
+        "/admin/api/users/x/cancel",
         "/.well-known/../v1/account",
         "/demo/",
         "/demo/../v1/account",
@@ -231,4 +253,6 @@ fn a_known_path_says_which_methods_it_takes() {
     assert_eq!(Route::parse("POST", "/v1/models"), Err(NoRoute::Method("GET, HEAD")));
     assert_eq!(Route::parse("PUT", "/v1/files"), Err(NoRoute::Method("GET, HEAD, POST")));
     assert_eq!(Route::parse("GET", "/hooks/x"), Err(NoRoute::Method("POST")));
+    let limits = format!("/admin/api/users/{USER}/override");
+    assert_eq!(Route::parse("GET", &limits), Err(NoRoute::Method("PUT, DELETE")));
 }

@@ -1,7 +1,7 @@
 //! Every route, grouped by how it authenticates its caller.
 
 use crate::token::{AdminRight, Scope};
-use crate::types::ids::{BatchId, FileId, JobId};
+use crate::types::ids::{BatchId, FileId, JobId, UserKey};
 use crate::types::model::ModelId;
 
 /// The route of a request.
@@ -81,6 +81,24 @@ pub enum AdminRoute {
     /// `GET /admin/api/refusals`.
     #[strum(serialize = "admin.refusals")]
     Refusals,
+    /// `POST /admin/api/users/lookup`.
+    #[strum(serialize = "admin.users.lookup")]
+    LookUpUser,
+    /// `GET /admin/api/users/{user}`.
+    #[strum(serialize = "admin.users.export")]
+    ExportUser(UserKey),
+    /// `PUT /admin/api/users/{user}/override`.
+    #[strum(serialize = "admin.users.set_limits")]
+    SetLimits(UserKey),
+    /// `DELETE /admin/api/users/{user}/override`.
+    #[strum(serialize = "admin.users.remove_limits")]
+    RemoveLimits(UserKey),
+    /// `POST /admin/api/users/{user}/cancel`.
+    #[strum(serialize = "admin.users.cancel")]
+    CancelUser(UserKey),
+    /// `DELETE /admin/api/users/{user}`.
+    #[strum(serialize = "admin.users.delete")]
+    DeleteUser(UserKey),
     /// `POST /admin/api/revocations`.
     #[strum(serialize = "admin.revocations")]
     Revocations,
@@ -176,8 +194,17 @@ impl AdminRoute {
     #[must_use]
     pub const fn right(&self) -> AdminRight {
         match self {
-            Self::Audit | Self::State | Self::Spend | Self::Refusals => AdminRight::Read,
-            Self::Pause | Self::Release(_) | Self::Resume | Self::Revocations => AdminRight::Write,
+            Self::Audit | Self::State | Self::Spend | Self::Refusals | Self::LookUpUser | Self::ExportUser(_) => {
+                AdminRight::Read
+            }
+            Self::Pause
+            | Self::Release(_)
+            | Self::Resume
+            | Self::Revocations
+            | Self::SetLimits(_)
+            | Self::RemoveLimits(_)
+            | Self::CancelUser(_)
+            | Self::DeleteUser(_) => AdminRight::Write,
         }
     }
 }

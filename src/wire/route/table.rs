@@ -2,7 +2,7 @@
 //!
 //! Segments are compared byte for byte and never percent-decoded, so a path that would have to be decoded has no route.
 
-use crate::types::ids::{BatchId, FileId, JobId};
+use crate::types::ids::{BatchId, FileId, JobId, UserKey};
 use crate::types::model::ModelId;
 use crate::wire::route::routes::{AccountView, AdminRoute, PublicRoute, Route, TokenRoute, UserRoute};
 
@@ -33,11 +33,12 @@ const DEMO_SETTINGS: &str = "/demo/settings.json";
 pub(super) struct Resource {
     pub(super) get: Option<Route>,
     pub(super) post: Option<Route>,
+    pub(super) put: Option<Route>,
     pub(super) delete: Option<Route>,
 }
 
 impl Resource {
-    const NONE: Self = Self { get: None, post: None, delete: None };
+    const NONE: Self = Self { get: None, post: None, put: None, delete: None };
 
     fn get(route: impl Into<Route>) -> Self {
         Self { get: Some(route.into()), ..Self::NONE }
@@ -45,6 +46,10 @@ impl Resource {
 
     fn post(route: impl Into<Route>) -> Self {
         Self { post: Some(route.into()), ..Self::NONE }
+    }
+
+    fn put(route: impl Into<Route>) -> Self {
+        Self { put: Some(route.into()), ..Self::NONE }
     }
 
     fn and_post(self, route: impl Into<Route>) -> Self {
@@ -57,6 +62,9 @@ impl Resource {
 
     /// Returns the value of the `Allow` header.
     pub(super) const fn allow(&self) -> &'static str {
+        if self.put.is_some() {
+            return "PUT, DELETE";
+        }
         match (self.get.is_some(), self.post.is_some(), self.delete.is_some()) {
             (true, _, true) => "GET, HEAD, DELETE",
             (true, true, false) => "GET, HEAD, POST",
@@ -132,6 +140,16 @@ paths! {
     ["admin", "api", "state"] => Resource::get(AdminRoute::State),
     ["admin", "api", "spend"] => Resource::get(AdminRoute::Spend),
     ["admin", "api", "refusals"] => Resource::get(AdminRoute::Refusals),
+    ["admin", "api", "users", "lookup"] => Resource::post(AdminRoute::LookUpUser),
+    ["admin", "api", "users", user] => {
+        let user = UserKey::parse(user)?;
+        Resource::get(AdminRoute::ExportUser(user.clone())).and_delete(AdminRoute::DeleteUser(user))
+    },
+    ["admin", "api", "users", user, "override"] => {
+        let user = UserKey::parse(user)?;
+        Resource::put(AdminRoute::SetLimits(user.clone())).and_delete(AdminRoute::RemoveLimits(user))
+    },
+    ["admin", "api", "users", user, "cancel"] => Resource::post(AdminRoute::CancelUser(UserKey::parse(user)?)),
     ["admin", "api", "revocations"] => Resource::post(AdminRoute::Revocations),
     ["v1", "predictions"] => Resource::get(UserRoute::List),
     ["v1", "predictions", "batch"] => Resource::post(UserRoute::CreateBatch),

@@ -14,7 +14,7 @@ use crate::cloudflare::http::routes::create::render_batch;
 use crate::cloudflare::objects::client::ask_dispatcher;
 use crate::constants::{ACK_TIMEOUT_MILLIS, MILLIS_PER_SECOND, MODEL_LIST_CACHE_MILLIS};
 use crate::messages::{AccountUsage, DayUsage, DispatcherReply, DispatcherRequest, LedgerReply, LedgerRequest};
-use crate::types::credits::MicroCredits;
+use crate::operator::user_export::render_day;
 use crate::types::ids::{BatchId, JobId};
 use crate::types::model::ModelId;
 use crate::types::prediction::Status;
@@ -138,10 +138,13 @@ async fn listed_models(context: &RequestContext<'_>) -> Option<Rc<[ModelId]>> {
 
 /// `GET /v1/account` and its views: the caller's own limits and usage.
 pub async fn account(context: &RequestContext<'_>, caller: &AuthenticatedCaller, view: AccountView) -> RouteResult {
-    let plan = context.plan_of(caller)?;
+    let mut plan = context.plan_of(caller)?.clone();
     let request = LedgerRequest::Account { predictions_per_minute: plan.predictions_per_minute };
     let counted = ask_ledger(context, caller, request).await?;
     let LedgerReply::Account(usage) = &counted.value else { return Err(counted.reject(unexpected())) };
+    if let Some(own) = &usage.limits {
+        plan.replace_limits(own);
+    }
     let today = context.now.utc_day();
     let used = usage
         .days
@@ -155,7 +158,7 @@ pub async fn account(context: &RequestContext<'_>, caller: &AuthenticatedCaller,
         AccountView::Summary => json!({
             "plan": plan.name, "limits": plan.limits_view(), "usage": summary(&used, usage), "credits_balance": balance,
         }),
-        AccountView::Usage => json!({"data": usage.days.iter().map(day_view).collect::<Vec<_>>()}),
+        AccountView::Usage => json!({"data": usage.days.iter().map(render_day).collect::<Vec<_>>()}),
         AccountView::RateLimits => json!({
             "requests_per_minute": counted.rate,
             "predictions_per_minute": usage.creates,
@@ -176,13 +179,5 @@ fn summary(today: &DayUsage, usage: &AccountUsage) -> Value {
         "day": UtcDay(today.day).to_iso_date(), "credits_spent": today.spent.to_string(),
         "credits_reserved": today.reserved.to_string(), "predictions": today.predictions,
         "running": usage.running, "waiting": usage.waiting,
-    })
-}
-
-fn day_view(day: &DayUsage) -> Value {
-    let credits = |credits: MicroCredits| credits.to_string();
-    json!({
-        "day": UtcDay(day.day).to_iso_date(), "credits_spent": credits(day.spent),
-        "credits_reserved": credits(day.reserved), "predictions": day.predictions,
     })
 }

@@ -49,6 +49,23 @@ impl DispatcherActor {
                     Err(ReleaseRefusal::NotEnded) => OperatorReply::Refused(OperatorRefusal::NotEnded),
                 }
             }
+            OperatorRequest::CancelJobs { job_ids } => {
+                let updates = self.turn(|machine, now| machine.cancel_all(&job_ids, now))?;
+                OperatorReply::Jobs { updates, is_user_known: false }
+            }
+            OperatorRequest::ForgetUser { user, job_ids, by } => {
+                let has_spend = spend::has_user(store.sql(), &user)?;
+                let (updates, has_jobs) = self.turn(|machine, now| machine.forget_user(&user, &job_ids, by, now))?;
+                OperatorReply::Jobs { updates, is_user_known: has_spend || has_jobs }
+            }
+            OperatorRequest::Inputs { job_ids } => {
+                let mut inputs = Vec::new();
+                for job_id in job_ids {
+                    let input = store.input(&job_id)?;
+                    inputs.extend(input.map(|input| (job_id, input)));
+                }
+                OperatorReply::Inputs(inputs)
+            }
             OperatorRequest::Spend(query) => OperatorReply::Spend(spend::read(store.sql(), &query)?),
             OperatorRequest::CountRefusals(counts) => {
                 refusals::count(store.sql(), &counts, platform::now().utc_day())?;

@@ -1,5 +1,6 @@
 //! The table `spend` (docs/schema.md): a row for each UTC day, plan, model and user.
 
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::cloudflare::objects::handle::ActorResult;
@@ -7,6 +8,7 @@ use crate::cloudflare::runtime::sql::{Sql, Statement};
 use crate::constants::{MAX_CREDITS_MICROS, SPEND_PAGE_MAX};
 use crate::dispatcher::Booking;
 use crate::messages::{SpendColumns, SpendGroup, SpendQuery, SpendRow};
+use crate::types::ids::UserKey;
 use crate::types::time::UtcDay;
 
 /// Books a prediction. No sum exceeds what JavaScript's numbers hold exactly.
@@ -16,8 +18,40 @@ pub fn book(booking: &Booking) -> Statement {
         "INSERT INTO spend (day, plan, model, user, credits, predictions) VALUES (?, ?, ?, ?, ?, 1) \
          ON CONFLICT (day, plan, model, user) DO UPDATE SET credits = MIN(credits + excluded.credits, ?), \
          predictions = predictions + 1",
-        [json!(day), json!(plan), json!(model), json!(user), json!(credits), json!(MAX_CREDITS_MICROS)],
+        [
+            json!(day),
+            json!(plan),
+            json!(model),
+            json!(user_column(user.as_ref())),
+            json!(credits),
+            json!(MAX_CREDITS_MICROS),
+        ],
     )
+}
+
+/// Returns the column `user`: empty for a user that was deleted.
+fn user_column(user: Option<&UserKey>) -> &str {
+    user.map_or("", UserKey::as_str)
+}
+
+/// Adds a user's rows to those of no user, so that the sums stay, and deletes them.
+pub fn forget(user: &UserKey) -> [Statement; 2] {
+    [
+        Statement::new(
+            "INSERT INTO spend (day, plan, model, user, credits, predictions) \
+             SELECT day, plan, model, '', credits, predictions FROM spend WHERE user = ? \
+             ON CONFLICT (day, plan, model, user) DO UPDATE SET credits = MIN(credits + excluded.credits, ?), \
+             predictions = predictions + excluded.predictions",
+            [json!(user), json!(MAX_CREDITS_MICROS)],
+        ),
+        Statement::new("DELETE FROM spend WHERE user = ?", [json!(user)]),
+    ]
+}
+
+/// Returns whether a user has spent anything.
+pub fn has_user(sql: &Sql, user: &UserKey) -> ActorResult<bool> {
+    let found: Vec<IgnoredAny> = sql.rows("SELECT user FROM spend WHERE user = ? LIMIT 1", &[json!(user)])?;
+    Ok(!found.is_empty())
 }
 
 /// Deletes up to `count` of the oldest rows, of days before `first_day`.

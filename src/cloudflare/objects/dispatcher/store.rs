@@ -155,6 +155,7 @@ impl DispatcherStore {
             ));
         }
         statements.extend(changes.bookings.iter().map(spend::book));
+        statements.extend(changes.forgotten_users.iter().flat_map(spend::forget));
         if changes.pruned_spend > 0 {
             statements.push(spend::prune(machine.first_spend_day(), changes.pruned_spend));
         }

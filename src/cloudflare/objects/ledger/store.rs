@@ -97,13 +97,14 @@ impl LedgerStore {
         Ok(parsed)
     }
 
-    /// Reads documents in descending order of their ids, and goes on past those that cannot be parsed. Of `sql`, the last
+    /// Reads documents in descending order of their ids, and goes on past those that cannot be parsed or are not shown. Of `sql`, the last
     /// two parameters are the id before which it starts, and the number of rows.
     fn page_of<T: DeserializeOwned>(
         &self,
         (sql, first_parameters): (&str, &[Value]),
         before: &str,
         count: usize,
+        is_shown: impl Fn(&T) -> bool,
     ) -> RowResult<Vec<T>> {
         let mut unreadable = false;
         let found = read_readable(count, before, |before, count| {
@@ -112,7 +113,7 @@ impl LedgerStore {
             let parse = |Row { id, doc }| (id, serde_json::from_str(&doc).ok());
             let parsed: Vec<(String, Option<T>)> = rows.into_iter().map(parse).collect();
             unreadable |= parsed.iter().any(|(_, record)| record.is_none());
-            RowResult::Ok(parsed)
+            RowResult::Ok(parsed.into_iter().map(|(id, record)| (id, record.filter(&is_shown))).collect())
         });
         if unreadable {
             alerts::raise(Alert::RowUnreadable);
@@ -159,7 +160,7 @@ impl LedgerRows for LedgerStore {
             }
         };
         let parameters: Vec<_> = status.iter().map(|status| json!(status)).collect();
-        self.page_of((sql, &parameters), before, page_rows(limit))
+        self.page_of((sql, &parameters), before, page_rows(limit), |record: &PredictionRecord| !record.is_erased)
     }
 
     fn due(&self, now: UnixMillis) -> RowResult<Vec<PredictionRecord>> {
@@ -210,7 +211,7 @@ impl LedgerRows for LedgerStore {
         let before = before.map_or("file_z", FileId::as_str);
         let sql = "SELECT file_id AS id, doc FROM files WHERE COALESCE(used_on > ?, TRUE) AND file_id < ? \
              ORDER BY file_id DESC LIMIT ?";
-        self.page_of((sql, &[json!(forgotten)]), before, page_rows(limit))
+        self.page_of((sql, &[json!(forgotten)]), before, page_rows(limit), |_| true)
     }
 
     fn file(&self, file_id: &FileId, forgotten: UtcDay) -> RowResult<Option<FileRecord>> {
@@ -228,7 +229,7 @@ impl LedgerRows for LedgerStore {
     fn forgotten_files(&self, forgotten: UtcDay) -> RowResult<Vec<FileRecord>> {
         let sql = "SELECT file_id AS id, doc FROM files WHERE used_on <= ? AND +file_id < ? \
              ORDER BY +file_id DESC LIMIT ?";
-        self.page_of((sql, &[json!(forgotten)]), "file_z", FORGOTTEN_FILES_BATCH)
+        self.page_of((sql, &[json!(forgotten)]), "file_z", FORGOTTEN_FILES_BATCH, |_| true)
     }
 
     fn files_without_use(&self) -> RowResult<Vec<FileRecord>> {

@@ -55,6 +55,9 @@ pub fn build_statement(write: &Write, retention: Retention) -> ActorResult<State
         ),
         Write::DeleteMark(name) => Statement::new("DELETE FROM marks WHERE name = ?", [json!(name)]),
         Write::DeleteDays(day) => Statement::new("DELETE FROM days WHERE day <= ? AND reserved = 0", [json!(day)]),
+        Write::ExpireJtis(at) => {
+            Statement::new("UPDATE jti SET expires_at = ? WHERE expires_at > ?", [json!(at), json!(at)])
+        }
         Write::DeleteExpiredJtis(by) => Statement::new("DELETE FROM jti WHERE expires_at <= ?", [json!(by)]),
         Write::Postpone { now, until } => Statement::new(
             "UPDATE predictions SET wakes_at = ? WHERE job_id IN (SELECT job_id FROM predictions \

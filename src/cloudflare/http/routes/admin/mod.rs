@@ -7,6 +7,7 @@ mod pauses;
 mod revocations;
 mod spend;
 mod state;
+mod users;
 
 use self::operator::Operator;
 use crate::cloudflare::http::context::RequestContext;
@@ -50,6 +51,12 @@ async fn run(context: &RequestContext<'_>, operator: &Operator, route: &AdminRou
         AdminRoute::Resume => pauses::resume(context, operator).await,
         AdminRoute::Spend => spend::list(context).await,
         AdminRoute::Refusals => spend::refusals(context).await,
+        AdminRoute::LookUpUser => users::look_up(context).await,
+        AdminRoute::ExportUser(user) => users::export(context, user).await,
+        AdminRoute::SetLimits(user) => users::set_limits(context, operator, user).await,
+        AdminRoute::RemoveLimits(user) => users::remove_limits(context, operator, user).await,
+        AdminRoute::CancelUser(user) => users::cancel(context, operator, user).await,
+        AdminRoute::DeleteUser(user) => users::delete(context, operator, user).await,
         AdminRoute::Revocations => revocations::revoke(context, operator).await,
         AdminRoute::State => state::show(context, operator).await,
     }

@@ -58,19 +58,10 @@ enum Target {
 impl Target {
     fn parse(context: &RequestContext<'_>, body: &Map<String, Value>) -> Result<Self, Rejection> {
         let now = context.now.seconds();
-        let wrong = |name: &str| Rejection::parameter(Code::InvalidParameter, "revocation", name);
         if let Some(name) = body.keys().find(|name| !["issuer", "subject", "jti", "issued_by"].contains(&name.as_str()))
         {
             return Err(Rejection::parameter(Code::UnsupportedParameter, "revocation", name.as_str()));
         }
-        let text = |name: &str| match body.get(name) {
-            None => Ok(None),
-            // The rule for `sub` and `jti` in a token. Any other text could match no token.
-            Some(Value::String(text)) if is_plain_text(text, TOKEN_ID_MAX_CHARS) => Ok(Some(text)),
-            Some(Value::String(_)) => Err(wrong(name).because(Violation::plain(Rule::Format))),
-            Some(_) => Err(wrong(name).because(Violation::new(Rule::Type, "string"))),
-        };
-        let missing = |name: &str| wrong(name).because(Violation::plain(Rule::Required));
         if let Some(time) = body.get("issued_by") {
             // A time in the future would also refuse tokens that are not issued yet: until then no user could get in.
             let latest = now.0.saturating_add(ISSUER_LEEWAY_MAX_SECS);
@@ -84,24 +75,10 @@ impl Target {
             };
             return Err(wrong("issued_by").because(violation));
         }
-        // A configured name may be longer than a claim.
-        let issuer = body.get("issuer").and_then(Value::as_str);
-        let (subject, jti) = (text("subject")?, text("jti")?);
-        // Only known issuers: a misspelled one would revoke nothing, without an error. Users belong to the issuer of
-        // their first token, never to this deployment.
-        let has_users = |issuer: &&Issuer| {
-            !issuer.is_own()
-                && [Purpose::Access, Purpose::Exchange, Purpose::Admin].iter().any(|use_| issuer.is_accepted_for(*use_))
-        };
-        let mut names = context.deployment.config.issuers.iter().filter(has_users).map(Issuer::name);
-        let mut is_known = |name: &str| name == GUEST_ISSUER || names.any(|known| known == name);
-        let issuer = issuer.ok_or_else(|| missing("issuer"))?;
-        if !is_known(issuer) {
-            return Err(wrong("issuer").because(Violation::plain(Rule::Enum)));
-        }
-        let user = UserKey::new(issuer, subject.ok_or_else(|| missing("subject"))?);
+        let jti = text(body, "jti")?;
+        let user = parse_user(context, body)?;
         Ok(match jti {
-            Some(jti) => Self::User(user, Revocation::Token { jti: jti.clone(), expires_at: context.now }),
+            Some(jti) => Self::User(user, Revocation::Token { jti: jti.to_owned(), expires_at: context.now }),
             None => Self::User(user, Revocation::Subject { issued_by: now }),
         })
     }
@@ -114,4 +91,39 @@ impl Target {
             Self::Everybody(_) => ("revoke_all", None),
         }
     }
+}
+
+/// Reads `issuer` and `subject` of a body.
+pub fn parse_user(context: &RequestContext<'_>, body: &Map<String, Value>) -> Result<UserKey, Rejection> {
+    let missing = |name: &str| wrong(name).because(Violation::plain(Rule::Required));
+    // A configured name may be longer than a claim.
+    let issuer = body.get("issuer").and_then(Value::as_str);
+    let subject = text(body, "subject")?;
+    // Only known issuers: a misspelled one would find nobody, without an error. Users belong to the issuer of their first
+    // token, never to this deployment.
+    let has_users = |issuer: &&Issuer| {
+        !issuer.is_own()
+            && [Purpose::Access, Purpose::Exchange, Purpose::Admin].iter().any(|use_| issuer.is_accepted_for(*use_))
+    };
+    let mut names = context.deployment.config.issuers.iter().filter(has_users).map(Issuer::name);
+    let mut is_known = |name: &str| name == GUEST_ISSUER || names.any(|known| known == name);
+    let issuer = issuer.ok_or_else(|| missing("issuer"))?;
+    if !is_known(issuer) {
+        return Err(wrong("issuer").because(Violation::plain(Rule::Enum)));
+    }
+    Ok(UserKey::new(issuer, subject.ok_or_else(|| missing("subject"))?))
+}
+
+/// Reads a text that a token may have as `sub` or `jti`. Any other text could match no token.
+fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Rejection> {
+    match body.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) if is_plain_text(text, TOKEN_ID_MAX_CHARS) => Ok(Some(text)),
+        Some(Value::String(_)) => Err(wrong(name).because(Violation::plain(Rule::Format))),
+        Some(_) => Err(wrong(name).because(Violation::new(Rule::Type, "string"))),
+    }
+}
+
+fn wrong(name: &str) -> Rejection {
+    Rejection::parameter(Code::InvalidParameter, "admin_body", name)
 }
