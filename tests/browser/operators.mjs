@@ -15,7 +15,7 @@ const SETTLE_MS = 5_000;
 export const TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib3NzIn0.c2lnbmF0dXJl";
 export const NOW = "2026-11-30T19:42:10Z";
 const TODAY = NOW.slice(0, 10);
-const userKey = (index) => index.toString(16).padStart(4, "0").repeat(16);
+export const userKey = (index) => index.toString(16).padStart(4, "0").repeat(16);
 
 /** Returns an RFC 3339 time so many seconds from `NOW`. */
 export const at = (seconds) => new Date(Date.parse(NOW) + seconds * 1_000).toISOString().replace(".000Z", "Z");
@@ -121,6 +121,8 @@ export class StandInApi {
   refusals = REFUSALS;
   users = USERS;
   audit = AUDIT;
+  /** Whether a user is found. */
+  isKnown = true;
   /** Requests so far: `{method, path, headers, body}`. */
   requests = [];
   /** Answers instead of the usual ones, by "METHOD path": `{status, code, headers}`, or a function that returns one. */
@@ -154,6 +156,7 @@ export class StandInApi {
     if (path === "state") return route.fulfill({ json: this.#stateNow() });
     if (path === "refusals") return route.fulfill({ json: { data: this.refusals } });
     if (path === "spend") return route.fulfill({ json: { data: searchParams.get("by") === "user" ? this.users : this.spend, next_cursor: null } });
+    if (path.startsWith("users/")) return route.fulfill({ json: this.#export(path, searchParams.get("cursor")) });
     const before = Number(searchParams.get("cursor") ?? Infinity);
     const rows = this.audit.filter(({ id }) => id < before).slice(0, Number(searchParams.get("limit")));
     return route.fulfill({ json: { data: rows, next_cursor: rows.length === 20 ? String(rows.at(-1).id) : null } });
@@ -167,7 +170,15 @@ export class StandInApi {
     return { ...this.state, time: at(this.#polls * 4), slots: { ...slots, in_use: Math.max(0, slots.in_use - (this.#polls % 3)) }, queue: { ...queue, waiting } };
   }
 
+  /** A page of predictions, and then one of files. */
+  #export(path, cursor) {
+    const page = { user: path.slice(6), predictions: [], files: [], usage: [], revocations: {}, override: null, next_cursor: null };
+    if (cursor !== null) return { ...page, files: [{ file_id: "file_1" }] };
+    return { ...page, predictions: [{ job_id: "pred_1", input: { prompt: "A secret garden" } }], next_cursor: "pred_1" };
+  }
+
   #write(route, path) {
+    if (path === "users/lookup") return route.fulfill({ json: { user: userKey(3), known: this.isKnown } });
     if (path === "pause") return route.fulfill({ json: { id: "pause_01jh0000000000000000000002", ends_at: at(600) } });
     return route.fulfill({ status: 204 });
   }

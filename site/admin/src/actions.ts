@@ -43,7 +43,7 @@ export function pauseAction(api: Api): Action {
     confirm: "Pause",
     run: async ({ minutes, model = "" }) => {
       const name = model.trim();
-      await api.write("pause", { for_secs: Number(minutes) * 60, ...(name !== "" && { model: name }) });
+      await api.write("POST", "pause", { for_secs: Number(minutes) * 60, ...(name !== "" && { model: name }) });
       return `Creates of ${name === "" ? "every model" : name} are paused for ${minutes} min.`;
     },
   };
@@ -58,7 +58,7 @@ export function resumeAction(api: Api, { id, model }: Pause): Action {
     ],
     confirm: "Resume",
     run: async () => {
-      await api.write("resume", { id });
+      await api.write("POST", "resume", { id });
       return "The pause has ended.";
     },
   };
@@ -73,7 +73,7 @@ export function releaseAction(api: Api, { job_id: id, model, user }: UnknownOutc
     ],
     confirm: "Release the slot",
     run: async () => {
-      await api.write(`jobs/${encodeURIComponent(id)}/release`);
+      await api.write("POST", `jobs/${encodeURIComponent(id)}/release`);
       return `The slot of ${id} is free.`;
     },
   };
@@ -89,7 +89,7 @@ export function revokeAllAction(api: Api, nowSecs: () => number): Action {
     confirm: "Revoke every token",
     isFinal: true,
     run: async () => {
-      await api.write("revocations", { issued_by: nowSecs() });
+      await api.write("POST", "revocations", { issued_by: nowSecs() });
       return "Every token that was issued until now is revoked.";
     },
   };

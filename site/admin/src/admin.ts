@@ -17,8 +17,8 @@ import { SignInView } from "./sign-in-view.ts";
 import { SpendView } from "./spend-view.ts";
 import { StateView } from "./state-view.ts";
 import { lastDays, problemText } from "./text.ts";
-import { revokeAction } from "./user-actions.ts";
-import { UserView } from "./user-view.ts";
+import { cancelAction, deleteAction, exportAction, limitsAction, type Person, planLimitsAction, revokeAction } from "./user-actions.ts";
+import { type Choice, UserView } from "./user-view.ts";
 
 /** An operator has 240 requests a minute: this takes 15 of them in each tab, */
 const STATE_MS = 4_000;
@@ -55,13 +55,15 @@ let aheadMs = 0;
 let announced: number | undefined;
 
 const ask = (action: Action): void => dialog.ask(action);
-const user = new UserView((person) => ask(revokeAction(api, person)));
+const user = new UserView({ lookUp, choices: userChoices, ask });
+const openUser = (key: string): void => user.open(key);
 const state = new StateView({
   resume: (pause) => ask(resumeAction(api, pause)),
   release: (unknown) => ask(releaseAction(api, unknown)),
+  openUser,
 });
-const spend = new SpendView();
-const audit = new AuditView(api, (read) => void readMore(read));
+const spend = new SpendView(openUser);
+const audit = new AuditView(api, openUser, (read) => void readMore(read));
 
 const statePoller = new Poller(readState, STATE_MS, surroundings);
 const readsPoller = new Poller(readAll, READS_MS, surroundings);
@@ -87,12 +89,17 @@ dialog.onProblem = (failure) => {
   failed("action", failure);
 };
 element("pause", HTMLButtonElement).addEventListener("click", () => ask(pauseAction(api)));
-element("revoke-all", HTMLButtonElement).addEventListener("click", () => ask(revokeAllAction(api, () => Math.floor((Date.now() + aheadMs) / 1_000))));
+element("revoke-all", HTMLButtonElement).addEventListener("click", () => ask(revokeAllAction(api, () => Math.floor(serviceNow() / 1_000))));
 signOut.addEventListener("click", () => leave("The token is forgotten."));
 document.addEventListener("visibilitychange", () => {
   statePoller.visibilityChanged();
   readsPoller.visibilityChanged();
 });
+
+/** Returns the time of the service's clock, milliseconds. */
+function serviceNow(): number {
+  return Date.now() + aheadMs;
+}
 
 // Behind Cloudflare Access the first request is already allowed.
 start();
@@ -179,4 +186,21 @@ function announce(sentence: string): void {
   window.clearTimeout(announced);
   announcement.textContent = sentence;
   announced = window.setTimeout(() => (announcement.textContent = ""), ANNOUNCEMENT_MS);
+}
+
+async function lookUp(name: { issuer: string; subject: string }): Promise<string | undefined> {
+  const { user: key, known } = (await api.write("POST", "users/lookup", name)) as { user: string; known: boolean };
+  return known ? key : undefined;
+}
+
+function userChoices(person: Person): Choice[] {
+  const revoke = revokeAction(api, person);
+  return [
+    { name: "Export", action: exportAction(api, person), isWrite: false },
+    { name: "Set limits", action: limitsAction(api, person, serviceNow), isWrite: true },
+    { name: "Plan’s limits", action: planLimitsAction(api, person), isWrite: true },
+    { name: "Cancel predictions", action: cancelAction(api, person), isWrite: true },
+    ...(revoke === undefined ? [] : [{ name: "Revoke tokens", action: revoke, isWrite: true }]),
+    { name: "Delete", action: deleteAction(api, person), isWrite: true },
+  ];
 }

@@ -72,8 +72,8 @@ export class Api {
   }
 
   /** Sends a write. Returns the response's JSON, or `undefined` if it has none. */
-  write(path: string, body?: object): Promise<unknown> {
-    return this.#exchange("POST", path, async (response) => (response.status === 204 ? undefined : response.json()), body);
+  write(method: "POST" | "PUT" | "DELETE", path: string, body?: object): Promise<unknown> {
+    return this.#exchange(method, path, async (response) => (response.status === 204 ? undefined : response.json()), body);
   }
 
   async #exchange<T>(method: string, path: string, read: (response: Response) => Promise<T>, body?: object): Promise<T> {

@@ -1,12 +1,13 @@
 // Shows the audit log, the latest action first.
 import { element } from "../../demo/src/dom.ts";
 import type { Api } from "./api.ts";
-import { create, setText } from "./elements.ts";
+import { button, create, setText } from "./elements.ts";
 import { type Item, KeyedList } from "./keyed-list.ts";
 import type { AuditRow, Page } from "./shapes.ts";
-import { timeText } from "./text.ts";
+import { shortKey, timeText } from "./text.ts";
 
 const PAGE_SIZE = 20;
+const USER_KEY = /^[0-9a-f]{64}$/;
 
 export class AuditView {
   readonly #list: KeyedList<AuditRow>;
@@ -17,9 +18,9 @@ export class AuditView {
   #cursor: string | null = null;
 
   /** `onMore` gets what "Show more" does, to run it and to show its failure. */
-  constructor(api: Api, onMore: (read: () => Promise<void>) => void) {
+  constructor(api: Api, openUser: (user: string) => void, onMore: (read: () => Promise<void>) => void) {
     this.#api = api;
-    this.#list = new KeyedList<AuditRow>(element("audit", HTMLElement), ({ id }) => String(id), auditItem, element("audit-empty", HTMLElement));
+    this.#list = new KeyedList<AuditRow>(element("audit", HTMLElement), ({ id }) => String(id), (row) => auditItem(row, openUser), element("audit-empty", HTMLElement));
     this.#more.addEventListener("click", () => onMore(() => this.#readMore()));
   }
 
@@ -59,11 +60,12 @@ export class AuditView {
   }
 }
 
-function auditItem({ time, operator, action, target, request_id: id }: AuditRow): Item<AuditRow> {
+function auditItem({ time, operator, action, target, request_id: id }: AuditRow, openUser: (user: string) => void): Item<AuditRow> {
   const row = create("li");
   const main = create("span", "main", action);
   const more = create("span", "more");
-  more.textContent = [...(target === null ? [] : [target]), `by ${operator}`, id].join(", ");
+  if (target !== null) more.append(USER_KEY.test(target) ? button(shortKey(target), "link", () => openUser(target)) : target, ", ");
+  more.append(`by ${operator}, ${id}`);
   const result = create("span", "side");
   row.append(create("span", "side", timeText(time)), main, more, result);
   return {

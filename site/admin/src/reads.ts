@@ -26,3 +26,27 @@ export async function readUsers(api: Api, day: string): Promise<{ rows: UserSpen
   }
   return { rows, isWhole: false };
 }
+
+/** Pages of an export that are read: 10,000 predictions and files. */
+const EXPORT_PAGES = 100;
+const EXPORT_PAGE_SIZE = 100;
+
+interface Export {
+  predictions: unknown[];
+  files: unknown[];
+  next_cursor: string | null;
+}
+
+/** Returns all that is stored of a user, as one document. With more than it may read, `next_cursor` is where it ends. */
+export async function readExport(api: Api, path: string): Promise<{ content: Export; isWhole: boolean }> {
+  const read = (cursor: string | null): Promise<Export> =>
+    api.get<Export>(`${path}?limit=${EXPORT_PAGE_SIZE}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`);
+  const content = await read(null);
+  for (let page = 1; page < EXPORT_PAGES && content.next_cursor !== null; page += 1) {
+    const more = await read(content.next_cursor);
+    content.predictions.push(...more.predictions);
+    content.files.push(...more.files);
+    content.next_cursor = more.next_cursor;
+  }
+  return { content, isWhole: content.next_cursor === null };
+}

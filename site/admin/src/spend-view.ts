@@ -2,10 +2,10 @@
 import { element } from "../../demo/src/dom.ts";
 import { BarChart } from "./chart-view.ts";
 import { byDay } from "./days.ts";
-import { create, setText } from "./elements.ts";
+import { button, create, setText } from "./elements.ts";
 import { type Item, KeyedList } from "./keyed-list.ts";
 import type { DaySpend, Refusal, UserSpend } from "./shapes.ts";
-import { countText, numberText } from "./text.ts";
+import { countText, numberText, shortKey } from "./text.ts";
 
 /** The users of the list. */
 const TOP_USERS = 10;
@@ -14,7 +14,11 @@ export class SpendView {
   readonly #spend = new BarChart(element("chart-spend", HTMLElement), "Credits");
   readonly #refusals = new BarChart(element("chart-refusals", HTMLElement), "Refused requests");
   readonly #codes = new KeyedList<Refusal>(element("codes", HTMLElement), ({ code }) => code, codeItem, element("codes-empty", HTMLElement));
-  readonly #users = new KeyedList<UserSpend>(element("users", HTMLElement), ({ user }) => user ?? "", userItem, element("users-empty", HTMLElement));
+  readonly #users: KeyedList<UserSpend>;
+
+  constructor(openUser: (user: string) => void) {
+    this.#users = new KeyedList<UserSpend>(element("users", HTMLElement), ({ user }) => user ?? "", (row) => userItem(row, openUser), element("users-empty", HTMLElement));
+  }
 
   showSpend(rows: readonly DaySpend[], today: string): void {
     this.#spend.show(byDay(rows.map(({ day, credits }) => ({ day, value: Number(credits) })), today));
@@ -42,10 +46,10 @@ function codeItem(refusal: Refusal): Item<Refusal> {
   return { element: row, update: ({ count }) => setText(side, numberText(count)) };
 }
 
-function userItem({ user }: UserSpend): Item<UserSpend> {
+function userItem({ user }: UserSpend, openUser: (user: string) => void): Item<UserSpend> {
   const row = create("li");
   const main = create("span", "main");
-  main.append(user === null ? "deleted users" : create("code", "", user));
+  main.append(user === null ? "deleted users" : button(shortKey(user), "link", () => openUser(user)));
   const side = create("span", "side");
   row.append(main, side);
   return { element: row, update: ({ credits, predictions }) => setText(side, `${countText(Number(credits), "credit")}, ${countText(predictions, "prediction")}`) };

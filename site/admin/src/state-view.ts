@@ -9,6 +9,7 @@ import { countText, leftText, numberText, shortKey, timeText } from "./text.ts";
 export interface StateClicks {
   resume: (pause: Pause) => void;
   release: (unknown: UnknownOutcome) => void;
+  openUser: (user: string) => void;
 }
 
 const ROTATIONS: Readonly<Record<string, string>> = {
@@ -75,7 +76,7 @@ export class StateView {
     main.append(create("code", "", unknown.job_id));
     const more = create("span", "more");
     const side = create("span", "side");
-    more.append(`${unknown.model}, since ${timeText(unknown.since)}, of `, create("code", "", unknown.user));
+    more.append(`${unknown.model}, since ${timeText(unknown.since)}, of `, button(shortKey(unknown.user), "link", () => clicks.openUser(unknown.user)));
     row.append(main, side, button("Release", "write", () => clicks.release(unknown)), more);
     return { element: row, update: ({ slot_ends_at: end }) => setText(side, `frees itself in ${leftText(end, this.#now)}`) };
   }

@@ -1,8 +1,10 @@
 // The operator's page in a browser, with a stand-in for its API.
 import assert from "node:assert/strict";
-import { BUSY, EMPTY, NOW, onPage, OperatorsPage, PAUSED, StandInApi, TOKEN } from "../operators.mjs";
+import { BUSY, EMPTY, NOW, onPage, OperatorsPage, PAUSED, StandInApi, TOKEN, userKey } from "../operators.mjs";
 
 const MARKUP = `<img src=x onerror="globalThis.hacked = true"><script>globalThis.hacked = true</script>`;
+
+const USER = userKey(3);
 
 /** A test on a board that is signed in and read. */
 function onBoard(use, options) {
@@ -54,32 +56,65 @@ const ACTIONS = [
     confirm: "Release the slot", sends: { method: "POST", path: `jobs/${BUSY.unknown_outcomes[0].job_id}/release`, body: null },
   },
   {
-    name: "revoking a user’s tokens", open: revokeUser, says: ["Every token of alice of https://login.example"],
+    name: "setting a user’s limits", open: (page) => user(page, "Set limits"), says: ["alice of https://login.example", "0 predictions a minute stops new ones"],
+    fill: async (page) => {
+      await page.dialog.getByRole("textbox", { name: "Predictions a minute" }).fill("0");
+      await page.dialog.getByRole("textbox", { name: "Credits a day" }).fill("12.5");
+    },
+    confirm: "Set the limits", sends: { method: "PUT", path: `users/${USER}/override`, body: { predictions_per_minute: 0, daily_credits: "12.5" } }, days: 7,
+  },
+  {
+    name: "going back to the plan’s limits", open: (page) => user(page, "Plan’s limits"), says: ["alice of https://login.example"],
+    confirm: "Remove the user’s own limits", sends: { method: "DELETE", path: `users/${USER}/override`, body: null },
+  },
+  {
+    name: "canceling a user’s predictions", open: (page) => user(page, "Cancel predictions"), says: ["alice of https://login.example", "may still be billed"],
+    confirm: "Cancel them", sends: { method: "POST", path: `users/${USER}/cancel`, body: null },
+  },
+  {
+    name: "deleting a user", open: (page) => user(page, "Delete"), says: ["alice of https://login.example", "This cannot be undone"],
+    confirm: "Delete the user", sends: { method: "DELETE", path: `users/${USER}`, body: null },
+  },
+  {
+    name: "revoking a user’s tokens", open: (page) => user(page, "Revoke tokens"), says: ["Every token of alice of https://login.example"],
     confirm: "Revoke the tokens", sends: { method: "POST", path: "revocations", body: { issuer: "https://login.example", subject: "alice" } },
   },
 ];
 
-async function revokeUser(page) {
+async function lookUp(page) {
   await page.page.getByLabel("Issuer").fill("https://login.example");
   await page.page.getByLabel("Subject").fill("alice");
-  await page.button("Revoke tokens").click();
+  await page.button("Look up").click();
+  await page.page.getByText(USER, { exact: true }).waitFor();
 }
 
-function asksBefore({ open, says: words, fill = async () => {}, confirm, sends }) {
+async function user(page, action) {
+  await lookUp(page);
+  await page.page.locator("#user-actions").getByRole("button", { name: action }).click();
+}
+
+/** What the page wrote, without the look-ups. */
+const writes = (api) => api.writes.filter(({ path }) => path !== "users/lookup");
+
+function asksBefore({ open, says: words, fill = async () => {}, confirm, sends, days }) {
   return onBoard(async (page, api) => {
     api.state = PAUSED;
     await page.next();
     await open(page);
     for (const text of words) await says(page.dialog, text);
     // Nothing is sent before the dialog's own button, nor by another way out of it.
-    assert.deepEqual(api.writes, []);
+    assert.deepEqual(writes(api), []);
     await page.page.keyboard.press("Escape");
     await page.dialog.waitFor({ state: "hidden" });
     await open(page);
     await fill(page);
     const reads = api.requests.filter(({ path }) => path === "state").length;
     await page.confirm(confirm);
-    assert.deepEqual(api.writes, [sends]);
+    const [{ body, ...request }, ...more] = writes(api);
+    const { expires_at: end, ...values } = body ?? {};
+    assert.deepEqual([{ ...request, body: body && values }, ...more], [sends]);
+    // By the service's clock.
+    if (days !== undefined) assert.ok(Math.abs(Date.parse(end) - Date.parse(NOW) - days * 86_400_000) < 120_000, end);
     assert.equal(api.requests.find(({ path }) => path === sends.path).headers["x-valetkey-admin"], "1");
     await page.announcement.filter({ hasText: /\w/ }).waitFor();
     // The board is read again at once.
@@ -155,7 +190,7 @@ export default [
       api.faults.clear();
       await page.signIn();
       await page.ready();
-      await page.page.getByLabel("Subject").fill("alice");
+      await lookUp(page);
       await page.button("Pause creates").click();
       api.faults.set("*", { status: 401, code: "invalid_token" });
       await page.dialog.getByRole("button", { name: "Pause" }).click();
@@ -166,6 +201,7 @@ export default [
       await page.signIn();
       await page.ready();
       assert.equal(await page.page.locator("#audit li").count(), 0);
+      assert.equal(await page.page.locator("#user").isVisible(), false);
       assert.equal(await page.page.getByLabel("Subject").inputValue(), "");
       await page.button("Forget the token").click();
       await page.token.waitFor();
@@ -198,7 +234,10 @@ export default [
       api.state = { ...PAUSED, operator: { name: "viewer", rights: ["read"] } };
       await page.next();
       await page.page.getByText("You may read, and not write").waitFor();
-      assert.deepEqual(await page.page.getByRole("button").allInnerTexts(), ["Show more"]);
+      await page.page.locator("#users").getByRole("button").first().click();
+      const names = await page.page.getByRole("button").allInnerTexts();
+      // User keys lead to the user, who can be exported.
+      assert.deepEqual(names.filter((name) => !/^[0-9a-f]{12}…$/.test(name)), ["Look up", "Export", "Show more"]);
     }),
   ],
   ...ACTIONS.map((action) => [`operators: ${action.name} asks first, says what happens, and sends one request`, asksBefore(action)]),
@@ -433,13 +472,41 @@ export default [
     }),
   ],
   [
-    "operators: a user is named by issuer and subject, both of them",
+    "operators: a user is found by issuer and subject, or opened from a list",
     onBoard(async (page, api) => {
       await page.page.getByLabel("Subject").fill("  ");
-      await page.button("Revoke tokens").click();
+      await page.button("Look up").click();
       await page.page.getByText("Both are needed").waitFor();
-      assert.equal(await page.dialog.isVisible(), false);
       assert.deepEqual(api.writes, []);
+      api.isKnown = false;
+      await page.page.getByLabel("Issuer").fill("https://login.example");
+      await page.page.getByLabel("Subject").fill("nobody");
+      await page.button("Look up").click();
+      await page.page.getByText("Nothing is stored of this user.").waitFor();
+      assert.equal(await page.page.locator("#user").isVisible(), false);
+      api.isKnown = true;
+      await lookUp(page);
+      assert.deepEqual(api.writes.at(-1).body, { issuer: "https://login.example", subject: "alice" });
+      // Tokens are revoked by issuer and subject, which a user key does not tell.
+      await page.page.locator("#users").getByRole("button").first().click();
+      assert.equal(await page.button("Revoke tokens").isVisible(), false);
+      assert.equal(await page.page.locator("#user-heading").evaluate((heading) => heading === document.activeElement), true);
+    }),
+  ],
+  [
+    "operators: an export is saved as a file, whole, and no prompt is shown",
+    onBoard(async (page) => {
+      await user(page, "Export");
+      await says(page.dialog, "the prompts of those that wait");
+      const saved = page.page.waitForEvent("download");
+      await page.confirm("Save the file");
+      const download = await saved;
+      assert.equal(download.suggestedFilename(), `valetkey-${USER.slice(0, 12)}.json`);
+      const chunks = [];
+      for await (const chunk of await download.createReadStream()) chunks.push(chunk);
+      const { predictions, files, next_cursor: next } = JSON.parse(Buffer.concat(chunks).toString());
+      assert.deepEqual([predictions[0].input.prompt, files[0].file_id, next], ["A secret garden", "file_1", null]);
+      assert.equal((await page.page.content()).includes("A secret garden"), false);
     }),
   ],
   [

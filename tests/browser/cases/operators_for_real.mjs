@@ -73,6 +73,47 @@ export default [
     }),
   ],
   [
+    "operators, for real: a user is looked up, limited, exported and deleted",
+    forReal(async (page, world) => {
+      const { origin, simulator } = world.stack;
+      const authorization = `Bearer ${await simulator.token("somebody")}`;
+      const create = () => fetch(`${origin}/v1/${MODEL}/predictions`, {
+        method: "POST",
+        headers: { authorization, "content-type": "application/json", prefer: "wait=30" },
+        body: JSON.stringify({ input: { prompt: "A garden" } }),
+      });
+      const { job_id: id } = await (await create()).json();
+      await signIn(page, world, "boss");
+      await page.page.getByLabel("Issuer").fill("http://127.0.0.1/demo");
+      await page.page.getByLabel("Subject").fill("somebody");
+      await page.button("Look up").click();
+      await page.button("Set limits").click();
+      await page.dialog.getByRole("textbox", { name: "Predictions a minute" }).fill("0");
+      await page.dialog.getByRole("textbox", { name: "Credits a day" }).fill("12.5");
+      await page.confirm("Set the limits");
+      assert.equal((await create()).status, 429);
+      await page.button("Plan’s limits").click();
+      await page.confirm("Remove the user’s own limits");
+      assert.equal((await create()).status, 201);
+      await page.button("Cancel predictions").click();
+      await page.confirm("Cancel them");
+      await page.button("Export").click();
+      const saved = page.page.waitForEvent("download");
+      await page.confirm("Save the file");
+      const chunks = [];
+      for await (const chunk of await (await saved).createReadStream()) chunks.push(chunk);
+      const { predictions, next_cursor: next } = JSON.parse(Buffer.concat(chunks).toString());
+      assert.deepEqual([predictions.length, predictions.at(-1).job_id, next], [2, id, null]);
+      await page.button("Delete").click();
+      await page.confirm("Delete the user");
+      await assertAudit(page, ["delete_user", "cancel_user", "remove_limits", "set_limits"]);
+      await page.button("Look up").click();
+      await page.button("Revoke tokens").click();
+      await page.confirm("Revoke the tokens");
+      await assertAudit(page, ["revoke_user"]);
+    }),
+  ],
+  [
     "operators, for real: spend, and no piece of the vendor key in anything that the page receives or holds",
     forReal(async (page, world) => {
       const { origin, simulator, vendorKey } = world.stack;

@@ -47,6 +47,10 @@ function everyState(screen, colorScheme) {
     await page.ready();
     await page.button("Show more").click();
     await page.page.getByText("As a table").first().click();
+    await page.page.getByLabel("Issuer").fill("https://login.example");
+    await page.page.getByLabel("Subject").fill("alice");
+    await page.button("Look up").click();
+    await page.button("Revoke tokens").waitFor();
     await check("4-busy");
     await show(PAUSED, "Creates are paused");
     await check("5-paused");
@@ -66,6 +70,9 @@ function everyState(screen, colorScheme) {
     await page.dialog.getByRole("textbox", { name: "Minutes" }).fill("90");
     await page.dialog.getByRole("button", { name: "Pause" }).click();
     await check("9-pause-wrong", false);
+    await page.button("Cancel").click();
+    await page.button("Set limits").click();
+    await check("10-limits", false);
     await page.button("Cancel").click();
     await page.button("Revoke every token").click();
     await check("11-revoke-all", false);

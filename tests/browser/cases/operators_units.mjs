@@ -107,7 +107,7 @@ export default [
       ];
       const api = new Api(async () => answers.shift());
       const problem = async () => {
-        const { code, status, requestId, retryAfterSecs, param } = await api.write("pause", {}).catch((thrown) => thrown);
+        const { code, status, requestId, retryAfterSecs, param } = await api.write("POST", "pause", {}).catch((thrown) => thrown);
         return [code, status, requestId, retryAfterSecs, param];
       };
       assert.deepEqual(await problem(), ["invalid_parameter", 400, "req_1", undefined, "model"]);
