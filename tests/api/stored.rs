@@ -139,7 +139,8 @@ fn a_job_row_of_the_build_before_is_submitted_with_the_input_that_it_holds() {
         &stack,
         "UPDATE jobs SET doc = json_set(json_remove(doc, '$.order.input_bytes'), '$.order.input', \
          (SELECT json(doc) FROM inputs WHERE job_id = jobs.job_id)) WHERE job_id IN (SELECT job_id FROM inputs); \
-         DROP TABLE inputs; DROP TABLE audit; DROP TABLE migrations",
+         DROP TABLE inputs; DROP TABLE audit; DROP TABLE spend; DROP TABLE refusals; \
+         DROP TABLE migrations",
     );
     stack.start_workerd_again();
     stack.finish("first", &json!({"status": "succeeded"}));

@@ -62,8 +62,9 @@ fn two_hundred_creates_of_forty_users_share_five_slots_fairly() {
     }
     let first = stack.sent();
     assert_eq!(first.len(), 5);
-    stack.control_put("/settings", &json!({"manual": false}));
+    // In this order: without `manual`, those that have run long enough end by themselves.
     first.iter().for_each(|prompt| stack.finish(prompt, &json!({})));
+    stack.control_put("/settings", &json!({"manual": false}));
     for ((token, _), count) in users.iter().zip(creates_of_users()) {
         wait_until("all succeed", || {
             let list = stack.get(token, "/v1/predictions?limit=100").json();
