@@ -1,7 +1,7 @@
 //! The life of an admitted prediction: job updates, settlement, and when its Ledger acts by itself.
 
 use super::admission::JtiUsage;
-use crate::constants::WITHDRAW_RETRY_MILLIS;
+use crate::constants::{WITHDRAW_RETRY_MILLIS, WITHDRAWN_MILLIS};
 use crate::messages::{DayUsage, JobEnd, JobUpdate, Stage};
 use crate::types::prediction::{Failure, PredictionRecord, Status};
 use crate::types::retention::Retention;
@@ -84,7 +84,8 @@ pub fn settle(record: &PredictionRecord, day: DayUsage, jti: JtiUsage) -> (DayUs
 #[must_use]
 pub fn next_wake_at(record: &PredictionRecord, retention: Retention) -> UnixMillis {
     match record.completed_at {
-        Some(completed_at) if record.is_erased => completed_at.hour_end(),
+        // Not before its create can no longer arrive again.
+        Some(completed_at) if record.is_erased => completed_at.plus_millis(WITHDRAWN_MILLIS).hour_end(),
         Some(completed_at) => completed_at.plus_millis(retention.millis()).hour_end(),
         None if record.withdrawing || !record.is_acknowledged() => {
             record.last_update_at.plus_millis(WITHDRAW_RETRY_MILLIS)

@@ -8,7 +8,7 @@ use super::step::{Answer, Continuation, Next, Question};
 use super::turn::Turn;
 use crate::constants::{
     BATCH_OPEN_MILLIS, ERASED_MARKS_MILLIS, FILE_SWEEP_AGAIN_MILLIS, IDEMPOTENCY_MILLIS, JTI_KEPT_MILLIS,
-    PAGE_SIZE_MAX, UPLOAD_RESERVATION_MILLIS,
+    PAGE_SIZE_MAX, UPLOAD_RESERVATION_MILLIS, WITHDRAWN_MILLIS,
 };
 use crate::messages::{
     DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply, LimitOverride, OperatorReply, OperatorRequest,
@@ -182,6 +182,7 @@ impl Turn<'_> {
         for record in self.predictions(&open)?.into_iter().filter(|record| !record.status.is_terminal()) {
             self.write(Write::Prediction(record.erased()));
         }
+        self.mark_recent_as_deleted()?;
         self.write(Write::DeleteEndedPredictions(FOREVER));
         self.forget_files_before(started)?;
         let batches = self.ledger.retention.millis().saturating_add(BATCH_OPEN_MILLIS);
@@ -199,6 +200,27 @@ impl Turn<'_> {
         self.write_mark(marks::ERASED.to_owned(), &today, gone_at)?;
         self.wake_by(gone_at.hour_end());
         Ok(Next::Reply(LedgerReply::Done))
+    }
+
+    /// Marks the predictions of the last minute, as the deletion of one does: a create whose message arrives again is not
+    /// admitted a second time once its row is gone.
+    fn mark_recent_as_deleted(&mut self) -> Result<(), RowError> {
+        let mut before: Option<JobId> = None;
+        loop {
+            let page = self.rows.page(PAGE_SIZE_MAX, before.as_ref(), None)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            let now = self.now;
+            let is_recent = |record: &PredictionRecord| record.created_at.plus_millis(WITHDRAWN_MILLIS) > now;
+            let is_last = !is_recent(last);
+            before = Some(last.job_id.clone());
+            for record in page.into_iter().filter(|record| is_recent(record)) {
+                let expires_at = record.created_at.plus_millis(WITHDRAWN_MILLIS);
+                self.write_mark(marks::withdrawn(&record.job_id), &1, expires_at)?;
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
     }
 
     /// Marks the files that were uploaded before a time as forgotten, and makes the alarm hand them over soon.

@@ -82,9 +82,6 @@ pub enum Step {
     /// An operator revokes all tokens that were issued until now.
     RevokeAll,
     /// An operator deletes a user, cancels all of the user's predictions, or sets limits.
-    Erase {
-        user: u8,
-    },
     CancelAll {
         user: u8,
     },
@@ -660,7 +657,6 @@ impl World {
                     self.revoked_before = Some(issued_by);
                 }
             }
-            Step::Erase { user } => self.operate(user, UserOperation::Erase { user: calls::user(user) }),
             Step::CancelAll { user } => self.operate(user, UserOperation::CancelAll),
             Step::OwnLimits { user, creates } => {
                 let expires_at = self.latest.plus_millis(3_600_000);
