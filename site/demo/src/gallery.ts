@@ -21,6 +21,8 @@ export class Gallery {
   #pictures: Pictures = NONE;
   /** Changes since the pending list was requested, which may lack them. `undefined` marks a deleted picture. */
   readonly #changes = new Map<string, Prediction | undefined>();
+  /** Counts the users of this page. A response that was asked for as the user before is not shown to the next one. */
+  #user = 0;
   /** End of the last poll. Polls run one after the other, so that no response overwrites a newer one. */
   #looked: Promise<void> = Promise.resolve();
   /** True while the error shown is that pictures could not be loaded. The next successful poll removes that error. */
@@ -57,6 +59,7 @@ export class Gallery {
 
   /** Starts again for another user. Pictures of the user before cannot be read any more. */
   async restart(): Promise<Prediction | undefined> {
+    this.#user += 1;
     this.#pictures = NONE;
     return this.start();
   }
@@ -118,7 +121,9 @@ export class Gallery {
   #look(): Promise<void> {
     const look = async (): Promise<void> => {
       this.#changes.clear();
+      const user = this.#user;
       const page = await this.#client.list({ limit: PAGE });
+      if (user !== this.#user) return;
       this.#pictures = withChanges(refreshed(this.#pictures, page), this.#changes);
     };
     this.#looked = this.#looked.then(look, look);

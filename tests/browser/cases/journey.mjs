@@ -120,6 +120,8 @@ export default [
       await other.waitUntilSaid("Waiting: ");
       await other.cancelAndWait();
       assert.equal(await other.status.innerText(), "Canceled.");
+      // The first tab hears of it from the other one, and asks for the list.
+      await demo.page.getByText("Canceled Never made").waitFor();
       assert.deepEqual(await demo.gallery(2), ["Canceled Never made", `Making ${SLOW}`]);
       await demo.cancelAndWait();
       assert.deepEqual((await stack.simulator.vendorRequests(next)).filter(({ route }) => route === "create"), []);
