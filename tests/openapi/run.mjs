@@ -44,7 +44,7 @@ async function tryDocument(directory) {
       REVOCABLE_UNTIL: String(REVOCABLE_UNTIL),
       PYTHONDONTWRITEBYTECODE: "1",
     };
-    const tally = new Tally(document);
+    const tally = new Tally(narrowed);
     const run = async ([name, flags], index) => {
       const answers = join(directory, `answers-${index}.jsonl`);
       const found = await schemathesis([file, "--url", stack.origin, ...flags], { ...env, ANSWERS_FILE: answers });
