@@ -243,6 +243,9 @@ quick:
 # The model of Dispatcher and Ledgers tries 100,000 interleavings, optimized; the workspace's run a few.
 MODEL_CASES ?= 100000
 
+# One seed, so that a run says the same on every machine. `make test-model MODEL_SEED=$$RANDOM` looks elsewhere.
+MODEL_SEED ?= 1
+
 # So many changed seeds for each fuzz target, optimized; the workspace's run has 200.
 FUZZ_CASES ?= 40000
 
@@ -273,7 +276,7 @@ test-workspace: build build/test/index.js simulator $(TOOLS)/python/.ready $(if 
 
 # A failing case says more than a backtrace, and is not to be crowded out by one.
 test-model:
-	RUST_BACKTRACE=0 MODEL_CASES=$(MODEL_CASES) cargo test --profile model --test model
+	RUST_BACKTRACE=0 MODEL_CASES=$(MODEL_CASES) PROPTEST_RNG_SEED=$(MODEL_SEED) cargo test --profile model --test model
 
 test-fuzz:
 	FUZZ_CASES=$(FUZZ_CASES) cargo test --profile model --package valetkey-fuzz --bins
