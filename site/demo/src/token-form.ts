@@ -19,10 +19,8 @@ export class TokenForm {
     // Without the focus: this may happen in the background, while the visitor types.
     pasted.onNeeded = (code) => this.#ask(code);
     this.#field.addEventListener("input", () => this.#setError(undefined));
-    this.#change.addEventListener("click", () => {
-      this.#ask(undefined);
-      this.#field.focus();
-    });
+    // The client holds the token of the user before, and the page its pictures. A reload forgets both.
+    this.#change.addEventListener("click", () => location.reload());
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       const text = this.#field.value;
