@@ -35,9 +35,15 @@ impl Pause {
     }
 
     fn after_probe(self, now: UnixMillis) -> Self {
-        let wait = self.next_wait_ms.clamp(PROBE_FIRST_MILLIS, PROBE_MAX_MILLIS);
-        Self { probe_at: now.plus_millis(wait), next_wait_ms: wait.saturating_mul(2), ..self }
+        let (probe_at, next_wait_ms) = schedule_probe(self.next_wait_ms, now);
+        Self { probe_at, next_wait_ms, ..self }
     }
+}
+
+/// Returns the time of a probe after this wait, and the wait after it: twice as long, within the limits of probes.
+pub(super) fn schedule_probe(wait_millis: i64, now: UnixMillis) -> (UnixMillis, i64) {
+    let wait = wait_millis.clamp(PROBE_FIRST_MILLIS, PROBE_MAX_MILLIS);
+    (now.plus_millis(wait), wait.saturating_mul(2))
 }
 
 /// The vendor's health, part of the stored document.

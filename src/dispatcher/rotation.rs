@@ -6,10 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::constants::{PROBE_FIRST_MILLIS, PROBE_MAX_MILLIS};
+use super::health::schedule_probe;
+use crate::constants::PROBE_FIRST_MILLIS;
 use crate::types::time::UnixMillis;
 
-/// What is known of the next key.
+/// The state of the next key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum NextKey {
@@ -63,8 +64,7 @@ impl Rotation {
 
     /// Schedules another check, with back-off.
     pub(super) fn check_again(&mut self, now: UnixMillis) {
-        let wait = self.next_wait_ms.clamp(PROBE_FIRST_MILLIS, PROBE_MAX_MILLIS);
-        (self.check_at, self.next_wait_ms) = (now.plus_millis(wait), wait.saturating_mul(2));
+        (self.check_at, self.next_wait_ms) = schedule_probe(self.next_wait_ms, now);
     }
 
     /// Sets later times to `now`, after the clock was set back.

@@ -7,6 +7,7 @@ use super::turn::Turn;
 use crate::constants::WITHDRAWN_MILLIS;
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply};
 use crate::types::ids::JobId;
+use crate::types::prediction::PredictionRecord;
 
 /// The answer to whether a prediction can be canceled.
 pub(super) enum Cancelable {
@@ -75,13 +76,20 @@ impl Turn<'_> {
             None => LedgerReply::Refused(LedgerRefusal::NotFound),
             Some(record) if !record.status.is_terminal() => LedgerReply::Refused(LedgerRefusal::NotEnded),
             Some(record) => {
-                let expires_at = record.created_at.plus_millis(WITHDRAWN_MILLIS);
-                if self.now < expires_at {
-                    self.write_mark(marks::withdrawn(&job_id), &1, expires_at)?;
-                }
+                self.mark_as_deleted(&record)?;
                 self.write(Write::DeletePrediction(job_id));
                 LedgerReply::Done
             }
         })
+    }
+
+    /// Marks a prediction whose row is deleted, for a minute after its create. Returns false if that minute is over.
+    pub(super) fn mark_as_deleted(&mut self, record: &PredictionRecord) -> Result<bool, RowError> {
+        let expires_at = record.created_at.plus_millis(WITHDRAWN_MILLIS);
+        let is_recent = self.now < expires_at;
+        if is_recent {
+            self.write_mark(marks::withdrawn(&record.job_id), &1, expires_at)?;
+        }
+        Ok(is_recent)
     }
 }

@@ -8,7 +8,7 @@ use super::step::{Answer, Continuation, Next, Question};
 use super::turn::Turn;
 use crate::constants::{
     BATCH_OPEN_MILLIS, ERASED_MARKS_MILLIS, FILE_SWEEP_AGAIN_MILLIS, IDEMPOTENCY_MILLIS, JTI_KEPT_MILLIS,
-    PAGE_SIZE_MAX, UPLOAD_RESERVATION_MILLIS, WITHDRAWN_MILLIS,
+    PAGE_SIZE_MAX, UPLOAD_RESERVATION_MILLIS,
 };
 use crate::messages::{
     DispatcherReply, DispatcherRequest, LedgerRefusal, LedgerReply, LimitOverride, OperatorReply, OperatorRequest,
@@ -209,15 +209,12 @@ impl Turn<'_> {
         loop {
             let page = self.rows.page(PAGE_SIZE_MAX, before.as_ref(), None)?;
             let Some(last) = page.last() else { return Ok(()) };
-            let now = self.now;
-            let is_recent = |record: &PredictionRecord| record.created_at.plus_millis(WITHDRAWN_MILLIS) > now;
-            let is_last = !is_recent(last);
             before = Some(last.job_id.clone());
-            for record in page.into_iter().filter(|record| is_recent(record)) {
-                let expires_at = record.created_at.plus_millis(WITHDRAWN_MILLIS);
-                self.write_mark(marks::withdrawn(&record.job_id), &1, expires_at)?;
+            let mut is_over = false;
+            for record in &page {
+                is_over = !self.mark_as_deleted(record)?;
             }
-            if is_last {
+            if is_over {
                 return Ok(());
             }
         }

@@ -77,6 +77,17 @@ pub async fn read_json(context: &RequestContext<'_>, kind: BodyKind) -> Result<J
     })
 }
 
+/// Checks that a body has no members but these. `reason` is the cause for the log.
+///
+/// # Errors
+/// 400 for any other member.
+pub fn check_members(members: &Map<String, Value>, known: &[&str], reason: &'static str) -> Result<(), Rejection> {
+    match members.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(Rejection::parameter(Code::UnsupportedParameter, reason, name.as_str())),
+        None => Ok(()),
+    }
+}
+
 /// Returns whether the body has a content encoding, which no route accepts.
 pub fn is_encoded(context: &RequestContext<'_>) -> bool {
     context.head.content_encoding.as_deref().is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))

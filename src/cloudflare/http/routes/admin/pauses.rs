@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::audit::audited;
 use super::client::{ask, refused};
 use super::operator::Operator;
-use crate::cloudflare::http::body::{BodyKind, read_json};
+use crate::cloudflare::http::body::{BodyKind, check_members, read_json};
 use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::http::response::Response;
 use crate::cloudflare::runtime::platform;
@@ -44,7 +44,7 @@ pub async fn pause(context: &RequestContext<'_>, operator: &Operator) -> Result<
 /// Gives a lease back: `{"id":"pause_…"}`. Done as well if it has ended.
 pub async fn resume(context: &RequestContext<'_>, operator: &Operator) -> Result<Response, Rejection> {
     let body = read_json(context, BodyKind::Other).await?;
-    check_members(&body.members, &["id"])?;
+    check_members(&body.members, &["id"], "pause")?;
     let id = read_id(&body.members)?.ok_or_else(|| wrong("id").because(Violation::plain(Rule::Required)))?;
     audited(context, operator, ("resume", Some(id.as_str())), async {
         match ask(context, OperatorRequest::Resume { id: id.clone() }).await? {
@@ -63,7 +63,7 @@ struct WantedPause {
 
 impl WantedPause {
     fn parse(body: &Map<String, Value>, policy: &Policy) -> Result<Self, Rejection> {
-        check_members(body, &["for_secs", "model", "id"])?;
+        check_members(body, &["for_secs", "model", "id"], "pause")?;
         let violation = match body.get("for_secs").map(parse_whole::<i64>) {
             None => Violation::plain(Rule::Required),
             Some(None) => Violation::new(Rule::Type, "integer"),
@@ -79,13 +79,6 @@ impl WantedPause {
 
 fn wrong(name: &str) -> Rejection {
     Rejection::parameter(Code::InvalidParameter, "pause", name)
-}
-
-fn check_members(body: &Map<String, Value>, known: &[&str]) -> Result<(), Rejection> {
-    match body.keys().find(|name| !known.contains(&name.as_str())) {
-        Some(name) => Err(Rejection::parameter(Code::UnsupportedParameter, "pause", name.as_str())),
-        None => Ok(()),
-    }
 }
 
 fn read_text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Rejection> {

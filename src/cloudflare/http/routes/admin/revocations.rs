@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::audit::audited;
 use super::operator::Operator;
-use crate::cloudflare::http::body::{BodyKind, read_json};
+use crate::cloudflare::http::body::{BodyKind, check_members, read_json};
 use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::http::ledger_client::{limiter_unavailable, tell_ledger};
 use crate::cloudflare::http::response::Response;
@@ -58,10 +58,7 @@ enum Target {
 impl Target {
     fn parse(context: &RequestContext<'_>, body: &Map<String, Value>) -> Result<Self, Rejection> {
         let now = context.now.seconds();
-        if let Some(name) = body.keys().find(|name| !["issuer", "subject", "jti", "issued_by"].contains(&name.as_str()))
-        {
-            return Err(Rejection::parameter(Code::UnsupportedParameter, "revocation", name.as_str()));
-        }
+        check_members(body, &["issuer", "subject", "jti", "issued_by"], "revocation")?;
         if let Some(time) = body.get("issued_by") {
             // A time in the future would also refuse tokens that are not issued yet: until then no user could get in.
             let latest = now.0.saturating_add(ISSUER_LEEWAY_MAX_SECS);

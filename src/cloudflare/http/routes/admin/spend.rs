@@ -7,7 +7,7 @@ use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::http::ledger_client::limiter_unavailable;
 use crate::cloudflare::http::query::{bad_list_parameter, list_parameters};
 use crate::cloudflare::http::response::Response;
-use crate::messages::{OperatorReply, OperatorRequest};
+use crate::messages::{OperatorReply, OperatorRequest, RefusalCount};
 use crate::operator::BadParameter;
 use crate::operator::days::parse_days;
 use crate::operator::spend_page::SpendPage;
@@ -40,7 +40,7 @@ pub async fn refusals(context: &RequestContext<'_>) -> Result<Response, Rejectio
     let OperatorReply::Refusals(counts) = ask(context, OperatorRequest::Refusals { from, to }).await? else {
         return Err(limiter_unavailable("dispatcher_reply"));
     };
-    let show = |count: &crate::messages::RefusalCount| json!({"day": count.day.to_iso_date(), "code": count.code, "count": count.count});
+    let show = |count: &RefusalCount| json!({"day": count.day.to_iso_date(), "code": count.code, "count": count.count});
     Ok(Response::json(200, &json!({"data": counts.iter().map(show).collect::<Vec<Value>>()})))
 }
 

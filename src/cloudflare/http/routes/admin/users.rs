@@ -8,7 +8,7 @@ use super::audit::audited;
 use super::client::ask;
 use super::operator::Operator;
 use super::revocations::parse_user;
-use crate::cloudflare::http::body::{BodyKind, read_json};
+use crate::cloudflare::http::body::{BodyKind, check_members, read_json};
 use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::http::ledger_client::{limiter_unavailable, tell_ledger};
 use crate::cloudflare::http::query::{bad_list_parameter, list_limit, list_parameters};
@@ -27,9 +27,7 @@ use crate::wire::violation::{Rule, Violation};
 /// 415, 413, 400, 503.
 pub async fn look_up(context: &RequestContext<'_>) -> Result<Response, Rejection> {
     let body = read_json(context, BodyKind::Other).await?;
-    if let Some(name) = body.members.keys().find(|name| !["issuer", "subject"].contains(&name.as_str())) {
-        return Err(Rejection::parameter(Code::UnsupportedParameter, "lookup", name.as_str()));
-    }
+    check_members(&body.members, &["issuer", "subject"], "lookup")?;
     let user = parse_user(context, &body.members)?;
     let is_known = match operate(context, &user, UserOperation::Know).await {
         Ok(_) => true,
