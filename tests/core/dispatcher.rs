@@ -12,8 +12,8 @@ use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
 use valetkey::types::time::UnixMillis;
-use valetkey::vendor::body::VendorBody;
-use valetkey::vendor::reply::{RateLimit, VendorReply, VendorResponse};
+
+use crate::vendor_replies::{ENVELOPE, RUNNING, answer};
 
 const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
 
@@ -59,18 +59,6 @@ fn enqueue_for(machine: &mut Dispatcher, user: UserKey, plan: &str, specs: Vec<J
     let share = QueueShare { plan: plan.into(), weight: 1, concurrent_predictions: 100, max_waiting: 100 };
     machine.enqueue(&user, specs, &share, Deadline::after(NOW, 1_600), false, NOW)
 }
-
-fn answer(status: u16, body: &str) -> VendorReply {
-    VendorReply::Response(VendorResponse {
-        status,
-        retry_after: None,
-        rate_limit: RateLimit::default(),
-        body: VendorBody::read(body.as_bytes()),
-    })
-}
-
-const ENVELOPE: &str = r#"{"error":{"type":"t","message":"m","code":"c"}}"#;
-const RUNNING: &str = r#"{"job_id":"v","status":"processing"}"#;
 
 /// Returns a machine with `count` running predictions, and their ids.
 fn running(count: u8) -> (Dispatcher, Vec<JobId>) {

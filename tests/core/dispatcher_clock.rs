@@ -9,10 +9,10 @@ use valetkey::limit::request_window::Lane;
 use valetkey::types::time::{UnixMillis, UnixSeconds};
 
 use crate::dispatcher_rows::{START, World};
+use crate::vendor_replies::RUNNING;
 
 const HOUR: i64 = 3_600_000;
 const LIMIT: usize = 20;
-const RUNNING: &str = r#"{"job_id":"v","status":"processing"}"#;
 
 fn world() -> World {
     World::with_requests(LIMIT, BTreeMap::new())

@@ -12,8 +12,9 @@ use valetkey::types::ids::{JobId, PauseId, UserKey};
 use valetkey::types::model::ModelId;
 use valetkey::types::prediction::Failure;
 use valetkey::types::time::UnixMillis;
-use valetkey::vendor::body::VendorBody;
-use valetkey::vendor::reply::{RateLimit, VendorReply, VendorResponse};
+use valetkey::vendor::reply::VendorReply;
+
+use crate::vendor_replies::{RUNNING, answer};
 
 const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
 const MAX_WAIT_MILLIS: i64 = 600_000;
@@ -68,17 +69,6 @@ fn enqueue(machine: &mut Dispatcher, number: u8, of: &str, now: UnixMillis) -> R
 fn pause(machine: &mut Dispatcher, number: u8, of: Option<&str>, secs: i64, now: UnixMillis) {
     machine.pause(&id(number), of.map(model), secs * 1_000, false, now).unwrap();
 }
-
-fn answer(status: u16, body: &str) -> VendorReply {
-    VendorReply::Response(VendorResponse {
-        status,
-        retry_after: None,
-        rate_limit: RateLimit::default(),
-        body: VendorBody::read(body.as_bytes()),
-    })
-}
-
-const RUNNING: &str = r#"{"job_id":"v","status":"processing"}"#;
 
 /// Makes a turn. Returns the predictions whose creates it sends.
 fn sent(machine: &mut Dispatcher, now: UnixMillis) -> Vec<JobId> {

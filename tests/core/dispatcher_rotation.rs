@@ -9,11 +9,11 @@ use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
 use valetkey::types::time::UnixMillis;
-use valetkey::vendor::body::VendorBody;
-use valetkey::vendor::reply::{RateLimit, VendorReply, VendorResponse};
+use valetkey::vendor::reply::VendorReply;
+
+use crate::vendor_replies::{RUNNING, answer};
 
 const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
-const RUNNING: &str = r#"{"job_id":"v","status":"processing"}"#;
 
 fn at(second: i64) -> UnixMillis {
     NOW.plus_millis(second * 1_000)
@@ -44,15 +44,6 @@ fn limits(key: &str, next: Option<&str>) -> DispatcherLimits {
 
 fn machine() -> Dispatcher {
     load(Some("next"), StoredState::default(), Vec::new())
-}
-
-fn answer(status: u16, body: &str) -> VendorReply {
-    VendorReply::Response(VendorResponse {
-        status,
-        retry_after: None,
-        rate_limit: RateLimit::default(),
-        body: VendorBody::read(body.as_bytes()),
-    })
 }
 
 /// Makes a turn. Returns the keys that it checks.

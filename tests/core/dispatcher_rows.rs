@@ -12,8 +12,8 @@ use valetkey::types::credits::MicroCredits;
 use valetkey::types::ids::{JobId, UserKey};
 use valetkey::types::model::ModelId;
 use valetkey::types::time::UnixMillis;
-use valetkey::vendor::body::VendorBody;
-use valetkey::vendor::reply::{RateLimit, VendorReply, VendorResponse};
+
+use crate::vendor_replies::answer;
 
 pub const START: UnixMillis = UnixMillis(1_768_473_000_000);
 const MIB: usize = 1_024 * 1_024;
@@ -130,12 +130,7 @@ impl World {
 
     pub fn answer(&mut self, status: u16, body: &str) -> Option<CreateOutcome> {
         let id = self.submits.pop()?;
-        let reply = VendorReply::Response(VendorResponse {
-            status,
-            retry_after: None,
-            rate_limit: RateLimit::default(),
-            body: VendorBody::read(body.as_bytes()),
-        });
+        let reply = answer(status, body);
         Some(self.turn(|machine, now| machine.finish_submit(&id, &reply, now)))
     }
 

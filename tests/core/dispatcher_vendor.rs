@@ -16,9 +16,9 @@ use valetkey::vendor::key_scan::KeyScan;
 use valetkey::vendor::output::OutputRule;
 use valetkey::vendor::reply::{RateLimit, VendorReply, VendorResponse};
 
+use crate::vendor_replies::{ENVELOPE, RUNNING, answer};
+
 const NOW: UnixMillis = UnixMillis(1_768_473_000_000);
-const ENVELOPE: &str = r#"{"error":{"type":"t","message":"m","code":"c"}}"#;
-const RUNNING: &str = r#"{"job_id":"v","status":"processing"}"#;
 const KEY: &str = "sk_live_AbcdefghijKlmnopqrstUvwxyz";
 
 /// Returns the limits of a deployment with the keys `current` and, if `second`, `second`.
@@ -59,10 +59,6 @@ fn spec(number: u8, model: &str) -> JobSpec {
 
 fn response(status: u16, body: VendorBody) -> VendorResponse {
     VendorResponse { status, retry_after: None, rate_limit: RateLimit::default(), body }
-}
-
-fn answer(status: u16, body: &str) -> VendorReply {
-    VendorReply::Response(response(status, VendorBody::read(body.as_bytes())))
 }
 
 /// Submits a create of a user and returns its id, or `None` if it does not start.

@@ -35,3 +35,4 @@ mod structure;
 mod token_hostile;
 mod token_properties;
 mod vectors;
+mod vendor_replies;
