@@ -27,7 +27,7 @@ export async function sbom() {
   const { version } = JSON.parse(readFileSync(join(ROOT, "cli/package.json"), "utf8"));
   const root = { name: "create-valetkey", version, kind: "npm", license: "Apache-2.0" };
   const refs = new Map(all.map((one) => [one.key, purlOf(one)]));
-  // What nothing else needs is needed by the package itself: the bundles' packages, and the standard library.
+  // The package itself needs all that nothing else needs: the bundles' packages, and the standard library.
   const needed = new Set(all.flatMap(({ needs }) => [...needs]));
   const direct = [...own.flatMap(({ needs }) => [...needs]), ...others.map(({ key }) => key).filter((key) => !needed.has(key))];
   const refsOf = (keys) => [...new Set(keys)].filter((key) => !own.some((one) => one.key === key)).map((key) => refs.get(key)).sort();

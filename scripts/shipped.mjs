@@ -1,4 +1,4 @@
-// What is shipped besides this repository's own code: the crates in the Worker's module and in the module that checks settings, the npm
+// Lists the shipped parts that are not this repository's own code: the crates in the Worker's module and in the module that checks settings, the npm
 // packages in the bundles, and Rust's standard library.
 //
 // cargo's own tree says which crates a build has, for the target and the features of that build. Macros and build scripts run at

@@ -1,4 +1,4 @@
-//! What a pause by an operator does to the queue.
+//! The effects of an operator's pause on the queue.
 
 use super::job::Job;
 use super::machine::Dispatcher;

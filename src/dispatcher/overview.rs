@@ -1,4 +1,4 @@
-//! What an operator sees of the Dispatcher, the versions that it ran, and the slot that an operator may free.
+//! The Dispatcher as an operator sees it, the versions that it ran, and the slot that an operator may free.
 
 use serde_json::{Map, Value, json};
 

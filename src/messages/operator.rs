@@ -147,7 +147,7 @@ pub struct AuditEntry {
     pub operator: String,
     /// The name of the action.
     pub action: String,
-    /// What it is about: a user key, a prediction. Never a user's own name.
+    /// Its target: a user key or an id. Never a user's own name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
 }

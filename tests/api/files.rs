@@ -341,7 +341,7 @@ fn a_forgotten_file_is_deleted_in_spite_of_failures_and_kills() {
     stack.send_to_object("DISPATCHER", "main", &json!("tick"));
     let rows = || stack.object_costs()["Dispatcher"]["rows"]["file_deletions"].as_u64();
     wait_until("the deletion of its row", || rows().filter(|_| deleted(&stack).len() == 2));
-    // What an object has written is stored once it replies.
+    // An object replies once its writes are stored.
     stack.send_to_object("DISPATCHER", "main", &json!("tick"));
     stack.restart_workerd();
     stack.send_to_object("DISPATCHER", "main", &json!("tick"));

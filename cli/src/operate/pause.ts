@@ -22,7 +22,7 @@ export async function whilePaused<T>(admin: AdminApi, work: (signal: AbortSignal
       await untilNothingIsSent(admin, interrupt.signal, limits);
       return await work(interrupt.signal);
     } catch (thrown) {
-      // What the interrupt broke says less than the interrupt.
+      // The interrupt is the cause, and the failures after it say less.
       throw interrupt.signal.aborted ? interrupt.signal.reason : thrown;
     } finally {
       await lease.end();

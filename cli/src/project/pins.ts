@@ -1,5 +1,5 @@
-// What every deployment has, whatever wrangler.jsonc says. A member that is missing there is added to what wrangler reads; one
-// that says otherwise is a problem.
+// The pins: members that every deployment has, whatever wrangler.jsonc says. A member that is missing there is added to what
+// wrangler reads; one that says otherwise is a problem.
 import type { Document, Path, Problem } from "./located.ts";
 
 interface Members {

@@ -1,4 +1,4 @@
-// What the page reads less often than the state: spend, refusals, and the users of today.
+// Reads that the page makes less often than that of the state: spend, refusals, and the users of today.
 import type { Api } from "./api.ts";
 import type { DaySpend, Page, Refusal, UserSpend } from "./shapes.ts";
 

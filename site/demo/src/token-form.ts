@@ -42,7 +42,7 @@ export class TokenForm {
     onTaken();
   }
 
-  #ask(code: PageCode | undefined): void {
+  #ask(code: PageCode): void {
     this.#form.hidden = false;
     this.#holder.hidden = true;
     this.#setError(code);
