@@ -1,17 +1,11 @@
 // `valetkey check`: each wrong setting is named with its line and column, all at once, and never with its value.
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
-import { addVendorKey, runTool, unpack } from "./machine.mjs";
+import { test } from "node:test";
+import { addVendorKey, createGateway, runTool } from "./machine.mjs";
 
-const folder = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-check-")));
-after(() => rmSync(folder, { recursive: true, force: true }));
-const tool = unpack(join(folder, "tool"));
-const gateway = join(folder, "my-gateway");
-const created = await runTool(tool, ["create", "my-gateway", "--yes", "--no-install", "--origin", "https://app.example.com"], { cwd: folder });
-assert.equal(created.code, 0, created.all);
+const { folder, tool, gateway } = await createGateway("check", ["--origin", "https://app.example.com"]);
 addVendorKey(gateway);
 
 const SETTINGS = readFileSync(join(gateway, "valetkey.jsonc"), "utf8");

@@ -1,18 +1,12 @@
 // `valetkey deploy` beside a wrangler that only notes how it was called: secrets through a pipe, waiting until it is ready.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
-import { addVendorKey, runTool, unpack, VENDOR_KEY } from "./machine.mjs";
+import { test } from "node:test";
+import { addVendorKey, createGateway, runTool, VENDOR_KEY } from "./machine.mjs";
 
-const folder = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-deploy-")));
-after(() => rmSync(folder, { recursive: true, force: true }));
-const tool = unpack(join(folder, "tool"));
-const gateway = join(folder, "my-gateway");
-const created = await runTool(tool, ["create", "my-gateway", "--yes", "--no-install"], { cwd: folder });
-assert.equal(created.code, 0, created.all);
+const { tool, gateway } = await createGateway("deploy");
 addVendorKey(gateway);
 
 /** Notes its arguments and its standard input, and reports a deployment of a new Worker. */

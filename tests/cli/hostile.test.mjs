@@ -1,18 +1,12 @@
-// What a gateway that is not one's own may answer: it must not write where it likes, steer the terminal, or get a token unsafely.
+// Answers of a gateway that is not one's own: it must not write where it likes, steer the terminal, or get a token unsafely.
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { addVendorKey, runTool, unpack } from "./machine.mjs";
+import { addVendorKey, createGateway, runTool } from "./machine.mjs";
 
-const folder = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-hostile-")));
-after(() => rmSync(folder, { recursive: true, force: true }));
-const tool = unpack(join(folder, "tool"));
-const gateway = join(folder, "my-gateway");
-const created = await runTool(tool, ["create", "my-gateway", "--yes", "--no-install"], { cwd: folder });
-assert.equal(created.code, 0, created.all);
+const { folder, tool, gateway } = await createGateway("hostile");
 addVendorKey(gateway);
 
 const run = (args) => runTool(tool, args, { cwd: gateway });

@@ -1,8 +1,10 @@
 // A machine of a user of the packed tool: Node, npm and a shell, and no Rust, make or wrangler.
+import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
+import { after } from "node:test";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
 const DIST = join(ROOT, "dist");
@@ -108,6 +110,16 @@ export function unpack(folder) {
   mkdirSync(folder, { recursive: true });
   execFileSync("tar", ["-xzf", tarball(), "-C", folder]);
   return join(folder, "package");
+}
+
+/** Unpacks the tool into a folder that the end of the tests removes, and creates a gateway in it. */
+export async function createGateway(name, flags = []) {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), `valetkey-${name}-`)));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  const tool = unpack(join(folder, "tool"));
+  const created = await runTool(tool, ["create", "my-gateway", "--yes", "--no-install", ...flags], { cwd: folder });
+  assert.equal(created.code, 0, created.all);
+  return { folder, tool, gateway: join(folder, "my-gateway") };
 }
 
 /** Runs the unpacked tool. */

@@ -2,21 +2,16 @@
 // deploy in a pause, rollback, rotate, status.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { fingerprintOf } from "../../cli/src/project/keys.ts";
 import { Cloud } from "./cloud.mjs";
-import { addVendorKey, runTool, unpack, VENDOR_KEY } from "./machine.mjs";
+import { addVendorKey, createGateway, runTool, VENDOR_KEY } from "./machine.mjs";
 import { StandInGateway } from "./stand_in_gateway.mjs";
 
 const NEW_KEY = "sk_live_Next0Next1Next2Next3Next4";
-const folder = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-operate-")));
-const tool = unpack(join(folder, "tool"));
-const project = join(folder, "my-gateway");
-const created = await runTool(tool, ["create", "my-gateway", "--yes", "--no-install"], { cwd: folder });
-assert.equal(created.code, 0, created.all);
+const { tool, gateway: project } = await createGateway("operate");
 addVendorKey(project);
 const SECRETS = readFileSync(join(project, ".dev.vars"), "utf8");
 const SETTINGS = readFileSync(join(project, "valetkey.jsonc"), "utf8");
@@ -50,7 +45,6 @@ beforeEach(async () => {
 after(() => {
   cloud.stop();
   gateway.stop();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 function valetkey(args, env = {}) {

@@ -1,18 +1,12 @@
 // `valetkey token`: what the token says, and what is refused.
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
-import { runTool, unpack } from "./machine.mjs";
+import { test } from "node:test";
+import { createGateway, runTool } from "./machine.mjs";
 
-const folder = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-token-")));
-after(() => rmSync(folder, { recursive: true, force: true }));
-const tool = unpack(join(folder, "tool"));
-const gateway = join(folder, "my-gateway");
-const created = await runTool(tool, ["create", "my-gateway", "--yes", "--no-install"], { cwd: folder });
-assert.equal(created.code, 0, created.all);
+const { folder, tool, gateway } = await createGateway("token");
 const token = (args, env = {}) => runTool(tool, ["token", ...args], { cwd: gateway, env });
 const SECRET = /^VALETKEY_CLI_SECRET='(.*)'$/m.exec(readFileSync(join(gateway, ".dev.vars"), "utf8"))[1];
 

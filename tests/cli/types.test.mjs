@@ -1,22 +1,16 @@
 // `valetkey types`: with the written file, a misspelled model or input does not compile.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
-import { addVendorKey, ROOT, runTool, unpack } from "./machine.mjs";
+import { test } from "node:test";
+import { addVendorKey, createGateway, ROOT, runTool } from "./machine.mjs";
 
-const folder = realpathSync(mkdtempSync(join(tmpdir(), "valetkey-types-")));
-after(() => rmSync(folder, { recursive: true, force: true }));
-const gateway = join(folder, "my-gateway");
+const { folder, tool, gateway } = await createGateway("types");
 /** TSC compares another version of TypeScript: the path of its bin/tsc. */
 const TSC = process.env.TSC || join(ROOT, "node_modules/typescript/bin/tsc");
 const OPTIONS = ["--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler"];
 
-const tool = unpack(join(folder, "tool"));
-const created = await runTool(tool, ["create", "my-gateway", "--yes", "--no-install"], { cwd: folder });
-assert.equal(created.code, 0, created.all);
 addVendorKey(gateway);
 const app = join(folder, "app");
 mkdirSync(join(app, "node_modules"), { recursive: true });
