@@ -1,10 +1,8 @@
-//! All jobs, with the indexes by which a turn finds the few jobs that it needs: no turn looks at all jobs.
-//!
-//! Invariant: [`JobTable::insert`], [`JobTable::change`] and [`JobTable::remove`] are the only ways to change a job, and
-//! each of them updates every index. The tests compare the indexes with a scan of all jobs after random changes.
+//! All jobs, and their indexes. The tests compare the indexes with a scan of all jobs after random changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::indexed_rows::{IndexedRows, RowIndexes};
 use super::job::{Job, JobState};
 use super::waiting_jobs::WaitingJobs;
 use crate::types::ids::{JobId, UserKey};
@@ -40,19 +38,12 @@ impl JobCounts {
 }
 
 /// The jobs.
-#[derive(Clone, Debug, Default)]
-pub(super) struct JobTable {
-    max_wait_millis: i64,
-    jobs: BTreeMap<JobId, Job>,
-    indexes: Indexes,
-    /// How many jobs and entries of indexes were looked at or changed.
-    #[cfg(test)]
-    pub(super) visits: std::cell::Cell<usize>,
-}
+pub(super) type JobTable = IndexedRows<JobIndexes>;
 
-/// The indexes: they answer without a look at each job.
+/// The indexes of jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Indexes {
+pub(super) struct JobIndexes {
+    max_wait_millis: i64,
     states: BTreeMap<JobState, BTreeSet<JobId>>,
     /// Jobs that run, by the time of their next poll.
     polls: Times,
@@ -71,56 +62,7 @@ struct Indexes {
 impl JobTable {
     /// Returns a table of these jobs. A job may wait for `max_wait_millis`.
     pub(super) fn new(jobs: Vec<Job>, max_wait_millis: i64) -> Self {
-        let mut table = Self { max_wait_millis, ..Self::default() };
-        jobs.into_iter().for_each(|job| table.insert(job));
-        table
-    }
-
-    /// Counts what a turn looks at, in tests.
-    #[allow(clippy::unused_self, clippy::missing_const_for_fn, reason = "used in tests")]
-    fn visit(&self) {
-        #[cfg(test)]
-        self.visits.set(self.visits.get().saturating_add(1));
-    }
-
-    /// Adds a job, or replaces the one with its id.
-    pub(super) fn insert(&mut self, job: Job) {
-        let job_id = job.spec.job_id.clone();
-        drop(self.remove(&job_id));
-        self.visit();
-        self.indexes.add(&job, self.max_wait_millis);
-        self.jobs.insert(job_id, job);
-    }
-
-    /// Removes a job.
-    pub(super) fn remove(&mut self, job_id: &JobId) -> Option<Job> {
-        self.visit();
-        let job = self.jobs.remove(job_id)?;
-        self.indexes.remove(&job, self.max_wait_millis);
-        Some(job)
-    }
-
-    /// Changes a job. Returns what `change` returns, or `None` if there is no such job.
-    pub(super) fn change<R>(&mut self, job_id: &JobId, change: impl FnOnce(&mut Job) -> R) -> Option<R> {
-        self.visit();
-        let job = self.jobs.get_mut(job_id)?;
-        self.indexes.remove(job, self.max_wait_millis);
-        let result = change(job);
-        self.indexes.add(job, self.max_wait_millis);
-        Some(result)
-    }
-
-    /// Changes all jobs: only after the clock was set back, and for the deletion of a user. Returns those for which `change` returned true.
-    pub(super) fn change_all(&mut self, change: impl Fn(&mut Job) -> bool) -> Vec<JobId> {
-        let mut job_ids: Vec<JobId> = self.jobs.keys().cloned().collect();
-        job_ids.retain(|job_id| self.change(job_id, &change) == Some(true));
-        job_ids
-    }
-
-    /// Returns a job.
-    pub(super) fn get(&self, job_id: &JobId) -> Option<&Job> {
-        self.visit();
-        self.jobs.get(job_id)
+        Self::with_indexes(JobIndexes { max_wait_millis, ..JobIndexes::default() }, jobs)
     }
 
     /// Returns the state of a job.
@@ -137,7 +79,7 @@ impl JobTable {
     /// Returns the jobs in a state, oldest first.
     pub(super) fn in_state(&self, state: JobState) -> impl Iterator<Item = &Job> {
         let ids = self.indexes.states.get(&state).into_iter().flatten();
-        ids.inspect(|_| self.visit()).filter_map(|job_id| self.jobs.get(job_id))
+        ids.inspect(|_| self.visit()).filter_map(|job_id| self.rows.get(job_id))
     }
 
     /// Returns the jobs that hold a slot.
@@ -195,14 +137,20 @@ impl JobTable {
     }
 }
 
-impl Indexes {
-    fn add(&mut self, job: &Job, max_wait_millis: i64) {
+impl RowIndexes for JobIndexes {
+    type Row = Job;
+
+    fn job_id(job: &Job) -> &JobId {
+        &job.spec.job_id
+    }
+
+    fn add(&mut self, job: &Job) {
         let job_id = &job.spec.job_id;
         self.states.entry(job.state).or_default().insert(job_id.clone());
         for (index, at) in self.times(job) {
             index.extend(at.map(|at| (at, job_id.clone())));
         }
-        if let Some(at) = job.wait_check_at(max_wait_millis) {
+        if let Some(at) = job.wait_check_at(self.max_wait_millis) {
             self.waits.entry(job.spec.model.clone()).or_default().insert((at, job_id.clone()));
         }
         self.users.entry(job.user.clone()).or_default().add(job);
@@ -211,7 +159,7 @@ impl Indexes {
         self.waiting.add(job);
     }
 
-    fn remove(&mut self, job: &Job, max_wait_millis: i64) {
+    fn remove(&mut self, job: &Job) {
         let job_id = &job.spec.job_id;
         if let Some(ids) = self.states.get_mut(&job.state) {
             ids.remove(job_id);
@@ -224,7 +172,7 @@ impl Indexes {
                 index.remove(&(at, job_id.clone()));
             }
         }
-        if let Some(at) = job.wait_check_at(max_wait_millis)
+        if let Some(at) = job.wait_check_at(self.max_wait_millis)
             && let Some(of_model) = self.waits.get_mut(&job.spec.model)
         {
             of_model.remove(&(at, job_id.clone()));
@@ -237,7 +185,9 @@ impl Indexes {
         self.all.remove(job);
         self.waiting.remove(job);
     }
+}
 
+impl JobIndexes {
     fn times(&mut self, job: &Job) -> [(&mut Times, Option<UnixMillis>); 3] {
         // Without the vendor's id neither can be sent, and such a job would be in the way of all others.
         let has_vendor_id = job.vendor_id.is_some();

@@ -70,7 +70,7 @@ fn change(job: &mut Job, kind: u8, at: i64) {
 
 /// Compares everything that the table says with a scan of all jobs.
 fn check(table: &JobTable) {
-    let jobs = || table.jobs.values();
+    let jobs = || table.rows.values();
     for state in [JobState::Waiting, JobState::Submitting, JobState::Running, JobState::Unknown] {
         let scanned: Vec<&Job> = jobs().filter(|job| job.state == state).collect();
         assert_eq!((table.count(state), table.in_state(state).collect::<Vec<_>>()), (scanned.len(), scanned));
@@ -116,7 +116,7 @@ fn check(table: &JobTable) {
 /// Compares which jobs may start, with each plan and each model closed or not.
 fn check_waiting(table: &JobTable) {
     let waiting = table.waiting();
-    let jobs = || table.jobs.values().filter(|job| job.state == JobState::Waiting);
+    let jobs = || table.rows.values().filter(|job| job.state == JobState::Waiting);
     let returned: BTreeSet<_> =
         jobs().filter(|job| job.is_returned).map(|job| (job.enqueued_at, &job.spec.job_id)).collect();
     assert!(waiting.returned().eq(returned.into_iter().map(|(_, id)| id)));
@@ -125,7 +125,7 @@ fn check_waiting(table: &JobTable) {
         let is_open =
             |plan: &str, of: &ModelId| (closed < 2 || *of != model(closed)) && (closed % 2 == 0 || plan != "guest");
         let is_startable = |job: &&Job| {
-            let held = table.jobs.values().filter(|other| other.user == job.user && other.holds_slot()).count();
+            let held = table.rows.values().filter(|other| other.user == job.user && other.holds_slot()).count();
             held < usize::try_from(job.share.concurrent_predictions).unwrap()
                 && is_open(&job.share.plan, &job.spec.model)
         };
@@ -154,7 +154,7 @@ proptest! {
             }
             check(&table);
         }
-        let jobs: Vec<Job> = table.jobs.values().cloned().collect();
+        let jobs: Vec<Job> = table.rows.values().cloned().collect();
         prop_assert_eq!(&JobTable::new(jobs, MAX_WAIT).indexes, &table.indexes, "nothing is left over");
     }
 }

@@ -44,6 +44,7 @@ mod file_deletions;
 mod forgetting;
 mod health;
 mod in_flight;
+mod indexed_rows;
 mod job;
 mod job_changes;
 mod job_table;

@@ -1,28 +1,19 @@
-//! The updates that Ledgers have not acknowledged, with the indexes by which a turn finds those that are due: no turn
-//! looks at all of them.
-//!
-//! Invariant: [`Outbox::insert`], [`Outbox::change`] and [`Outbox::remove`] are the only ways to change a row, and each
-//! of them updates every index. The tests compare the indexes with a scan of all rows after random changes.
+//! The updates that Ledgers have not acknowledged, and their indexes. The tests compare the indexes with a scan of all rows
+//! after random changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::indexed_rows::{IndexedRows, RowIndexes};
 use super::outbox_row::OutboxRow;
 use crate::types::ids::{JobId, UserKey};
 use crate::types::time::UnixMillis;
 
 /// The rows of `outbox`, by prediction.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Outbox {
-    rows: BTreeMap<JobId, OutboxRow>,
-    indexes: Indexes,
-    /// How many rows and entries of indexes were looked at or changed.
-    #[cfg(test)]
-    pub(super) visits: std::cell::Cell<usize>,
-}
+pub(super) type Outbox = IndexedRows<OutboxIndexes>;
 
-/// The indexes: they answer without a look at each row.
+/// The indexes of updates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Indexes {
+pub(super) struct OutboxIndexes {
     /// The updates to deliver to each Ledger, by time.
     ledgers: BTreeMap<UserKey, BTreeSet<(UnixMillis, JobId)>>,
     /// The Ledgers with updates to deliver and no delivery in flight, by the time of the first update.
@@ -36,55 +27,7 @@ struct Indexes {
 impl Outbox {
     /// Returns an outbox of these rows.
     pub(super) fn new(rows: Vec<OutboxRow>) -> Self {
-        let mut outbox = Self::default();
-        rows.into_iter().for_each(|row| outbox.insert(row));
-        outbox
-    }
-
-    /// Counts what a turn looks at, in tests.
-    #[allow(clippy::unused_self, clippy::missing_const_for_fn, reason = "used in tests")]
-    fn visit(&self) {
-        #[cfg(test)]
-        self.visits.set(self.visits.get().saturating_add(1));
-    }
-
-    /// Adds a row, or replaces the one of the same prediction.
-    pub(super) fn insert(&mut self, row: OutboxRow) {
-        drop(self.remove(&row.job_id().clone()));
-        self.visit();
-        self.indexes.add(&row);
-        self.rows.insert(row.job_id().clone(), row);
-    }
-
-    /// Removes a row.
-    pub(super) fn remove(&mut self, job_id: &JobId) -> Option<OutboxRow> {
-        self.visit();
-        let row = self.rows.remove(job_id)?;
-        self.indexes.remove(&row);
-        Some(row)
-    }
-
-    /// Changes a row. Returns what `change` returns, or `None` if there is no such row.
-    pub(super) fn change<R>(&mut self, job_id: &JobId, change: impl FnOnce(&mut OutboxRow) -> R) -> Option<R> {
-        self.visit();
-        let row = self.rows.get_mut(job_id)?;
-        self.indexes.remove(row);
-        let result = change(row);
-        self.indexes.add(row);
-        Some(result)
-    }
-
-    /// Changes all rows: only after the clock was set back, and for the deletion of a user. Returns those for which `change` returned true.
-    pub(super) fn change_all(&mut self, change: impl Fn(&mut OutboxRow) -> bool) -> Vec<JobId> {
-        let mut job_ids: Vec<JobId> = self.rows.keys().cloned().collect();
-        job_ids.retain(|job_id| self.change(job_id, &change) == Some(true));
-        job_ids
-    }
-
-    /// Returns a row.
-    pub(super) fn get(&self, job_id: &JobId) -> Option<&OutboxRow> {
-        self.visit();
-        self.rows.get(job_id)
+        Self::with_indexes(OutboxIndexes::default(), rows)
     }
 
     /// Returns the rows that are not delivered any more.
@@ -134,7 +77,13 @@ impl Outbox {
     }
 }
 
-impl Indexes {
+impl RowIndexes for OutboxIndexes {
+    type Row = OutboxRow;
+
+    fn job_id(row: &OutboxRow) -> &JobId {
+        row.job_id()
+    }
+
     fn add(&mut self, row: &OutboxRow) {
         let job_id = row.job_id().clone();
         if row.is_dead {
@@ -159,7 +108,9 @@ impl Indexes {
             }
         });
     }
+}
 
+impl OutboxIndexes {
     /// Changes what there is of a Ledger, and its place in `next` with it.
     fn change_ledger(&mut self, user: &UserKey, change: impl FnOnce(&mut Self)) {
         if let Some(place) = self.place_in_next(user) {

@@ -56,7 +56,7 @@ proptest! {
     fn the_indexes_are_what_a_scan_of_all_rows_finds(
         steps in prop::collection::vec((0_u8..8, 0_usize..12, 0_i64..50), 1..80)
     ) {
-        let (mut outbox, mut in_flight) = (Outbox::default(), BTreeSet::new());
+        let (mut outbox, mut in_flight) = (Outbox::new(Vec::new()), BTreeSet::new());
         for (kind, number, at) in steps {
             let of = user(number % 4);
             match kind {
