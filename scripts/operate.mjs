@@ -10,6 +10,7 @@ import { rollBack } from "../cli/src/operate/rollback.ts";
 import { begin, describe, finish } from "../cli/src/operate/rotate.ts";
 import { statusLines } from "../cli/src/operate/status.ts";
 import { Project } from "../cli/src/project/folder.ts";
+import { printable } from "../cli/src/terminal.ts";
 import { issuersIn, readVariables, ROOT } from "./tracked-settings.mjs";
 
 const FLAGS = Object.fromEntries(["no-pause", "with-old-secrets", "force", "json"].map((name) => [name, { type: "boolean", default: false }]));
@@ -37,13 +38,13 @@ async function run() {
   if (command !== "status" && !(command === "rotate" && argument === "status")) throw new Error("Name deploy, rollback, rotate begin, status or finish, or status.");
   const state = await requireAdmin(gateway).state();
   const shown = command === "rotate" ? state.rotation : state;
-  if (flags.json) return console.log(JSON.stringify(shown, undefined, 2));
-  console.log(command === "rotate" ? describe(state.rotation) : statusLines(state).join("\n"));
+  if (flags.json) return console.log(printable(JSON.stringify(shown, undefined, 2)));
+  console.log(printable(command === "rotate" ? describe(state.rotation) : statusLines(state).join("\n")));
 }
 
 try {
   await run();
 } catch (thrown) {
-  console.error(`\n${thrown.message}`);
+  console.error(`\n${printable(thrown.message)}`);
   process.exitCode = 1;
 }

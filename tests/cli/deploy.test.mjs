@@ -53,6 +53,7 @@ test("secrets go through a pipe as JSON, in one deployment, and the next command
   assert.equal(JSON.parse(secrets).DEEPCREATIVE_API_KEY, VENDOR_KEY);
   for (const secret of Object.values(JSON.parse(secrets))) assert.ok(!all.includes(secret) && !args.join(" ").includes(secret));
   assert.ok(stdout.includes(`npx --no-install valetkey picture "A serene Japanese garden" --url ${url}`), stdout);
+  assert.ok(stdout.includes(`PUBLIC_URL is not set: add "PUBLIC_URL": "${url}" to valetkey.jsonc and deploy again`), stdout);
   assert.deepEqual(JSON.parse(readFileSync(join(gateway, ".valetkey/deployment.json"), "utf8")), { url });
 });
 

@@ -21,7 +21,7 @@ before(async () => {
   server = createServer((request, response) => {
     requests.push(request);
     const [, answer] = Object.entries(answers).find(([path]) => request.url.startsWith(path)) ?? [];
-    response.writeHead(answer?.status ?? 200, { "content-type": answer?.type ?? "application/json" });
+    response.writeHead(answer?.status ?? 200, { "content-type": answer?.type ?? "application/json", ...answer?.headers });
     if (answer?.endless === true) return void endless(response);
     response.end(typeof answer?.body === "string" ? answer.body : JSON.stringify(answer?.body ?? {}));
   });
@@ -111,6 +111,67 @@ test("control characters of a server do not reach the terminal", async () => {
   assert.equal(code, 1);
   assert.match(stderr, /model_not_allowed: .*owned/);
   assert.doesNotMatch(stderr, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+});
+
+// --- the operator's API ------------------------------------------------------------------------------------------------
+
+const OPERATOR_TOKEN = "eyJ.operators.token";
+const status = (args = [], env = {}) => runTool(tool, ["status", "--url", url, ...args], { cwd: gateway, env: { VALETKEY_OPERATOR_TOKEN: OPERATOR_TOKEN, ...env } });
+
+for (const [what, answer] of [
+  ["a page that asks for a sign-in", { type: "text/html", body: "<!doctype html><title>Sign in</title>" }],
+  ["a page of something else that does not have it", { status: 404, type: "text/html", body: "<h1>There is nothing here yet</h1>" }],
+  ["null", { body: "null" }],
+  ["a text without an end", { endless: true }],
+]) {
+  test(`${what} is no state, and is told apart from the gateway`, async () => {
+    answers = { "/admin/api/state": answer };
+    const { code, stderr } = await status();
+    assert.equal(code, 1);
+    assert.match(stderr.trim(), /^http:\S+\/admin\/api\/state has status \d+, and is no answer of the gateway\. If Cloudflare Access guards \/admin, set CLOUDFLARE_ACCESS_CLIENT_ID/);
+  });
+}
+
+test("an operator's token follows no redirect", async () => {
+  requests = [];
+  answers = { "/admin/api/state": { status: 307, headers: { location: `${url}/elsewhere` } } };
+  const { code, stderr } = await status();
+  assert.equal(code, 1);
+  assert.match(stderr, /has status 307 and leads to 127\.0\.0\.1:\d+, and is no answer of the gateway/);
+  assert.deepEqual(requests.map((request) => request.url), ["/admin/api/state"]);
+});
+
+test("control characters of a gateway do not reach the terminal, not even in JSON", async () => {
+  answers = { "/admin/api/state": { body: { rotation: { state: "\u009b31m\u001b[2J" } } } };
+  const { code, stdout } = await status(["--json"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /31m/);
+  assert.doesNotMatch(stdout, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+});
+
+test("an operator's token that cannot be sent is named, and not printed", async () => {
+  requests = [];
+  for (const wrong of [`${OPERATOR_TOKEN}\n${OPERATOR_TOKEN}`, `${OPERATOR_TOKEN}€`]) {
+    const { code, all } = await status([], { VALETKEY_OPERATOR_TOKEN: wrong });
+    assert.equal(code, 1);
+    assert.match(all.trim(), /^VALETKEY_OPERATOR_TOKEN has blanks, line ends or characters that no token has/);
+    assert.ok(!all.includes(OPERATOR_TOKEN));
+  }
+  assert.deepEqual(requests, []);
+});
+
+test("a service token of Cloudflare Access goes along if both of its parts are set", async () => {
+  answers = {};
+  for (const [env, expected] of [
+    [{ CLOUDFLARE_ACCESS_CLIENT_ID: "id.access", CLOUDFLARE_ACCESS_CLIENT_SECRET: "secret\n" }, ["id.access", "secret"]],
+    [{ CLOUDFLARE_ACCESS_CLIENT_ID: "id.access" }, [undefined, undefined]],
+  ]) {
+    requests = [];
+    await status(["--json"], env);
+    const { headers } = requests[0];
+    assert.deepEqual([headers["cf-access-client-id"], headers["cf-access-client-secret"]], expected);
+    assert.equal(headers.authorization, `Bearer ${OPERATOR_TOKEN}`);
+  }
 });
 
 for (const address of ["http://gateway.example", "http://192.168.1.20:8787", "ftp://127.0.0.1", "https://gateway.example/v1", "gateway.example", "http://127.0.0.1.evil.example", "https://user:pass@gateway.example", "http://localhost@evil.example"]) {

@@ -2,7 +2,7 @@
 // deploy in a pause, rollback, rotate, status.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { linkSync, lstatSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { fingerprintOf } from "../../cli/src/project/keys.ts";
@@ -153,8 +153,20 @@ test("a deployment that would change the vendor key is refused: a place that a r
   assert.equal(code, 1);
   assert.match(stderr, new RegExp(`The vendor key here \\(fingerprint ${fingerprintOf(NEW_KEY)}\\) is not the deployed one \\(${fingerprintOf(VENDOR_KEY)}\\)`));
   assert.deepEqual(cloud.changes, []);
+  // Without a pause as well.
+  assert.match((await valetkey(["deploy", "--no-pause"])).stderr, /is not the deployed one/);
+  assert.deepEqual(cloud.changes, []);
   const { code: allowed, all } = await valetkey(["deploy", "--with-other-key"]);
   assert.equal(allowed, 0, all);
+});
+
+test("a next key that a finished rotation left in the environment is not deployed again beside itself", async () => {
+  writeFileSync(join(project, ".dev.vars"), SECRETS.replace(/^DEEPCREATIVE_API_KEY=.*$/m, ""));
+  const { code, stderr } = await valetkey(["deploy"], { DEEPCREATIVE_API_KEY_NEXT: VENDOR_KEY });
+  assert.equal(code, 1);
+  assert.match(stderr, /DEEPCREATIVE_API_KEY_NEXT here is the key that is deployed already/);
+  assert.deepEqual(cloud.changes, []);
+  assert.equal((await valetkey(["deploy"], { DEEPCREATIVE_API_KEY_NEXT: NEW_KEY })).code, 0);
 });
 
 /** Deploys the settings with this jurisdiction. */
@@ -253,6 +265,29 @@ test("without an operator's token a rollback needs --with-old-secrets", async ()
   assert.equal((await valetkey(["rollback", "--with-old-secrets"])).code, 0);
 });
 
+test("there is a way back from a version that refuses its settings: it sends nothing, and cannot say which key it has", async () => {
+  assert.equal((await valetkey(["deploy"])).code, 0);
+  Object.assign(gateway, { status: 503, code: "misconfigured" });
+  for (const args of [["rollback"], ["rollback", "--no-pause"]]) {
+    const { code, stderr } = await valetkey(args);
+    assert.equal(code, 1);
+    assert.match(stderr, /the gateway does not say which vendor key it has\. http:\S+ has status 503: misconfigured\. --with-old-secrets deploys it all the same/);
+  }
+  cloud.calls.length = 0;
+  const { code, all } = await valetkey(["rollback", "--with-old-secrets"]);
+  assert.equal(code, 0, all);
+  assert.match(all, /The deployed version refuses its settings, so it sends nothing, and is not paused\./);
+  assert.equal(cloud.deployed.id, cloud.versions[0].id);
+  assert.deepEqual(cloud.changes.map((args) => args.includes("immediate")), [true]);
+});
+
+test("a version that refuses its settings is replaced by the next deployment", async () => {
+  Object.assign(gateway, { status: 503, code: "misconfigured" });
+  const { code, all } = await valetkey(["deploy"]);
+  assert.equal(code, 0, all);
+  assert.deepEqual(gateway.events, ["deploy immediate"]);
+});
+
 test("the deployed version is no way back", async () => {
   const only = await valetkey(["rollback"]);
   assert.equal(only.code, 1);
@@ -301,6 +336,31 @@ test("a rotation begins, drains and finishes, each step one version and one depl
   assert.equal(statSync(join(project, ".dev.vars")).mode & 0o777, 0o600);
   for (const { all } of [begun, early, finished]) assert.ok(!all.includes(NEW_KEY) && !all.includes(VENDOR_KEY), "no key is printed");
   for (const args of cloud.calls) assert.ok(!args.join(" ").includes("sk_live_"), "no key is an argument");
+});
+
+test("a rotation whose key the vendor refuses ends with 1", async () => {
+  const before = cloud.onDeploy;
+  cloud.onDeploy = async (version, mode) => {
+    await before(version, mode);
+    gateway.rotation = { state: "refused", fingerprint: fingerprintOf(NEW_KEY), since: null, jobs_of_old_key: 0 };
+  };
+  const { code, stderr } = await valetkey(["rotate", "begin"], { DEEPCREATIVE_API_KEY_NEXT: NEW_KEY });
+  assert.equal(code, 1);
+  assert.match(stderr, /the vendor refuses the new key .* everything stays with the old one/);
+});
+
+test("a change of .dev.vars replaces the file as a whole, also behind a link: an end in the middle loses no secret", async () => {
+  drains(0);
+  const [path, kept, linked] = [".dev.vars", ".dev.vars.kept", ".dev.vars.real"].map((name) => join(project, name));
+  renameSync(path, linked);
+  symlinkSync(linked, path);
+  linkSync(linked, kept);
+  const { code, all } = await valetkey(["rotate", "begin"], { DEEPCREATIVE_API_KEY_NEXT: NEW_KEY });
+  assert.equal(code, 0, all);
+  assert.equal(readFileSync(kept, "utf8"), SECRETS, "the file before was not written to");
+  assert.ok(lstatSync(path).isSymbolicLink() && readFileSync(linked, "utf8").includes(NEW_KEY));
+  assert.deepEqual(readdirSync(project).filter((name) => name.endsWith(".tmp")), []);
+  for (const file of [path, kept, linked]) rmSync(file);
 });
 
 test("an interrupted rotation continues with the version that it made", async () => {

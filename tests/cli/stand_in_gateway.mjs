@@ -7,8 +7,9 @@ export class StandInGateway {
   events = [];
   leases = new Map();
   submitting = 0;
-  /** Answers the operator's API with this status. */
+  /** Answers the operator's API with this status and code. */
   status = 200;
+  code = "not_found";
   isReady = true;
   /** The version that edge and Dispatcher report, and vendor keys by their fingerprint. */
   versions = { edge: null, dispatcher: null };
@@ -44,7 +45,7 @@ export class StandInGateway {
 
   #answer({ url, headers }, body) {
     if (url === "/readyz") return this.isReady ? [200, {}] : [503, { errors: [{ name: "POLICY" }] }];
-    if (this.status !== 200) return [this.status, { error: { code: "not_found" } }];
+    if (this.status !== 200) return [this.status, { error: { code: this.code } }];
     if (!/^Bearer ey/.test(headers.authorization ?? "")) return [401, { error: { code: "missing_token" } }];
     if (url === "/admin/api/state") return [200, this.#state()];
     if (url === "/admin/api/resume") return this.#resume(body);

@@ -2,7 +2,7 @@ import { Failure } from "../failure.ts";
 import { type CommandLine, deployGateway } from "../operate/deploy.ts";
 import { gatewayOf } from "../operate/gateway.ts";
 import type { Checked } from "../project/check.ts";
-import { findProject, type Project } from "../project/folder.ts";
+import { findProject, type Project, SETTINGS_FILE } from "../project/folder.ts";
 import { runWrangler } from "../project/wrangler.ts";
 import { whileShowing } from "../terminal.ts";
 import { checked } from "./check.ts";
@@ -38,6 +38,9 @@ The pause ends by itself within two minutes if this command dies.
     const url = await deployGateway(gateway, { secrets: result.secrets, pauses: options["no-pause"] !== true, takesOtherKey, commandLine });
     if (url === undefined) {
       return console.log("Deployed. wrangler.jsonc gives it no address on workers.dev: open /readyz on your own domain.");
+    }
+    if (result.values["PUBLIC_URL"] === undefined) {
+      console.log(`\nPUBLIC_URL is not set: add "PUBLIC_URL": "${url}" to ${SETTINGS_FILE} and deploy again. Without it the vendor is polled for each end, and the operator's page has no actions.`);
     }
     console.log(`\n${url} is ready. Make a picture with it:\n\n  ${commandLine(`picture "A serene Japanese garden" --url ${url}`)}`);
   },

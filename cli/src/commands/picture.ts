@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { hasEnded, valetkey, ValetkeyError } from "../../../clients/web/src/index.ts";
 import type { Prediction } from "../../../clients/web/src/schema.ts";
+import { bytesOf } from "../bounded.ts";
 import { Failure, messageOf } from "../failure.ts";
 import { type Address, findGateway } from "../project/addresses.ts";
 import { checkProject } from "../project/check.ts";
@@ -89,7 +90,7 @@ async function save(prediction: Prediction, folder: string): Promise<string> {
   const url = prediction.output[0];
   if (url === undefined) throw new Failure(`The prediction ${prediction.job_id} succeeded without an output.`);
   const response = await fetchOutput(url);
-  const bytes = await bytesOf(response);
+  const bytes = await bytesOf(response, PICTURE_MAX_BYTES);
   if (bytes === undefined) throw new Failure(`The output is larger than ${PICTURE_MAX_BYTES} bytes or ended early: open it at ${url}`);
   const type = response.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
   const extension = EXTENSIONS.get(type) ?? "bin";
@@ -103,22 +104,6 @@ async function save(prediction: Prediction, folder: string): Promise<string> {
     throw new Failure(`${path} cannot be written (${messageOf(thrown)}): choose another folder with --out, and open the picture at ${url}`);
   }
   return path;
-}
-
-/** Reads a body up to a limit. */
-async function bytesOf(response: Response): Promise<Buffer | undefined> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of response.body ?? []) {
-      size += chunk.length;
-      if (size > PICTURE_MAX_BYTES) return undefined;
-      chunks.push(chunk);
-    }
-  } catch {
-    return undefined;
-  }
-  return Buffer.concat(chunks);
 }
 
 async function fetchOutput(url: string): Promise<Response> {

@@ -34,7 +34,7 @@ The new key comes from --key-file, .dev.vars or the environment (${NEXT_KEY}), o
     if (step === "begin") return begin(gateway, await nextKey(project, options), commandLine);
     if (step === "finish") return finish(gateway, await nextKey(project, options), options["force"] === true, commandLine);
     const { rotation } = await requireAdmin(gateway).state();
-    console.log(options["json"] === true ? JSON.stringify(rotation, undefined, 2) : printable(describe(rotation)));
+    console.log(printable(options["json"] === true ? JSON.stringify(rotation, undefined, 2) : describe(rotation)));
   },
 };
 

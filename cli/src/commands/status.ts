@@ -20,6 +20,6 @@ operator's token.
     const project = findProject();
     const admin = requireAdmin(gatewayOf(project, settingsOf(project), text(options, "url")));
     const state = await admin.state();
-    console.log(options["json"] === true ? JSON.stringify(state, undefined, 2) : printable(statusLines(state).join("\n")));
+    console.log(printable(options["json"] === true ? JSON.stringify(state, undefined, 2) : statusLines(state).join("\n")));
   },
 };

@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { jsonOf } from "../bounded.ts";
 import { Failure, messageOf } from "../failure.ts";
 import { findGateway } from "../project/addresses.ts";
 import { checkProject } from "../project/check.ts";
@@ -7,6 +8,8 @@ import { signToken } from "../project/tokens.ts";
 import { type Command, text } from "./command.ts";
 
 const DEFAULT_FILE = "valetkey-models.d.ts";
+/** The most bytes of a list of models. POLICY has at most 200 KB. */
+const MODELS_MAX_BYTES = 1024 * 1024;
 
 /** A rule for one input, as POLICY and `GET /v1/models` have it. */
 interface InputRule {
@@ -61,12 +64,12 @@ async function deployedModels(project: Project, url: string, issuers: unknown): 
   const address = `${(await findGateway(project, url)).url}/v1/models`;
   let response: Response;
   try {
-    response = await fetch(address, { headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(20_000) });
+    response = await fetch(address, { headers: { authorization: `Bearer ${token}` }, redirect: "manual", signal: AbortSignal.timeout(20_000) });
   } catch (thrown) {
     throw new Failure(`${address} does not answer (${messageOf(thrown)}): check --url.`);
   }
   if (!response.ok) throw new Failure(`${address} answered with status ${response.status}: is VALETKEY_CLI_SECRET the one of that deployment?`);
-  const models = modelsIn(await response.json().catch(() => undefined));
+  const models = modelsIn(await jsonOf(response, MODELS_MAX_BYTES));
   if (models === undefined) throw new Failure(`${address} did not answer with a list of models: check --url.`);
   return models;
 }

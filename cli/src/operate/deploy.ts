@@ -8,8 +8,7 @@ import type { Project } from "../project/folder.ts";
 import { fingerprintOf } from "../project/keys.ts";
 import { deployWithSecrets, exitOf, runWrangler, startWrangler } from "../project/wrangler.ts";
 import { whileShowing } from "../terminal.ts";
-import type { AdminApi } from "./admin.ts";
-import { findPause, type Gateway } from "./gateway.ts";
+import { findPause, type Gateway, NOT_QUIET } from "./gateway.ts";
 import { refuseOtherJurisdiction } from "./jurisdiction.ts";
 import { type Deployed, rollOut } from "./rollout.ts";
 import { deployedVersion } from "./versions.ts";
@@ -35,21 +34,32 @@ export async function deployGateway(gateway: Gateway, options: DeployOptions): P
   const before = await whileShowing("Asking Cloudflare what is deployed", () => deployedVersion(project));
   if (before !== undefined) await refuseOtherJurisdiction(project, before, gateway.jurisdiction);
   // A new Worker has nothing to pause.
-  const admin = before === undefined || !pauses ? undefined : await findPause(gateway);
-  if (admin !== undefined && !takesOtherKey) await refuseOtherKey(admin, secrets["DEEPCREATIVE_API_KEY"]);
+  const { admin, isIdle } = before === undefined || !pauses ? NOT_QUIET : await findPause(gateway);
+  if (before !== undefined && !takesOtherKey) await refuseOtherKeys(gateway, secrets, admin !== undefined);
   const wayBack = before === undefined ? undefined : commandLine(`rollback ${before}`);
-  const { url } = await rollOut(admin, { apply: (flags) => upload(project, secrets, flags), wayBack });
+  const { url } = await rollOut(admin, { apply: (flags) => upload(project, secrets, flags), wayBack, isIdle });
   if (url !== undefined) noteAddress(project, "deployment", { url });
   return url ?? gateway.url;
 }
 
-/** Throws if the key is not the deployed one: a place that a rotation forgot would bring back a key that is revoked. */
-async function refuseOtherKey(admin: AdminApi, key: string | undefined): Promise<void> {
-  if (key === undefined) return;
-  const { vendor_key } = await admin.state();
-  const fingerprint = fingerprintOf(key);
-  if (fingerprint === vendor_key.fingerprint) return;
-  throw new Failure(`The vendor key here (fingerprint ${fingerprint}) is not the deployed one (${vendor_key.fingerprint}): replace keys with \`rotate\`, or deploy with --with-other-key.`);
+/**
+ * Throws if the key is not the deployed one: a place that a rotation forgot would bring back a key that is revoked. The same
+ * for a next key that a finished rotation left: with the same key twice, the gateway refuses every request. Without a pause, a
+ * gateway that does not say which key it has is no reason: `--no-pause` deploys one that is broken.
+ */
+async function refuseOtherKeys({ admin }: Gateway, secrets: Record<string, string>, mustAnswer: boolean): Promise<void> {
+  const state = await admin?.state().catch((thrown: unknown) => {
+    if (mustAnswer) throw thrown;
+  });
+  if (!state) return;
+  const deployed = state.vendor_key.fingerprint;
+  const { DEEPCREATIVE_API_KEY: key, DEEPCREATIVE_API_KEY_NEXT: next } = secrets;
+  if (key !== undefined && fingerprintOf(key) !== deployed) {
+    throw new Failure(`The vendor key here (fingerprint ${fingerprintOf(key)}) is not the deployed one (${deployed}): replace keys with \`rotate\`, or deploy with --with-other-key.`);
+  }
+  if (next !== undefined && fingerprintOf(next) === deployed) {
+    throw new Failure("DEEPCREATIVE_API_KEY_NEXT here is the key that is deployed already, so the rotation to it is finished: remove it, from the environment too.");
+  }
 }
 
 /** Makes sure that wrangler may deploy. Opens the browser where somebody sits in front of it. */

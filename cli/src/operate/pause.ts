@@ -1,7 +1,7 @@
 // Work on a deployment while no create is sent to the vendor: the reset of an object then loses nothing.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Failure, messageOf } from "../failure.ts";
-import { Progress } from "../terminal.ts";
+import { printable, Progress } from "../terminal.ts";
 import { type AdminApi, Refusal } from "./admin.ts";
 import { LIMITS, type Limits } from "./limits.ts";
 
@@ -72,7 +72,7 @@ class Pause {
         return await this.#admin.resume(this.#id);
       } catch (thrown) {
         // The Dispatcher may be starting.
-        if (left === 1) console.error(`The pause ${this.#id} could not be ended: it ends by itself within ${this.#limits.pauseSecs} s (${messageOf(thrown)})`);
+        if (left === 1) console.error(printable(`The pause ${this.#id} could not be ended: it ends by itself within ${this.#limits.pauseSecs} s (${messageOf(thrown)})`));
         else await sleep(this.#limits.pollEveryMs);
       }
     }

@@ -1,9 +1,9 @@
 // The way back to an earlier version, for `valetkey rollback` and `make rollback`.
-import { Failure } from "../failure.ts";
+import { Failure, messageOf } from "../failure.ts";
 import { whileShowing } from "../terminal.ts";
 import { type AdminApi, type State } from "./admin.ts";
 import { type CommandLine, ensureLogin } from "./deploy.ts";
-import { findPause, type Gateway } from "./gateway.ts";
+import { findPause, type Gateway, NOT_QUIET } from "./gateway.ts";
 import { jurisdictionOf, refuseOtherJurisdiction } from "./jurisdiction.ts";
 import { rollOut } from "./rollout.ts";
 import { deployedVersion, deployVersion, versionBefore } from "./versions.ts";
@@ -32,14 +32,14 @@ export async function rollBack(gateway: Gateway, wanted: string | undefined, opt
   if (target === undefined) throw new Failure("None of the last ten deployments had another version: name one, as `npx --no-install wrangler versions list` shows it.");
   if (target === present) throw new Failure(`${target} is what is deployed.`);
   await refuseOtherJurisdiction(project, present, await jurisdictionOf(project, target));
-  const admin = pauses ? await findPause(gateway) : undefined;
+  const { admin, isIdle } = pauses ? await findPause(gateway) : NOT_QUIET;
   const refusal = await refusalOf(gateway.admin, target, takesOldSecrets);
   if (refusal !== undefined) throw new Failure(`${target} was not deployed: ${refusal}`);
   const apply = async (flags: string[]) => {
     await whileShowing(`Deploying ${target}`, () => deployVersion(project, target, flags, `valetkey rollback from ${present}`));
     return { versionId: target, url };
   };
-  await rollOut(admin, { apply, wayBack: commandLine(`rollback ${present}`) });
+  await rollOut(admin, { apply, wayBack: commandLine(`rollback ${present}`), isIdle });
   return target;
 }
 
@@ -47,8 +47,14 @@ export async function rollBack(gateway: Gateway, wanted: string | undefined, opt
 async function refusalOf(admin: AdminApi | undefined, target: string, takesOldSecrets: boolean): Promise<string | undefined> {
   const flag = "--with-old-secrets deploys it all the same";
   if (admin === undefined) return takesOldSecrets ? undefined : `without an operator's token nobody knows which vendor key it has. ${flag}.`;
-  const state = await admin.state();
-  return schemaRefusal(state, target) ?? (takesOldSecrets ? undefined : secretsRefusal(state, target, flag));
+  try {
+    const state = await admin.state();
+    return schemaRefusal(state, target) ?? (takesOldSecrets ? undefined : secretsRefusal(state, target, flag));
+  } catch (thrown) {
+    // One that is broken is the first reason to go back.
+    if (takesOldSecrets) return undefined;
+    return `the gateway does not say which vendor key it has. ${messageOf(thrown)} ${flag}.`;
+  }
 }
 
 /** A version brings its secrets back, and with them a vendor key that may be revoked. */

@@ -1,11 +1,15 @@
 // A change of what is deployed: pause, wait until nothing is being sent, change, wait until the new version answers, resume.
 import { setTimeout as sleep } from "node:timers/promises";
+import { bytesOf } from "../bounded.ts";
 import { Failure, messageOf } from "../failure.ts";
 import { Progress } from "../terminal.ts";
 import { type AdminApi, Refusal } from "./admin.ts";
 import { LIMITS, type Limits } from "./limits.ts";
 import { whilePaused } from "./pause.ts";
 import { IMMEDIATE } from "./versions.ts";
+
+/** The most bytes of what `/readyz` says. */
+const READYZ_MAX_BYTES = 64 * 1024;
 
 /** What is deployed after a change, as far as it is known. */
 export interface Deployed {
@@ -18,13 +22,15 @@ export interface Change {
   apply(flags: string[]): Promise<Deployed>;
   /** The command that undoes it, for the case that it fails. */
   wayBack: string | undefined;
+  /** True if nothing is sent anyway: the objects are updated at once without a pause. */
+  isIdle?: boolean;
 }
 
 /**
  * Makes a change, in a pause if `admin` is given. Returns once the new version answers. A failure after the change began is
  * printed with the way back.
  */
-export async function rollOut(admin: AdminApi | undefined, { apply, wayBack }: Change, limits: Limits = LIMITS): Promise<Deployed> {
+export async function rollOut(admin: AdminApi | undefined, { apply, wayBack, isIdle = false }: Change, limits: Limits = LIMITS): Promise<Deployed> {
   const change = async (flags: string[], signal?: AbortSignal): Promise<Deployed> => {
     try {
       const deployed = await apply(flags);
@@ -36,7 +42,7 @@ export async function rollOut(admin: AdminApi | undefined, { apply, wayBack }: C
       throw thrown;
     }
   };
-  return admin === undefined ? change([]) : whilePaused(admin, (signal) => change(IMMEDIATE, signal), limits);
+  return admin === undefined ? change(isIdle ? IMMEDIATE : []) : whilePaused(admin, (signal) => change(IMMEDIATE, signal), limits);
 }
 
 /** Waits until `/readyz` is 200, and edge and Dispatcher report the version. */
@@ -59,8 +65,9 @@ async function waitForArrival(admin: AdminApi | undefined, { url, versionId }: D
 async function notReady(address: string): Promise<string | undefined> {
   try {
     const response = await fetch(`${address}/readyz`, { signal: AbortSignal.timeout(10_000) });
-    const text = await response.text();
-    return response.ok ? undefined : `status ${response.status}: ${text.slice(0, 2_000)}`;
+    if (response.ok) return void (await response.body?.cancel());
+    const text = (await bytesOf(response, READYZ_MAX_BYTES))?.toString() ?? "";
+    return `status ${response.status}: ${text.slice(0, 2_000)}`;
   } catch (thrown) {
     // A new name on workers.dev may need some seconds.
     return `no response: ${messageOf(thrown)}`;

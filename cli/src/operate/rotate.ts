@@ -5,7 +5,7 @@ import type { Project } from "../project/folder.ts";
 import { fingerprintOf } from "../project/keys.ts";
 import { parserProblems } from "../project/parser.ts";
 import { changeSecretsFile, readSecretsFile } from "../project/secrets.ts";
-import { whileShowing } from "../terminal.ts";
+import { printable, whileShowing } from "../terminal.ts";
 import type { AdminApi, Rotation } from "./admin.ts";
 import { type CommandLine, ensureLogin } from "./deploy.ts";
 import { type Gateway, requireAdmin } from "./gateway.ts";
@@ -34,7 +34,9 @@ export async function begin(gateway: Gateway, key: string, commandLine: CommandL
   if (rotation.fingerprint !== fingerprint) {
     await setSecrets(gateway, admin, { [NEXT_KEY]: key }, `valetkey rotate begin ${fingerprint}`, commandLine);
   }
-  console.log(describe(await checkedRotation(admin)));
+  const checked = await checkedRotation(admin);
+  if (checked.state === "refused") throw new Failure(describe(checked));
+  console.log(printable(describe(checked)));
 }
 
 /** Returns the rotation once the vendor was asked about the new key, or after some seconds. */

@@ -1,6 +1,6 @@
 // Secrets: in .dev.vars, or in the environment where there is no such file. They are never printed.
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { Failure } from "../failure.ts";
 import { type Project, SECRETS_FILE } from "./folder.ts";
@@ -51,7 +51,10 @@ function quoted(name: string, value: string): string {
   return `${quote}${value}${quote}`;
 }
 
-/** Replaces secrets in .dev.vars, adds new ones at its end, and removes those that are null. Other lines stay as they are. */
+/**
+ * Replaces secrets in .dev.vars, adds new ones at its end, and removes those that are null. Other lines stay as they are. The
+ * file may be the only copy of its secrets, so it is replaced as a whole: an end in the middle leaves the one before.
+ */
 export function changeSecretsFile(project: Project, changes: Record<string, string | null>): void {
   const path = project.path(SECRETS_FILE);
   const lines = existsSync(path) ? readFileSync(path, "utf8").replace(/\n$/, "").split("\n") : [];
@@ -64,7 +67,10 @@ export function changeSecretsFile(project: Project, changes: Record<string, stri
     return typeof value === "string" ? [secretsText({ [name]: value }).trimEnd()] : [];
   });
   const added = [...left].flatMap(([name, value]) => (value === null ? [] : [secretsText({ [name]: value }).trimEnd()]));
-  writeFileSync(path, `${[...changed, ...added].join("\n")}\n`, { mode: 0o600 });
+  const target = existsSync(path) ? realpathSync(path) : path;
+  const next = `${target}.${process.pid}.tmp`;
+  writeFileSync(next, `${[...changed, ...added].join("\n")}\n`, { mode: 0o600, flush: true });
+  renameSync(next, target);
 }
 
 /** Writes .dev.vars, which only its owner may read. */
