@@ -11,7 +11,7 @@ import { History } from "./history.ts";
 import { LiveView } from "./live-view.ts";
 import { Poller, type Surroundings } from "./poller.ts";
 import { ProblemsView } from "./problems-view.ts";
-import { readRefusals, readSpend, readUsers } from "./reads.ts";
+import { readRefusals, readUsers, SpendReader } from "./reads.ts";
 import type { State } from "./shapes.ts";
 import { SignInView } from "./sign-in-view.ts";
 import { SpendView } from "./spend-view.ts";
@@ -63,6 +63,7 @@ const state = new StateView({
   openUser,
 });
 const spend = new SpendView(openUser);
+const spendReader = new SpendReader(api);
 const audit = new AuditView(api, openUser, (read) => void readMore(read));
 
 const statePoller = new Poller(readState, STATE_MS, surroundings);
@@ -135,7 +136,7 @@ async function readAll(): Promise<void> {
   if (today === undefined) return;
   const day = today;
   const from = lastDays(day, CHART_DAYS)[0] ?? day;
-  const [days, refusals, users] = await Promise.all([readSpend(api, from, day), readRefusals(api, from, day), readUsers(api, day), audit.refresh()]);
+  const [days, refusals, users] = await Promise.all([spendReader.read(day, CHART_DAYS), readRefusals(api, from, day), readUsers(api, day), audit.refresh()]);
   spend.showSpend(days, day);
   spend.showRefusals(refusals, day);
   spend.showUsers(users.rows, users.isWhole);
@@ -161,6 +162,7 @@ function leave(reason: string): void {
   api.use(undefined);
   dialog.close();
   audit.clear();
+  spendReader.clear();
   user.clear();
   running.clear();
   waiting.clear();

@@ -1,13 +1,42 @@
 // Reads that the page makes less often than that of the state: spend, refusals, and the users of today.
 import type { Api } from "./api.ts";
 import type { DaySpend, Page, Refusal, UserSpend } from "./shapes.ts";
+import { lastDays } from "./text.ts";
 
 /** Pages of users that are read. The API sorts users by their key, so the top of them is known only after all. */
 const USER_PAGES = 5;
 const PAGE_SIZE = 1_000;
 
-export async function readSpend(api: Api, from: string, to: string): Promise<DaySpend[]> {
-  return (await api.get<Page<DaySpend>>(`spend?by=day&from=${from}&to=${to}`)).data;
+/**
+ * What each of the last days cost. A prediction is booked on the day of its create, so the days before yesterday do not change any
+ * more: they are read once a day. Each read of a day costs the Dispatcher a row for each user, model and plan.
+ */
+export class SpendReader {
+  readonly #api: Api;
+  #days = new Map<string, DaySpend>();
+  /** The day on which all days were read. */
+  #readOn: string | undefined;
+
+  constructor(api: Api) {
+    this.#api = api;
+  }
+
+  /** Returns the days up to `today`, so many of them. */
+  async read(today: string, count: number): Promise<DaySpend[]> {
+    const isKnown = this.#readOn === today;
+    const [from = today] = lastDays(today, isKnown ? 2 : count);
+    const { data } = await this.#api.get<Page<DaySpend>>(`spend?by=day&from=${from}&to=${today}`);
+    if (!isKnown) this.#days.clear();
+    for (const row of data) this.#days.set(row.day, row);
+    this.#readOn = today;
+    return [...this.#days.values()];
+  }
+
+  /** Forgets everything: another operator may sign in. */
+  clear(): void {
+    this.#days.clear();
+    this.#readOn = undefined;
+  }
 }
 
 export async function readRefusals(api: Api, from: string, to: string): Promise<Refusal[]> {

@@ -57,7 +57,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   missing_token: "Paste a token of an issuer with use: admin.",
   invalid_token: "The service refused this token: it has expired, was revoked, or is not of an issuer with use: admin.",
   insufficient_permissions: "The admins of your issuer do not give you the right to do this.",
-  origin_not_allowed: "The service does not take writes from a page at this address.",
+  origin_not_allowed: "Actions work only at the address that PUBLIC_URL names: open the page there, or set PUBLIC_URL to this address and deploy.",
   rate_limited: "You sent more than 240 requests in a minute. Is the page open in many tabs?",
   limiter_unavailable: "The Dispatcher or a Ledger did not answer.",
   misconfigured: "The settings of this deployment are wrong: /readyz names them.",

@@ -5,7 +5,7 @@ import { bars, steps, top } from "../../../site/admin/src/chart.ts";
 import { byDay } from "../../../site/admin/src/days.ts";
 import { History } from "../../../site/admin/src/history.ts";
 import { delayAfter, Poller } from "../../../site/admin/src/poller.ts";
-import { readUsers } from "../../../site/admin/src/reads.ts";
+import { readUsers, SpendReader } from "../../../site/admin/src/reads.ts";
 import { countText, lastDays, leftText, numberText, problemText, shortKey, timeText } from "../../../site/admin/src/text.ts";
 
 const at = (minute) => minute * 60_000;
@@ -115,6 +115,24 @@ export default [
       assert.deepEqual(await problem(), ["unreadable_answer", 502, undefined, undefined, undefined]);
       assert.deepEqual(await problem(), ["unreadable_answer", 200, undefined, undefined, undefined]);
       assert.equal((await new Api(() => Promise.reject(new TypeError())).get("state").catch((thrown) => thrown)).code, "network");
+    },
+  ],
+  [
+    "operators: days that do not change any more are read once a day, and not by the next operator from the last one's memory",
+    async () => {
+      const asked = [];
+      const reader = new SpendReader(new Api(async (path) => {
+        asked.push(path.replace("/admin/api/spend?by=day&", ""));
+        const [, from, to] = /from=(.*)&to=(.*)/.exec(path);
+        return Response.json({ data: [from, to].map((day) => ({ day, credits: String(asked.length), predictions: 1 })), next_cursor: null });
+      }));
+      const days = async (today) => (await reader.read(today, 30)).map(({ day, credits }) => [day, credits]);
+      assert.deepEqual(await days("2026-11-30"), [["2026-11-01", "1"], ["2026-11-30", "1"]]);
+      assert.deepEqual(await days("2026-11-30"), [["2026-11-01", "1"], ["2026-11-30", "2"], ["2026-11-29", "2"]]);
+      assert.deepEqual(await days("2026-12-01"), [["2026-11-02", "3"], ["2026-12-01", "3"]]);
+      reader.clear();
+      assert.deepEqual(await days("2026-12-01"), [["2026-11-02", "4"], ["2026-12-01", "4"]]);
+      assert.deepEqual(asked, ["from=2026-11-01&to=2026-11-30", "from=2026-11-29&to=2026-11-30", "from=2026-11-02&to=2026-12-01", "from=2026-11-02&to=2026-12-01"]);
     },
   ],
   [
