@@ -344,6 +344,8 @@ pub const TOKEN_SUBJECT_MAX_CHARS: usize = 255;
 pub const TOKEN_ID_MAX_CHARS: usize = 255;
 /// The client that a token was issued to, as Valetkey's own tokens name it. A longer name is not passed on.
 pub const TOKEN_CLIENT_ID_MAX_CHARS: usize = 255;
+/// An address that an issuer vouches for (RFC 5321 section 4.5.3.1.3, without the brackets). A longer one does not count.
+pub const TOKEN_EMAIL_MAX_CHARS: usize = 254;
 /// The plan claim. No plan has a longer name, so a longer one is an unknown plan.
 pub const TOKEN_PLAN_MAX_BYTES: usize = 64;
 /// Verified tokens in an isolate's cache, of about 1 KB each (protocol 8).

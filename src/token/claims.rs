@@ -9,8 +9,8 @@ use super::restrictions::Restrictions;
 use super::subject::is_plain_text;
 use super::thumbprint::JwkThumbprint;
 use crate::constants::{
-    TOKEN_AUDIENCES_MAX, TOKEN_CLIENT_ID_MAX_CHARS, TOKEN_ID_MAX_CHARS, TOKEN_MAX_DEPTH, TOKEN_PLAN_MAX_BYTES,
-    TOKEN_SUBJECT_MAX_CHARS,
+    TOKEN_AUDIENCES_MAX, TOKEN_CLIENT_ID_MAX_CHARS, TOKEN_EMAIL_MAX_CHARS, TOKEN_ID_MAX_CHARS, TOKEN_MAX_DEPTH,
+    TOKEN_PLAN_MAX_BYTES, TOKEN_SUBJECT_MAX_CHARS,
 };
 use crate::parse::json::parse_strict_object;
 use crate::types::ids::UserKey;
@@ -118,7 +118,8 @@ impl Claims {
             None => issuer.email_trusted,
             Some(verified) => verified == true || verified == "true",
         };
-        self.get_str("email").filter(|_| is_vouched_for)
+        // The audit log has it as the operator's name.
+        self.get_str("email").filter(|email| is_vouched_for && is_plain_text(email, TOKEN_EMAIL_MAX_CHARS))
     }
 
     /// Returns the client that the issuer names: `client_id` (RFC 8693 section 4.3), else `azp` (OpenID Connect Core

@@ -274,6 +274,10 @@ fn an_address_counts_only_if_its_issuer_vouches_for_it() {
         (json!({"email": "a@b.example", "email_verified": [true]}), false, false),
         (json!({"email": ["a@b.example"], "email_verified": true}), false, false),
         (json!({"email": null, "email_verified": true}), false, false),
+        // No name for the audit log: empty, hidden, or as long as a token.
+        (json!({"email": "", "email_verified": true}), false, false),
+        (json!({"email": "a@b.example\u{202e}", "email_verified": true}), false, false),
+        (json!({"email": format!("a@{}", "b".repeat(253)), "email_verified": true}), false, false),
         (json!({}), false, false),
     ] {
         for (trusted, counts) in [(json!(null), by_claim), (json!(false), by_claim), (json!(true), by_setting)] {
