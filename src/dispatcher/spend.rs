@@ -10,11 +10,9 @@ use crate::operator::days::first_kept_day;
 use crate::types::credits::MicroCredits;
 use crate::types::time::UtcDay;
 
-/// Rows of a day that is over which one booking deletes: more than it can add, so that the table stays as large as
-/// [`SPEND_DAYS`] need.
-const PRUNED_BY_BOOKING: u32 = 2;
-/// Rows that the cron's tick deletes: for a deployment that books nothing any more.
-const PRUNED_BY_TICK: u32 = 100;
+/// Rows that one tick of the cron deletes: more than a Dispatcher books in a minute (docs/architecture.md, "A Dispatcher's
+/// ceiling"), so that the table stays as large as [`crate::constants::SPEND_DAYS`] need.
+const PRUNED_BY_TICK: u32 = 1_000;
 
 impl Dispatcher {
     /// Books an ended prediction, also one that cost nothing.
@@ -26,12 +24,11 @@ impl Dispatcher {
             user: Some(job.user.clone()).filter(|_| !job.is_user_deleted),
             credits: used,
         });
-        self.changes.pruned_spend = self.changes.pruned_spend.saturating_add(PRUNED_BY_BOOKING);
     }
 
-    /// Deletes some rows of days that are over, whether or not anything is booked.
+    /// Deletes some rows of days before [`Self::first_spend_day`], in the cron's tick of each minute.
     pub const fn prune_spend(&mut self) {
-        self.changes.pruned_spend = self.changes.pruned_spend.saturating_add(PRUNED_BY_TICK);
+        self.changes.pruned_spend = PRUNED_BY_TICK;
     }
 
     /// Returns the first day whose spend is kept.

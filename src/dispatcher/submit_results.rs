@@ -23,6 +23,9 @@ impl Dispatcher {
         };
         match verdict::read_create_reply(reply, now) {
             CreateVerdict::Accepted { vendor_id, prediction } => {
+                if input.is_none() {
+                    self.changes.inputs.push((job_id.clone(), None));
+                }
                 self.apply_accepted(job_id, vendor_id, prediction, now)
             }
             CreateVerdict::Throttled { wait_millis } => {
@@ -103,7 +106,6 @@ impl Dispatcher {
             job.poll_at = now.plus_millis(wait);
         });
         self.changes.jobs.insert(job_id.clone());
-        self.changes.inputs.push((job_id.clone(), None));
         self.apply_prediction(job_id, prediction, now);
         CreateOutcome::Accepted
     }

@@ -66,6 +66,21 @@ function measure(cells, open = connections) {
   return results.map((runs) => ({ rps: median(runs.map((run) => run.rps)), p50: median(runs.map((run) => run.p50_us)), p99: median(runs.map((run) => run.p99_us)) }));
 }
 
+/**
+ * Compares two builds in `pairs` of rounds that follow each other, so that a slow moment of the machine meets both, and
+ * swaps which one goes first. Prints the median and the quartiles of the ratio of their requests per second.
+ */
+function compare(name, [ours, previous], open = connections, pairs = 21) {
+  for (const [worker, status, requests] of [ours, previous]) load(worker, status, requests, 1, open);
+  const ratios = Array.from({ length: pairs }, (_, pair) => {
+    const order = pair % 2 === 0 ? [ours, previous] : [previous, ours];
+    const rps = new Map(order.map((cell) => [cell, load(...cell, seconds, open).rps]));
+    return rps.get(ours) / rps.get(previous);
+  }).toSorted((a, b) => a - b);
+  const at = (share) => ratios[Math.floor(share * (pairs - 1))].toFixed(2);
+  console.log(`  ${name}, to the previous build: median ${at(0.5)}, quartiles ${at(0.25)} and ${at(0.75)}, of ${pairs} pairs`);
+}
+
 function print(name, rows) {
   console.log(`\n${name}`);
   const [nullRelay, hono] = [rows.find(([who]) => who === "null relay"), rows.find(([who]) => who === "Hono + jose")];
@@ -164,6 +179,11 @@ async function main() {
     const { profile } = await import("./profile.mjs");
     return profile("127.0.0.1:9333", () => load(ours, 200, [wire("GET", `/v1/predictions/${id}`, good)], 5));
   }
+  const creates = Array.from({ length: 256 }, (_, user) => wire("POST", "/v1/acme/model-x/predictions", token(`user-${user}`), createBody));
+  if (process.env.BENCH_ONLY === "previous") {
+    compare("GET", [[ours, 200, [wire("GET", `/v1/predictions/${id}`, good)]], [previous, 200, [wire("GET", `/v1/predictions/${earlierId}`, good)]]]);
+    return compare("create", [[ours, 201, creates], [previous, 201, creates]], creating);
+  }
   console.log(`${connections} connections, median of ${rounds} rounds of ${seconds} s, plain workerd`);
 
   const bad = `${good.slice(0, -4)}AAAA`;
@@ -184,7 +204,6 @@ async function main() {
   print("GET with a token that the isolate has verified before, by algorithm", [["HS256", hs256], ["ES256", es256]]);
   const targetSigned = () => target("ES256 warm, to HS256", es256.rps / hs256.rps, 0.95);
 
-  const creates = Array.from({ length: 256 }, (_, user) => wire("POST", "/v1/acme/model-x/predictions", token(`user-${user}`), createBody));
   const targetGet = () => {
     target("GET, to Hono + jose", oursGet.rps / honoGet.rps, 1.2);
     if (before) target("GET, to the previous build", oursGet.rps / previousGet.rps, 1);

@@ -95,7 +95,11 @@ impl DispatcherActor {
             (machine.unstored_input(&spec.job_id).map(str::to_owned), key)
         };
         let (unstored, key) = self.with_machine(read).unwrap_or_default();
-        let Some(input) = unstored.or(self.store()?.input(&spec.job_id).ok().flatten()) else {
+        let input = match unstored {
+            Some(input) => Some(input),
+            None => self.store()?.input(&spec.job_id).ok().flatten(),
+        };
+        let Some(input) = input else {
             return self.conclude(&spec.job_id, |machine, now| machine.reject_unsent(&spec.job_id, now));
         };
         let deployment = self.deployment()?;
