@@ -75,8 +75,12 @@ impl Dispatcher {
             PollVerdict::Throttled { wait_millis } => self.state.window.close_until(now.plus_millis(wait_millis)),
             PollVerdict::VendorFailed => {}
             PollVerdict::Found(_) | PollVerdict::NotFound | PollVerdict::KeyRefused | PollVerdict::NothingSaid => {
+                // One that stays refused is told once, however often it is checked.
+                let was_refused = rotation.next_key == NextKey::Refused;
                 rotation.enter(NextKey::Refused, now);
-                self.raise(Alert::NextKeyRefused, now);
+                if !was_refused {
+                    self.raise(Alert::NextKeyRefused, now);
+                }
             }
         }
     }

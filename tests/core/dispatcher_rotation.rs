@@ -131,6 +131,22 @@ fn once_the_vendor_takes_the_next_key_creates_use_it_and_the_old_one_is_drained(
 }
 
 #[test]
+fn a_next_key_that_stays_refused_is_told_once() {
+    let mut machine = machine();
+    let mut told = Vec::new();
+    // The checks come ten minutes apart in the end, which is as long as an alert is quiet.
+    for number in 0..12 {
+        check(&mut machine, number * 601, &answer(401, "{}"));
+        told.extend(alerts(&mut machine));
+        // Whatever the next instance knows of earlier alerts.
+        machine = load(Some("next"), machine.stored_state().clone(), Vec::new());
+    }
+    assert_eq!(told, ["next_key_refused"]);
+    check(&mut machine, 8_000, &answer(200, "{}"));
+    assert_eq!(rotation(&mut machine, 8_000), shown("safe_to_revoke", 0));
+}
+
+#[test]
 fn a_restart_keeps_the_rotation_and_another_next_key_begins_a_new_one() {
     let mut first = machine();
     check(&mut first, 0, &answer(200, "{}"));
