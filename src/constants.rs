@@ -10,6 +10,8 @@
 pub const MILLIS_PER_SECOND: i64 = 1_000;
 /// Seconds in a minute, the period of the vendor's rate limit.
 pub const SECONDS_PER_MINUTE: i64 = 60;
+/// Milliseconds of a minute.
+pub const MILLIS_PER_MINUTE: i64 = 60_000;
 /// Seconds in a UTC day. Unix time has no leap seconds.
 pub const SECONDS_PER_DAY: i64 = 86_400;
 /// Milliseconds in an hour.
@@ -196,6 +198,41 @@ pub const THROTTLE_DEFAULT_MILLIS: i64 = 5_000;
 pub const KEY_LEAK_TOLERANCE_REQUESTS: usize = 3;
 /// Time without its cause after which an alert is raised again. A cause that lasts is told once.
 pub const ALERT_QUIET_MILLIS: i64 = 600_000;
+/// Bounds of the time for which a queue may stand before an alert is raised: half of `max_wait_secs` within them. The vendor's
+/// window is a minute.
+pub const QUEUE_STUCK_MIN_MILLIS: i64 = 120_000;
+/// See [`QUEUE_STUCK_MIN_MILLIS`].
+pub const QUEUE_STUCK_MAX_MILLIS: i64 = 600_000;
+/// Tokens that an isolate refuses in a minute before an alert is raised. Apps with a wrong clock or an old token cause some.
+pub const BAD_TOKENS_PER_MINUTE: u32 = 100;
+/// Time in which the unknown ids of a user are counted.
+pub const FOREIGN_IDS_MILLIS: i64 = 600_000;
+/// Different unknown ids of a user in that time that are an alert. A page of a list has 100 of the user's own at most.
+pub const FOREIGN_IDS_MAX: usize = 30;
+/// Days before today that say what a user usually spends.
+pub const UNUSUAL_SPEND_DAYS: i64 = 7;
+/// Days of them on which a user must have spent something. Else the user is a newcomer.
+pub const UNUSUAL_SPEND_KNOWN_DAYS: usize = 3;
+/// More than so many times the most of those days is unusual.
+pub const UNUSUAL_SPEND_FACTOR: u32 = 3;
+/// The latest alerts that are kept for the operator's API.
+pub const ALERTS_KEPT: usize = 50;
+/// Waits before the second and the third try to send an alert. There is no fourth: the log has the alert.
+pub const ALERT_RETRY_MILLIS: [i64; 2] = [10_000, 60_000];
+/// Wait of the edge and of Ledgers before they hand alerts over again to a Dispatcher that did not take them.
+pub const ALERT_HAND_OVER_MILLIS: i64 = 30_000;
+/// Time for which an event about the end of a prediction is offered to its receiver.
+pub const EVENT_KEPT_MILLIS: i64 = MILLIS_PER_DAY;
+/// Wait after the first failed try to send an event. It doubles with each further one.
+pub const EVENT_RETRY_FIRST_MILLIS: i64 = 10_000;
+/// Longest wait between two tries.
+pub const EVENT_RETRY_MAX_MILLIS: i64 = 600_000;
+/// Wait of the alarm that goes on with events after an instance died.
+pub const EVENT_RECOVERY_MILLIS: i64 = 60_000;
+/// Events of a user that wait for a receiver that does not take them. Beyond that, the oldest are dropped.
+pub const EVENTS_WAITING_MAX: usize = 200;
+/// Longest wait for a receiver's response to a notification. It has nothing to compute before it responds.
+pub const NOTIFICATION_TIMEOUT_MILLIS: u32 = 10_000;
 /// Longest wait until the vendor's `X-RateLimit-Reset` that is believed: two of its windows. A reset in milliseconds, or
 /// of another clock, is further ahead.
 pub const RATE_LIMIT_RESET_MAX_MILLIS: i64 = 120_000;

@@ -30,6 +30,7 @@ pub mod ledger;
 pub mod limit;
 pub mod messages;
 pub mod migration;
+pub mod notification;
 pub mod oauth;
 pub mod operator;
 pub mod parse;

@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::*;
 use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
 use super::http::pipeline;
-use super::objects::client::tick_dispatcher;
+use super::objects::client::{hand_over_alerts, tick_dispatcher};
 use super::runtime::driver;
 
 /// Begins a request of the edge. Returns the same as [`driver::drive`].
@@ -21,5 +21,8 @@ pub fn begin(request: web_sys::Request, env: Env, context: worker::worker_sys::C
 /// makes the Dispatcher arm it again (protocol 3).
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    if let Some(handing_over) = hand_over_alerts(&env) {
+        handing_over.await;
+    }
     tick_dispatcher(&env).await;
 }

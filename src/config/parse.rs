@@ -11,6 +11,7 @@ use crate::config::reader::{Lookup, Reader};
 use crate::config::settings::Config;
 use crate::config::storage::read_storage;
 use crate::constants::TOKEN_LIFETIME_SECS;
+use crate::notification::{Receiver, WebhookSecret};
 use crate::oauth::Turnstile;
 use crate::parse::problem::{Place, SettingProblem};
 use crate::parse::url::{BaseUrl, LocalHosts, ResourceUrl};
@@ -52,9 +53,8 @@ pub fn parse(lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
     let storage = read_storage(&mut reader);
     let log_level = reader.read_choice("LOG_LEVEL");
     let token_lifetime_secs = reader.read_number("TOKEN_LIFETIME_SECS", TOKEN_LIFETIME_SECS);
-    for name in ["ALERT_WEBHOOK_URL", "EVENTS_WEBHOOK_URL"] {
-        reader.read(name, ResourceUrl::try_new);
-    }
+    let alert_receiver = read_receiver(&mut reader, "ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET");
+    let events_receiver = read_receiver(&mut reader, "EVENTS_WEBHOOK_URL", "EVENTS_WEBHOOK_SECRET");
     let signing_keys = read_signing_keys(&mut reader, public_url.as_deref());
     let hosts = allowed_origins.iter().map(String::as_str).chain(public_url.as_deref()).filter_map(host_of).collect();
     let turnstile = read_turnstile(&mut reader, signing_keys.is_some(), policy.as_ref(), hosts);
@@ -82,6 +82,8 @@ pub fn parse(lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
             signing_keys: signing_keys.map(Arc::new),
             turnstile,
             storage,
+            alert_receiver,
+            events_receiver,
             log_level,
         }),
         _ => Err(problems),
@@ -137,6 +139,16 @@ fn read_turnstile(
         reader.add_problem("TURNSTILE_SECRET", "needs a plan named guest in POLICY");
     }
     Some(Turnstile { secret, url: url?, hosts })
+}
+
+/// Reads a receiver of notifications: its URL, and the secret that signs them.
+fn read_receiver(reader: &mut Reader<'_>, url: &str, secret: &str) -> Option<Receiver> {
+    if reader.get(url).is_some() && reader.get(secret).is_none() {
+        reader.add_problem(secret, format!("is missing: it signs what is sent to {url}"));
+    }
+    let url = reader.read(url, ResourceUrl::try_new);
+    let secret = reader.read(secret, WebhookSecret::try_new);
+    Some(Receiver { url: url?, secret: secret? })
 }
 
 fn host_of(origin: &str) -> Option<String> {

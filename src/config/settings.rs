@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::demo::Demo;
 use crate::config::problem::Problem;
 use crate::config::storage::StorageSettings;
+use crate::notification::Receiver;
 use crate::oauth::Turnstile;
 use crate::parse::url::{BaseUrl, LocalHosts, ResourceUrl};
 use crate::policy::Policy;
@@ -57,14 +58,18 @@ pub struct Config {
     pub turnstile: Option<Turnstile>,
     /// Where users' data is stored, and for how long.
     pub storage: StorageSettings,
+    /// The server that is told of alerts.
+    pub alert_receiver: Option<Receiver>,
+    /// The server that is told of the ends of predictions.
+    pub events_receiver: Option<Receiver>,
     /// How much is logged.
     pub log_level: LogLevel,
 }
 
 impl Config {
     /// Checks the settings against the host that the Worker is called by. A vendor, an issuer, a `PUBLIC_URL`, a
-    /// `TURNSTILE_URL` or a `DEMO_SESSION_URL` on a local host, and `DEV_LAN`, are for development, and an error on any
-    /// other host.
+    /// `TURNSTILE_URL`, a `DEMO_SESSION_URL` or the URL of a webhook on a local host, and `DEV_LAN`, are for development,
+    /// and an error on any other host.
     ///
     /// # Errors
     /// The settings that are for development.
@@ -77,6 +82,8 @@ impl Config {
             ("PUBLIC_URL", self.public_is_local, on_loopback),
             ("TURNSTILE_URL", guests_are_local, on_loopback),
             ("DEMO_SESSION_URL", sessions_are_local, on_loopback),
+            ("ALERT_WEBHOOK_URL", is_loopback(self.alert_receiver.as_ref()), on_loopback),
+            ("EVENTS_WEBHOOK_URL", is_loopback(self.events_receiver.as_ref()), on_loopback),
             (
                 "DEV_LAN",
                 self.local_hosts != LocalHosts::Loopback,
@@ -104,4 +111,8 @@ impl Config {
         }
         Err(vec![Problem::new("JURISDICTION", "is set, and this runtime has none: only Cloudflare's network has")])
     }
+}
+
+fn is_loopback(receiver: Option<&Receiver>) -> bool {
+    receiver.is_some_and(|receiver| receiver.url.is_loopback)
 }

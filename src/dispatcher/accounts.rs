@@ -15,6 +15,9 @@ struct Account {
     day: UtcDay,
     spent: MicroCredits,
     reserved: MicroCredits,
+    /// The highest use of the day about which an alert was raised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    told: Option<MicroCredits>,
 }
 
 /// The name of the vendor key's account. No plan has an empty name.
@@ -34,7 +37,7 @@ impl Accounts {
         if self.find(name, day).is_none() {
             self.0.retain(|account| account.reserved > MicroCredits::ZERO || account.day.next() >= day);
             let (spent, reserved) = (MicroCredits::ZERO, MicroCredits::ZERO);
-            self.0.push(Account { name: name.to_owned(), day, spent, reserved });
+            self.0.push(Account { name: name.to_owned(), day, spent, reserved, told: None });
         }
         self.0.iter_mut().find(|account| account.name == name && account.day == day)
     }
@@ -91,6 +94,16 @@ impl Accounts {
         }
     }
 
+    /// Records that an alert is about a day's use of so many credits. Returns whether it is the first one about that much:
+    /// a limit that an operator has raised since has alerts of its own.
+    pub fn tell(&mut self, name: &str, day: UtcDay, used: MicroCredits) -> bool {
+        let account = self.find_or_create(name, day).filter(|account| account.told < Some(used));
+        account.is_some_and(|account| {
+            account.told = Some(used);
+            true
+        })
+    }
+
     /// Returns the credits that the account `name` has spent and reserved on `day`.
     #[must_use]
     pub fn usage(&self, name: &str, day: UtcDay) -> (MicroCredits, MicroCredits) {
@@ -139,5 +152,9 @@ mod tests {
         accounts.reserve("free", DAY, credits("5"));
         let text = r#"[{"name":"free","day":20468,"spent":0,"reserved":5000000}]"#;
         assert_eq!(serde_json::to_string(&accounts).unwrap(), text);
+        assert!(accounts.tell("free", DAY, credits("4")) && !accounts.tell("free", DAY, credits("4")));
+        let text = r#"[{"name":"free","day":20468,"spent":0,"reserved":5000000,"told":4000000}]"#;
+        assert_eq!(serde_json::to_string(&accounts).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Accounts>(text).unwrap(), accounts);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::job_terms::JobTerms;
 use crate::messages::JobUpdate;
+use crate::notification::Notification;
 use crate::types::alert::RaisedAlert;
 use crate::types::credits::MicroCredits;
 use crate::types::ids::{JobId, UserKey};
@@ -50,6 +51,8 @@ pub enum Action {
         /// Fingerprint of the key.
         vendor_key_fingerprint: String,
     },
+    /// Send an alert to the operator's receiver. Report with [`super::Dispatcher::finish_alert`].
+    SendAlert(Notification),
     /// Fetch the model list. Report with [`super::Dispatcher::finish_models`].
     FetchModels,
 }

@@ -58,11 +58,13 @@ impl Dispatcher {
         if let Some(rotation) = &mut self.state.rotation {
             rotation.set_back(now);
         }
+        self.state.alerts.set_back(now);
         self.state.window.set_back(now);
         self.state.window.close_until(now.plus_millis(VENDOR_WINDOW_MILLIS));
         self.permit_turns.set_back(now);
         self.file_retries.clear();
         self.positions = Positions::default();
+        self.queue_stands_since = None;
     }
 }
 

@@ -1,4 +1,5 @@
-//! The work that is due: cancels first, then creates, polls, the model list, the next key, forgotten files and deliveries.
+//! The work that is due: cancels first, then creates, polls, the model list, the next key, forgotten files, deliveries
+//! and alerts.
 
 use super::actions::Action;
 use super::job::JobState;
@@ -19,11 +20,14 @@ impl Dispatcher {
         let mut actions = Vec::new();
         self.due_cancels(now, &mut actions);
         self.due_submits(now, &mut actions);
+        self.watch_queue(now);
+        self.watch_rotation(now);
         self.due_polls(now, &mut actions);
         self.due_models(now, &mut actions);
         self.due_key_check(now, &mut actions);
         self.due_file_deletion(now, &mut actions);
         self.due_deliveries(now, &mut actions);
+        self.due_alert(now, &mut actions);
         actions
     }
 

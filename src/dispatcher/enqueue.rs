@@ -42,9 +42,9 @@ impl Dispatcher {
         }
         let now = self.advance(now);
         let jobs: Vec<NewJob> = specs.into_iter().map(JobTerms::split).collect();
-        self.check_pool(&jobs, share)?;
+        self.check_pool(&jobs, share).inspect_err(|_| self.watch_refused_credits(&share.plan, &jobs, now))?;
         self.check_room(user, &jobs, share, now)?;
-        self.check_key(&jobs, now)?;
+        self.check_key(&jobs, now).inspect_err(|_| self.watch_refused_credits(KEY_ACCOUNT, &jobs, now))?;
         self.check_health(&jobs, now)?;
         for job in jobs {
             self.add_job(user.clone(), job, share.clone(), now);
@@ -65,8 +65,11 @@ impl Dispatcher {
 
     /// Checks the credits that all users of the plan share.
     fn check_pool(&self, jobs: &[NewJob], share: &QueueShare) -> Result<(), EnqueueRefusal> {
-        let cap = self.limits.pools.get(&share.plan).and_then(|pool| pool.daily_credits);
-        if self.has_credits(&share.plan, jobs, cap) { Ok(()) } else { Err(EnqueueRefusal::InsufficientCredits) }
+        if self.has_credits(&share.plan, jobs, self.daily_credits_of(&share.plan)) {
+            Ok(())
+        } else {
+            Err(EnqueueRefusal::InsufficientCredits)
+        }
     }
 
     /// Checks the vendor key's own credits. They are no user's fault, and available again at midnight UTC.

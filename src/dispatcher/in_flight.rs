@@ -18,6 +18,8 @@ pub(super) struct InFlight {
     pub(super) has_key_check: bool,
     /// The vendor's id of the forgotten file that is being deleted.
     pub(super) file_deletion: Option<String>,
+    /// The id of the notification of an alert. It takes no connection of the vendor's.
+    pub(super) alert: Option<String>,
 }
 
 impl InFlight {

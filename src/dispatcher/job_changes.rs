@@ -19,6 +19,7 @@ impl Dispatcher {
         self.changes.inputs.push((job_id.clone(), Some(input)));
         for account in self.limits.accounts_of(&share.plan) {
             self.state.accounts.reserve(account, day, spec.credits);
+            self.watch_credits(account, day, now);
         }
         let mut job = Job::new(user, spec, share, now);
         job.paused_before_ms = self.state.pauses.paused_millis(&job.spec.model, now);

@@ -141,6 +141,16 @@ impl Dispatcher {
         at_vendor.filter(is_old).count().saturating_add(self.unreadable.held_slots(now))
     }
 
+    /// Returns since when creates use the next key, if they do.
+    pub(super) fn drains_since(&self) -> Option<UnixMillis> {
+        self.rotation().filter(|rotation| rotation.next_key == NextKey::Draining).map(|rotation| rotation.since)
+    }
+
+    /// Returns whether predictions at the vendor need a key other than the next one.
+    pub(super) fn has_jobs_of_old_key(&self, now: UnixMillis) -> bool {
+        self.rotation().is_some_and(|rotation| self.jobs_of_old_key(&rotation.fingerprint, now) > 0)
+    }
+
     /// Returns the rotation as the operator's API shows it.
     pub(super) fn render_rotation(&self, now: UnixMillis) -> Value {
         let Some(rotation) = self.rotation() else {

@@ -31,6 +31,10 @@ pub struct DispatcherLimits {
     pub other_key_fingerprint: Option<String>,
     /// The rule for output URLs.
     pub outputs: OutputRule,
+    /// Longest time from a create until its slot is given up, milliseconds.
+    pub longest_slot_millis: i64,
+    /// True if alerts are sent to a receiver: `ALERT_WEBHOOK_URL`.
+    pub sends_alerts: bool,
 }
 
 /// The limits that all users of a plan share.
@@ -69,6 +73,8 @@ impl DispatcherLimits {
             concurrent_predictions: plan.pool_concurrent_predictions.map(count),
         };
         Self {
+            longest_slot_millis: policy.longest_slot_millis(),
+            sends_alerts: false,
             requests_per_minute: count(own),
             expected_other_requests: count(key.expected_other_requests_per_minute),
             concurrent_predictions: count(key.concurrent_predictions),

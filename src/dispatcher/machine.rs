@@ -47,6 +47,8 @@ pub struct Dispatcher {
     /// In memory only, as is the next one.
     pub(super) key_leak: KeyLeakDetector,
     pub(super) alert_limiter: AlertLimiter,
+    /// Since when predictions could start and none does. In memory only.
+    pub(super) queue_stands_since: Option<UnixMillis>,
     pub(super) in_flight: InFlight,
     pub(super) positions: Positions,
     /// How many runs are in the average of a model, at most `AVERAGED_RUNS`. In memory only.
@@ -63,6 +65,7 @@ impl Dispatcher {
             let paused_millis = state.pauses.paused_millis(&job.spec.model, job.enqueued_at);
             job.paused_before_ms = job.paused_before_ms.min(paused_millis);
         }
+        let alert_limiter = AlertLimiter::since(state.alerts.latest().map(|alert| (&alert.raised, alert.at)));
         Self {
             jobs: JobTable::new(jobs, limits.max_wait_millis),
             limits,
@@ -79,7 +82,8 @@ impl Dispatcher {
             last_file: None,
             file_retries: BTreeMap::new(),
             key_leak: KeyLeakDetector::default(),
-            alert_limiter: AlertLimiter::default(),
+            alert_limiter,
+            queue_stands_since: None,
             in_flight: InFlight::default(),
             positions: Positions::default(),
             averaged_runs: BTreeMap::new(),
@@ -116,6 +120,7 @@ impl Dispatcher {
                 Action::FetchModels => self.in_flight.has_model_fetch = false,
                 Action::CheckKey { .. } => self.in_flight.has_key_check = false,
                 Action::DeleteFile { .. } => self.in_flight.file_deletion = None,
+                Action::SendAlert(_) => self.in_flight.alert = None,
             }
         }
         self

@@ -27,11 +27,12 @@
 //! | `forgetting` | deletion of a user |
 //! | `spend` | what ended predictions cost, by day, plan, model and user |
 //! | `outbox`, `deliveries` | job updates until their Ledgers acknowledge them, and the indexes by which a turn finds those that are due |
-//! | `alerts` | the alerts, each again only after ten quiet minutes |
+//! | `alerts`, `alert_log`, `watches` | the alerts of the deployment, and their notifications; those about states that last |
 //! | `permit_turns`, `file_deletions` | requests about files and streams: whose turn it is, and forgotten files |
 
 mod accounts;
 mod actions;
+mod alert_log;
 mod alerts;
 mod clock;
 mod deliveries;
@@ -74,9 +75,11 @@ mod unreadable_rows;
 mod vendor_keys;
 mod vendor_results;
 mod waiting_jobs;
+mod watches;
 
 pub use accounts::{Accounts, KEY_ACCOUNT};
 pub use actions::{Action, Booking, Changes, Delivery};
+pub use alert_log::{Alerts, KeptAlert};
 pub use health::Health;
 pub use job::{Job, JobState};
 pub use job_terms::JobTerms;

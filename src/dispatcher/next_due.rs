@@ -24,9 +24,15 @@ impl Dispatcher {
         let jobs = requests.into_iter().chain([submit, lost, expiry, pause, self.next_wait_expiry(now)]).flatten();
         // The report of a delivery in flight decides when the next one is due. The alarm covers a lost report.
         let report = self.outbox.awaits_report().then(|| now.plus_millis(DELIVERY_REPORT_MILLIS));
-        let others = [self.outbox.next_delivery(), report, self.next_file_deletion(), self.next_key_check(now)]
-            .into_iter()
-            .flatten();
+        let others = [
+            self.outbox.next_delivery(),
+            report,
+            self.next_file_deletion(),
+            self.next_key_check(now),
+            self.next_alert(),
+        ]
+        .into_iter()
+        .flatten();
         let due = jobs.chain(others).min().map(|at| at.max(now));
         due.map(|at| look.unwrap_or(at))
     }

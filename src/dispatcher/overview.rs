@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::accounts::KEY_ACCOUNT;
+use super::alert_log::KeptAlert;
 use super::job::{Job, JobState};
 use super::key_versions::{KeyOfVersion, KnownMigrations};
 use super::machine::Dispatcher;
@@ -99,6 +100,7 @@ impl Dispatcher {
                 "today",
                 json!({"day": today.to_iso_date(), "credits": credits.to_string(), "daily_credits": limits.daily_credits.map(|credits| credits.to_string())}),
             ),
+            ("alerts", self.latest_alerts().map(render_alert).collect()),
             ("dead_letters", json!(self.outbox.dead().count())),
             ("unreadable_rows", json!(self.unreadable.count())),
         ];
@@ -112,6 +114,10 @@ fn render_unknown(job: &Job) -> Value {
         "since": job.submitted_at.unwrap_or(job.enqueued_at).to_rfc3339(),
         "slot_ends_at": job.run_deadline().to_rfc3339(),
     })
+}
+
+fn render_alert(alert: &KeptAlert) -> Value {
+    json!({"time": alert.at.to_rfc3339(), "alert": alert.raised.alert, "detail": alert.raised.detail})
 }
 
 fn render_pause((id, lease): (&PauseId, &PauseLease)) -> Value {

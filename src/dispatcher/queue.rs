@@ -30,7 +30,7 @@ impl Dispatcher {
 
     /// Returns whether the jobs of a plan and of a model may start: the plan is below its `pool_concurrent_predictions`,
     /// and the model is not paused. A user whose jobs may not start is skipped, not refused.
-    fn is_open(&self, plan: &str, model: &ModelId, now: UnixMillis) -> bool {
+    pub(super) fn is_open(&self, plan: &str, model: &ModelId, now: UnixMillis) -> bool {
         self.jobs.counts_of_plan(plan).held < self.pool_limit(plan) && self.model_paused_until(model, now).is_none()
     }
 

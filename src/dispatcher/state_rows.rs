@@ -21,6 +21,7 @@ const REVOCATION: &str = "revocation";
 /// Followed by a plan's name, or by nothing for the vendor key.
 const SPENDING: &str = "spending";
 const TIME: &str = "time";
+const TOLD_ALERTS: &str = "told_alerts";
 /// Followed by a plan's name for its users, or by nothing for the entries of the queue.
 const TURNS: &str = "turns";
 const VENDOR_HEALTH: &str = "vendor_health";
@@ -32,17 +33,29 @@ const WINDOW: &str = "window";
 /// The one document of the build before.
 const MAIN: &str = "main";
 
-const KINDS: [&str; 10] =
-    [REVOCATION, SPENDING, TIME, TURNS, VENDOR_HEALTH, VENDOR_MODELS, VENDOR_PAUSES, VENDOR_ROTATION, VERSIONS, WINDOW];
+const KINDS: [&str; 11] = [
+    REVOCATION,
+    SPENDING,
+    TIME,
+    TOLD_ALERTS,
+    TURNS,
+    VENDOR_HEALTH,
+    VENDOR_MODELS,
+    VENDOR_PAUSES,
+    VENDOR_ROTATION,
+    VERSIONS,
+    WINDOW,
+];
 /// The rows that the document of the build before has no part of.
-const NEWER_KINDS: [&str; 3] = [VENDOR_PAUSES, VENDOR_ROTATION, VERSIONS];
+const NEWER_KINDS: [&str; 4] = [TOLD_ALERTS, VENDOR_PAUSES, VENDOR_ROTATION, VERSIONS];
 /// The kind of each member. The document of the build before has those that it knows.
-const MEMBERS: [(&str, &str); 14] = [
+const MEMBERS: [(&str, &str); 15] = [
     ("revoked_by", REVOCATION),
     ("accounts", SPENDING),
     ("clock", TIME),
     ("average_run_ms", TIME),
     ("average_runs", TIME),
+    ("alerts", TOLD_ALERTS),
     ("deficits", TURNS),
     ("pool_deficits", TURNS),
     ("health", VENDOR_HEALTH),
@@ -160,6 +173,7 @@ impl StoredState {
             "revoked_by" => self.revoked_before = self.revoked_before.max(part.revoked_before),
             "accounts" => self.accounts.append(&mut part.accounts),
             "clock" => self.clock = part.clock,
+            "alerts" => std::mem::swap(&mut self.alerts, &mut part.alerts),
             "average_run_ms" => self.average_run_ms = part.average_run_ms,
             "average_runs" => std::mem::swap(&mut self.average_runs, &mut part.average_runs),
             "deficits" => self.deficits.append(&mut part.deficits),
@@ -201,6 +215,9 @@ impl StoredState {
             for (plan, members) in &self.pool_deficits {
                 push(&format!("{TURNS}:{plan}"), row("pool_deficits", &BTreeMap::from([(plan, members)])));
             }
+        }
+        if !self.alerts.is_empty() {
+            push(TOLD_ALERTS, row("alerts", &self.alerts));
         }
         push(VENDOR_HEALTH, row("health", &self.health));
         push(WINDOW, row("window", &self.window));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::accounts::Accounts;
+use super::alert_log::Alerts;
 use super::fair_queue::Deficits;
 use super::health::Health;
 use super::key_versions::KeyOfVersion;
@@ -60,6 +61,9 @@ pub struct StoredState {
     /// The last versions of the Worker, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<KeyOfVersion>,
+    /// The latest alerts.
+    #[serde(default, skip_serializing_if = "Alerts::is_empty")]
+    pub alerts: Alerts,
 }
 
 #[cfg(test)]
@@ -87,6 +91,7 @@ mod tests {
             pauses: Pauses::default(),
             rotation: None,
             versions: Vec::new(),
+            alerts: Alerts::default(),
         };
         state.health.pause_key(UnixMillis(0));
         let user = UserKey::new("i", "s");

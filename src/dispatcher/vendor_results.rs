@@ -46,8 +46,9 @@ impl Dispatcher {
         }
     }
 
-    /// Compares the requests that the vendor counted in its minute with our own. One that ends more than a minute ahead
-    /// began after `now`, by our clock: there is nothing to compare.
+    /// Compares the requests that the vendor counted in its minute with our own. Those of the second before count too: the
+    /// reset has whole seconds, and a vendor that rounds it up counts requests from up to a second earlier. A minute that
+    /// begins after `now`, by our clock, has nothing to compare.
     fn look_for_key_leak(&mut self, used: u32, reset: UnixSeconds, now: UnixMillis) {
         let began_at = reset.millis().plus_millis(VENDOR_WINDOW_MILLIS.saturating_neg());
         if began_at > now {

@@ -106,6 +106,7 @@ fn new_record(request: &CreateRequest, spec: &JobSpec, now: UnixMillis) -> Predi
         batch_id: request.batch_id.clone(),
         withdrawing: false,
         is_erased: false,
+        user: None,
     }
 }
 

@@ -62,10 +62,10 @@ impl Turn<'_> {
         Ok(true)
     }
 
-    fn reply_prediction(&self, job_id: &JobId) -> Result<Next, RowError> {
+    fn reply_prediction(&mut self, job_id: &JobId) -> Result<Next, RowError> {
         Ok(Next::Reply(match self.visible(job_id)? {
             Some(record) => LedgerReply::Prediction(Box::new(record)),
-            None => LedgerReply::Refused(LedgerRefusal::NotFound),
+            None => self.no_prediction(job_id),
         }))
     }
 
@@ -73,7 +73,7 @@ impl Turn<'_> {
     /// making the prediction again: the Dispatcher may still know it, and it would be paid twice.
     pub(super) fn delete(&mut self, job_id: JobId) -> Result<LedgerReply, RowError> {
         Ok(match self.visible(&job_id)? {
-            None => LedgerReply::Refused(LedgerRefusal::NotFound),
+            None => self.no_prediction(&job_id),
             Some(record) if !record.status.is_terminal() => LedgerReply::Refused(LedgerRefusal::NotEnded),
             Some(record) => {
                 self.mark_as_deleted(&record)?;

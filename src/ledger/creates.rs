@@ -152,14 +152,20 @@ impl Turn<'_> {
         let now = self.now;
         let day = request.specs.first().map_or(now.utc_day(), JobSpec::day);
         let usage = self.usage(day, request.caps.as_ref().map(|caps| caps.jti.as_str()))?;
+        let before = usage.0;
         let Admission { records, day, jti } = match decide_admission(request, usage, self.minute()?, now) {
             Ok(admission) => admission,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        self.watch_spend(before, day, request.limits.daily_credits)?;
         if let Some(state_check_at) = records.iter().map(|record| record.state_check_at).min() {
             self.wake_by(state_check_at);
         }
-        records.into_iter().for_each(|record| self.write(Write::Prediction(record)));
+        for record in records {
+            // An object cannot read its own name, and the event about the prediction's end has it.
+            let user = self.ledger.sends_events.then(|| request.user.clone());
+            self.write_prediction(PredictionRecord { user, ..record });
+        }
         self.write(Write::Day(day));
         self.write_minute()?;
         if let (Some(caps), Some(usage)) = (&request.caps, jti) {

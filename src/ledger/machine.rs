@@ -5,7 +5,9 @@ use super::rows::{LedgerRows, RowError};
 use super::step::AlarmChange;
 use super::streams::OpenStreams;
 use crate::constants::{ALARM_LATE_MILLIS, WITHDRAW_RETRY_MILLIS};
+use crate::limit::foreign_ids::ForeignIds;
 use crate::limit::minute_window::MinuteWindow;
+use crate::limit::unusual_spend::UsualSpend;
 use crate::messages::LimitOverride;
 use crate::types::retention::Retention;
 use crate::types::time::{UnixMillis, UnixSeconds};
@@ -29,6 +31,16 @@ pub struct Ledger {
     pub(super) queue_positions: KnownPositions,
     /// When the marks of expired proofs were last deleted.
     pub(super) proofs_swept_at: UnixMillis,
+    /// True if the ends of predictions are told to a receiver: `EVENTS_WEBHOOK_URL`.
+    pub(super) sends_events: bool,
+    /// True while an event is in flight.
+    pub(super) is_sending_event: bool,
+    /// True once this memory has looked for events that its predecessor left.
+    pub(super) has_looked_at_events: bool,
+    /// The ids that the user asked for and does not have.
+    pub(super) foreign_ids: ForeignIds,
+    /// The user's usual spend of a day, once it was read.
+    pub(super) usual_spend: Option<UsualSpend>,
     /// When forgotten files were last looked for.
     pub(super) files_swept_at: UnixMillis,
     /// True once this memory has checked for work that its predecessor left unfinished.
@@ -59,6 +71,12 @@ impl Ledger {
         Self { retention, ..Self::default() }
     }
 
+    /// Sets whether the ends of predictions are told to a receiver.
+    #[must_use]
+    pub fn with_events(self, sends_events: bool) -> Self {
+        Self { sends_events, ..self }
+    }
+
     /// Prepares the memory for a turn.
     pub(super) fn begin_turn(&mut self, is_alarm: bool) {
         self.minute_before.clone_from(&self.minute);
@@ -85,6 +103,8 @@ impl Ledger {
         self.own_limits = None;
         // The sockets were not told what this turn decided.
         self.has_looked_at_sockets = false;
+        self.has_looked_at_events = false;
+        self.is_sending_event = false;
         self.must_wake_by = None;
         self.is_alarm = false;
     }

@@ -28,8 +28,9 @@ impl Turn<'_> {
                 }
                 let (day, jti) = self.usage(record.day, record.jti.as_deref())?;
                 self.write_usage(settle(&record, day, jti), record.jti.as_deref());
+                self.note_end(&record)?;
             }
-            self.write(Write::Prediction(record));
+            self.write_prediction(record);
         }
         Ok(())
     }
@@ -46,7 +47,7 @@ impl Turn<'_> {
         for record in due {
             if record.withdrawing {
                 let job_ids = self.job_ids_of_create(&record)?;
-                self.write(Write::Prediction(PredictionRecord { last_update_at: self.now, ..record }));
+                self.write_prediction(PredictionRecord { last_update_at: self.now, ..record });
                 if !withdrawals.contains(&job_ids) {
                     withdrawals.push(job_ids);
                 }
@@ -87,7 +88,7 @@ impl Turn<'_> {
             record.last_update_at = self.now;
         }
         let job_id = record.job_id.clone();
-        self.write(Write::Prediction(record));
+        self.write_prediction(record);
         let request = DispatcherRequest::State { job_id: job_id.clone() };
         self.tasks.push(Next::Ask(
             Question::Dispatcher(request),
@@ -113,7 +114,7 @@ impl Turn<'_> {
         };
         let check_at = late_at.map(|late_at| late_at.plus_millis(STATE_CHECK_SLACK_MILLIS));
         match check_at.filter(|check_at| *check_at > self.now) {
-            Some(state_check_at) => self.write(Write::Prediction(PredictionRecord { state_check_at, ..record })),
+            Some(state_check_at) => self.write_prediction(PredictionRecord { state_check_at, ..record }),
             None => self.alerts.push(Alert::PredictionSilent),
         }
         Ok(())

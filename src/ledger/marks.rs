@@ -21,6 +21,17 @@ pub const SHORT_LIVED: [&str; 2] = [MINUTE, PROOFS];
 /// Prefix of the names of marks that reserve room for uploads.
 pub const UPLOADS: &str = "upload:";
 
+/// Prefix of the names of events about ended predictions that were not sent.
+pub const EVENTS: &str = "event:";
+
+/// The receiver of events has failed.
+pub const RECEIVER: &str = "receiver";
+
+/// Returns the name of the event about the end of a prediction.
+pub fn event(job_id: &JobId) -> String {
+    format!("{EVENTS}{job_id}")
+}
+
 /// Returns the name of the mark that reserves room for an upload.
 pub fn upload(request: &RequestId) -> String {
     format!("{UPLOADS}{}", request.as_str())

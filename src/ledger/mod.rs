@@ -32,11 +32,14 @@
 //! | `sockets`, `socket`, `streams` | sockets that are told of changes, and who may open one; leases of streams that poll |
 //! | `revokes`, `revocation` | revocation of a user's tokens; the isolate's copy of the revoked-before time of all users |
 //! | `operations` | an operator's requests: export, own limits, cancels, deletion of the user |
+//! | `events` | events about the ends of predictions, for the app's backend |
+//! | `watches` | alerts about what the user does |
 //! | `file_requests`, `files` | records of files, and their limits |
 
 mod admission;
 mod cancels;
 mod creates;
+mod events;
 mod expiry;
 mod file_requests;
 mod files;
@@ -61,6 +64,7 @@ mod sockets;
 mod step;
 mod streams;
 mod turn;
+mod watches;
 mod withdrawal;
 
 #[cfg(test)]

@@ -153,6 +153,7 @@ impl Turn<'_> {
     ///   are settled ([`PredictionRecord::is_erased`]).
     /// - Files are forgotten: the Dispatcher deletes them at the vendor.
     /// - Idempotency keys, batches, uploads under way and the user's own limits are deleted, and the usage of earlier days.
+    /// - Events that were not sent are deleted, also those of the predictions that the deletion canceled.
     ///
     /// Revocations, what tokens with caps have spent, and the usage of today and yesterday stay for 48 hours, until no token that was
     /// issued by now can be valid.
@@ -180,7 +181,7 @@ impl Turn<'_> {
         }
         let open: Vec<JobId> = job_ids.iter().cloned().chain(older).collect();
         for record in self.predictions(&open)?.into_iter().filter(|record| !record.status.is_terminal()) {
-            self.write(Write::Prediction(record.erased()));
+            self.write_prediction(record.erased());
         }
         self.mark_recent_as_deleted()?;
         self.write(Write::DeleteEndedPredictions(FOREVER));
@@ -192,6 +193,10 @@ impl Turn<'_> {
         }
         self.write(Write::DeleteMark(marks::OWN_LIMITS.to_owned()));
         self.ledger.own_limits = None;
+        self.write(Write::DeleteShortLivedMarks { prefix: marks::EVENTS, by: FOREVER });
+        // It names the event that was tried last.
+        self.write(Write::DeleteMark(marks::RECEIVER.to_owned()));
+        self.ledger.usual_spend = None;
         let today = self.now.utc_day();
         // A create just after midnight may still book the day before.
         self.write(Write::DeleteDays(UtcDay(today.0.saturating_sub(2))));
@@ -293,6 +298,7 @@ impl PredictionRecord {
             batch_id: None,
             queue: None,
             output: Vec::new(),
+            user: None,
             ..self
         }
     }

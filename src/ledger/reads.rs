@@ -11,14 +11,14 @@ use crate::types::prediction::Status;
 impl Turn<'_> {
     /// Reads a prediction.
     pub(super) fn get(&mut self, job_id: &JobId) -> Result<Next, RowError> {
-        let Some(record) = self.visible(job_id)? else { return Ok(Next::refuse(LedgerRefusal::NotFound)) };
+        let Some(record) = self.visible(job_id)? else { return Ok(Next::Reply(self.no_prediction(job_id))) };
         self.reply_with_positions(LedgerReply::Prediction(Box::new(record)))
     }
 
     /// Handles one poll by a stream without a socket: renews its lease, then reads the prediction.
     pub(super) fn watch(&mut self, job_id: &JobId, stream: &StreamId) -> Result<Next, RowError> {
         if self.visible(job_id)?.is_none() {
-            return Ok(Next::refuse(LedgerRefusal::NotFound));
+            return Ok(Next::Reply(self.no_prediction(job_id)));
         }
         let others = self.live_sockets();
         let place = self.check_streams(stream, &others).and_then(|()| self.ledger.streams.renew(stream, self.now));

@@ -27,7 +27,8 @@ impl Ledger {
         now: UnixMillis,
         revoked_before: Option<UnixSeconds>,
     ) -> Result<Effects, RowError> {
-        self.begin_turn(matches!(event, Event::Alarm));
+        let is_alarm = matches!(event, Event::Alarm);
+        self.begin_turn(is_alarm);
         self.note_found_wake(rows)?;
         let mut turn = Turn::new(self, rows, sockets, now, revoked_before);
         let next = match event {
@@ -36,6 +37,7 @@ impl Ledger {
             Event::Alarm => turn.handle_alarm().map(|()| Next::Reply(LedgerReply::Done)),
         }?;
         turn.look_at_sockets();
+        turn.resume_events(is_alarm)?;
         Ok(turn.into_effects(next))
     }
 
@@ -149,6 +151,8 @@ impl Turn<'_> {
             Continuation::ConcludeCancels { is_complete } => self.conclude_cancels(is_complete, answer),
             Continuation::ConcludeErasure { job_ids, started } => self.conclude_erasure(&job_ids, started, answer),
             Continuation::CancelWaiting { rest } => self.resume_cancels(rest, answer),
+            Continuation::SendEvent => self.send_event(),
+            Continuation::ConcludeEvent { job_id } => self.conclude_event(job_id, answer.as_ref()),
             Continuation::ConcludeForgetting { file_ids } => {
                 Ok(Next::Reply(self.conclude_forgetting(file_ids, answer)))
             }
@@ -230,6 +234,6 @@ fn refusal_of_revoked(issued_at: UnixSeconds, answer: Option<Answer>) -> Option<
         Some(Answer::RevokedBefore(revoked_before)) => {
             (revoked_before >= Some(issued_at)).then_some(LedgerRefusal::Revoked)
         }
-        Some(Answer::Dispatcher(_)) | None => Some(LedgerRefusal::Unavailable),
+        Some(Answer::Dispatcher(_) | Answer::Notified(_)) | None => Some(LedgerRefusal::Unavailable),
     }
 }

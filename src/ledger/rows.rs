@@ -72,7 +72,7 @@ pub trait LedgerRows {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
     /// Store a prediction, new or changed.
-    Prediction(PredictionRecord),
+    Prediction(Box<PredictionRecord>),
     /// Delete a prediction.
     DeletePrediction(JobId),
     /// Delete the predictions that ended and were kept until this time, whether their rows can be read or not.

@@ -23,7 +23,9 @@ use crate::types::time::{UnixMillis, UnixSeconds};
 impl Turn<'_> {
     /// Opens a socket whose caller was authorized: `NotFound` (404), and the refusals of [`Self::accept`].
     pub(super) fn open_socket(&mut self, socket: Box<Socket>) -> Result<Next, RowError> {
-        let Some(record) = self.visible(&socket.job_id)? else { return Ok(Next::refuse(LedgerRefusal::NotFound)) };
+        let Some(record) = self.visible(&socket.job_id)? else {
+            return Ok(Next::Reply(self.no_prediction(&socket.job_id)));
+        };
         match self.reply_with_positions(LedgerReply::Prediction(Box::new(record)))? {
             // The prediction may change during this question: it is read again before the socket is accepted.
             Next::Ask(question, Continuation::AddQueuePositions { asked_at, .. }) => {

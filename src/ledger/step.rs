@@ -4,6 +4,7 @@ use super::rows::Write;
 use super::socket::{Notice, Socket};
 use crate::limit::minute_window::Counted;
 use crate::messages::{DispatcherReply, DispatcherRequest, LedgerCall, LedgerRefusal, LedgerReply, LedgerRequest};
+use crate::notification::Notification;
 use crate::types::alert::Alert;
 use crate::types::ids::{BatchId, FileId, JobId};
 use crate::types::time::{UnixMillis, UnixSeconds};
@@ -47,6 +48,8 @@ pub enum Question {
     /// The revoked-before time of all users, from the isolate's copy (see [`super::RevokedBefore`]). The copy may ask the
     /// Dispatcher.
     RevokedBefore,
+    /// A notification to the receiver of events.
+    Notify(Notification),
 }
 
 /// The answer to a question.
@@ -56,6 +59,8 @@ pub enum Answer {
     Dispatcher(DispatcherReply),
     /// The revoked-before time of all users.
     RevokedBefore(Option<UnixSeconds>),
+    /// True if the receiver took the notification.
+    Notified(bool),
 }
 
 /// The part of a turn that waits for the answer to its question: ids, a request, or a reply. Nothing that was read
@@ -139,6 +144,13 @@ pub enum Continuation {
         job_ids: Vec<JobId>,
         /// When the deletion began. Everything that the user has made since stays.
         started: UnixMillis,
+    },
+    /// Send the next event.
+    SendEvent,
+    /// Store whether the receiver took an event.
+    ConcludeEvent {
+        /// The prediction that ended.
+        job_id: JobId,
     },
     /// Delete the records of files that the Dispatcher has taken over.
     ConcludeForgetting {

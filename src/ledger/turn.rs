@@ -110,6 +110,11 @@ impl<'a> Turn<'a> {
         self.writes.push(write);
     }
 
+    /// Writes a prediction, new or changed.
+    pub(super) fn write_prediction(&mut self, record: PredictionRecord) {
+        self.write(Write::Prediction(Box::new(record)));
+    }
+
     /// Writes a mark.
     pub(super) fn write_mark(
         &mut self,
@@ -126,7 +131,7 @@ impl<'a> Turn<'a> {
     pub(super) fn prediction(&self, job_id: &JobId) -> Result<Option<PredictionRecord>, RowError> {
         for write in &self.writes {
             match write {
-                Write::Prediction(record) if record.job_id == *job_id => return Ok(Some(record.clone())),
+                Write::Prediction(record) if record.job_id == *job_id => return Ok(Some((**record).clone())),
                 Write::DeletePrediction(deleted) if deleted == job_id => return Ok(None),
                 _ => {}
             }
@@ -188,10 +193,11 @@ impl<'a> Turn<'a> {
 fn is_same_row(one: &Write, other: &Write) -> bool {
     use Write::{Day, DeleteFile, DeleteMark, DeletePrediction, File, Jti, Mark, Prediction};
     match (one, other) {
-        (
-            Prediction(PredictionRecord { job_id: one, .. }) | DeletePrediction(one),
-            Prediction(PredictionRecord { job_id: other, .. }) | DeletePrediction(other),
-        ) => one == other,
+        (Prediction(one), Prediction(other)) => one.job_id == other.job_id,
+        (Prediction(record), DeletePrediction(job_id)) | (DeletePrediction(job_id), Prediction(record)) => {
+            record.job_id == *job_id
+        }
+        (DeletePrediction(one), DeletePrediction(other)) => one == other,
         (Day(one), Day(other)) => one.day == other.day,
         (Jti { jti: one, .. }, Jti { jti: other, .. }) => one == other,
         (File(one), File(other)) => one.file_id == other.file_id,

@@ -56,7 +56,7 @@ impl Turn<'_> {
             return Ok(false);
         }
         for record in records {
-            self.write(Write::Prediction(PredictionRecord { withdrawing: true, last_update_at: self.now, ..record }));
+            self.write_prediction(PredictionRecord { withdrawing: true, last_update_at: self.now, ..record });
         }
         self.wake_by(self.now.plus_millis(WITHDRAW_RETRY_MILLIS));
         Ok(true)
@@ -89,7 +89,7 @@ impl Turn<'_> {
     /// Ends the withdrawal of a create that goes on.
     fn keep_create(&mut self, job_ids: &[JobId]) -> Result<(), RowError> {
         for record in self.predictions(job_ids)?.into_iter().filter(|record| record.withdrawing) {
-            self.write(Write::Prediction(PredictionRecord { withdrawing: false, ..record }));
+            self.write_prediction(PredictionRecord { withdrawing: false, ..record });
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::fresh_position::FreshPosition;
 use super::job_spec::JobSpec;
 use super::job_update::JobUpdate;
 use super::operator::{OperatorReply, OperatorRequest};
+use crate::types::alert::{RaisedAlert, known_alerts};
 use crate::types::ids::{JobId, UserKey};
 use crate::types::model::ModelId;
 use crate::types::time::UnixSeconds;
@@ -93,6 +94,12 @@ pub enum DispatcherRequest {
     },
     /// Return the revoked-before time of all users.
     Revoked,
+    /// Keep alerts that were raised elsewhere, and tell the operator's receiver. The build before does not know it.
+    Alerts {
+        /// The alerts. One that this build does not know is dropped: its log has it.
+        #[serde(deserialize_with = "known_alerts")]
+        alerts: Vec<RaisedAlert>,
+    },
     /// A request of the operator's API. The build before does not know it.
     Operator(Box<OperatorRequest>),
 }

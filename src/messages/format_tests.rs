@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::types::alert::{Alert, RaisedAlert};
 use crate::types::credits::MicroCredits;
 use crate::types::file::{FileLimits, FileRecord};
 use crate::types::ids::{FileId, JobId, PauseId, RequestId, UserKey};
@@ -305,6 +306,14 @@ fn messages_about_files_and_repeats_format_unchanged() {
     assert_json(&LedgerRequest::PutFile { file, upload: None }, put);
     assert_json(&LedgerReply::Refused(LedgerRefusal::FileLimitReached), json!({"refused": "file_limit_reached"}));
     // From an edge of the previous build.
+    let alerts = vec![Alert::KeyLeak.into(), RaisedAlert::about(Alert::StateUnreadable, "window")];
+    assert_json(
+        &DispatcherRequest::Alerts { alerts },
+        json!({"alerts": {"alerts": [{"alert": "key_leak"}, {"alert": "state_unreadable", "detail": "window"}]}}),
+    );
+    let newer = json!({"alerts": {"alerts": [{"alert": "from_the_future"}, {"alert": "key_leak"}]}});
+    let known = DispatcherRequest::Alerts { alerts: vec![Alert::KeyLeak.into()] };
+    assert_eq!(serde_json::from_value::<DispatcherRequest>(newer).unwrap(), known, "the rest is kept");
     assert_json(&DispatcherRequest::Permit { job_id: None, user: None, weight: None }, json!({"permit": {}}));
     assert_json(
         &DispatcherRequest::Permit { job_id: Some(job_id()), user: Some(user.clone()), weight: Some(3) },

@@ -1,6 +1,8 @@
 //! The closed list of alerts: what an operator must look at. docs/operate.md says what each means and what to do.
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// An alert. Its name in JSON and in the log is the variant's, in snake case.
 #[derive(
@@ -24,6 +26,8 @@ pub enum Alert {
     VendorKeyRefused,
     /// The vendor refused the next key of a rotation.
     NextKeyRefused,
+    /// Predictions of the old vendor key are left long after the last one must have ended.
+    RotationStuck,
     /// The vendor refused the key of a poll or a cancel.
     VendorPollRefused,
     /// The vendor redirected a create.
@@ -48,6 +52,18 @@ pub enum Alert {
     InputMissing,
     /// Somebody else uses the vendor key.
     KeyLeak,
+    /// The key or a pool has used 80 % of its credits of the day. The detail is the plan of a pool.
+    DailyCreditsLow,
+    /// The key or a pool has no credits left for the day. The detail is the plan of a pool.
+    DailyCreditsSpent,
+    /// Predictions could start, and none does.
+    QueueStuck,
+    /// An isolate has refused many tokens in a minute.
+    BadTokens,
+    /// A user has spent much more than on the days before.
+    UnusualSpend,
+    /// A user has asked for many predictions that are not the user's.
+    ForeignIds,
     /// The vendor failed five times in a row.
     CircuitOpened,
     /// An instance ended while a create was in flight.
@@ -97,6 +113,18 @@ impl Alert {
     pub fn name(self) -> &'static str {
         self.into()
     }
+
+    /// Returns the alert with this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|alert| alert.name() == name)
+    }
+
+    /// Returns whether the alert is written to the log and told nobody: callers without a valid token can cause it.
+    #[must_use]
+    pub const fn is_for_log_only(self) -> bool {
+        matches!(self, Self::BadTokens)
+    }
 }
 
 /// An alert with what it is about.
@@ -129,6 +157,19 @@ impl From<Alert> for RaisedAlert {
     fn from(alert: Alert) -> Self {
         Self { alert, detail: None }
     }
+}
+
+/// Reads alerts, without those of a newer version whose names are not known here.
+///
+/// # Errors
+/// The text is no list.
+pub fn known_alerts<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    let alerts = Vec::<Value>::deserialize(deserializer)?;
+    Ok(alerts.into_iter().filter_map(|alert| serde_json::from_value(alert).ok()).collect())
 }
 
 #[cfg(test)]

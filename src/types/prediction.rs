@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::types::credits::MicroCredits;
-use crate::types::ids::{BatchId, JobId};
+use crate::types::ids::{BatchId, JobId, UserKey};
 use crate::types::model::ModelId;
 use crate::types::time::{UnixMillis, UtcDay};
 
@@ -175,6 +175,9 @@ pub struct PredictionRecord {
     /// Its user was deleted while it ran. It has no content, no read shows it, and it is deleted once it has ended.
     #[serde(rename = "erased", default, skip_serializing_if = "std::ops::Not::not")]
     pub is_erased: bool,
+    /// The owner, if the end of the prediction is told to a receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserKey>,
 }
 
 /// The client's view of a prediction, with members in the documented order (contract 2).
@@ -283,6 +286,7 @@ mod tests {
             batch_id: None,
             withdrawing: false,
             is_erased: false,
+            user: None,
         }
     }
 
@@ -305,9 +309,10 @@ mod tests {
             idempotency_key: Some("k".into()),
             withdrawing: true,
             is_erased: true,
+            user: UserKey::parse(&"0a".repeat(32)),
             ..record()
         };
-        let text = r#"{"job_id":"pred_01jh0000000000000000000000","model":"acme/model-x","status":"failed","sequence":2,"created_at":1768473000000,"completed_at":1,"output":["https://cdn.example/a.png"],"failure":"upstream_failed","credits_reserved":2500000,"credits_used":0,"predict_time":4.5,"cancel_requested":true,"queue":{"position":3,"eta_seconds":40},"day":20468,"jti":"j","token_id":"t","key":"k","heard_at":1768473000000,"ask_at":1768474000000,"withdrawing":true,"erased":true}"#;
+        let text = r#"{"job_id":"pred_01jh0000000000000000000000","model":"acme/model-x","status":"failed","sequence":2,"created_at":1768473000000,"completed_at":1,"output":["https://cdn.example/a.png"],"failure":"upstream_failed","credits_reserved":2500000,"credits_used":0,"predict_time":4.5,"cancel_requested":true,"queue":{"position":3,"eta_seconds":40},"day":20468,"jti":"j","token_id":"t","key":"k","heard_at":1768473000000,"ask_at":1768474000000,"withdrawing":true,"erased":true,"user":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"}"#;
         assert_eq!(serde_json::to_string(&ended).unwrap(), text);
     }
 

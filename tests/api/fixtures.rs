@@ -199,6 +199,7 @@ fn stored_objects_of_every_build_since_the_first_fixture_are_opened() {
         opened.assert_revocations();
         opened.assert_works();
         let log = opened.stack.worker_log();
-        assert!(!log.contains("\"alert\""), "{name}: {log}");
+        let is_odd = |line: &&str| line.contains("\"alert\"") && !line.contains("daily_credits_");
+        assert_eq!(log.lines().find(is_odd), None, "{name}: {log}");
     }
 }

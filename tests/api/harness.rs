@@ -263,6 +263,11 @@ impl Stack {
         Request::post(&format!("/{binding}/{name}")).json(message).send(&self.objects).json()
     }
 
+    /// Sends a message to a Durable Object that it cannot handle.
+    pub fn send_raw_to_object(&self, binding: &str, name: &str, message: &Value) -> Response {
+        Request::post(&format!("/{binding}/{name}")).json(message).send(&self.objects)
+    }
+
     /// Runs an object's alarm now. The stack must be observed.
     pub fn run_alarm(&self, binding: &str, name: &str) {
         Request::post(&format!("/{binding}/{name}/alarm")).json(&json!({})).send(&self.objects);

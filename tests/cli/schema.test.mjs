@@ -74,6 +74,8 @@ const SECRETS = {
   APP_SECRET: "0123456789abcdef0123456789abcdef",
   TOKEN_SIGNING_KEYS: JSON.stringify({ keys: [{ kty, crv, kid: "k1", x, d }] }),
   TURNSTILE_SECRET: "a-secret-of-turnstile",
+  ALERT_WEBHOOK_SECRET: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+  EVENTS_WEBHOOK_SECRET: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 };
 
 function parserProblems(settings) {

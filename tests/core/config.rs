@@ -158,11 +158,41 @@ fn each_invalid_setting_is_reported_by_name_and_never_by_value() {
             }
         }
     }
-    for name in ["TURNSTILE_URL", "ALERT_WEBHOOK_URL", "EVENTS_WEBHOOK_URL", "DOCS_URL"] {
+    for name in ["TURNSTILE_URL", "DOCS_URL"] {
         assert_eq!(with(name, Some("http://hooks.example")).unwrap_err()[0].name, name);
         for good in ["https://hooks.example/a", "https://hooks.example/a/?token=x"] {
             assert!(with(name, Some(good)).is_ok(), "{name} {good}");
         }
+    }
+}
+
+/// Returns the settings with the receiver of one kind of notifications: `ALERT` or `EVENTS`.
+fn with_receiver(kind: &str, url: &str, secret: Option<&str>) -> Result<Config, Vec<Problem>> {
+    let mut settings = good();
+    settings.insert(format!("{kind}_WEBHOOK_URL"), url.to_owned());
+    settings.extend(secret.map(|secret| (format!("{kind}_WEBHOOK_SECRET"), secret.to_owned())));
+    parse(&settings)
+}
+
+#[test]
+fn a_receiver_of_notifications_has_an_https_url_and_a_secret() {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    for kind in ["ALERT", "EVENTS"] {
+        for good in ["https://hooks.example/a", "https://hooks.example/a/?token=x"] {
+            assert!(with_receiver(kind, good, Some(secret)).is_ok(), "{kind} {good}");
+        }
+        for (bad, name) in [("http://hooks.example", "URL"), ("https://u:p@hooks.example", "URL"), ("", "URL")] {
+            let problems = with_receiver(kind, bad, Some(secret)).unwrap_err();
+            assert_eq!(problems[0].name, format!("{kind}_WEBHOOK_{name}"), "{bad}");
+        }
+        for bad in [None, Some(""), Some("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), Some("whsec_c2hvcnQ=")] {
+            let problems = with_receiver(kind, "https://hooks.example", bad).unwrap_err();
+            assert_eq!(problems[0].name, format!("{kind}_WEBHOOK_SECRET"), "{bad:?}");
+        }
+        assert!(with(&format!("{kind}_WEBHOOK_SECRET"), Some(secret)).is_ok(), "a secret alone does no harm");
+        let local = with_receiver(kind, "http://127.0.0.1:1/", Some(secret)).unwrap();
+        assert_eq!(local.check_host("localhost"), Ok(()));
+        assert_eq!(local.check_host("api.example").unwrap_err()[0].name, format!("{kind}_WEBHOOK_URL"));
     }
 }
 

@@ -29,6 +29,8 @@ fn limits() -> DispatcherLimits {
         key_fingerprint: "key".into(),
         other_key_fingerprint: None,
         outputs: valetkey::vendor::output::OutputRule::for_upstream("https://vendor.example/v1"),
+        longest_slot_millis: 2_000_000,
+        sends_alerts: false,
     }
 }
 

@@ -39,6 +39,8 @@ fn limits(key: &str, next: Option<&str>) -> DispatcherLimits {
         key_fingerprint: key.into(),
         other_key_fingerprint: next.map(str::to_owned),
         outputs: valetkey::vendor::output::OutputRule::for_upstream("https://vendor.example/v1"),
+        longest_slot_millis: 2_000_000,
+        sends_alerts: false,
     }
 }
 

@@ -50,6 +50,8 @@ impl World {
             key_fingerprint: "key".into(),
             other_key_fingerprint: None,
             outputs: valetkey::vendor::output::OutputRule::for_upstream("https://vendor.example/v1"),
+            longest_slot_millis: 2_000_000,
+            sends_alerts: false,
         };
         let machine = Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new());
         Self {

@@ -35,6 +35,8 @@ fn limits(second: bool) -> DispatcherLimits {
         key_fingerprint: "current".into(),
         other_key_fingerprint: second.then(|| "second".into()),
         outputs: OutputRule::for_upstream("https://vendor.example/v1").with_key_scan(scan),
+        longest_slot_millis: 2_000_000,
+        sends_alerts: false,
     }
 }
 
@@ -287,6 +289,40 @@ fn requests_of_programs_that_are_expected_are_no_leak() {
     for others in [0, 10, 13] {
         assert_eq!(alerts_beside(others), Vec::<&str>::new(), "{others}");
     }
+}
+
+/// Sends eight creates 400 ms after a second, and polls later, in each of three minutes. The vendor counts these alone, and
+/// rounds its reset up.
+#[test]
+fn a_burst_in_the_second_before_the_vendors_minute_is_no_leak() {
+    let limits = DispatcherLimits { requests_per_minute: 600, expected_other_requests: 0, ..limits(false) };
+    let mut machine = Dispatcher::load(limits, StoredState::default(), Vec::new(), Vec::new());
+    for minute in 0..3 {
+        let now = at(60 * minute).plus_millis(400);
+        let share = QueueShare { plan: "default".into(), weight: 1, concurrent_predictions: 100, max_waiting: 100 };
+        let first = u8::try_from(minute).unwrap() * 8;
+        let specs = (first..first + 8).map(|number| spec(number, "acme/x")).collect();
+        let owner = UserKey::new("issuer", "user");
+        machine.enqueue(&owner, specs, &share, Deadline::after(now, 1_600), false, now).unwrap();
+        let (mut sent, reset) = (0, now.plus_millis(60_999));
+        for now in [now, now.plus_millis(5_000)] {
+            let mut actions = machine.due(now);
+            while !actions.is_empty() {
+                for action in actions {
+                    sent += 1;
+                    let reply = with_usage(sent, reset);
+                    match action {
+                        Action::Submit { spec } => drop(machine.finish_submit(&spec.job_id, &reply, now)),
+                        Action::Poll { job_id, .. } => machine.finish_poll(&job_id, &reply, now),
+                        _ => sent -= 1,
+                    }
+                }
+                actions = machine.due(now);
+            }
+            assert!(sent >= 8, "{sent}");
+        }
+    }
+    assert_eq!(alerts(&mut machine), Vec::<&str>::new());
 }
 
 #[test]

@@ -18,6 +18,7 @@
 mod alerts;
 mod config;
 mod dispatcher;
+mod dispatcher_alerts;
 mod dispatcher_clock;
 mod dispatcher_pauses;
 mod dispatcher_rotation;

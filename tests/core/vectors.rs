@@ -1,8 +1,9 @@
 //! The signature vectors of tests/vectors, run through the call that verifies every token's signature, and the RFCs'
 //! tokens through the verification of tokens. tests/api/signature_vectors.rs does the same in the compiled module.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use valetkey::token::{Algorithm, KeySet, Possession, Purpose, Refusal, parse_issuers, verify, verify_signature};
+use valetkey::types::ids::UserKey;
 use valetkey::types::time::UnixSeconds;
 
 use crate::signature_vectors::{self as vectors, Group, RFC_SECRET, Set, Signed, Unsecured, rfc, rfc_issuers};
@@ -77,4 +78,16 @@ fn wycheproof_rsa_pss() {
 #[test]
 fn wycheproof_rsa_pss_with_another_salt_or_mask_is_refused() {
     check(vectors::rsa_pss_with_another_salt_or_mask());
+}
+
+/// `userKey` of `valetkey/server` reads the same file.
+#[test]
+fn user_keys_are_those_of_the_vectors() {
+    let vectors: Value = serde_json::from_str(include_str!("../vectors/user_keys.json")).unwrap();
+    let vectors = vectors.as_array().unwrap();
+    assert!(vectors.len() > 3);
+    for vector in vectors {
+        let text = |name: &str| vector[name].as_str().unwrap();
+        assert_eq!(UserKey::new(text("issuer"), text("subject")).as_str(), text("key"));
+    }
 }

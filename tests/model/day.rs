@@ -84,7 +84,8 @@ impl Day {
                 | Action::Cancel { .. }
                 | Action::CheckKey { .. }
                 | Action::FetchModels
-                | Action::DeleteFile { .. } => 200,
+                | Action::DeleteFile { .. }
+                | Action::SendAlert(_) => 200,
                 Action::Deliver(delivery) => {
                     let ended = delivery.updates.iter().filter_map(|update| update.end.as_ref());
                     self.timed_out += ended.filter(|end| end.status == Status::Failed).count() as u64;
@@ -111,7 +112,11 @@ impl Day {
             Action::Deliver(delivery) => {
                 self.turn(|machine, _| machine.finish_delivery(&delivery.user, &delivery.updates))
             }
-            Action::Cancel { .. } | Action::CheckKey { .. } | Action::FetchModels | Action::DeleteFile { .. } => {}
+            Action::Cancel { .. }
+            | Action::CheckKey { .. }
+            | Action::FetchModels
+            | Action::DeleteFile { .. }
+            | Action::SendAlert(_) => {}
         }
     }
 

@@ -92,6 +92,8 @@ pub fn limits() -> DispatcherLimits {
         key_fingerprint: "key".into(),
         other_key_fingerprint: Some("other".into()),
         outputs: OutputRule::for_upstream("https://vendor.example/v1"),
+        longest_slot_millis: 2_000_000,
+        sends_alerts: true,
     }
 }
 

@@ -163,7 +163,11 @@ impl Played {
                 self.turn(|machine, _| machine.finish_delivery(&delivery.user, &delivery.updates));
             }
             Event::Finish(
-                Action::Cancel { .. } | Action::CheckKey { .. } | Action::FetchModels | Action::DeleteFile { .. },
+                Action::Cancel { .. }
+                | Action::CheckKey { .. }
+                | Action::FetchModels
+                | Action::DeleteFile { .. }
+                | Action::SendAlert(_),
             ) => {}
         }
     }

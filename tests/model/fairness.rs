@@ -132,7 +132,8 @@ impl Crowd {
             | Action::Cancel { .. }
             | Action::CheckKey { .. }
             | Action::FetchModels
-            | Action::DeleteFile { .. } => {}
+            | Action::DeleteFile { .. }
+            | Action::SendAlert(_) => {}
         }
     }
 

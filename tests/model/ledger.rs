@@ -33,8 +33,6 @@ pub struct LedgerObject {
     /// Counts the instances. The answers to questions of an earlier instance reach nobody.
     pub instance: u32,
     pub alarm: Option<UnixMillis>,
-    /// The alerts that were raised.
-    pub alerts: Vec<Alert>,
     /// The open sockets. They outlive the instance.
     pub sockets: Vec<Socket>,
     /// The sockets that were closed, and why.
@@ -49,9 +47,23 @@ pub struct LedgerObject {
     ended: BTreeMap<JobId, PredictionRecord>,
     /// Predictions that were deleted before they had ended: as if they had never been.
     pub undone: Vec<JobId>,
+    /// The alerts that were raised.
+    pub alerts: Vec<Alert>,
+    /// Whether the ends of predictions are told to a receiver.
+    sends_events: bool,
 }
 
 impl LedgerObject {
+    pub fn with_events() -> Self {
+        let mut this = Self { sends_events: true, ..Self::default() };
+        this.machine = this.new_machine();
+        this
+    }
+
+    fn new_machine(&self) -> Ledger {
+        Ledger::default().with_events(self.sends_events)
+    }
+
     /// Runs one turn as the shell does. `None` if it failed.
     pub fn turn(&mut self, event: Event, now: UnixMillis, revoked_before: Option<UnixSeconds>) -> Option<Followed> {
         let sockets = self.sockets.clone();
@@ -71,7 +83,7 @@ impl LedgerObject {
             AlarmChange::SetUnlessEarlier(at) => self.alarm = Some(self.alarm.map_or(at, |set| set.min(at))),
             AlarmChange::DeleteAll => {
                 self.rows = Rows::default();
-                self.machine = Ledger::default();
+                self.machine = self.new_machine();
                 self.alarm = None;
             }
         }
@@ -145,7 +157,8 @@ impl LedgerObject {
 
     /// Starts a new instance. The one before has ended, or goes on for a while.
     pub fn restart(&mut self, old_lives_on: bool) {
-        let old = std::mem::take(&mut self.machine);
+        let new = self.new_machine();
+        let old = std::mem::replace(&mut self.machine, new);
         self.old = old_lives_on.then_some(old);
         self.instance += 1;
     }
@@ -176,7 +189,7 @@ impl LedgerObject {
             Write::Prediction(record) => {
                 match self.rows.record(&record.job_id) {
                     Some(before) if before.status.is_terminal() => {
-                        assert_eq!(before, record, "a terminal prediction changed");
+                        assert_eq!(before, &**record, "a terminal prediction changed");
                     }
                     Some(before) => assert!(before.sequence <= record.sequence, "went back"),
                     None => {
@@ -187,7 +200,7 @@ impl LedgerObject {
                     }
                 }
                 if record.status.is_terminal() {
-                    self.ended.insert(record.job_id.clone(), record.clone());
+                    self.ended.insert(record.job_id.clone(), (**record).clone());
                 }
             }
             Write::DeletePrediction(job_id)

@@ -66,7 +66,7 @@ impl Rows {
         match write {
             Write::Prediction(record) => {
                 self.predictions
-                    .insert(record.job_id.clone(), (record.clone(), next_wake_at(record, Retention::default())));
+                    .insert(record.job_id.clone(), ((**record).clone(), next_wake_at(record, Retention::default())));
             }
             Write::DeletePrediction(job_id) => drop(self.predictions.remove(job_id)),
             Write::DeleteEndedPredictions(by) => {

@@ -481,6 +481,7 @@ impl World {
             Question::RevokedBefore => {
                 Some(Answer::RevokedBefore(self.dispatcher.revoked_before())).filter(|_| is_answered)
             }
+            Question::Notify(_) => is_answered.then_some(Answer::Notified(arrives)),
             Question::Dispatcher(request) if arrives => {
                 let is_old = chain.user == calls::user(USER_OF_BUILD_BEFORE);
                 let request = if is_old { build_before::of_ledger(request) } else { request };
@@ -528,6 +529,10 @@ impl World {
             Action::CheckKey { vendor_key_fingerprint: key } => {
                 let answer = vendor::to_poll(vendor);
                 self.turn(|machine, now| machine.finish_key_check(&key, &answer, now));
+            }
+            Action::SendAlert(notification) => {
+                let (_, is_delivered) = vendor.message();
+                self.turn(|machine, now| machine.finish_alert(&notification.id, is_delivered, now));
             }
             Action::FetchModels => self.turn(|machine, now| machine.finish_models(None, now)),
             Action::DeleteFile { vendor_id } => {

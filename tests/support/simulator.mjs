@@ -31,7 +31,7 @@ export class Simulator {
     return requests.filter(({ path }) => path.startsWith("/v1/"));
   }
 
-  /** Makes the next response of `route` fail as `fault` describes. */
+  /** Makes the next response of `route` fail or differ, as `fault` describes. */
   failOnce(route, fault) {
     return this.#call("POST", "/faults", { route, times: 1, fault });
   }

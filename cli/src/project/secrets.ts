@@ -6,7 +6,7 @@ import { Failure } from "../failure.ts";
 import { type Project, SECRETS_FILE } from "./folder.ts";
 
 /** The secrets that the Worker itself names. An entry of ISSUERS may name others. */
-export const SECRET_SETTINGS = ["DEEPCREATIVE_API_KEY", "DEEPCREATIVE_API_KEY_NEXT", "TOKEN_SIGNING_KEYS", "TURNSTILE_SECRET"];
+export const SECRET_SETTINGS = ["DEEPCREATIVE_API_KEY", "DEEPCREATIVE_API_KEY_NEXT", "TOKEN_SIGNING_KEYS", "TURNSTILE_SECRET", "ALERT_WEBHOOK_SECRET", "EVENTS_WEBHOOK_SECRET"];
 
 /** The secret of the issuer `valetkey-cli`, whose tokens `token` and `picture` sign. */
 export const CLI_SECRET = "VALETKEY_CLI_SECRET";

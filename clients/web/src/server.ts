@@ -69,6 +69,22 @@ export function tokenHandler<Context extends unknown[] = []>(
   };
 }
 
+/**
+ * Returns the user as Valetkey's events and its operator's API name it (`user`): 64 hexadecimal characters. `issuer` is that of
+ * the `ISSUERS` entry, and `sub` the one of the user's tokens. Store it beside the user, to find who an event is about.
+ */
+export async function userKey(issuer: string, sub: string | number): Promise<string> {
+  const encoder = new TextEncoder();
+  const [from, to] = [encoder.encode(issuer), encoder.encode(String(sub))];
+  const bytes = new Uint8Array(4 + from.length + to.length);
+  // The length keeps ("a", "bc") and ("ab", "c") apart.
+  new DataView(bytes.buffer).setUint32(0, from.length);
+  bytes.set(from, 4);
+  bytes.set(to, 4 + from.length);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 function respond(status: number, body: object): Response {
   return Response.json(body, { status, headers: { "cache-control": "no-store" } });
 }

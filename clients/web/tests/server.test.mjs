@@ -1,8 +1,9 @@
 // The endpoint of an app's backend that signs tokens.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify } from "jose";
-import { tokenHandler } from "../src/server.ts";
+import { tokenHandler, userKey } from "../src/server.ts";
 
 const SECRET = "0123456789abcdef0123456789abcdef";
 const OPTIONS = { secret: SECRET, issuer: "https://app.example.com", audience: "valetkey", user: () => "u1" };
@@ -109,4 +110,11 @@ test("`user` gets the request and what the framework passes beside it", async ()
 test("an error of `user` is the framework's to report", async () => {
   const failure = new Error("no database");
   await assert.rejects(ask(tokenHandler({ ...OPTIONS, user: () => Promise.reject(failure) })), (error) => error === failure);
+});
+
+test("a user's key is the one that Valetkey computes, by the vectors that its own tests read", async () => {
+  const vectors = JSON.parse(readFileSync(new URL("../../../tests/vectors/user_keys.json", import.meta.url), "utf8"));
+  assert.ok(vectors.length > 3);
+  for (const { issuer, subject, key } of vectors) assert.equal(await userKey(issuer, subject), key);
+  assert.equal(await userKey("a", 7), await userKey("a", "7"));
 });

@@ -15,7 +15,7 @@ use valetkey_fuzz::settings::{SECRET, VENDOR_KEY, policy};
 
 valetkey_fuzz::target!(check);
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 17] = [
     "DEEPCREATIVE_API_KEY",
     "DEEPCREATIVE_API_KEY_NEXT",
     "UPSTREAM_URL",
@@ -29,6 +29,9 @@ const NAMES: [&str; 14] = [
     "TOKEN_SIGNING_KEYS",
     "TURNSTILE_URL",
     "ALERT_WEBHOOK_URL",
+    "ALERT_WEBHOOK_SECRET",
+    "EVENTS_WEBHOOK_URL",
+    "EVENTS_WEBHOOK_SECRET",
     "DEV_LAN",
 ];
 
@@ -58,7 +61,7 @@ fn check(data: &[u8]) {
         Err(problems) => {
             assert!(!problems.is_empty());
             for problem in problems {
-                assert!(NAMES.contains(&problem.name.as_str()) || problem.name == "EVENTS_WEBHOOK_URL");
+                assert!(NAMES.contains(&problem.name.as_str()));
                 for secret in [VENDOR_KEY, SECRET].into_iter().chain(secrets(&settings)) {
                     assert!(!problem.problem.contains(secret), "{}: {}", problem.name, problem.problem);
                 }
@@ -69,7 +72,7 @@ fn check(data: &[u8]) {
 
 /// Returns the values that the lines give to secrets, if they are long enough to be secrets.
 fn secrets(settings: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
-    ["DEEPCREATIVE_API_KEY", "DEEPCREATIVE_API_KEY_NEXT", "TOKEN_SIGNING_KEYS", "APP_SECRET"]
+    ["DEEPCREATIVE_API_KEY", "DEEPCREATIVE_API_KEY_NEXT", "TOKEN_SIGNING_KEYS", "APP_SECRET", "ALERT_WEBHOOK_SECRET"]
         .into_iter()
         .filter_map(|name| settings.get(name))
         .map(String::as_str)

@@ -198,5 +198,6 @@ fn record(prediction: &VendorPrediction, output: Vec<String>) -> PredictionRecor
         state_check_at: UnixMillis(0),
         withdrawing: false,
         is_erased: false,
+        user: None,
     }
 }

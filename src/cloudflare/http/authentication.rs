@@ -1,11 +1,17 @@
 //! Authenticates the caller of a request: verifies the token, its proof of possession, and the app's attestation.
 
+use std::cell::Cell;
+
 use crate::cloudflare::http::context::{AuthenticatedCaller, RequestContext};
 use crate::cloudflare::http::key_sets;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::deployment::with_tokens;
 use crate::constants::PROVIDER_RETRY_SECS;
+use crate::limit::bad_tokens::BadTokens;
 use crate::messages::ProofUse;
 use crate::token::{self, BadProof, Possession, Proof, ProofTarget, Purpose, Refusal, SignedToken, VerifiedToken};
+use crate::types::alert::Alert;
+use crate::types::time::UnixMillis;
 use crate::wire::headers::{self, Credentials};
 use crate::wire::rejection::{Challenge, Code, Rejection};
 
@@ -47,6 +53,23 @@ pub async fn authenticate(context: &RequestContext<'_>) -> Result<AuthenticatedC
         })?;
     }
     Ok(AuthenticatedCaller { grant, proof: proof.map(|proof| proof_use(context, &proof)), challenge })
+}
+
+thread_local! {
+    static BAD_TOKENS: Cell<BadTokens> = const { Cell::new(BadTokens::NEW) };
+}
+
+/// Counts a refused token. Very many in a minute are an alert: somebody tries tokens. One that has expired was good once.
+pub fn count_bad_token(rejection: &Rejection, now: UnixMillis) {
+    let was_good = [Refusal::Expired.as_str(), BadAttestation::Expired.as_str()].contains(&rejection.reason);
+    if rejection.code != Code::InvalidToken || was_good {
+        return;
+    }
+    let mut tokens = BAD_TOKENS.get();
+    if tokens.add(now) {
+        alerts::raise(Alert::BadTokens);
+    }
+    BAD_TOKENS.set(tokens);
 }
 
 /// Returns the token of the `Authorization` header, and whether it must come with a proof of possession.

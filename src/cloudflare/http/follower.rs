@@ -210,6 +210,10 @@ impl Follower {
             let unwatch = LedgerRequest::Unwatch { stream: self.stream.clone(), unopened };
             let _ = tell_ledger(&self.env, &self.grant.user, unwatch).await;
         }
+        // These alerts were raised after the response was sent.
+        if let Some(handing_over) = client::hand_over_alerts(&self.env) {
+            handing_over.await;
+        }
     }
 }
 

@@ -14,8 +14,9 @@ use crate::cloudflare::http::outcome::{Handled, Reply, RouteError, RouteResult};
 use crate::cloudflare::http::refusals;
 use crate::cloudflare::http::response::{self, Response};
 use crate::cloudflare::http::routes::{admin, assets, create, events, files, reads, token_endpoint, vendor_stream};
-use crate::cloudflare::objects::client::ask_dispatcher;
+use crate::cloudflare::objects::client::{ask_dispatcher, hand_over_alerts};
 use crate::cloudflare::objects::namespaces::ignores_jurisdiction;
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::deployment::{Deployment, deployment};
 use crate::cloudflare::runtime::log;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
@@ -74,6 +75,10 @@ pub async fn handle(
     };
     let written = answer(&incoming, route).await?;
     refusals::note(&env, &execution, written.refused.map(|(code, _)| code), now);
+    alerts::take_over_from_javascript();
+    if let Some(handing_over) = hand_over_alerts(&env) {
+        execution.wait_until(handing_over);
+    }
     if deployment(&env).is_ok_and(|deployment| deployment.config.log_level < LogLevel::Info) {
         return Ok(written.response);
     }
@@ -296,7 +301,10 @@ async fn user(context: &RequestContext<'_>, route: &UserRoute) -> Handled {
     // 5
     let caller = match authentication::authenticate(context).await {
         Ok(caller) => caller,
-        Err(rejection) => return Handled::refused(rejection.into()),
+        Err(rejection) => {
+            authentication::count_bad_token(&rejection, context.now);
+            return Handled::refused(rejection.into());
+        }
     };
     // 6
     let result = if caller.grant.has_scope(route.scope()) {

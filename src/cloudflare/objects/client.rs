@@ -8,6 +8,7 @@ use wasm_bindgen::prelude::*;
 use worker::Env;
 
 use crate::cloudflare::objects::namespaces::{dispatchers, ledgers};
+use crate::cloudflare::runtime::alerts;
 use crate::cloudflare::runtime::driver::wait;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::cloudflare::runtime::sockets::LedgerSocket;
@@ -132,6 +133,22 @@ pub async fn ask_dispatcher(
 ) -> Result<DispatcherReply, PlatformError> {
     let message = encode_message(request, request.holds_content())?;
     call_object(&dispatchers(env)?, DISPATCHER_NAME, &message, timeout_millis).await
+}
+
+/// Hands the alerts of this isolate over to the Dispatcher, if there are any. Nobody awaits it.
+pub fn hand_over_alerts(env: &Env) -> Option<impl Future<Output = ()> + use<>> {
+    let alerts = alerts::take();
+    if alerts.is_empty() {
+        return None;
+    }
+    let env = env.clone();
+    Some(async move {
+        let request = DispatcherRequest::Alerts { alerts };
+        let reply = ask_dispatcher(&env, &request, ACK_TIMEOUT_MILLIS).await;
+        if let (false, DispatcherRequest::Alerts { alerts }) = (matches!(reply, Ok(DispatcherReply::Done)), request) {
+            alerts::put_back(alerts);
+        }
+    })
 }
 
 /// Makes the Dispatcher look for due work. Its reply does not matter.

@@ -11,9 +11,20 @@ export function logError(members) {
   console.error(JSON.stringify({ time: new Date().toISOString(), level: "error", ...members }));
 }
 
+/** The alerts of this file that the core has not taken over. */
+const alerts = new Set();
+
 /** Logs an alert: a fixed word that an operator must see. */
 export function alert(word, members = {}) {
   logError({ event: "alert", alert: word, ...members });
+  alerts.add(word);
+}
+
+/** Returns the alerts that were raised since the last call, separated by spaces. The core hands them on. */
+export function takeAlerts() {
+  const words = [...alerts].join(" ");
+  alerts.clear();
+  return words;
 }
 
 /** Returns a new request id: `req_` and a ULID, as in src/types/ids.rs. */

@@ -11,3 +11,4 @@ pub mod sockets;
 pub mod sql;
 pub mod vendor_http;
 pub mod version;
+pub mod webhook_http;

@@ -114,6 +114,23 @@ export default [
     }),
   ],
   [
+    "operators, for real: an alert of the Dispatcher is shown without a reload",
+    forReal(async (page, world) => {
+      const { origin, simulator } = world.stack;
+      await signIn(page, world, "boss");
+      await simulator.failOnce("get", { merge: { status: "succeeded", credits_used: -1 } });
+      const authorization = `Bearer ${await simulator.token("odd")}`;
+      const created = await fetch(`${origin}/v1/${MODEL}/predictions`, {
+        method: "POST",
+        headers: { authorization, "content-type": "application/json", prefer: "wait=30" },
+        body: JSON.stringify({ input: { prompt: "A garden" } }),
+      });
+      assert.equal((await created.json()).status, "succeeded");
+      await page.page.locator("#alerts li").filter({ hasText: "unreadable_cost" }).waitFor();
+      assert.equal(await page.page.locator("#alerts-empty").isVisible(), false);
+    }),
+  ],
+  [
     "operators, for real: spend, and no piece of the vendor key in anything that the page receives or holds",
     forReal(async (page, world) => {
       const { origin, simulator, vendorKey } = world.stack;

@@ -9,7 +9,7 @@ use crate::cloudflare::objects::client;
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::objects::namespaces::ledgers;
 use crate::cloudflare::runtime::alerts;
-use crate::cloudflare::runtime::vendor_http;
+use crate::cloudflare::runtime::{vendor_http, webhook_http};
 use crate::constants::{DELIVERY_MAX_MILLIS, VENDOR_BODY_MAX_BYTES, VENDOR_POLL_BODY_MAX_BYTES};
 use crate::dispatcher::{Action, Delivery, Dispatcher, JobState, JobTerms};
 use crate::messages::{CreateOutcome, LedgerCall, LedgerEnvelope, LedgerReply, LedgerRequest};
@@ -57,6 +57,14 @@ impl DispatcherActor {
             Action::CheckKey { vendor_key_fingerprint: key } => {
                 let reply = self.send(request::account, Some(&key), VENDOR_BODY_MAX_BYTES).await?;
                 self.turn(|machine, now| machine.finish_key_check(&key, &reply, now))
+            }
+            Action::SendAlert(notification) => {
+                let deployment = self.deployment()?;
+                let is_delivered = match &deployment.config.alert_receiver {
+                    Some(receiver) => webhook_http::post(receiver, &notification).await,
+                    None => false,
+                };
+                self.turn(|machine, now| machine.finish_alert(&notification.id, is_delivered, now))
             }
             Action::FetchModels => {
                 let key = self.key_of_creates();

@@ -37,6 +37,7 @@ pub struct DispatcherActor {
 impl DispatcherActor {
     /// Makes the actor of the object. If the storage cannot be opened, every turn fails.
     pub(super) fn new(state: State, env: Env) -> Self {
+        alerts::take_over_from_javascript();
         let store = Sql::new(&state).and_then(DispatcherStore::new);
         Self { state, env, store, machine: RefCell::new(None), alarm: Alarm::default(), outcomes: Outcomes::default() }
     }
@@ -71,12 +72,15 @@ impl DispatcherActor {
         };
         // 2. Change.
         let result = change(&mut machine, now);
+        let handed_over = alerts::take();
+        machine.take_over_alerts(&handed_over, now);
         let actions = machine.due(now);
         let changes = machine.take_changes();
         // 3. Store.
         if let Err(error) = self.store()?.store(&machine, &changes, now.plus_millis(TOMBSTONE_MILLIS)) {
             // Actions of earlier turns are still in flight, and report to the machine that is loaded here.
             *slot = self.load().ok().map(|stored| stored.resume_work_of(machine, &actions));
+            alerts::put_back(handed_over);
             return Err(error);
         }
         let next_due = machine.next_due(now);
@@ -101,13 +105,13 @@ impl DispatcherActor {
         let limits = DispatcherLimits {
             key_fingerprint: deployment.config.vendor_key.fingerprint(),
             other_key_fingerprint: deployment.config.vendor_key_next.as_ref().map(VendorKey::fingerprint),
+            sends_alerts: deployment.config.alert_receiver.is_some(),
             outputs: OutputRule::for_upstream(deployment.config.upstream_url.as_str())
                 .with_key_scan(deployment.key_scan.clone()),
             ..DispatcherLimits::new(&deployment.config.policy)
         };
-        let longest_slot_millis = deployment.config.policy.longest_slot_millis();
         let now = platform::now();
-        let mut machine = self.store()?.load(limits, longest_slot_millis, now)?;
+        let mut machine = self.store()?.load(limits, now)?;
         if let Some(id) = Version::of(&self.env).id {
             let known = KnownMigrations { dispatcher: newest_migration(), ledger: ledger::newest_migration() };
             machine.note_version(&id, known, now);

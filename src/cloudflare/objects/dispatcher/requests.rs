@@ -42,6 +42,10 @@ impl DispatcherActor {
                 self.turn(|machine, now| machine.grant_permit(job_id.as_ref(), user, weight.unwrap_or(1), now))
             }
             DispatcherRequest::DeleteFiles { vendor_ids } => self.turn(|machine, _| machine.delete_files(vendor_ids)),
+            DispatcherRequest::Alerts { alerts } => self.turn(|machine, now| {
+                machine.take_over_alerts(&alerts, now);
+                DispatcherReply::Done
+            }),
             // Every turn looks for due work.
             DispatcherRequest::Tick => self.turn(|machine, _| {
                 machine.prune_spend();

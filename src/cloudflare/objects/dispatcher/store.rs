@@ -71,7 +71,8 @@ impl DispatcherStore {
     }
 
     /// Loads the machine. A row that cannot be parsed stays where it is, because a newer version may parse it.
-    pub fn load(&self, limits: DispatcherLimits, longest_slot_millis: i64, now: UnixMillis) -> ActorResult<Machine> {
+    pub fn load(&self, limits: DispatcherLimits, now: UnixMillis) -> ActorResult<Machine> {
+        let longest_slot_millis = limits.longest_slot_millis;
         upgrade::move_old_rows(&self.sql, longest_slot_millis, now)?;
         let state: Vec<Doc> = self.sql.rows("SELECT name AS id, doc FROM state", &[])?;
         let mut unreadable = UnreadableRows::default();

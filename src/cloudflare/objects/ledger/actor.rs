@@ -7,13 +7,17 @@ use wasm_bindgen::JsValue;
 use worker::{Env, State};
 
 use super::store::LedgerStore;
-use crate::cloudflare::objects::client::{ask_dispatcher, known_revoked_by, remember_revoked, revoked_by};
+use crate::cloudflare::objects::client::{
+    ask_dispatcher, hand_over_alerts, known_revoked_by, remember_revoked, revoked_by,
+};
 use crate::cloudflare::objects::handle::ActorResult;
 use crate::cloudflare::objects::namespaces::storage_settings;
 use crate::cloudflare::runtime::alerts;
+use crate::cloudflare::runtime::deployment::deployment;
 use crate::cloudflare::runtime::platform::{self, PlatformError};
 use crate::cloudflare::runtime::sockets::ObjectSockets;
 use crate::cloudflare::runtime::sql::Sql;
+use crate::cloudflare::runtime::webhook_http;
 use crate::constants::{ALARM_LATE_MILLIS, DISPATCHER_ACK_TIMEOUT_MILLIS, TOO_NEW_RETRY_MILLIS};
 use crate::ledger::{AlarmChange, Answer, Event, Ledger as Machine, Next, Notice, Question, Socket};
 use crate::limit::minute_window::Counted;
@@ -29,6 +33,7 @@ pub struct LedgerActor {
     store: ActorResult<LedgerStore>,
     machine: RefCell<Machine>,
     retention: Retention,
+    sends_events: bool,
 }
 
 /// The results of a turn for its caller.
@@ -43,10 +48,13 @@ struct Turned {
 impl LedgerActor {
     /// Makes the actor of an object. If the storage cannot be opened, every turn fails.
     pub(super) fn new(state: State, env: Env) -> Self {
+        alerts::take_over_from_javascript();
         // Wrong settings are reported by the edge, which sends nothing then. An alarm still fires.
         let retention = storage_settings(&env).map(|settings| settings.retention).unwrap_or_default();
         let store = Sql::new(&state).map(|sql| LedgerStore::new(sql, retention));
-        Self { state, env, store, machine: RefCell::new(Machine::new(retention)), retention }
+        let sends_events = platform::text_binding(&env, "EVENTS_WEBHOOK_URL").is_some();
+        let machine = RefCell::new(Machine::new(retention).with_events(sends_events));
+        Self { state, env, store, machine, retention, sends_events }
     }
 
     fn store(&self) -> ActorResult<&LedgerStore> {
@@ -100,7 +108,7 @@ impl LedgerActor {
         if self.turn(Event::Alarm)?.change == AlarmChange::DeleteAll {
             self.state.storage().delete_all().await.map_err(|_| PlatformError)?;
             self.store()?.tables().forget();
-            *self.machine.borrow_mut() = Machine::new(self.retention);
+            *self.machine.borrow_mut() = Machine::new(self.retention).with_events(self.sends_events);
         }
         Ok(())
     }
@@ -132,6 +140,9 @@ impl LedgerActor {
         let effects = stored?;
         // 4. Alerts, sockets and tasks: also if the rows do not say when the alarm must fire. What is stored must be told.
         effects.alerts.into_iter().for_each(alerts::raise);
+        if let Some(handing_over) = hand_over_alerts(&self.env) {
+            self.state.wait_until(handing_over);
+        }
         effects.notices.into_iter().for_each(|notice| self.notify(notice));
         if let Some(revoked_before) = effects.revoked_before {
             remember_revoked(revoked_before);
@@ -189,6 +200,11 @@ impl LedgerActor {
         match question {
             Question::Dispatcher(request) => {
                 ask_dispatcher(&self.env, request, DISPATCHER_ACK_TIMEOUT_MILLIS).await.ok().map(Answer::Dispatcher)
+            }
+            Question::Notify(notification) => {
+                let deployment = deployment(&self.env).ok()?;
+                let receiver = deployment.config.events_receiver.as_ref()?;
+                Some(Answer::Notified(webhook_http::post(receiver, notification).await))
             }
             Question::RevokedBefore => revoked_by(&self.env, platform::now()).await.ok().map(Answer::RevokedBefore),
         }

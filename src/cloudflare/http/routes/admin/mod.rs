@@ -10,6 +10,7 @@ mod state;
 mod users;
 
 use self::operator::Operator;
+use crate::cloudflare::http::authentication;
 use crate::cloudflare::http::context::RequestContext;
 use crate::cloudflare::http::outcome::Handled;
 use crate::cloudflare::http::response::Response;
@@ -28,7 +29,10 @@ pub async fn handle(context: &RequestContext<'_>, route: &AdminRoute) -> Handled
     // 1
     let operator = match Operator::verify(context).await {
         Ok(operator) => operator,
-        Err(rejection) => return Handled::refused(rejection.into()),
+        Err(rejection) => {
+            authentication::count_bad_token(&rejection, context.now);
+            return Handled::refused(rejection.into());
+        }
     };
     // 2 to 4
     let handled = match run(context, &operator, route).await {
