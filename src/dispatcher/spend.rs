@@ -31,9 +31,15 @@ impl Dispatcher {
         self.changes.pruned_spend = PRUNED_BY_TICK;
     }
 
+    /// Returns the UTC day.
+    #[must_use]
+    pub fn today(&self) -> UtcDay {
+        self.state.clock.utc_day()
+    }
+
     /// Returns the first day whose spend is kept.
     #[must_use]
     pub fn first_spend_day(&self) -> UtcDay {
-        first_kept_day(self.state.clock.utc_day())
+        first_kept_day(self.today())
     }
 }

@@ -30,7 +30,7 @@ pub enum BadLimits {
     Invalid(&'static str, Violation),
 }
 
-/// Reads a user's own limits. Each has the range that it has in `POLICY`. Creates and running predictions may be 0, which
+/// Reads a user's own limits. Each has the range that it has in `POLICY`. Only creates of a minute may be 0 as well, which
 /// stops the user's new predictions.
 ///
 /// # Errors

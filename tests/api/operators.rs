@@ -1,11 +1,17 @@
 //! The operator's API: who may use it, and its audit log.
 
-use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
 
-use crate::harness::{Options, Stack, now, shared, token, user};
+use serde_json::{Value, json};
+use valetkey::types::ids::UserKey;
+use valetkey::types::time::UnixSeconds;
+
+use crate::harness::{ISSUER, Options, Stack, now, root, shared, token, user};
 use crate::http::Request;
 use crate::identity::{LOGIN, PUBLIC_URL, STAFF, SigningKey, settings, token_of};
-use crate::steps::assert_refused;
+use crate::steps::{assert_refused, job_id};
+use crate::stored::{damage, stored};
 
 const AUDIT: &str = "/admin/api/audit";
 const REVOCATIONS: &str = "/admin/api/revocations";
@@ -158,7 +164,7 @@ fn every_write_is_in_the_audit_log_with_its_result() {
     // A request that is refused before the action is not an action.
     request_id(&json!({"issuer": "unknown", "subject": "u1"}), 400);
     let rows = audit(&stack);
-    let target = valetkey::types::ids::UserKey::new(LOGIN, "u1");
+    let target = UserKey::new(LOGIN, "u1");
     let expected = [("revoke_user", json!(target.as_str()), one), ("revoke_all", Value::Null, all)];
     assert_eq!(rows.len(), expected.len(), "{rows:?}");
     for (row, (action, target, request_id)) in rows.iter().zip(&expected) {
@@ -192,4 +198,154 @@ fn an_action_that_cannot_be_recorded_is_not_done() {
     stack.lose_no_messages();
     let rows = audit(&stack);
     assert_eq!((&rows[0]["action"], &rows[0]["result"]), (&json!("revoke_all"), &Value::Null));
+}
+
+/// An operation of the API.
+struct Operation {
+    method: &'static str,
+    path: &'static str,
+    body: Option<Value>,
+    /// Its name in the audit log, if it writes.
+    action: Option<&'static str>,
+}
+
+/// Returns every operation, those that read first. The last one deletes the user.
+fn operations(subject: &str) -> Vec<Operation> {
+    let name = json!({"issuer": ISSUER, "subject": subject});
+    let limits = json!({"max_files": 3, "expires_at": UnixSeconds(now() + 3_600).millis().to_rfc3339()});
+    let read = |method, path, body| Operation { method, path, body, action: None };
+    let write = |method, path, body, action| Operation { method, path, body, action: Some(action) };
+    vec![
+        read("GET", AUDIT, None),
+        read("GET", "/admin/api/state", None),
+        read("GET", "/admin/api/spend", None),
+        read("GET", "/admin/api/refusals", None),
+        read("POST", "/admin/api/users/lookup", Some(name.clone())),
+        read("GET", "/admin/api/users/{user}", None),
+        write("PUT", "/admin/api/users/{user}/override", Some(limits), "set_limits"),
+        write("DELETE", "/admin/api/users/{user}/override", None, "remove_limits"),
+        write("POST", "/admin/api/users/{user}/cancel", None, "cancel_user"),
+        write("POST", "/admin/api/pause", Some(json!({"for_secs": 60})), "pause"),
+        write("POST", "/admin/api/resume", Some(json!({"id": "pause_01jh0000000000000000000000"})), "resume"),
+        write("POST", "/admin/api/jobs/{job_id}/release", None, "release"),
+        write("POST", REVOCATIONS, Some(name), "revoke_user"),
+        write("DELETE", "/admin/api/users/{user}", None, "delete_user"),
+    ]
+}
+
+impl Operation {
+    fn request(&self, user: &UserKey, job_id: &str) -> Request {
+        let target = self.path.replace("{user}", user.as_str()).replace("{job_id}", job_id);
+        let request = Request::new(self.method, &target);
+        self.body.iter().fold(request, |request, body| request.json(body))
+    }
+}
+
+#[test]
+fn the_tests_know_every_operation() {
+    let text = fs::read_to_string(root().join("docs/openapi.json")).unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let paths = document["paths"].as_object().unwrap().iter().filter(|(path, _)| path.starts_with("/admin/api/"));
+    let documented: BTreeSet<String> = paths
+        .flat_map(|(path, methods)| methods.as_object().unwrap().keys().map(move |method| format!("{method} {path}")))
+        .collect();
+    let known = operations("nobody").iter().map(|it| format!("{} {}", it.method.to_lowercase(), it.path)).collect();
+    assert_eq!(documented, known);
+}
+
+#[test]
+fn every_operation_is_closed_to_whoever_lacks_its_right() {
+    let stack = stack();
+    let name = user("somebody");
+    let good = token(&name);
+    let id = job_id(&stack.create(&good));
+    for operation in operations(&name) {
+        let request = operation.request(&UserKey::new(ISSUER, &name), &id);
+        let send = |token: &str| stack.send(&request.clone().bearer(token));
+        assert_refused(&stack.send(&request), 401, "authentication_error", "missing_token");
+        assert_refused(&send(&good), 401, "authentication_error", "invalid_token");
+        assert_refused(&send(&staff("stranger")), 403, "permission_error", "insufficient_permissions");
+        match operation.action {
+            Some(_) => assert_refused(&send(&staff("viewer")), 403, "permission_error", "insufficient_permissions"),
+            None => assert_eq!(send(&staff("viewer")).status, 200, "{}", operation.path),
+        }
+        let off = shared().send(&request.clone().bearer(&staff("boss")));
+        assert_refused(&off, 404, "not_found_error", "not_found");
+    }
+    assert_eq!(audit(&stack), Vec::<Value>::new());
+    assert_eq!(stack.get(&good, &format!("/v1/predictions/{id}")).status, 200);
+}
+
+#[test]
+fn every_write_is_recorded_first_or_not_done() {
+    let stack = stack();
+    let name = user("target");
+    let (good, key) = (token(&name), UserKey::new(ISSUER, &name));
+    let id = job_id(&stack.create(&good));
+    stack.ended(&good, &id);
+    let all = operations(&name);
+    let writes: Vec<_> =
+        all.iter().filter_map(|operation| Some((operation.request(&key, &id), operation.action?))).collect();
+    let send = |request: &Request| stack.send(&request.clone().bearer(&staff("boss")));
+    stack.lose_messages("begin_action");
+    for (request, _) in &writes {
+        assert_refused(&send(request), 503, "api_error", "limiter_unavailable");
+    }
+    stack.lose_no_messages();
+    assert_eq!(audit(&stack), Vec::<Value>::new());
+    assert_eq!(stack.get(&staff("viewer"), "/admin/api/state").json()["pauses"], json!([]));
+    let export = stack.get(&staff("viewer"), &format!("/admin/api/users/{}", key.as_str())).json();
+    assert_eq!((&export["override"], &export["predictions"][0]["job_id"]), (&Value::Null, &json!(id)));
+    assert_eq!(stack.get(&good, "/v1/predictions").status, 200, "no token is revoked");
+    let request_ids: Vec<String> =
+        writes.iter().map(|(request, _)| send(request).header("x-request-id").unwrap().to_owned()).collect();
+    let rows = audit(&stack);
+    assert_eq!(rows.len(), writes.len());
+    for (row, ((_, action), request_id)) in rows.iter().rev().zip(writes.iter().zip(&request_ids)) {
+        // The prediction has ended: it holds no slot that could be freed.
+        let result = if *action == "release" { "refused" } else { "ok" };
+        let shown = (&row["action"], &row["result"], &row["request_id"], &row["operator"]);
+        assert_eq!(shown, (&json!(action), &json!(result), &json!(request_id), &json!("boss")));
+        let text = row.to_string();
+        assert!(!text.contains(&name) && !text.contains("eyJ") && !text.contains("a test"), "{text}");
+    }
+}
+
+#[test]
+fn the_audit_log_keeps_400_days_and_10_000_rows() {
+    let mut stack = stack();
+    assert_eq!(stack.send(&revoke_all(5).bearer(&staff("boss"))).status, 204);
+    stack.kill_workerd();
+    let first_kept = (now() - 400 * 86_400) * 1_000;
+    let row = |id: u32, at: i64| format!("({id}, 'r{id}', {at}, '{{}}')");
+    let old: Vec<String> = (1..=5).map(|id| row(id, first_kept - 60_000)).collect();
+    let kept = row(6, first_kept + 600_000);
+    damage(
+        &stack,
+        &format!("DELETE FROM audit; INSERT INTO audit (id, request_id, at, doc) VALUES {}, {kept}", old.join(", ")),
+    );
+    stack.start_workerd_again();
+    // Two with the cron's tick, and two with an action.
+    stack.send_to_object("DISPATCHER", "main", &json!("tick"));
+    assert_eq!(stack.send(&revoke_all(5).bearer(&staff("boss"))).status, 204);
+    let ids = |stack: &Stack| stored(stack, "SELECT id FROM audit ORDER BY id");
+    stack.kill_workerd();
+    assert_eq!(ids(&stack), json!([{"id": 5}, {"id": 6}, {"id": 7}]));
+    stack.start_workerd_again();
+    stack.send_to_object("DISPATCHER", "main", &json!("tick"));
+    stack.kill_workerd();
+    assert_eq!(ids(&stack), json!([{"id": 6}, {"id": 7}]), "a row of 400 days stays");
+    let many = "WITH RECURSIVE numbers(n) AS (SELECT 8 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10005)";
+    damage(
+        &stack,
+        &format!(
+            "{many} INSERT INTO audit (id, request_id, at, doc) SELECT n, 'r' || n, {}, '{{}}' FROM numbers",
+            now() * 1_000
+        ),
+    );
+    stack.start_workerd_again();
+    assert_eq!(stack.send(&revoke_all(5).bearer(&staff("boss"))).status, 204);
+    stack.kill_workerd();
+    let counted = stored(&stack, "SELECT COUNT(*) AS count, MIN(id) AS first, MAX(id) AS last FROM audit");
+    assert_eq!(counted, json!([{"count": 10_000, "first": 7, "last": 10_006}]));
 }

@@ -7,6 +7,7 @@ use valetkey::types::time::UnixMillis;
 use crate::harness::{ISSUER, MODEL, Options, Stack, shared, token, user};
 use crate::http::{Request, Response};
 use crate::identity::{STAFF, SigningKey, settings, token_of};
+use crate::sse::Sse;
 use crate::steps::{assert_refused, wait_until};
 
 const STATE: &str = "/admin/api/state";
@@ -75,14 +76,19 @@ fn a_create_in_a_pause_waits_and_starts_when_the_last_lease_is_given_back() {
     assert_eq!((created.status, created.json()["status"].as_str()), (202, Some("queued")));
     let eta = created.json()["queue"]["eta_seconds"].as_u64().unwrap();
     assert!((500..=600).contains(&eta), "{eta}");
-    assert_eq!(stack.ended(&token, &running)["status"], "succeeded", "polls go on");
+    let waiting = created.json()["job_id"].as_str().unwrap().to_owned();
+    let mut events = Sse::open(&stack.worker, &format!("/v1/predictions/{waiting}/events"), &token, &[]);
+    assert_eq!(events.next_event().unwrap().json()["status"], "queued");
+    assert_eq!(stack.ended(&token, &running)["status"], "succeeded", "polls and reads go on");
     resume(&stack, &leases[0]);
     resume(&stack, &leases[0]);
     let shown = state(&stack);
     assert_eq!((&shown["queue"]["waiting"], &shown["pauses"][0]["id"]), (&json!(1), &json!(leases[1])));
     assert_eq!(creates(&stack), 1);
     resume(&stack, &leases[1]);
-    assert_eq!(stack.ended(&token, created.json()["job_id"].as_str().unwrap())["status"], "succeeded");
+    let last = std::iter::from_fn(|| events.next_event()).last().unwrap();
+    assert_eq!(last.json()["status"], "succeeded", "an event stream outlasts the pause");
+    assert_eq!(stack.ended(&token, &waiting)["status"], "succeeded");
     assert_eq!(state(&stack)["pauses"], json!([]));
 }
 

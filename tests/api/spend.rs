@@ -29,7 +29,7 @@ fn with_other_model() -> Vec<(&'static str, Option<String>)> {
 }
 
 fn stack() -> Stack {
-    Stack::start(&Options { settings: with_other_model(), ..Options::default() })
+    Stack::start(&Options { settings: with_other_model(), is_observed: true, ..Options::default() })
 }
 
 fn read(stack: &Stack, target: &str) -> Response {
@@ -45,6 +45,11 @@ fn spend(stack: &Stack, query: &str) -> Vec<Value> {
 
 fn today() -> String {
     UnixSeconds(now()).millis().utc_day().to_iso_date()
+}
+
+/// Returns the state's member about today.
+fn state_of_today(stack: &Stack) -> Value {
+    read(stack, "/admin/api/state").json()["today"].clone()
 }
 
 /// Creates a prediction and waits until it has ended.
@@ -94,6 +99,8 @@ fn spend_is_grouped_by_whatever_the_operator_asks_for() {
             {"user": of_alice, "credits": "8.5", "predictions": 3}]);
         assert_eq!(json!(by_user(&stack)), of_users);
         assert_eq!(spend(&stack, "by=user,model,plan,day").len(), 3);
+        let of_today = json!({"day": day, "credits": "9.5", "predictions": 4, "daily_credits": null});
+        assert_eq!(state_of_today(&stack), of_today);
     }
     let yesterday = spend(&stack, "by=day&from=1999-01-01&to=2000-01-01");
     assert_eq!(yesterday, Vec::<Value>::new());
@@ -174,6 +181,17 @@ fn spend_of_many_users_is_read_in_pages_that_add_up() {
         assert!(sizes.iter().all(|size| *size <= 1_000), "{by}: {sizes:?}");
         assert_eq!((rows.len(), sums(&rows)), (groups, (2_500, 2_500)), "{by}");
     }
+    let rows_read = || stack.object_costs()["Dispatcher"]["rows_read"].as_u64().unwrap();
+    let before = rows_read();
+    assert_eq!(state_of_today(&stack)["predictions"], 1_250, "the state counts those of today alone");
+    let once = rows_read();
+    assert!(once - before >= 1_250, "{}", once - before);
+    // An open page asks every four seconds.
+    run(&stack, &token(&user("another")), OTHER_MODEL, 1);
+    for _ in 0..10 {
+        assert_eq!(state_of_today(&stack)["predictions"], 1_251);
+    }
+    assert!(rows_read() - once < 500, "{}", rows_read() - once);
 }
 
 #[test]

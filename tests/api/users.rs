@@ -314,9 +314,10 @@ fn no_key_token_or_prompt_is_in_what_operators_read() {
     assert_eq!(stack.send(&revoked).status, 204);
     assert_eq!(act(&stack, "DELETE", &key, "").status, 204);
     let read = |target: &str| stack.get(&staff("viewer"), target).text();
-    let mut texts: Vec<String> = ["spend?by=day,model,plan,user", "spend?by=user&format=csv", "refusals", "audit"]
-        .map(|target| read(&format!("/admin/api/{target}")))
-        .into();
+    let mut texts: Vec<String> =
+        ["spend?by=day,model,plan,user", "spend?by=user&format=csv", "refusals", "audit", "state"]
+            .map(|target| read(&format!("/admin/api/{target}")))
+            .into();
     let actions = ["delete_user", "revoke_user", "cancel_user", "set_limits"];
     assert!(actions.iter().all(|action| texts[3].contains(action)), "{}", texts[3]);
     stack.kill_workerd();

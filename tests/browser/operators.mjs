@@ -35,7 +35,7 @@ export const EMPTY = {
   requests: { per_minute: 60, remaining: 60 },
   unknown_outcomes: [],
   pauses: [],
-  today: { day: TODAY, credits: "0", daily_credits: null },
+  today: { day: TODAY, credits: "0", predictions: 0, daily_credits: null },
   alerts: [],
   dead_letters: 0,
   unreadable_rows: 0,
@@ -53,7 +53,7 @@ export const BUSY = {
   queue: { waiting: 1_207, max_waiting: 5_000 },
   requests: { per_minute: 60, remaining: 12 },
   unknown_outcomes: [{ job_id: "pred_01jh0000000000000000000000", model: "black-forest-labs/flux-kontext-max", user: userKey(7), since: at(-190), slot_ends_at: at(410) }],
-  today: { day: TODAY, credits: "1482.75", daily_credits: "2000" },
+  today: { day: TODAY, credits: "1482.75", predictions: 611, daily_credits: "2000" },
   alerts: [
     { time: at(-65), alert: "key_leak", detail: "9 requests in a minute that are not ours" },
     { time: at(-4_000), alert: "key_day", detail: "80 % of the key’s credits of the day" },

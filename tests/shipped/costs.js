@@ -1,8 +1,8 @@
 // Counts what the objects of the shipped Worker cost: tests/shipped/observed.js uses it.
 
-/** The cost of a class: messages, instances, alarms that were set and that fired, commits, rows by table. */
+/** The cost of a class: messages, instances, alarms that were set and that fired, commits, rows that were read, rows by table. */
 export function newCost() {
-  return { messages: 0, instances: 0, alarms_set: 0, alarms: 0, commits: 0, rows: {} };
+  return { messages: 0, instances: 0, alarms_set: 0, alarms: 0, commits: 0, rows_read: 0, rows: {} };
 }
 
 /** Returns `target`, with some members replaced. */
@@ -16,7 +16,7 @@ function replaced(target, members) {
   });
 }
 
-/** Returns a SQL storage that counts the rows that its cursors report as written, with those of indexes. */
+/** Returns a SQL storage that counts the rows that its cursors report as read and as written, with those of indexes. */
 function countedSql(sql, cost) {
   return replaced(sql, {
     exec(statement, ...parameters) {
@@ -25,7 +25,13 @@ function countedSql(sql, cost) {
       if (cursor.rowsWritten > 0 && /^(?:INSERT|UPDATE|DELETE)/.test(statement)) {
         cost.rows[table] = (cost.rows[table] ?? 0) + cursor.rowsWritten;
       }
-      return cursor;
+      // A cursor has read its rows once they were taken.
+      const toArray = () => {
+        const rows = cursor.toArray();
+        cost.rows_read += cursor.rowsRead;
+        return rows;
+      };
+      return replaced(cursor, { toArray });
     },
   });
 }

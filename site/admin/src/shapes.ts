@@ -41,7 +41,7 @@ export interface State {
   requests: { per_minute: number; remaining: number };
   unknown_outcomes: UnknownOutcome[];
   pauses: Pause[];
-  today: { day: string; credits: string; daily_credits: string | null };
+  today: { day: string; credits: string; predictions?: number; daily_credits: string | null };
   alerts?: Alert[];
   dead_letters: number;
   unreadable_rows: number;

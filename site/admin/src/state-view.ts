@@ -53,8 +53,9 @@ export class StateView {
     tile("tile-queue", numberText(queue.waiting), `of ${numberText(queue.max_waiting)} places`, queue.waiting >= queue.max_waiting);
     tile("tile-requests", numberText(requests.remaining), `of ${numberText(requests.per_minute)} this minute`);
     const limit = today.daily_credits === null ? "no limit" : `of ${numberText(today.daily_credits)}`;
+    const ended = today.predictions === undefined ? "" : `for ${countText(today.predictions, "prediction")}, `;
     const isSpent = today.daily_credits !== null && Number(today.credits) >= Number(today.daily_credits);
-    tile("tile-today", numberText(today.credits), limit, isSpent);
+    tile("tile-today", numberText(today.credits), `${ended}${limit}`, isSpent);
     element("tile-rotation", HTMLElement).hidden = rotation === undefined;
     if (rotation === undefined) return;
     const old = rotation.state === "draining" ? `${countText(rotation.jobs_of_old_key, "prediction")} of the old key` : "";

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use worker::{Env, State};
 
 use super::outcomes::Outcomes;
+use super::spend::DayCount;
 use super::store::{DispatcherStore, newest_migration};
 use crate::cloudflare::objects::alarm::Alarm;
 use crate::cloudflare::objects::handle::ActorResult;
@@ -32,6 +33,7 @@ pub struct DispatcherActor {
     machine: RefCell<Option<Machine>>,
     pub(super) alarm: Alarm,
     pub(super) outcomes: Outcomes,
+    pub(super) day_count: DayCount,
 }
 
 impl DispatcherActor {
@@ -39,7 +41,15 @@ impl DispatcherActor {
     pub(super) fn new(state: State, env: Env) -> Self {
         alerts::take_over_from_javascript();
         let store = Sql::new(&state).and_then(DispatcherStore::new);
-        Self { state, env, store, machine: RefCell::new(None), alarm: Alarm::default(), outcomes: Outcomes::default() }
+        Self {
+            state,
+            env,
+            store,
+            machine: RefCell::new(None),
+            alarm: Alarm::default(),
+            outcomes: Outcomes::default(),
+            day_count: DayCount::default(),
+        }
     }
 
     pub(super) fn store(&self) -> ActorResult<&DispatcherStore> {
@@ -83,6 +93,7 @@ impl DispatcherActor {
             alerts::put_back(handed_over);
             return Err(error);
         }
+        self.day_count.add(&changes.bookings);
         let next_due = machine.next_due(now);
         *slot = Some(machine);
         drop(slot);

@@ -11,6 +11,15 @@ use crate::messages::{ActionResult, AuditEntry, AuditRow};
 use crate::types::ids::RequestId;
 use crate::types::time::UnixMillis;
 
+/// Deletes the two oldest rows if they are too old or too many. Without a scan: it reads no others.
+fn prune(now: UnixMillis) -> Statement {
+    Statement::new(
+        "DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT 2) \
+         AND (at < ? OR id <= (SELECT max(id) FROM audit) - ?)",
+        [json!(now.plus_millis(-AUDIT_RETENTION_MILLIS)), json!(AUDIT_MAX_ROWS)],
+    )
+}
+
 /// A row as it is stored.
 #[derive(serde::Deserialize)]
 struct Stored {
@@ -21,8 +30,7 @@ struct Stored {
 }
 
 impl DispatcherStore {
-    /// Records an action, once for each request. Deletes the two oldest rows if they are too old or too many, so the table
-    /// keeps its size without a scan.
+    /// Records an action, once for each request, and deletes rows: more than it adds, so the table keeps its size.
     pub fn begin_action(&self, entry: &AuditEntry, now: UnixMillis) -> ActorResult<()> {
         let doc = serde_json::to_string(entry).map_err(|_| PlatformError)?;
         self.sql().transaction(&[
@@ -30,12 +38,13 @@ impl DispatcherStore {
                 "INSERT OR IGNORE INTO audit (request_id, at, doc) VALUES (?, ?, ?)",
                 [json!(entry.request_id), json!(now), json!(doc)],
             ),
-            Statement::new(
-                "DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT 2) \
-                 AND (at < ? OR id <= (SELECT max(id) FROM audit) - ?)",
-                [json!(now.plus_millis(-AUDIT_RETENTION_MILLIS)), json!(AUDIT_MAX_ROWS)],
-            ),
+            prune(now),
         ])
+    }
+
+    /// Deletes rows that are too old, also if no operator does anything any more.
+    pub fn prune_actions(&self, now: UnixMillis) -> ActorResult<()> {
+        self.sql().transaction(&[prune(now)])
     }
 
     /// Records the result of an action.

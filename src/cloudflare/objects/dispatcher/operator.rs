@@ -78,9 +78,13 @@ impl DispatcherActor {
 
     /// Returns the Dispatcher's members of `GET /admin/api/state`.
     fn overview(self: &Rc<Self>) -> ActorResult<Map<String, Value>> {
-        let mut members = self.turn(|machine, now| machine.overview(now))?;
+        let (mut members, today) = self.turn(|machine, now| (machine.overview(now), machine.today()))?;
+        let store = self.store()?;
+        if let Some(Value::Object(of_today)) = members.get_mut("today") {
+            of_today.insert("predictions".to_owned(), json!(self.day_count.read(store.sql(), today)?));
+        }
         members.insert("version".to_owned(), json!({"dispatcher": Version::of(&self.env).render()}));
-        let recorded = migrations::recorded(self.store()?.sql())?;
+        let recorded = migrations::recorded(store.sql())?;
         let newest = recorded.iter().map(|row| row.number).max().unwrap_or_default();
         let breaking = recorded.iter().filter(|row| row.is_breaking != 0).map(|row| row.number).max();
         let migrations = json!({"dispatcher": newest, "breaking": breaking.unwrap_or_default()});

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::actor::DispatcherActor;
 use super::outcomes::Outcome;
 use crate::cloudflare::objects::handle::ActorResult;
+use crate::cloudflare::runtime::platform;
 use crate::dispatcher::Dispatcher as Machine;
 use crate::messages::{CreateOutcome, Deadline, DispatcherReply, DispatcherRequest, JobSpec, QueueShare};
 use crate::types::ids::{JobId, UserKey};
@@ -47,10 +48,13 @@ impl DispatcherActor {
                 DispatcherReply::Done
             }),
             // Every turn looks for due work.
-            DispatcherRequest::Tick => self.turn(|machine, _| {
-                machine.prune_spend();
-                DispatcherReply::Done
-            }),
+            DispatcherRequest::Tick => {
+                self.store()?.prune_actions(platform::now())?;
+                self.turn(|machine, _| {
+                    machine.prune_spend();
+                    DispatcherReply::Done
+                })
+            }
             DispatcherRequest::Models => self.turn(|machine, _| {
                 machine.request_models();
                 DispatcherReply::Models(machine.models().map(<[_]>::to_vec))

@@ -1,5 +1,8 @@
 //! The table `spend` (docs/schema.md): a row for each UTC day, plan, model and user.
 
+use std::cell::Cell;
+
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 
@@ -52,6 +55,39 @@ pub fn forget(user: &UserKey) -> [Statement; 2] {
 pub fn has_user(sql: &Sql, user: &UserKey) -> ActorResult<bool> {
     let found: Vec<IgnoredAny> = sql.rows("SELECT user FROM spend WHERE user = ? LIMIT 1", &[json!(user)])?;
     Ok(!found.is_empty())
+}
+
+/// The number of predictions of a day that have ended. SQL adds up the day's rows once: a page that is open asks every
+/// few seconds, and the platform bills each row that is read.
+#[derive(Default)]
+pub struct DayCount {
+    counted: Cell<Option<(UtcDay, u64)>>,
+}
+
+impl DayCount {
+    /// Returns the number of a day.
+    pub fn read(&self, sql: &Sql, day: UtcDay) -> ActorResult<u64> {
+        if let Some((_, count)) = self.counted.get().filter(|(counted, _)| *counted == day) {
+            return Ok(count);
+        }
+        let sums: Vec<DaySum> =
+            sql.rows("SELECT COALESCE(SUM(predictions), 0) AS predictions FROM spend WHERE day = ?", &[json!(day)])?;
+        let count = sums.first().map_or(0, |sum| sum.predictions);
+        self.counted.set(Some((day, count)));
+        Ok(count)
+    }
+
+    /// Adds what a turn has stored.
+    pub fn add(&self, bookings: &[Booking]) {
+        let Some((day, count)) = self.counted.get() else { return };
+        let more = bookings.iter().filter(|booking| booking.day == day).count();
+        self.counted.set(Some((day, count.saturating_add(u64::try_from(more).unwrap_or_default()))));
+    }
+}
+
+#[derive(Deserialize)]
+struct DaySum {
+    predictions: u64,
 }
 
 /// Deletes up to `count` of the oldest rows, of days before `first_day`.
