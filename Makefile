@@ -42,6 +42,7 @@ help:
 	@echo "make test          every test, about half an hour"
 	@echo "make quick         what a commit needs: formatting, clippy, core tests, the API tests that matter most"
 	@echo "make token SUB=al  a token for the running make dev"
+	@echo "make operator-token  a token for its operator's page, /admin/"
 	@echo "make build         the release Worker in build/"
 	@echo "make client        the TypeScript client in clients/web/dist/"
 	@echo "make bundle        the package create-valetkey in dist/, for users without Rust"
@@ -189,6 +190,10 @@ dev:
 
 token: node_modules/.package-lock.json
 	@SIM_PORT=$(SIM_PORT) $(NODE) scripts/token.mjs "$(SUB)"
+
+.PHONY: operator-token
+operator-token: node_modules/.package-lock.json
+	@$(NODE) scripts/operator-token.mjs
 
 deploy-check: build
 	$(NODE) scripts/deploy-check.mjs $(SIZE_CAP_KB)

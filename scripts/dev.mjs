@@ -1,5 +1,5 @@
 // `make dev`: starts the Worker on workerd and the simulator, which is the vendor and the app's backend in one. Prints
-// the URL of the demo page.
+// the URLs of the demo page and of the operator's page.
 //
 // Each checkout generates its own secrets once. Secrets and settings are in .dev/, which git ignores.
 import { spawn } from "node:child_process";
@@ -19,14 +19,14 @@ const children = [];
 /** Returns this checkout's secrets. The first run generates them and stores them in .dev/secrets.json. */
 function secrets() {
   const path = join(dev, "secrets.json");
-  if (!existsSync(path)) {
-    const made = {
-      vendorKey: `sk_live_${randomBytes(24).toString("base64url")}`,
-      sessionSecret: randomBytes(48).toString("base64url"),
-    };
-    writeFileSync(path, JSON.stringify(made), { mode: 0o600 });
-  }
-  return JSON.parse(readFileSync(path, "utf8"));
+  const made = {
+    vendorKey: `sk_live_${randomBytes(24).toString("base64url")}`,
+    sessionSecret: randomBytes(48).toString("base64url"),
+    operatorSecret: randomBytes(48).toString("base64url"),
+  };
+  const all = { ...made, ...(existsSync(path) && JSON.parse(readFileSync(path, "utf8"))) };
+  writeFileSync(path, JSON.stringify(all), { mode: 0o600 });
+  return all;
 }
 
 /** Prints the time and the name of a step, as the Makefile does. */
@@ -70,11 +70,11 @@ process.on("SIGINT", () => stop(0));
 process.on("SIGTERM", () => stop(0));
 
 mkdirSync(dev, { recursive: true });
-const { vendorKey, sessionSecret } = secrets();
+const { vendorKey, sessionSecret, operatorSecret } = secrets();
 const simulator = `http://127.0.0.1:${simulatorPort}`;
 await cp(join(root, "dist/site"), join(dev, "site"), { recursive: true });
 writeFileSync(join(dev, "wrangler.json"), JSON.stringify(wranglerConfig(root, join(dev, "site"))));
-const vars = developmentVars({ vendorKey, sessionSecret, simulator });
+const vars = developmentVars({ vendorKey, sessionSecret, operatorSecret, simulator });
 writeFileSync(join(dev, ".dev.vars"), vars, { mode: 0o600 });
 
 step("the simulator");
@@ -102,6 +102,8 @@ Valetkey is running.
 
   Demo page           http://127.0.0.1:${port}/
   Token for curl      make token SUB=alice
+  Operator's page     http://127.0.0.1:${port}/admin/
+  Token for it        make operator-token
   Simulator state     http://127.0.0.1:${controlPort}/state
 
 Press Ctrl+C to stop.`);

@@ -1,4 +1,5 @@
 // Settings of a Worker that runs against the simulator on this machine, for `make dev` and for tests/support/stack.mjs.
+import { operatorIssuer } from "../cli/src/project/tokens.ts";
 
 /** Returns a wrangler configuration of the built Worker. `site` is the folder of its static assets. */
 export function wranglerConfig(root, site) {
@@ -44,19 +45,21 @@ const POLICY = {
 /**
  * Returns the text of a .dev.vars file.
  *
+ * - `operatorSecret`: signs operators' tokens; without it there are no operators
  * - `simulator`: origin of the simulator, which is the vendor and the app's backend in one
  * - `plans`: added to the policy's plans
  * - `key`: the policy's `key`, the limits of the vendor key
  * - `changes`: settings that replace or extend the others; `undefined` leaves one out
  */
-export function developmentVars({ vendorKey, sessionSecret, simulator, demo = "on", plans = {}, key, changes = {} }) {
+export function developmentVars({ vendorKey, sessionSecret, operatorSecret, simulator, demo = "on", plans = {}, key, changes = {} }) {
   const settings = {
     DEEPCREATIVE_API_KEY: vendorKey,
     SESSION_SECRET: sessionSecret,
     UPSTREAM_URL: `${simulator}/v1`,
     // For the demo page's content security policy. On a loopback host the Worker allows every page of this machine.
     ALLOWED_ORIGINS: simulator,
-    ISSUERS: JSON.stringify([ISSUER]),
+    ISSUERS: JSON.stringify(operatorSecret === undefined ? [ISSUER] : [ISSUER, operatorIssuer()]),
+    VALETKEY_OPERATOR_SECRET: operatorSecret,
     POLICY: JSON.stringify({ ...POLICY, plans: { ...POLICY.plans, ...plans }, key }),
     DEMO: demo,
     DEMO_SESSION_URL: `${simulator}/session`,

@@ -94,11 +94,13 @@ test("tokens of an operator have an issuer and a secret of their own, and open n
 test("without the issuer valetkey-cli, `token` and `picture` say where tokens come from", async () => {
   assert.equal((await create("strict", ["--no-cli-issuer"], { DEEPCREATIVE_API_KEY: VENDOR_KEY })).code, 0);
   for (const name of ["VALETKEY_CLI_SECRET", "VALETKEY_OPERATOR_SECRET"]) assert.ok(!(name in secretsOf("strict")));
-  for (const args of [["token", "alice"], ["picture", "x"]]) {
+  for (const args of [["token", "alice"], ["picture", "x"], ["token", "--operator"]]) {
     const { code, stdout, stderr } = await runTool(tool, args, { cwd: join(folder, "strict") });
     assert.deepEqual([code, stdout], [1, ""]);
-    assert.match(stderr, /tokens come from your own backend or identity provider/);
+    assert.match(stderr, /tokens come from your own (?:backend or )?identity provider/);
   }
+  const textOf = (name) => readFileSync(join(folder, name, "README.md"), "utf8");
+  assert.ok(textOf("operated").includes("valetkey token --operator") && !textOf("strict").includes("--operator"));
 });
 
 for (const [what, name, flags, expected] of [

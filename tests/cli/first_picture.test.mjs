@@ -127,7 +127,14 @@ test("`dev` says where the operator's page is, and serves it", async () => {
   try {
     const page = await fetch(/The operator's page is (\S+)/.exec(dev.output())[1]);
     assert.equal(page.status, 200);
-    assert.match(await page.text(), /<title>Valetkey operator<\/title>/);
+    const text = await page.text();
+    assert.match(text, /<title>Valetkey operator<\/title>/);
+    // The page and `dev` name the same command. Its token opens the operator's API alone, and a user's token does not.
+    const command = "npx --no-install valetkey token --operator";
+    assert.ok(text.replaceAll(/<\/?span>/g, "").includes(command) && dev.output().includes(command));
+    const tokens = await Promise.all([["--operator"], ["alice"]].map(async (args) => (await machine.valetkey(gateway, ["token", ...args])).stdout.trim()));
+    const statuses = (path) => Promise.all(tokens.map(async (token) => (await fetch(new URL(path, page.url), { headers: { authorization: `Bearer ${token}` } })).status));
+    assert.deepEqual([await statuses("/admin/api/state"), await statuses("/v1/predictions")], [[200, 401], [401, 200]]);
   } finally {
     await dev.stop();
   }

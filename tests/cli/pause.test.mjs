@@ -27,7 +27,7 @@ async function until(isTrue) {
   }
 }
 
-test("the times are those of the issue: 120 s from the last renewal, every 30 s, 50 s, 60 s", () => {
+test("the times are those of docs/deploy.md: 120 s from the last renewal, every 30 s, 50 s, 60 s", () => {
   const { pauseSecs, renewEveryMs, idleWaitMs, arrivalWaitMs } = LIMITS;
   assert.deepEqual([pauseSecs, renewEveryMs, idleWaitMs, arrivalWaitMs], [120, 30_000, 50_000, 60_000]);
 });

@@ -8,7 +8,8 @@ import { createGateway, runTool } from "./machine.mjs";
 
 const { folder, tool, gateway } = await createGateway("token");
 const token = (args, env = {}) => runTool(tool, ["token", ...args], { cwd: gateway, env });
-const SECRET = /^VALETKEY_CLI_SECRET='(.*)'$/m.exec(readFileSync(join(gateway, ".dev.vars"), "utf8"))[1];
+const secretOf = (name) => new RegExp(`^${name}='(.*)'$`, "m").exec(readFileSync(join(gateway, ".dev.vars"), "utf8"))[1];
+const SECRET = secretOf("VALETKEY_CLI_SECRET");
 
 /** Returns the claims of a printed token, whose signature is right. */
 function claimsOf({ stdout }, secret = SECRET) {
@@ -43,7 +44,50 @@ test("the secret may come from the environment, where CI has it", async () => {
   assert.equal(claimsOf(printed, other).sub, "alice");
 });
 
+/** Runs `use` with the settings changed, and puts them back. */
+async function withSettings(from, to, use) {
+  const path = join(gateway, "valetkey.jsonc");
+  const text = readFileSync(path, "utf8");
+  assert.ok(text.includes(from), from);
+  writeFileSync(path, text.replace(from, to));
+  try {
+    await use();
+  } finally {
+    writeFileSync(path, text);
+  }
+}
+
+test("--operator signs with a secret of its own for the issuer that only operates, for 15 minutes", async () => {
+  const printed = await token(["--operator"]);
+  assert.deepEqual([printed.code, printed.stderr], [0, ""]);
+  const { iss, aud, sub, iat, exp, jti, ...rest } = claimsOf(printed, secretOf("VALETKEY_OPERATOR_SECRET"));
+  assert.deepEqual([iss, aud, sub, exp - iat, typeof jti, rest], ["valetkey-operator", "valetkey-admin", "operator", 900, "string", {}]);
+  const short = claimsOf(await token(["--operator", "--minutes", "3"]), secretOf("VALETKEY_OPERATOR_SECRET"));
+  assert.equal(short.exp - short.iat, 180);
+});
+
+test("an operator's token lives no longer than its issuer allows, and names an operator of the settings", async () => {
+  await withSettings('"max_lifetime_secs": 900,\n      "admins"', '"max_lifetime_secs": 120,\n      "admins"', async () => {
+    const { iat, exp } = claimsOf(await token(["--operator"]), secretOf("VALETKEY_OPERATOR_SECRET"));
+    assert.equal(exp - iat, 120);
+    const { code, stderr } = await token(["--operator", "--minutes", "3"]);
+    assert.equal(code, 1);
+    assert.match(stderr.trim(), /^The issuer valetkey-operator allows 2 minutes: lower --minutes, or raise max_lifetime_secs/);
+  });
+  await withSettings('"operator": [', '"ann@example.com": [', async () => {
+    assert.equal(claimsOf(await token(["--operator", "ann@example.com"]), secretOf("VALETKEY_OPERATOR_SECRET")).sub, "ann@example.com");
+    const { code, stdout, stderr } = await token(["--operator"]);
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.match(stderr.trim(), /^The issuer valetkey-operator has no operator "operator": name one of ann@example\.com\.$/);
+  });
+});
+
 for (const [what, args, expected] of [
+  ["an operator of another name", ["--operator", "alice"], /^The issuer valetkey-operator has no operator "alice": name one of operator\.$/],
+  ["two operators", ["--operator", "one", "two"], /^Name one operator at most/],
+  ["an operator with a plan", ["--operator", "--plan", "default"], /^--plan is for a user's token/],
+  ["an operator with a scope", ["--operator", "--scope", "read"], /^--scope is for a user's token/],
+  ["an operator for 16 minutes", ["--operator", "--minutes", "16"], /^The issuer valetkey-operator allows 15 minutes/],
   ["no user", [], /^Name one user: `valetkey token alice`\.$/],
   ["two users", ["alice", "bob"], /^Name one user/],
   ["an hour and a minute", ["alice", "--minutes", "61"], /^--minutes is a whole number from 1 to 60\.$/],

@@ -156,5 +156,5 @@ ${vendor} Press Ctrl+C to stop. In another terminal:
 
   npx --no-install valetkey picture "A serene Japanese garden"
   curl ${url}/readyz
-${hasPage ? `\nThe operator's page is ${url}/admin/\n` : ""}`;
+${hasPage ? `\nThe operator's page is ${url}/admin/ and takes the token that this prints:\n\n  npx --no-install valetkey token --operator\n` : ""}`;
 }

@@ -87,7 +87,7 @@ npx --no-install valetkey picture "A serene Japanese garden"
 npx --no-install valetkey check           # every problem of the settings
 npx --no-install valetkey deploy          # to your account at Cloudflare, in a pause that loses no picture
 npx --no-install valetkey status          # what runs there
-npx --no-install valetkey rollback        # to the version before
+${answers.hasCliIssuer ? "npx --no-install valetkey token --operator    # signs you in at its page for operators, /admin/\n" : ""}npx --no-install valetkey rollback        # to the version before
 npx --no-install valetkey rotate begin    # replaces the vendor's key
 \`\`\`
 

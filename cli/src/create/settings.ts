@@ -41,7 +41,7 @@ function issuersOf({ signIn, provider, hasCliIssuer }: Answers): [string, object
   }
   if (hasCliIssuer) {
     entries.push(["`valetkey token` and `valetkey picture`. Remove it where nobody should use them.", cliIssuer()]);
-    entries.push(["`valetkey deploy`, `rollback`, `rotate` and `status`. Its tokens operate the gateway, and create nothing.", operatorIssuer()]);
+    entries.push(["`valetkey deploy`, `rollback`, `rotate`, `status` and `token --operator`. Its tokens operate the gateway, and create nothing.", operatorIssuer()]);
   }
   return entries;
 }

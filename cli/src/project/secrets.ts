@@ -11,7 +11,7 @@ export const SECRET_SETTINGS = ["DEEPCREATIVE_API_KEY", "DEEPCREATIVE_API_KEY_NE
 /** The secret of the issuer `valetkey-cli`, whose tokens `token` and `picture` sign. */
 export const CLI_SECRET = "VALETKEY_CLI_SECRET";
 
-/** The secret of the issuer `valetkey-operator`, whose tokens `deploy`, `rollback`, `rotate` and `status` sign. */
+/** The secret of the issuer `valetkey-operator`, whose tokens `deploy`, `rollback`, `rotate`, `status` and `token --operator` sign. */
 export const OPERATOR_SECRET = "VALETKEY_OPERATOR_SECRET";
 
 /** Returns a new random secret for HS256, HS384 and HS512. */

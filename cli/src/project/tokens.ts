@@ -24,12 +24,15 @@ export function cliIssuer(): object {
 
 /**
  * The issuer of tokens that operate the gateway, and cannot create predictions. Its secret is its own, so that it can be where
- * only deployments are made, and `valetkey token` cannot sign its tokens.
+ * only deployments are made.
  */
 const OPERATOR_ISSUER = "valetkey-operator";
 const OPERATOR_AUDIENCE = "valetkey-admin";
 const OPERATOR = "operator";
-const OPERATOR_MINUTES = 2;
+/** The longest lifetime of its tokens, in minutes: a person signs in at the operator's page with one. */
+const OPERATOR_MINUTES_MAX = 15;
+/** The lifetime of the tokens that the commands sign for themselves, one for each request. */
+const COMMAND_MINUTES = 2;
 
 /** Returns the entry of ISSUERS for tokens of an operator. */
 export function operatorIssuer(): object {
@@ -39,7 +42,7 @@ export function operatorIssuer(): object {
     keys: { secret: OPERATOR_SECRET },
     algorithms: ["HS256"],
     use: ["admin"],
-    max_lifetime_secs: OPERATOR_MINUTES * 60,
+    max_lifetime_secs: OPERATOR_MINUTES_MAX * 60,
     admins: { [OPERATOR]: ["read", "write"] },
   };
 }
@@ -65,20 +68,44 @@ export async function signToken(project: Project, issuers: unknown, options: Tok
 export function operatorTokens(project: Project, issuers: unknown): (() => Promise<string>) | undefined {
   const signer = findSigner(project, issuers, OPERATOR_SECRET);
   const secret = signer?.secret;
-  return signer === undefined || secret === undefined ? undefined : () => sign({ ...signer, secret }, { subject: OPERATOR, minutes: OPERATOR_MINUTES });
+  return signer === undefined || secret === undefined ? undefined : () => sign({ ...signer, secret }, { subject: OPERATOR, minutes: COMMAND_MINUTES });
+}
+
+/**
+ * Returns a token for a person who operates the gateway: by default the one that `create` named, for as long as the issuer allows, 15 minutes
+ * at most. Throws if the gateway has no such issuer or operator, or if the secret is not here.
+ */
+export async function signOperatorToken(project: Project, issuers: unknown, { name = OPERATOR, minutes }: { name?: string | undefined; minutes?: number | undefined }): Promise<string> {
+  const signer = findSigner(project, issuers, OPERATOR_SECRET);
+  if (signer === undefined) {
+    throw new Failure(`ISSUERS has no entry with the secret ${OPERATOR_SECRET}, so operators' tokens come from your own identity provider only (docs/cli.md).`);
+  }
+  if (signer.secret === undefined) throw new Failure(`${OPERATOR_SECRET} is missing: put it into ${SECRETS_FILE}, or into the environment.`);
+  if (!signer.admins.includes(name)) throw new Failure(`The issuer ${signer.issuer} has no operator ${JSON.stringify(name)}: name one of ${signer.admins.join(", ") || "its admins, which are none"}.`);
+  const most = Math.min(OPERATOR_MINUTES_MAX, Math.floor(signer.maxLifetimeSecs / 60));
+  if (minutes !== undefined && minutes > most) throw new Failure(`The issuer ${signer.issuer} allows ${most} minutes: lower --minutes, or raise max_lifetime_secs in ISSUERS to 900 at most and deploy.`);
+  return sign({ ...signer, secret: signer.secret }, { subject: name, minutes: minutes ?? most });
 }
 
 interface Issuer {
   issuer?: unknown;
   audience?: unknown;
   keys?: { secret?: unknown };
+  max_lifetime_secs?: unknown;
+  admins?: unknown;
 }
 
 interface Signer {
   issuer: string;
   audience: string;
   secret: string | undefined;
+  maxLifetimeSecs: number;
+  /** The names of its operators. */
+  admins: string[];
 }
+
+/** The Worker's default (docs/settings.md). */
+const DEFAULT_LIFETIME_SECS = 900;
 
 /** Returns the entry of ISSUERS that has the secret of this name, and the secret if it is here. */
 function findSigner(project: Project, issuers: unknown, secretName: string): Signer | undefined {
@@ -86,10 +113,17 @@ function findSigner(project: Project, issuers: unknown, secretName: string): Sig
   const issuer = entry?.issuer;
   const audience: unknown = Array.isArray(entry?.audience) ? entry.audience[0] : undefined;
   if (typeof issuer !== "string" || typeof audience !== "string") return undefined;
-  return { issuer, audience, secret: readSecrets(project, [secretName])[secretName] };
+  const { max_lifetime_secs: maxLifetimeSecs = DEFAULT_LIFETIME_SECS, admins = {} } = entry ?? {};
+  return {
+    issuer,
+    audience,
+    secret: readSecrets(project, [secretName])[secretName],
+    maxLifetimeSecs: Number(maxLifetimeSecs),
+    admins: typeof admins === "object" && admins !== null ? Object.keys(admins) : [],
+  };
 }
 
-function sign({ issuer, audience, secret }: Signer & { secret: string }, { subject, minutes, plan, scopes }: TokenOptions): Promise<string> {
+function sign({ issuer, audience, secret }: Pick<Signer, "issuer" | "audience"> & { secret: string }, { subject, minutes, plan, scopes }: TokenOptions): Promise<string> {
   const claims = { ...(plan !== undefined && { plan }), ...(scopes !== undefined && { vk: { scope: scopes } }) };
   return new SignJWT(claims)
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })

@@ -127,6 +127,7 @@ export default [
     "operators: the page asks for a token, and shows nothing before",
     onSignIn(async (page, api) => {
       assert.equal(await page.page.locator("#board").isVisible(), false);
+      await says(page.page.locator("#token-hint"), "To get one, run npx --no-install valetkey token --operator where");
       assert.deepEqual([...new Set(api.requests.map(({ path }) => path))], ["state"]);
       for (const text of ["", "not a token", "a.b"]) {
         await page.signIn(text);
