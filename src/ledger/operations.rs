@@ -126,10 +126,11 @@ impl Turn<'_> {
     /// 2. The Dispatcher cancels what waits, and forgets whose spend it was. [`Self::conclude_erasure`] does the rest.
     ///
     /// Spend is kept longer than a Ledger that nobody uses: without any row, the Dispatcher decides whether the user is
-    /// known.
+    /// known, and tokens are revoked after its reply.
     fn erase(&mut self, user: UserKey) -> Result<Next, RowError> {
         let mut job_ids = Vec::new();
-        if self.rows.exists()? {
+        let had_rows = self.rows.exists()?;
+        if had_rows {
             self.revoke_by_now()?;
             let (open, is_complete) = self.open_predictions(|_| true)?;
             if !is_complete {
@@ -139,7 +140,7 @@ impl Turn<'_> {
         }
         let request = OperatorRequest::ForgetUser { user, job_ids: job_ids.clone(), by: self.now };
         let question = Question::Dispatcher(DispatcherRequest::Operator(Box::new(request)));
-        Ok(Next::Ask(question, Continuation::ConcludeErasure { job_ids, started: self.now }))
+        Ok(Next::Ask(question, Continuation::ConcludeErasure { job_ids, started: self.now, had_rows }))
     }
 
     fn revoke_by_now(&mut self) -> Result<(), RowError> {
@@ -161,21 +162,18 @@ impl Turn<'_> {
         &mut self,
         job_ids: &[JobId],
         started: UnixMillis,
+        had_rows: bool,
         answer: Option<Answer>,
     ) -> Result<Next, RowError> {
         let Some(OperatorReply::Jobs { updates, is_user_known }) = operator_reply(answer) else {
             return Ok(Next::refuse(LedgerRefusal::Unavailable));
         };
-        if !self.rows.exists()? {
-            if !is_user_known {
-                return Ok(Next::refuse(LedgerRefusal::NotFound));
-            }
-            self.revoke_by_now()?;
-            return Ok(Next::Reply(LedgerReply::Done));
+        if !had_rows {
+            return self.conclude_erasure_of_empty(is_user_known);
         }
         self.apply_updates(&updates)?;
         // Also those whose rows could not be read when the deletion began.
-        let (older, is_complete) = self.open_predictions(|record| record.created_at < started)?;
+        let (older, is_complete) = self.open_predictions(|record| record.created_at <= started)?;
         if !is_complete {
             return Ok(Next::refuse(LedgerRefusal::Unavailable));
         }
@@ -185,11 +183,11 @@ impl Turn<'_> {
         }
         self.mark_recent_as_deleted()?;
         self.write(Write::DeleteEndedPredictions(FOREVER));
-        self.forget_files_before(started)?;
+        self.forget_files_up_to(started)?;
         let batches = self.ledger.retention.millis().saturating_add(BATCH_OPEN_MILLIS);
         let (keys, uploads) = (IDEMPOTENCY_MILLIS, UPLOAD_RESERVATION_MILLIS);
         for (prefix, kept) in [(marks::IDEMPOTENCY_KEYS, keys), (marks::BATCHES, batches), (marks::UPLOADS, uploads)] {
-            self.write(Write::DeleteShortLivedMarks { prefix, by: started.plus_millis(kept).plus_millis(-1) });
+            self.write(Write::DeleteShortLivedMarks { prefix, by: started.plus_millis(kept) });
         }
         self.write(Write::DeleteMark(marks::OWN_LIMITS.to_owned()));
         self.ledger.own_limits = None;
@@ -205,6 +203,17 @@ impl Turn<'_> {
         self.write_mark(marks::ERASED.to_owned(), &today, gone_at)?;
         self.wake_by(gone_at.hour_end());
         Ok(Next::Reply(LedgerReply::Done))
+    }
+
+    /// Ends the deletion of a user whose Ledger had no row when it began. A create that has arrived since has a token of
+    /// before, and the Dispatcher was not asked about its predictions: `Unavailable` (503), and a repeated request goes on.
+    fn conclude_erasure_of_empty(&mut self, is_user_known: bool) -> Result<Next, RowError> {
+        let is_empty = !self.rows.exists()?;
+        if is_empty && !is_user_known {
+            return Ok(Next::refuse(LedgerRefusal::NotFound));
+        }
+        self.revoke_by_now()?;
+        Ok(conclude(is_empty))
     }
 
     /// Marks the predictions of the last minute, as the deletion of one does: a create whose message arrives again is not
@@ -225,14 +234,14 @@ impl Turn<'_> {
         }
     }
 
-    /// Marks the files that were uploaded before a time as forgotten, and makes the alarm hand them over soon.
-    fn forget_files_before(&mut self, by: UnixMillis) -> Result<(), RowError> {
+    /// Marks the files that were uploaded up to a time as forgotten, and makes the alarm hand them over soon.
+    fn forget_files_up_to(&mut self, by: UnixMillis) -> Result<(), RowError> {
         let mut before: Option<FileId> = None;
         loop {
             let page = self.rows.files(PAGE_SIZE_MAX, before.as_ref(), self.forgotten_day())?;
             let Some(last) = page.last() else { return Ok(()) };
             before = Some(last.file_id.clone());
-            for file in page.into_iter().filter(|file| file.created_at < by) {
+            for file in page.into_iter().filter(|file| file.created_at <= by) {
                 self.forget_file(file);
             }
         }

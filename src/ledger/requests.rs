@@ -149,7 +149,9 @@ impl Turn<'_> {
             }
             Continuation::ConcludeCancel { job_id } => self.conclude_cancel(&job_id, answer),
             Continuation::ConcludeCancels { is_complete } => self.conclude_cancels(is_complete, answer),
-            Continuation::ConcludeErasure { job_ids, started } => self.conclude_erasure(&job_ids, started, answer),
+            Continuation::ConcludeErasure { job_ids, started, had_rows } => {
+                self.conclude_erasure(&job_ids, started, had_rows, answer)
+            }
             Continuation::CancelWaiting { rest } => self.resume_cancels(rest, answer),
             Continuation::SendEvent => self.send_event(),
             Continuation::ConcludeEvent { job_id } => self.conclude_event(job_id, answer.as_ref()),

@@ -88,6 +88,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => user().prop_map(|user| Step::CheckOld { user }),
         1 => (user(), token()).prop_map(|(user, token)| Step::Revoke { user, token }),
         1 => Just(Step::RevokeAll),
+        1 => user().prop_map(|user| Step::Erase { user }),
         1 => user().prop_map(|user| Step::CancelAll { user }),
         1 => (user(), proptest::option::of(0_u32..5)).prop_map(|(user, creates)| Step::OwnLimits { user, creates }),
         2 => pick().prop_map(|pick| Step::Hook { pick }),

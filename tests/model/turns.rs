@@ -198,6 +198,16 @@ fn a_prediction_whose_row_cannot_be_read_is_neither_dropped_nor_sent_again() {
     assert_eq!(stage(dispatcher.answer(DispatcherRequest::State { job_id: job_id() }, later)), None);
 }
 
+fn erase() -> Event {
+    Event::Call(calls::uncounted(LedgerRequest::Operate(UserOperation::Erase { user: calls::user(0) })))
+}
+
+/// Returns the Dispatcher's answer to the deletion of a user.
+fn forgotten(is_user_known: bool) -> Option<Answer> {
+    let reply = OperatorReply::Jobs { updates: Vec::new(), is_user_known };
+    Some(Answer::Dispatcher(DispatcherReply::Operator(Box::new(reply))))
+}
+
 /// A user is deleted while a prediction runs: nobody sees it any more, its end is booked once, and after 48 hours the
 /// Ledger is empty.
 #[test]
@@ -205,13 +215,10 @@ fn the_prediction_of_a_deleted_user_is_settled_once_and_leaves_nothing() {
     let mut ledger = LedgerObject::default();
     let then = admit(&mut ledger);
     take(&mut ledger, Event::Resume(then, jobs(Some((Stage::Running, None)))));
-    let erase = || Event::Call(calls::uncounted(LedgerRequest::Operate(UserOperation::Erase { user: calls::user(0) })));
     let Next::Ask(Question::Dispatcher(DispatcherRequest::Operator(_)), then) = take(&mut ledger, erase()) else {
         panic!("the Dispatcher is not asked")
     };
-    let reply = OperatorReply::Jobs { updates: Vec::new(), is_user_known: true };
-    let answer = Some(Answer::Dispatcher(DispatcherReply::Operator(Box::new(reply))));
-    assert_eq!(take(&mut ledger, Event::Resume(then, answer)), Next::Reply(LedgerReply::Done));
+    assert_eq!(take(&mut ledger, Event::Resume(then, forgotten(true))), Next::Reply(LedgerReply::Done));
     let get = || Event::Call(calls::uncounted(LedgerRequest::Get { job_id: job_id() }));
     assert_eq!(take(&mut ledger, get()), Next::refuse(LedgerRefusal::NotFound));
     let mut end = JobEnd::failed(Failure::UpstreamFailed, calls::spec(job_id(), 0).credits);
@@ -242,12 +249,45 @@ fn the_prediction_of_a_deleted_user_is_settled_once_and_leaves_nothing() {
     assert!(ledger.rows.is_deleted(), "{:?}", ledger.rows);
 }
 
+/// A create reached the empty Ledger of a user while the Dispatcher was asked to forget that user. The deletion replied
+/// that it was done: no token was revoked, and the prediction was left. So it was when the deletion was repeated meanwhile.
+#[test]
+fn a_create_that_overtakes_the_deletion_of_its_user_delays_it() {
+    for (is_user_known, is_repeated) in [(true, false), (false, false), (true, true), (false, true)] {
+        let mut ledger = LedgerObject::default();
+        let Next::Ask(_, conclude_erasure) = take(&mut ledger, erase()) else { panic!("the Dispatcher is not asked") };
+        let conclude_create = admit(&mut ledger);
+        if is_repeated {
+            assert_eq!(take(&mut ledger, erase()), Next::refuse(LedgerRefusal::Unavailable));
+        }
+        let forgotten = Event::Resume(conclude_erasure, forgotten(is_user_known));
+        assert_eq!(take(&mut ledger, forgotten), Next::refuse(LedgerRefusal::Unavailable));
+        let old = Event::Call(calls::counted(LedgerRequest::Check, 0, NOW));
+        assert_eq!(take(&mut ledger, old), Next::refuse(LedgerRefusal::Revoked));
+        take(&mut ledger, Event::Resume(conclude_create, jobs(Some((Stage::Running, None)))));
+        assert!(matches!(take(&mut ledger, erase()), Next::Ask(..)));
+    }
+}
+
+/// The row of a prediction could not be read when the deletion of its user began, in the millisecond of its create. The
+/// deletion left it.
+#[test]
+fn a_row_that_can_be_read_again_in_time_is_part_of_a_deletion() {
+    let mut ledger = LedgerObject::default();
+    let then = admit(&mut ledger);
+    take(&mut ledger, Event::Resume(then, jobs(Some((Stage::Running, None)))));
+    ledger.rows.unreadable.insert(job_id());
+    let Next::Ask(_, then) = take(&mut ledger, erase()) else { panic!("the Dispatcher is not asked") };
+    ledger.rows.unreadable.clear();
+    assert_eq!(take(&mut ledger, Event::Resume(then, forgotten(true))), Next::Reply(LedgerReply::Done));
+    assert!(ledger.rows.record(&job_id()).unwrap().is_erased);
+}
+
 /// Of a user who has a create on the way, the deletion is refused once: its tokens are revoked, and it is repeated.
 #[test]
 fn a_create_on_its_way_delays_the_deletion_of_its_user() {
     let mut ledger = LedgerObject::default();
     let then = admit(&mut ledger);
-    let erase = || Event::Call(calls::uncounted(LedgerRequest::Operate(UserOperation::Erase { user: calls::user(0) })));
     assert_eq!(take(&mut ledger, erase()), Next::refuse(LedgerRefusal::Unavailable));
     let old = Event::Call(calls::counted(LedgerRequest::Check, 0, NOW));
     assert_eq!(take(&mut ledger, old), Next::refuse(LedgerRefusal::Revoked));

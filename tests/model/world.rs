@@ -82,6 +82,9 @@ pub enum Step {
     /// An operator revokes all tokens that were issued until now.
     RevokeAll,
     /// An operator deletes a user, cancels all of the user's predictions, or sets limits.
+    Erase {
+        user: u8,
+    },
     CancelAll {
         user: u8,
     },
@@ -428,7 +431,7 @@ impl World {
 
     /// Checks that nothing of a deleted user is left, but for what the user has created since.
     fn check_erased(&self, user: &UserKey, started: UnixMillis) {
-        let is_old = |job_id: &JobId| job_id.created_at() < started;
+        let is_old = |job_id: &JobId| job_id.created_at() <= started;
         let rows = &self.ledgers[user].rows;
         let is_left = |record: &&PredictionRecord| {
             !record.is_erased && is_old(&record.job_id) && !rows.unreadable.contains(&record.job_id)
@@ -438,8 +441,8 @@ impl World {
         assert!(rows.records().filter(|record| record.is_erased).all(|record| record.output.is_empty()));
         let of_user = |(job_id, job): &(&JobId, &Job)| job.user == *user && is_old(job_id);
         for (job_id, job) in self.dispatcher.jobs.iter().filter(of_user) {
-            // Rows that cannot be read are not changed.
-            if self.dispatcher.was_ever_hidden(job_id) {
+            // Rows that cannot be read are not changed, here or in the Ledger.
+            if self.dispatcher.was_ever_hidden(job_id) || rows.unreadable.contains(job_id) {
                 continue;
             }
             assert!(job.is_user_deleted && job.state != JobState::Waiting, "{job_id} of a deleted user goes on");
@@ -662,6 +665,7 @@ impl World {
                     self.revoked_before = Some(issued_by);
                 }
             }
+            Step::Erase { user } => self.operate(user, UserOperation::Erase { user: calls::user(user) }),
             Step::CancelAll { user } => self.operate(user, UserOperation::CancelAll),
             Step::OwnLimits { user, creates } => {
                 let expires_at = self.latest.plus_millis(3_600_000);
