@@ -145,7 +145,7 @@ impl Turn<'_> {
             // The withdrawal leaves a tombstone, which refuses a message that is still in flight.
             let job_ids = self.job_ids_of_create(&record)?;
             if !was_acknowledged || is_unsent(&self.predictions(&job_ids)?, &job_ids) {
-                return self.withdraw(job_ids);
+                return self.withdraw_and_report(job_ids);
             }
         }
         if was_acknowledged {

@@ -110,6 +110,34 @@ fn a_withdrawn_prediction_is_not_lost() {
     assert_eq!(ledger.rows.record(&job_id()).unwrap().status, Status::Queued);
 }
 
+/// The instance of a Ledger died in a create, and the state check of its prediction overtook the enqueue. The withdrawal
+/// that followed was not stored. The Dispatcher took the prediction over, reported it and dropped it for the withdrawal,
+/// and that reply was lost. The prediction was waiting until its last state check, and then booked as `outcome_unknown`.
+#[test]
+fn a_withdrawal_that_a_state_check_began_is_repeated_until_it_is_answered() {
+    let mut ledger = LedgerObject::default();
+    drop(admit(&mut ledger));
+    let at = |millis| NOW.plus_millis(millis);
+    let (_, tasks) = ledger.turn(Event::Alarm, at(5_000), None).unwrap();
+    let [Next::Ask(Question::Dispatcher(DispatcherRequest::State { .. }), then)] = &tasks[..] else {
+        panic!("{tasks:?}")
+    };
+    let overtaken = Event::Resume(then.clone(), jobs(None));
+    let Next::Ask(_, conclude_withdrawal) = ledger.turn(overtaken, at(5_000), None).unwrap().0 else {
+        panic!("not withdrawn")
+    };
+    let Some(Answer::Dispatcher(DispatcherReply::Jobs(updates))) = jobs(Some((Stage::Waiting, None))) else { panic!() };
+    let report = calls::uncounted(LedgerRequest::JobUpdates { updates });
+    ledger.turn(Event::Call(report), at(5_000), None).unwrap();
+    ledger.turn(Event::Resume(conclude_withdrawal, None), at(7_000), None).unwrap();
+    let (_, tasks) = ledger.turn(Event::Alarm, at(10_000), None).unwrap();
+    let [Next::Continue(withdraw)] = &tasks[..] else { panic!("{tasks:?}") };
+    let Next::Ask(_, then) = take(&mut ledger, Event::Resume(withdraw.clone(), None)) else { panic!("not withdrawn") };
+    take(&mut ledger, Event::Resume(then, jobs(None)));
+    assert!(ledger.rows.record(&job_id()).is_none());
+    ledger.check(NOW);
+}
+
 /// The message of a create arrived a second time after the prediction had ended and its owner had deleted it. The
 /// Dispatcher still held a slot for it, reported its end again, and the Ledger booked it again.
 #[test]
