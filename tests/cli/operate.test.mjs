@@ -382,6 +382,25 @@ test("an interrupted rotation continues with the version that it made", async ()
   assert.deepEqual(cloud.changes, []);
 });
 
+test("a rotation does not undo a deployment that came between", async () => {
+  cloud.failNext("immediate");
+  const env = { DEEPCREATIVE_API_KEY_NEXT: NEW_KEY };
+  assert.equal((await valetkey(["rotate", "begin"], env)).code, 1, "a version is made, and not deployed");
+  gateway.events.length = 0;
+  gateway.submitting = 1;
+  const ended = valetkey(["rotate", "begin"], env);
+  await until(() => gateway.events.includes("pause"));
+  cloud.versions.push({ ...cloud.versions[0], id: "somebody-elses" });
+  cloud.deployments.push("somebody-elses");
+  cloud.calls.length = 0;
+  gateway.submitting = 0;
+  const { code, stderr } = await ended;
+  assert.equal(code, 1);
+  assert.match(stderr, /Somebody deployed somebody-elses at the same time, so the secrets were not deployed\. Repeat this\./);
+  assert.ok(!stderr.includes("The way back"), "it would undo that deployment");
+  assert.deepEqual([cloud.changes, gateway.leases.size], [[], 0]);
+});
+
 test("a finished rotation may be finished again, for the places that do not have the key yet", async () => {
   drains(0);
   const env = { DEEPCREATIVE_API_KEY_NEXT: NEW_KEY };

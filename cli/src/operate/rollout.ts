@@ -1,7 +1,7 @@
 // A change of what is deployed: pause, wait until nothing is being sent, change, wait until the new version answers, resume.
 import { setTimeout as sleep } from "node:timers/promises";
 import { bytesOf } from "../bounded.ts";
-import { Failure, messageOf } from "../failure.ts";
+import { Failure, messageOf, NothingDeployed } from "../failure.ts";
 import { Progress } from "../terminal.ts";
 import { type AdminApi, Refusal } from "./admin.ts";
 import { LIMITS, type Limits } from "./limits.ts";
@@ -38,7 +38,7 @@ export async function rollOut(admin: AdminApi | undefined, { apply, wayBack, isI
       await waitForArrival(admin, deployed, signal, limits);
       return deployed;
     } catch (thrown) {
-      if (wayBack !== undefined) console.error(`\nThe way back to what was deployed before:\n\n  ${wayBack}`);
+      if (wayBack !== undefined && !(thrown instanceof NothingDeployed)) console.error(`\nThe way back to what was deployed before:\n\n  ${wayBack}`);
       throw thrown;
     }
   };

@@ -1,6 +1,6 @@
 // The rotation of the vendor's key without losing a prediction (docs/deploy.md), for `valetkey rotate` and `make rotate`.
 import { setTimeout as sleep } from "node:timers/promises";
-import { Failure } from "../failure.ts";
+import { Failure, NothingDeployed } from "../failure.ts";
 import type { Project } from "../project/folder.ts";
 import { fingerprintOf } from "../project/keys.ts";
 import { parserProblems } from "../project/parser.ts";
@@ -111,6 +111,9 @@ async function setSecrets(gateway: Gateway, admin: AdminApi, secrets: Record<str
   }
   const apply = async (flags: string[]) => {
     const versionId = isMade ? latest.id : await whileShowing("Making a version with the new secrets", () => makeVersion(project, secrets, message));
+    // The version has the code of the one below it: a deployment since would be undone.
+    const now = await deployedVersion(project);
+    if (now !== present) throw new NothingDeployed(`Somebody deployed ${now ?? "nothing"} at the same time, so the secrets were not deployed. Repeat this.`);
     await whileShowing(`Deploying ${versionId}`, () => deployVersion(project, versionId, flags, purpose));
     return { versionId, url };
   };
@@ -120,6 +123,6 @@ async function setSecrets(gateway: Gateway, admin: AdminApi, secrets: Record<str
 async function makeVersion(project: Project, secrets: Record<string, string | null>, message: string): Promise<string> {
   await patchSecrets(project, secrets, message);
   const made = await latestVersion(project);
-  if (made.message !== message) throw new Failure(`Somebody uploaded another version, ${made.id}, at the same time: nothing was deployed. Repeat this.`);
+  if (made.message !== message) throw new NothingDeployed(`Somebody uploaded another version, ${made.id}, at the same time: nothing was deployed. Repeat this.`);
   return made.id;
 }
