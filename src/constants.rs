@@ -225,8 +225,11 @@ pub const ALERT_HAND_OVER_MILLIS: i64 = 30_000;
 pub const EVENT_KEPT_MILLIS: i64 = MILLIS_PER_DAY;
 /// Wait after the first failed try to send an event. It doubles with each further one.
 pub const EVENT_RETRY_FIRST_MILLIS: i64 = 10_000;
-/// Longest wait between two tries.
-pub const EVENT_RETRY_MAX_MILLIS: i64 = 600_000;
+/// Longest wait between two tries: an hour. Each try costs an alarm and a few rows for each user who waits, and a receiver may be
+/// gone for days.
+pub const EVENT_RETRY_MAX_MILLIS: i64 = MILLIS_PER_HOUR;
+/// Time after a failed try from which on a new event is a reason for the next one: its user is there and waits for it.
+pub const EVENT_RETRY_FOR_NEW_MILLIS: i64 = 600_000;
 /// Wait of the alarm that goes on with events after an instance died.
 pub const EVENT_RECOVERY_MILLIS: i64 = 60_000;
 /// Events of a user that wait for a receiver that does not take them. Beyond that, the oldest are dropped.

@@ -15,7 +15,8 @@ use super::rows::{RowError, Write};
 use super::step::{Answer, Continuation, Next, Question};
 use super::turn::Turn;
 use crate::constants::{
-    EVENT_KEPT_MILLIS, EVENT_RECOVERY_MILLIS, EVENT_RETRY_FIRST_MILLIS, EVENT_RETRY_MAX_MILLIS, EVENTS_WAITING_MAX,
+    EVENT_KEPT_MILLIS, EVENT_RECOVERY_MILLIS, EVENT_RETRY_FIRST_MILLIS, EVENT_RETRY_FOR_NEW_MILLIS,
+    EVENT_RETRY_MAX_MILLIS, EVENTS_WAITING_MAX,
 };
 use crate::messages::LedgerReply;
 use crate::notification::Notification;
@@ -49,14 +50,26 @@ impl Unreachable {
     /// Adds a try of an event that failed.
     fn after(before: Option<Self>, tried: JobId, now: UnixMillis) -> Self {
         let failed = before.map_or(0, |before| before.failed).saturating_add(1);
-        let wait = EVENT_RETRY_FIRST_MILLIS.saturating_mul(1_i64 << failed.saturating_sub(1).min(20));
-        Self { failed, next_at: now.plus_millis(wait.min(EVENT_RETRY_MAX_MILLIS)), last: tried }
+        Self { failed, next_at: now.plus_millis(wait_after(failed)), last: tried }
+    }
+
+    /// Returns the receiver as one that may be tried for a new event, if the last try was long enough ago.
+    fn for_new_event(&self, now: UnixMillis) -> Option<Self> {
+        let tried_at = self.next_at.plus_millis(wait_after(self.failed).saturating_neg());
+        let is_due = now.millis_since(tried_at) >= EVENT_RETRY_FOR_NEW_MILLIS;
+        is_due.then(|| Self { next_at: now, ..self.clone() })
     }
 
     /// Returns how long to wait. A clock that was set back makes no wait longer.
     fn wait_until(&self, now: UnixMillis) -> Option<UnixMillis> {
         (1..=EVENT_RETRY_MAX_MILLIS).contains(&self.next_at.millis_since(now)).then_some(self.next_at)
     }
+}
+
+/// Returns the wait after so many failed tries in a row.
+fn wait_after(failed: u32) -> i64 {
+    let wait = EVENT_RETRY_FIRST_MILLIS.saturating_mul(1_i64 << failed.saturating_sub(1).min(20));
+    wait.min(EVENT_RETRY_MAX_MILLIS)
 }
 
 impl Turn<'_> {
@@ -74,7 +87,13 @@ impl Turn<'_> {
             completed_at: completed_at.to_rfc3339(),
         };
         self.write_mark(marks::event(&record.job_id), &event, self.now.plus_millis(EVENT_KEPT_MILLIS))?;
-        self.start_events()
+        let unreachable: Option<Unreachable> = self.mark(marks::RECEIVER)?;
+        let Some(tried_again) = unreachable.and_then(|unreachable| unreachable.for_new_event(self.now)) else {
+            return self.start_events();
+        };
+        self.write_mark(marks::RECEIVER.to_owned(), &tried_again, self.now.plus_millis(EVENT_KEPT_MILLIS))?;
+        self.start_task();
+        Ok(())
     }
 
     /// Looks for events that a predecessor of this memory left, in its first turn and in each alarm.
@@ -92,12 +111,14 @@ impl Turn<'_> {
         let unreachable: Option<Unreachable> = self.mark(marks::RECEIVER)?;
         match unreachable.and_then(|unreachable| unreachable.wait_until(self.now)) {
             Some(at) => self.wake_by(at),
-            None => {
-                self.wake_by(self.now.plus_millis(EVENT_RECOVERY_MILLIS));
-                self.tasks.push(Next::Continue(Continuation::SendEvent));
-            }
+            None => self.start_task(),
         }
         Ok(())
+    }
+
+    fn start_task(&mut self) {
+        self.wake_by(self.now.plus_millis(EVENT_RECOVERY_MILLIS));
+        self.tasks.push(Next::Continue(Continuation::SendEvent));
     }
 
     /// Returns the events that wait, the oldest prediction first. One that cannot be read waits for its expiry.
@@ -161,15 +182,15 @@ mod tests {
     }
 
     #[test]
-    fn the_waits_of_a_receiver_that_fails_double_up_to_ten_minutes() {
+    fn the_waits_of_a_receiver_that_fails_double_up_to_an_hour() {
         let mut unreachable = None;
         let mut waits = Vec::new();
-        for _ in 0..9 {
+        for _ in 0..11 {
             let next = Unreachable::after(unreachable.take(), job_id(1), UnixMillis(5));
             waits.push(next.next_at.0 - 5);
             unreachable = Some(next);
         }
-        assert_eq!(waits, [10, 20, 40, 80, 160, 320, 600, 600, 600].map(|seconds| seconds * 1_000));
+        assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 1_280, 2_560, 3_600, 3_600].map(|seconds| seconds * 1_000));
     }
 
     #[test]

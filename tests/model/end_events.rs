@@ -81,8 +81,12 @@ fn create(ledger: &mut LedgerObject, id: &JobId, now: UnixMillis) {
 
 /// Ends predictions in one message. Returns what the turn started.
 fn end(ledger: &mut LedgerObject, ids: &[JobId]) -> VecDeque<Next> {
+    end_at(ledger, ids, ENDED_AT)
+}
+
+fn end_at(ledger: &mut LedgerObject, ids: &[JobId], now: UnixMillis) -> VecDeque<Next> {
     let updates = ends(ids, Status::Succeeded);
-    start(ledger, calls::uncounted(LedgerRequest::JobUpdates { updates }), ENDED_AT)
+    start(ledger, calls::uncounted(LedgerRequest::JobUpdates { updates }), now)
 }
 
 fn ends(ids: &[JobId], status: Status) -> Vec<JobUpdate> {
@@ -149,13 +153,43 @@ fn a_dead_receiver_is_tried_for_a_day_with_every_event_and_few_alarms() {
         false
     });
     let last = tries.last().unwrap().0.millis_since(ENDED_AT);
-    assert!((MILLIS_PER_DAY - 600_000..=MILLIS_PER_DAY).contains(&last), "{last}");
-    assert!((140..160).contains(&tries.len()) && fired < 330, "{} tries, {fired} alarms", tries.len());
+    assert!((MILLIS_PER_DAY - 3_600_000..=MILLIS_PER_DAY).contains(&last), "{last}");
+    assert!((30..35).contains(&tries.len()) && fired < 80, "{} tries, {fired} alarms", tries.len());
     for id in &ids {
         let of_event = tries.iter().filter(|(_, notification)| notification.id == format!("event_{id}"));
         let bodies: Vec<&str> = of_event.map(|(_, notification)| notification.body.as_str()).collect();
-        assert!(bodies.len() >= 45 && bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
+        assert!(bodies.len() >= 10 && bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
     }
+}
+
+#[test]
+fn a_new_event_is_a_reason_to_try_a_receiver_that_is_left_alone_for_an_hour_but_not_more_than_each_ten_minutes() {
+    let (mut ledger, ids) = running(8);
+    let started = end(&mut ledger, &ids[..1]);
+    run(&mut ledger, started, ENDED_AT, &mut |_| false);
+    let six_hours = ENDED_AT.plus_millis(6 * 3_600_000);
+    fire_alarms(&mut ledger, six_hours, &mut |_, _| false);
+    // The last try was at most an hour ago, and the next one is at most an hour away.
+    let mut tries = Vec::new();
+    for (minute, id) in (0_i64..).step_by(6).zip(&ids[1..7]) {
+        let now = six_hours.plus_millis(minute * 60_000);
+        let started = end_at(&mut ledger, std::slice::from_ref(id), now);
+        run(&mut ledger, started, now, &mut |_| {
+            tries.push(minute);
+            false
+        });
+    }
+    assert!((2..=4).contains(&tries.len()), "{tries:?}");
+    assert!(tries.windows(2).all(|pair| pair[1] - pair[0] >= 10), "{tries:?}");
+    // Once it is back, the next end tells of all.
+    let now = six_hours.plus_millis(50 * 60_000);
+    let mut told = Vec::new();
+    let started = end_at(&mut ledger, &ids[7..], now);
+    run(&mut ledger, started, now, &mut |notification| {
+        told.push(notification.id);
+        true
+    });
+    assert_eq!(told.len(), ids.len(), "{told:?}");
 }
 
 #[test]
