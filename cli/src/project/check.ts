@@ -7,7 +7,7 @@ import { type Project, SECRETS_FILE, SETTINGS_FILE, WORKER_FILE } from "./folder
 import { Document, type Problem } from "./located.ts";
 import { type ParserProblem, parserProblems } from "./parser.ts";
 import { pinProblems } from "./pins.ts";
-import { issuerSecrets, newSecret, readSecrets, SECRET_SETTINGS } from "./secrets.ts";
+import { issuerSecrets, newSecret, newWebhookSecret, readSecrets, SECRET_SETTINGS } from "./secrets.ts";
 import { platformProblems, variablesOf } from "./variables.ts";
 
 /** A host that nobody has: settings that work only on a loopback host are wrong there. */
@@ -46,7 +46,7 @@ export function checkProject(project: Project, options: CheckOptions): Checked {
   const checked = { worker, values, variables, secrets, unchecked: [] as string[], problems: [...settings.problems, ...worker.problems] };
   // Settings that cannot be read are not checked further.
   if (checked.problems.length > 0) return checked;
-  const standIns = process.env["CI"] ? standInsFor(names.filter((name) => isNeeded(name) && !Object.hasOwn(secrets, name))) : {};
+  const standIns = process.env["CI"] ? standInsFor(names.filter((name) => isNeeded(name, values) && !Object.hasOwn(secrets, name))) : {};
   checked.unchecked = Object.keys(standIns);
   checked.problems.push(
     ...unknownSettings(settings),
@@ -62,14 +62,24 @@ function readWorkerFile(project: Project): string {
   return project.has(WORKER_FILE) ? readFileSync(project.path(WORKER_FILE), "utf8") : "{}";
 }
 
-/** The vendor's key is needed, and what an issuer names. The others turn something on. */
-function isNeeded(name: string): boolean {
+/** The vendor's key is needed, what an issuer names, and the secret of a receiver that is set. The others turn something on. */
+function isNeeded(name: string, values: Record<string, unknown>): boolean {
+  if (isOfWebhook(name)) return Object.hasOwn(values, name.replace(/_SECRET$/, "_URL"));
   return name === "DEEPCREATIVE_API_KEY" || !SECRET_SETTINGS.includes(name);
+}
+
+function isOfWebhook(name: string): boolean {
+  return name === "ALERT_WEBHOOK_SECRET" || name === "EVENTS_WEBHOOK_SECRET";
 }
 
 /** Returns valid secrets that nobody uses. */
 function standInsFor(names: string[]): Record<string, string> {
-  return Object.fromEntries(names.map((name) => [name, name === "DEEPCREATIVE_API_KEY" ? newVendorKey() : newSecret()]));
+  return Object.fromEntries(names.map((name) => [name, standInFor(name)]));
+}
+
+function standInFor(name: string): string {
+  if (name === "DEEPCREATIVE_API_KEY") return newVendorKey();
+  return isOfWebhook(name) ? newWebhookSecret() : newSecret();
 }
 
 interface Schema {
