@@ -142,8 +142,8 @@ export default [
       });
       assert.equal((await created.json()).status, "succeeded");
       await signIn(page, world, "boss");
-      // Other tests have spent credits too.
-      await page.page.locator("#users li").filter({ hasText: "2.5 credits, 1 prediction" }).waitFor();
+      // Users of other tests have spent credits too.
+      await page.page.locator("#users li").filter({ hasText: "2.5 credits, 1 prediction" }).first().waitFor();
       assert.ok(Number(await page.page.locator("#tile-today .figure").innerText()) >= 2.5);
       assert.match(await page.page.locator("#tile-today .note").innerText(), /^for [1-9]\d* predictions?, /);
       assert.match(await page.page.locator("#chart-spend").getByRole("img").getAttribute("aria-label"), /^Credits: [1-9][\d.]* on /);
