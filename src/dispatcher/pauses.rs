@@ -181,6 +181,11 @@ impl Pauses {
         self.all_ms.saturating_add(of_model).saturating_add(present)
     }
 
+    /// Returns the latest time by which the machine's clock had already come.
+    pub(super) fn newest(&self) -> UnixMillis {
+        self.leases.values().map(|lease| lease.renewed_at).fold(self.counted_to, UnixMillis::max)
+    }
+
     /// Sets later times back, after the clock was. A lease lasts at most as long again as it was taken for.
     pub(super) fn set_back(&mut self, now: UnixMillis) {
         self.counted_to = self.counted_to.min(now);

@@ -103,7 +103,9 @@ impl LoadedState {
             }
         }
         loaded.fit_accounts(rows, jobs, pools);
-        let newest = loaded.state.window.newest().unwrap_or_default();
+        // The clock is stored once in a while. It is not behind other stored times, or they would count only once it has
+        // passed them: if it was ahead, it is set back with them.
+        let newest = loaded.state.window.newest().unwrap_or_default().max(loaded.state.pauses.newest());
         loaded.state.clock = loaded.state.clock.max(newest);
         loaded
     }

@@ -7,7 +7,7 @@ use crate::limit::request_window::{Lane, RequestWindow};
 use crate::messages::{JobSpec, QueueShare};
 use crate::policy::parse_policy;
 use crate::types::credits::MicroCredits;
-use crate::types::ids::{JobId, UserKey};
+use crate::types::ids::{JobId, PauseId, UserKey};
 use crate::types::model::ModelId;
 use crate::types::time::{UnixSeconds, UtcDay};
 
@@ -133,6 +133,21 @@ fn job(plan: &str) -> Job {
     };
     let share = QueueShare { plan: plan.into(), weight: 1, concurrent_predictions: 1, max_waiting: 1 };
     Job::new(UserKey::new("i", "s"), JobTerms::split(spec).0, share, NOW)
+}
+
+/// The row of the clock was older than a pause, or could not be read, and the clock had been set back since. The pause did
+/// not count before the clock had passed its start again: waits in it ended too early.
+#[test]
+fn the_clock_is_not_behind_a_pause() {
+    let at = |millis| NOW.plus_millis(millis);
+    let pause = PauseId::new(NOW, [1; 10]);
+    let mut state = state();
+    for paused_at in [at(30_000), at(40_000)] {
+        state.pauses.take(&pause, None, at(90_000), false, paused_at).unwrap();
+        assert_eq!(read(&rows_of(&state)).state.clock, paused_at, "taken, then renewed");
+    }
+    state.pauses.release(&pause, at(50_000));
+    assert_eq!(read(&rows_of(&state)).state.clock, at(50_000));
 }
 
 #[test]
