@@ -8,8 +8,9 @@
 //! - turns that cannot be stored, rows that cannot be read
 //! - a clock that steps forward and back
 //!
-//! The invariants of docs/architecture.md hold after each step. proptest prints a failing case and its seed;
-//! `MODEL_CASES` sets the number of cases.
+//! The invariants of docs/architecture.md hold after each step. proptest prints the failing steps, as short as it finds
+//! them; `turns.rs` and the tests below keep those that were found. `MODEL_CASES` sets the number of cases, and
+//! `PROPTEST_RNG_SEED` which cases these are: `make test-model` chooses and prints one, and takes it as `MODEL_SEED`.
 
 #![allow(
     clippy::arithmetic_side_effects,
