@@ -1,7 +1,7 @@
 //! A user's Ledger as its Durable Object runs it: the real machine, its rows, its alarm, and what the platform does to
 //! them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use valetkey::constants::{ALARM_LATE_MILLIS, FILE_UNUSED_MAX_DAYS};
 use valetkey::ledger::{AlarmChange, CloseReason, Effects, Event, Ledger, Next, Notice, Socket, Write};
@@ -47,6 +47,8 @@ pub struct LedgerObject {
     ended: BTreeMap<JobId, PredictionRecord>,
     /// Predictions that were deleted before they had ended: as if they had never been.
     pub undone: Vec<JobId>,
+    /// Predictions that ran when their user was deleted.
+    erased: BTreeSet<JobId>,
     /// The alerts that were raised.
     pub alerts: Vec<Alert>,
     /// Whether the ends of predictions are told to a receiver.
@@ -179,6 +181,11 @@ impl LedgerObject {
         self.ended.contains_key(job_id)
     }
 
+    /// Returns whether a prediction goes on without its user, who was deleted, and without its batch.
+    pub fn was_erased(&self, job_id: &JobId) -> bool {
+        self.erased.contains(job_id)
+    }
+
     pub fn has_open(&self) -> bool {
         self.rows.records().any(|record| !record.status.is_terminal())
     }
@@ -198,6 +205,9 @@ impl LedgerObject {
                         self.admitted.retain(|(_, job_id)| *job_id != record.job_id);
                         self.admitted.push((now, record.job_id.clone()));
                     }
+                }
+                if record.is_erased {
+                    self.erased.insert(record.job_id.clone());
                 }
                 if record.status.is_terminal() {
                     self.ended.insert(record.job_id.clone(), (**record).clone());
