@@ -156,6 +156,23 @@ test("CI without secrets checks with stand-ins, and says which", async () => {
   assert.equal(local.code, 1);
 });
 
+test("CI without the secrets that a setting needs checks with stand-ins too: they are at Cloudflare", async () => {
+  const guest = `"guest": { "requests_per_minute": 6, "predictions_per_minute": 2, "concurrent_predictions": 1, "daily_credits": "5", "pool_daily_credits": "50", "pool_waiting_share": 0.5 }`;
+  const guests = replaced(SETTINGS, '"plans": {', `"plans": { ${guest},`);
+  const own = '"PUBLIC_URL": "https://gateway.example.com", "TURNSTILE_SITE_KEY": "0x4AAAAAAAAAAAAAAAAAAAAA"';
+  const hooks = '"ALERT_WEBHOOK_URL": "https://hooks.example.com/alerts", "EVENTS_WEBHOOK_URL": "https://hooks.example.com/ends"';
+  for (const [settings, more, names] of [
+    [guests, own, ["TOKEN_SIGNING_KEYS", "TURNSTILE_SECRET"]],
+    [SETTINGS, hooks, ["ALERT_WEBHOOK_SECRET", "EVENTS_WEBHOOK_SECRET"]],
+  ]) {
+    const needy = replaced(settings, '"POLICY": {', `${more},\n  "POLICY": {`);
+    const { code, stderr } = await check({ settings: needy, env: { CI: "true" } });
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, new RegExp(`not checked: ${names.join(", ")}$`, "m"));
+    assert.equal((await check({ settings: needy })).code, 1, "here they are missing");
+  }
+});
+
 test("CI has secrets in its environment", async () => {
   const env = Object.fromEntries([...SECRETS.matchAll(/^([A-Z_]+)='(.*)'$/gm)].map(([, name, value]) => [name, value]));
   const { code, all } = await check({ secrets: "", env: { ...env, CI: "true" } });

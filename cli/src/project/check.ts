@@ -2,12 +2,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { PACKAGE } from "../package.ts";
-import { newVendorKey } from "./keys.ts";
+import { newSigningKeys, newVendorKey, newWebhookSecret } from "./keys.ts";
 import { type Project, SECRETS_FILE, SETTINGS_FILE, WORKER_FILE } from "./folder.ts";
 import { Document, type Problem } from "./located.ts";
 import { type ParserProblem, parserProblems } from "./parser.ts";
 import { pinProblems } from "./pins.ts";
-import { issuerSecrets, newSecret, newWebhookSecret, readSecrets, SECRET_SETTINGS } from "./secrets.ts";
+import { issuerSecrets, newSecret, readSecrets, SECRET_SETTINGS } from "./secrets.ts";
 import { platformProblems, variablesOf } from "./variables.ts";
 
 /** A host that nobody has: settings that work only on a loopback host are wrong there. */
@@ -46,7 +46,7 @@ export function checkProject(project: Project, options: CheckOptions): Checked {
   const checked = { worker, values, variables, secrets, unchecked: [] as string[], problems: [...settings.problems, ...worker.problems] };
   // Settings that cannot be read are not checked further.
   if (checked.problems.length > 0) return checked;
-  const standIns = process.env["CI"] ? standInsFor(names.filter((name) => isNeeded(name, values) && !Object.hasOwn(secrets, name))) : {};
+  const standIns = process.env["CI"] ? standInsFor(names.filter((name) => isNeeded(name, variables) && !Object.hasOwn(secrets, name))) : {};
   checked.unchecked = Object.keys(standIns);
   checked.problems.push(
     ...unknownSettings(settings),
@@ -62,14 +62,17 @@ function readWorkerFile(project: Project): string {
   return project.has(WORKER_FILE) ? readFileSync(project.path(WORKER_FILE), "utf8") : "{}";
 }
 
-/** The vendor's key is needed, what an issuer names, and the secret of a receiver that is set. The others turn something on. */
-function isNeeded(name: string, values: Record<string, unknown>): boolean {
-  if (isOfWebhook(name)) return Object.hasOwn(values, name.replace(/_SECRET$/, "_URL"));
-  return name === "DEEPCREATIVE_API_KEY" || !SECRET_SETTINGS.includes(name);
-}
+/** The settings that need a secret. The vendor's key is always needed, and so is what an issuer names; the others turn something on. */
+const NEEDED_BY: Record<string, string> = {
+  TOKEN_SIGNING_KEYS: "TURNSTILE_SITE_KEY",
+  TURNSTILE_SECRET: "TURNSTILE_SITE_KEY",
+  ALERT_WEBHOOK_SECRET: "ALERT_WEBHOOK_URL",
+  EVENTS_WEBHOOK_SECRET: "EVENTS_WEBHOOK_URL",
+};
 
-function isOfWebhook(name: string): boolean {
-  return name === "ALERT_WEBHOOK_SECRET" || name === "EVENTS_WEBHOOK_SECRET";
+function isNeeded(name: string, variables: Record<string, string>): boolean {
+  const setting = NEEDED_BY[name];
+  return name === "DEEPCREATIVE_API_KEY" || !SECRET_SETTINGS.includes(name) || (setting !== undefined && Object.hasOwn(variables, setting));
 }
 
 /** Returns valid secrets that nobody uses. */
@@ -79,7 +82,8 @@ function standInsFor(names: string[]): Record<string, string> {
 
 function standInFor(name: string): string {
   if (name === "DEEPCREATIVE_API_KEY") return newVendorKey();
-  return isOfWebhook(name) ? newWebhookSecret() : newSecret();
+  if (name === "TOKEN_SIGNING_KEYS") return newSigningKeys();
+  return name.endsWith("_WEBHOOK_SECRET") ? newWebhookSecret() : newSecret();
 }
 
 interface Schema {

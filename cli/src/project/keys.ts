@@ -27,3 +27,8 @@ export function newSigningKeys(): string {
   const { kty, crv, x, d } = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
   return JSON.stringify({ keys: [{ kty, crv, kid: new Date().toISOString().slice(0, 10), x, d }] });
 }
+
+/** Returns a secret for the signatures of webhooks, as Standard Webhooks asks for. */
+export function newWebhookSecret(): string {
+  return `whsec_${randomBytes(32).toString("base64")}`;
+}

@@ -19,11 +19,6 @@ export function newSecret(): string {
   return randomBytes(48).toString("base64url");
 }
 
-/** Returns a new secret that signs webhooks. */
-export function newWebhookSecret(): string {
-  return `whsec_${randomBytes(32).toString("base64")}`;
-}
-
 /** Returns the names of the secrets that the entries of ISSUERS use. */
 export function issuerSecrets(issuers: unknown): string[] {
   if (!Array.isArray(issuers)) return [];
