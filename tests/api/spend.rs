@@ -248,6 +248,11 @@ fn spend_and_refusals_refuse_what_they_do_not_know() {
         refused(&target, 400, "invalid_request_error", "unsupported_parameter");
     }
     for target in [SPEND, REFUSALS] {
+        // Days that are not kept are cut off, and no days are left.
+        for days in ["to=1034-04-07", "from=2999-01-01"] {
+            let none = read(&stack, &format!("{target}?{days}"));
+            assert_eq!((none.status, &none.json()["data"]), (200, &json!([])), "{target} {days}");
+        }
         let stranger = stack.get(&token_of(STAFF, "stranger", &json!({})), target);
         assert_refused(&stranger, 403, "permission_error", "insufficient_permissions");
         let post = Request::post(target).bearer(&token_of(STAFF, "boss", &json!({})));
