@@ -10,7 +10,7 @@
 //!
 //! The invariants of docs/architecture.md hold after each step. proptest prints the failing steps, as short as it finds
 //! them; `turns.rs` and the tests below keep those that were found. `MODEL_CASES` sets the number of cases, and
-//! `PROPTEST_RNG_SEED` which cases these are: `make test-model` chooses and prints one, and takes it as `MODEL_SEED`.
+//! `PROPTEST_RNG_SEED` which cases these are: `make test-model` takes one from the committed tree, or from `MODEL_SEED`.
 
 #![allow(
     clippy::arithmetic_side_effects,
