@@ -425,7 +425,11 @@ fn ten_in_flight(stack: &Stack, place: &str, number: usize, pause: Duration) -> 
                 assert_answered(kind, &answer);
                 round.admitted.push((token, job_id(&answer)));
             } else {
-                assert_answered(Kind::Unread, &answer);
+                // On a slow machine the wait for a key set can end before the panic comes.
+                let is_earlier = matches!(kind, Kind::Unverified) && at <= panicked_at;
+                if !(is_earlier && answer.error().2 == "upstream_unavailable") {
+                    assert_answered(Kind::Unread, &answer);
+                }
                 round.refused.push((token, prompt));
             }
         }
