@@ -83,9 +83,10 @@ export class Recorder {
     const urls = new Map();
     this.#protocol.on("Network.requestWillBeSent", ({ requestId, request }) => urls.set(requestId, `${request.method} ${request.url}`));
     this.#protocol.on("Network.responseReceivedExtraInfo", ({ requestId, statusCode, headers }) => {
-      const url = urls.get(requestId) ?? "";
-      this.answers.push({ url, status: statusCode, headers });
-      this.#add(`raw headers of ${url}`, JSON.stringify(headers));
+      // The protocol may report the response before the request, so the address is read when it is needed.
+      const url = () => urls.get(requestId) ?? "";
+      this.answers.push({ get url() { return url(); }, status: statusCode, headers });
+      this.#add(`raw headers of ${url()}`, JSON.stringify(headers));
     });
     this.#keepStreams(urls);
     await this.#protocol.send("Network.enable");
