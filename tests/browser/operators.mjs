@@ -55,8 +55,8 @@ export const BUSY = {
   unknown_outcomes: [{ job_id: "pred_01jh0000000000000000000000", model: "black-forest-labs/flux-kontext-max", user: userKey(7), since: at(-190), slot_ends_at: at(410) }],
   today: { day: TODAY, credits: "1482.75", predictions: 611, daily_credits: "2000" },
   alerts: [
-    { time: at(-65), alert: "key_leak", detail: "9 requests in a minute that are not ours" },
-    { time: at(-4_000), alert: "key_day", detail: "80 % of the key’s credits of the day" },
+    { time: at(-65), alert: "key_leak", detail: null },
+    { time: at(-4_000), alert: "daily_credits_low", detail: "guest" },
   ],
 };
 
