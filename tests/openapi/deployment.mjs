@@ -4,11 +4,20 @@ import { SignJWT } from "jose";
 
 const ISSUER = "http://127.0.0.1/openapi-test";
 const AUDIENCE = "openapi-test";
-const OPERATOR = "operator";
+/**
+ * Operators with the same rights. An operator has 240 requests a minute, so hooks.py sends each request as the next one of them: one
+ * alone would be refused most of the time.
+ */
+const OPERATORS = Array.from({ length: 60 }, (_, index) => `operator${index}`);
+/** The users that send requests. */
+export const USER_CALLERS = ["alice", "bob"];
 const TOKEN_LIFETIME_SECS = 3_600;
 const NEVER_REACHED = 1_000_000;
 
 export const MODEL = { owner: "black-forest-labs", name: "flux-kontext-max" };
+
+/** The model that the run pauses. Nothing creates predictions of it. */
+export const PAUSED_MODEL = "acme/paused";
 
 /** The model's policy: the most images of one create, and the rules of its inputs. */
 export const RULES = {
@@ -31,7 +40,7 @@ const POLICY = {
       max_waiting: NEVER_REACHED,
     },
   },
-  models: { [`${MODEL.owner}/${MODEL.name}`]: { credits: "0.01", ...RULES } },
+  models: { [`${MODEL.owner}/${MODEL.name}`]: { credits: "0.01", ...RULES }, [PAUSED_MODEL]: { credits: "1", input: {} } },
   key: { requests_per_minute: NEVER_REACHED, concurrent_predictions: 1_000, queue: { max_waiting: 10_000 } },
 };
 
@@ -52,7 +61,7 @@ export class Deployment {
           algorithms: ["HS256"],
           use: ["access", "exchange", "admin"],
           max_lifetime_secs: TOKEN_LIFETIME_SECS,
-          admins: { [OPERATOR]: ["read", "write"] },
+          admins: Object.fromEntries(OPERATORS.map((name) => [name, ["read", "write"]])),
         },
       ]),
       OPENAPI_TEST_SECRET: this.#secret,
@@ -75,9 +84,15 @@ export class Deployment {
       .sign(Buffer.from(this.#secret));
   }
 
-  /** Returns two users and the operator in the format that schemathesis reads (Web Fuzzing Commons). */
-  async callers() {
-    const caller = async (name) => ({ name, fixedHeaders: [{ name: "Authorization", value: `Bearer ${await this.token(name)}` }] });
-    return { auth: await Promise.all(["alice", OPERATOR, "bob"].map(caller)) };
+  /** Returns a token of each operator. */
+  operatorTokens() {
+    return Promise.all(OPERATORS.map((name) => this.token(name)));
+  }
+
+  /** Returns two users and an operator with this token in the format that schemathesis reads (Web Fuzzing Commons). */
+  async callers(operatorToken) {
+    const caller = (name, token) => ({ name, fixedHeaders: [{ name: "Authorization", value: `Bearer ${token}` }] });
+    const [alice, bob] = await Promise.all(USER_CALLERS.map(async (name) => caller(name, await this.token(name))));
+    return { auth: [alice, caller(OPERATORS[0], operatorToken), bob] };
   }
 }

@@ -1,12 +1,12 @@
 // docs/openapi.json describes every deployment, but the valid input depends on a deployment's policy and issuers. This
 // narrows the document to one deployment, so that its Worker must accept what the document allows, and refuse the rest.
-import { MODEL, RULES } from "./deployment.mjs";
+import { MODEL, PAUSED_MODEL, RULES } from "./deployment.mjs";
 
 /** Tokens issued up to this time may be revoked, in Unix seconds (2001). The test's own are issued later. */
 export const REVOCABLE_UNTIL = 1_000_000_000;
 
-/** Paths of the operator's API that the run sends. */
-const FUZZED_ADMIN_PATHS = ["/admin/api/audit", "/admin/api/revocations"];
+/** How long a user's own limits count: a part of the 30 days that they may. */
+const OWN_LIMITS_MS = 86_400_000;
 
 /** Returns `document` narrowed to the Worker at `origin`, where `subjectToken`, from `issuer`, may be exchanged. */
 export function narrow(document, { origin, issuer, subjectToken }) {
@@ -21,14 +21,8 @@ export function narrow(document, { origin, issuer, subjectToken }) {
   // A DPoP proof is valid once, so the document cannot contain one.
   const exchange = narrowed.paths["/auth/token"].post;
   exchange.parameters = exchange.parameters.filter(({ $ref }) => $ref !== "#/components/parameters/DPoP");
-  narrowRevocations(schemas, issuer);
-  // An operator has 240 requests a minute, too few for all of the operator's API, and a pause would end the run's creates.
-  // tests/api sends each of its requests and refusals.
-  for (const path of Object.keys(narrowed.paths).filter((path) => path.startsWith("/admin/api/"))) {
-    if (!FUZZED_ADMIN_PATHS.includes(path)) delete narrowed.paths[path];
-  }
   narrowExamples(exchange, { subject_token: subjectToken });
-  narrowExamples(narrowed.paths["/admin/api/revocations"].post, { issuer, issued_by: REVOCABLE_UNTIL });
+  narrowOperators(narrowed, issuer);
   for (const response of Object.values(responses)) narrowCodes(response, narrowed.components);
   return narrowed;
 }
@@ -80,6 +74,26 @@ function narrowTokens({ TokenRequest }, origin, subjectToken) {
   for (const name of Object.keys(properties).filter((name) => !required.includes(name))) {
     properties[name] = { anyOf: [properties[name], { const: "" }] };
   }
+}
+
+function narrowOperators({ paths, components: { parameters, schemas } }, issuer) {
+  narrowRevocations(schemas, issuer);
+  narrowExamples(paths["/admin/api/revocations"].post, { issuer, issued_by: REVOCABLE_UNTIL });
+  schemas.UserName.properties.issuer = { const: issuer };
+  narrowExamples(paths["/admin/api/users/lookup"].post, { issuer });
+  // A schema knows no present time. An export shows whole seconds.
+  const end = new Date(Date.now() + OWN_LIMITS_MS).toISOString().replace(/\.\d+Z$/, "Z");
+  schemas.OwnLimits.properties.expires_at = { const: end };
+  narrowExamples(paths["/admin/api/users/{user}/override"].put, { expires_at: end });
+  // A pause of all models would end the run's creates. tests/api/pauses.rs has those.
+  const pause = paths["/admin/api/pause"].post;
+  schemas.PauseRequest.properties.model = { const: PAUSED_MODEL };
+  schemas.PauseRequest.required.push("model");
+  narrowExamples(pause, { model: PAUSED_MODEL });
+  const { examples } = pause.requestBody.content["application/json"];
+  for (const name of Object.keys(examples).filter((name) => examples[name].value.model === undefined)) delete examples[name];
+  // Nobody but the deployment can make a cursor. This one begins before all groups: base64url of [0,"","",""].
+  parameters.SpendCursor.schema = { const: Buffer.from(JSON.stringify([0, "", "", ""])).toString("base64url") };
 }
 
 function narrowRevocations({ Revocation }, issuer) {
