@@ -75,7 +75,7 @@ impl Dispatcher {
             PollVerdict::Throttled { wait_millis } => self.state.window.close_until(now.plus_millis(wait_millis)),
             PollVerdict::VendorFailed => {}
             PollVerdict::Found(_) | PollVerdict::NotFound | PollVerdict::KeyRefused | PollVerdict::NothingSaid => {
-                // One that stays refused is told once, however often it is checked.
+                // A key that stays refused is told once, however often it is checked.
                 let was_refused = rotation.next_key == NextKey::Refused;
                 rotation.enter(NextKey::Refused, now);
                 if !was_refused {

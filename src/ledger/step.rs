@@ -144,7 +144,7 @@ pub enum Continuation {
         job_ids: Vec<JobId>,
         /// When the deletion began. Everything that the user has made since stays.
         started: UnixMillis,
-        /// Whether the Ledger had rows then. Else no token is revoked yet.
+        /// True if the Ledger had rows then. Else no token is revoked yet.
         had_rows: bool,
     },
     /// Send the next event.

@@ -2,7 +2,7 @@
 
 use valetkey::constants::{MILLIS_PER_DAY, MILLIS_PER_HOUR};
 use valetkey::ledger::{Answer, Event, Next};
-use valetkey::messages::{DispatcherReply, JobEnd, JobUpdate, LedgerCall, LedgerRequest, Stage};
+use valetkey::messages::{DispatcherReply, JobEnd, LedgerCall, LedgerRequest};
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::file::FileLimits;
 use valetkey::types::ids::{JobId, RequestId};
@@ -38,26 +38,12 @@ fn fire_alarms(ledger: &mut LedgerObject) -> Vec<UnixMillis> {
     fired
 }
 
-fn update(job_id: &JobId, sequence: u64, end: Option<JobEnd>) -> JobUpdate {
-    let stage = if end.is_some() { Stage::Ended } else { Stage::Submitting };
-    JobUpdate {
-        job_id: job_id.clone(),
-        sequence,
-        stage,
-        at: CREATED_AT,
-        cancel_requested: false,
-        queue: None,
-        end,
-        late_at: None,
-    }
-}
-
 #[test]
 fn an_idle_ledger_has_an_alarm_only_when_something_expires() {
     let mut ledger = LedgerObject::default();
     let job_id = JobId::new(CREATED_AT, [1; 10]);
     let create = calls::create(0, vec![calls::spec(job_id.clone(), 0)], Some(1), 0, CREATED_AT);
-    let accepted = DispatcherReply::Jobs(vec![update(&job_id, 1, None)]);
+    let accepted = DispatcherReply::Jobs(vec![calls::update(&job_id, 1, None)]);
     call(&mut ledger, create, Answer::Dispatcher(accepted), CREATED_AT);
     let end = JobEnd {
         status: Status::Succeeded,
@@ -66,7 +52,7 @@ fn an_idle_ledger_has_an_alarm_only_when_something_expires() {
         credits: MicroCredits::parse("2.5").unwrap(),
         predict_time: None,
     };
-    let ended = LedgerRequest::JobUpdates { updates: vec![update(&job_id, 2, Some(end))] };
+    let ended = LedgerRequest::JobUpdates { updates: vec![calls::update(&job_id, 2, Some(end))] };
     let ended_at = CREATED_AT.plus_millis(1_000);
     call(&mut ledger, calls::uncounted(ended), Answer::RevokedBefore(None), ended_at);
     let hour_after = NOON.plus_millis(MILLIS_PER_HOUR);
@@ -105,7 +91,7 @@ fn the_alarm_of_a_create_is_set_whatever_expires_before_it() {
     let created_at = NOON.plus_millis(54 * 60_000);
     let job_id = JobId::new(created_at, [1; 10]);
     let create = calls::create(0, vec![calls::spec(job_id.clone(), 0)], None, 0, created_at);
-    let accepted = DispatcherReply::Jobs(vec![update(&job_id, 1, None)]);
+    let accepted = DispatcherReply::Jobs(vec![calls::update(&job_id, 1, None)]);
     call(&mut ledger, create, Answer::Dispatcher(accepted), created_at);
     assert!(ledger.alarm.unwrap() <= created_at.plus_millis(690_000), "{:?}", ledger.alarm);
 }

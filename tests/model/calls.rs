@@ -1,7 +1,8 @@
-//! The messages that the edge sends to a Ledger.
+//! The messages that a Ledger gets.
 
 use valetkey::messages::{
-    Caller, CreateRequest, Deadline, IdempotencyKey, JobSpec, JtiCaps, LedgerCall, LedgerRequest, PlanLimits, ProofUse,
+    Caller, CreateRequest, Deadline, IdempotencyKey, JobEnd, JobSpec, JobUpdate, JtiCaps, LedgerCall, LedgerRequest,
+    PlanLimits, ProofUse, Stage,
 };
 use valetkey::types::credits::MicroCredits;
 use valetkey::types::file::FileLimits;
@@ -36,6 +37,21 @@ pub fn spec(job_id: JobId, user: u8) -> JobSpec {
         image_count: 1,
         credits: MicroCredits::parse("2.5").unwrap(),
         max_seconds: MAX_SECONDS,
+    }
+}
+
+/// Returns an update by the Dispatcher of a prediction that is being sent, or has ended.
+pub fn update(job_id: &JobId, sequence: u64, end: Option<JobEnd>) -> JobUpdate {
+    let stage = if end.is_some() { Stage::Ended } else { Stage::Submitting };
+    JobUpdate {
+        job_id: job_id.clone(),
+        sequence,
+        stage,
+        at: job_id.created_at(),
+        cancel_requested: false,
+        queue: None,
+        end,
+        late_at: None,
     }
 }
 

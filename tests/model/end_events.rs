@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use valetkey::constants::MILLIS_PER_DAY;
 use valetkey::ledger::{Answer, Event, Next, Question};
 use valetkey::messages::{
-    DispatcherReply, JobEnd, JobUpdate, LedgerCall, LedgerReply, LedgerRequest, OperatorReply, Stage, UserOperation,
+    DispatcherReply, JobEnd, JobUpdate, LedgerCall, LedgerReply, LedgerRequest, OperatorReply, UserOperation,
 };
 use valetkey::notification::Notification;
 use valetkey::types::credits::MicroCredits;
@@ -18,20 +18,6 @@ use crate::ledger::LedgerObject;
 
 const CREATED_AT: UnixMillis = UnixMillis(1_768_478_460_000);
 const ENDED_AT: UnixMillis = UnixMillis(CREATED_AT.0 + 1_000);
-
-fn update(job_id: &JobId, sequence: u64, end: Option<JobEnd>) -> JobUpdate {
-    let stage = if end.is_some() { Stage::Ended } else { Stage::Submitting };
-    JobUpdate {
-        job_id: job_id.clone(),
-        sequence,
-        stage,
-        at: CREATED_AT,
-        cancel_requested: false,
-        queue: None,
-        end,
-        late_at: None,
-    }
-}
 
 /// Runs turns until nothing is left to do. The Dispatcher answers a create, and the receiver each notification.
 fn run(
@@ -75,7 +61,7 @@ fn running(count: u8) -> (LedgerObject, Vec<JobId>) {
 fn create(ledger: &mut LedgerObject, id: &JobId, now: UnixMillis) {
     let create = calls::create(0, vec![calls::spec(id.clone(), 0)], None, 0, now);
     let Some(Next::Ask(_, then)) = start(ledger, create, now).pop_front() else { panic!("no question") };
-    let taken = Answer::Dispatcher(DispatcherReply::Jobs(vec![update(id, 1, None)]));
+    let taken = Answer::Dispatcher(DispatcherReply::Jobs(vec![calls::update(id, 1, None)]));
     ledger.turn(Event::Resume(then, Some(taken)), now, None).unwrap();
 }
 
@@ -92,7 +78,7 @@ fn end_at(ledger: &mut LedgerObject, ids: &[JobId], now: UnixMillis) -> VecDeque
 fn ends(ids: &[JobId], status: Status) -> Vec<JobUpdate> {
     let credits = MicroCredits::parse("2.5").unwrap();
     let end = JobEnd { status, failure: None, output: Vec::new(), credits, predict_time: None };
-    ids.iter().map(|id| update(id, 2, Some(end.clone()))).collect()
+    ids.iter().map(|id| calls::update(id, 2, Some(end.clone()))).collect()
 }
 
 /// Deletes the user while the Dispatcher cancels some predictions. Returns what the turn started.

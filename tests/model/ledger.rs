@@ -51,7 +51,7 @@ pub struct LedgerObject {
     erased: BTreeSet<JobId>,
     /// The alerts that were raised.
     pub alerts: Vec<Alert>,
-    /// Whether the ends of predictions are told to a receiver.
+    /// True if the ends of predictions are told to a receiver.
     sends_events: bool,
 }
 

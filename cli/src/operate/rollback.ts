@@ -51,7 +51,7 @@ async function refusalOf(admin: AdminApi | undefined, target: string, takesOldSe
     const state = await admin.state();
     return schemaRefusal(state, target) ?? (takesOldSecrets ? undefined : secretsRefusal(state, target, flag));
   } catch (thrown) {
-    // One that is broken is the first reason to go back.
+    // A broken version is the first reason to go back.
     if (takesOldSecrets) return undefined;
     return `the gateway does not say which vendor key it has. ${messageOf(thrown)} ${flag}.`;
   }

@@ -8,7 +8,7 @@ const USER_PAGES = 5;
 const PAGE_SIZE = 1_000;
 
 /**
- * What each of the last days cost. A prediction is booked on the day of its create, so the days before yesterday do not change any
+ * The spend of each of the last days. A prediction is booked on the day of its create, so the days before yesterday do not change any
  * more: they are read once a day. Each read of a day costs the Dispatcher a row for each user, model and plan.
  */
 export class SpendReader {

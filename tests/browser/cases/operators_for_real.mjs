@@ -38,6 +38,17 @@ async function assertAudit(page, actions) {
   await page.settle(async () => (await shown()).slice(0, actions.length).join() === actions.join()).catch(async () => assert.deepEqual(await shown(), actions));
 }
 
+/** Runs a prediction of a user to its end. */
+async function makePicture({ origin, simulator }, subject, prompt) {
+  const authorization = `Bearer ${await simulator.token(subject)}`;
+  const created = await fetch(`${origin}/v1/${MODEL}/predictions`, {
+    method: "POST",
+    headers: { authorization, "content-type": "application/json", prefer: "wait=30" },
+    body: JSON.stringify({ input: { prompt } }),
+  });
+  assert.equal((await created.json()).status, "succeeded");
+}
+
 export default [
   [
     "operators, for real: with a token, pausing, resuming and the audit log",
@@ -116,16 +127,10 @@ export default [
   [
     "operators, for real: an alert of the Dispatcher is shown without a reload",
     forReal(async (page, world) => {
-      const { origin, simulator } = world.stack;
+      const { simulator } = world.stack;
       await signIn(page, world, "boss");
       await simulator.failOnce("get", { merge: { status: "succeeded", credits_used: -1 } });
-      const authorization = `Bearer ${await simulator.token("odd")}`;
-      const created = await fetch(`${origin}/v1/${MODEL}/predictions`, {
-        method: "POST",
-        headers: { authorization, "content-type": "application/json", prefer: "wait=30" },
-        body: JSON.stringify({ input: { prompt: "A garden" } }),
-      });
-      assert.equal((await created.json()).status, "succeeded");
+      await makePicture(world.stack, "odd", "A garden");
       await page.page.locator("#alerts li").filter({ hasText: "unreadable_cost" }).waitFor();
       assert.equal(await page.page.locator("#alerts-empty").isVisible(), false);
     }),
@@ -133,14 +138,8 @@ export default [
   [
     "operators, for real: spend, and no piece of the vendor key in anything that the page receives or holds",
     forReal(async (page, world) => {
-      const { origin, simulator, vendorKey } = world.stack;
-      const authorization = `Bearer ${await simulator.token("spender")}`;
-      const created = await fetch(`${origin}/v1/${MODEL}/predictions`, {
-        method: "POST",
-        headers: { authorization, "content-type": "application/json", prefer: "wait=30" },
-        body: JSON.stringify({ input: { prompt: "A secret garden" } }),
-      });
-      assert.equal((await created.json()).status, "succeeded");
+      const { vendorKey } = world.stack;
+      await makePicture(world.stack, "spender", "A secret garden");
       await signIn(page, world, "boss");
       // Users of other tests have spent credits too.
       await page.page.locator("#users li").filter({ hasText: "2.5 credits, 1 prediction" }).first().waitFor();
